@@ -1,0 +1,5 @@
+"""What every part of Chronos stands on; imports none of the others."""
+
+from importlib.metadata import version
+
+__version__ = version("chronos-scheduler")

@@ -1,0 +1,32 @@
+"""The one place that reads the clock, corrected to the database's time.
+
+Hosts whose clocks are wrong would otherwise start jobs early or late. Schedulers and workers
+measure the difference to PostgreSQL's clock (``storage.database.measure_clock``) and apply it
+here, so that a wrong host clock does not matter.
+"""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+_correction = timedelta(0)
+
+
+def now() -> datetime:
+    """Return the current instant in UTC, by the database's clock once it was measured."""
+    return datetime.fromtimestamp(time.time(), UTC) + _correction
+
+
+def correct_by(difference: timedelta) -> None:
+    """Add ``difference`` (database time minus host time) to every later reading."""
+    global _correction  # noqa: PLW0603 - one process has one clock
+    _correction = difference
+
+
+def host_now() -> datetime:
+    """Return the host's own, uncorrected time, to measure its difference to the database."""
+    return datetime.fromtimestamp(time.time(), UTC)
+
+
+def to_milliseconds(moment: datetime) -> datetime:
+    """Cut ``moment`` to whole milliseconds, the resolution of schedules and execution ids."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,0 +1,1 @@
+"""The rules of scheduling as plain Python: no database, no network, no clock."""

@@ -1,0 +1,1 @@
+"""PostgreSQL and Valkey from wheels, and `chronos up`, which runs everything on one machine."""

@@ -1,0 +1,176 @@
+"""Settings: ``CHRONOS_*`` environment variables, read once into frozen, validated objects.
+
+Every one stands in the README's table and in ``.env.example``. All wrong ones are reported at
+once. No other module reads the environment.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+
+from environs import Env, EnvError, EnvValidationError, ValidationError, validate
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from chronos_common.errors import SettingsInvalid
+
+MIN_SECRET_BYTES = 32
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How this installation of Chronos runs. Units are in the names."""
+
+    database_url: str
+    redis_url: str
+    data_dir: Path
+    # API
+    api_host: str
+    api_port: int
+    api_threads: int
+    api_workers: int
+    public_url: str
+    secret_key: str
+    access_token_minutes: int
+    refresh_token_days: int
+    registration_open: bool
+    login_rate_limit: str
+    rate_limit: str
+    max_request_bytes: int
+    # scheduler
+    lookahead_seconds: float
+    plan_batch: int
+    dispatch_batch: int
+    max_queued_seconds: float
+    sweep_interval_seconds: float
+    retention_days: int
+    # worker
+    worker_threads: int
+    max_transfers: int
+    max_transfers_per_host: int
+    worker_timeout_seconds: float
+    shutdown_grace_seconds: float
+    egress_allow: tuple[Network, ...]
+    smtp_url: str
+    mail_from: str
+    mail_dir: Path
+    tasks_broker_url: str
+    # observability
+    log_level: str
+    log_format: str
+    metrics_host: str
+    metrics_port: int
+
+
+def load() -> Settings:
+    """Read the settings from this process's environment.
+
+    Raises :class:`SettingsInvalid` with one line for each wrong one.
+    """
+    env = Env(eager=False, prefix="CHRONOS_")
+    data_dir = Path(env.str("DATA_DIR", "~/.chronos")).expanduser()
+    redis_url = env.str("REDIS_URL", validate=_is_redis_url)
+    settings = Settings(
+        database_url=_database_url(env.str("DATABASE_URL", validate=_is_database_url)),
+        redis_url=redis_url,
+        data_dir=data_dir,
+        api_host=env.str("API_HOST", "127.0.0.1"),
+        api_port=env.int("API_PORT", 8080, validate=validate.Range(1, 65535)),
+        api_threads=env.int("API_THREADS", 16, validate=validate.Range(1, 256)),
+        api_workers=env.int("API_WORKERS", 1, validate=validate.Range(1, 64)),
+        public_url=env.str("PUBLIC_URL", "http://127.0.0.1:8080").rstrip("/"),
+        secret_key=env.str("SECRET_KEY", validate=_is_long_enough),
+        access_token_minutes=env.int("ACCESS_TOKEN_MINUTES", 15, validate=validate.Range(1, 1440)),
+        refresh_token_days=env.int("REFRESH_TOKEN_DAYS", 30, validate=validate.Range(1, 365)),
+        registration_open=env.bool("REGISTRATION_OPEN", True),
+        login_rate_limit=env.str("LOGIN_RATE_LIMIT", "10 per minute"),
+        rate_limit=env.str("RATE_LIMIT", "6000 per minute"),
+        max_request_bytes=env.int("MAX_REQUEST_BYTES", 1 << 20, validate=validate.Range(1024)),
+        lookahead_seconds=env.float("LOOKAHEAD_SECONDS", 1.0, validate=validate.Range(0.1, 10)),
+        plan_batch=env.int("PLAN_BATCH", 1000, validate=validate.Range(1, 10_000)),
+        dispatch_batch=env.int("DISPATCH_BATCH", 200, validate=validate.Range(1, 1000)),
+        max_queued_seconds=env.float("MAX_QUEUED_SECONDS", 2.0, validate=validate.Range(0.1, 60)),
+        sweep_interval_seconds=env.float(
+            "SWEEP_INTERVAL_SECONDS", 300, validate=validate.Range(1, 3600)
+        ),
+        retention_days=env.int("RETENTION_DAYS", 30, validate=validate.Range(1, 3650)),
+        worker_threads=env.int("WORKER_THREADS", 64, validate=validate.Range(2, 512)),
+        max_transfers=env.int("MAX_TRANSFERS", 1000, validate=validate.Range(1, 20_000)),
+        max_transfers_per_host=env.int(
+            "MAX_TRANSFERS_PER_HOST", 250, validate=validate.Range(1, 20_000)
+        ),
+        worker_timeout_seconds=env.float(
+            "WORKER_TIMEOUT_SECONDS", 15, validate=validate.Range(2, 300)
+        ),
+        shutdown_grace_seconds=env.float(
+            "SHUTDOWN_GRACE_SECONDS", 10, validate=validate.Range(0, 3600)
+        ),
+        egress_allow=tuple(env.list("EGRESS_ALLOW", [], subcast=_network)),
+        smtp_url=env.str("SMTP_URL", "", validate=_is_smtp_url),
+        mail_from=env.str("MAIL_FROM", "chronos@localhost.localdomain"),
+        mail_dir=Path(env.str("MAIL_DIR", str(data_dir / "mail"))).expanduser(),
+        tasks_broker_url=env.str("TASKS_BROKER_URL", "") or redis_url,
+        log_level=env.str("LOG_LEVEL", "info", validate=validate.OneOf(_LOG_LEVELS)),
+        log_format=env.str("LOG_FORMAT", "json", validate=validate.OneOf(["json", "console"])),
+        metrics_host=env.str("METRICS_HOST", "127.0.0.1"),
+        metrics_port=env.int("METRICS_PORT", 0, validate=validate.Range(0, 65535)),
+    )
+    try:
+        env.seal()
+    except EnvError as error:
+        raise SettingsInvalid(_explain(error)) from error
+    return settings
+
+
+_LOG_LEVELS = ["debug", "info", "warning", "error"]
+
+
+def _is_database_url(value: str) -> None:
+    try:
+        name = make_url(value).get_backend_name()
+    except ArgumentError:
+        name = ""
+    if name != "postgresql":
+        raise ValidationError("must be like postgresql://user:password@host:5432/chronos")
+
+
+def _database_url(value: str) -> str:
+    """Name the driver: SQLAlchemy 2.1 takes ``postgresql://`` for psycopg 3."""
+    scheme, separator, rest = value.partition("://")
+    return f"postgresql+psycopg2://{rest}" if separator and scheme else value
+
+
+def _is_redis_url(value: str) -> None:
+    if not value.startswith(("redis://", "rediss://")):
+        raise ValidationError("must be like redis://:password@host:6379/0")
+
+
+def _is_smtp_url(value: str) -> None:
+    if value and not value.startswith(("smtp://", "smtps://")):
+        raise ValidationError("must be like smtp://user:password@host:587?starttls=1")
+
+
+def _is_long_enough(value: str) -> None:
+    if len(value.encode()) < MIN_SECRET_BYTES:
+        raise ValidationError(
+            f"must have at least {MIN_SECRET_BYTES} bytes; make one with "
+            "'python -c \"import secrets; print(secrets.token_urlsafe(48))\"'"
+        )
+
+
+def _network(value: str) -> Network:
+    try:
+        return ip_network(value.strip())
+    except ValueError as error:
+        raise EnvError(f"{value!r} is not a network like 10.0.0.0/8") from error
+
+
+def _explain(error: EnvError) -> str:
+    if not isinstance(error, EnvValidationError) or not isinstance(error.error_messages, dict):
+        return str(error)
+    lines = [
+        f"{name}: {' '.join(map(str, texts))}" for name, texts in error.error_messages.items()
+    ]
+    return "The settings are wrong.\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,1 @@
+"""Every SQL statement of Chronos, one module per table it owns."""

@@ -1,0 +1,1 @@
+"""Performs executions: a Celery worker in front of a libcurl transfer engine."""
