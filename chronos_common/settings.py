@@ -80,7 +80,7 @@ def load() -> Settings:
         api_port=env.int("API_PORT", 8080, validate=validate.Range(1, 65535)),
         api_threads=env.int("API_THREADS", 16, validate=validate.Range(1, 256)),
         api_workers=env.int("API_WORKERS", 1, validate=validate.Range(1, 64)),
-        public_url=env.str("PUBLIC_URL", "http://127.0.0.1:8080").rstrip("/"),
+        public_url=env.str("PUBLIC_URL", "http://127.0.0.1:8080"),
         secret_key=env.str("SECRET_KEY", validate=_is_long_enough),
         access_token_minutes=env.int("ACCESS_TOKEN_MINUTES", 15, validate=validate.Range(1, 1440)),
         refresh_token_days=env.int("REFRESH_TOKEN_DAYS", 30, validate=validate.Range(1, 365)),
@@ -136,10 +136,9 @@ def _is_database_url(value: str) -> None:
         raise ValidationError("must be like postgresql://user:password@host:5432/chronos")
 
 
-def _database_url(value: str) -> str:
+def _database_url(value: str | None) -> str:
     """Name the driver: SQLAlchemy 2.1 takes ``postgresql://`` for psycopg 3."""
-    scheme, separator, rest = value.partition("://")
-    return f"postgresql+psycopg2://{rest}" if separator and scheme else value
+    return f"postgresql+psycopg2://{(value or '').partition('://')[2]}"
 
 
 def _is_redis_url(value: str) -> None:

@@ -1,0 +1,47 @@
+"""What a worker needs to perform an execution."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.statuses import JobType, OverlapPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """The part of a job that its executions need.
+
+    ``payload`` is the JSON as stored, not yet parsed; ``signing_secret`` is the workspace's, in
+    the form ``whsec_<base64>``.
+    """
+
+    id: UUID
+    workspace_id: UUID
+    name: str
+    type: JobType
+    payload: Mapping[str, Any]
+    timeout_seconds: float
+    policy: RetryPolicy
+    overlap_policy: OverlapPolicy
+    signing_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An execution that a worker holds: the right to perform attempt number ``attempt``.
+
+    ``worker_id``, ``attempt`` and ``redeliveries`` together are the fencing token: what was
+    handed to somebody else since differs in one of them, and is not overwritten.
+    """
+
+    id: UUID
+    job_id: UUID
+    workspace_id: UUID
+    worker_id: UUID
+    scheduled_for: datetime
+    due_at: datetime
+    attempt: int
+    redeliveries: int

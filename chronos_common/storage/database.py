@@ -1,0 +1,74 @@
+"""Connections to PostgreSQL: bounded in number, in waiting and in the time of a statement."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import psycopg2.extras
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from chronos_common import clock
+
+CONNECT_TIMEOUT_SECONDS = 5
+STATEMENT_TIMEOUT_SECONDS = 15
+LOCK_TIMEOUT_SECONDS = 5
+
+psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
+
+
+def connect(
+    url: str, *, name: str, pool_size: int = 5, wait_seconds: float = 5, pre_ping: bool = False
+) -> Engine:
+    """Return an engine with at most ``pool_size`` connections, shown as ``name`` in PostgreSQL.
+
+    Every wait is bounded: for a connection of the pool, for the server, for a lock, for a
+    statement. TCP keep-alives notice a half-open connection within about 20 seconds.
+    ``pre_ping`` spends a round trip to replace a connection that broke while it lay in the pool:
+    for callers that do not repeat what failed.
+    """
+    return create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=wait_seconds,
+        pool_pre_ping=pre_ping,
+        pool_recycle=1800,
+        connect_args={
+            "application_name": name,
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "keepalives": 1,
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
+            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s "
+            f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c timezone=UTC "
+            "-c idle_in_transaction_session_timeout=30s",
+        },
+    )
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction: committed at the end of the block, rolled back if it raises."""
+    with engine.begin() as connection:
+        yield connection
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Tell whether ``error`` is the database's absence rather than a wrong statement."""
+    return error.connection_invalidated or isinstance(
+        error.orig, psycopg2.OperationalError | psycopg2.InterfaceError
+    )
+
+
+def measure_clock(connection: Connection) -> timedelta:
+    """Return database time minus host time, from the middle of the fastest of three readings."""
+    readings: list[tuple[timedelta, timedelta]] = []
+    for _ in range(3):
+        before = clock.host_now()
+        database = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        after = clock.host_now()
+        readings.append((after - before, database - (before + (after - before) / 2)))
+    return min(readings)[1]

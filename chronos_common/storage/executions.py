@@ -1,0 +1,447 @@
+"""The hot path's statements on ``executions``: add, dispatch, claim, record, rescue.
+
+Each move is a compare-and-set; rows that somebody else moved first do not come back. What the
+API reads and changes is in ``storage.history``.
+
+Ids hold their day, so a list of ids, or a bound on them, keeps a statement to the few
+partitions that it needs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from chronos_common import ids
+from chronos_common.domain.executions import Claimed
+from chronos_common.domain.statuses import Reason, Status, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One due occurrence to be queued; ``dispatched_at`` if it is handed over at once."""
+
+    id: UUID
+    workspace_id: UUID
+    job_id: UUID
+    queue: str
+    scheduled_for: datetime
+    dispatched_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """An execution to hand to the workers of ``queue``, to be performed at ``due_at``."""
+
+    id: UUID
+    queue: str
+    due_at: datetime
+
+
+# unnest keeps one statement shape however many rows there are, at half the cost of VALUES lists.
+# The primary key refuses an occurrence that exists already (a schedule was moved back).
+_ADD = text("""
+    INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
+                            due_at, dispatched_at, attempt, redeliveries, attempts)
+    SELECT id, workspace_id, job_id, 'schedule', 'queued', queue, scheduled_for,
+           scheduled_for, dispatched_at, 1, 0, '[]'
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:workspaces AS uuid[]), CAST(:jobs AS uuid[]),
+                  CAST(:queues AS text[]), CAST(:scheduled AS timestamptz[]),
+                  CAST(:dispatched AS timestamptz[]))
+           AS planned (id, workspace_id, job_id, queue, scheduled_for, dispatched_at)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id""")
+
+
+def add(connection: Connection, planned: Sequence[Planned]) -> set[UUID]:
+    """Queue planned occurrences; return the ids of those that did not exist before."""
+    if not planned:
+        return set()
+    rows = connection.execute(
+        _ADD,
+        {
+            "ids": [each.id for each in planned],
+            "workspaces": [each.workspace_id for each in planned],
+            "jobs": [each.job_id for each in planned],
+            "queues": [each.queue for each in planned],
+            "scheduled": [each.scheduled_for for each in planned],
+            "dispatched": [each.dispatched_at for each in planned],
+        },
+    )
+    return set(rows.scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An occurrence, or a run of them, whose fate is known without running.
+
+    ``missed_count`` occurrences from ``scheduled_for`` to ``missed_until`` share the row when
+    there are many.
+    """
+
+    id: UUID
+    workspace_id: UUID
+    job_id: UUID
+    queue: str
+    scheduled_for: datetime
+    status: Status
+    reason: Reason
+    error: str | None = None
+    missed_count: int | None = None
+    missed_until: datetime | None = None
+
+
+_ADD_SETTLED = text("""
+    INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
+                            due_at, finished_at, attempt, redeliveries, attempts, reason, error,
+                            missed_count, missed_until)
+    VALUES (:id, :workspace_id, :job_id, 'schedule', :status, :queue, :scheduled_for,
+            :scheduled_for, :now, 1, 0, '[]', :reason, :error, :missed_count, :missed_until)
+    ON CONFLICT (id) DO NOTHING""")
+
+
+def add_settled(connection: Connection, settled: Sequence[Settled], *, now: datetime) -> None:
+    """Record occurrences that did not run, and why."""
+    for each in settled:
+        connection.execute(
+            _ADD_SETTLED,
+            {
+                "id": each.id,
+                "workspace_id": each.workspace_id,
+                "job_id": each.job_id,
+                "status": each.status,
+                "queue": each.queue,
+                "scheduled_for": each.scheduled_for,
+                "reason": each.reason,
+                "error": each.error,
+                "missed_count": each.missed_count,
+                "missed_until": each.missed_until,
+                "now": now,
+            },
+        )
+
+
+_TRIGGER = text("""
+    INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
+                            due_at, attempt, redeliveries, attempts, retry_of)
+    VALUES (:id, :workspace_id, :job_id, :trigger, 'queued', :queue, :now, :now, 1, 0, '[]',
+            :retry_of)""")
+
+
+def trigger(
+    connection: Connection,
+    *,
+    workspace_id: UUID,
+    job_id: UUID,
+    queue: str,
+    now: datetime,
+    retry_of: UUID | None = None,
+) -> UUID:
+    """Queue an execution that somebody asked for, due now; the scheduler dispatches it."""
+    identifier = ids.trigger_id(now)
+    connection.execute(
+        _TRIGGER,
+        {
+            "id": identifier,
+            "workspace_id": workspace_id,
+            "job_id": job_id,
+            "trigger": Trigger.RETRY if retry_of else Trigger.MANUAL,
+            "queue": queue,
+            "now": now,
+            "retry_of": retry_of,
+        },
+    )
+    return identifier
+
+
+# Locking first and updating by id afterwards lets the second statement prune partitions.
+_UNDISPATCHED = text("""
+    SELECT id FROM executions
+     WHERE dispatched_at IS NULL AND finished_at IS NULL AND due_at <= :horizon AND id >= :since
+     ORDER BY due_at LIMIT :batch
+       FOR UPDATE SKIP LOCKED""")
+_DISPATCH = text("""
+    UPDATE executions SET status = 'queued', dispatched_at = :now
+     WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING id, queue, due_at""")
+
+
+def dispatch(
+    connection: Connection,
+    *,
+    horizon: datetime,
+    batch: int,
+    now: datetime,
+    since: datetime | None = None,
+) -> list[Dispatched]:
+    """Take executions that are due by ``horizon`` and with no worker, marked as handed over.
+
+    ``since`` bounds the search to occurrences scheduled from then on: a tick that looks at a
+    few partitions instead of all.
+    """
+    found = connection.execute(
+        _UNDISPATCHED,
+        {
+            "horizon": horizon,
+            "batch": batch,
+            "since": ids.lowest_at(since) if since else UUID(int=0),
+        },
+    ).scalars()
+    taken = list(found)
+    if not taken:
+        return []
+    rows = connection.execute(_DISPATCH, {"ids": taken, "now": now})
+    return [Dispatched(*row) for row in rows]
+
+
+_UNDO_DISPATCH = text("""
+    UPDATE executions SET dispatched_at = NULL
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued' RETURNING id""")
+
+
+def undo_dispatch(connection: Connection, identifiers: Sequence[UUID]) -> int:
+    """Mark executions whose message did not get through as with no worker; return how many."""
+    if not identifiers:
+        return 0
+    return len(connection.execute(_UNDO_DISPATCH, {"ids": list(identifiers)}).all())
+
+
+_CLAIM = text("""
+    UPDATE executions
+       SET status = 'running', worker_id = :worker_id, started_at = COALESCE(started_at, :now)
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued'
+ RETURNING id, job_id, workspace_id, worker_id, scheduled_for, due_at, attempt, redeliveries""")
+
+
+def claim(
+    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID, now: datetime
+) -> list[Claimed]:
+    """Take queued executions for ``worker_id``.
+
+    What was paused, cancelled or taken meanwhile is not returned.
+    """
+    if not identifiers:
+        return []
+    rows = connection.execute(
+        _CLAIM, {"ids": list(identifiers), "worker_id": worker_id, "now": now}
+    )
+    return [Claimed(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a recorded attempt makes of its execution.
+
+    ``due_at`` is set if it is tried again; ``attempt_json`` is the attempt as its history
+    keeps it.
+    """
+
+    claimed: Claimed
+    status: Status
+    started_at: datetime
+    duration_ms: int
+    http_status: int | None
+    error: str | None
+    reason: Reason | None
+    due_at: datetime | None
+    attempt_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """An execution as it stands after a move, with what statistics need."""
+
+    id: UUID
+    workspace_id: UUID
+    job_id: UUID
+    status: Status
+    scheduled_for: datetime
+    started_at: datetime | None
+    duration_ms: int | None
+
+
+# The fencing token is (worker_id, attempt, redeliveries): a worker that was declared lost and
+# comes back finds that its executions have moved on. The bounds on the id prune partitions,
+# which a join alone does not.
+_RECORD = text("""
+    UPDATE executions e
+       SET status = m.status,
+           finished_at = CASE WHEN m.due_at IS NULL THEN CAST(:now AS timestamptz) END,
+           due_at = COALESCE(m.due_at, e.due_at),
+           dispatched_at = CASE WHEN m.due_at IS NULL THEN e.dispatched_at END,
+           started_at = CASE WHEN e.attempt = 1 THEN m.started_at ELSE e.started_at END,
+           attempt = CASE WHEN m.due_at IS NULL THEN e.attempt ELSE e.attempt + 1 END,
+           duration_ms = m.duration_ms, http_status = m.http_status,
+           error = m.error, reason = m.reason, attempts = e.attempts || m.attempt_json
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:workers AS uuid[]), CAST(:attempts AS smallint[]),
+                  CAST(:redeliveries AS smallint[]), CAST(:statuses AS text[]),
+                  CAST(:started AS timestamptz[]), CAST(:durations AS integer[]),
+                  CAST(:http_statuses AS smallint[]), CAST(:errors AS text[]),
+                  CAST(:reasons AS text[]), CAST(:due AS timestamptz[]),
+                  CAST(:jsons AS jsonb[]))
+           AS m (id, worker_id, attempt, redeliveries, status, started_at, duration_ms,
+                 http_status, error, reason, due_at, attempt_json)
+     WHERE e.id = m.id AND e.id BETWEEN :lowest AND :highest
+       AND e.status = 'running' AND e.worker_id = m.worker_id
+       AND e.attempt = m.attempt AND e.redeliveries = m.redeliveries
+ RETURNING e.id, e.workspace_id, e.job_id, e.status, e.scheduled_for, e.started_at,
+           e.duration_ms""")
+
+
+def record(connection: Connection, moves: Sequence[Move], *, now: datetime) -> list[Moved]:
+    """Write finished attempts; what was taken from its worker meanwhile is not returned."""
+    if not moves:
+        return []
+    identifiers = [move.claimed.id for move in moves]
+    rows = connection.execute(
+        _RECORD,
+        {
+            "now": now,
+            "lowest": min(identifiers),
+            "highest": max(identifiers),
+            "ids": identifiers,
+            "workers": [move.claimed.worker_id for move in moves],
+            "attempts": [move.claimed.attempt for move in moves],
+            "redeliveries": [move.claimed.redeliveries for move in moves],
+            "statuses": [move.status for move in moves],
+            "started": [move.started_at for move in moves],
+            "durations": [move.duration_ms for move in moves],
+            "http_statuses": [move.http_status for move in moves],
+            "errors": [move.error for move in moves],
+            "reasons": [move.reason for move in moves],
+            "due": [move.due_at for move in moves],
+            "jsons": [move.attempt_json for move in moves],
+        },
+    )
+    return _moved(rows.mappings())
+
+
+def _moved(rows: object) -> list[Moved]:
+    return [Moved(**(row | {"status": Status(row["status"])})) for row in map(dict, rows)]  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A running execution whose worker is not alive."""
+
+    id: UUID
+    job_id: UUID
+    attempt: int
+    redeliveries: int
+
+
+_LOST = text("""
+    SELECT id, job_id, attempt, redeliveries FROM executions e
+     WHERE finished_at IS NULL AND status = 'running'
+       AND NOT EXISTS (SELECT FROM workers w
+                        WHERE w.id = e.worker_id AND w.heartbeat_at > :alive_since)
+     ORDER BY due_at LIMIT :batch
+       FOR UPDATE SKIP LOCKED""")
+
+
+def lost(connection: Connection, *, alive_since: datetime, batch: int) -> list[Held]:
+    """Lock running executions of workers that gave no sign since ``alive_since``."""
+    rows = connection.execute(_LOST, {"alive_since": alive_since, "batch": batch})
+    return [Held(*row) for row in rows]
+
+
+_REDELIVER = text("""
+    UPDATE executions
+       SET status = 'queued', worker_id = NULL, dispatched_at = NULL,
+           redeliveries = redeliveries + 1
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' RETURNING id""")
+
+
+def redeliver(connection: Connection, identifiers: Sequence[UUID]) -> int:
+    """Queue the same attempt of running executions again; return how many."""
+    if not identifiers:
+        return 0
+    return len(connection.execute(_REDELIVER, {"ids": list(identifiers)}).all())
+
+
+_GIVE_BACK = text("""
+    UPDATE executions
+       SET status = 'queued', worker_id = NULL, dispatched_at = NULL
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
+ RETURNING id""")
+
+
+def give_back(connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID) -> int:
+    """Queue claimed executions that a stopping worker did not start; return how many."""
+    if not identifiers:
+        return 0
+    rows = connection.execute(_GIVE_BACK, {"ids": list(identifiers), "worker_id": worker_id})
+    return len(rows.all())
+
+
+_FAIL = text("""
+    UPDATE executions
+       SET status = 'failed', finished_at = :now, error = :error, reason = :reason
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND finished_at IS NULL
+ RETURNING id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms""")
+
+
+def fail(
+    connection: Connection,
+    identifiers: Sequence[UUID],
+    *,
+    error: str,
+    reason: Reason,
+    now: datetime,
+) -> list[Moved]:
+    """End unfinished executions as failed, whatever they were doing."""
+    if not identifiers:
+        return []
+    rows = connection.execute(
+        _FAIL, {"ids": list(identifiers), "error": error, "reason": reason, "now": now}
+    )
+    return _moved(rows.mappings())
+
+
+_UNCLAIMED = text("""
+    SELECT id, queue, dispatched_at FROM executions
+     WHERE finished_at IS NULL AND status = 'queued'
+       AND due_at < :before AND dispatched_at < :before
+     ORDER BY due_at LIMIT :batch""")
+
+
+def unclaimed(
+    connection: Connection, *, before: datetime, batch: int
+) -> list[tuple[UUID, str, datetime]]:
+    """Return id, queue and dispatch instant of executions that no worker claimed in time."""
+    rows = connection.execute(_UNCLAIMED, {"before": before, "batch": batch})
+    return [(row.id, row.queue, row.dispatched_at) for row in rows]
+
+
+_MINE = text("""
+    SELECT id FROM executions
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id""")
+
+
+def still_held(
+    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
+) -> set[UUID]:
+    """Return which of the executions this worker still holds; the rest were taken from it."""
+    if not identifiers:
+        return set()
+    rows = connection.execute(_MINE, {"ids": list(identifiers), "worker_id": worker_id})
+    return set(rows.scalars())
+
+
+_COUNT_UNFINISHED = text("""
+    SELECT status, count(*) AS executions FROM executions
+     WHERE finished_at IS NULL GROUP BY status""")
+
+
+def count_unfinished(connection: Connection) -> Mapping[str, int]:
+    """Return how many unfinished executions there are of each status, over all workspaces."""
+    return {row.status: row.executions for row in connection.execute(_COUNT_UNFINISHED)}
+
+
+def oldest_overdue(connection: Connection, *, now: datetime) -> timedelta:
+    """Return for how long the most overdue queued execution has been due."""
+    due_at = connection.execute(
+        text("SELECT min(due_at) FROM executions WHERE finished_at IS NULL AND status = 'queued'")
+    ).scalar_one()
+    return max(now - due_at, timedelta(0)) if due_at else timedelta(0)

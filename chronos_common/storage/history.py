@@ -1,0 +1,153 @@
+"""What the API reads of ``executions``, and how it ends them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select, text
+
+from chronos_common.domain.statuses import Reason, Status, Trigger
+from chronos_common.storage.executions import Moved
+from chronos_common.storage.tables import executions, jobs
+
+#: Counting stops here, so that a list of a long history costs no more than a short one.
+MAX_COUNT = 10_000
+
+# What an attempt sent and received is only read for one execution.
+_SUMMARY = [column for column in executions.c if column.name != "attempts"]
+_JOB_COLUMNS = [jobs.c.name.label("job_name"), jobs.c.max_attempts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFilter:
+    """Which executions of a workspace a list shows; each condition applies if it is set."""
+
+    job_id: UUID | None = None
+    status: Status | None = None
+    trigger: Trigger | None = None
+    before: UUID | None = None
+
+
+def page(
+    connection: Connection,
+    workspace_id: UUID,
+    chosen: HistoryFilter,
+    *,
+    offset: int,
+    limit: int,
+) -> tuple[Sequence[RowMapping], int]:
+    """Return executions, the latest first, and how many there are (at most ``MAX_COUNT``).
+
+    ``before`` starts after the execution of that id, for going on where a page ended.
+    """
+    conditions = _conditions(workspace_id, chosen)
+    query = _with_job(*_SUMMARY).where(*conditions)
+    if chosen.before:
+        query = query.where(executions.c.id < chosen.before)
+    query = query.order_by(executions.c.id.desc()).offset(offset).limit(limit)
+    counted = select(executions.c.id).where(*conditions).limit(MAX_COUNT).subquery()
+    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
+    return connection.execute(query).mappings().all(), total
+
+
+def find(connection: Connection, workspace_id: UUID, execution_id: UUID) -> RowMapping | None:
+    """Return one execution with its attempts, or None."""
+    query = _with_job(*executions.c).where(
+        executions.c.id == execution_id, executions.c.workspace_id == workspace_id
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def latest_of(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping | None:
+    """Return the job's latest execution, or None."""
+    query = (
+        _with_job(*_SUMMARY)
+        .where(*_conditions(workspace_id, HistoryFilter(job_id=job_id)))
+        .order_by(executions.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def _with_job(*columns: ColumnElement[Any]) -> Select[Any]:
+    return select(*columns, *_JOB_COLUMNS).join(jobs, jobs.c.id == executions.c.job_id)
+
+
+def _conditions(workspace_id: UUID, chosen: HistoryFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [executions.c.workspace_id == workspace_id]
+    if chosen.job_id:
+        conditions.append(executions.c.job_id == chosen.job_id)
+    if chosen.status:
+        conditions.append(executions.c.status == chosen.status)
+    if chosen.trigger:
+        conditions.append(executions.c.trigger == chosen.trigger)
+    return conditions
+
+
+_RETURNING = "id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms"
+
+_CANCEL = text(f"""
+    UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
+     WHERE id = :id AND workspace_id = :workspace_id AND finished_at IS NULL
+ RETURNING {_RETURNING}""")  # noqa: S608 - a constant
+
+
+def cancel(
+    connection: Connection, workspace_id: UUID, execution_id: UUID, *, now: datetime
+) -> Moved | None:
+    """End an unfinished execution; None if it has its fate already.
+
+    A running one is ended here at once; its worker aborts the transfer when it notices.
+    """
+    row = connection.execute(
+        _CANCEL,
+        {
+            "id": execution_id,
+            "workspace_id": workspace_id,
+            "reason": Reason.CANCELLED,
+            "now": now,
+        },
+    ).one_or_none()
+    return Moved(*row) if row else None
+
+
+# The caller holds the schedule's row, so that no plan can add to these meanwhile.
+_CANCEL_UNSTARTED = text(f"""
+    UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
+     WHERE job_id = :job_id AND finished_at IS NULL AND status IN ('queued', 'retrying')
+       AND (NOT :only_scheduled OR (trigger = 'schedule' AND status = 'queued'
+                                    AND scheduled_for > :now))
+ RETURNING {_RETURNING}""")  # noqa: S608 - a constant
+
+
+def cancel_unstarted(
+    connection: Connection,
+    job_id: UUID,
+    *,
+    reason: Reason,
+    now: datetime,
+    only_scheduled: bool = False,
+) -> list[Moved]:
+    """End the job's executions that no worker has started; return them.
+
+    ``only_scheduled`` leaves retries and triggers, for a schedule that was changed: it ends just
+    the occurrences that were planned ahead.
+    """
+    rows = connection.execute(
+        _CANCEL_UNSTARTED,
+        {"job_id": job_id, "reason": reason, "now": now, "only_scheduled": only_scheduled},
+    )
+    return [Moved(*row) for row in rows]
+
+
+_COUNT_UNFINISHED = text("""
+    SELECT status, count(*) AS executions FROM executions
+     WHERE job_id = :job_id AND finished_at IS NULL GROUP BY status""")
+
+
+def count_unfinished_of(connection: Connection, job_id: UUID) -> dict[str, int]:
+    """Return how many unfinished executions the job has of each status."""
+    rows = connection.execute(_COUNT_UNFINISHED, {"job_id": job_id})
+    return {row.status: row.executions for row in rows}

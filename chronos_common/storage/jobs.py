@@ -1,0 +1,262 @@
+"""The statements on ``jobs``: what users defined."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+
+from chronos_common.domain.executions import JobSpec
+from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.statuses import JobStatus, JobType, OverlapPolicy
+from chronos_common.storage.tables import jobs, schedules
+
+#: What a list can be sorted by; a leading "-" in the API turns the order round.
+SORTS: Mapping[str, ColumnElement[Any]] = {
+    "created_at": jobs.c.id,
+    "updated_at": jobs.c.updated_at,
+    "name": jobs.c.name,
+    "next_run_at": schedules.c.next_run_at,
+}
+
+_SCHEDULE_COLUMNS = [
+    column for column in schedules.c if column.name not in {"job_id", "workspace_id", "job_type"}
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs of a workspace a list shows; each condition applies if it is set."""
+
+    status: JobStatus | None = None
+    type: JobType | None = None
+    tag: str | None = None
+    search: str | None = None
+
+
+def insert_job(
+    connection: Connection,
+    job_id: UUID,
+    definition: JobDefinition,
+    *,
+    workspace_id: UUID,
+    created_by: UUID,
+    now: datetime,
+) -> None:
+    """Store a new job; its schedule is stored by ``storage.schedules``."""
+    connection.execute(
+        insert(jobs).values(
+            id=job_id,
+            workspace_id=workspace_id,
+            created_by=created_by,
+            status=JobStatus.ACTIVE,
+            version=1,
+            created_at=now,
+            updated_at=now,
+            **_columns(definition),
+        )
+    )
+
+
+def replace(
+    connection: Connection, job_id: UUID, definition: JobDefinition, *, now: datetime
+) -> None:
+    """Store a changed definition as the job's next version."""
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(version=jobs.c.version + 1, updated_at=now, **_columns(definition))
+    )
+
+
+def _columns(definition: JobDefinition) -> dict[str, Any]:
+    policy = definition.policy
+    return {
+        "name": definition.name,
+        "description": definition.description,
+        "type": definition.type,
+        "payload": dict(definition.payload),
+        "tags": list(definition.tags),
+        "notify": None if definition.notify is None else list(definition.notify),
+        "max_attempts": policy.max_attempts,
+        "retry_delays": list(policy.delays_seconds),
+        "backoff_seconds": policy.backoff_seconds,
+        "backoff_factor": policy.backoff_factor,
+        "backoff_cap_seconds": policy.backoff_cap_seconds,
+        "retry_jitter": policy.jitter_ratio,
+        "timeout_seconds": definition.timeout_seconds,
+        "overlap_policy": definition.overlap_policy,
+    }
+
+
+def find(
+    connection: Connection, workspace_id: UUID, job_id: UUID, *, lock: bool = False
+) -> RowMapping | None:
+    """Return the job with its schedule, or None; ``lock`` holds the job for a change."""
+    query = _jobs_of(workspace_id).where(jobs.c.id == job_id)
+    if lock:
+        query = query.with_for_update(of=jobs)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def find_named(connection: Connection, workspace_id: UUID, name: str) -> RowMapping | None:
+    """Return the oldest job of that name, or None."""
+    query = _jobs_of(workspace_id).where(jobs.c.name == name).order_by(jobs.c.id).limit(1)
+    return connection.execute(query).mappings().one_or_none()
+
+
+def page(
+    connection: Connection,
+    workspace_id: UUID,
+    chosen: JobFilter,
+    *,
+    sort: str,
+    descending: bool,
+    offset: int,
+    limit: int,
+) -> tuple[Sequence[RowMapping], int]:
+    """Return a page of jobs with their schedules, and how many there are in all."""
+    conditions = _conditions(chosen)
+    column = SORTS[sort]
+    query = (
+        _jobs_of(workspace_id)
+        .where(*conditions)
+        .order_by(column.desc().nulls_last() if descending else column.asc().nulls_last())
+        .order_by(jobs.c.id.desc() if descending else jobs.c.id)
+        .offset(offset)
+        .limit(limit)
+    )
+    count = (
+        select(func.count())
+        .select_from(jobs)
+        .where(jobs.c.workspace_id == workspace_id, jobs.c.deleted_at.is_(None), *conditions)
+    )
+    return connection.execute(query).mappings().all(), connection.execute(count).scalar_one()
+
+
+def _jobs_of(workspace_id: UUID) -> Any:
+    return (
+        select(*jobs.c, *_SCHEDULE_COLUMNS)
+        .join(schedules, schedules.c.job_id == jobs.c.id)
+        .where(jobs.c.workspace_id == workspace_id, jobs.c.deleted_at.is_(None))
+    )
+
+
+def _conditions(chosen: JobFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if chosen.status:
+        conditions.append(jobs.c.status == chosen.status)
+    if chosen.type:
+        conditions.append(jobs.c.type == chosen.type)
+    if chosen.tag:
+        conditions.append(jobs.c.tags.contains([chosen.tag]))
+    if chosen.search:
+        conditions.append(
+            or_(
+                jobs.c.name.icontains(chosen.search, autoescape=True),
+                jobs.c.description.icontains(chosen.search, autoescape=True),
+            )
+        )
+    return conditions
+
+
+def set_status(connection: Connection, job_id: UUID, status: JobStatus, *, now: datetime) -> None:
+    """Change the job's status, as a new version of it."""
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(status=status, version=jobs.c.version + 1, updated_at=now)
+    )
+
+
+def delete(connection: Connection, job_id: UUID, *, now: datetime) -> None:
+    """Hide the job; its executions stay readable until they are pruned."""
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id)
+        .values(status=JobStatus.CANCELLED, deleted_at=now, updated_at=now)
+    )
+
+
+# The index schedules_exhausted holds just the schedules with nothing left to come.
+_COMPLETE = text("""
+    WITH done AS MATERIALIZED (
+        SELECT s.job_id FROM schedules s
+         WHERE s.active AND s.next_run_at IS NULL
+           AND NOT EXISTS (SELECT FROM executions e
+                            WHERE e.job_id = s.job_id AND e.finished_at IS NULL)
+         LIMIT :batch
+           FOR UPDATE OF s SKIP LOCKED),
+    deactivated AS (
+        UPDATE schedules s SET active = false FROM done WHERE s.job_id = done.job_id)
+    UPDATE jobs j SET status = 'completed', version = version + 1, updated_at = :now
+      FROM done WHERE j.id = done.job_id AND j.status = 'active'
+ RETURNING j.id""")
+
+
+def complete_exhausted(connection: Connection, *, batch: int, now: datetime) -> int:
+    """Complete jobs with no occurrence left and every execution finished; return how many."""
+    return len(connection.execute(_COMPLETE, {"batch": batch, "now": now}).all())
+
+
+_SPECS = text("""
+    SELECT j.id, j.workspace_id, j.name, j.type, j.payload, j.timeout_seconds, j.max_attempts,
+           j.retry_delays, j.backoff_seconds, j.backoff_factor, j.backoff_cap_seconds,
+           j.retry_jitter, j.overlap_policy, w.signing_secret
+      FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
+     WHERE j.id IN (SELECT job_id FROM executions WHERE id = ANY(CAST(:ids AS uuid[])))""")
+
+
+def specs_of(connection: Connection, execution_ids: Sequence[UUID]) -> dict[UUID, JobSpec]:
+    """Return, by job id, what a worker needs to perform these executions."""
+    rows = connection.execute(_SPECS, {"ids": list(execution_ids)})
+    return {row.id: _spec(row) for row in rows}
+
+
+def _spec(row: Any) -> JobSpec:
+    return JobSpec(
+        id=row.id,
+        workspace_id=row.workspace_id,
+        name=row.name,
+        type=JobType(row.type),
+        payload=row.payload,
+        timeout_seconds=row.timeout_seconds,
+        policy=policy_of(row),
+        overlap_policy=OverlapPolicy(row.overlap_policy),
+        signing_secret=row.signing_secret,
+    )
+
+
+def policy_of(row: Any) -> RetryPolicy:
+    """Return the retry policy that a row of ``jobs`` holds."""
+    return RetryPolicy(
+        max_attempts=row.max_attempts,
+        delays_seconds=tuple(row.retry_delays),
+        backoff_seconds=row.backoff_seconds,
+        backoff_factor=row.backoff_factor,
+        backoff_cap_seconds=row.backoff_cap_seconds,
+        jitter_ratio=row.retry_jitter,
+    )
+
+
+def count_by_status(connection: Connection, workspace_id: UUID) -> Mapping[str, int]:
+    """Return how many jobs the workspace has of each status."""
+    query = (
+        select(jobs.c.status, func.count().label("jobs"))
+        .where(jobs.c.workspace_id == workspace_id, jobs.c.deleted_at.is_(None))
+        .group_by(jobs.c.status)
+    )
+    return {row.status: row.jobs for row in connection.execute(query)}

@@ -1,0 +1,84 @@
+"""The daily partitions of ``executions``: made ahead of time, dropped past their retention."""
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+from sqlalchemy import Connection, text
+
+from chronos_common import ids
+
+_PREFIX = "executions_"
+_DAY = timedelta(days=1)
+
+# Longer than any ordinary statement holds a partition, shorter than anybody would notice.
+_LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '2s'")
+
+_EXISTING = text("""
+    SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+     WHERE i.inhparent = 'executions'::regclass AND c.relname <> 'executions_default'
+     ORDER BY c.relname""")
+
+
+def existing(connection: Connection) -> Sequence[date]:
+    """Return the days that have a partition of their own, oldest first."""
+    return [_day_of(name) for name in connection.execute(_EXISTING).scalars()]
+
+
+def create(connection: Connection, day: date) -> None:
+    """Give ``day`` its partition.
+
+    Attaching locks the parent only lightly, so that the hot path goes on. Rows of that day that
+    already lie in the default partition move over.
+    """
+    name, lowest, highest = _name_of(day), _lowest(day), _lowest(day + _DAY)
+    connection.execute(_LOCK_TIMEOUT)
+    connection.exec_driver_sql(
+        f"CREATE TABLE {name} (LIKE executions INCLUDING DEFAULTS INCLUDING CONSTRAINTS) "
+        "WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01, "
+        "autovacuum_vacuum_cost_delay = 0)"
+    )
+    connection.exec_driver_sql(
+        f"WITH moved AS (DELETE FROM executions_default "  # noqa: S608 - names and ids of ours
+        f"WHERE id >= '{lowest}' AND id < '{highest}' RETURNING *) "
+        f"INSERT INTO {name} SELECT * FROM moved"
+    )
+    connection.exec_driver_sql(
+        f"ALTER TABLE executions ATTACH PARTITION {name} "
+        f"FOR VALUES FROM ('{lowest}') TO ('{highest}')"
+    )
+
+
+def unfinished_in(connection: Connection, day: date) -> int:
+    """Return how many executions of ``day`` have no fate yet."""
+    count = f"SELECT count(*) FROM {_name_of(day)} WHERE finished_at IS NULL"  # noqa: S608 - a date
+    return int(connection.exec_driver_sql(count).scalar_one())
+
+
+def drop(connection: Connection, day: date) -> None:
+    """Remove the history of ``day``."""
+    connection.execute(_LOCK_TIMEOUT)
+    connection.exec_driver_sql(f"DROP TABLE {_name_of(day)}")
+
+
+_PRUNE_DEFAULT = text("""
+    DELETE FROM executions_default WHERE id < :lowest AND finished_at < :finished_before""")
+
+
+def prune_default(connection: Connection, *, before: datetime) -> int:
+    """Remove finished executions that belong to no day's partition; return how many."""
+    rows = connection.execute(
+        _PRUNE_DEFAULT, {"lowest": ids.lowest_at(before), "finished_before": before}
+    )
+    return rows.rowcount
+
+
+def _name_of(day: date) -> str:
+    return f"{_PREFIX}{day:%Y%m%d}"
+
+
+def _day_of(name: str) -> date:
+    return date.fromisoformat(name.removeprefix(_PREFIX))
+
+
+def _lowest(day: date) -> str:
+    return str(ids.lowest_at(datetime(day.year, day.month, day.day, tzinfo=UTC)))

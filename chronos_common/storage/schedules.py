@@ -1,0 +1,200 @@
+"""The statements on ``schedules``: the narrow row that says when a job is due next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, select, text, update
+
+from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.schedules import Schedule, ScheduleKind, jitter_of
+from chronos_common.domain.statuses import JobType, MisfirePolicy
+from chronos_common.storage.tables import schedules
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A schedule that is due at ``next_run_at``, locked by whoever got it."""
+
+    job_id: UUID
+    workspace_id: UUID
+    job_type: JobType
+    schedule: Schedule
+    next_run_at: datetime
+    runs_left: int | None
+    misfire_policy: MisfirePolicy
+    misfire_grace: timedelta
+    resumed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """Where a planned schedule goes on; it is exhausted if ``next_run_at`` is None."""
+
+    job_id: UUID
+    next_run_at: datetime | None
+    runs_left: int | None
+
+
+# SKIP LOCKED lets any number of schedulers share the work without waiting for each other.
+_CLAIM_DUE = text("""
+    SELECT job_id, workspace_id, job_type, kind, expression, timezone, interval_seconds, anchor,
+           starts_at, ends_at, jitter_seconds, runs_left, misfire_policy,
+           misfire_grace_seconds, resumed_at, next_run_at
+      FROM schedules
+     WHERE active AND next_run_at <= :horizon
+     ORDER BY next_run_at LIMIT :batch
+       FOR UPDATE SKIP LOCKED""")
+
+
+def claim_due(connection: Connection, *, horizon: datetime, batch: int) -> list[Due]:
+    """Lock up to ``batch`` schedules that are due by ``horizon``, the earliest first."""
+    rows = connection.execute(_CLAIM_DUE, {"horizon": horizon, "batch": batch})
+    return [
+        Due(
+            job_id=row.job_id,
+            workspace_id=row.workspace_id,
+            job_type=JobType(row.job_type),
+            schedule=schedule_of(row),
+            next_run_at=row.next_run_at,
+            runs_left=row.runs_left,
+            misfire_policy=MisfirePolicy(row.misfire_policy),
+            misfire_grace=timedelta(seconds=row.misfire_grace_seconds),
+            resumed_at=row.resumed_at,
+        )
+        for row in rows
+    ]
+
+
+def schedule_of(row: Any) -> Schedule:
+    """Return the schedule that a row with the columns of ``schedules`` holds."""
+    return Schedule(
+        kind=ScheduleKind(row.kind),
+        expression=row.expression,
+        timezone=row.timezone,
+        interval_seconds=row.interval_seconds,
+        anchor=row.anchor,
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        jitter=jitter_of(row.job_id, row.jitter_seconds),
+    )
+
+
+_ADVANCE = text("""
+    UPDATE schedules s SET next_run_at = a.next_run_at, runs_left = a.runs_left
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[]),
+                  CAST(:runs_left AS integer[])) AS a (job_id, next_run_at, runs_left)
+     WHERE s.job_id = a.job_id""")
+
+
+def advance(connection: Connection, advances: Sequence[Advance]) -> None:
+    """Move planned schedules on to their next instants."""
+    if not advances:
+        return
+    connection.execute(
+        _ADVANCE,
+        {
+            "ids": [each.job_id for each in advances],
+            "instants": [each.next_run_at for each in advances],
+            "runs_left": [each.runs_left for each in advances],
+        },
+    )
+
+
+def insert_schedule(
+    connection: Connection,
+    job_id: UUID,
+    definition: JobDefinition,
+    *,
+    workspace_id: UUID,
+    next_run_at: datetime | None,
+) -> None:
+    """Store the schedule of a new job, active."""
+    connection.execute(
+        insert(schedules).values(
+            job_id=job_id,
+            workspace_id=workspace_id,
+            active=True,
+            next_run_at=next_run_at,
+            runs_left=definition.max_runs,
+            **_columns(definition),
+        )
+    )
+
+
+def replace(
+    connection: Connection,
+    job_id: UUID,
+    definition: JobDefinition,
+    *,
+    next_run_at: datetime | None,
+    runs_left: int | None,
+    active: bool,
+) -> None:
+    """Store a changed schedule."""
+    connection.execute(
+        update(schedules)
+        .where(schedules.c.job_id == job_id)
+        .values(
+            active=active,
+            next_run_at=next_run_at,
+            runs_left=runs_left,
+            resumed_at=None,
+            **_columns(definition),
+        )
+    )
+
+
+def _columns(definition: JobDefinition) -> dict[str, Any]:
+    schedule = definition.schedule
+    return {
+        "job_type": definition.type,
+        "kind": schedule.kind,
+        "expression": schedule.expression,
+        "timezone": schedule.timezone,
+        "interval_seconds": schedule.interval_seconds,
+        "anchor": schedule.anchor,
+        "starts_at": schedule.starts_at,
+        "ends_at": schedule.ends_at,
+        "jitter_seconds": definition.jitter_seconds,
+        "max_runs": definition.max_runs,
+        "misfire_policy": definition.misfire_policy,
+        "misfire_grace_seconds": definition.misfire_grace_seconds,
+    }
+
+
+def lock(connection: Connection, job_id: UUID) -> None:
+    """Wait for a plan of this schedule that is under way, and keep others off it."""
+    connection.execute(
+        select(schedules.c.job_id).where(schedules.c.job_id == job_id).with_for_update()
+    )
+
+
+def deactivate(connection: Connection, job_id: UUID) -> None:
+    """Stop planning the job. What was planned already is left for the caller to cancel.
+
+    Waits for a plan that holds the row, so that the caller sees everything that it planned.
+    """
+    connection.execute(update(schedules).where(schedules.c.job_id == job_id).values(active=False))
+
+
+def activate(connection: Connection, job_id: UUID, *, resumed_at: datetime) -> None:
+    """Plan the job again; occurrences before ``resumed_at`` were missed because of the pause."""
+    connection.execute(
+        update(schedules)
+        .where(schedules.c.job_id == job_id)
+        .values(active=True, resumed_at=resumed_at)
+    )
+
+
+_OVERDUE = text("""
+    SELECT count(*) AS schedules, min(next_run_at) AS oldest FROM schedules
+     WHERE active AND next_run_at < :before""")
+
+
+def overdue(connection: Connection, *, before: datetime) -> tuple[int, datetime | None]:
+    """Return how many active schedules should have been planned by ``before``, and the oldest."""
+    row = connection.execute(_OVERDUE, {"before": before}).one()
+    return row.schedules, row.oldest

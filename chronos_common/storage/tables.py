@@ -1,0 +1,243 @@
+"""The tables, as SQLAlchemy sees them. ``migrations`` creates them; a test holds both together.
+
+``schedules`` is narrow because it is written at every fire; ``jobs`` is wide and rarely written.
+``executions`` is partitioned by day on its id (see ``chronos_common.ids``), so that retention
+drops a partition. Its attempts are a JSON array on the row: one write records an attempt.
+"""
+
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+
+_MOMENT = DateTime(timezone=True)
+
+
+def _id(name: str = "id", *, primary_key: bool = False) -> Column[UUID]:
+    return Column(name, Uuid(), primary_key=primary_key, nullable=False)
+
+
+def _workspace(*, primary_key: bool = False) -> Column[UUID]:
+    return Column(
+        "workspace_id",
+        Uuid(),
+        ForeignKey("workspaces.id", ondelete="CASCADE"),
+        primary_key=primary_key,
+        nullable=False,
+    )
+
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    _id(primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("signing_secret", Text, nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _id(primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("disabled_at", _MOMENT),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    _workspace(primary_key=True),
+    Column(
+        "user_id",
+        Uuid(),
+        ForeignKey("users.id", ondelete="CASCADE"),
+        primary_key=True,
+        nullable=False,
+    ),
+    Column("role", Text, nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("secret_sha256", Text, nullable=False),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("expires_at", _MOMENT),
+    Column("last_used_at", _MOMENT),
+    Column("revoked_at", _MOMENT),
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    _id(primary_key=True),
+    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    _id("family_id"),
+    Column("issued_at", _MOMENT, nullable=False),
+    Column("expires_at", _MOMENT, nullable=False),
+    Column("used_at", _MOMENT),
+    Column("revoked_at", _MOMENT),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    Column("created_by", Uuid(), ForeignKey("users.id", ondelete="SET NULL")),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False, default=""),
+    Column("type", Text, nullable=False),
+    Column("payload", JSONB, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("tags", ARRAY(Text), nullable=False),
+    Column("notify", ARRAY(Text)),
+    Column("max_attempts", SmallInteger, nullable=False),
+    Column("retry_delays", ARRAY(Float), nullable=False),
+    Column("backoff_seconds", Float, nullable=False),
+    Column("backoff_factor", Float, nullable=False),
+    Column("backoff_cap_seconds", Float, nullable=False),
+    Column("retry_jitter", Float, nullable=False),
+    Column("timeout_seconds", Float, nullable=False),
+    Column("overlap_policy", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("updated_at", _MOMENT, nullable=False),
+    Column("deleted_at", _MOMENT),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column(
+        "job_id",
+        Uuid(),
+        ForeignKey("jobs.id", ondelete="CASCADE"),
+        primary_key=True,
+        nullable=False,
+    ),
+    _workspace(),
+    Column("job_type", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("expression", Text),
+    Column("timezone", Text, nullable=False),
+    Column("interval_seconds", Integer),
+    Column("anchor", _MOMENT),
+    Column("starts_at", _MOMENT),
+    Column("ends_at", _MOMENT),
+    Column("jitter_seconds", Float, nullable=False),
+    Column("max_runs", Integer),
+    Column("runs_left", Integer),
+    Column("misfire_policy", Text, nullable=False),
+    Column("misfire_grace_seconds", Float, nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("resumed_at", _MOMENT),
+    Column("next_run_at", _MOMENT),
+)
+
+executions = Table(
+    "executions",
+    metadata,
+    _id(primary_key=True),
+    _id("workspace_id"),
+    _id("job_id"),
+    Column("trigger", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("scheduled_for", _MOMENT, nullable=False),
+    Column("due_at", _MOMENT, nullable=False),
+    Column("dispatched_at", _MOMENT),
+    Column("started_at", _MOMENT),
+    Column("finished_at", _MOMENT),
+    Column("worker_id", Uuid()),
+    Column("duration_ms", Integer),
+    Column("missed_count", BigInteger),
+    Column("missed_until", _MOMENT),
+    Column("retry_of", Uuid()),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("redeliveries", SmallInteger, nullable=False),
+    Column("http_status", SmallInteger),
+    Column("error", Text),
+    Column("reason", Text),
+    Column("attempts", JSONB, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    _id(primary_key=True),
+    Column("hostname", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("started_at", _MOMENT, nullable=False),
+    Column("heartbeat_at", _MOMENT, nullable=False),
+    Column("in_flight", Integer, nullable=False),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    _id("job_id"),
+    _id("execution_id"),
+    Column("recipients", ARRAY(Text), nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("due_at", _MOMENT, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("sent_at", _MOMENT),
+    Column("abandoned_at", _MOMENT),
+    Column("error", Text),
+)
+
+execution_stats = Table(
+    "execution_stats",
+    metadata,
+    _workspace(primary_key=True),
+    Column("minute", _MOMENT, primary_key=True, nullable=False),
+    Column("status", Text, primary_key=True, nullable=False),
+    Column("executions", BigInteger, nullable=False),
+    Column("duration_ms_sum", BigInteger, nullable=False),
+    Column("drift_ms_sum", BigInteger, nullable=False),
+    Column("drift_ms_max", Integer, nullable=False),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    Column("user_id", Uuid()),
+    Column("action", Text, nullable=False),
+    Column("subject_type", Text, nullable=False),
+    _id("subject_id"),
+    Column("details", JSONB, nullable=False),
+    Column("at", _MOMENT, nullable=False),
+)

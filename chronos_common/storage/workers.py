@@ -1,0 +1,89 @@
+"""The statements on ``workers``: one row per worker or scheduler process, as long as it lives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that says regularly that it is alive; ``kind`` is "worker" or "scheduler"."""
+
+    id: UUID
+    kind: str
+    hostname: str
+    pid: int
+    version: str
+
+
+_REGISTER = text("""
+    INSERT INTO workers (id, kind, hostname, pid, version, started_at, heartbeat_at, in_flight)
+    VALUES (:id, :kind, :hostname, :pid, :version, :now, :now, 0)""")
+
+
+def register(connection: Connection, process: Process, *, now: datetime) -> None:
+    """Make the process known."""
+    connection.execute(
+        _REGISTER,
+        {
+            "id": process.id,
+            "kind": process.kind,
+            "hostname": process.hostname,
+            "pid": process.pid,
+            "version": process.version,
+            "now": now,
+        },
+    )
+
+
+_BEAT = text("""
+    UPDATE workers SET heartbeat_at = :now, in_flight = :in_flight
+     WHERE id = :id AND heartbeat_at > :alive_since RETURNING id""")
+
+
+def beat(
+    connection: Connection,
+    identifier: UUID,
+    *,
+    in_flight: int,
+    alive_since: datetime,
+    now: datetime,
+) -> bool:
+    """Renew the sign of life.
+
+    False if the process gave none since ``alive_since``: its executions may have been handed to
+    others, so it must go on under a new id.
+    """
+    rows = connection.execute(
+        _BEAT,
+        {"id": identifier, "in_flight": in_flight, "alive_since": alive_since, "now": now},
+    )
+    return rows.one_or_none() is not None
+
+
+def remove(connection: Connection, identifier: UUID) -> None:
+    """Forget a process that ends."""
+    connection.execute(text("DELETE FROM workers WHERE id = :id"), {"id": identifier})
+
+
+def remove_dead(connection: Connection, *, alive_since: datetime) -> int:
+    """Forget processes that gave no sign since ``alive_since``; return how many."""
+    rows = connection.execute(
+        text("DELETE FROM workers WHERE heartbeat_at <= :alive_since"),
+        {"alive_since": alive_since},
+    )
+    return rows.rowcount
+
+
+_ALIVE = text("""
+    SELECT kind, count(*) AS processes FROM workers
+     WHERE heartbeat_at > :alive_since GROUP BY kind""")
+
+
+def count_alive(connection: Connection, *, alive_since: datetime) -> Mapping[str, int]:
+    """Return how many processes of each kind are alive."""
+    rows = connection.execute(_ALIVE, {"alive_since": alive_since})
+    return {row.kind: row.processes for row in rows}
