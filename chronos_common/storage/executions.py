@@ -7,9 +7,10 @@ Ids hold their day, so a list of ids, or a bound on them, keeps a statement to t
 partitions that it needs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -157,41 +158,42 @@ def trigger(
 
 
 # Locking first and updating by id afterwards lets the second statement prune partitions.
+# A job may have been paused while its attempt was failing: what had started and comes back for
+# another try ends here.
 _UNDISPATCHED = text("""
-    SELECT id FROM executions
-     WHERE dispatched_at IS NULL AND finished_at IS NULL AND due_at <= :horizon AND id >= :since
-     ORDER BY due_at LIMIT :batch
-       FOR UPDATE SKIP LOCKED""")
+    SELECT e.id, j.status IN ('paused', 'cancelled') AND e.trigger = 'schedule' AS stopped
+      FROM executions e JOIN jobs j ON j.id = e.job_id
+     WHERE e.dispatched_at IS NULL AND e.finished_at IS NULL
+       AND e.due_at <= :horizon AND e.id >= :since
+     ORDER BY e.due_at LIMIT :batch
+       FOR UPDATE OF e SKIP LOCKED""")
 _DISPATCH = text("""
     UPDATE executions SET status = 'queued', dispatched_at = :now
      WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING id, queue, due_at""")
 
 
-def dispatch(
-    connection: Connection,
-    *,
-    horizon: datetime,
-    batch: int,
-    now: datetime,
-    since: datetime | None = None,
-) -> list[Dispatched]:
-    """Take executions that are due by ``horizon`` and with no worker, marked as handed over.
+def undispatched(
+    connection: Connection, *, horizon: datetime, batch: int, since: datetime | None = None
+) -> tuple[list[UUID], list[UUID]]:
+    """Lock executions that are due by ``horizon`` and with no worker.
 
-    ``since`` bounds the search to occurrences scheduled from then on: a tick that looks at a
-    few partitions instead of all.
+    Returns the ids of those to dispatch, and of those whose job was stopped meanwhile. ``since``
+    bounds the search to occurrences scheduled from then on: a few partitions instead of all.
     """
-    found = connection.execute(
-        _UNDISPATCHED,
-        {
-            "horizon": horizon,
-            "batch": batch,
-            "since": ids.lowest_at(since) if since else UUID(int=0),
-        },
-    ).scalars()
-    taken = list(found)
-    if not taken:
+    lowest = ids.lowest_at(since) if since else UUID(int=0)
+    rows = connection.execute(
+        _UNDISPATCHED, {"horizon": horizon, "batch": batch, "since": lowest}
+    ).all()
+    return [row.id for row in rows if not row.stopped], [row.id for row in rows if row.stopped]
+
+
+def dispatch(
+    connection: Connection, identifiers: Sequence[UUID], *, now: datetime
+) -> list[Dispatched]:
+    """Mark unfinished executions, which the caller has locked, as handed over."""
+    if not identifiers:
         return []
-    rows = connection.execute(_DISPATCH, {"ids": taken, "now": now})
+    rows = connection.execute(_DISPATCH, {"ids": list(identifiers), "now": now})
     return [Dispatched(*row) for row in rows]
 
 
@@ -209,7 +211,8 @@ def undo_dispatch(connection: Connection, identifiers: Sequence[UUID]) -> int:
 
 _CLAIM = text("""
     UPDATE executions
-       SET status = 'running', worker_id = :worker_id, started_at = COALESCE(started_at, :now)
+       SET status = 'running', worker_id = :worker_id, claimed_at = :now,
+           started_at = COALESCE(started_at, :now)
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued'
  RETURNING id, job_id, workspace_id, worker_id, scheduled_for, due_at, attempt, redeliveries""")
 
@@ -314,11 +317,11 @@ def record(connection: Connection, moves: Sequence[Move], *, now: datetime) -> l
             "jsons": [move.attempt_json for move in moves],
         },
     )
-    return _moved(rows.mappings())
+    return _moved(rows)
 
 
-def _moved(rows: object) -> list[Moved]:
-    return [Moved(**(row | {"status": Status(row["status"])})) for row in map(dict, rows)]  # type: ignore[call-overload]
+def _moved(rows: Iterable[Any]) -> list[Moved]:
+    return [Moved(row[0], row[1], row[2], Status(row[3]), *row[4:]) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,28 +378,36 @@ def give_back(connection: Connection, identifiers: Sequence[UUID], *, worker_id:
     return len(rows.all())
 
 
-_FAIL = text("""
+_END = text("""
     UPDATE executions
-       SET status = 'failed', finished_at = :now, error = :error, reason = :reason
+       SET status = :status, finished_at = :now, error = :error, reason = :reason
      WHERE id = ANY(CAST(:ids AS uuid[])) AND finished_at IS NULL
  RETURNING id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms""")
 
 
-def fail(
+def end(
     connection: Connection,
     identifiers: Sequence[UUID],
     *,
-    error: str,
+    status: Status,
     reason: Reason,
+    error: str | None = None,
     now: datetime,
 ) -> list[Moved]:
-    """End unfinished executions as failed, whatever they were doing."""
+    """Give unfinished executions a fate that no attempt decides."""
     if not identifiers:
         return []
     rows = connection.execute(
-        _FAIL, {"ids": list(identifiers), "error": error, "reason": reason, "now": now}
+        _END,
+        {
+            "ids": list(identifiers),
+            "status": status,
+            "reason": reason,
+            "error": error,
+            "now": now,
+        },
     )
-    return _moved(rows.mappings())
+    return _moved(rows)
 
 
 _UNCLAIMED = text("""
@@ -412,6 +423,18 @@ def unclaimed(
     """Return id, queue and dispatch instant of executions that no worker claimed in time."""
     rows = connection.execute(_UNCLAIMED, {"before": before, "batch": batch})
     return [(row.id, row.queue, row.dispatched_at) for row in rows]
+
+
+_RUNNING_SINCE = text("""
+    SELECT id FROM executions
+     WHERE finished_at IS NULL AND status = 'running' AND claimed_at < :before
+     ORDER BY due_at LIMIT :batch""")
+
+
+def running_since(connection: Connection, *, before: datetime, batch: int) -> list[UUID]:
+    """Return executions that were claimed before ``before`` and are running still."""
+    rows = connection.execute(_RUNNING_SINCE, {"before": before, "batch": batch})
+    return list(rows.scalars())
 
 
 _MINE = text("""

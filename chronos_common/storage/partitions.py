@@ -13,6 +13,16 @@ _DAY = timedelta(days=1)
 # Longer than any ordinary statement holds a partition, shorter than anybody would notice.
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '2s'")
 
+# Any number that is not the migrations'.
+_LOCK_KEY = 0x43_48_52_50
+
+
+def lock(connection: Connection) -> bool:
+    """Take the right to change partitions until the transaction ends; False if it is taken."""
+    query = text("SELECT pg_try_advisory_xact_lock(:key)")
+    return bool(connection.execute(query, {"key": _LOCK_KEY}).scalar_one())
+
+
 _EXISTING = text("""
     SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
      WHERE i.inhparent = 'executions'::regclass AND c.relname <> 'executions_default'

@@ -173,6 +173,7 @@ executions = Table(
     Column("scheduled_for", _MOMENT, nullable=False),
     Column("due_at", _MOMENT, nullable=False),
     Column("dispatched_at", _MOMENT),
+    Column("claimed_at", _MOMENT),
     Column("started_at", _MOMENT),
     Column("finished_at", _MOMENT),
     Column("worker_id", Uuid()),

@@ -93,7 +93,7 @@ CREATE INDEX jobs_workspace ON jobs (workspace_id, id) WHERE deleted_at IS NULL;
 CREATE TABLE schedules (
     job_id uuid PRIMARY KEY REFERENCES jobs ON DELETE CASCADE,
     workspace_id uuid NOT NULL REFERENCES workspaces ON DELETE CASCADE,
-    job_type text NOT NULL,
+    job_type text NOT NULL CHECK (job_type IN ('webhook', 'email', 'celery_task')),
     kind text NOT NULL CHECK (kind IN ('cron', 'interval', 'once')),
     expression text CHECK ((expression IS NOT NULL) = (kind = 'cron')),
     timezone text NOT NULL,
@@ -129,6 +129,7 @@ CREATE TABLE executions (
     scheduled_for timestamptz NOT NULL,
     due_at timestamptz NOT NULL,
     dispatched_at timestamptz,
+    claimed_at timestamptz,
     started_at timestamptz,
     finished_at timestamptz,
     worker_id uuid,

@@ -1,0 +1,165 @@
+"""Redis as a transport: Celery messages that carry execution ids, and how full the queues are.
+
+Flushing Redis loses nothing: what a message stands for is a row in PostgreSQL. Task names live
+here, so that the scheduler can publish without knowing the worker.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from celery import Celery
+from kombu.entity import Queue
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from chronos_common import ids
+from chronos_common.domain import queues
+from chronos_common.errors import Unavailable
+
+TASK_OF = {queue: f"chronos.{queue}" for queue in queues.ALL}
+
+#: On a half-open connection every wait ends; without these a worker stands still for ever.
+SOCKET_OPTIONS: Mapping[str, Any] = {
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+
+_PUBLISHED_AT = "published_at_ms"
+
+
+class BrokerUnavailable(Unavailable):
+    """Redis does not answer; what is due stays in PostgreSQL until it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Ids for the workers of one queue, to be performed at ``fire_at`` or soon after."""
+
+    queue: str
+    ids: Sequence[UUID]
+    fire_at: datetime
+
+
+def celery_app(redis_url: str) -> Celery:
+    """Return the Celery application that publishers and workers share.
+
+    A message is acknowledged late and never by the clock of a worker: no ``eta``, no
+    ``countdown``, no ``retry`` (retries are rows). Queues are not made up from messages.
+    """
+    app = Celery("chronos", broker=redis_url, set_as_current=False)
+    app.conf.update(
+        task_queues=[Queue(name) for name in queues.ALL],  # type: ignore[no-untyped-call]
+        task_create_missing_queues=False,
+        task_ignore_result=True,
+        result_backend=None,
+        accept_content=["json"],
+        task_serializer="json",
+        task_acks_late=True,
+        task_reject_on_worker_lost=False,
+        task_publish_retry_policy={"max_retries": 1, "interval_start": 0.2, "interval_max": 0.5},
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_channel_error_retry=True,
+        broker_pool_acquire_timeout=5,
+        broker_transport_options={
+            **SOCKET_OPTIONS,
+            "visibility_timeout": 180,
+            "unacked_restore_interval": 10,
+            "unacked_restore_throttle": 1,
+        },
+    )
+    return app
+
+
+def connect_redis(url: str) -> Redis:
+    """Return a client whose every wait is bounded; it connects when it is first used."""
+    return Redis.from_url(url, **SOCKET_OPTIONS)
+
+
+@contextmanager
+def _outage_is_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OperationalError, OSError) as error:
+        raise BrokerUnavailable from error
+
+
+class Broker:
+    """Publishes batches and looks into the queues."""
+
+    def __init__(self, redis_url: str) -> None:
+        """Take the address; nothing is connected yet."""
+        self._app = celery_app(redis_url)
+        self._redis = connect_redis(redis_url)
+
+    def publish(self, batches: Sequence[Batch], *, now: datetime) -> None:
+        """Put the batches into their queues, in one pipeline.
+
+        Raises :class:`BrokerUnavailable`; then nobody knows which of them arrived.
+        """
+        headers = {_PUBLISHED_AT: ids.milliseconds(now)}
+        with (
+            _outage_is_unavailable(),
+            self._app.producer_or_acquire() as producer,
+            producer.batch(),
+        ):
+            for batch in batches:
+                self._app.send_task(
+                    TASK_OF[batch.queue],
+                    args=([each.hex for each in batch.ids], ids.milliseconds(batch.fire_at)),
+                    queue=batch.queue,
+                    headers=headers,
+                    producer=producer,
+                    retry=False,
+                )
+
+    def depths(self) -> dict[str, int]:
+        """Return how many messages wait in each queue."""
+        with _outage_is_unavailable():
+            pipeline = self._redis.pipeline(transaction=False)
+            for queue in queues.ALL:
+                pipeline.llen(queue)
+            return dict(zip(queues.ALL, pipeline.execute(), strict=True))
+
+    def oldest(self) -> dict[str, datetime]:
+        """Return when the longest waiting message of each queue was published.
+
+        Empty queues are left out, and so are queues whose oldest message is not one of ours.
+        """
+        with _outage_is_unavailable():
+            pipeline = self._redis.pipeline(transaction=False)
+            for queue in queues.ALL:
+                pipeline.lindex(queue, -1)
+            messages = pipeline.execute()
+        found = {
+            queue: _published_at(message)
+            for queue, message in zip(queues.ALL, messages, strict=True)
+            if message is not None
+        }
+        return {queue: moment for queue, moment in found.items() if moment}
+
+    def ping(self) -> None:
+        """Raise :class:`BrokerUnavailable` if Redis does not answer."""
+        with _outage_is_unavailable():
+            self._redis.ping()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._redis.close()
+        self._app.close()
+
+
+def _published_at(message: bytes) -> datetime | None:
+    """Read the instant of publishing from a message as kombu stores it."""
+    try:
+        return datetime.fromtimestamp(json.loads(message)["headers"][_PUBLISHED_AT] / 1000, UTC)
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,66 @@
+"""What happens to an execution that is due while others of its job are unfinished."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from typing import assert_never
+from uuid import UUID
+
+from chronos_common.domain.statuses import OverlapPolicy, Status, Trigger
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """An execution of the job that has no fate yet."""
+
+    id: UUID
+    status: Status
+    scheduled_for: datetime
+    attempt: int
+    trigger: Trigger
+
+    @property
+    def is_under_way(self) -> bool:
+        """Tell whether it has started and not ended: waiting for its retry counts."""
+        return self.status in {Status.RUNNING, Status.RETRYING} or self.attempt > 1
+
+
+class Verdict(Enum):
+    """What an execution does now."""
+
+    START = auto()
+    SKIP = auto()
+    WAIT = auto()
+    CANCEL_OTHERS = auto()
+
+
+def judge(policy: OverlapPolicy, due: Unfinished, others: Sequence[Unfinished]) -> Verdict:
+    """Decide what ``due`` does beside the unfinished ``others`` of its job.
+
+    Only a first attempt of a schedule is held back: somebody's trigger means what it says, and
+    a retry belongs to an execution that had its turn.
+    """
+    if policy is OverlapPolicy.ALLOW or due.trigger is not Trigger.SCHEDULE or due.attempt > 1:
+        return Verdict.START
+    under_way = any(other.is_under_way for other in others)
+    match policy:
+        case OverlapPolicy.SKIP:
+            return Verdict.SKIP if under_way else Verdict.START
+        case OverlapPolicy.CANCEL_RUNNING:
+            return Verdict.CANCEL_OTHERS if under_way else Verdict.START
+        case OverlapPolicy.QUEUE_ONE:
+            if not under_way:
+                return Verdict.START
+            return Verdict.SKIP if _somebody_waits(due, others) else Verdict.WAIT
+        case _:
+            assert_never(policy)
+
+
+def _somebody_waits(due: Unfinished, others: Sequence[Unfinished]) -> bool:
+    return any(
+        other.status is Status.QUEUED
+        and not other.is_under_way
+        and (other.scheduled_for, other.id) < (due.scheduled_for, due.id)
+        for other in others
+    )

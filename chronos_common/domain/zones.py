@@ -1,0 +1,121 @@
+"""Time zones: their names, and which instants a wall clock's reading stands for.
+
+A zone's clock is put forward and back. A reading that was jumped over stands for no instant, one
+that came twice stands for two. Everything here goes by the offsets of the IANA database, so it
+holds for half-hour changes, changes at midnight and skipped days as well.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from chronos_common.errors import Invalid
+
+SECOND = timedelta(seconds=1)
+
+#: Names that the database has, but that mean something else on every machine, or nothing.
+_MEANINGLESS = frozenset({"localtime", "posixrules", "Factory"})
+
+_LONGEST_NAME = 64
+
+
+def check_timezone(name: str) -> str:
+    """Return ``name`` if it is a zone of the IANA database, spelled as there.
+
+    Raises :class:`Invalid` for the field ``timezone``, with the name that was probably meant.
+    """
+    if not isinstance(name, str):
+        raise Invalid({"timezone": ["Must be a string like 'Europe/Berlin'."]})
+    if name not in _names():
+        raise Invalid({"timezone": [_suggest(name)]})
+    return name
+
+
+@lru_cache(maxsize=1024)
+def zone_of(name: str) -> ZoneInfo:
+    """Return the zone; kept here, because ``zoneinfo`` itself keeps only the last eight."""
+    return ZoneInfo(check_timezone(name))
+
+
+@lru_cache(maxsize=1)
+def _names() -> frozenset[str]:
+    return frozenset(available_timezones()) - _MEANINGLESS
+
+
+def _suggest(name: str) -> str:
+    remedy = "use an IANA name like 'Europe/Berlin' or 'UTC'"
+    if len(name) > _LONGEST_NAME:
+        return f"Not a time zone; {remedy}."
+    names = sorted(_names())
+    meant = {known.rpartition("/")[2].lower(): known for known in names}
+    meant |= {known.lower(): known for known in names}
+    close = get_close_matches(name.lower(), meant, n=1, cutoff=0.8)
+    if close:
+        return f"{name!r} is not a time zone; did you mean {meant[close[0]]!r}?"
+    return f"{name!r} is not a time zone; {remedy}."
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """The readings from ``start`` up to, not including, ``end`` come twice."""
+
+    start: datetime
+    end: datetime
+
+
+def instants_of(wall: datetime, zone: ZoneInfo) -> tuple[datetime, ...]:
+    """Return the instants, none, one or two, at which clocks in ``zone`` show ``wall``."""
+    early, late = _both(wall, zone)
+    before, after = early.utcoffset(), late.utcoffset()
+    if before == after:
+        return (early.astimezone(UTC),)
+    if before is not None and after is not None and before > after:
+        return early.astimezone(UTC), late.astimezone(UTC)
+    return ()
+
+
+def end_of_gap(wall: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first instant after the gap that swallowed ``wall``."""
+    # Inside a gap, the earlier offset gives the later instant (PEP 495).
+    late, early = _both(wall, zone)
+    return _change_between(early.astimezone(UTC), late.astimezone(UTC), zone)
+
+
+def repetition_at(local: datetime) -> Repetition | None:
+    """Return the readings that come twice around ``local``, if it is one of them."""
+    zone = local.tzinfo
+    if not isinstance(zone, ZoneInfo):
+        raise TypeError("local must be in a ZoneInfo")
+    wall = local.replace(tzinfo=None)
+    instants = instants_of(wall, zone)
+    if len(instants) < 2:  # noqa: PLR2004 - two instants are what a repetition is
+        return None
+    early, late = instants
+    change = _change_between(early, late, zone)
+    naive_change = change.replace(tzinfo=None)
+    return Repetition(
+        start=naive_change + (wall - late.replace(tzinfo=None)),
+        end=naive_change + (wall - early.replace(tzinfo=None)),
+    )
+
+
+def _both(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return ``wall`` with the offset before, and with the one after a change around it."""
+    return wall.replace(tzinfo=zone, fold=0), wall.replace(tzinfo=zone, fold=1)
+
+
+def _change_between(low: datetime, high: datetime, zone: ZoneInfo) -> datetime:
+    """Return the first instant after ``low`` that has the offset of ``high``.
+
+    There is no change of offset to ask ``zoneinfo`` for, so this halves the time in between.
+    """
+    offset = low.astimezone(zone).utcoffset()
+    while high - low > SECOND:
+        middle = low + (high - low) // (2 * SECOND) * SECOND
+        if middle.astimezone(zone).utcoffset() == offset:
+            low = middle
+        else:
+            high = middle
+    return high

@@ -1,0 +1,76 @@
+"""Loops in threads: a loop knows nothing; a tick says whether it found work."""
+
+import random
+from collections.abc import Callable, Sequence
+from threading import Event, Thread
+
+import structlog
+
+_log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+class Loop:
+    """Calls ``tick`` again and again, in a thread of its own.
+
+    After a tick that found no work it rests for ``idle_seconds``; after one that raised, longer
+    each time up to ``LONGEST_PAUSE_SECONDS``. Nothing that a tick raises ends the loop.
+    """
+
+    def __init__(self, name: str, tick: Callable[[], bool], *, idle_seconds: float) -> None:
+        """Take the work; nothing runs before :meth:`start`."""
+        self.name = name
+        self._tick = tick
+        self._idle = idle_seconds
+        self._stop = Event()
+        self._wake = Event()
+        self._failures = 0
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """End the rest that is under way, or skip the next one."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Ask the loop to end after the tick that is under way."""
+        self._stop.set()
+        self._wake.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end; False if it did not come within ``timeout`` seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(self._tick_once())
+            self._wake.clear()
+
+    def _tick_once(self) -> float:
+        """Tick, and return for how many seconds to rest."""
+        try:
+            found_work = self._tick()
+        except Exception:  # noqa: BLE001 - whatever it is, the next tick may do better
+            self._failures += 1
+            _log.exception("loop failed", loop=self.name, failures=self._failures)
+            return self._pause()
+        self._failures = 0
+        return 0 if found_work else self._idle
+
+    def _pause(self) -> float:
+        longest = min(FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10), LONGEST_PAUSE_SECONDS)
+        # Many processes that lost the same database must not come back in step.
+        return random.uniform(longest / 2, longest)  # noqa: S311 - not a secret
+
+
+def stop_all(loops: Sequence[Loop], *, timeout: float) -> list[str]:
+    """Stop the loops together; return the names of those that did not end in time."""
+    for loop in loops:
+        loop.stop()
+    return [loop.name for loop in loops if not loop.join(timeout)]

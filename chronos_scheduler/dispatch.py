@@ -1,0 +1,154 @@
+"""Dispatch: hand executions to the workers, through the queues.
+
+What was planned is published at once. Everything else that is due and with no worker (retries,
+triggers, what rescue put back, what waited because the queues were full) is found in
+PostgreSQL at each tick, so that a restart of anything changes nothing.
+
+When messages wait longer than ``max_queued_seconds`` in the queues, or Redis does not answer,
+nothing is published: the rest is safe in PostgreSQL.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from threading import Lock
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Engine
+
+from chronos_common import clock, ids, metrics
+from chronos_common.broker import Batch, Broker, BrokerUnavailable
+from chronos_common.domain import queues
+from chronos_common.domain.statuses import Reason, Status
+from chronos_common.storage import executions, stats
+from chronos_common.storage.database import transaction
+from chronos_common.storage.executions import Dispatched
+
+_log = structlog.get_logger(__name__)
+
+#: Executions due within the same window share a message; its worker starts each at its instant.
+WINDOW_MS = 50
+
+#: How far back a tick looks for scheduled instants; rescue looks at everything.
+RECENT = timedelta(days=1)
+
+#: How long one look into the queues is good for.
+LOOK_SECONDS = 0.25
+
+
+class Dispatcher:
+    """Publishes executions, and knows whether the queues take more."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        broker: Broker,
+        *,
+        lookahead: timedelta,
+        batch: int,
+        message_size: int,
+        max_queued: timedelta,
+        on_failure: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take how many executions a tick takes (``batch``) and a message carries at most.
+
+        ``on_failure`` is called when a publish failed, which may have lost messages.
+        """
+        self._engine = engine
+        self._broker = broker
+        self._lookahead = lookahead
+        self._batch = batch
+        self._message_size = message_size
+        self._max_queued = max_queued
+        self._on_failure = on_failure
+        self._looked_at = -LOOK_SECONDS
+        self._accepting = False
+        self._lock = Lock()
+
+    def tick(self) -> bool:
+        """Dispatch what is due and with no worker; True if there may be more."""
+        if not self.accepting:
+            return False
+        return self.dispatch_due(since=clock.now() - RECENT)
+
+    def dispatch_due(self, *, since: datetime | None) -> bool:
+        """Dispatch a batch of what was scheduled from ``since`` on; True if there may be more."""
+        now = clock.now()
+        with transaction(self._engine) as connection:
+            due, stopped = executions.undispatched(
+                connection, horizon=now + self._lookahead, batch=self._batch, since=since
+            )
+            dispatched = executions.dispatch(connection, due, now=now)
+            ended = executions.end(
+                connection, stopped, status=Status.CANCELLED, reason=Reason.PAUSED, now=now
+            )
+            stats.add(connection, ended, now=now)
+        self.publish(dispatched)
+        return len(due) + len(stopped) == self._batch
+
+    def publish(self, dispatched: Sequence[Dispatched]) -> None:
+        """Put executions that are marked as handed over into their queues.
+
+        What Redis does not take goes back to waiting in PostgreSQL.
+        """
+        if not dispatched:
+            return
+        batches = list(_batches(dispatched, self._message_size))
+        try:
+            self._broker.publish(batches, now=clock.now())
+        except BrokerUnavailable:
+            _log.warning("publish failed", executions=len(dispatched), exc_info=True)
+            self._give_back([each.id for each in dispatched])
+            return
+        for batch in batches:
+            metrics.DISPATCHED.labels(batch.queue).inc(len(batch.ids))
+
+    def _give_back(self, identifiers: Sequence[UUID]) -> None:
+        """Undo a dispatch; one that did arrive meanwhile finds its execution claimable still."""
+        metrics.PUBLISH_FAILURES.inc()
+        self._note(accepting=False)
+        with transaction(self._engine) as connection:
+            executions.undo_dispatch(connection, identifiers)
+        self._on_failure()
+
+    @property
+    def accepting(self) -> bool:
+        """Whether the queues take more: they are short, and Redis answers."""
+        with self._lock:
+            if time.monotonic() - self._looked_at < LOOK_SECONDS:
+                return self._accepting
+        self._note(accepting=self._look())
+        return self._accepting
+
+    def _note(self, *, accepting: bool) -> None:
+        with self._lock:
+            if accepting != self._accepting:
+                _log.info("queues take more" if accepting else "queues are full or away")
+            self._accepting = accepting
+            self._looked_at = time.monotonic()
+        metrics.CONGESTED.set(not accepting)
+
+    def _look(self) -> bool:
+        try:
+            oldest = self._broker.oldest()
+        except BrokerUnavailable:
+            return False
+        limit = clock.now() - self._max_queued
+        return all(published_at > limit for published_at in oldest.values())
+
+
+def _batches(dispatched: Sequence[Dispatched], message_size: int) -> Iterator[Batch]:
+    """Group executions by queue and instant into messages, the earliest first.
+
+    Only webhooks travel together: other actions occupy a worker's thread one at a time.
+    """
+    windows: dict[tuple[int, str], list[Dispatched]] = defaultdict(list)
+    for each in dispatched:
+        windows[ids.milliseconds(each.due_at) // WINDOW_MS, each.queue].append(each)
+    for (_, queue), members in sorted(windows.items()):
+        size = message_size if queue == queues.WEBHOOKS else 1
+        for start in range(0, len(members), size):
+            batch = members[start : start + size]
+            yield Batch(queue, [each.id for each in batch], min(each.due_at for each in batch))

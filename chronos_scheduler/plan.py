@@ -1,0 +1,183 @@
+"""Plan: turn schedules that are due into executions.
+
+1. Lock the schedules that are due within the lookahead; another scheduler skips them.
+2. Compute each one's following instant. What lies past its grace is settled by misfire policy;
+   a schedule that cannot be understood any more ends as its own job's failure.
+3. Insert the executions and move the schedules on, in the same transaction: a scheduler that
+   dies before the commit has planned nothing, one that dies after it has planned all.
+4. Publish. What is lost between commit and publish rescue finds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from chronos_common import clock, ids, metrics
+from chronos_common.domain.misfires import Missed, settle
+from chronos_common.domain.queues import QUEUE_OF
+from chronos_common.domain.statuses import JobStatus, Reason, Status
+from chronos_common.storage import executions, jobs, notifications, schedules, stats
+from chronos_common.storage.database import transaction
+from chronos_common.storage.executions import Dispatched, Moved, Planned, Settled
+from chronos_common.storage.schedules import Advance, Due
+from chronos_scheduler.dispatch import Dispatcher
+
+_log = structlog.get_logger(__name__)
+
+#: Missed occurrences that ``run_all`` still runs, the latest ones.
+MAX_RUN_ALL = 1000
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What a batch of due schedules comes to."""
+
+    planned: list[Planned] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
+    advances: list[Advance] = field(default_factory=list)
+    broken: list[Due] = field(default_factory=list)
+
+
+class Planner:
+    """Plans one batch of due schedules at each tick."""
+
+    def __init__(
+        self, engine: Engine, dispatcher: Dispatcher, *, lookahead: timedelta, batch: int
+    ) -> None:
+        """Take where to read, whom to hand executions to, and how far and how much at once."""
+        self._engine = engine
+        self._dispatcher = dispatcher
+        self._lookahead = lookahead
+        self._batch = batch
+
+    def tick(self) -> bool:
+        """Plan a batch; True if there may be more."""
+        now = clock.now()
+        # While the queues are full, executions wait in PostgreSQL for dispatch to take them.
+        dispatched_at = now if self._dispatcher.accepting else None
+        with metrics.PLAN_SECONDS.time(), transaction(self._engine) as connection:
+            due = schedules.claim_due(connection, horizon=now + self._lookahead, batch=self._batch)
+            plan = _plan_all(due, now=now, dispatched_at=dispatched_at)
+            added = _store(connection, plan, now=now)
+        _count(due, plan, now=now)
+        if dispatched_at:
+            self._dispatcher.publish(
+                [
+                    Dispatched(each.id, each.queue, each.scheduled_for)
+                    for each in plan.planned
+                    if each.id in added
+                ]
+            )
+        return len(due) == self._batch
+
+
+def _plan_all(due: Sequence[Due], *, now: datetime, dispatched_at: datetime | None) -> _Plan:
+    plan = _Plan()
+    for each in due:
+        try:
+            _plan_one(each, plan, now=now, dispatched_at=dispatched_at)
+        except Exception:  # noqa: BLE001 - nothing that a user stored may stop the loop
+            _log.exception("schedule cannot be followed", job_id=str(each.job_id))
+            plan.broken.append(each)
+    return plan
+
+
+def _plan_one(due: Due, plan: _Plan, *, now: datetime, dispatched_at: datetime | None) -> None:
+    if now - due.next_run_at <= due.misfire_grace:
+        following = due.schedule.next_after(due.next_run_at)
+        runs: Sequence[datetime] = (due.next_run_at,)
+    else:
+        settlement = settle(
+            due.schedule,
+            next_run_at=due.next_run_at,
+            now=now,
+            policy=due.misfire_policy,
+            grace=due.misfire_grace,
+            resumed_at=due.resumed_at,
+            limit=MAX_RUN_ALL,
+            runs_left=due.runs_left,
+        )
+        runs, following = settlement.runs, settlement.next_run_at
+        plan.settled.extend(_settled(due, missed) for missed in settlement.skipped)
+    runs_left = None if due.runs_left is None else due.runs_left - len(runs)
+    plan.advances.append(Advance(due.job_id, None if runs_left == 0 else following, runs_left))
+    plan.planned.extend(
+        Planned(
+            id=ids.occurrence_id(due.job_id, instant),
+            workspace_id=due.workspace_id,
+            job_id=due.job_id,
+            queue=QUEUE_OF[due.job_type],
+            scheduled_for=instant,
+            dispatched_at=dispatched_at,
+        )
+        for instant in runs
+    )
+
+
+def _settled(due: Due, missed: Missed) -> Settled:
+    return Settled(
+        id=ids.occurrence_id(due.job_id, missed.first),
+        workspace_id=due.workspace_id,
+        job_id=due.job_id,
+        queue=QUEUE_OF[due.job_type],
+        scheduled_for=missed.first,
+        status=Status.SKIPPED,
+        reason=missed.reason,
+        missed_count=missed.count,
+        missed_until=missed.last,
+    )
+
+
+def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
+    """Write the plan; return the ids of executions that did not exist before."""
+    added = executions.add(connection, plan.planned)
+    executions.add_settled(connection, plan.settled, now=now)
+    schedules.advance(connection, plan.advances)
+    for due in plan.broken:
+        _stop_broken(connection, due, now=now)
+    stats.add(connection, [_moved(each) for each in plan.settled], now=now)
+    return added
+
+
+def _stop_broken(connection: Connection, due: Due, *, now: datetime) -> None:
+    """Record a schedule that cannot be followed as its job's failure, and pause the job."""
+    failure = Settled(
+        id=ids.occurrence_id(due.job_id, due.next_run_at),
+        workspace_id=due.workspace_id,
+        job_id=due.job_id,
+        queue=QUEUE_OF[due.job_type],
+        scheduled_for=due.next_run_at,
+        status=Status.FAILED,
+        reason=Reason.INVALID,
+        error="The stored schedule cannot be followed; the job is paused. Update its schedule.",
+    )
+    executions.add_settled(connection, [failure], now=now)
+    schedules.deactivate(connection, due.job_id)
+    jobs.set_status(connection, due.job_id, JobStatus.PAUSED, now=now)
+    notifications.enqueue(connection, [_moved(failure)], now=now)
+    stats.add(connection, [_moved(failure)], now=now)
+
+
+def _moved(settled: Settled) -> Moved:
+    return Moved(
+        settled.id,
+        settled.workspace_id,
+        settled.job_id,
+        settled.status,
+        settled.scheduled_for,
+        started_at=None,
+        duration_ms=None,
+    )
+
+
+def _count(due: Sequence[Due], plan: _Plan, *, now: datetime) -> None:
+    if due:
+        lateness = (now - due[0].next_run_at).total_seconds()
+        metrics.PLAN_LATENESS.set(max(lateness, 0))
+    metrics.PLANNED.inc(len(plan.planned))
+    for settled in plan.settled:
+        metrics.SETTLED.labels(settled.reason).inc(settled.missed_count or 1)

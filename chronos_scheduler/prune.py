@@ -1,0 +1,71 @@
+"""Prune: make the partitions of the days to come, remove history past its retention."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import structlog
+from sqlalchemy import Engine
+
+from chronos_common import clock
+from chronos_common.storage import notifications, partitions, stats, users
+from chronos_common.storage.database import transaction
+
+_log = structlog.get_logger(__name__)
+
+DAYS_AHEAD = 7
+
+#: Minute sums are small; a year of them lets a dashboard compare.
+STATS_RETENTION = timedelta(days=400)
+
+
+class Pruner:
+    """Keeps the partitions of ``executions`` around today at each tick."""
+
+    def __init__(self, engine: Engine, *, retention: timedelta) -> None:
+        """Take how long history is kept."""
+        self._engine = engine
+        self._retention = retention
+
+    def tick(self) -> bool:
+        """Create and drop partitions, one transaction each; never asks to be called at once."""
+        now = clock.now()
+        with transaction(self._engine) as connection:
+            days = set(partitions.existing(connection))
+        for offset in range(-1, DAYS_AHEAD + 1):
+            day = now.date() + timedelta(days=offset)
+            if day not in days:
+                self._create(day)
+        for day in sorted(days):
+            if _end_of(day) < now - self._retention:
+                self._drop(day)
+        self._prune_rest(now)
+        return False
+
+    def _create(self, day: date) -> None:
+        with transaction(self._engine) as connection:
+            if partitions.lock(connection) and day not in partitions.existing(connection):
+                partitions.create(connection, day)
+                _log.info("partition created", day=str(day))
+
+    def _drop(self, day: date) -> None:
+        """Drop the day's history, unless something of it still waits for its fate."""
+        with transaction(self._engine) as connection:
+            if not partitions.lock(connection) or day not in partitions.existing(connection):
+                return
+            unfinished = partitions.unfinished_in(connection, day)
+            if unfinished:
+                _log.warning("partition kept", day=str(day), unfinished=unfinished)
+                return
+            partitions.drop(connection, day)
+            _log.info("partition dropped", day=str(day))
+
+    def _prune_rest(self, now: datetime) -> None:
+        oldest = now - self._retention
+        with transaction(self._engine) as connection:
+            partitions.prune_default(connection, before=oldest)
+            notifications.prune(connection, before=oldest)
+            stats.prune(connection, before=now - STATS_RETENTION)
+            users.prune_refresh_tokens(connection, before=now)
+
+
+def _end_of(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)

@@ -1,0 +1,73 @@
+"""The scheduler process: its parts, wired together, from start to stop."""
+
+from datetime import timedelta
+from threading import Event
+
+import structlog
+
+from chronos_common.broker import Broker
+from chronos_common.heartbeat import Heartbeat
+from chronos_common.loops import Loop, stop_all
+from chronos_common.settings import Settings
+from chronos_common.storage.database import connect
+from chronos_scheduler.complete import Completer
+from chronos_scheduler.dispatch import Dispatcher
+from chronos_scheduler.notify import Notifier
+from chronos_scheduler.plan import Planner
+from chronos_scheduler.prune import Pruner
+from chronos_scheduler.rescue import Rescuer
+from chronos_scheduler.sweep import Sweeper
+
+_log = structlog.get_logger(__name__)
+
+#: Executions that one tick of dispatch takes.
+DISPATCH_TICK = 2000
+
+
+class Scheduler:
+    """Runs the loops. Any number of schedulers run side by side."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Build the parts; nothing runs before :meth:`start`."""
+        self._engine = connect(settings.database_url, name="chronos-scheduler", pool_size=8)
+        self._broker = Broker(settings.redis_url)
+        lookahead = timedelta(seconds=settings.lookahead_seconds)
+        worker_timeout = timedelta(seconds=settings.worker_timeout_seconds)
+        self._heartbeat = Heartbeat(self._engine, kind="scheduler", timeout=worker_timeout)
+        sweeper = Sweeper(self._engine)
+        sweep = Loop("sweep", sweeper.tick, idle_seconds=settings.sweep_interval_seconds)
+        dispatcher = Dispatcher(
+            self._engine,
+            self._broker,
+            lookahead=lookahead,
+            batch=DISPATCH_TICK,
+            message_size=settings.dispatch_batch,
+            max_queued=timedelta(seconds=settings.max_queued_seconds),
+            on_failure=sweep.wake,
+        )
+        planner = Planner(self._engine, dispatcher, lookahead=lookahead, batch=settings.plan_batch)
+        rescuer = Rescuer(self._engine, self._broker, dispatcher, worker_timeout=worker_timeout)
+        pruner = Pruner(self._engine, retention=timedelta(days=settings.retention_days))
+        # Plan looks ahead, so its rest costs no exactness; a trigger waits for dispatch's.
+        self._loops = [
+            Loop("prune", pruner.tick, idle_seconds=3600),
+            Loop("plan", planner.tick, idle_seconds=settings.lookahead_seconds / 10),
+            Loop("dispatch", dispatcher.tick, idle_seconds=0.05),
+            Loop("notify", Notifier(self._engine, self._broker).tick, idle_seconds=1),
+            Loop("rescue", rescuer.tick, idle_seconds=3),
+            Loop("complete", Completer(self._engine).tick, idle_seconds=1),
+            sweep,
+        ]
+
+    def run(self, stop: Event) -> None:
+        """Work until ``stop`` is set. Raises if the database does not answer at the start."""
+        self._heartbeat.start()
+        for loop in self._loops:
+            loop.start()
+        _log.info("scheduler started", worker=str(self._heartbeat.id))
+        stop.wait()
+        late = stop_all(self._loops, timeout=5)
+        self._heartbeat.stop()
+        self._broker.close()
+        self._engine.dispose()
+        _log.info("scheduler stopped", late_loops=late)

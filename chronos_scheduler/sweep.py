@@ -1,0 +1,78 @@
+"""Sweep: the safety net under everything else.
+
+Every five minutes, at start and after a failed publish it looks at what should be impossible.
+Each find is repaired, counted and logged; in a healthy system it finds nothing.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection, Engine
+
+from chronos_common import clock, metrics
+from chronos_common.domain.jobs import MAX_TIMEOUT_SECONDS
+from chronos_common.storage import executions, notifications, schedules
+from chronos_common.storage.database import transaction
+
+_log = structlog.get_logger(__name__)
+
+BATCH = 1000
+
+#: Plan and rescue need seconds; what is older than this slipped through.
+PATIENCE = timedelta(minutes=2)
+
+#: Longer than any attempt may take, its batch's recording included.
+LONGEST_ATTEMPT = timedelta(seconds=MAX_TIMEOUT_SECONDS) + PATIENCE
+
+
+class Sweeper:
+    """Looks for the impossible at each tick."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take where to look."""
+        self._engine = engine
+
+    def tick(self) -> bool:
+        """Sweep once; True if a full batch says that there may be more."""
+        now = clock.now()
+        with transaction(self._engine) as connection:
+            self._find_unplanned(connection, now=now)
+            self._find_unsent(connection, now=now)
+            stuck = self._free_stuck(connection, now=now)
+            queued = self._free_queued(connection, now=now)
+        return BATCH in {stuck, queued}
+
+    @staticmethod
+    def _find_unplanned(connection: Connection, *, now: datetime) -> None:
+        """Count schedules far in the past. Plan takes the oldest first: it needs no repair."""
+        count, oldest = schedules.overdue(connection, before=now - PATIENCE)
+        _report("schedule_overdue", count, oldest=str(oldest))
+
+    @staticmethod
+    def _find_unsent(connection: Connection, *, now: datetime) -> None:
+        """Count notifications that nobody took; they are taken as soon as a scheduler runs."""
+        _report(
+            "notification_overdue", notifications.count_overdue(connection, before=now - PATIENCE)
+        )
+
+    @staticmethod
+    def _free_stuck(connection: Connection, *, now: datetime) -> int:
+        """Queue again what a living worker holds far longer than any attempt takes."""
+        stuck = executions.running_since(connection, before=now - LONGEST_ATTEMPT, batch=BATCH)
+        executions.redeliver(connection, stuck)
+        _report("execution_stuck", len(stuck))
+        return len(stuck)
+
+    @staticmethod
+    def _free_queued(connection: Connection, *, now: datetime) -> int:
+        """Dispatch again what nobody claimed, whatever the queues look like."""
+        unclaimed = executions.unclaimed(connection, before=now - PATIENCE, batch=BATCH)
+        executions.undo_dispatch(connection, [identifier for identifier, _, _ in unclaimed])
+        _report("execution_unclaimed", len(unclaimed))
+        return len(unclaimed)
+
+
+def _report(find: str, count: int, **details: str) -> None:
+    if count:
+        _log.error("sweep found", find=find, count=count, **details)
+        metrics.SWEEP_FINDS.labels(find).inc(count)
