@@ -209,6 +209,19 @@ def undo_dispatch(connection: Connection, identifiers: Sequence[UUID]) -> int:
     return len(connection.execute(_UNDO_DISPATCH, {"ids": list(identifiers)}).all())
 
 
+_OF_JOBS = text("""
+    SELECT id FROM executions
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND job_id = ANY(CAST(:jobs AS uuid[]))""")
+
+
+def of_jobs(
+    connection: Connection, identifiers: Sequence[UUID], job_ids: Sequence[UUID]
+) -> list[UUID]:
+    """Return which of the executions belong to these jobs."""
+    rows = connection.execute(_OF_JOBS, {"ids": list(identifiers), "jobs": list(job_ids)})
+    return list(rows.scalars())
+
+
 _CLAIM = text("""
     UPDATE executions
        SET status = 'running', worker_id = :worker_id, claimed_at = :now,

@@ -1,0 +1,237 @@
+"""The recorder: collects finished attempts for a moment and writes them in one transaction.
+
+1. Decide what follows each outcome (pure; see ``domain.outcomes``).
+2. Move the executions; those that were taken from this worker meanwhile do not come back.
+3. Count what moved, and queue a notification for each final failure, in the same transaction.
+
+While the database is away it keeps what it has and tries again: an outcome is never dropped.
+"""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from queue import Empty, SimpleQueue
+from threading import Condition, Event, Thread
+from time import monotonic
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from chronos_common import clock, metrics
+from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Claimed
+from chronos_common.domain.outcomes import Finish, Outcome, Redeliver, Retry, next_step
+from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.statuses import Status
+from chronos_common.storage import executions, notifications, stats
+from chronos_common.storage.database import is_outage, transaction
+from chronos_common.storage.executions import Move, Moved
+
+_log = structlog.get_logger(__name__)
+
+GATHER_SECONDS = 0.025
+MAX_BATCH = 500
+MAX_BACKLOG = 20_000
+LONGEST_PAUSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An attempt that ended: whose, how, and by which policy it goes on."""
+
+    claimed: Claimed
+    queue: str
+    policy: RetryPolicy
+    outcome: Outcome
+    attempt: Attempt
+
+
+class Recorder:
+    """Writes finished attempts, in a thread of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Take where to write; nothing is written before :meth:`start`."""
+        self._engine = engine
+        self._finished: SimpleQueue[Finished] = SimpleQueue()
+        self._changed = Condition()
+        self._backlog = 0
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name="recorder", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def put(self, finished: Finished) -> None:
+        """Take a finished attempt; never waits."""
+        with self._changed:
+            self._backlog += 1
+        self._finished.put(finished)
+
+    @property
+    def backlog(self) -> int:
+        """How many attempts wait to be written."""
+        return self._backlog
+
+    def wait_for_room(self, timeout: float) -> bool:
+        """Wait until the backlog is within its bound; False if it is not within ``timeout``."""
+        return self._wait_until_at_most(MAX_BACKLOG, timeout)
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until all is written; False if it is not within ``timeout`` seconds."""
+        return self._wait_until_at_most(0, timeout)
+
+    def stop(self) -> None:
+        """End the thread; what was not flushed before is left to rescue."""
+        self._stop.set()
+        self._thread.join(timeout=LONGEST_PAUSE_SECONDS + 1)
+
+    def _wait_until_at_most(self, backlog: int, timeout: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: self._backlog <= backlog, timeout)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            batch = self._gather()
+            if batch:
+                self._write_at_last(batch)
+                self._forget(len(batch))
+
+    def _gather(self) -> list[Finished]:
+        """Wait for an attempt, then a moment for others to join it."""
+        try:
+            batch = [self._finished.get(timeout=0.5)]
+        except Empty:
+            return []
+        ends = monotonic() + GATHER_SECONDS
+        while len(batch) < MAX_BATCH:
+            try:
+                batch.append(self._finished.get(timeout=max(0, ends - monotonic())))
+            except Empty:
+                break
+        return batch
+
+    def _forget(self, count: int) -> None:
+        with self._changed:
+            self._backlog -= count
+            self._changed.notify_all()
+        metrics.RECORDER_BACKLOG.set(self._backlog)
+
+    def _write_at_last(self, batch: Sequence[Finished]) -> None:
+        """Write the batch, however long the database is away."""
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                self._write_divided(batch)
+            except SQLAlchemyError:
+                failures += 1
+                _log.warning("cannot record", outcomes=len(batch), exc_info=failures == 1)
+                self._stop.wait(_pause_after(failures))
+            else:
+                return
+
+    def _write_divided(self, batch: Sequence[Finished]) -> None:
+        """Write the batch; what PostgreSQL refuses to store must not keep the rest from it."""
+        try:
+            self._write(batch)
+        except DBAPIError as error:
+            if is_outage(error):
+                raise
+            if len(batch) == 1:
+                _log.exception("outcome refused", execution_id=str(batch[0].claimed.id))
+                self._write([_without_answer(batch[0])])
+                return
+            middle = len(batch) // 2
+            self._write_divided(batch[:middle])
+            self._write_divided(batch[middle:])
+
+    def _write(self, batch: Sequence[Finished]) -> None:
+        now = clock.now()
+        moves = [_move(finished, now=now) for finished in batch]
+        with metrics.RECORD_SECONDS.time(), transaction(self._engine) as connection:
+            moved = executions.record(connection, moves, now=now)
+            stats.add(connection, moved, now=now)
+            failed = [each for each in moved if each.status is Status.FAILED]
+            notifications.enqueue(connection, failed, now=now)
+        _count(batch, moved)
+
+
+def _pause_after(failures: int) -> float:
+    """Return seconds to wait; workers that lost the same database must not come back in step."""
+    return min(0.1 * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1)  # noqa: S311 - not a secret
+
+
+def _move(finished: Finished, *, now: datetime) -> Move:
+    """Turn an outcome into what becomes of its execution."""
+    claimed, attempt = finished.claimed, finished.attempt
+    step = next_step(
+        finished.outcome,
+        attempt=claimed.attempt,
+        redeliveries=claimed.redeliveries,
+        policy=finished.policy,
+        jitter=random.random(),  # noqa: S311 - not a secret
+    )
+    match step:
+        case Finish(status=status, error=error, reason=reason):
+            due_at = None
+        case Retry(delay=delay, error=error):
+            status, reason, due_at = Status.RETRYING, None, now + delay
+        case Redeliver():
+            raise AssertionError("a worker does not report itself as lost")
+    return Move(
+        claimed=claimed,
+        status=status,
+        started_at=attempt.started_at,
+        duration_ms=attempt.duration_ms,
+        http_status=attempt.http_status,
+        error=error,
+        reason=reason,
+        due_at=due_at,
+        attempt_json=_as_json(finished, status, error, due_at),
+    )
+
+
+def _as_json(
+    finished: Finished, status: Status, error: str | None, due_at: datetime | None
+) -> str:
+    attempt = finished.attempt
+    history = {
+        "number": finished.claimed.attempt,
+        "started_at": _rfc3339(attempt.started_at),
+        "duration_ms": attempt.duration_ms,
+        "status": status,
+        "http_status": attempt.http_status,
+        "error": error,
+        "retry_at": _rfc3339(due_at) if due_at else None,
+        "worker": str(finished.claimed.worker_id),
+        "redeliveries": finished.claimed.redeliveries,
+        "request": attempt.request,
+        "response": attempt.response,
+        "timing_ms": attempt.timing_ms,
+    }
+    return json.dumps({name: value for name, value in history.items() if value is not None})
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _without_answer(finished: Finished) -> Finished:
+    """Leave out what the target sent: something in it cannot be stored."""
+    attempt = replace(finished.attempt, request=None, response=None, timing_ms=None)
+    return replace(finished, attempt=attempt)
+
+
+def _count(batch: Sequence[Finished], moved: Sequence[Moved]) -> None:
+    for each in moved:
+        metrics.EXECUTIONS.labels(each.status).inc()
+    metrics.SUPERSEDED.inc(len(batch) - len(moved))
+    for finished in batch:
+        claimed, attempt = finished.claimed, finished.attempt
+        metrics.DURATION_SECONDS.labels(finished.queue).observe(attempt.duration_ms / 1000)
+        if claimed.attempt == 1 and claimed.redeliveries == 0:
+            drift = (attempt.started_at - claimed.scheduled_for).total_seconds()
+            metrics.DRIFT_SECONDS.labels("start").observe(drift)

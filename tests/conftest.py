@@ -1,0 +1,90 @@
+"""Real servers for every test that wants them: one PostgreSQL and one Valkey per pytest worker.
+
+Each test gets a database of its own, cloned from a migrated template. Set
+``CHRONOS_TEST_DATABASE_URL`` and ``CHRONOS_TEST_REDIS_URL`` to use servers that run already; the
+user must be allowed to create databases.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+from sqlalchemy import Engine, create_engine, make_url, text
+
+from chronos_common.embedded import servers as embedded
+from chronos_common.migrations import schema
+from chronos_common.storage.database import connect
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Servers]:
+    """PostgreSQL and Valkey, for as long as this pytest worker runs."""
+    folder: Path = tmp_path_factory.mktemp("servers")
+    with embedded.start(
+        folder,
+        durable=False,
+        database_url=os.environ.get("CHRONOS_TEST_DATABASE_URL"),  # noqa: TID251 - test settings
+        redis_url=os.environ.get("CHRONOS_TEST_REDIS_URL"),  # noqa: TID251 - test settings
+    ) as running:
+        yield running
+
+
+def _psycopg2(url: str) -> str:
+    return (
+        make_url(url).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+    )
+
+
+@pytest.fixture(scope="session")
+def _admin(servers: embedded.Servers) -> Iterator[Engine]:
+    engine = create_engine(_psycopg2(servers.database_url), isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def _template(_admin: Engine) -> Iterator[str]:
+    """The name of a database with the newest schema and nothing in it."""
+    name = f"chronos_template_{uuid4().hex}"
+    with _admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine = connect(_url_of(_admin, name), name="template")
+    schema.upgrade(engine)
+    engine.dispose()
+    yield name
+    with _admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+def _url_of(admin: Engine, database: str) -> str:
+    return admin.url.set(database=database).render_as_string(hide_password=False)
+
+
+@pytest.fixture
+def database_url(_admin: Engine, _template: str) -> Iterator[str]:
+    """A database of this test's own, with the newest schema."""
+    name = f"chronos_test_{uuid4().hex}"
+    with _admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_template}"))
+    yield _url_of(_admin, name)
+    with _admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """Connections to this test's database."""
+    engine = connect(database_url, name="test", pool_size=10)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def redis_url(servers: embedded.Servers) -> Iterator[str]:
+    """This pytest worker's Valkey, emptied."""
+    with Redis.from_url(servers.redis_url) as client:
+        client.flushall()
+        yield servers.redis_url
