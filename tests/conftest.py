@@ -11,12 +11,19 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 from redis import Redis
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from chronos_common.embedded import servers as embedded
 from chronos_common.migrations import schema
 from chronos_common.storage.database import connect
+
+# How fast this machine is today is not what a property is about.
+settings.register_profile(
+    "chronos", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60
+)
+settings.load_profile("chronos")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,36 @@
+"""Blocking actions: e-mails and Celery tasks, one execution at a time in a thread of Celery's."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.outcomes import Outcome
+from chronos_common.domain.queues import QUEUE_OF
+from chronos_common.domain.statuses import JobType
+from chronos_common.errors import Invalid
+from chronos_worker.intake import unusable
+from chronos_worker.recorder import Finished, Recorder
+
+#: What an action does with an execution; it bounds its own time and returns every failure.
+Action = Callable[[Claimed, JobSpec], tuple[Outcome, Attempt]]
+
+
+class Performer:
+    """Performs claimed executions and hands their outcomes to the recorder."""
+
+    def __init__(self, actions: Mapping[JobType, Action], recorder: Recorder) -> None:
+        """Take the actions by the type of job that they are for."""
+        self._actions = actions
+        self._recorder = recorder
+
+    def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
+        """Perform each execution."""
+        for execution, job in claimed:
+            self._recorder.put(self._perform(execution, job))
+
+    def _perform(self, execution: Claimed, job: JobSpec) -> Finished:
+        try:
+            outcome, attempt = self._actions[job.type](execution, job)
+        except Invalid as error:
+            return unusable(execution, job, error)
+        return Finished(execution, QUEUE_OF[job.type], job.policy, outcome, attempt)

@@ -1,0 +1,112 @@
+"""Webhooks on their way: between the claim and the recorder stands the transfer engine."""
+
+from collections.abc import Sequence
+from time import monotonic
+
+import structlog
+from sqlalchemy import Engine
+
+from chronos_common import clock, metrics
+from chronos_common.domain import queues
+from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.errors import Invalid
+from chronos_common.heartbeat import Heartbeat
+from chronos_common.settings import Settings
+from chronos_common.storage import executions
+from chronos_common.storage.database import transaction
+from chronos_worker.actions import webhook
+from chronos_worker.egress import EgressGuard
+from chronos_worker.intake import unusable
+from chronos_worker.recorder import Finished, Recorder
+from chronos_worker.request import Request
+from chronos_worker.result import Result
+from chronos_worker.slots import Limits
+from chronos_worker.transfers import TransferEngine
+
+_log = structlog.get_logger(__name__)
+
+#: A transfer younger than this is not worth asking whether somebody cancelled it.
+WATCH_AFTER_SECONDS = 1.0
+
+
+class Webhooks:
+    """Sends claimed webhooks and hands their outcomes to the recorder."""
+
+    def __init__(
+        self, engine: Engine, recorder: Recorder, heartbeat: Heartbeat, settings: Settings
+    ) -> None:
+        """Build the transfer engine; nothing is sent before :meth:`start`."""
+        self._engine = engine
+        self._recorder = recorder
+        self._heartbeat = heartbeat
+        self._transfers = TransferEngine(
+            limits=Limits(settings.max_transfers, settings.max_transfers_per_host),
+            guard=EgressGuard(settings.egress_allow),
+            on_done=self._done,
+            may_start=self._may_start,
+            now=clock.now,
+        )
+
+    def start(self) -> None:
+        """Begin to send."""
+        self._transfers.start()
+
+    @property
+    def in_flight(self) -> int:
+        """How many executions are with the engine."""
+        return self._transfers.waiting + len(self._transfers.in_flight())
+
+    def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
+        """Send each execution's request at its instant."""
+        requests = []
+        for execution, job in claimed:
+            try:
+                requests.append(webhook.prepare(execution, job))
+            except Invalid as error:
+                self._recorder.put(unusable(execution, job, error))
+        self._transfers.submit(requests)
+        metrics.IN_FLIGHT.set(self.in_flight)
+
+    def _may_start(self, request: Request) -> bool:
+        """Refuse what this process may have lost to others while it was frozen or cut off."""
+        if self._heartbeat.holds(request.execution.worker_id):
+            return True
+        _log.warning("lease ended before the start", execution_id=str(request.execution.id))
+        return False
+
+    def _done(self, request: Request, result: Result) -> None:
+        outcome, attempt = webhook.outcome(request, result)
+        policy = request.job.policy
+        self._recorder.put(Finished(request.execution, queues.WEBHOOKS, policy, outcome, attempt))
+
+    def watch(self) -> bool:
+        """Abort transfers whose execution was cancelled or given to somebody else meanwhile."""
+        before = monotonic() - WATCH_AFTER_SECONDS
+        long_running = [
+            identifier for identifier, started in self._transfers.in_flight() if started < before
+        ]
+        with transaction(self._engine) as connection:
+            held = executions.still_held(connection, long_running, worker_id=self._heartbeat.id)
+        for identifier in set(long_running) - held:
+            # One that ended meanwhile is not there any more to be aborted.
+            _log.info("transfer aborted", execution_id=str(identifier))
+            self._transfers.cancel(identifier)
+        metrics.IN_FLIGHT.set(self.in_flight)
+        return False
+
+    def stop(self, grace_seconds: float) -> None:
+        """Put back what has not started, wait for the rest, and put back what does not end."""
+        self._give_back(self._transfers.withdraw())
+        self._transfers.drain(grace_seconds)
+        leftover = self._transfers.stop()
+        self._give_back([*leftover.unstarted, *leftover.aborted])
+
+    def _give_back(self, requests: Sequence[Request]) -> None:
+        if requests:
+            with transaction(self._engine) as connection:
+                executions.give_back(
+                    connection,
+                    [request.execution.id for request in requests],
+                    worker_id=self._heartbeat.id,
+                )
+            _log.info("given back", executions=len(requests))
