@@ -161,7 +161,8 @@ class Recorder:
 
 def _pause_after(failures: int) -> float:
     """Return seconds to wait; workers that lost the same database must not come back in step."""
-    return min(0.1 * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS) * random.uniform(0.5, 1)  # noqa: S311 - not a secret
+    longest: float = min(0.1 * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - not a secret
 
 
 def _move(finished: Finished, *, now: datetime) -> Move:

@@ -1,0 +1,119 @@
+"""Rows for tests: a workspace with its owner, and jobs."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, RowMapping, select, text
+
+from chronos_common import ids
+from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.schedules import Schedule, ScheduleKind
+from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
+from chronos_common.storage import jobs, schedules, users
+from chronos_common.storage.tables import executions
+from chronos_common.storage.tables import jobs as jobs_table
+
+OWNER_EMAIL = "owner@example.com"
+SIGNING_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace and the user who owns it."""
+
+    id: UUID
+    owner: UUID
+
+
+def workspace(connection: Connection, *, now: datetime, email: str = OWNER_EMAIL) -> Workspace:
+    """Store a workspace with one owner."""
+    made = Workspace(ids.new_id(now), ids.new_id(now))
+    users.insert_user(connection, made.owner, email=email, password_hash="-", now=now)
+    users.insert_workspace(
+        connection, made.id, name="Test", signing_secret=SIGNING_SECRET, now=now
+    )
+    users.insert_membership(
+        connection, workspace_id=made.id, user_id=made.owner, role="owner", now=now
+    )
+    return made
+
+
+def every(seconds: int, *, anchor: datetime) -> Schedule:
+    """Return the schedule of every ``seconds`` seconds from ``anchor``."""
+    return Schedule(kind=ScheduleKind.INTERVAL, interval_seconds=seconds, anchor=anchor)
+
+
+def definition(schedule: Schedule, **changes: Any) -> JobDefinition:
+    """Return a webhook job, with ``changes`` to its fields."""
+    plain = JobDefinition(
+        name="Ping",
+        description="",
+        type=JobType.WEBHOOK,
+        payload={"url": "http://127.0.0.1:9/"},
+        tags=(),
+        notify=None,
+        policy=RetryPolicy(max_attempts=3, delays_seconds=(1.0,)),
+        timeout_seconds=5.0,
+        overlap_policy=OverlapPolicy.ALLOW,
+        schedule=schedule,
+        jitter_seconds=0,
+        max_runs=None,
+        misfire_policy=MisfirePolicy.RUN_LATEST,
+        misfire_grace_seconds=60,
+    )
+    return replace(plain, **changes)
+
+
+def job(
+    connection: Connection,
+    owner: Workspace,
+    schedule: Schedule,
+    *,
+    now: datetime,
+    next_run_at: datetime | None = None,
+    **changes: Any,
+) -> UUID:
+    """Store a job that is next due at ``next_run_at``, by default the schedule's first."""
+    job_id = ids.new_id(now)
+    made = definition(schedule, **changes)
+    jobs.insert_job(
+        connection, job_id, made, workspace_id=owner.id, created_by=owner.owner, now=now
+    )
+    schedules.insert_schedule(
+        connection,
+        job_id,
+        made,
+        workspace_id=owner.id,
+        next_run_at=next_run_at or schedule.first_at_or_after(now),
+    )
+    return job_id
+
+
+def executions_of(engine: Engine, job_id: UUID) -> list[RowMapping]:
+    """Return all of the job's executions, in the order of their ids."""
+    query = select(executions).where(executions.c.job_id == job_id).order_by(executions.c.id)
+    with engine.connect() as connection:
+        return list(connection.execute(query).mappings())
+
+
+def job_status(engine: Engine, job_id: UUID) -> str:
+    """Return the job's status."""
+    with engine.connect() as connection:
+        query = select(jobs_table.c.status).where(jobs_table.c.id == job_id)
+        return str(connection.execute(query).scalar_one())
+
+
+def worker(connection: Connection, *, now: datetime, silent_for: timedelta = timedelta(0)) -> UUID:
+    """Store a worker process that gave its last sign ``silent_for`` ago."""
+    worker_id = ids.new_id(now)
+    connection.execute(
+        text(
+            "INSERT INTO workers (id, kind, hostname, pid, version, started_at, heartbeat_at,"
+            " in_flight) VALUES (:id, 'worker', 'test', 1, '0', :at, :at, 0)"
+        ),
+        {"id": worker_id, "at": now - silent_for},
+    )
+    return worker_id

@@ -1,0 +1,61 @@
+"""Parts of the scheduler, on this test's own database and Valkey."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+import factories
+from chronos_common import clock
+from chronos_common.broker import Broker
+from chronos_scheduler.dispatch import Dispatcher
+from chronos_scheduler.plan import Planner
+from chronos_scheduler.rescue import Rescuer
+from factories import Workspace
+
+
+@pytest.fixture
+def now() -> datetime:
+    """The instant at which the test began, in whole seconds."""
+    return clock.now().replace(microsecond=0)
+
+
+@pytest.fixture
+def workspace(engine: Engine, now: datetime) -> Workspace:
+    """A workspace with its owner."""
+    with engine.begin() as connection:
+        return factories.workspace(connection, now=now)
+
+
+@pytest.fixture
+def broker(redis_url: str) -> Iterator[Broker]:
+    """Messages in Valkey."""
+    broker = Broker(redis_url)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def dispatcher(engine: Engine, broker: Broker) -> Dispatcher:
+    """What hands executions over, at most three in a message."""
+    return Dispatcher(
+        engine,
+        broker,
+        lookahead=timedelta(seconds=1),
+        batch=100,
+        message_size=3,
+        max_queued=timedelta(seconds=2),
+    )
+
+
+@pytest.fixture
+def planner(engine: Engine, dispatcher: Dispatcher) -> Planner:
+    """What turns due schedules into executions."""
+    return Planner(engine, dispatcher, lookahead=timedelta(seconds=1), batch=100)
+
+
+@pytest.fixture
+def rescuer(engine: Engine, broker: Broker, dispatcher: Dispatcher) -> Rescuer:
+    """What puts back what was lost."""
+    return Rescuer(engine, broker, dispatcher, worker_timeout=timedelta(seconds=15))

@@ -1,0 +1,184 @@
+"""Plan: every due occurrence becomes exactly one execution."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, text
+
+import factories
+from chronos_common import clock, ids
+from chronos_common.broker import Broker
+from chronos_common.domain.schedules import Schedule, ScheduleKind
+from chronos_common.domain.statuses import MisfirePolicy
+from chronos_scheduler.dispatch import Dispatcher
+from chronos_scheduler.plan import Planner
+from factories import Workspace
+
+SECOND = timedelta(seconds=1)
+
+
+def test_an_occurrence_within_the_lookahead_is_queued_and_published(
+    engine: Engine, workspace: Workspace, planner: Planner, broker: Broker, now: datetime
+) -> None:
+    with engine.begin() as connection:
+        job_id = factories.job(
+            connection, workspace, factories.every(3600, anchor=now), now=now, next_run_at=now
+        )
+    planner.tick()
+    [execution] = factories.executions_of(engine, job_id)
+    assert execution["id"] == ids.occurrence_id(job_id, now)
+    assert (execution["status"], execution["scheduled_for"]) == ("queued", now)
+    assert broker.depths()["webhooks"] == 1
+    planner.tick()
+    assert len(factories.executions_of(engine, job_id)) == 1
+
+
+def test_what_is_due_later_is_left(
+    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+) -> None:
+    with engine.begin() as connection:
+        job_id = factories.job(
+            connection,
+            workspace,
+            factories.every(3600, anchor=now),
+            now=now,
+            next_run_at=clock.now() + 30 * SECOND,
+        )
+    planner.tick()
+    assert factories.executions_of(engine, job_id) == []
+
+
+def test_planners_side_by_side_neither_miss_nor_double_an_occurrence(
+    engine: Engine, workspace: Workspace, dispatcher: Dispatcher, now: datetime
+) -> None:
+    start = now - 20 * SECOND
+    with engine.begin() as connection:
+        jobs = [
+            factories.job(
+                connection,
+                workspace,
+                factories.every(1, anchor=start),
+                now=now,
+                next_run_at=start,
+            )
+            for _ in range(30)
+        ]
+    planners = [Planner(engine, dispatcher, lookahead=SECOND, batch=7) for _ in range(4)]
+
+    def plan_until(planner: Planner) -> None:
+        while planner.tick() or _is_behind(engine):
+            pass
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(plan_until, planners))
+    for job_id in jobs:
+        instants = [each["scheduled_for"] for each in factories.executions_of(engine, job_id)]
+        assert instants == [start + n * SECOND for n in range(len(instants))]
+        assert instants[-1] >= now
+
+
+def _is_behind(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        oldest = connection.execute(text("SELECT min(next_run_at) FROM schedules")).scalar_one()
+        return bool(oldest <= clock.now() - SECOND)
+
+
+def test_max_runs_ends_the_schedule(
+    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+) -> None:
+    with engine.begin() as connection:
+        job_id = factories.job(
+            connection,
+            workspace,
+            factories.every(1, anchor=now - 10 * SECOND),
+            now=now,
+            next_run_at=now - 10 * SECOND,
+            max_runs=3,
+        )
+    for _ in range(5):
+        planner.tick()
+    assert len(factories.executions_of(engine, job_id)) == 3
+    with engine.connect() as connection:
+        next_run_at = connection.execute(text("SELECT next_run_at FROM schedules")).scalar_one()
+    assert next_run_at is None
+
+
+def test_long_missed_occurrences_become_one_run_and_one_row_that_says_so(
+    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+) -> None:
+    start = now - timedelta(hours=2, seconds=300)
+    with engine.begin() as connection:
+        job_id = factories.job(
+            connection,
+            workspace,
+            factories.every(600, anchor=start),
+            now=now,
+            next_run_at=start,
+            misfire_grace_seconds=1,
+        )
+    planner.tick()
+    skipped, run = factories.executions_of(engine, job_id)
+    assert (skipped["status"], skipped["reason"]) == ("skipped", "misfire")
+    assert skipped["scheduled_for"] == start
+    assert run["status"] == "queued"
+    assert run["scheduled_for"] == start + skipped["missed_count"] * timedelta(seconds=600)
+    assert skipped["missed_until"] == run["scheduled_for"] - timedelta(seconds=600)
+
+
+def test_occurrences_missed_in_a_pause_are_skipped_with_that_reason(
+    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+) -> None:
+    start = now - timedelta(hours=1)
+    with engine.begin() as connection:
+        job_id = factories.job(
+            connection,
+            workspace,
+            factories.every(600, anchor=start),
+            now=now,
+            next_run_at=start,
+            misfire_policy=MisfirePolicy.SKIP,
+            misfire_grace_seconds=1,
+        )
+        connection.execute(text("UPDATE schedules SET resumed_at = :now"), {"now": now + SECOND})
+    planner.tick()
+    assert {each["reason"] for each in factories.executions_of(engine, job_id)} == {"paused"}
+
+
+def test_a_schedule_that_cannot_be_followed_fails_its_job_and_nobody_elses(
+    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+) -> None:
+    cron = Schedule(kind=ScheduleKind.CRON, expression="* * * * *", timezone="UTC")
+    with engine.begin() as connection:
+        bad_cron = factories.job(connection, workspace, cron, now=now, next_run_at=now)
+        bad_zone = factories.job(connection, workspace, cron, now=now, next_run_at=now)
+        healthy = factories.job(connection, workspace, cron, now=now, next_run_at=now)
+        for job_id, change in ((bad_cron, "expression = 'x'"), (bad_zone, "timezone = 'x'")):
+            connection.execute(
+                text(f"UPDATE schedules SET {change} WHERE job_id = :id"),  # noqa: S608 - ours
+                {"id": job_id},
+            )
+    planner.tick()
+    planner.tick()
+    for job_id in (bad_cron, bad_zone):
+        [failure] = factories.executions_of(engine, job_id)
+        assert (failure["status"], failure["reason"]) == ("failed", "invalid")
+        assert factories.job_status(engine, job_id) == "paused"
+    assert [each["status"] for each in factories.executions_of(engine, healthy)] == ["queued"]
+    with engine.connect() as connection:
+        told = connection.execute(text("SELECT recipients FROM notifications")).scalars().all()
+    assert told == [[factories.OWNER_EMAIL]] * 2
+
+
+def test_an_occurrence_that_exists_already_is_not_planned_twice(
+    engine: Engine, workspace: Workspace, planner: Planner, broker: Broker, now: datetime
+) -> None:
+    with engine.begin() as connection:
+        job_id = factories.job(
+            connection, workspace, factories.every(3600, anchor=now), now=now, next_run_at=now
+        )
+    planner.tick()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE schedules SET next_run_at = :now"), {"now": now})
+    planner.tick()
+    assert len(factories.executions_of(engine, job_id)) == 1
+    assert broker.depths()["webhooks"] == 1
