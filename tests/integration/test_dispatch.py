@@ -41,7 +41,8 @@ def _age(engine: Engine, seconds: int) -> None:
     with engine.begin() as connection:
         connection.execute(
             text(
-                "UPDATE executions SET due_at = due_at - :age, dispatched_at = dispatched_at - :age"
+                "UPDATE executions SET due_at = due_at - :age,"
+                " dispatched_at = dispatched_at - :age"
             ),
             {"age": timedelta(seconds=seconds)},
         )

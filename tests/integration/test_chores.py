@@ -1,0 +1,209 @@
+"""The scheduler's chores: sweep, prune, complete, notify, heartbeat."""
+
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from uuid import UUID
+
+from prometheus_client import REGISTRY
+from sqlalchemy import Engine, text
+
+import factories
+from chronos_common import clock, ids
+from chronos_common.broker import Broker
+from chronos_common.heartbeat import Heartbeat
+from chronos_common.storage import executions, notifications, partitions
+from chronos_common.storage.executions import Planned
+from chronos_scheduler.complete import Completer
+from chronos_scheduler.notify import Notifier
+from chronos_scheduler.plan import Planner
+from chronos_scheduler.prune import Pruner
+from chronos_scheduler.sweep import Sweeper
+from factories import Workspace
+
+SECOND = timedelta(seconds=1)
+DAY = timedelta(days=1)
+
+
+def _finds(kind: str) -> float:
+    return REGISTRY.get_sample_value("chronos_sweep_finds_total", {"find": kind}) or 0
+
+
+def _hourly_job(engine: Engine, workspace: Workspace, now: datetime, **changes: object) -> UUID:
+    with engine.begin() as connection:
+        schedule = factories.every(3600, anchor=now)
+        return factories.job(connection, workspace, schedule, now=now, **changes)  # type: ignore[arg-type]
+
+
+def _trigger(engine: Engine, workspace: Workspace, job_id: UUID) -> UUID:
+    with engine.begin() as connection:
+        return executions.trigger(
+            connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=clock.now()
+        )
+
+
+def _change(engine: Engine, statement: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_a_sweep_of_a_healthy_system_finds_nothing(
+    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+) -> None:
+    job_id = _hourly_job(engine, workspace, now, next_run_at=now)
+    _trigger(engine, workspace, job_id)
+    planner.tick()
+    kinds = ["schedule_overdue", "execution_stuck", "execution_unclaimed", "notification_overdue"]
+    before = [_finds(kind) for kind in kinds]
+    assert Sweeper(engine).tick() is False
+    assert [_finds(kind) for kind in kinds] == before
+
+
+def test_a_sweep_counts_and_repairs_what_should_be_impossible(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    _hourly_job(engine, workspace, now, next_run_at=now - DAY)
+    unclaimed, stuck = (_hourly_job(engine, workspace, now) for _ in range(2))
+    for job_id in (unclaimed, stuck):
+        _trigger(engine, workspace, job_id)
+    _change(engine, "UPDATE executions SET dispatched_at = now() - interval '1 hour',"
+                    " due_at = now() - interval '1 hour'")  # fmt: skip
+    with engine.begin() as connection:
+        executions.claim(
+            connection,
+            [row["id"] for row in factories.executions_of(engine, stuck)],
+            worker_id=UUID(int=1),
+            now=now - DAY,
+        )
+    with engine.begin() as connection:
+        [failed] = executions.end(
+            connection,
+            [_trigger(engine, workspace, unclaimed)],
+            status=executions.Status.FAILED,
+            reason=executions.Reason.WORKER_LOST,
+            now=now,
+        )
+        notifications.enqueue(connection, [failed], now=now - DAY)
+    kinds = ["schedule_overdue", "execution_stuck", "execution_unclaimed", "notification_overdue"]
+    before = [_finds(kind) for kind in kinds]
+    Sweeper(engine).tick()
+    assert [_finds(kind) - old for kind, old in zip(kinds, before, strict=True)] == [1, 1, 1, 1]
+    for job_id in (unclaimed, stuck):
+        row = factories.executions_of(engine, job_id)[0]
+        assert (row["status"], row["dispatched_at"]) == ("queued", None)
+
+
+def test_partitions_exist_for_the_days_around_today(engine: Engine, now: datetime) -> None:
+    Pruner(engine, retention=30 * DAY).tick()
+    with engine.connect() as connection:
+        days = partitions.existing(connection)
+    assert days == [now.date() + n * DAY for n in range(-1, 8)]
+
+
+def test_history_past_its_retention_is_dropped_unless_it_waits_for_its_fate(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    job_id = _hourly_job(engine, workspace, now)
+    old = [datetime(2026, 1, day, 12, tzinfo=UTC) for day in (5, 6)]
+    with engine.begin() as connection:
+        for moment in old:
+            partitions.create(connection, moment.date())
+        executions.add(
+            connection,
+            [
+                Planned(ids.occurrence_id(job_id, at), workspace.id, job_id, "webhooks", at, None)
+                for at in old
+            ],
+        )
+    _change(engine, "UPDATE executions SET status = 'cancelled', reason = 'cancelled',"
+                    " finished_at = due_at WHERE due_at < '2026-01-06'")  # fmt: skip
+    Pruner(engine, retention=30 * DAY).tick()
+    with engine.connect() as connection:
+        days = partitions.existing(connection)
+    assert old[0].date() not in days
+    assert old[1].date() in days
+    assert [row["scheduled_for"] for row in factories.executions_of(engine, job_id)] == old[1:]
+
+
+def test_rows_of_the_default_partition_move_into_their_days_own(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    job_id = _hourly_job(engine, workspace, now)
+    identifier = _trigger(engine, workspace, job_id)
+    with engine.connect() as connection:
+        count = text("SELECT count(*) FROM ONLY executions_default")
+        assert connection.execute(count).scalar_one() == 1
+    Pruner(engine, retention=30 * DAY).tick()
+    with engine.connect() as connection:
+        assert connection.execute(count).scalar_one() == 0
+    assert [row["id"] for row in factories.executions_of(engine, job_id)] == [identifier]
+
+
+def test_a_job_is_completed_when_nothing_is_left_to_come_or_to_finish(
+    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+) -> None:
+    job_id = _hourly_job(engine, workspace, now, next_run_at=now, max_runs=1)
+    completer = Completer(engine)
+    completer.tick()
+    planner.tick()
+    completer.tick()
+    assert factories.job_status(engine, job_id) == "active"
+    _change(engine, "UPDATE executions SET status = 'succeeded', started_at = now(),"
+                    " finished_at = now()")  # fmt: skip
+    completer.tick()
+    assert factories.job_status(engine, job_id) == "completed"
+
+
+def test_a_notification_is_published_and_comes_back_until_it_is_sent(
+    engine: Engine, workspace: Workspace, broker: Broker, now: datetime
+) -> None:
+    job_id = _hourly_job(engine, workspace, now)
+    with engine.begin() as connection:
+        failed = executions.end(
+            connection,
+            [_trigger(engine, workspace, job_id)],
+            status=executions.Status.FAILED,
+            reason=executions.Reason.WORKER_LOST,
+            now=now,
+        )
+        notifications.enqueue(connection, failed, now=now)
+    notifier = Notifier(engine, broker)
+    notifier.tick()
+    notifier.tick()
+    assert broker.depths()["notifications"] == 1
+    _change(engine, "UPDATE notifications SET due_at = now()")
+    notifier.tick()
+    assert broker.depths()["notifications"] == 2
+
+
+def test_nobody_is_told_when_a_job_wants_nobody_told(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    job_id = _hourly_job(engine, workspace, now, notify=())
+    with engine.begin() as connection:
+        failed = executions.end(
+            connection,
+            [_trigger(engine, workspace, job_id)],
+            status=executions.Status.FAILED,
+            reason=executions.Reason.WORKER_LOST,
+            now=now,
+        )
+        notifications.enqueue(connection, failed, now=now)
+        assert connection.execute(text("SELECT count(*) FROM notifications")).scalar_one() == 0
+
+
+def test_a_process_that_was_declared_lost_goes_on_under_a_new_id(engine: Engine) -> None:
+    heartbeat = Heartbeat(engine, kind="worker", timeout=timedelta(milliseconds=300))
+    heartbeat.start()
+    first = heartbeat.id
+    assert heartbeat.holds(first)
+    _change(engine, "UPDATE workers SET heartbeat_at = heartbeat_at - interval '1 minute'")
+    for _ in range(200):
+        if heartbeat.id != first:
+            break
+        Event().wait(0.02)
+    assert heartbeat.id != first
+    assert not heartbeat.holds(first)
+    heartbeat.stop()
+    with engine.connect() as connection:
+        left = connection.execute(text("SELECT id FROM workers")).scalars().all()
+    assert left == [first]

@@ -1,0 +1,238 @@
+"""Claim and record: every move is a compare-and-set."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, text
+
+import factories
+from chronos_common import clock, ids
+from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Claimed
+from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
+from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.statuses import Reason, Status
+from chronos_common.storage import executions, history
+from chronos_worker.recorder import Finished, Recorder
+from factories import Workspace
+
+SECOND = timedelta(seconds=1)
+POLICY = RetryPolicy(max_attempts=2, delays_seconds=(30.0,))
+ME, SOMEBODY_ELSE = UUID(int=1), UUID(int=2)
+
+
+@pytest.fixture
+def recorder(engine: Engine) -> Iterator[Recorder]:
+    recorder = Recorder(engine)
+    recorder.start()
+    yield recorder
+    recorder.stop()
+
+
+@pytest.fixture
+def job_id(engine: Engine, workspace: Workspace, now: datetime) -> UUID:
+    with engine.begin() as connection:
+        return factories.job(connection, workspace, factories.every(3600, anchor=now), now=now)
+
+
+def _queue(engine: Engine, workspace: Workspace, job_id: UUID, count: int = 1) -> list[UUID]:
+    with engine.begin() as connection:
+        return [
+            executions.trigger(
+                connection,
+                workspace_id=workspace.id,
+                job_id=job_id,
+                queue="webhooks",
+                now=clock.now(),
+            )
+            for _ in range(count)
+        ]
+
+
+def _claim(engine: Engine, queued: list[UUID], worker_id: UUID = ME) -> list[Claimed]:
+    with engine.begin() as connection:
+        return executions.claim(connection, queued, worker_id=worker_id, now=clock.now())
+
+
+def _finished(claimed: Claimed, outcome: Outcome, **attempt: object) -> Finished:
+    made = Attempt(started_at=clock.now(), duration_ms=12, http_status=200)
+    return Finished(claimed, "webhooks", POLICY, outcome, replace(made, **attempt))  # type: ignore[arg-type]
+
+
+def _record(recorder: Recorder, *finished: Finished) -> None:
+    for each in finished:
+        recorder.put(each)
+    assert recorder.flush(10)
+
+
+def test_only_one_worker_gets_an_execution(
+    engine: Engine, workspace: Workspace, job_id: UUID
+) -> None:
+    queued = _queue(engine, workspace, job_id, 3)
+    assert {each.id for each in _claim(engine, queued[:2])} == set(queued[:2])
+    assert [each.id for each in _claim(engine, queued, SOMEBODY_ELSE)] == queued[2:]
+
+
+def test_a_cancelled_execution_is_not_claimed(
+    engine: Engine, workspace: Workspace, job_id: UUID
+) -> None:
+    queued = _queue(engine, workspace, job_id, 2)
+    with engine.begin() as connection:
+        history.cancel(connection, workspace.id, queued[0], now=clock.now())
+    assert [each.id for each in _claim(engine, queued)] == queued[1:]
+
+
+def test_an_attempt_is_recorded_with_its_statistics(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
+) -> None:
+    claimed = _claim(engine, _queue(engine, workspace, job_id, 3))
+    _record(recorder, *[_finished(each, Succeeded()) for each in claimed])
+    for row in factories.executions_of(engine, job_id):
+        assert (row["status"], row["http_status"], row["duration_ms"]) == ("succeeded", 200, 12)
+        assert row["finished_at"] >= row["started_at"]
+        assert [attempt["number"] for attempt in row["attempts"]] == [1]
+    with engine.connect() as connection:
+        sums = connection.execute(
+            text("SELECT status, executions, duration_ms_sum FROM execution_stats")
+        ).all()
+    assert [tuple(row) for row in sums] == [("succeeded", 3, 36)]
+
+
+def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
+) -> None:
+    queued = _queue(engine, workspace, job_id)
+    [first] = _claim(engine, queued)
+    before = clock.now()
+    _record(recorder, _finished(first, Failed("500 Internal Server Error"), http_status=500))
+    [row] = factories.executions_of(engine, job_id)
+    assert (row["status"], row["attempt"], row["finished_at"]) == ("retrying", 2, None)
+    assert before + 30 * SECOND <= row["due_at"] <= clock.now() + 30 * SECOND
+    assert _claim(engine, queued) == []
+
+    with engine.begin() as connection:
+        [due], _ = executions.undispatched(connection, horizon=clock.now() + 60 * SECOND, batch=10)
+        executions.dispatch(connection, [due], now=clock.now())
+    [second] = _claim(engine, queued)
+    assert second.attempt == 2
+    _record(recorder, _finished(second, Failed("500 Internal Server Error"), http_status=500))
+    [row] = factories.executions_of(engine, job_id)
+    assert (row["status"], row["error"]) == ("failed", "500 Internal Server Error")
+    assert [attempt["number"] for attempt in row["attempts"]] == [1, 2]
+    assert row["started_at"] < row["finished_at"]
+    with engine.connect() as connection:
+        told = connection.execute(text("SELECT recipients, execution_id FROM notifications")).all()
+    assert [tuple(each) for each in told] == [([factories.OWNER_EMAIL], row["id"])]
+
+
+@pytest.mark.parametrize("change", ["redeliveries", "attempt", "worker_id"])
+def test_what_was_given_to_somebody_else_meanwhile_is_not_overwritten(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder, change: str
+) -> None:
+    [mine] = _claim(engine, _queue(engine, workspace, job_id))
+    newer: dict[str, UUID | int] = {"redeliveries": 1, "attempt": 2, "worker_id": SOMEBODY_ELSE}
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"UPDATE executions SET {change} = :value"),  # noqa: S608 - ours
+            {"value": newer[change]},
+        )
+    _record(recorder, _finished(mine, Succeeded()))
+    [row] = factories.executions_of(engine, job_id)
+    assert (row["status"], row["attempts"]) == ("running", [])
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM execution_stats")).scalar_one() == 0
+
+
+def test_a_cancelled_running_execution_stays_cancelled(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
+) -> None:
+    [mine] = _claim(engine, _queue(engine, workspace, job_id))
+    with engine.begin() as connection:
+        moved = history.cancel(connection, workspace.id, mine.id, now=clock.now())
+    assert moved is not None
+    _record(recorder, _finished(mine, Succeeded()))
+    [row] = factories.executions_of(engine, job_id)
+    assert (row["status"], row["reason"]) == ("cancelled", "cancelled")
+
+
+def test_an_answer_that_cannot_be_stored_keeps_nobody_elses_outcome_from_being_recorded(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
+) -> None:
+    claimed = _claim(engine, _queue(engine, workspace, job_id, 5))
+    poison = _finished(claimed[2], Succeeded(), response={"body": "\x00"})
+    healthy = [_finished(each, Succeeded()) for each in claimed if each is not claimed[2]]
+    _record(recorder, *healthy[:2], poison, *healthy[2:])
+    rows = factories.executions_of(engine, job_id)
+    assert {row["status"] for row in rows} == {"succeeded"}
+    assert all("response" not in row["attempts"][0] for row in rows)
+
+
+def test_outcomes_wait_while_the_database_is_away(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
+) -> None:
+    [claimed] = _claim(engine, _queue(engine, workspace, job_id))
+    with engine.begin() as blocker:
+        # A lock stands for a database that does not answer: the statement times out.
+        blocker.execute(text("LOCK TABLE executions IN ACCESS EXCLUSIVE MODE"))
+        recorder.put(_finished(claimed, Succeeded()))
+        assert not recorder.flush(6)
+    assert recorder.flush(15)
+    [row] = factories.executions_of(engine, job_id)
+    assert row["status"] == "succeeded"
+
+
+def test_a_row_says_what_its_history_needs(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
+) -> None:
+    [claimed] = _claim(engine, _queue(engine, workspace, job_id))
+    request, response = {"method": "GET", "url": "http://x/"}, {"status": 200, "body": "ok"}
+    timing = {"dns": 0.1, "total": 3.5}
+    _record(
+        recorder,
+        _finished(claimed, Succeeded(), request=request, response=response, timing_ms=timing),
+    )
+    [row] = factories.executions_of(engine, job_id)
+    [attempt] = row["attempts"]
+    assert (attempt["request"], attempt["response"], attempt["timing_ms"]) == (
+        request,
+        response,
+        timing,
+    )
+    assert attempt["worker"] == str(ME)
+    assert json.dumps(attempt)
+
+
+def test_given_back_executions_are_dispatched_again_by_nobody_elses_hand(
+    engine: Engine, workspace: Workspace, job_id: UUID
+) -> None:
+    [mine] = _claim(engine, _queue(engine, workspace, job_id))
+    with engine.begin() as connection:
+        assert executions.give_back(connection, [mine.id], worker_id=SOMEBODY_ELSE) == 0
+        assert executions.give_back(connection, [mine.id], worker_id=ME) == 1
+    [row] = factories.executions_of(engine, job_id)
+    assert (row["status"], row["redeliveries"], row["dispatched_at"]) == ("queued", 0, None)
+
+
+def test_ended_executions_have_their_reason(
+    engine: Engine, workspace: Workspace, job_id: UUID
+) -> None:
+    queued = _queue(engine, workspace, job_id, 2)
+    _claim(engine, queued[:1])
+    with engine.begin() as connection:
+        moved = history.cancel_unstarted(connection, job_id, reason=Reason.PAUSED, now=clock.now())
+    assert [(each.id, each.status) for each in moved] == [(queued[1], Status.CANCELLED)]
+
+
+def test_the_primary_key_refuses_a_second_row_for_an_occurrence(
+    engine: Engine, workspace: Workspace, job_id: UUID, now: datetime
+) -> None:
+    planned = executions.Planned(
+        ids.occurrence_id(job_id, now), workspace.id, job_id, "webhooks", now, None
+    )
+    with engine.begin() as connection:
+        assert executions.add(connection, [planned]) == {planned.id}
+        assert executions.add(connection, [planned]) == set()

@@ -1,0 +1,189 @@
+"""Targets of webhooks: HTTP servers on the loopback that record what arrives, and misbehave."""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+CERTIFICATE = Path(__file__).with_name("localhost.pem")
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request as it arrived at ``time.time()`` over connection number ``connection``."""
+
+    arrived_at: float
+    connection: int
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Target:
+    """A server that gives each request to ``answer``, which may do anything to the connection."""
+
+    def __init__(self, *, tls: bool = False) -> None:
+        self.received: list[Received] = []
+        self.connections = 0
+        self.busy = 0
+        self.busiest = 0
+        self.closing = Event()
+        self.answer: Answer = reply()
+        self._lock = Lock()
+        self._tls = _tls_context() if tls else None
+        self._open: set[socket.socket] = set()
+        self._threads: list[Thread] = []
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._spawn(self._accept)
+
+    def close(self) -> None:
+        self.closing.set()
+        # shutdown() ends the accept() that a thread is waiting in; close() alone does not.
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            for connection in self._open:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join(10)
+
+    def paths(self) -> list[str]:
+        return [each.path for each in self.received]
+
+    def _spawn(self, work: Callable[[], None]) -> None:
+        thread = Thread(target=work, daemon=True)
+        with self._lock:
+            self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self.closing.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            number = self.connections
+            self._spawn(lambda c=connection, n=number: self._serve(c, n))
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        with self._lock:
+            self._open.add(connection)
+        try:
+            # A client that goes away in the middle is what many tests are about.
+            with suppress(OSError, ValueError), self._secured(connection) as stream:
+                while received := _read_request(stream, number):
+                    self._take(received, stream)
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            connection.close()
+
+    @contextmanager
+    def _secured(self, connection: socket.socket) -> Iterator[socket.socket]:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is None:
+            yield connection
+            return
+        with self._tls.wrap_socket(connection, server_side=True) as secured:
+            yield secured
+
+    def _take(self, received: Received, stream: socket.socket) -> None:
+        with self._lock:
+            self.received.append(received)
+            self.busy += 1
+            self.busiest = max(self.busiest, self.busy)
+        try:
+            self.answer(self, received, stream)
+        finally:
+            with self._lock:
+                self.busy -= 1
+
+
+Answer = Callable[[Target, Received, socket.socket], None]
+
+
+def reply(status: int = 200, body: bytes = b"ok", headers: dict[str, str] | None = None) -> Answer:
+    """Answer properly, keeping the connection."""
+    fields = {"Content-Length": str(len(body)), **(headers or {})}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    whole = f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode("latin-1") + body
+
+    def answer(_target: Target, received: Received, stream: socket.socket) -> None:
+        stream.sendall(whole[: -len(body)] if received.method == "HEAD" and body else whole)
+
+    return answer
+
+
+def raw(data: bytes) -> Answer:
+    """Send ``data`` as it is, then close the connection."""
+
+    def answer(_target: Target, _received: Received, stream: socket.socket) -> None:
+        stream.sendall(data)
+        raise OSError("closed on purpose")
+
+    return answer
+
+
+def hang(target: Target, _received: Received, _stream: socket.socket) -> None:
+    """Never answer."""
+    target.closing.wait()
+
+
+def endless(head: bytes, piece: bytes, *, pause: float = 0) -> Answer:
+    """Send ``head``, then ``piece`` again and again."""
+
+    def answer(target: Target, _received: Received, stream: socket.socket) -> None:
+        stream.sendall(head)
+        while not target.closing.wait(pause):
+            stream.sendall(piece)
+
+    return answer
+
+
+def by_path(answers: dict[str, Answer]) -> Answer:
+    """Answer each path in its own way."""
+
+    def answer(target: Target, received: Received, stream: socket.socket) -> None:
+        answers[received.path](target, received, stream)
+
+    return answer
+
+
+def _read_request(stream: socket.socket, number: int) -> Received | None:
+    data = b""
+    while b"\r\n\r\n" not in data:
+        chunk = stream.recv(65536)
+        if not chunk:
+            return None
+        data += chunk
+    arrived_at = time.time()
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, path, _ = first.split(" ")
+    headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    length = int(headers.get("content-length", "0"))
+    while len(body) < length:
+        chunk = stream.recv(65536)
+        if not chunk:
+            return None
+        body += chunk
+    return Received(arrived_at, number, method, path, headers, body)
+
+
+def _tls_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATE)
+    return context
