@@ -1,11 +1,13 @@
 """The Celery application of the worker: its settings and its tasks. Celery stops here."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from celery.signals import worker_shutting_down
 
 from chronos_common.broker import TASK_OF, celery_app
@@ -49,7 +51,7 @@ def _parsing(task: Task) -> Task:
     return run  # type: ignore[return-value]
 
 
-def run(app: Celery, *, name: str, threads: int, on_stop: "Stop") -> None:
+def run(app: Celery, *, name: str, threads: int, on_stop: Callable[[], None]) -> None:
     """Consume messages in ``threads`` threads until SIGTERM or SIGINT.
 
     ``on_stop`` is called when the signal comes, before the tasks under way are waited for.
@@ -58,6 +60,8 @@ def run(app: Celery, *, name: str, threads: int, on_stop: "Stop") -> None:
     def shutting_down(**_: object) -> None:
         on_stop()
 
+    # Celery warns of root because pickled messages could run anything; ours are JSON only.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     worker_shutting_down.connect(shutting_down, weak=False)
     try:
         app.Worker(
@@ -72,10 +76,3 @@ def run(app: Celery, *, name: str, threads: int, on_stop: "Stop") -> None:
         ).start()
     finally:
         worker_shutting_down.disconnect(shutting_down)
-
-
-class Stop(Protocol):
-    """Asks the parts of the worker to take nothing new."""
-
-    def __call__(self) -> None:
-        """Return at once."""
