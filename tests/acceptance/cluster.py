@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import requests
 
+from chronos_common.embedded import ports
 from rigs import wait_until
 
 EMAIL, PASSWORD = "user@example.com", "SecurePass123!"
@@ -117,11 +117,6 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> int | None:
         return None
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
 @contextmanager
 def running(
     folder: Path,
@@ -133,7 +128,7 @@ def running(
     **settings: str,
 ) -> Iterator[Cluster]:
     """Run an installation on migrated servers; ``settings`` are ``CHRONOS_*`` without prefix."""
-    port = _free_port()
+    port = ports.free()
     ours = {
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,

@@ -8,6 +8,8 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
+from chronos_common.embedded import ports
+
 
 class Inbox:
     """The messages that arrived, in their order."""
@@ -31,10 +33,10 @@ class Inbox:
 def open_inbox() -> Iterator[Inbox]:
     """Receive mail on a free port of the loopback."""
     inbox = Inbox()
-    controller = Controller(inbox, hostname="127.0.0.1", port=0)
+    port = ports.free()
+    controller = Controller(inbox, hostname="127.0.0.1", port=port)
     controller.start()
     try:
-        port = controller.server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
         inbox.url = f"smtp://127.0.0.1:{port}"
         yield inbox
     finally:
