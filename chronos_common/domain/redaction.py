@@ -15,7 +15,9 @@ _ANYWHERE = re.compile(
 # Short words that are secret only when they stand alone: not in "author" or "design".
 _AS_A_WORD = re.compile(r"(?:^|-)(?:auth|key|sig|pass|pwd|pin|otp)(?:-|$)")
 # These end in "key" and identify rather than authorise.
-_HARMLESS = frozenset({"idempotency-key", "x-idempotency-key", "surrogate-key", "sec-websocket-key"})
+_HARMLESS = frozenset(
+    {"idempotency-key", "x-idempotency-key", "surrogate-key", "sec-websocket-key"}
+)
 _URL_HEADERS = frozenset({"location", "content-location", "referer"})
 
 

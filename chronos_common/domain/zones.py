@@ -88,17 +88,13 @@ def repetition_at(local: datetime) -> Repetition | None:
     zone = local.tzinfo
     if not isinstance(zone, ZoneInfo):
         raise TypeError("local must be in a ZoneInfo")
-    wall = local.replace(tzinfo=None)
-    instants = instants_of(wall, zone)
-    if len(instants) < 2:  # noqa: PLR2004 - two instants are what a repetition is
+    early, late = local.replace(fold=0), local.replace(fold=1)
+    before, after = early.utcoffset(), late.utcoffset()
+    if before == after or before is None or after is None:
         return None
-    early, late = instants
-    change = _change_between(early, late, zone)
+    change = _change_between(early.astimezone(UTC), late.astimezone(UTC), zone)
     naive_change = change.replace(tzinfo=None)
-    return Repetition(
-        start=naive_change + (wall - late.replace(tzinfo=None)),
-        end=naive_change + (wall - early.replace(tzinfo=None)),
-    )
+    return Repetition(start=naive_change + after, end=naive_change + before)
 
 
 def _both(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
