@@ -4,9 +4,13 @@ Every one stands in the README's table and in ``.env.example``. All wrong ones a
 once. No other module reads the environment.
 """
 
+import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from environs import Env, EnvError, EnvValidationError, ValidationError, validate
 from sqlalchemy.engine import make_url
@@ -80,13 +84,13 @@ def load() -> Settings:
         api_port=env.int("API_PORT", 8080, validate=validate.Range(1, 65535)),
         api_threads=env.int("API_THREADS", 16, validate=validate.Range(1, 256)),
         api_workers=env.int("API_WORKERS", 1, validate=validate.Range(1, 64)),
-        public_url=env.str("PUBLIC_URL", "http://127.0.0.1:8080"),
+        public_url=env.str("PUBLIC_URL", "http://127.0.0.1:8080", validate=_is_http_url),
         secret_key=env.str("SECRET_KEY", validate=_is_long_enough),
         access_token_minutes=env.int("ACCESS_TOKEN_MINUTES", 15, validate=validate.Range(1, 1440)),
         refresh_token_days=env.int("REFRESH_TOKEN_DAYS", 30, validate=validate.Range(1, 365)),
         registration_open=env.bool("REGISTRATION_OPEN", True),
-        login_rate_limit=env.str("LOGIN_RATE_LIMIT", "10 per minute"),
-        rate_limit=env.str("RATE_LIMIT", "6000 per minute"),
+        login_rate_limit=env.str("LOGIN_RATE_LIMIT", "10 per minute", validate=_is_rate),
+        rate_limit=env.str("RATE_LIMIT", "6000 per minute", validate=_is_rate),
         max_request_bytes=env.int("MAX_REQUEST_BYTES", 1 << 20, validate=validate.Range(1024)),
         lookahead_seconds=env.float("LOOKAHEAD_SECONDS", 1.0, validate=validate.Range(0.1, 10)),
         plan_batch=env.int("PLAN_BATCH", 1000, validate=validate.Range(1, 10_000)),
@@ -107,7 +111,7 @@ def load() -> Settings:
         shutdown_grace_seconds=env.float(
             "SHUTDOWN_GRACE_SECONDS", 10, validate=validate.Range(0, 3600)
         ),
-        egress_allow=tuple(env.list("EGRESS_ALLOW", [], subcast=_network)),
+        egress_allow=_networks(env.str("EGRESS_ALLOW", "", validate=_are_networks)),
         smtp_url=env.str("SMTP_URL", "", validate=_is_smtp_url),
         mail_from=env.str("MAIL_FROM", "chronos@localhost.localdomain"),
         mail_dir=Path(env.str("MAIL_DIR", str(data_dir / "mail"))).expanduser(),
@@ -124,6 +128,27 @@ def load() -> Settings:
     return settings
 
 
+def given(name: str) -> str | None:
+    """Return the variable ``CHRONOS_<name>`` as it stands, ``None`` if it is missing."""
+    return os.environ.get(f"CHRONOS_{name}")  # noqa: TID251 - this is the place
+
+
+def export(values: Mapping[str, str]) -> None:
+    """Set ``CHRONOS_*`` variables by their names, for :func:`load` and for child processes."""
+    os.environ.update(_prefixed(values))  # noqa: TID251 - this is the place
+
+
+def environment(values: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with some ``CHRONOS_*`` variables set, for a child."""
+    return os.environ.copy() | _prefixed(values)  # noqa: TID251 - this is the place
+
+
+def _prefixed(values: Mapping[str, str]) -> dict[str, str]:
+    return {f"CHRONOS_{name}": value for name, value in values.items()}
+
+
+_RATE = re.compile(r"[1-9]\d* (per|/) ([1-9]\d* )?(second|minute|hour|day|month|year)s?")
+
 _LOG_LEVELS = ["debug", "info", "warning", "error"]
 
 
@@ -132,7 +157,8 @@ def _is_database_url(value: str) -> None:
         name = make_url(value).get_backend_name()
     except ArgumentError:
         name = ""
-    if name != "postgresql":
+    # libpq takes both names, and hosting services give either.
+    if name not in {"postgresql", "postgres"}:
         raise ValidationError("must be like postgresql://user:password@host:5432/chronos")
 
 
@@ -142,12 +168,30 @@ def _database_url(value: str | None) -> str:
 
 
 def _is_redis_url(value: str) -> None:
-    if not value.startswith(("redis://", "rediss://")):
+    if not _names_a_host(value, "redis", "rediss"):
         raise ValidationError("must be like redis://:password@host:6379/0")
 
 
+def _names_a_host(value: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_http_url(value: str) -> None:
+    if not _names_a_host(value, "http", "https"):
+        raise ValidationError("must be like https://chronos.example.com")
+
+
+def _is_rate(value: str) -> None:
+    if not all(_RATE.fullmatch(rate.strip()) for rate in value.split(";")):
+        raise ValidationError("must be like 10 per minute, or 10 per minute; 100 per hour")
+
+
 def _is_smtp_url(value: str) -> None:
-    if value and not value.startswith(("smtp://", "smtps://")):
+    if value and not _names_a_host(value, "smtp", "smtps"):
         raise ValidationError("must be like smtp://user:password@host:587?starttls=1")
 
 
@@ -159,11 +203,15 @@ def _is_long_enough(value: str) -> None:
         )
 
 
-def _network(value: str) -> Network:
+def _are_networks(value: str) -> None:
     try:
-        return ip_network(value.strip())
+        _networks(value)
     except ValueError as error:
-        raise EnvError(f"{value!r} is not a network like 10.0.0.0/8") from error
+        raise ValidationError(f"must be a list like 10.0.0.0/8,fd00::/8; {error}") from error
+
+
+def _networks(value: str | None) -> tuple[Network, ...]:
+    return tuple(ip_network(text.strip()) for text in (value or "").split(",") if text.strip())
 
 
 def _explain(error: EnvError) -> str:

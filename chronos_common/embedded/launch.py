@@ -5,6 +5,7 @@ of its own, because a process with threads must not run Python between fork and 
 nothing of Chronos, to start fast.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -49,7 +50,7 @@ def main() -> None:
     if instructions["account"] is not None:
         _become(*instructions["account"], pass_closed_folders=instructions["pass_closed_folders"])
     if sys.platform == "linux":
-        _prctl(_PR_SET_PDEATHSIG, instructions["death_signal"])
+        _prctl(_PR_SET_PDEATHSIG, instructions["stop_signal"])
     if os.getppid() != instructions["parent"]:
         sys.exit("the process that started this one has ended")
     program = sys.argv[2:]
@@ -57,27 +58,33 @@ def main() -> None:
 
 
 def _become(uid: int, gid: int, *, pass_closed_folders: bool) -> None:
+    """Change to an ordinary user; whatever rights that leaves vanish when the program starts.
+
+    Where the kernel grants no right to pass closed folders, the program itself says which one
+    it cannot enter.
+    """
     capability = _capability_to_pass() if pass_closed_folders else None
-    if capability is not None:
-        # access(2) ignores capabilities of ordinary users otherwise, and PostgreSQL asks it.
-        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)
     if capability is not None:
-        _keep_only(capability)
+        with contextlib.suppress(OSError):
+            _keep_only(capability)
 
 
 def _capability_to_pass() -> int | None:
-    """Return the weaker capability that passes closed folders, of those this process has."""
+    """Return the weaker capability that passes closed folders, made to outlast setuid."""
     if sys.platform != "linux":
         return None
     data = (_CapabilityData * 2)()
-    _check(_libc().capget(ctypes.byref(_header()), data))
-    for capability in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE):
-        if data[0].permitted & 1 << capability:
-            return capability
-    return None
+    try:
+        _check(_libc().capget(ctypes.byref(_header()), data))
+        # access(2), which PostgreSQL asks, ignores ordinary users' capabilities without this.
+        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
+    except OSError:
+        return None
+    usable = [c for c in (_CAP_DAC_READ_SEARCH, _CAP_DAC_OVERRIDE) if data[0].permitted & 1 << c]
+    return usable[0] if usable else None
 
 
 def _keep_only(capability: int) -> None:

@@ -45,13 +45,16 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(template: Path, tmp_path: Path) -> Path:
-    return copy(template, tmp_path / "data")
+def folder(template: Path, tmp_path: Path) -> Iterator[Path]:
+    yield copy(template, tmp_path / "data")
+    for process in processes_in(tmp_path):
+        process.kill()
 
 
 def copy(template: Path, target: Path) -> Path:
-    """Copy a data folder with its owners."""
+    """Copy a data folder with its owners, without its logs."""
     subprocess.run(["cp", "-a", template, target], check=True)
+    shutil.rmtree(target / "logs")
     return target
 
 
@@ -155,49 +158,35 @@ def test_a_killed_postgres_recovers_what_was_committed(folder: Path) -> None:
         assert run_sql(started, "SELECT answer FROM kept") == [(42,)]
 
 
-@pytest.fixture
-def killed_supervisor(folder: Path) -> Iterator[Callable[..., list[psutil.Process]]]:
-    """Return what starts servers in another process, freezes them and kills that process.
+def kill_a_supervisor(folder: Path, *, frozen: bool = False) -> list[psutil.Process]:
+    """Start servers from another process and kill that process; return the servers.
 
-    It returns the servers; a frozen process reacts to nothing but SIGKILL.
+    ``frozen`` ones react to nothing but SIGKILL.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-c", SUPERVISOR, folder], stdout=subprocess.PIPE, text=True
-    )
-
-    def kill(*, frozen: bool = False) -> list[psutil.Process]:
-        assert process.stdout is not None
-        started = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+    command = [sys.executable, "-c", SUPERVISOR, folder]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stdout is not None
+        started = [psutil.Process(int(pid)) for pid in supervisor.stdout.readline().split()]
         if frozen:
             for server in started:
                 server.suspend()
-        process.kill()
-        process.wait()
-        return started
-
-    yield kill
-    process.kill()
-    process.wait()
-    process.stdout.close()  # type: ignore[union-attr]
+        supervisor.kill()
+    return started
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children at once")
-def test_the_servers_end_with_a_supervisor_that_is_killed(
-    folder: Path, killed_supervisor: Callable[..., list[psutil.Process]]
-) -> None:
-    killed_supervisor()
+def test_the_servers_end_with_a_supervisor_that_is_killed(folder: Path) -> None:
+    assert len(kill_a_supervisor(folder)) == 2
     assert eventually(lambda: processes_in(folder) == [])
     assert "received fast shutdown request" in (folder / "logs/postgres.log").read_text()
 
 
 def test_the_next_start_kills_servers_that_hang_since_their_supervisor_was_killed(
-    folder: Path,
-    killed_supervisor: Callable[..., list[psutil.Process]],
-    monkeypatch: pytest.MonkeyPatch,
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with servers.start(folder, durable=False) as started:
         run_sql(started, "CREATE TABLE kept AS SELECT 42 AS answer")
-    left = killed_supervisor(frozen=True)
+    left = kill_a_supervisor(folder, frozen=True)
     assert leftovers.names(folder) == ["postgres", "valkey"]
     monkeypatch.setattr(leftovers, "_SECONDS_TO_STOP", 0.5)
     with servers.start(folder, durable=False) as started:

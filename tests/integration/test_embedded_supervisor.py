@@ -32,9 +32,11 @@ SUPERVISOR = """
 import sys, time
 from pathlib import Path
 from chronos_common.embedded.child import Child, Program
-command = [sys.executable, "-c", "import time; time.sleep(120)"]
+command = [sys.executable, "-c", "import time; print('started', flush=True); time.sleep(120)"]
 child = Child(Program(name="kept", command=command, folder=Path(sys.argv[1])))
 child.start()
+while child.last_words(1) != "started":
+    time.sleep(0.01)
 print(child.pid, flush=True)
 time.sleep(120)
 """

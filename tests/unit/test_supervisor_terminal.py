@@ -1,10 +1,11 @@
 """What ``chronos up`` shows of its children's logs and of the demo's executions."""
 
+import contextlib
 import io
 import json
+import os
 
 import pytest
-from rich.console import Console
 
 from chronos_common.embedded.console import Terminal
 from chronos_common.embedded.demo import describe
@@ -12,7 +13,7 @@ from chronos_common.embedded.demo import describe
 
 def shown(line: str, *, verbose: bool = False) -> str:
     output = io.StringIO()
-    Terminal(verbose=verbose, console=Console(file=output, width=40)).show_log("worker", line)
+    Terminal(verbose=verbose, file=output).show_log("worker", line)
     return output.getvalue()
 
 
@@ -86,3 +87,14 @@ def test_an_execution_that_never_ran_is_described_with_its_reason() -> None:
         )
     )
     assert line.split()[-3:] == ["skipped", "1/4", "overlap"]
+
+
+def test_a_reader_that_has_gone_does_not_end_the_writer() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    output = os.fdopen(writer, "w")
+    terminal = Terminal(verbose=False, file=output)
+    terminal.say("nobody reads this")
+    terminal.say("nor this")
+    with contextlib.suppress(BrokenPipeError):
+        output.close()

@@ -1,0 +1,55 @@
+"""The ``chronos`` command. Its subcommands live in the packages that they start.
+
+Each package registers its own under the entry-point group ``chronos.commands``; one is imported
+only when it is called, or to list them all.
+"""
+
+import sys
+from importlib.metadata import EntryPoint, entry_points
+
+import click
+
+from chronos_common.errors import ChronosError
+
+_GROUP = "chronos.commands"
+_EXIT_CODE = 2
+
+
+class _InstalledCommands(click.Group):
+    """A group whose commands are found among the installed packages."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_registered()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry_point = _registered().get(cmd_name)
+        if entry_point is None:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = entry_point.load()
+        return command
+
+
+@click.group(cls=_InstalledCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="chronos-scheduler", prog_name="chronos")
+def chronos() -> None:
+    """Run HTTP calls, e-mails and Celery tasks on a schedule.
+
+    'chronos up' starts everything on this machine.
+    """
+
+
+def main() -> None:
+    """Run the command line; an error of ours becomes one sentence and exit code 2."""
+    try:
+        chronos()
+    except ChronosError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(_EXIT_CODE)
+
+
+def _registered() -> dict[str, EntryPoint]:
+    return {entry_point.name: entry_point for entry_point in entry_points(group=_GROUP)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""As which user of the operating system the embedded servers run.
+
+PostgreSQL refuses to run as root. Then, and only then, the servers run as the owner of their data
+or as ``nobody``; nothing outside the data folder changes for that, neither users nor rights.
+"""
+
+import os
+import pwd
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chronos_common.errors import ChronosError
+
+_PASS = 0o001
+_READ_AND_PASS = 0o005
+
+
+class NoAccount(ChronosError):
+    """PostgreSQL refuses to run as root, and there is no user 'nobody' to run it as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An unprivileged user and group, by number."""
+
+    uid: int
+    gid: int
+
+    def own(self, path: Path) -> None:
+        """Make ``path``, which root just created, this account's own."""
+        os.chown(path, self.uid, self.gid)
+
+
+def for_servers(data: Path) -> Account | None:
+    """Return the account that shall serve ``data``; ``None`` means this process's own.
+
+    Raises :class:`NoAccount` as root on a system without an ordinary user to take.
+    """
+    if os.geteuid() != 0:
+        return None
+    if data.exists() and data.stat().st_uid != 0:
+        return Account(data.stat().st_uid, data.stat().st_gid)
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError as error:
+        raise NoAccount(
+            f"{NoAccount.__doc__} Run 'chronos up' as an ordinary user, "
+            "or set CHRONOS_DATABASE_URL to a server of your own."
+        ) from error
+    return Account(nobody.pw_uid, nobody.pw_gid)
+
+
+def is_closed(program: Path, folders: Iterable[Path]) -> bool:
+    """Tell whether an ordinary user cannot run ``program`` or pass the way to one of ``folders``.
+
+    It is so below ``/root``, where both the data folder and the Python environment often are.
+    """
+    ways = [*program.parents, *(parent for folder in folders for parent in folder.parents)]
+    return not (
+        all(way.stat().st_mode & _PASS for way in ways)
+        and program.stat().st_mode & _READ_AND_PASS == _READ_AND_PASS
+    )

@@ -1,0 +1,111 @@
+"""What ``chronos up`` runs on one machine: its settings, its address, its programs."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGTERM
+
+from chronos_common import settings
+from chronos_common.embedded.child import Program
+from chronos_common.embedded.folder import secret_key
+from chronos_common.embedded.servers import Servers
+from chronos_common.settings import Settings
+
+LOOPBACK = "127.0.0.0/8,::1/128"
+
+_SECONDS_BEYOND_GRACE = 5
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only compared
+
+# Stand in until the data folder is known to be usable, so that settings are checked before that.
+_PLACEHOLDERS = {
+    "DATABASE_URL": "postgresql://chronos@127.0.0.1/chronos",
+    "REDIS_URL": "redis://127.0.0.1/0",
+    "SECRET_KEY": "-" * settings.MIN_SECRET_BYTES,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation:
+    """One data folder with its settings; ``given`` holds the user's own URLs and secret key."""
+
+    settings: Settings
+    given: Mapping[str, str]
+    workers: int
+    schedulers: int
+
+    @property
+    def folder(self) -> Path:
+        """The data folder."""
+        return self.settings.data_dir
+
+    @property
+    def address(self) -> str:
+        """Where this machine reaches the API."""
+        host = _WILDCARDS.get(self.settings.api_host, self.settings.api_host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api_port}"
+
+    def connect(self, servers: Servers) -> None:
+        """Give the programs the servers' addresses and the secret key."""
+        settings.export(
+            {
+                "DATABASE_URL": servers.database_url,
+                "REDIS_URL": servers.redis_url,
+                "SECRET_KEY": self.given.get("SECRET_KEY") or secret_key(self.folder),
+            }
+        )
+
+    def migration(self) -> Program:
+        """Return the program that brings the database's tables up to date."""
+        return self._program("migration", "db", "upgrade")
+
+    def programs(self) -> Sequence[Program]:
+        """Return the API, the schedulers and the workers."""
+        schedulers = _numbered("scheduler", self.schedulers)
+        workers = _numbered("worker", self.workers)
+        return [
+            self._program("api", "api"),
+            *(self._program(name, "scheduler", index=i) for i, name in enumerate(schedulers)),
+            *(
+                self._program(name, "worker", index=i)
+                for i, name in enumerate(workers, start=len(schedulers))
+            ),
+        ]
+
+    def _program(self, name: str, *words: str, index: int = 0) -> Program:
+        """Run ``chronos <words>``; several on one machine show their metrics on ports in a row."""
+        port = self.settings.metrics_port
+        return Program(
+            name=name,
+            command=[sys.executable, "-P", "-m", "chronos_common.cli", *words],
+            folder=self.folder,
+            environment=settings.environment({"METRICS_PORT": str(port + index if port else 0)}),
+            stopping=((SIGTERM, self.settings.shutdown_grace_seconds + _SECONDS_BEYOND_GRACE),),
+        )
+
+
+def configure(
+    chosen: Mapping[str, object], *, workers: int = 1, schedulers: int = 1
+) -> Installation:
+    """Read and check the settings; ``chosen`` on the command line come first.
+
+    What the user left open gets what suits one machine. Raises
+    :class:`~chronos_common.errors.SettingsInvalid` with one line for each wrong one.
+    """
+    settings.export({name: str(value) for name, value in chosen.items() if value is not None})
+    given = {name: text for name in _PLACEHOLDERS if (text := settings.given(name))}
+    settings.export(_PLACEHOLDERS | given)
+    if settings.given("EGRESS_ALLOW") is None:
+        settings.export({"EGRESS_ALLOW": LOOPBACK})
+    settings.export({"LOG_FORMAT": "json"})  # the terminal shows them its own way
+    settings.export({"DATA_DIR": str(settings.load().data_dir.absolute())})
+    installation = Installation(
+        settings=settings.load(), given=given, workers=workers, schedulers=schedulers
+    )
+    if settings.given("PUBLIC_URL") is None:
+        settings.export({"PUBLIC_URL": installation.address})
+    return installation
+
+
+def _numbered(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]

@@ -1,0 +1,66 @@
+"""The wish to stop: where a signal puts it, and the waits that heed it."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from chronos_common.errors import ChronosError
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_POLL_SECONDS = 0.05
+
+
+class Stopped(ChronosError):
+    """Stopped before everything was running."""
+
+
+class StopRequest:
+    """Whether somebody asked to stop, and whether they asked again because it took too long.
+
+    Plain flags on purpose: a signal handler that sets a ``threading.Event`` while its own thread
+    waits for that event can lock up.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.urgent = False
+
+    def ask(self) -> None:
+        """Ask to stop; ask a second time to stop without waiting for work in progress."""
+        self.urgent = self.asked
+        self.asked = True
+
+
+@contextmanager
+def on_signals() -> Iterator[StopRequest]:
+    """Turn Ctrl-C, SIGTERM and a closed terminal into a :class:`StopRequest`."""
+    request = StopRequest()
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        request.ask()
+
+    before = {number: signal.signal(number, ask) for number in _SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def wait_until(
+    condition: Callable[[], bool], *, seconds: float, stop: StopRequest | None = None
+) -> bool:
+    """Ask ``condition`` again and again; return whether it came true within ``seconds``.
+
+    Raises :class:`Stopped` as soon as ``stop`` is asked for.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if stop is not None and stop.asked:
+            raise Stopped
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True

@@ -1,0 +1,65 @@
+"""What a newcomer reads once everything runs, and the account that is made for them."""
+
+from importlib.metadata import version
+
+import requests
+
+from chronos_common import settings
+from chronos_common.embedded.admin import Account, Client, RequestRefused, saved_account
+from chronos_common.embedded.console import Terminal
+from chronos_common.embedded.installation import LOOPBACK, Installation
+from chronos_common.embedded.servers import Servers
+
+_LABEL_WIDTH = 10
+
+
+def show_welcome(
+    installation: Installation, servers: Servers, terminal: Terminal
+) -> Client | None:
+    """Print where everything is; return a client for the administrator, if it may log in."""
+    account = saved_account(installation.folder)
+    client = Client(installation.address, account)
+    access, may_log_in = _open_account(client, account, installation)
+    names = " and ".join(child.name for child in servers.children)
+    lines = {
+        "Address": installation.address,
+        "API docs": f"{installation.address}/docs",
+        "Account": access,
+        "E-mail": _mail(installation),
+        "Webhooks": _egress(),
+        "Data": f"{installation.folder}" + (f" ({names} run from there)" if names else ""),
+        "Logs": f"{installation.folder / 'logs'}",
+    }
+    terminal.say(f"\nChronos {version('chronos-scheduler')} is running.\n", style="bold green")
+    for label, text in lines.items():
+        terminal.say(f"  {label:<{_LABEL_WIDTH}}{text}")
+    terminal.say("\nCtrl-C stops everything; the data stays.\n")
+    return client if may_log_in else None
+
+
+def _open_account(
+    client: Client, account: Account, installation: Installation
+) -> tuple[str, bool]:
+    """Make the administrator's account at the first start; describe how to log in."""
+    kept = installation.folder / "admin.json"
+    try:
+        if client.log_in():
+            return f"{account.email}, password in {kept}", True
+        if client.register():
+            return f"{account.email}, password {account.password} (kept in {kept})", True
+    except (requests.RequestException, RequestRefused) as error:
+        return f"the administrator's could not be opened: {error}", False
+    return f"{account.email} has another password than {kept} says", False
+
+
+def _mail(installation: Installation) -> str:
+    if installation.settings.smtp_url:
+        return "sent through CHRONOS_SMTP_URL"
+    return f"written to {installation.settings.mail_dir}, as CHRONOS_SMTP_URL is not set"
+
+
+def _egress() -> str:
+    allowed = settings.given("EGRESS_ALLOW")
+    if allowed == LOOPBACK:
+        return f"may call this machine ({LOOPBACK}), unless CHRONOS_EGRESS_ALLOW is set"
+    return f"may call private addresses in {allowed}" if allowed else "may call public addresses"

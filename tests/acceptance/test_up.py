@@ -1,0 +1,308 @@
+"""``chronos up`` as a user runs it: one command, real processes, real faults."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from chronos_common.embedded import launch, leftovers, lock, ports
+
+pytestmark = pytest.mark.xdist_group("up")  # each start takes both cores of a small machine
+
+SECONDS_TO_START = 60
+IS_ROOT = os.geteuid() == 0
+NOBODY = 65534
+
+
+class Up:
+    """A running ``chronos up``; ``output`` is what it has printed so far."""
+
+    def __init__(
+        self, folder: Path, *words: str, prefix: tuple[str, ...] = (), keep: tuple[int, ...] = ()
+    ) -> None:
+        self.folder = folder
+        self.port = ports.free()
+        self.address = f"http://127.0.0.1:{self.port}"
+        command = [*up_command(folder, self.port), *words]
+        self.process = subprocess.Popen(
+            [*prefix, *command],
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            pass_fds=keep,
+            process_group=0,  # as a shell does, so that Ctrl-C can be sent to the group
+        )
+        self.output = ""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output += line
+
+    def wait_for(self, text: str, seconds: float = SECONDS_TO_START) -> None:
+        """Wait until ``text`` was printed."""
+        eventually(lambda: text in self.output or self.process.poll() is not None, seconds)
+        assert text in self.output, self.output
+
+    def children(self) -> dict[str, int]:
+        """Return the process number of each child, by its name."""
+        locks = (self.folder / "run").glob("*.lock")
+        return {path.stem: int(path.read_text().split()[0]) for path in locks}
+
+    def descendants(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def press_ctrl_c(self) -> None:
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def wait(self, seconds: float = 60) -> int:
+        """Wait for its end and return the exit code."""
+        code = self.process.wait(seconds)
+        self._reader.join(10)
+        return code
+
+    def close(self) -> None:
+        """End it, however the test went."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self._reader.join(10)
+        self.process.stdout.close()  # type: ignore[union-attr]
+        leftovers.end(self.folder)
+
+
+def up_command(folder: Path, port: int) -> list[str]:
+    command = [sys.executable, "-P", "-m", "chronos_common.cli", "up"]
+    return [*command, "--data-dir", str(folder), "--port", str(port)]
+
+
+def environment() -> dict[str, str]:
+    """Return this environment without settings of Chronos, but with a short grace."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()  # noqa: TID251 - the environment of the test run
+        if not name.startswith("CHRONOS_")
+    }
+    return inherited | {"CHRONOS_SHUTDOWN_GRACE_SECONDS": "2"}
+
+
+@contextmanager
+def running(
+    folder: Path, *words: str, prefix: tuple[str, ...] = (), keep: tuple[int, ...] = ()
+) -> Iterator[Up]:
+    """Start it and wait for the welcome; end it after."""
+    up = Up(folder, *words, prefix=prefix, keep=keep)
+    try:
+        up.wait_for("Ctrl-C stops everything")
+        yield up
+    finally:
+        up.close()
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def assert_nothing_is_left(folder: Path, started: list[psutil.Process]) -> None:
+    assert not [process for process in started if lives(process)]
+    assert leftovers.names(folder) == []
+    assert lock.is_free(folder / "up.lock")
+
+
+def log_in(up: Up) -> requests.Response:
+    account = json.loads((up.folder / "admin.json").read_text())
+    return requests.post(f"{up.address}/api/v1/auth/login", json=account, timeout=10)
+
+
+def is_healthy(up: Up) -> bool:
+    try:
+        return requests.get(f"{up.address}/api/v1/health", timeout=2).ok
+    except requests.RequestException:
+        return False
+
+
+@pytest.fixture(scope="module")
+def first_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Start on an empty folder, press Ctrl-C; return the folder and what was printed."""
+    folder = tmp_path_factory.mktemp("up") / "data"
+    begun = time.monotonic()
+    with running(folder) as up:
+        took = time.monotonic() - begun
+        started = up.descendants()
+        assert {"postgres", "valkey", "api", "scheduler", "worker"} <= set(up.children())
+        assert is_healthy(up)
+        up.press_ctrl_c()
+        assert up.wait() == 0
+        assert_nothing_is_left(folder, started)
+        assert took < SECONDS_TO_START / 2
+        return folder, up.output
+
+
+@pytest.fixture
+def folder(first_start: tuple[Path, str], tmp_path: Path) -> Path:
+    """A copy of the folder of the first start, which need not be created again."""
+    subprocess.run(["cp", "-a", first_start[0], tmp_path / "data"], check=True)
+    return tmp_path / "data"
+
+
+def test_the_first_start_tells_a_newcomer_what_they_need(first_start: tuple[Path, str]) -> None:
+    folder, output = first_start
+    account = json.loads((folder / "admin.json").read_text())
+    for text in [
+        *["/docs", account["email"], account["password"], "Ctrl-C", "CHRONOS_EGRESS_ALLOW"],
+        *[str(folder / "mail"), str(folder / "logs"), f"The data stays in {folder}"],
+    ]:
+        assert text in output
+    assert "Traceback" not in output
+    assert len(output.splitlines()) < 25
+
+
+def test_it_keeps_its_data_and_its_secrets_to_itself(folder: Path) -> None:
+    for name in ["admin.json", "secret_key", "postgres/password", "logs/api.log"]:
+        assert (folder / name).stat().st_mode & 0o077 == 0
+    with running(folder) as up:
+        assert log_in(up).ok
+        password = json.loads((folder / "admin.json").read_text())["password"]
+        assert password not in up.output  # it was printed once
+
+
+def test_a_second_start_on_the_same_folder_or_port_is_refused_in_one_sentence(
+    folder: Path, tmp_path: Path
+) -> None:
+    with running(folder) as up:
+        second = subprocess.run(
+            up_command(folder, ports.free()),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert second.returncode == 2
+        assert f"already works in {folder} (process {up.process.pid}, since " in second.stderr
+        assert second.stderr.count("\n") == 1
+        third = subprocess.run(
+            up_command(tmp_path / "other", up.port),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert third.returncode == 2
+        assert f"port {up.port}: Address already in use" in third.stderr
+        assert third.stderr.count("\n") == 1
+        assert is_healthy(up)
+
+
+def test_whatever_is_killed_starts_again_and_it_still_stops_cleanly(folder: Path) -> None:
+    with running(folder) as up:
+        before = up.children()
+        names = ["api", "scheduler", "worker", "valkey", "postgres"]
+        for name in names:
+            os.kill(before[name], signal.SIGKILL)
+        for name in names:
+            up.wait_for(f"The {name} (process {before[name]}) was killed by SIGKILL")
+            up.wait_for(f"The {name} runs again")
+        assert eventually(lambda: is_healthy(up) and log_in(up).ok, 60)
+        started = up.descendants()
+        up.process.send_signal(signal.SIGTERM)
+        assert up.wait() == 0
+        assert_nothing_is_left(folder, started)
+
+
+def test_a_start_after_the_supervisor_was_killed_works(folder: Path) -> None:
+    with running(folder) as up:
+        started = up.descendants()
+        up.process.kill()
+        up.wait()
+        with running(folder) as again:
+            assert not [process for process in started if lives(process)]
+            assert log_in(again).ok
+
+
+def test_ctrl_c_during_the_start_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    up = Up(folder)
+    try:
+        assert eventually((folder / "run" / "postgres.lock").exists, 30)
+        up.press_ctrl_c()
+        assert up.wait() == 0
+        assert "Stopped" in up.output
+        assert_nothing_is_left(folder, [])
+    finally:
+        up.close()
+
+
+def test_the_demo_shows_executions_and_loads_its_jobs_once(folder: Path) -> None:
+    with running(folder, "--demo") as up:
+        up.wait_for("12 sample jobs were created")
+        for line in [r"Heartbeat +succeeded", r"Charge subscriptions +retrying"]:
+            assert eventually(lambda line=line: re.search(line, up.output), 60), up.output  # type: ignore[misc]
+        assert eventually(lambda: re.search(r"Welcome mail +succeeded", up.output) is not None, 60)
+        assert list((folder / "mail").iterdir())
+        up.press_ctrl_c()
+        assert up.wait() == 0
+    with running(folder, "--demo") as up:
+        up.wait_for("0 sample jobs were created")
+        assert eventually(lambda: re.search(r"Heartbeat +succeeded", up.output) is not None, 60)
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="the other tests run as an ordinary user already")
+def test_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
+    """The user may pass closed folders, because this Python may be behind one; no more."""
+    folder = Path("/tmp") / f"chronos-{os.getpid()}"  # noqa: S108 - a place every user may enter
+    folder.mkdir(mode=0o700)
+    os.chown(folder, NOBODY, NOBODY)
+    descriptor = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    try:
+        instructions = {
+            "parent": os.getpid(),
+            "lock": descriptor,
+            "stop_signal": signal.SIGTERM,
+            "account": [NOBODY, NOBODY],
+            "pass_closed_folders": True,
+        }
+        become = (sys.executable, "-IS", launch.__file__, json.dumps(instructions))
+        with running(folder, prefix=become, keep=(descriptor,)) as up:
+            started = up.descendants()
+            assert {process.uids().effective for process in started} == {NOBODY}
+            assert log_in(up).ok
+            up.press_ctrl_c()
+            assert up.wait() == 0
+            assert_nothing_is_left(folder, started)
+    finally:
+        os.close(descriptor)
+        shutil.rmtree(folder)
