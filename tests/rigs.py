@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -78,7 +77,7 @@ def request_to(
 def again(request: Request, *, after: float) -> Request:
     """Return the next execution of the same job."""
     due_at = request.fire_at + timedelta(seconds=after)
-    return replace(request, execution=specimens.claimed(request.job, due_at))
+    return request._replace(execution=specimens.claimed(request.job, due_at))
 
 
 def wait_until(condition: Callable[[], bool], *, within: float = 10) -> None:

@@ -98,7 +98,13 @@ class Target:
             yield connection
             return
         with self._tls.wrap_socket(connection, server_side=True) as secured:
-            yield secured
+            with self._lock:
+                self._open.add(secured)
+            try:
+                yield secured
+            finally:
+                with self._lock:
+                    self._open.discard(secured)
 
     def _take(self, received: Received, stream: socket.socket) -> None:
         with self._lock:

@@ -91,10 +91,10 @@ def _field(line: bytes) -> tuple[str, str, str] | None:
 
     Targets repeat themselves: most lines were seen before.
     """
-    name, separator, value = line.decode("latin-1").partition(":")
+    name, separator, value = line.replace(b"\x00", b"").decode("latin-1").partition(":")
     if not separator:
         return None
-    name, value = name.lower(), value.strip().replace("\x00", "")
+    name, value = name.lower(), value.strip()
     return name, value, redaction.header(name, value)
 
 

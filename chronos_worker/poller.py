@@ -1,0 +1,107 @@
+"""Waiting for sockets, in the cheapest way that the operating system has.
+
+Transfers register and drop a socket with every request, and the standard ``selectors`` would take
+longer over it than the kernel does. So where there is epoll it is used as it is.
+"""
+
+import select
+import selectors
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+READ: Final = selectors.EVENT_READ
+WRITE: Final = selectors.EVENT_WRITE
+
+# poll() counts in whole milliseconds, so shorter waits take select(), which counts in µs. It takes
+# no descriptor from 1024 on; such a poller is up to a millisecond late.
+_FINE_WAIT_SECONDS: Final = 0.02
+_MAX_SELECT_FD: Final = 1024
+
+
+class Poller(Protocol):
+    """Tells which of the watched descriptors are ready."""
+
+    def watch(self, descriptor: int, events: int) -> None:
+        """Wait for ``events`` (of ``READ`` and ``WRITE``) on ``descriptor``; 0 ends the watch."""
+
+    def wait(self, timeout: float) -> Sequence[tuple[int, int]]:
+        """Return (descriptor, events) of those ready within ``timeout`` seconds."""
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+
+
+def new() -> Poller:
+    """Return the best poller of this operating system."""
+    return EpollPoller() if hasattr(select, "epoll") else SelectorPoller()
+
+
+class EpollPoller:
+    """Linux's epoll, used directly."""
+
+    _WANTED: Final = {
+        READ: select.EPOLLIN,
+        WRITE: select.EPOLLOUT,
+        READ | WRITE: select.EPOLLIN | select.EPOLLOUT,
+    }
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._watched: set[int] = set()
+        self._is_fine = self._epoll.fileno() < _MAX_SELECT_FD
+
+    def watch(self, descriptor: int, events: int) -> None:
+        """Wait for ``events`` on ``descriptor``."""
+        if not events:
+            if descriptor in self._watched:
+                self._watched.remove(descriptor)
+                self._epoll.unregister(descriptor)
+        elif descriptor in self._watched:
+            self._epoll.modify(descriptor, self._WANTED[events])
+        else:
+            self._epoll.register(descriptor, self._WANTED[events])
+            self._watched.add(descriptor)
+
+    def wait(self, timeout: float) -> Sequence[tuple[int, int]]:
+        """Return what is ready; errors and hang-ups show as both."""
+        if 0 < timeout < _FINE_WAIT_SECONDS and self._is_fine:
+            select.select((self._epoll,), (), (), timeout)
+            timeout = 0
+        return [
+            (
+                descriptor,
+                (READ if mask & ~select.EPOLLOUT else 0)
+                | (WRITE if mask & ~select.EPOLLIN else 0),
+            )
+            for descriptor, mask in self._epoll.poll(max(timeout, 0))
+        ]
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._epoll.close()
+
+
+class SelectorPoller:
+    """What the standard library has for every operating system."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+
+    def watch(self, descriptor: int, events: int) -> None:
+        """Wait for ``events`` on ``descriptor``."""
+        is_watched = descriptor in self._selector.get_map()
+        if not events:
+            if is_watched:
+                self._selector.unregister(descriptor)
+        elif is_watched:
+            self._selector.modify(descriptor, events)
+        else:
+            self._selector.register(descriptor, events)
+
+    def wait(self, timeout: float) -> Sequence[tuple[int, int]]:
+        """Return what is ready."""
+        return [(key.fd, events) for key, events in self._selector.select(max(timeout, 0))]
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._selector.close()

@@ -1,0 +1,49 @@
+"""What became of a transfer: facts only; what they mean for the job is the action's business."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class ErrorKind(StrEnum):
+    """Why a transfer did not get a whole answer."""
+
+    REFUSED_BY_EGRESS = "refused_by_egress"
+    INVALID_URL = "invalid_url"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    PROTOCOL = "protocol"
+    REDIRECT = "redirect"
+    TOO_LARGE = "too_large"
+    INTERNAL = "internal"
+
+
+class TransferError(NamedTuple):
+    """What went wrong, for a program (``kind``) and for a person (``message``)."""
+
+    kind: ErrorKind
+    message: str
+
+
+class Result(NamedTuple):
+    """A transfer that came to its end.
+
+    ``started_at`` is the instant the request left; ``duration_seconds`` runs from there over all
+    redirects. ``http_status``, ``header_lines``, ``body`` (at most 64 KiB; ``truncated`` if there
+    was more), ``primary_ip`` and ``timing_ms`` are those of the last hop. ``redirects`` lists the
+    URLs that the first one led to.
+    """
+
+    started_at: datetime
+    duration_seconds: float
+    http_status: int | None = None
+    header_lines: Sequence[bytes] = ()
+    body: bytes = b""
+    truncated: bool = False
+    error: TransferError | None = None
+    timing_ms: Mapping[str, float] | None = None
+    primary_ip: str | None = None
+    redirects: Sequence[str] = ()
