@@ -113,33 +113,37 @@ def cancel(
     return Moved(*row) if row else None
 
 
-# The caller holds the schedule's row, so that no plan can add to these meanwhile.
+# The caller holds the schedule's row, so that no plan can add to these meanwhile. They are
+# locked in the order of their ids, as a worker's claim locks them.
 _CANCEL_UNSTARTED = text(f"""
+    WITH unstarted AS MATERIALIZED (
+        SELECT id FROM executions
+         WHERE job_id = :job_id AND finished_at IS NULL AND status IN ('queued', 'retrying')
+         ORDER BY id FOR UPDATE)
     UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
-     WHERE job_id = :job_id AND finished_at IS NULL AND status IN ('queued', 'retrying')
-       AND (NOT :only_scheduled OR (trigger = 'schedule' AND status = 'queued'
-                                    AND scheduled_for > :now))
+     WHERE id IN (SELECT id FROM unstarted)
  RETURNING {_RETURNING}""")  # noqa: S608 - a constant
 
 
 def cancel_unstarted(
-    connection: Connection,
-    job_id: UUID,
-    *,
-    reason: Reason,
-    now: datetime,
-    only_scheduled: bool = False,
+    connection: Connection, job_id: UUID, *, reason: Reason, now: datetime
 ) -> list[Moved]:
-    """End the job's executions that no worker has started; return them.
-
-    ``only_scheduled`` leaves retries and triggers, for a schedule that was changed: it ends just
-    the occurrences that were planned ahead.
-    """
-    rows = connection.execute(
-        _CANCEL_UNSTARTED,
-        {"job_id": job_id, "reason": reason, "now": now, "only_scheduled": only_scheduled},
-    )
+    """End the job's executions that no worker has started; return them."""
+    rows = connection.execute(_CANCEL_UNSTARTED, {"job_id": job_id, "reason": reason, "now": now})
     return [Moved(*row) for row in rows]
+
+
+_PLANNED_AHEAD = text("""
+    SELECT id, scheduled_for FROM executions
+     WHERE job_id = :job_id AND finished_at IS NULL AND status = 'queued'
+       AND trigger = 'schedule' AND attempt = 1 AND scheduled_for > :now
+     ORDER BY id FOR UPDATE""")
+
+
+def planned_ahead(connection: Connection, job_id: UUID, *, now: datetime) -> dict[UUID, datetime]:
+    """Lock the job's occurrences that are queued but still to come; return id and instant."""
+    rows = connection.execute(_PLANNED_AHEAD, {"job_id": job_id, "now": now})
+    return {row.id: row.scheduled_for for row in rows}
 
 
 _COUNT_UNFINISHED = text("""

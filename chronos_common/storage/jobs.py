@@ -10,8 +10,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
+    any_,
     func,
     insert,
+    literal,
     or_,
     select,
     text,
@@ -127,14 +129,19 @@ def page(
     descending: bool,
     offset: int,
     limit: int,
+    after: UUID | None = None,
 ) -> tuple[Sequence[RowMapping], int]:
-    """Return a page of jobs with their schedules, and how many there are in all."""
+    """Return a page of jobs with their schedules, and how many there are in all.
+
+    ``after`` goes on behind the job of that id; only with the sort "created_at".
+    """
     conditions = _conditions(chosen)
     column = SORTS[sort]
+    query = _jobs_of(workspace_id).where(*conditions)
+    if after is not None:
+        query = query.where(jobs.c.id < after if descending else jobs.c.id > after)
     query = (
-        _jobs_of(workspace_id)
-        .where(*conditions)
-        .order_by(column.desc().nulls_last() if descending else column.asc().nulls_last())
+        query.order_by(column.desc().nulls_last() if descending else column.asc().nulls_last())
         .order_by(jobs.c.id.desc() if descending else jobs.c.id)
         .offset(offset)
         .limit(limit)
@@ -162,7 +169,7 @@ def _conditions(chosen: JobFilter) -> list[ColumnElement[bool]]:
     if chosen.type:
         conditions.append(jobs.c.type == chosen.type)
     if chosen.tag:
-        conditions.append(jobs.c.tags.contains([chosen.tag]))
+        conditions.append(literal(chosen.tag) == any_(jobs.c.tags))
     if chosen.search:
         conditions.append(
             or_(
@@ -191,15 +198,16 @@ def delete(connection: Connection, job_id: UUID, *, now: datetime) -> None:
     )
 
 
-# The index schedules_exhausted holds just the schedules with nothing left to come.
+# The index schedules_exhausted holds just the schedules with nothing left to come. Jobs are
+# locked with them, and those that are being changed skipped: the API locks the job first.
 _COMPLETE = text("""
     WITH done AS MATERIALIZED (
-        SELECT s.job_id FROM schedules s
+        SELECT s.job_id FROM schedules s JOIN jobs j ON j.id = s.job_id
          WHERE s.active AND s.next_run_at IS NULL
            AND NOT EXISTS (SELECT FROM executions e
                             WHERE e.job_id = s.job_id AND e.finished_at IS NULL)
          LIMIT :batch
-           FOR UPDATE OF s SKIP LOCKED),
+           FOR UPDATE OF s, j SKIP LOCKED),
     deactivated AS (
         UPDATE schedules s SET active = false FROM done WHERE s.job_id = done.job_id)
     UPDATE jobs j SET status = 'completed', version = version + 1, updated_at = :now

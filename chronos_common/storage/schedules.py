@@ -132,8 +132,9 @@ def replace(
     next_run_at: datetime | None,
     runs_left: int | None,
     active: bool,
+    resumed_at: datetime | None,
 ) -> None:
-    """Store a changed schedule."""
+    """Store a changed schedule. ``resumed_at`` stays what it was if the instants do."""
     connection.execute(
         update(schedules)
         .where(schedules.c.job_id == job_id)
@@ -141,7 +142,7 @@ def replace(
             active=active,
             next_run_at=next_run_at,
             runs_left=runs_left,
-            resumed_at=None,
+            resumed_at=resumed_at,
             **_columns(definition),
         )
     )

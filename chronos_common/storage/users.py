@@ -1,9 +1,20 @@
 """The statements on accounts: users, workspaces, memberships and refresh tokens."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, text, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    Select,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from chronos_common.storage.tables import memberships, refresh_tokens, users, workspaces
 
@@ -46,10 +57,25 @@ def find_by_email(connection: Connection, email: str) -> RowMapping | None:
 
 
 def find_member(connection: Connection, user_id: UUID) -> RowMapping | None:
-    """Return an enabled user with the first workspace joined (``role``, ``workspace_id``,
-    ``workspace_name``, ``signing_secret``), or None.
-    """  # noqa: D205 - one sentence
-    query = (
+    """Return an enabled user with the workspace joined first, or None.
+
+    The row has ``role``, ``workspace_id``, ``workspace_name`` and ``signing_secret``.
+    """
+    return connection.execute(_member(user_id)).mappings().one_or_none()
+
+
+def find_logged_in(connection: Connection, user_id: UUID, family_id: UUID) -> RowMapping | None:
+    """Return what ``find_member`` does, but None if the login ``family_id`` was ended."""
+    of_family = (refresh_tokens.c.family_id == family_id, refresh_tokens.c.user_id == user_id)
+    query = _member(user_id).where(
+        exists().where(*of_family),
+        ~exists().where(*of_family, refresh_tokens.c.revoked_at.is_not(None)),
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def _member(user_id: UUID) -> Select[Any]:
+    return (
         select(
             users.c.id,
             users.c.email,
@@ -65,7 +91,6 @@ def find_member(connection: Connection, user_id: UUID) -> RowMapping | None:
         .order_by(memberships.c.created_at, memberships.c.workspace_id)
         .limit(1)
     )
-    return connection.execute(query).mappings().one_or_none()
 
 
 def insert_refresh_token(
@@ -89,9 +114,12 @@ def insert_refresh_token(
     )
 
 
+# A token that a rotation stored while its family was being ended is not marked itself.
 _USE = text("""
-    UPDATE refresh_tokens SET used_at = :now
-     WHERE id = :id AND used_at IS NULL AND revoked_at IS NULL AND expires_at > :now
+    UPDATE refresh_tokens t SET used_at = :now
+     WHERE id = :id AND used_at IS NULL AND expires_at > :now
+       AND NOT EXISTS (SELECT FROM refresh_tokens r
+                        WHERE r.family_id = t.family_id AND r.revoked_at IS NOT NULL)
  RETURNING family_id""")
 
 

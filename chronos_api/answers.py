@@ -1,0 +1,159 @@
+"""Rows of the database as the JSON that the API answers."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+
+from chronos_api import cursors
+from chronos_api.services import definitions, redactions
+from chronos_api.services.jobs import Page
+from chronos_api.services.logs import Line
+from chronos_common.domain.schedules import Schedule
+from chronos_common.domain.statuses import JobStatus
+
+NEXT_RUNS = 5
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def time(moment: datetime | None) -> str | None:
+    """Return ``moment``, which is in UTC, as RFC 3339 writes it, in milliseconds."""
+    if moment is None:
+        return None
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job(row: RowMapping, *, now: datetime) -> dict[str, Any]:
+    """Return a job as it stands."""
+    schedule = definitions.stored_schedule(row)
+    fields = definitions.fields_of(row)
+    times = {
+        name: time(value)
+        for name, value in definitions.schedule_fields(row).items()
+        if isinstance(value, datetime)
+    }
+    return {
+        "id": str(row["id"]),
+        **fields,
+        **times,
+        "payload": redactions.shown(row["type"], row["payload"]),
+        "status": row["status"],
+        "schedule_description": schedule.describe(),
+        "next_run_at": time(_next_run(row, schedule, now)),
+        "version": row["version"],
+        "created_by": _text(row["created_by"]),
+        "created_at": time(row["created_at"]),
+        "updated_at": time(row["updated_at"]),
+    }
+
+
+def job_detail(row: RowMapping, *, now: datetime) -> dict[str, Any]:
+    """Return a job with what comes next."""
+    return job(row, now=now) | {"next_runs": [time(each) for each in _next_runs(row, now)]}
+
+
+def _next_run(row: RowMapping, schedule: Schedule, now: datetime) -> datetime | None:
+    """Return the next instant to come; of a job that was just resumed, that is a later one
+    than the scheduler still has to settle.
+    """  # noqa: D205 - one sentence
+    due: datetime | None = row["next_run_at"]
+    if row["status"] != JobStatus.ACTIVE or due is None:
+        return None
+    return due if due >= now else schedule.first_at_or_after(now) or due
+
+
+def next_run_at(row: RowMapping, *, now: datetime) -> str | None:
+    """Return when the job runs next; None unless it is active."""
+    return time(_next_run(row, definitions.stored_schedule(row), now))
+
+
+def _next_runs(row: RowMapping, now: datetime) -> list[datetime]:
+    schedule = definitions.stored_schedule(row)
+    first = _next_run(row, schedule, now)
+    if first is None:
+        return []
+    left = NEXT_RUNS if row["runs_left"] is None else min(NEXT_RUNS, row["runs_left"])
+    return [first, *schedule.upcoming(first, left - 1)] if left else []
+
+
+def execution(row: RowMapping) -> dict[str, Any]:
+    """Return an execution as it stands."""
+    started_at = row["started_at"]
+    drift = (started_at - row["scheduled_for"]) // _MILLISECOND if started_at else None
+    return {
+        "id": str(row["id"]),
+        "job_id": str(row["job_id"]),
+        "job_name": row["job_name"],
+        "trigger": row["trigger"],
+        "status": row["status"],
+        "scheduled_for": time(row["scheduled_for"]),
+        "due_at": time(row["due_at"]),
+        "started_at": time(started_at),
+        "finished_at": time(row["finished_at"]),
+        "duration_ms": row["duration_ms"],
+        "drift_ms": drift,
+        "attempt": row["attempt"],
+        "max_attempts": row["max_attempts"],
+        "http_status": row["http_status"],
+        "error": row["error"],
+        "reason": row["reason"],
+        "worker": _text(row["worker_id"]),
+        "missed_count": row["missed_count"],
+        "missed_until": time(row["missed_until"]),
+        "retry_of": _text(row["retry_of"]),
+    }
+
+
+def execution_detail(row: RowMapping) -> dict[str, Any]:
+    """Return an execution with its attempts."""
+    return execution(row) | {"attempts": row["attempts"]}
+
+
+def page(
+    items: Sequence[Mapping[str, Any]],
+    *,
+    total: int,
+    page_number: int,
+    limit: int,
+    next_cursor: str | None,
+) -> dict[str, Any]:
+    """Return a part of a list."""
+    return {
+        "items": items,
+        "total": total,
+        "page": page_number,
+        "limit": limit,
+        "next_cursor": next_cursor,
+    }
+
+
+def execution_page(found: Page, query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a part of the history, as ``query`` asked for it."""
+    return page(
+        [execution(row) for row in found.rows],
+        total=found.total,
+        page_number=query["page"],
+        limit=query["limit"],
+        next_cursor=cursors.write(found.last) if found.last else None,
+    )
+
+
+def logs(execution_id: UUID, lines: Sequence[Line]) -> dict[str, Any]:
+    """Return an execution's log."""
+    items = [
+        {
+            "at": time(line.at),
+            "level": line.level,
+            "message": line.message,
+            "attempt": line.attempt,
+        }
+        for line in lines
+    ]
+    return {"execution_id": str(execution_id), "items": items, "total": len(items)}
+
+
+def _text(identifier: object) -> str | None:
+    return None if identifier is None else str(identifier)

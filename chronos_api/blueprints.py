@@ -1,0 +1,120 @@
+"""A flask-smorest blueprint with the types, the strict parser and the errors of this API."""
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import wraps
+from typing import Any
+
+import flask_smorest
+from marshmallow import Schema
+
+from chronos_api import bodies, problems
+from chronos_api.access import Access, Role
+from chronos_api.limits import Rate
+from chronos_api.problems import Kind
+
+View = Callable[..., Any]
+Decorator = Callable[[View], View]
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no types of its own
+    """Routes with their documentation."""
+
+    ARGUMENTS_PARSER = bodies.Parser()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what flask-smorest takes, and document what follows from a route's access."""
+        super().__init__(*args, **kwargs)
+        self._prepare_doc_cbks.append(_document_access)
+
+    def route(self, rule: str, method: str, **options: Any) -> Decorator:
+        """Serve ``method`` of ``rule`` with the decorated function."""
+        serve: Decorator = super().route(rule, methods=[method], **options)
+
+        def decorate(view: View) -> View:
+            return serve(self.doc(operationId=f"{self.name}_{view.__name__}")(view))
+
+        return decorate
+
+    def body(self, schema: type[Schema], **options: Any) -> Decorator:
+        """Pass the JSON body, loaded by ``schema``, as the first argument."""
+        decorate: Decorator = self.arguments(schema, location="json", **options)
+        return decorate
+
+    def query(self, schema: type[Schema]) -> Decorator:
+        """Pass the query parameters, loaded by ``schema``, as the first argument."""
+        decorate: Decorator = self.arguments(schema, location="query")
+        return decorate
+
+    def raw_body(self, schema: type[Schema], **options: Any) -> Decorator:
+        """Describe the body by ``schema`` but pass it as it came, as the first argument.
+
+        For bodies that are checked together with what is stored.
+        """
+        parameters = {"in": "json", "required": True, "schema": schema, **options}
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                return view(bodies.read_object(), *args, **kwargs)
+
+            documentation = deepcopy(getattr(view, "_apidoc", {}))
+            documentation.setdefault("arguments", {}).setdefault("parameters", []).append(
+                parameters
+            )
+            wrapper._apidoc = documentation  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest looks
+            return wrapper
+
+        return decorate
+
+    def answers(
+        self,
+        status: int,
+        schema: type[Schema] | Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Decorator:
+        """Document the answer; the function returns it as a Flask response."""
+        decorate: Decorator = self.response(
+            status, schema, headers=dict(headers) if headers else None, **options
+        )
+        return decorate
+
+    def parameters(self, *parameters: Mapping[str, Any]) -> Decorator:
+        """Document parameters that no schema reads."""
+        decorate: Decorator = self.doc(parameters=[dict(each) for each in parameters])
+        return decorate
+
+    def problems(self, *kinds: Kind) -> Decorator:
+        """Document the errors that the decorated function may answer with."""
+
+        def decorate(view: View) -> View:
+            for kind in kinds:
+                view = self.alt_response(int(kind.status), response=kind.status.name)(view)
+            return view
+
+        return decorate
+
+
+def _document_access(operation: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add what every operation with this access, parameters and body may answer."""
+    access: Access = info["access"]
+    kinds = [] if access.rate is Rate.NONE else [problems.RATE_LIMITED, problems.UNAVAILABLE]
+    if access.role is not None:
+        kinds.append(problems.UNAUTHENTICATED)
+        operation["security"] = [{"bearer": []}]
+        operation["x-role"] = access.role
+    else:
+        operation["security"] = []
+    if access.role not in {None, Role.VIEWER}:
+        kinds.append(problems.FORBIDDEN)
+    if "requestBody" in operation:
+        kinds += [problems.MALFORMED, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID]
+    elif operation.get("parameters"):
+        kinds.append(problems.INVALID)
+    for kind in [*kinds, problems.INTERNAL]:
+        # flask-smorest names a status that a parser may answer by itself.
+        operation["responses"][int(kind.status)] = kind.status.name
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+    return operation

@@ -1,0 +1,33 @@
+"""What the routes of one application share: its settings and its connections."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import Flask, current_app
+from redis import Redis
+from sqlalchemy import Engine
+
+from chronos_api.metrics import Metrics
+from chronos_common.settings import Settings
+
+_NAME = "chronos"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One per application, made by :func:`chronos_api.app.create_app`."""
+
+    settings: Settings
+    engine: Engine
+    redis: Redis
+    metrics: Metrics
+
+
+def attach(app: Flask, context: Context) -> None:
+    """Give the application its context."""
+    app.extensions[_NAME] = context
+
+
+def current() -> Context:
+    """Return the context of the application that handles the current request."""
+    return cast(Context, current_app.extensions[_NAME])

@@ -1,0 +1,1 @@
+"""The documentation page: plain HTML, CSS and JavaScript that read ``/openapi.json``."""

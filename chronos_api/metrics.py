@@ -1,0 +1,136 @@
+"""The API's Prometheus metrics: its own requests, and what every process sees the same.
+
+The latter (unfinished executions, queues, live processes) is read from PostgreSQL and Redis at
+scrape time, so that it is right whichever replica answers.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from chronos_common import clock
+from chronos_common.broker import Broker
+from chronos_common.domain.statuses import UNFINISHED
+from chronos_common.errors import Unavailable
+from chronos_common.settings import Settings
+from chronos_common.storage import executions, schedules, workers
+from chronos_common.storage.database import transaction
+
+_log = structlog.get_logger(__name__)
+
+_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """Counts the requests of this process and shows them with what the cluster does."""
+
+    def __init__(self, settings: Settings, engine: Engine, broker: Broker) -> None:
+        """Take where the shared figures are read."""
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "chronos_api_requests_total",
+            "Requests of this API process",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "chronos_api_request_seconds",
+            "Time to answer a request",
+            ["method", "route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_Cluster(settings, engine, broker))
+
+    def count(self, *, method: str, route: str, status: int, seconds: float) -> None:
+        """Note one request; ``route`` is its pattern, so that the series stay few."""
+        method = method if method in _METHODS else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class _Cluster(Collector):
+    """Reads what is the same seen from every process."""
+
+    def __init__(self, settings: Settings, engine: Engine, broker: Broker) -> None:
+        self._alive_within = timedelta(seconds=settings.worker_timeout_seconds)
+        self._engine = engine
+        self._broker = broker
+
+    def describe(self) -> list[Metric]:
+        """Return nothing: the registry need not read the database when this is registered."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what can be read; ``chronos_up`` says which service answered."""
+        up = GaugeMetricFamily("chronos_up", "1 if the service answers", labels=["service"])
+        for service, read in (("database", self._database), ("redis", self._redis)):
+            try:
+                found = list(read())
+            except (SQLAlchemyError, Unavailable) as error:
+                _log.warning("cannot read metrics", service=service, error=str(error))
+                up.add_metric([service], 0)
+            else:
+                up.add_metric([service], 1)
+                yield from found
+        yield up
+
+    def _database(self) -> Iterator[Metric]:
+        now = clock.now()
+        with transaction(self._engine) as connection:
+            unfinished = executions.count_unfinished(connection)
+            overdue = executions.oldest_overdue(connection, now=now)
+            late, _ = schedules.overdue(connection, before=now - self._alive_within)
+            alive = workers.count_alive(connection, alive_since=now - self._alive_within)
+        yield _gauges(
+            "chronos_unfinished_executions",
+            "Executions without a fate yet",
+            "status",
+            {status: unfinished.get(status, 0) for status in sorted(UNFINISHED)},
+        )
+        yield _gauge(
+            "chronos_oldest_overdue_seconds",
+            "For how long the most overdue queued execution has been due",
+            overdue.total_seconds(),
+        )
+        yield _gauge(
+            "chronos_overdue_schedules", "Schedules that no scheduler has planned in time", late
+        )
+        yield _gauges(
+            "chronos_live_processes",
+            "Processes that gave a sign of life lately",
+            "kind",
+            {kind: alive.get(kind, 0) for kind in ("scheduler", "worker")},
+        )
+
+    def _redis(self) -> Iterator[Metric]:
+        yield _gauges(
+            "chronos_queue_depth",
+            "Messages that wait in the queue",
+            "queue",
+            self._broker.depths(),
+        )
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _gauges(name: str, text: str, label: str, values: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for key, value in values.items():
+        family.add_metric([key], value)
+    return family

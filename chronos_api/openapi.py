@@ -1,0 +1,76 @@
+"""The OpenAPI 3.1 document, generated from the routes and their schemas."""
+
+from typing import Any
+
+from flask import Flask, json
+from flask_smorest import Api
+
+from chronos_api import problems
+from chronos_api.problems import MEDIA_TYPE
+from chronos_api.schemas.problems import ProblemDocument
+from chronos_common import __version__
+
+_DESCRIPTION = """\
+Chronos runs HTTP calls, e-mails and Celery tasks on a schedule: at least once, retried, with
+every occurrence recorded.
+
+Register or log in, and send the access token as `Authorization: Bearer <token>`. Times are UTC
+(RFC 3339). Errors are problem documents (RFC 9457) that name every wrong field.
+"""
+
+
+class ProblemApi(Api):  # type: ignore[misc] # it has no types of its own
+    """flask-smorest with the error answers of this API."""
+
+    ERROR_SCHEMA = ProblemDocument
+    # Each error that an operation may answer is named there instead.
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_error_handlers(self) -> None:
+        """Leave errors to ``chronos_api.errors``."""
+
+    def _register_responses(self) -> None:
+        """Register the error answers under the names of their statuses."""
+        for kind in problems.ALL:
+            self.spec.components.response(
+                kind.status.name,
+                {
+                    "description": f"{kind.title}. {kind.meaning}",
+                    "content": {MEDIA_TYPE: {"schema": ProblemDocument}},
+                },
+                lazy=True,
+            )
+
+
+def create(app: Flask, public_url: str) -> ProblemApi:
+    """Return the API that blueprints are registered with."""
+    app.config.update(
+        API_TITLE="Chronos",
+        API_VERSION=__version__,
+        OPENAPI_VERSION="3.1.0",
+        API_SPEC_OPTIONS={
+            "info": {"description": _DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
+            "servers": [{"url": public_url.rstrip("/")}],
+            "components": {
+                "securitySchemes": {
+                    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                }
+            },
+            "x-problem-types": [
+                {
+                    "type": kind.uri,
+                    "status": int(kind.status),
+                    "title": kind.title,
+                    "description": kind.meaning,
+                }
+                for kind in problems.ALL
+            ],
+        },
+    )
+    return ProblemApi(app)
+
+
+def document(api: ProblemApi) -> str:
+    """Return the document as JSON."""
+    content: dict[str, Any] = api.spec.to_dict()
+    return json.dumps(content, indent=1)

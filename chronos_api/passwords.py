@@ -1,0 +1,52 @@
+"""Passwords, hashed with argon2id (RFC 9106)."""
+
+from threading import BoundedSemaphore
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from chronos_common.errors import Unavailable
+
+MIN_LENGTH = 8
+MAX_LENGTH = 128
+
+_WAIT_SECONDS = 10
+
+_hasher = PasswordHasher()
+# Each hash takes 64 MiB and most of a core for a tenth of a second.
+_places = BoundedSemaphore(2)
+# What a password is compared with when there is no such account, so that both take as long.
+_NOBODY = _hasher.hash("nobody has this password")
+
+
+class TooManyLogins(Unavailable):
+    """Too many people log in at this moment; try again in a moment."""
+
+
+def hash_of(password: str) -> str:
+    """Return what may be stored of ``password``."""
+    with _Place():
+        return _hasher.hash(password)
+
+
+def matches(password: str, stored: str | None) -> bool:
+    """Tell whether ``password`` is the one that ``stored`` was made from.
+
+    None, for an account that does not exist, takes as long as a wrong password.
+    """
+    with _Place():
+        try:
+            return _hasher.verify(stored or _NOBODY, password) and stored is not None
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+class _Place:
+    """One of the few places in which hashes are computed at the same time."""
+
+    def __enter__(self) -> None:
+        if not _places.acquire(timeout=_WAIT_SECONDS):
+            raise TooManyLogins
+
+    def __exit__(self, *_: object) -> None:
+        _places.release()

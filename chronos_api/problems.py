@@ -1,0 +1,158 @@
+"""Problem documents (RFC 9457): what every error answer of the API looks like."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, g, has_request_context, json, request
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: ``slug`` names it for programs, ``meaning`` explains it to readers."""
+
+    slug: str
+    status: HTTPStatus
+    title: str
+    meaning: str
+
+    @property
+    def uri(self) -> str:
+        """Return the address of its description in the documentation."""
+        return f"/docs#problem-{self.slug}"
+
+
+MALFORMED = Kind(
+    "malformed",
+    HTTPStatus.BAD_REQUEST,
+    "The request cannot be read",
+    "The body is not JSON (RFC 8259), or the request breaks HTTP's rules.",
+)
+UNAUTHENTICATED = Kind(
+    "unauthenticated",
+    HTTPStatus.UNAUTHORIZED,
+    "Not logged in",
+    "There is no valid access token. Log in or refresh, and send the token as "
+    "'Authorization: Bearer <token>'.",
+)
+FORBIDDEN = Kind(
+    "forbidden",
+    HTTPStatus.FORBIDDEN,
+    "Not allowed",
+    "You are known, but your role in the workspace does not allow this.",
+)
+NOT_FOUND = Kind(
+    "not-found",
+    HTTPStatus.NOT_FOUND,
+    "Not found",
+    "There is nothing at this address, or it does not belong to your workspace.",
+)
+METHOD_NOT_ALLOWED = Kind(
+    "method-not-allowed",
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    "Method not allowed",
+    "The address exists, but not with this method; 'Allow' lists those it has.",
+)
+CONFLICT = Kind(
+    "conflict",
+    HTTPStatus.CONFLICT,
+    "Conflict",
+    "The thing is in a state that does not allow this, or it exists already.",
+)
+VERSION_CONFLICT = Kind(
+    "version-conflict",
+    HTTPStatus.PRECONDITION_FAILED,
+    "Changed meanwhile",
+    "'If-Match' names an older version. Read the job again and repeat your change.",
+)
+TOO_LARGE = Kind(
+    "too-large",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "Too large",
+    "The body is larger than this installation accepts.",
+)
+NOT_JSON = Kind(
+    "not-json",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "Not JSON",
+    "Send the body as JSON, with 'Content-Type: application/json'.",
+)
+INVALID = Kind(
+    "invalid",
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    "Wrong values",
+    "One or more fields or parameters are wrong; 'errors' names each of them and the remedy.",
+)
+RATE_LIMITED = Kind(
+    "rate-limited",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Too many requests",
+    "Wait for as many seconds as 'Retry-After' says.",
+)
+INTERNAL = Kind(
+    "internal",
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "Internal error",
+    "Something went wrong in Chronos itself; its log has the details under 'request_id'.",
+)
+UNAVAILABLE = Kind(
+    "unavailable",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Temporarily unavailable",
+    "A service that Chronos needs does not answer; try again after 'Retry-After' seconds.",
+)
+
+ALL = (
+    MALFORMED,
+    UNAUTHENTICATED,
+    FORBIDDEN,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    CONFLICT,
+    VERSION_CONFLICT,
+    TOO_LARGE,
+    NOT_JSON,
+    INVALID,
+    RATE_LIMITED,
+    INTERNAL,
+    UNAVAILABLE,
+)
+BY_STATUS = {kind.status: kind for kind in ALL}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One error answer; ``fields`` maps each wrong field to what is wrong and the remedy."""
+
+    kind: Kind
+    detail: str
+    fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        """Return the problem as the answer to the current request."""
+        response = Response(json.dumps(self.document()), self.kind.status, mimetype=MEDIA_TYPE)
+        response.headers.update(self.headers)
+        return response
+
+    def document(self) -> dict[str, Any]:
+        """Return the members of the problem document."""
+        document: dict[str, Any] = {
+            "type": self.kind.uri,
+            "title": self.kind.title,
+            "status": int(self.kind.status),
+            "detail": self.detail,
+        }
+        if self.fields:
+            document["errors"] = [
+                {"field": name, "message": message}
+                for name, messages in self.fields.items()
+                for message in messages
+            ]
+        if has_request_context():
+            document["instance"] = request.path
+            document["request_id"] = g.get("request_id")
+        return document

@@ -1,0 +1,98 @@
+"""``/api/v1/executions``."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify, url_for
+
+from chronos_api import answers, cursors, problems
+from chronos_api.access import Role, principal, requires
+from chronos_api.blueprints import Blueprint
+from chronos_api.context import current
+from chronos_api.schemas.executions import (
+    ExecutionAnswer,
+    ExecutionDetail,
+    ExecutionPage,
+    ExecutionsQuery,
+    Logs,
+)
+from chronos_api.services import executions
+from chronos_api.services.logs import lines_of
+from chronos_common import clock
+from chronos_common.storage.history import HistoryFilter
+
+blueprint = Blueprint(
+    "executions",
+    __name__,
+    url_prefix="/api/v1/executions",
+    description="What happened: every due occurrence of a job, and its fate",
+)
+
+_LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
+
+
+@blueprint.route("", "GET")
+@blueprint.query(ExecutionsQuery)
+@blueprint.answers(200, ExecutionPage)
+@requires(Role.VIEWER)
+def listed(query: dict[str, Any]) -> Response:
+    """List the executions of the workspace, the latest first.
+
+    The total is counted up to 10,000.
+    """
+    chosen = HistoryFilter(
+        job_id=query.get("job_id"),
+        status=query.get("status"),
+        trigger=query.get("trigger"),
+        before=cursors.read(query.get("cursor")),
+    )
+    page = executions.listed(
+        current().engine, principal(), chosen, page=query["page"], limit=query["limit"]
+    )
+    return jsonify(answers.execution_page(page, query))
+
+
+@blueprint.route("/<uuid:execution_id>", "GET")
+@blueprint.answers(200, ExecutionDetail)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.VIEWER)
+def read(execution_id: UUID) -> Response:
+    """Read an execution with all of its attempts."""
+    row = executions.read(current().engine, principal(), execution_id)
+    return jsonify(answers.execution_detail(row))
+
+
+@blueprint.route("/<uuid:execution_id>/logs", "GET")
+@blueprint.answers(200, Logs)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.VIEWER)
+def logs(execution_id: UUID) -> Response:
+    """Tell what happened to an execution, in order."""
+    row = executions.read(current().engine, principal(), execution_id)
+    return jsonify(answers.logs(execution_id, lines_of(row)))
+
+
+@blueprint.route("/<uuid:execution_id>/cancel", "POST")
+@blueprint.answers(200, ExecutionAnswer)
+@blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
+@requires(Role.EDITOR)
+def cancel(execution_id: UUID) -> Response:
+    """Cancel an execution that has not finished."""
+    row = executions.cancel(current().engine, principal(), execution_id, now=clock.now())
+    return jsonify(answers.execution(row))
+
+
+@blueprint.route("/<uuid:execution_id>/retry", "POST")
+@blueprint.answers(202, ExecutionAnswer, headers=_LOCATION)
+@blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
+@requires(Role.EDITOR)
+def retry(execution_id: UUID) -> Response:
+    """Run a finished execution's job again, now.
+
+    This makes another execution, whose retry_of names this one.
+    """
+    row = executions.retry(current().engine, principal(), execution_id, now=clock.now())
+    response = jsonify(answers.execution(row))
+    response.status_code = 202
+    response.headers["Location"] = url_for("executions.read", execution_id=row["id"])
+    return response

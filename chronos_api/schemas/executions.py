@@ -1,0 +1,125 @@
+"""Executions, as they are listed and answered."""
+
+from marshmallow import Schema, fields
+
+from chronos_api.schemas.fields import Instant, OneOf
+from chronos_api.schemas.lists import PageQuery, page_of
+from chronos_common.domain.statuses import JobStatus, Reason, Status, Trigger
+
+
+class JobExecutionsQuery(PageQuery):
+    """Which executions of one job to list."""
+
+    status = OneOf(Status)
+    trigger = OneOf(Trigger)
+
+
+class ExecutionsQuery(JobExecutionsQuery):
+    """Which executions to list."""
+
+    job_id = fields.UUID(error_messages={"invalid_uuid": "Must be the id of a job."})
+
+
+class ExecutionAnswer(Schema):
+    """One due occurrence of a job, or one trigger, and its fate."""
+
+    id = fields.UUID(required=True)
+    job_id = fields.UUID(required=True)
+    job_name = fields.String(required=True)
+    trigger = OneOf(Trigger, required=True)
+    status = OneOf(Status, required=True)
+    scheduled_for = Instant(required=True)
+    due_at = Instant(
+        required=True, metadata={"description": "When its current or next attempt is due"}
+    )
+    started_at = Instant(
+        required=True,
+        allow_none=True,
+        metadata={"description": "When the first attempt's request left"},
+    )
+    finished_at = Instant(required=True, allow_none=True)
+    duration_ms = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Of the last attempt"}
+    )
+    drift_ms = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "started_at - scheduled_for"}
+    )
+    attempt = fields.Integer(required=True)
+    max_attempts = fields.Integer(required=True)
+    http_status = fields.Integer(required=True, allow_none=True)
+    error = fields.String(required=True, allow_none=True)
+    reason = OneOf(
+        Reason,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why it did not run, or ended without its target's answer"},
+    )
+    worker = fields.UUID(required=True, allow_none=True)
+    missed_count = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "How many missed occurrences this row stands for"},
+    )
+    missed_until = Instant(required=True, allow_none=True)
+    retry_of = fields.UUID(required=True, allow_none=True)
+
+
+class AttemptAnswer(Schema):
+    """One try of an execution; what was not measured is left out."""
+
+    number = fields.Integer()
+    status = fields.String()
+    started_at = Instant()
+    duration_ms = fields.Integer()
+    http_status = fields.Integer()
+    error = fields.String()
+    retry_at = Instant()
+    worker = fields.UUID()
+    redeliveries = fields.Integer()
+    request = fields.Dict()
+    response = fields.Dict()
+    timing_ms = fields.Dict(
+        metadata={"description": "dns, connect, tls, first_byte and total, in milliseconds"}
+    )
+
+
+class ExecutionDetail(ExecutionAnswer):
+    """An execution with every attempt."""
+
+    attempts = fields.List(fields.Nested(AttemptAnswer), required=True)
+
+
+class LogLine(Schema):
+    """One thing that happened to an execution."""
+
+    at = Instant(required=True)
+    level = fields.String(required=True, metadata={"enum": ["info", "warning", "error"]})
+    message = fields.String(required=True)
+    attempt = fields.Integer(allow_none=True, required=True)
+
+
+class Logs(Schema):
+    """What happened to an execution, in order."""
+
+    execution_id = fields.UUID(required=True)
+    items = fields.List(fields.Nested(LogLine), required=True)
+    total = fields.Integer(required=True)
+
+
+class JobState(Schema):
+    """Where a job stands."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    status = OneOf(JobStatus, required=True)
+    next_run_at = Instant(required=True, allow_none=True)
+    unfinished = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "How many executions are queued, running and retrying"},
+    )
+    latest_execution = fields.Nested(ExecutionAnswer, required=True, allow_none=True)
+
+
+ExecutionPage = page_of(ExecutionAnswer, "ExecutionPage")

@@ -1,0 +1,208 @@
+"""Fields that hold what PostgreSQL can store, with errors that name the remedy."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from math import isfinite
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from chronos_common.domain.payloads import is_email_address
+
+#: Ids hold 48 bits of milliseconds; no schedule needs more than this.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(2500, 1, 1, tzinfo=UTC)
+
+MAX_INTEGER = 2**31 - 1
+MAX_KEY_LENGTH = 1000
+
+
+def text_fault(value: str) -> str | None:
+    """Return what keeps PostgreSQL from storing ``value``, or None."""
+    if "\x00" in value:
+        return "Must not contain NUL characters."
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        return "Must not contain unpaired surrogates; send whole Unicode characters."
+    return None
+
+
+class Text(fields.Field[str]):
+    """A string with a bounded length."""
+
+    def __init__(
+        self, *, longest: int, shortest: int = 0, stripped: bool = False, **kwargs: Any
+    ) -> None:
+        """Take the bounds in characters; ``stripped`` takes white space off both ends."""
+        metadata = kwargs.pop("metadata", {})
+        bounds = {"type": "string", "maxLength": longest}
+        if shortest:
+            bounds["minLength"] = shortest
+        super().__init__(metadata=bounds | metadata, **kwargs)
+        self._longest, self._shortest, self._stripped = longest, shortest, stripped
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("Must be a string.")
+        fault = text_fault(value)
+        if fault:
+            raise ValidationError(fault)
+        text: str = value.strip() if self._stripped else value
+        if len(text) > self._longest:
+            raise ValidationError(f"At most {self._longest} characters.")
+        if len(text) < self._shortest:
+            raise ValidationError(
+                "Must not be empty."
+                if self._shortest == 1
+                else f"At least {self._shortest} characters."
+            )
+        return text
+
+
+class EmailAddress(Text):
+    """A plain e-mail address."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Take what every field takes."""
+        metadata = {"format": "email"} | kwargs.pop("metadata", {})
+        super().__init__(longest=254, metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
+        address: str = super()._deserialize(value, *rest, **more)
+        if not is_email_address(address):
+            raise ValidationError("Must be an e-mail address like name@example.com.")
+        return address
+
+
+class OneOf(fields.Field[StrEnum]):
+    """A member of an enumeration, by its value."""
+
+    def __init__(self, enumeration: type[StrEnum], **kwargs: Any) -> None:
+        """Take the enumeration."""
+        values = [str(member) for member in enumeration]
+        shown = [*values, None] if kwargs.get("allow_none") else values
+        metadata = {"type": "string", "enum": shown} | kwargs.pop("metadata", {})
+        super().__init__(metadata=metadata, **kwargs)
+        self._enumeration, self._values = enumeration, values
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> StrEnum:
+        if not isinstance(value, str) or value not in self._values:
+            raise ValidationError(f"Must be one of {', '.join(self._values)}.")
+        return self._enumeration(value)
+
+
+class Number(fields.Field[float]):
+    """A JSON number within bounds."""
+
+    def __init__(self, *, low: float, high: float, **kwargs: Any) -> None:
+        """Take the least and the greatest value."""
+        bounds = {"type": "number", "minimum": low, "maximum": high}
+        super().__init__(metadata=bounds | kwargs.pop("metadata", {}), **kwargs)
+        self._low, self._high = low, high
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
+        # In JSON true is not a number, although in Python it is an int.
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValidationError("Must be a number.")
+        if not self._low <= value <= self._high or not isfinite(value):
+            raise ValidationError(f"Must be between {self._low:g} and {self._high:g}.")
+        return float(value)
+
+
+class Whole(fields.Field[int]):
+    """A whole number within bounds; in query parameters, its digits."""
+
+    def __init__(self, *, low: int, high: int = MAX_INTEGER, **kwargs: Any) -> None:
+        """Take the least and the greatest value."""
+        bounds = {"type": "integer", "minimum": low, "maximum": high}
+        super().__init__(metadata=bounds | kwargs.pop("metadata", {}), **kwargs)
+        self._low, self._high = low, high
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
+        number = self._number(value)
+        if number is None:
+            raise ValidationError("Must be a whole number.")
+        if not self._low <= number <= self._high:
+            raise ValidationError(f"Must be between {self._low} and {self._high}.")
+        return number
+
+    def _number(self, value: Any) -> int | None:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        # JSON does not tell 2.0 from 2 (RFC 8259, section 6).
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        return None
+
+
+class Digits(Whole):
+    """A whole number in a query parameter."""
+
+    def _number(self, value: Any) -> int | None:
+        digits = isinstance(value, str) and value.isascii() and value.isdigit()
+        return int(value[:20]) if digits else None
+
+
+class Instant(fields.Field[datetime]):
+    """A moment, as RFC 3339 writes it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Take what every field takes."""
+        metadata = {"type": "string", "format": "date-time"} | kwargs.pop("metadata", {})
+        super().__init__(metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
+        example = "Must be a time with its offset, like '2026-07-01T09:00:00Z'."
+        if not isinstance(value, str):
+            raise ValidationError(example)
+        try:
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                raise ValidationError(example)
+            moment = moment.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
+            raise ValidationError(example) from error
+        if not EARLIEST <= moment <= LATEST:
+            raise ValidationError(f"Must be between the years {EARLIEST.year} and {LATEST.year}.")
+        return moment
+
+
+class FreeObject(fields.Field[Mapping[str, Any]]):
+    """A JSON object of any content."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        """Take what every field takes."""
+        metadata = {"type": "object"} | kwargs.pop("metadata", {})
+        super().__init__(metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("Must be an object.")
+        faults: dict[str, list[str]] = {}
+        for place, text in _texts(value):
+            fault = text_fault(text)
+            if fault:
+                faults.setdefault(place, []).append(fault)
+        if faults:
+            raise ValidationError(faults)
+        return value
+
+
+def _texts(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every string in ``value`` with its place, keys included.
+
+    Bodies are bounded in depth, so this recursion is too.
+    """
+    if isinstance(value, str):
+        yield place, value
+        return
+    pairs: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        pairs = value.items()
+    elif isinstance(value, list):
+        pairs = enumerate(value)
+    for key, inner in pairs:
+        below = f"{place}.{key}" if place else str(key)
+        if isinstance(key, str):
+            yield below, key
+        yield from _texts(inner, below)

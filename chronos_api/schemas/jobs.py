@@ -1,0 +1,271 @@
+"""Jobs, as users write them and as they are answered.
+
+What a payload may hold depends on the job's type, and what a schedule needs on its kind: those
+rules are ``domain.payloads`` and ``domain.schedules``, applied in ``services.definitions``.
+"""
+
+from enum import StrEnum
+
+from marshmallow import Schema, ValidationError, fields
+from marshmallow.validate import Length
+
+from chronos_api.schemas.fields import (
+    EmailAddress,
+    FreeObject,
+    Instant,
+    Number,
+    OneOf,
+    Text,
+    Whole,
+)
+from chronos_api.schemas.lists import PageQuery, page_of
+from chronos_api.schemas.strict import Strict
+from chronos_common.domain import jobs as bounds
+from chronos_common.domain.schedules import (
+    MAX_INTERVAL_SECONDS,
+    MAX_JITTER_SECONDS,
+    ScheduleKind,
+)
+from chronos_common.domain.statuses import JobStatus, JobType, MisfirePolicy, OverlapPolicy
+
+MAX_BACKOFF_FACTOR = 10
+MIN_TIMEOUT_SECONDS = 0.1
+MAX_EXPRESSION_LENGTH = 256
+
+SORTS = ("created_at", "updated_at", "name", "next_run_at")
+
+
+class Recurrence(StrEnum):
+    """Whether a job runs more than once; follows from its schedule."""
+
+    RECURRING = "recurring"
+    ONE_TIME = "one_time"
+
+
+PAYLOAD_EXAMPLE = {
+    "url": "https://example.com/hook",
+    "method": "POST",
+    "headers": {"X-Team": "mail"},
+    "body": {"template": "weekly_digest"},
+}
+
+
+class ScheduleFields(Strict):
+    """When something is due."""
+
+    schedule_type = OneOf(
+        ScheduleKind,
+        required=True,
+        metadata={
+            "description": "cron needs cron_expression, interval interval_seconds, once run_at",
+            "examples": ["cron"],
+        },
+    )
+    cron_expression = Text(
+        longest=MAX_EXPRESSION_LENGTH,
+        allow_none=True,
+        metadata={
+            "description": "Five fields, or six with seconds first; @daily and friends",
+            "examples": ["0 9 * * 1"],
+        },
+    )
+    timezone = Text(
+        longest=64,
+        allow_none=True,
+        metadata={
+            "description": "IANA time zone in which the cron expression is read",
+            "default": "UTC",
+            "examples": ["Europe/Berlin"],
+        },
+    )
+    interval_seconds = Whole(
+        low=1, high=MAX_INTERVAL_SECONDS, allow_none=True, metadata={"examples": [3600]}
+    )
+    run_at = Instant(allow_none=True, metadata={"examples": ["2030-01-01T09:00:00Z"]})
+    starts_at = Instant(allow_none=True, metadata={"description": "Never before this instant"})
+    ends_at = Instant(allow_none=True, metadata={"description": "Never after this instant"})
+    jitter_seconds = Number(
+        low=0,
+        high=MAX_JITTER_SECONDS,
+        allow_none=True,
+        metadata={
+            "description": "Shift every instant by a fixed offset below this, hashed from the id",
+            "default": 0,
+        },
+    )
+
+
+class JobFields(ScheduleFields):
+    """What to do, when, and how to go on when it fails."""
+
+    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True, required=True)
+    description = Text(longest=bounds.MAX_DESCRIPTION_LENGTH, allow_none=True)
+    type = OneOf(
+        JobType, allow_none=True, metadata={"default": "webhook", "description": "What it does"}
+    )
+    payload = FreeObject(
+        required=True,
+        metadata={
+            "description": "For webhook: url, method, headers, params, body, success_statuses, "
+            "follow_redirects, verify_tls. For email: to, subject, body, html, cc, reply_to. "
+            "For celery_task: task, args, kwargs, queue. Secret header, query and user values "
+            "are answered as [redacted]; sent back like that, they stay as they are.",
+            "examples": [PAYLOAD_EXAMPLE],
+        },
+    )
+    job_type = OneOf(
+        Recurrence,
+        allow_none=True,
+        metadata={"description": "Follows from schedule_type; checked if it is given"},
+    )
+    status = OneOf(
+        JobStatus, allow_none=True, metadata={"description": "active or paused; see also pause"}
+    )
+    max_runs = Whole(low=1, allow_none=True, metadata={"description": "Complete after this many"})
+    max_attempts = Whole(low=1, high=bounds.MAX_ATTEMPTS, allow_none=True, metadata={"default": 4})
+    retry_delays = fields.List(
+        Number(low=0, high=bounds.MAX_DELAY_SECONDS),
+        allow_none=True,
+        validate=Length(max=bounds.MAX_RETRY_DELAYS, error="At most {max} delays."),
+        metadata={
+            "description": "Seconds after each failed attempt; the last one repeats. "
+            "Empty for exponential backoff",
+            "default": [60, 300, 900],
+        },
+    )
+    backoff_seconds = Number(
+        low=0,
+        high=bounds.MAX_DELAY_SECONDS,
+        allow_none=True,
+        metadata={"description": "First delay of exponential backoff, instead of retry_delays"},
+    )
+    backoff_factor = Number(low=1, high=MAX_BACKOFF_FACTOR, allow_none=True)
+    backoff_cap_seconds = Number(low=0, high=bounds.MAX_DELAY_SECONDS, allow_none=True)
+    retry_jitter = Number(
+        low=0,
+        high=1,
+        allow_none=True,
+        metadata={"description": "Lengthen each delay by up to this part of it", "default": 0},
+    )
+    timeout_seconds = Number(
+        low=MIN_TIMEOUT_SECONDS,
+        high=bounds.MAX_TIMEOUT_SECONDS,
+        allow_none=True,
+        metadata={"default": bounds.DEFAULT_TIMEOUT_SECONDS},
+    )
+    misfire_policy = OneOf(
+        MisfirePolicy,
+        allow_none=True,
+        metadata={"description": "What happens to missed occurrences", "default": "run_latest"},
+    )
+    misfire_grace_seconds = Number(
+        low=0,
+        high=bounds.MAX_DELAY_SECONDS,
+        allow_none=True,
+        metadata={"default": bounds.DEFAULT_MISFIRE_GRACE_SECONDS},
+    )
+    overlap_policy = OneOf(
+        OverlapPolicy,
+        allow_none=True,
+        metadata={
+            "description": "What happens while an earlier execution is unfinished",
+            "default": "allow",
+        },
+    )
+    tags = fields.List(
+        Text(longest=bounds.MAX_TAG_LENGTH, shortest=1, stripped=True),
+        allow_none=True,
+        validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
+    )
+    notify = fields.List(
+        EmailAddress(),
+        allow_none=True,
+        validate=Length(max=bounds.MAX_NOTIFY, error="At most {max} addresses."),
+        metadata={"description": "Who is told of a final failure; null for the job's creator"},
+    )
+
+
+class JobChange(JobFields):
+    """Some fields of a job; null resets one to its default."""
+
+    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True)
+    payload = FreeObject()
+    schedule_type = OneOf(ScheduleKind)
+
+
+class JobAnswer(Schema):
+    """A job as it stands."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    description = fields.String(required=True)
+    type = OneOf(JobType, required=True)
+    payload = fields.Dict(required=True)
+    status = OneOf(JobStatus, required=True)
+    job_type = OneOf(Recurrence, required=True)
+    schedule_type = OneOf(ScheduleKind, required=True)
+    cron_expression = fields.String(required=True, allow_none=True)
+    timezone = fields.String(required=True)
+    interval_seconds = fields.Integer(required=True, allow_none=True)
+    run_at = Instant(required=True, allow_none=True)
+    starts_at = Instant(required=True, allow_none=True)
+    ends_at = Instant(required=True, allow_none=True)
+    jitter_seconds = fields.Float(required=True)
+    max_runs = fields.Integer(required=True, allow_none=True)
+    schedule_description = fields.String(
+        required=True, metadata={"examples": ["At 09:00, only on Monday (Europe/Berlin)"]}
+    )
+    next_run_at = Instant(
+        required=True, allow_none=True, metadata={"description": "null unless active"}
+    )
+    max_attempts = fields.Integer(required=True)
+    retry_delays = fields.List(fields.Float(), required=True)
+    backoff_seconds = fields.Float(required=True, allow_none=True)
+    backoff_factor = fields.Float(required=True, allow_none=True)
+    backoff_cap_seconds = fields.Float(required=True, allow_none=True)
+    retry_jitter = fields.Float(required=True)
+    timeout_seconds = fields.Float(required=True)
+    misfire_policy = OneOf(MisfirePolicy, required=True)
+    misfire_grace_seconds = fields.Float(required=True)
+    overlap_policy = OneOf(OverlapPolicy, required=True)
+    tags = fields.List(fields.String(), required=True)
+    notify = fields.List(fields.String(), required=True, allow_none=True)
+    version = fields.Integer(required=True, metadata={"description": "The ETag's number"})
+    created_by = fields.UUID(required=True, allow_none=True)
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
+
+
+class JobDetail(JobAnswer):
+    """A job as it stands, with what comes next."""
+
+    next_runs = fields.List(Instant(), required=True, metadata={"description": "The next five"})
+
+
+def _check_sort(value: str) -> None:
+    if value.removeprefix("-") not in SORTS:
+        names = ", ".join(SORTS)
+        raise ValidationError(f"Must be one of {names}, with '-' in front for descending order.")
+
+
+class JobsQuery(PageQuery):
+    """Which jobs to list."""
+
+    status = OneOf(JobStatus)
+    type = OneOf(JobType)
+    tag = Text(longest=bounds.MAX_TAG_LENGTH, shortest=1)
+    search = Text(
+        longest=200, shortest=1, metadata={"description": "A part of name or description"}
+    )
+    sort = Text(
+        longest=20,
+        load_default="-created_at",
+        validate=_check_sort,
+        metadata={
+            "enum": [f"{sign}{name}" for name in SORTS for sign in ("", "-")],
+            "default": "-created_at",
+        },
+    )
+
+
+JobPage = page_of(JobAnswer, "JobPage")

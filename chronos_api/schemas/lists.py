@@ -1,0 +1,44 @@
+"""Pages of lists: where one starts, and what it answers."""
+
+from marshmallow import Schema, ValidationError, fields, validates_schema
+
+from chronos_api.schemas.fields import Digits, Text
+from chronos_api.schemas.strict import Strict
+
+MAX_LIMIT = 100
+#: PostgreSQL walks over every row that is skipped; past this, a cursor goes on without that.
+MAX_DEPTH = 10_000
+
+
+class PageQuery(Strict):
+    """Where in a list to start, and how many items to answer."""
+
+    page = Digits(low=1, high=MAX_DEPTH, load_default=1, metadata={"default": 1})
+    limit = Digits(low=1, high=MAX_LIMIT, load_default=20, metadata={"default": 20})
+    cursor = Text(
+        longest=100, metadata={"description": "next_cursor of the page before, instead of page"}
+    )
+
+    @validates_schema
+    def _check_depth(self, data: dict[str, int], **_: object) -> None:
+        if data["page"] * data["limit"] > MAX_DEPTH:
+            raise ValidationError(
+                f"page * limit may be at most {MAX_DEPTH}; go on with cursor=<next_cursor>.",
+                "page",
+            )
+        if "cursor" in data and data["page"] > 1:
+            raise ValidationError("Give either page or cursor.", "page")
+
+
+def page_of(item: type[Schema], name: str) -> type[Schema]:
+    """Return the schema of a page of ``item``, called ``name`` in the documentation."""
+    return Schema.from_dict(
+        {
+            "items": fields.List(fields.Nested(item), required=True),
+            "total": fields.Integer(required=True),
+            "page": fields.Integer(required=True),
+            "limit": fields.Integer(required=True),
+            "next_cursor": fields.String(required=True, allow_none=True),
+        },
+        name=name,
+    )

@@ -1,0 +1,27 @@
+"""What the service says about itself."""
+
+from marshmallow import Schema, fields
+
+
+class Health(Schema):
+    """A sign that this process answers."""
+
+    status = fields.String(required=True, metadata={"enum": ["ok"]})
+    version = fields.String(required=True)
+
+
+class ReadinessCheck(Schema):
+    """One thing that is needed."""
+
+    name = fields.String(
+        required=True, metadata={"enum": ["database", "schema", "scheduler", "worker", "redis"]}
+    )
+    ok = fields.Boolean(required=True)
+    detail = fields.String(required=True)
+
+
+class Readiness(Schema):
+    """Whether jobs run; if not, the checks say why."""
+
+    status = fields.String(required=True, metadata={"enum": ["ready", "not ready"]})
+    checks = fields.List(fields.Nested(ReadinessCheck), required=True)

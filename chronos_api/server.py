@@ -1,0 +1,97 @@
+"""gunicorn, run from here, with bounds on everything that a client sends."""
+
+import json
+import logging
+import socket
+from pathlib import Path
+from typing import Any
+
+import gunicorn.http.wsgi
+import gunicorn.util
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from chronos_api import problems
+from chronos_api.app import create_app
+from chronos_common.settings import Settings
+
+_KEEP_ALIVE_SECONDS = 15
+_SECONDS_TO_REPLACE_A_FROZEN_WORKER = 60
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, which it makes safely
+
+
+class Server(BaseApplication):  # type: ignore[misc] # it has no types of its own
+    """Serves the API with a few processes of many threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take how to run it."""
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Tell gunicorn what the settings say."""
+        settings = self._settings
+        options: dict[str, Any] = {
+            "bind": f"{_bracketed(settings.api_host)}:{settings.api_port}",
+            "worker_class": "gthread",
+            "workers": settings.api_workers,
+            "threads": settings.api_threads,
+            "graceful_timeout": int(settings.shutdown_grace_seconds),
+            "timeout": _SECONDS_TO_REPLACE_A_FROZEN_WORKER,
+            "keepalive": _KEEP_ALIVE_SECONDS,
+            "limit_request_line": 8190,
+            "limit_request_fields": 100,
+            "limit_request_field_size": 8190,
+            "control_socket_disable": True,
+            "logger_class": _Logger,
+            "proc_name": "chronos-api",
+        }
+        if _SHARED_MEMORY.is_dir():
+            # On a busy disk the heartbeat file would stand still and the worker be killed.
+            options["worker_tmp_dir"] = str(_SHARED_MEMORY)
+        for name, value in options.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        """Return the application; called in each process that serves it."""
+        return create_app(self._settings)
+
+
+class _Logger(Logger):  # type: ignore[misc] # it has no types of its own
+    """Passes gunicorn's own records on to our log."""
+
+    def setup(self, cfg: Any) -> None:
+        """Configure nothing: ``logs.configure`` has."""
+        self.cfg = cfg
+        self._access_log_enabled = False
+        self.error_log.setLevel(logging.NOTSET)
+        self.error_log.propagate = True
+
+
+def run(settings: Settings) -> None:
+    """Serve until a signal ends it."""
+    # Nobody needs to know which server this is, and its own errors are told like all others.
+    gunicorn.http.wsgi.SERVER = "chronos"
+    gunicorn.util.write_error = _write_problem
+    Server(settings).run()
+
+
+def _write_problem(client: socket.socket, status: int, reason: str, detail: str) -> None:
+    """Answer a request that breaks HTTP's rules, in the place of ``gunicorn.util.write_error``."""
+    document = {
+        "type": problems.MALFORMED.uri,
+        "title": reason,
+        "status": status,
+        "detail": detail or problems.MALFORMED.meaning,
+    }
+    body = json.dumps(document)
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\n"
+        f"Content-Type: {problems.MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    gunicorn.util.write_nonblock(client, (head + body).encode("ascii"))
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

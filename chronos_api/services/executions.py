@@ -1,0 +1,137 @@
+"""Executions: list, read, trigger, cancel, retry."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, RowMapping
+
+from chronos_api.access import Principal
+from chronos_api.services.jobs import Page, page_of
+from chronos_common.domain.queues import QUEUE_OF
+from chronos_common.domain.statuses import FINAL, JobType
+from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
+from chronos_common.storage import audit, executions, history, jobs, stats
+from chronos_common.storage.database import transaction
+from chronos_common.storage.history import HistoryFilter
+
+
+def trigger(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> RowMapping:
+    """Run a job now, whatever its schedule says, and return the execution.
+
+    Raises :class:`JobNotFound`.
+    """
+    with transaction(engine) as connection:
+        execution_id = _trigger(connection, who, job_id, retry_of=None, now=now)
+        _note(connection, who, "job.execute", execution_id, job_id, now=now)
+        return _found(connection, who, execution_id)
+
+
+def listed(
+    engine: Engine, who: Principal, chosen: HistoryFilter, *, page: int, limit: int
+) -> Page:
+    """Return a page of the workspace's executions, the latest first."""
+    with transaction(engine) as connection:
+        rows, total = history.page(
+            connection, who.workspace_id, chosen, offset=(page - 1) * limit, limit=limit + 1
+        )
+    return page_of(rows, total, limit)
+
+
+def listed_of_job(
+    engine: Engine, who: Principal, job_id: UUID, chosen: HistoryFilter, *, page: int, limit: int
+) -> Page:
+    """Return a page of one job's executions. Raises :class:`JobNotFound`."""
+    with transaction(engine) as connection:
+        if jobs.find(connection, who.workspace_id, job_id) is None:
+            raise JobNotFound
+    return listed(engine, who, chosen, page=page, limit=limit)
+
+
+def read(engine: Engine, who: Principal, execution_id: UUID) -> RowMapping:
+    """Return an execution with its attempts. Raises :class:`ExecutionNotFound`."""
+    with transaction(engine) as connection:
+        return _found(connection, who, execution_id)
+
+
+def cancel(engine: Engine, who: Principal, execution_id: UUID, *, now: datetime) -> RowMapping:
+    """End an execution that has no fate yet, and return it.
+
+    Raises :class:`ExecutionNotFound`, and :class:`Conflict` if it has one.
+    """
+    with transaction(engine) as connection:
+        row = _found(connection, who, execution_id)
+        ended = history.cancel(connection, who.workspace_id, execution_id, now=now)
+        if ended is None:
+            status = _found(connection, who, execution_id)["status"]
+            raise Conflict(f"The execution is {status} already; there is nothing to cancel.")
+        stats.add(connection, [ended], now=now)
+        _note(connection, who, "execution.cancel", execution_id, row["job_id"], now=now)
+        return _found(connection, who, execution_id)
+
+
+def retry(engine: Engine, who: Principal, execution_id: UUID, *, now: datetime) -> RowMapping:
+    """Run a finished execution's job again as it is defined now; return the new execution.
+
+    Raises :class:`ExecutionNotFound`, and :class:`Conflict` if it has not finished or its job
+    was deleted.
+    """
+    with transaction(engine) as connection:
+        row = _found(connection, who, execution_id)
+        if row["status"] not in FINAL:
+            raise Conflict(f"The execution is still {row['status']}; wait for it, or cancel it.")
+        try:
+            new_id = _trigger(connection, who, row["job_id"], retry_of=execution_id, now=now)
+        except JobNotFound as error:
+            raise Conflict("The execution's job was deleted; it cannot run again.") from error
+        _note(connection, who, "execution.retry", new_id, row["job_id"], now=now)
+        return _found(connection, who, new_id)
+
+
+def _trigger(
+    connection: Connection,
+    who: Principal,
+    job_id: UUID,
+    *,
+    retry_of: UUID | None,
+    now: datetime,
+) -> UUID:
+    # Locked, so that a pause or delete at the same time comes wholly before or after.
+    job = jobs.find(connection, who.workspace_id, job_id, lock=True)
+    if job is None:
+        raise JobNotFound
+    return executions.trigger(
+        connection,
+        workspace_id=who.workspace_id,
+        job_id=job_id,
+        queue=QUEUE_OF[JobType(job["type"])],
+        now=now,
+        retry_of=retry_of,
+    )
+
+
+def _found(connection: Connection, who: Principal, execution_id: UUID) -> RowMapping:
+    row = history.find(connection, who.workspace_id, execution_id)
+    if row is None:
+        raise ExecutionNotFound
+    return row
+
+
+def _note(
+    connection: Connection,
+    who: Principal,
+    action: str,
+    execution_id: UUID,
+    job_id: UUID,
+    *,
+    now: datetime,
+) -> None:
+    audit.append(
+        connection,
+        workspace_id=who.workspace_id,
+        user_id=who.user_id,
+        action=action,
+        subject_type="execution",
+        subject_id=execution_id,
+        details={"job_id": str(job_id)},
+        now=now,
+    )

@@ -1,0 +1,193 @@
+"""Changes of jobs: update, pause and resume."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, RowMapping
+
+from chronos_api.access import Principal
+from chronos_api.services import definitions
+from chronos_api.services.jobs import Versions, locked, note, stop
+from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.schedules import Schedule
+from chronos_common.domain.statuses import JobStatus, Reason, Status
+from chronos_common.errors import Conflict, Invalid, JobNotFound
+from chronos_common.storage import executions, history, jobs, schedules, stats
+from chronos_common.storage.database import transaction
+
+
+class JobCompleted(Conflict):
+    """The job is completed: nothing of its schedule is left. Give it a new schedule."""
+
+
+def change(
+    engine: Engine,
+    who: Principal,
+    job_id: UUID,
+    body: Mapping[str, Any],
+    *,
+    expected: Versions,
+    now: datetime,
+) -> RowMapping:
+    """Replace the fields that ``body`` gives (PATCH) and return the job."""
+    with transaction(engine) as connection:
+        row = locked(connection, who, job_id, expected)
+        definition = None
+        if body.keys() - {"status"}:
+            definition = _checked(definitions.merged(row, body), row, now=now)
+        return _apply(connection, who, row, definition, body, now=now)
+
+
+def replace(
+    engine: Engine,
+    who: Principal,
+    job_id: UUID,
+    body: Mapping[str, Any],
+    *,
+    expected: Versions,
+    now: datetime,
+) -> RowMapping:
+    """Replace the whole definition by ``body`` (PUT) and return the job."""
+    with transaction(engine) as connection:
+        row = locked(connection, who, job_id, expected)
+        definition = _checked(definitions.replaced(row, body), row, now=now)
+        return _apply(connection, who, row, definition, body, now=now)
+
+
+def pause(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> RowMapping:
+    """Stop a job: once this returns, nothing of it that had not started starts."""
+    return change(engine, who, job_id, {"status": JobStatus.PAUSED}, expected=None, now=now)
+
+
+def resume(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> RowMapping:
+    """Let a paused job run again; the scheduler settles what it missed by its misfire policy."""
+    return change(engine, who, job_id, {"status": JobStatus.ACTIVE}, expected=None, now=now)
+
+
+def _checked(fields: Mapping[str, Any], row: RowMapping, *, now: datetime) -> JobDefinition:
+    return definitions.define(fields, job_id=row["id"], now=now, stored=row)
+
+
+def _apply(
+    connection: Connection,
+    who: Principal,
+    row: RowMapping,
+    definition: JobDefinition | None,
+    body: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> RowMapping:
+    """Store the definition, if there is one, then move the job to the status that is wanted."""
+    wanted = _wanted_status(body.get("status"), row)
+    if definition is not None:
+        _store(connection, row, definition, now=now)
+        changed = sorted(body.keys() - definitions.READ_ONLY)
+        note(connection, who, "job.update", row["id"], {"fields": changed}, now=now)
+        row = _read_again(connection, who, row["id"])
+    if wanted is not None and wanted is not JobStatus(row["status"]):
+        _move(connection, who, row, wanted, now=now)
+        row = _read_again(connection, who, row["id"])
+    return row
+
+
+def _wanted_status(wanted: object, row: RowMapping) -> JobStatus | None:
+    """Return the status to go to; one that the job has already is not a wish."""
+    if wanted is None or wanted == row["status"]:
+        return None
+    if wanted not in {JobStatus.ACTIVE, JobStatus.PAUSED}:
+        raise Invalid({"status": ["Must be 'active' or 'paused'."]})
+    return JobStatus(str(wanted))
+
+
+def _read_again(connection: Connection, who: Principal, job_id: UUID) -> RowMapping:
+    row = jobs.find(connection, who.workspace_id, job_id)
+    if row is None:
+        raise JobNotFound
+    return row
+
+
+def _move(
+    connection: Connection, who: Principal, row: RowMapping, wanted: JobStatus, *, now: datetime
+) -> None:
+    if row["status"] == JobStatus.COMPLETED:
+        raise JobCompleted
+    if wanted is JobStatus.PAUSED:
+        stop(connection, row["id"], reason=Reason.PAUSED, now=now)
+    else:
+        schedules.activate(connection, row["id"], resumed_at=now)
+    jobs.set_status(connection, row["id"], wanted, now=now)
+    action = "job.pause" if wanted is JobStatus.PAUSED else "job.resume"
+    note(connection, who, action, row["id"], {"name": row["name"]}, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Where a schedule stands: its next instant, how many runs are left."""
+
+    next_run_at: datetime | None
+    runs_left: int | None
+
+
+def _store(
+    connection: Connection, row: RowMapping, definition: JobDefinition, *, now: datetime
+) -> None:
+    """Store a changed definition; a new schedule starts now and revives a completed job."""
+    rescheduled = definition.schedule != definitions.stored_schedule(row)
+    position = _position(row, definition, rescheduled=rescheduled, now=now)
+    if rescheduled:
+        _drop_planned(connection, row["id"], definition.schedule, now=now)
+    revived = row["status"] == JobStatus.COMPLETED and position.next_run_at is not None
+    jobs.replace(connection, row["id"], definition, now=now)
+    schedules.replace(
+        connection,
+        row["id"],
+        definition,
+        next_run_at=position.next_run_at,
+        runs_left=position.runs_left,
+        active=revived or row["active"],
+        resumed_at=None if rescheduled else row["resumed_at"],
+    )
+    if revived:
+        jobs.set_status(connection, row["id"], JobStatus.ACTIVE, now=now)
+
+
+def _position(
+    row: RowMapping, definition: JobDefinition, *, rescheduled: bool, now: datetime
+) -> _Position:
+    """Return where the schedule stands after the change.
+
+    A new schedule starts from now, with all of its runs; an unchanged one goes on where it was,
+    with as many runs as the new ``max_runs`` leaves.
+    """
+    first = definition.schedule.first_at_or_after(now)
+    if rescheduled:
+        return _Position(first, definition.max_runs)
+    if definition.max_runs == row["max_runs"]:
+        return _Position(row["next_run_at"], row["runs_left"])
+    used = 0 if row["max_runs"] is None else row["max_runs"] - row["runs_left"]
+    left = None if definition.max_runs is None else max(definition.max_runs - used, 0)
+    was_used_up = row["runs_left"] == 0
+    next_run_at = first if was_used_up else row["next_run_at"]
+    return _Position(None if left == 0 else next_run_at, left)
+
+
+def _drop_planned(
+    connection: Connection, job_id: UUID, schedule: Schedule, *, now: datetime
+) -> None:
+    """Cancel occurrences planned ahead that the new ``schedule`` does not have.
+
+    Those it has stay: an occurrence has one id, so it could not be planned a second time.
+    """
+    planned = history.planned_ahead(connection, job_id, now=now)
+    gone = [
+        identifier
+        for identifier, instant in planned.items()
+        if schedule.first_at_or_after(instant) != instant
+    ]
+    ended = executions.end(
+        connection, gone, status=Status.CANCELLED, reason=Reason.RESCHEDULED, now=now
+    )
+    stats.add(connection, ended, now=now)

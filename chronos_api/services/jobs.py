@@ -1,0 +1,187 @@
+"""Jobs: create, read, list, delete, and where one stands. Changes are in ``job_changes``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, RowMapping
+
+from chronos_api.access import Principal
+from chronos_api.services import definitions
+from chronos_common import ids
+from chronos_common.domain.statuses import JobStatus, Reason
+from chronos_common.errors import Invalid, JobNotFound, VersionConflict
+from chronos_common.storage import audit, history, jobs, schedules, stats
+from chronos_common.storage.database import transaction
+from chronos_common.storage.jobs import JobFilter
+
+#: The versions that a change may be based on; None if any.
+Versions = frozenset[int] | None
+
+
+def create(
+    engine: Engine, who: Principal, fields: Mapping[str, Any], *, now: datetime
+) -> RowMapping:
+    """Store a new job and return it. Raises :class:`Invalid` with every wrong field."""
+    job_id = ids.new_id(now)
+    definition = definitions.define(fields, job_id=job_id, now=now)
+    status = _first_status(fields.get("status"))
+    with transaction(engine) as connection:
+        jobs.insert_job(
+            connection,
+            job_id,
+            definition,
+            workspace_id=who.workspace_id,
+            created_by=who.user_id,
+            now=now,
+        )
+        schedules.insert_schedule(
+            connection,
+            job_id,
+            definition,
+            workspace_id=who.workspace_id,
+            next_run_at=definition.schedule.first_at_or_after(now),
+        )
+        if status is JobStatus.PAUSED:
+            schedules.deactivate(connection, job_id)
+            jobs.set_status(connection, job_id, status, now=now)
+        note(connection, who, "job.create", job_id, {"name": definition.name}, now=now)
+        return _found(connection, who, job_id)
+
+
+def _first_status(wanted: object) -> JobStatus:
+    if wanted in {JobStatus.COMPLETED, JobStatus.CANCELLED}:
+        raise Invalid({"status": ["A new job is 'active' or 'paused'."]})
+    return JobStatus(str(wanted or JobStatus.ACTIVE))
+
+
+def read(engine: Engine, who: Principal, job_id: UUID) -> RowMapping:
+    """Return a job. Raises :class:`JobNotFound`."""
+    with transaction(engine) as connection:
+        return _found(connection, who, job_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsWanted:
+    """Which part of which list of jobs."""
+
+    chosen: JobFilter
+    sort: str
+    descending: bool
+    page: int
+    limit: int
+    after: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list; ``last`` is where to go on, if there is more."""
+
+    rows: Sequence[RowMapping]
+    total: int
+    last: UUID | None
+
+
+def listed(engine: Engine, who: Principal, wanted: JobsWanted) -> Page:
+    """Return a page of the workspace's jobs."""
+    with transaction(engine) as connection:
+        rows, total = jobs.page(
+            connection,
+            who.workspace_id,
+            wanted.chosen,
+            sort=wanted.sort,
+            descending=wanted.descending,
+            offset=(wanted.page - 1) * wanted.limit,
+            limit=wanted.limit + 1,
+            after=wanted.after,
+        )
+    return page_of(rows, total, wanted.limit)
+
+
+def page_of(rows: Sequence[RowMapping], total: int, limit: int) -> Page:
+    """Return the page of ``limit`` rows; one row more tells that there is another page."""
+    shown = rows[:limit]
+    return Page(shown, total, shown[-1]["id"] if len(rows) > limit else None)
+
+
+def delete(
+    engine: Engine, who: Principal, job_id: UUID, *, expected: Versions, now: datetime
+) -> None:
+    """Remove a job; what had not started is cancelled, its history stays readable."""
+    with transaction(engine) as connection:
+        row = locked(connection, who, job_id, expected)
+        stop(connection, job_id, reason=Reason.DELETED, now=now)
+        jobs.delete(connection, job_id, now=now)
+        note(connection, who, "job.delete", job_id, {"name": row["name"]}, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A job, how many of its executions are unfinished by status, and the latest one."""
+
+    job: RowMapping
+    unfinished: Mapping[str, int]
+    latest: RowMapping | None
+
+
+def standing(engine: Engine, who: Principal, job_id: UUID) -> Standing:
+    """Return where a job stands. Raises :class:`JobNotFound`."""
+    with transaction(engine) as connection:
+        return Standing(
+            job=_found(connection, who, job_id),
+            unfinished=history.count_unfinished_of(connection, job_id),
+            latest=history.latest_of(connection, who.workspace_id, job_id),
+        )
+
+
+def _found(connection: Connection, who: Principal, job_id: UUID) -> RowMapping:
+    row = jobs.find(connection, who.workspace_id, job_id)
+    if row is None:
+        raise JobNotFound
+    return row
+
+
+def locked(connection: Connection, who: Principal, job_id: UUID, expected: Versions) -> RowMapping:
+    """Return a job that nobody else changes, plans or deletes until the transaction ends.
+
+    Every change locks in this order: the job, its schedule, its executions. What the schedule
+    holds is read once it is locked. Raises :class:`JobNotFound` and :class:`VersionConflict`.
+    """
+    row = jobs.find(connection, who.workspace_id, job_id, lock=True)
+    if row is None:
+        raise JobNotFound
+    if expected is not None and row["version"] not in expected:
+        raise VersionConflict
+    schedules.lock(connection, job_id)
+    return _found(connection, who, job_id)
+
+
+def stop(connection: Connection, job_id: UUID, *, reason: Reason, now: datetime) -> None:
+    """Plan the job no more, and end what was planned but has not started."""
+    schedules.deactivate(connection, job_id)
+    ended = history.cancel_unstarted(connection, job_id, reason=reason, now=now)
+    stats.add(connection, ended, now=now)
+
+
+def note(
+    connection: Connection,
+    who: Principal,
+    action: str,
+    job_id: UUID,
+    details: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> None:
+    """Append to the audit log that ``who`` did ``action`` to a job."""
+    audit.append(
+        connection,
+        workspace_id=who.workspace_id,
+        user_id=who.user_id,
+        action=action,
+        subject_type="job",
+        subject_id=job_id,
+        details=details,
+        now=now,
+    )

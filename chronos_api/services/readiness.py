@@ -1,0 +1,74 @@
+"""Whether this installation can do its work: database, schema, Redis, scheduler, worker."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from chronos_common.migrations import schema
+from chronos_common.storage import workers
+from chronos_common.storage.database import transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that is needed; ``detail`` says what is wrong, or what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def checks(engine: Engine, redis: Redis, *, alive_within: timedelta, now: datetime) -> list[Check]:
+    """Check everything. Each wait is bounded; what a dead database hides is not asked for."""
+    database = _database(engine)
+    found = [database]
+    if database.ok:
+        found += [_schema(engine), *_processes(engine, now - alive_within)]
+    return [*found, _redis(redis)]
+
+
+def _database(engine: Engine) -> Check:
+    try:
+        with transaction(engine) as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return Check("database", ok=False, detail="PostgreSQL does not answer.")
+    return Check("database", ok=True, detail="PostgreSQL answers.")
+
+
+def _schema(engine: Engine) -> Check:
+    try:
+        current = schema.is_current(engine)
+    except SQLAlchemyError:
+        return Check("schema", ok=False, detail="PostgreSQL does not answer.")
+    if current:
+        return Check("schema", ok=True, detail="The schema is current.")
+    detail = "The schema is not that of this version; run 'chronos db upgrade'."
+    return Check("schema", ok=False, detail=detail)
+
+
+def _processes(engine: Engine, alive_since: datetime) -> list[Check]:
+    try:
+        with transaction(engine) as connection:
+            alive = workers.count_alive(connection, alive_since=alive_since)
+    except SQLAlchemyError:
+        return [_process(kind, 0) for kind in ("scheduler", "worker")]
+    return [_process(kind, alive.get(kind, 0)) for kind in ("scheduler", "worker")]
+
+
+def _process(kind: str, count: int) -> Check:
+    if count:
+        return Check(kind, ok=True, detail=f"{count} alive.")
+    return Check(kind, ok=False, detail=f"None is alive; start one with 'chronos {kind}'.")
+
+
+def _redis(redis: Redis) -> Check:
+    try:
+        redis.ping()
+    except RedisError:
+        return Check("redis", ok=False, detail="Redis does not answer.")
+    return Check("redis", ok=True, detail="Redis answers.")

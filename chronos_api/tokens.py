@@ -1,0 +1,81 @@
+"""JSON Web Tokens: short access tokens, and refresh tokens that can be used once."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from flask import Flask
+from flask_jwt_extended import (
+    JWTManager,
+    create_access_token,
+    create_refresh_token,
+    decode_token,
+)
+from flask_jwt_extended.exceptions import JWTExtendedException
+from jwt import PyJWTError
+
+from chronos_common.errors import Unauthenticated
+from chronos_common.settings import Settings
+
+ACCESS = "access"
+REFRESH = "refresh"
+
+_FAMILY = "family"
+_ISSUER = "chronos"
+_LEEWAY_SECONDS = 10
+
+
+class TokenRefused(Unauthenticated):
+    """The token is not valid, or it has expired; log in again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token says: whose it is, and of which login (``family``) it is a part."""
+
+    id: UUID
+    user_id: UUID
+    family_id: UUID
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Sign and check the tokens of this application with its secret key."""
+    app.config.update(
+        JWT_SECRET_KEY=settings.secret_key,
+        JWT_ACCESS_TOKEN_EXPIRES=timedelta(minutes=settings.access_token_minutes),
+        JWT_REFRESH_TOKEN_EXPIRES=timedelta(days=settings.refresh_token_days),
+        JWT_ENCODE_ISSUER=_ISSUER,
+        JWT_DECODE_ISSUER=_ISSUER,
+        JWT_DECODE_LEEWAY=_LEEWAY_SECONDS,
+        # That protects cookies, which are not used here.
+        JWT_COOKIE_CSRF_PROTECT=False,
+    )
+    JWTManager(app)
+
+
+def access_token(user_id: UUID, family_id: UUID) -> str:
+    """Return a token that stands for the user for some minutes."""
+    token: str = create_access_token(str(user_id), additional_claims={_FAMILY: str(family_id)})
+    return token
+
+
+def refresh_token(token_id: UUID, user_id: UUID, family_id: UUID) -> str:
+    """Return a token that can be exchanged once for new ones."""
+    token: str = create_refresh_token(
+        str(user_id), additional_claims={_FAMILY: str(family_id), "jti": str(token_id)}
+    )
+    return token
+
+
+def read(token: str, kind: str) -> Claims:
+    """Return what a token of ``kind`` access or refresh says.
+
+    Raises :class:`TokenRefused` if it is not ours, was changed, has expired or is of another kind.
+    """
+    try:
+        claims = decode_token(token)
+        if claims["type"] != kind:
+            raise TokenRefused(f"This is not a token for this purpose; send the {kind} token.")
+        return Claims(UUID(claims["jti"]), UUID(claims["sub"]), UUID(claims[_FAMILY]))
+    except (PyJWTError, JWTExtendedException, KeyError, ValueError, TypeError) as error:
+        raise TokenRefused from error

@@ -1,0 +1,57 @@
+"""The API on a database of its own: tests share it, each with users of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, make_url, text
+
+from api_settings import settings_for
+from callers import Caller, register
+from chronos_api.app import create_app
+from chronos_common.embedded.servers import Servers
+from chronos_common.storage.database import connect
+
+
+@pytest.fixture(scope="session")
+def api_database_url(_admin: Engine, _template: str) -> Iterator[str]:
+    """A database that the tests of the API share; what they store is their users' own."""
+    name = f"{_template}_api"
+    with _admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_template}"))
+    yield make_url(_admin.url).set(database=name).render_as_string(hide_password=False)
+    with _admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def db(api_database_url: str) -> Iterator[Engine]:
+    """Connections to the API's database."""
+    engine = connect(api_database_url, name="test-api", pool_size=10)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def app(db: Engine, servers: Servers) -> Flask:
+    """The application; the limits are too high to be met."""
+    url = db.url.render_as_string(hide_password=False)
+    return create_app(settings_for(url, servers.redis_url), db)
+
+
+@pytest.fixture
+def caller(app: Flask, db: Engine) -> Caller:
+    """The owner of a workspace."""
+    return register(app, db)
+
+
+@pytest.fixture
+def stranger(app: Flask, db: Engine) -> Caller:
+    """The owner of another workspace."""
+    return register(app, db)
+
+
+@pytest.fixture
+def nobody(app: Flask) -> Caller:
+    """Somebody who is not logged in."""
+    return Caller(app)

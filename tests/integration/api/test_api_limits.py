@@ -1,0 +1,97 @@
+"""Rate limits, with Redis and without it."""
+
+import socket
+from collections.abc import Iterator
+from time import monotonic
+
+import pytest
+from flask import Flask
+from redis import Redis
+from sqlalchemy import Engine
+
+from api_settings import settings_for
+from callers import Caller, join, register
+from chronos_api.app import create_app
+
+LOGIN = {"email": "nobody@example.com", "password": "x"}
+
+
+def limited(db: Engine, redis_url: str) -> Flask:
+    """An application with limits that a test can meet."""
+    url = db.url.render_as_string(hide_password=False)
+    return create_app(
+        settings_for(url, redis_url, rate_limit="5 per minute", login_rate_limit="2 per minute"),
+        db,
+    )
+
+
+@pytest.fixture
+def closed_url() -> Iterator[str]:
+    """An address at which nobody listens."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield f"redis://127.0.0.1:{reserved.getsockname()[1]}/0"
+
+
+@pytest.fixture
+def silent_url() -> Iterator[str]:
+    """An address at which somebody takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+def test_each_user_has_a_limit_over_all_routes(db: Engine, redis_url: str) -> None:
+    app = limited(db, redis_url)
+    caller, other = register(app, db), register(app, db)
+    paths = ["jobs", "executions", "auth/me", "jobs", "jobs"]
+    assert [caller.get(path).status_code for path in paths] == [200] * 5
+    refused = caller.get("executions")
+    assert refused.status_code == 429
+    assert refused.mimetype == "application/problem+json"
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert other.get("jobs").status_code == 200
+
+
+def test_processes_share_their_count(db: Engine, redis_url: str) -> None:
+    first, second = limited(db, redis_url), limited(db, redis_url)
+    caller = register(first, db)
+    for _ in range(5):
+        assert caller.get("jobs").status_code == 200
+    assert Caller(second, caller.token).get("jobs").status_code == 429
+    with Redis.from_url(redis_url) as redis:
+        assert redis.keys("*")
+
+
+def test_logging_in_has_a_limit_of_its_own(db: Engine, redis_url: str) -> None:
+    app = limited(db, redis_url)
+    nobody = Caller(app)
+    answers = [nobody.post("auth/login", LOGIN).status_code for _ in range(3)]
+    assert answers == [401, 401, 429]
+    assert nobody.post("auth/register", {}).status_code == 422
+    assert register(app, db).get("jobs").status_code == 200
+
+
+def test_requests_without_a_valid_token_count_too(db: Engine, redis_url: str) -> None:
+    nobody = Caller(limited(db, redis_url), "x.y.z")
+    answers = [nobody.get("jobs").status_code for _ in range(6)]
+    assert answers == [401] * 5 + [429]
+
+
+def test_probes_and_documentation_have_no_limit(db: Engine, redis_url: str) -> None:
+    nobody = Caller(limited(db, redis_url))
+    for path in ("/health", "/api/v1/health", "/metrics", "/docs", "/openapi.json"):
+        assert [nobody.get(path).status_code for _ in range(7)] == [200] * 7
+
+
+@pytest.mark.parametrize("dead_url", ["closed_url", "silent_url"])
+def test_without_redis_each_process_counts_for_itself(
+    db: Engine, dead_url: str, request: pytest.FixtureRequest
+) -> None:
+    app = limited(db, request.getfixturevalue(dead_url))
+    caller = register(app, db)
+    began = monotonic()
+    answers = [caller.get("jobs").status_code for _ in range(6)]
+    assert answers == [200] * 5 + [429]
+    # One wait for Redis at the first request, and not one at each.
+    assert monotonic() - began < 5
+    assert join(app, db, caller.workspace_id, "viewer").get("jobs").status_code == 200
