@@ -6,7 +6,8 @@ user must be allowed to create databases.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -81,15 +82,27 @@ def _url_of(admin: Engine, database: str) -> str:
     return admin.url.set(database=database).render_as_string(hide_password=False)
 
 
+@pytest.fixture(scope="session")
+def new_database(_admin: Engine, _template: str) -> Callable[[], AbstractContextManager[str]]:
+    """Makes databases with the newest schema, each for as long as a ``with`` block lasts."""
+
+    @contextmanager
+    def made() -> Iterator[str]:
+        name = f"chronos_test_{uuid4().hex}"
+        with _admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_template}"))
+        yield _url_of(_admin, name)
+        with _admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+    return made
+
+
 @pytest.fixture
-def database_url(_admin: Engine, _template: str) -> Iterator[str]:
+def database_url(new_database: Callable[[], AbstractContextManager[str]]) -> Iterator[str]:
     """A database of this test's own, with the newest schema."""
-    name = f"chronos_test_{uuid4().hex}"
-    with _admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_template}"))
-    yield _url_of(_admin, name)
-    with _admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    with new_database() as url:
+        yield url
 
 
 @pytest.fixture
@@ -102,7 +115,7 @@ def engine(database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def redis_url(servers: embedded.Servers) -> Iterator[str]:
-    """This pytest worker's Valkey, emptied."""
+    """This pytest worker's Valkey, its database 0, emptied."""
     with Redis.from_url(servers.redis_url) as client:
-        client.flushall()
+        client.flushdb()
         yield servers.redis_url

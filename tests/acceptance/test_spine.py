@@ -1,17 +1,21 @@
 """A scheduled webhook runs, end to end: the API, a scheduler, a worker, a target, the history."""
 
+import socket
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
+from urllib.parse import urlsplit
 
 import pytest
 from standardwebhooks import Webhook
 
 from acceptance.cluster import EMAIL, Cluster, running
 from acceptance.inbox import Inbox, open_inbox
+from chronos_common.embedded.servers import Servers
 from rigs import wait_until
 from targets import Received, Target, by_path, hang, reply
 
@@ -20,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("acceptance")
 TRY_OFTEN = {"max_attempts": 3, "retry_delays": [0.2]}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def inbox() -> Iterator[Inbox]:
     with open_inbox() as inbox:
         yield inbox
@@ -34,11 +38,23 @@ def target() -> Iterator[Target]:
     target.close()
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, database_url: str, redis_url: str, inbox: Inbox) -> Iterator[Cluster]:
-    with running(
-        tmp_path, database_url=database_url, redis_url=redis_url, SMTP_URL=inbox.url
-    ) as cluster:
+@pytest.fixture(scope="module")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory,
+    new_database: Callable[[], AbstractContextManager[str]],
+    servers: Servers,
+    inbox: Inbox,
+) -> Iterator[Cluster]:
+    """One installation for many tests, on a Valkey database that no other test uses."""
+    with (
+        new_database() as database_url,
+        running(
+            tmp_path_factory.mktemp("cluster"),
+            database_url=database_url,
+            redis_url=urlsplit(servers.redis_url)._replace(path="/1").geturl(),
+            SMTP_URL=inbox.url,
+        ) as cluster,
+    ):
         yield cluster
 
 
@@ -89,10 +105,10 @@ def test_a_target_that_recovers_ends_succeeded_with_every_attempt_in_its_log(
     answers = iter([500, 500, 200])
     lock = Lock()
 
-    def answer(of: Target, received: Received, stream: object) -> None:
+    def answer(of: Target, received: Received, stream: socket.socket) -> None:
         with lock:
             status = next(answers)
-        reply(status)(of, received, stream)  # type: ignore[arg-type]
+        reply(status)(of, received, stream)
 
     target.answer = answer
     job_id = cluster.create(**_once(target), **TRY_OFTEN)
@@ -156,12 +172,19 @@ def test_pause_resume_run_now_and_cancel(cluster: Cluster, target: Target) -> No
 def test_cancelling_a_running_execution_aborts_its_request(
     cluster: Cluster, target: Target
 ) -> None:
-    target.answer = hang
+    gone = Event()
+
+    def answer(_target: Target, _received: Received, stream: socket.socket) -> None:
+        if not stream.recv(1):
+            gone.set()
+
+    target.answer = answer
     job_id = cluster.create(**_once(target), timeout_seconds=60)
-    [execution] = cluster.wait_for(job_id, lambda found: bool(found) and bool(target.received))
+    [execution] = cluster.wait_for(job_id, lambda _: bool(target.received))
     cluster.call("POST", f"/api/v1/executions/{execution['id']}/cancel")
     [execution] = cluster.executions(job_id)
     assert (execution["status"], execution["reason"]) == ("cancelled", "cancelled")
+    assert gone.wait(15)
 
 
 def test_an_address_that_the_operator_did_not_allow_is_not_reached(

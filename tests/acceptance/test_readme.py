@@ -1,0 +1,101 @@
+"""The README's examples, word for word, in one bash against ``chronos up`` on an empty folder."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from chronos_common.embedded import ports
+
+README = Path(__file__).parents[2] / "README.md"
+SECTION = re.compile(r"^## Try it$(.*?)^## ", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+END_OF_BLOCK = "--- end of block ---"
+
+#: What each block's output must say, in the order of the blocks.
+EXPECTED: tuple[list[str], ...] = (
+    ['"access_token"', '"user@example.com"'],
+    ['"name": "Weekly Newsletter"', "Monday", "Europe/Berlin", '"next_run_at": "20'],
+    [],
+    ['"status": "succeeded"', '"drift_ms"', '"job_name": "In 3 seconds"', '"http_status": 200'],
+    ["paused\nactive"],
+    ['"trigger": "manual"', '"status": "succeeded"', "Triggered by hand", "answered 200"],
+    [],
+)
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """Where ``chronos up`` listens, ready to run jobs."""
+    port = ports.free()
+    address = f"127.0.0.1:{port}"
+    output = tmp_path / "up.log"
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "chronos_common.cli", "up"),
+                *("--data-dir", str(tmp_path / "data"), "--port", str(port)),
+            ],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=_environment_without_settings(),
+        )
+    try:
+        _wait_until_ready(address, process, output)
+        yield address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    assert process.returncode == 0, output.read_text()
+
+
+def _environment_without_settings() -> dict[str, str]:
+    environment = os.environ.copy()  # noqa: TID251 - a child gets all but our settings
+    return {name: text for name, text in environment.items() if not name.startswith("CHRONOS_")}
+
+
+def _wait_until_ready(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
+    deadline = time.monotonic() + 100
+    while not _is_ready(address):
+        assert process.poll() is None, output.read_text()
+        assert time.monotonic() < deadline, output.read_text()
+        time.sleep(0.2)
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return requests.get(f"http://{address}/api/v1/ready", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the examples need curl")
+def test_the_examples_of_the_readme_work_word_for_word(address: str) -> None:
+    section = SECTION.search(README.read_text())
+    assert section is not None
+    blocks = [block.replace("127.0.0.1:8080", address) for block in BLOCK.findall(section[1])]
+    assert len(blocks) == len(EXPECTED)
+    script = "".join(f"{block}\necho; echo '{END_OF_BLOCK}'\n" for block in blocks)
+
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+    outputs = done.stdout.split(END_OF_BLOCK)
+    assert done.returncode == 0, f"block {len(outputs)}:\n{outputs[-1]}\n{done.stderr}"
+    for block, output, expected in zip(blocks, outputs, EXPECTED, strict=False):
+        missing = [words for words in expected if words not in output]
+        assert not missing, f"{block}\nanswered, without {missing}:\n{output}"
+        assert "problem" not in output, f"{block}\nanswered:\n{output}"

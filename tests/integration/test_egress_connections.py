@@ -1,0 +1,199 @@
+"""Egress: whatever a URL looks like, no connection is made to an address that is not allowed."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from ipaddress import ip_network
+
+import pycurl
+import pytest
+
+import rigs
+from chronos_common.domain.outcomes import Failed
+from chronos_worker.actions import webhook
+from chronos_worker.egress import EgressGuard
+from chronos_worker.handle import Handle
+from chronos_worker.result import ErrorKind
+from chronos_worker.slots import Limits
+from rigs import Rig, kind_of
+from targets import Target, reply
+
+LIMITS = Limits(10, 10)
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    with rigs.running([], LIMITS) as rig:
+        yield rig
+
+
+class Trap:
+    """Sockets that would notice a connection, on one port of several loopback addresses."""
+
+    def __init__(self) -> None:
+        self._first = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._first.getsockname()[1]
+        self._others = [socket.create_server(("127.0.0.2", self.port))]
+        if socket.has_ipv6:
+            family = socket.AF_INET6
+            self._others.append(socket.create_server(("::1", self.port), family=family))
+
+    def is_untouched(self) -> bool:
+        for each in (self._first, *self._others):
+            each.settimeout(0)
+            with suppress(BlockingIOError):
+                each.accept()[0].close()
+                return False
+        return True
+
+    def close(self) -> None:
+        for each in (self._first, *self._others):
+            each.close()
+
+
+@pytest.fixture
+def trap() -> Iterator[Trap]:
+    trap = Trap()
+    yield trap
+    assert trap.is_untouched()
+    trap.close()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.1",
+        "127.0.1",
+        "0x7f000001",
+        "0x7f.1",
+        "2130706433",
+        "017700000001",
+        "0177.0.0.1",
+        "127.0.0.1.",
+        "%31%32%37.0.0.1",
+        "①②⑦.⓪.⓪.①",
+        "127。0。0。1",
+        "0.0.0.0",  # noqa: S104 - nothing is bound to it
+        "0",
+        "[::1]",
+        "[::]",
+        "[0:0:0:0:0:0:0:1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::127.0.0.1]",
+        "[2002:7f00:1::]",
+        "localhost",
+        "LOCALHOST",
+        "localhost.",
+        "some.localhost",
+        "user@127.0.0.1",
+        "example.com@127.0.0.1",
+    ],
+)
+def test_no_spelling_of_the_loopback_is_reached(rig: Rig, trap: Trap, host: str) -> None:
+    result = rig.send(f"http://{host}:{trap.port}/")
+    assert trap.is_untouched()
+    assert result.http_status is None
+    outcome, _ = webhook.outcome(rig.done[-1][0], result)
+    assert isinstance(outcome, Failed)
+    if kind_of(result) is not ErrorKind.REFUSED_BY_EGRESS:
+        # Some resolvers do not take these for an address at all.
+        assert kind_of(result) in {ErrorKind.DNS, ErrorKind.INVALID_URL}
+        assert host in {"127.0.0.1.", "localhost.", "[64:ff9b::127.0.0.1]", "some.localhost"}
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("169.254.169.254", "169.254.169.254"),
+        ("2852039166", "169.254.169.254"),
+        ("10.1.2.3", "10.1.2.3"),
+        ("172.16.0.1", "172.16.0.1"),
+        ("192.168.0.1", "192.168.0.1"),
+        ("100.100.100.200", "100.100.100.200"),
+        ("224.0.0.1", "224.0.0.1"),
+        ("255.255.255.255", "255.255.255.255"),
+        ("[fd00:ec2::254]", "fd00:ec2::254"),
+        ("[fe80::1]", "fe80::1"),
+        ("[::ffff:a9fe:a9fe]", "::ffff:169.254.169.254"),
+    ],
+)
+def test_the_refusal_names_the_address_and_the_remedy(rig: Rig, host: str, address: str) -> None:
+    outcome = rig.judge(f"http://{host}/latest/meta-data/", method="GET")
+    assert outcome == Failed(
+        f"{address} is not a public address; the operator can allow it with CHRONOS_EGRESS_ALLOW.",
+        permanent=True,
+    )
+
+
+def test_a_name_that_resolves_to_a_private_address_is_refused(
+    rig: Rig, trap: Trap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _resolve(monkeypatch, f"rebinding.example.com:{trap.port}:127.0.0.1,[::1]")
+    result = rig.send(f"http://rebinding.example.com:{trap.port}/")
+    assert kind_of(result) is ErrorKind.REFUSED_BY_EGRESS
+
+
+@pytest.mark.parametrize("addresses", ["127.0.0.3,127.0.0.2", "127.0.0.2,127.0.0.3"])
+def test_an_allowed_address_that_fails_is_not_blamed_on_egress(
+    trap: Trap, monkeypatch: pytest.MonkeyPatch, addresses: str
+) -> None:
+    _resolve(monkeypatch, f"many.example.com:{trap.port}:{addresses}")
+    # Nobody listens at the address that is allowed; the other one is not touched.
+    with rigs.running([ip_network("127.0.0.3/32")], LIMITS) as rig:
+        result = rig.send(f"http://many.example.com:{trap.port}/")
+    assert kind_of(result) is ErrorKind.CONNECT
+
+
+def test_what_the_operator_allows_is_reached_and_nothing_else() -> None:
+    target = Target()
+    target.start()
+    try:
+        with rigs.running([ip_network("127.0.0.1/32")], LIMITS) as rig:
+            assert rig.send(target.url).http_status == 200
+            assert rig.send(f"http://[::ffff:127.0.0.1]:{target.port}/").http_status == 200
+            refused = rig.send("http://127.0.0.2/")
+            assert kind_of(refused) is ErrorKind.REFUSED_BY_EGRESS
+    finally:
+        target.close()
+
+
+def test_a_kept_connection_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even one that was opened while it was allowed, or by an oversight of libcurl's."""
+    target = Target()
+    target.start()
+    try:
+        with rigs.running([ip_network("127.0.0.1/32")], LIMITS) as rig:
+            assert rig.send(target.url).http_status == 200
+            nothing = EgressGuard([])
+            for handle in rig.engine._flights._idle_handles:
+                monkeypatch.setattr(handle, "_guard", nothing)
+            assert kind_of(rig.send(target.url)) is ErrorKind.REFUSED_BY_EGRESS
+        assert target.connections == 1
+        assert len(target.received) == 1
+    finally:
+        target.close()
+
+
+def test_a_target_cannot_redirect_inside(trap: Trap) -> None:
+    target = Target()
+    target.start()
+    try:
+        with rigs.running([ip_network("127.0.0.1/32")], LIMITS) as rig:
+            for place in ("[::1]", "127.0.0.2", "0x7f000002", "169.254.169.254"):
+                target.answer = reply(307, b"", {"Location": f"http://{place}:{trap.port}/"})
+                assert kind_of(rig.send(target.url)) is ErrorKind.REFUSED_BY_EGRESS
+    finally:
+        target.close()
+
+
+def _resolve(monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
+    """Let every new handle resolve a name as ``entry`` says, as an attacker's server might."""
+    constant_options = Handle._constant_options
+    monkeypatch.setattr(
+        Handle,
+        "_constant_options",
+        lambda self: [*constant_options(self), (pycurl.RESOLVE, [entry])],
+    )
