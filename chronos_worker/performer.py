@@ -1,7 +1,9 @@
 """Blocking actions: e-mails and Celery tasks, one execution at a time in a thread of Celery's."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
+from chronos_common import clock
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Outcome
@@ -29,6 +31,8 @@ class Performer:
             self._recorder.put(self._perform(execution, job))
 
     def _perform(self, execution: Claimed, job: JobSpec) -> Finished:
+        # The claim comes a little before the instant; it is at most the scheduler's lookahead.
+        time.sleep(max((execution.due_at - clock.now()).total_seconds(), 0))
         try:
             outcome, attempt = self._actions[job.type](execution, job)
         except Invalid as error:

@@ -142,6 +142,7 @@ def test_an_email_job_arrives(cluster: Cluster, target: Target, inbox: Inbox) ->
     job_id = cluster.create(**job)
     [execution] = cluster.wait_for(job_id, _finished())
     assert execution["status"] == "succeeded", execution
+    assert execution["drift_ms"] >= 0
     [message] = inbox.to("reader@example.com")
     assert (message["Subject"], message.get_content().strip()) == ("Report", "All is well.")
 

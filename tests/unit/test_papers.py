@@ -1,7 +1,6 @@
 """What is written about Chronos agrees with what Chronos is."""
 
 import re
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,31 +17,30 @@ from chronos_worker import signing
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("chronos_api", "chronos_common", "chronos_scheduler", "chronos_worker")
-PAPERS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"] + sorted(
-    (ROOT / "docs").rglob("*.md")
-)
+PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 MIGRATIONS = ROOT / "chronos_common" / "migrations" / "versions"
 MAX_LINES, MAX_TEST_LINES = 320, 450
 
-#: Folders that hold what programs made, not what people wrote.
-MADE = {".git", ".venv", "__pycache__", "build", "dist"}
+#: Folders that hold what programs made, and files that are no part of the project.
+MADE = {"__pycache__", "build", "dist"}
+PRIVATE = {".git", ".env"}
 
 
-def written_files() -> Iterator[Path]:
-    """Yield every file that is, or could be, committed."""
-    done = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    yield from (
-        path for name in done.stdout.split("\0") if name and (path := ROOT / name).is_file()
-    )
+def written_files(folder: Path = ROOT) -> Iterator[Path]:
+    """Yield every file that people wrote: none of caches, builds and virtual environments."""
+    for path in folder.iterdir():
+        if path.is_file():
+            if path.name not in PRIVATE:
+                yield path
+        elif path.name == ".ci" or not (
+            path.name in MADE
+            or path.name.startswith(".")
+            or path.name.endswith(".egg-info")
+            or (path / "pyvenv.cfg").exists()
+        ):
+            yield from written_files(path)
 
 
 def table_after(heading: str, text: str) -> list[list[str]]:

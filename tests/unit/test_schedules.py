@@ -50,14 +50,13 @@ def schedules(draw: st.DrawFn) -> Schedule:
         "ends_at": draw(st.sampled_from([None, bounds[1]])),
         "jitter": draw(JITTERS | st.just(timedelta(0))),
     }
-    match draw(st.sampled_from(ScheduleKind)):
-        case ScheduleKind.CRON:
-            zone = draw(st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
-            return cron(draw(EXPRESSIONS), zone, **others)
-        case ScheduleKind.INTERVAL:
-            return interval(draw(st.integers(1, 31_536_000)), draw(MOMENTS), **others)
-        case ScheduleKind.ONCE:
-            return once(draw(MOMENTS), **others)
+    kind = draw(st.sampled_from(ScheduleKind))
+    if kind is ScheduleKind.CRON:
+        zone = draw(st.sampled_from(["UTC", "Europe/Berlin", "Australia/Lord_Howe"]))
+        return cron(draw(EXPRESSIONS), zone, **others)
+    if kind is ScheduleKind.INTERVAL:
+        return interval(draw(st.integers(1, 31_536_000)), draw(MOMENTS), **others)
+    return once(draw(MOMENTS), **others)
 
 
 @settings(deadline=None, max_examples=300)

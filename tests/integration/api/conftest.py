@@ -6,11 +6,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, make_url, text
 
-from api_settings import settings_for
-from callers import Caller, register
 from chronos_api.app import create_app
 from chronos_common.embedded.servers import Servers
 from chronos_common.storage.database import connect
+from integration.api.api_settings import settings_for
+from integration.api.callers import Caller, register
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from flask import Flask
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
-from callers import Caller, job, register
 from chronos_api import access
 from chronos_api.access import Role
+from integration.api.callers import Caller, job, register
 
 # Method and path of each route that needs a login, and the body that it takes.
 ROUTES: dict[tuple[str, str], object] = {

@@ -7,13 +7,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, select
 
-from api_settings import settings_for
-from callers import Caller, errors_of
 from chronos_api import tokens
 from chronos_api.app import create_app
 from chronos_common import clock, ids
 from chronos_common.embedded.servers import Servers
 from chronos_common.storage.tables import refresh_tokens, users
+from integration.api.api_settings import settings_for
+from integration.api.callers import Caller, errors_of
 
 PASSWORD = "SecurePass123!"
 
@@ -70,7 +70,7 @@ def test_a_wrong_login_does_not_tell_what_was_wrong(nobody: Caller, email: str) 
 def test_an_unknown_address_costs_a_hash_too(
     nobody: Caller, email: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Measured by what is computed: comparing clock times would prove nothing on a busy machine."""
+    """Measured by what is computed: clock times prove nothing on a busy machine."""
     compared: list[str] = []
 
     class Spy:

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from callers import WEBHOOK, Caller, errors_of, job, register
 from chronos_common import clock
+from integration.api.callers import WEBHOOK, Caller, errors_of, job, register
 
 JSON = {"Content-Type": "application/json"}
 MAIL = {"to": ["a@example.com"], "subject": "s"}

@@ -7,12 +7,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, select
 
-from callers import Caller
 from chronos_common import clock, ids
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import executions as storage
 from chronos_common.storage.executions import Move, Planned, Settled
 from chronos_common.storage.tables import executions
+from integration.api.callers import Caller
 
 DUE = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 WORKER = ids.new_id(DUE)

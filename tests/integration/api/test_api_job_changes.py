@@ -8,12 +8,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, RowMapping, select
 
-from callers import DAILY, WEBHOOK, Caller, errors_of, job
 from chronos_common import clock, ids
 from chronos_common.clock import to_milliseconds
 from chronos_common.storage import executions as storage
 from chronos_common.storage.executions import Planned
 from chronos_common.storage.tables import execution_stats, executions, jobs, schedules
+from integration.api.callers import DAILY, WEBHOOK, Caller, errors_of, job
 from rigs import wait_until
 
 SECRET = {**WEBHOOK, "headers": {"Authorization": "Bearer hidden", "X-Team": "mail"}}

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select
 
-from callers import DAILY, WEBHOOK, Caller, errors_of, job
 from chronos_common import clock
 from chronos_common.storage.tables import audit_log, executions, jobs, schedules
+from integration.api.callers import DAILY, WEBHOOK, Caller, errors_of, job
 
 
 def test_a_created_job_says_when_it_runs(caller: Caller) -> None:

@@ -9,9 +9,9 @@ from flask import Flask
 from redis import Redis
 from sqlalchemy import Engine
 
-from api_settings import settings_for
-from callers import Caller, join, register
 from chronos_api.app import create_app
+from integration.api.api_settings import settings_for
+from integration.api.callers import Caller, join, register
 
 LOGIN = {"email": "nobody@example.com", "password": "x"}
 

@@ -12,8 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import Engine
 from sqlalchemy import text as sql
 
-from api_settings import settings_for
-from callers import Caller, document_of, job
 from chronos_api import answers, problems
 from chronos_api.app import create_app
 from chronos_common import clock, ids
@@ -21,6 +19,8 @@ from chronos_common.embedded.servers import Servers
 from chronos_common.storage import workers
 from chronos_common.storage.database import connect
 from chronos_common.storage.workers import Process
+from integration.api.api_settings import settings_for
+from integration.api.callers import Caller, document_of, job
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_ready_means_that_jobs_run(nobody: Caller, db: Engine, processes: None) 
     assert failing(nobody) == {"scheduler", "worker"}
 
 
-def test_ready_names_what_is_missing(unreachable: Flask, database_url: str, db: Engine) -> None:
+def test_ready_names_what_is_missing(unreachable: Flask, database_url: str) -> None:
     assert failing(Caller(unreachable)) == {"database"}
     engine = connect(database_url, name="test")
     with engine.begin() as connection:
