@@ -19,7 +19,7 @@ from chronos_common.broker import Broker
 from chronos_common.domain.statuses import UNFINISHED
 from chronos_common.errors import Unavailable
 from chronos_common.settings import Settings
-from chronos_common.storage import executions, schedules, workers
+from chronos_common.storage import losses, schedules, workers
 from chronos_common.storage.database import transaction
 
 _log = structlog.get_logger(__name__)
@@ -91,8 +91,8 @@ class _Cluster(Collector):
     def _database(self) -> Iterator[Metric]:
         now = clock.now()
         with transaction(self._engine) as connection:
-            unfinished = executions.count_unfinished(connection)
-            overdue = executions.oldest_overdue(connection, now=now)
+            unfinished = losses.count_unfinished(connection)
+            overdue = losses.oldest_overdue(connection, now=now)
             late, _ = schedules.overdue(connection, before=now - self._alive_within)
             alive = workers.count_alive(connection, alive_since=now - self._alive_within)
         yield _gauges(

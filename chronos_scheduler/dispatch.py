@@ -22,9 +22,9 @@ from chronos_common import clock, ids, metrics
 from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain import queues
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import executions, stats
+from chronos_common.storage import dispatches, executions, stats
 from chronos_common.storage.database import transaction
-from chronos_common.storage.executions import Dispatched
+from chronos_common.storage.dispatches import Dispatched
 
 _log = structlog.get_logger(__name__)
 
@@ -77,10 +77,10 @@ class Dispatcher:
         """Dispatch a batch of what was scheduled from ``since`` on; True if there may be more."""
         now = clock.now()
         with transaction(self._engine) as connection:
-            due, stopped = executions.undispatched(
+            due, stopped = dispatches.undispatched(
                 connection, horizon=now + self._lookahead, batch=self._batch, since=since
             )
-            dispatched = executions.dispatch(connection, due, now=now)
+            dispatched = dispatches.dispatch(connection, due, now=now)
             ended = executions.end(
                 connection, stopped, status=Status.CANCELLED, reason=Reason.PAUSED, now=now
             )
@@ -110,7 +110,7 @@ class Dispatcher:
         metrics.PUBLISH_FAILURES.inc()
         self._note(accepting=False)
         with transaction(self._engine) as connection:
-            executions.undo_dispatch(connection, identifiers)
+            dispatches.undo_dispatch(connection, identifiers)
         self._on_failure()
 
     @property

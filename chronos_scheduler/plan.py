@@ -22,7 +22,8 @@ from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import JobStatus, Reason, Status
 from chronos_common.storage import executions, jobs, notifications, schedules, stats
 from chronos_common.storage.database import transaction
-from chronos_common.storage.executions import Dispatched, Moved, Planned, Settled
+from chronos_common.storage.dispatches import Dispatched
+from chronos_common.storage.executions import Moved, Planned, Settled
 from chronos_common.storage.schedules import Advance, Due
 from chronos_scheduler.dispatch import Dispatcher
 

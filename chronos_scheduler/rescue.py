@@ -17,9 +17,9 @@ from chronos_common.broker import Broker, BrokerUnavailable
 from chronos_common.domain.outcomes import Finish, Lost, Redeliver, next_step
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import executions, notifications, stats, workers
+from chronos_common.storage import dispatches, executions, losses, notifications, stats, workers
 from chronos_common.storage.database import transaction
-from chronos_common.storage.executions import Held
+from chronos_common.storage.losses import Held
 from chronos_scheduler.dispatch import Dispatcher
 
 _log = structlog.get_logger(__name__)
@@ -53,10 +53,10 @@ class Rescuer:
         now = clock.now()
         alive_since = now - self._worker_timeout
         with transaction(self._engine) as connection:
-            held = executions.lost(connection, alive_since=alive_since, batch=BATCH)
+            held = losses.lost(connection, alive_since=alive_since, batch=BATCH)
             steps = [(each, _step(each)) for each in held]
             again = [each.id for each, step in steps if isinstance(step, Redeliver)]
-            executions.redeliver(connection, again)
+            losses.redeliver(connection, again)
             for each, step in steps:
                 if isinstance(step, Finish):
                     failed = executions.end(
@@ -77,7 +77,7 @@ class Rescuer:
         """Mark executions whose message is gone as with no worker; dispatch finds them."""
         before = clock.now() - CLAIM_GRACE
         with transaction(self._engine) as connection:
-            unclaimed = executions.unclaimed(connection, before=before, batch=BATCH)
+            unclaimed = losses.unclaimed(connection, before=before, batch=BATCH)
         if not unclaimed:
             return False
         try:
@@ -91,7 +91,7 @@ class Rescuer:
             if _has_left(dispatched_at, oldest.get(queue))
         ]
         with transaction(self._engine) as connection:
-            undone = executions.undo_dispatch(connection, gone)
+            undone = dispatches.undo_dispatch(connection, gone)
         _report("message_lost", undone)
         return len(gone) == BATCH
 

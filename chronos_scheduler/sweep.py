@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from chronos_common import clock, metrics
 from chronos_common.domain.jobs import MAX_TIMEOUT_SECONDS
-from chronos_common.storage import executions, notifications, schedules
+from chronos_common.storage import dispatches, losses, notifications, schedules
 from chronos_common.storage.database import transaction
 
 _log = structlog.get_logger(__name__)
@@ -58,16 +58,16 @@ class Sweeper:
     @staticmethod
     def _free_stuck(connection: Connection, *, now: datetime) -> int:
         """Queue again what a living worker holds far longer than any attempt takes."""
-        stuck = executions.running_since(connection, before=now - LONGEST_ATTEMPT, batch=BATCH)
-        executions.redeliver(connection, stuck)
+        stuck = losses.running_since(connection, before=now - LONGEST_ATTEMPT, batch=BATCH)
+        losses.redeliver(connection, stuck)
         _report("execution_stuck", len(stuck))
         return len(stuck)
 
     @staticmethod
     def _free_queued(connection: Connection, *, now: datetime) -> int:
         """Dispatch again what nobody claimed, whatever the queues look like."""
-        unclaimed = executions.unclaimed(connection, before=now - PATIENCE, batch=BATCH)
-        executions.undo_dispatch(connection, [identifier for identifier, _, _ in unclaimed])
+        unclaimed = losses.unclaimed(connection, before=now - PATIENCE, batch=BATCH)
+        dispatches.undo_dispatch(connection, [identifier for identifier, _, _ in unclaimed])
         _report("execution_unclaimed", len(unclaimed))
         return len(unclaimed)
 

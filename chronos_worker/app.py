@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Protocol
 from uuid import UUID
 
 from celery import Celery
@@ -16,11 +15,8 @@ from chronos_common.broker import TASK_OF, celery_app
 MAX_IDS = 10_000
 
 
-class Task(Protocol):
-    """What a queue's messages are handed to."""
-
-    def __call__(self, identifiers: Sequence[UUID], fire_at: datetime) -> None:
-        """Take the ids of one message, meant for ``fire_at``."""
+#: What the ids of a queue's messages are handed to, with the instant that they are meant for.
+Task = Callable[[Sequence[UUID], datetime], None]
 
 
 def build(redis_url: str, tasks: Mapping[str, Task]) -> Celery:
@@ -39,7 +35,7 @@ def build(redis_url: str, tasks: Mapping[str, Task]) -> Celery:
     return app
 
 
-def _parsing(task: Task) -> Task:
+def _parsing(task: Task) -> Callable[[Sequence[object], object], None]:
     """Check what came over the wire: whoever can write to Redis can write anything."""
 
     def run(identifiers: Sequence[object], fire_at_ms: object) -> None:
@@ -48,7 +44,7 @@ def _parsing(task: Task) -> Task:
         fire_at = datetime.fromtimestamp(fire_at_ms / 1000, UTC)
         task([UUID(str(each)) for each in identifiers], fire_at)
 
-    return run  # type: ignore[return-value]
+    return run
 
 
 def run(app: Celery, *, name: str, threads: int, on_stop: Callable[[], None]) -> None:

@@ -23,7 +23,7 @@ from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed
 from chronos_common.errors import Invalid, Unavailable
-from chronos_common.storage import executions, jobs
+from chronos_common.storage import dispatches, jobs
 from chronos_common.storage.database import transaction
 from chronos_worker import hold
 from chronos_worker.claim import Claimer
@@ -74,7 +74,7 @@ class Intake:
     def _give_back(self, identifiers: Sequence[UUID]) -> None:
         """Let another worker have what this one, stopping, has not claimed."""
         with transaction(self._engine) as connection:
-            executions.undo_dispatch(connection, identifiers)
+            dispatches.undo_dispatch(connection, identifiers)
 
 
 def unusable(claimed: Claimed, job: JobSpec, error: Invalid) -> Finished:

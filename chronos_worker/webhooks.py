@@ -12,7 +12,7 @@ from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.errors import Invalid
 from chronos_common.heartbeat import Heartbeat
 from chronos_common.settings import Settings
-from chronos_common.storage import executions
+from chronos_common.storage import losses
 from chronos_common.storage.database import transaction
 from chronos_worker.actions import webhook
 from chronos_worker.egress import EgressGuard
@@ -86,7 +86,7 @@ class Webhooks:
             identifier for identifier, started in self._transfers.in_flight() if started < before
         ]
         with transaction(self._engine) as connection:
-            held = executions.still_held(connection, long_running, worker_id=self._heartbeat.id)
+            held = losses.still_held(connection, long_running, worker_id=self._heartbeat.id)
         for identifier in set(long_running) - held:
             # One that ended meanwhile is not there any more to be aborted.
             _log.info("transfer aborted", execution_id=str(identifier))
@@ -104,7 +104,7 @@ class Webhooks:
     def _give_back(self, requests: Sequence[Request]) -> None:
         if requests:
             with transaction(self._engine) as connection:
-                executions.give_back(
+                losses.give_back(
                     connection,
                     [request.execution.id for request in requests],
                     worker_id=self._heartbeat.id,

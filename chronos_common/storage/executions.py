@@ -1,15 +1,16 @@
-"""The hot path's statements on ``executions``: add, dispatch, claim, record, rescue.
+"""The hot path's statements on ``executions``: add, claim, record.
 
-Each move is a compare-and-set; rows that somebody else moved first do not come back. What the
-API reads and changes is in ``storage.history``.
+Each move is a compare-and-set; rows that somebody else moved first do not come back. Handing
+over is in ``storage.dispatches``, what was lost in ``storage.losses``, what the API reads and
+changes in ``storage.history``.
 
 Ids hold their day, so a list of ids, or a bound on them, keeps a statement to the few
 partitions that it needs.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -30,15 +31,6 @@ class Planned:
     queue: str
     scheduled_for: datetime
     dispatched_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Dispatched:
-    """An execution to hand to the workers of ``queue``, to be performed at ``due_at``."""
-
-    id: UUID
-    queue: str
-    due_at: datetime
 
 
 # unnest keeps one statement shape however many rows there are, at half the cost of VALUES lists.
@@ -155,58 +147,6 @@ def trigger(
         },
     )
     return identifier
-
-
-# Locking first and updating by id afterwards lets the second statement prune partitions.
-# A job may have been paused while its attempt was failing: what had started and comes back for
-# another try ends here.
-_UNDISPATCHED = text("""
-    SELECT e.id, j.status IN ('paused', 'cancelled') AND e.trigger = 'schedule' AS stopped
-      FROM executions e JOIN jobs j ON j.id = e.job_id
-     WHERE e.dispatched_at IS NULL AND e.finished_at IS NULL
-       AND e.due_at <= :horizon AND e.id >= :since
-     ORDER BY e.due_at LIMIT :batch
-       FOR UPDATE OF e SKIP LOCKED""")
-_DISPATCH = text("""
-    UPDATE executions SET status = 'queued', dispatched_at = :now
-     WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING id, queue, due_at""")
-
-
-def undispatched(
-    connection: Connection, *, horizon: datetime, batch: int, since: datetime | None = None
-) -> tuple[list[UUID], list[UUID]]:
-    """Lock executions that are due by ``horizon`` and with no worker.
-
-    Returns the ids of those to dispatch, and of those whose job was stopped meanwhile. ``since``
-    bounds the search to occurrences scheduled from then on: a few partitions instead of all.
-    """
-    lowest = ids.lowest_at(since) if since else UUID(int=0)
-    rows = connection.execute(
-        _UNDISPATCHED, {"horizon": horizon, "batch": batch, "since": lowest}
-    ).all()
-    return [row.id for row in rows if not row.stopped], [row.id for row in rows if row.stopped]
-
-
-def dispatch(
-    connection: Connection, identifiers: Sequence[UUID], *, now: datetime
-) -> list[Dispatched]:
-    """Mark unfinished executions, which the caller has locked, as handed over."""
-    if not identifiers:
-        return []
-    rows = connection.execute(_DISPATCH, {"ids": list(identifiers), "now": now})
-    return [Dispatched(*row) for row in rows]
-
-
-_UNDO_DISPATCH = text("""
-    UPDATE executions SET dispatched_at = NULL
-     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued' RETURNING id""")
-
-
-def undo_dispatch(connection: Connection, identifiers: Sequence[UUID]) -> int:
-    """Mark executions whose message did not get through as with no worker; return how many."""
-    if not identifiers:
-        return 0
-    return len(connection.execute(_UNDO_DISPATCH, {"ids": list(identifiers)}).all())
 
 
 _OF_JOBS = text("""
@@ -337,60 +277,6 @@ def _moved(rows: Iterable[Any]) -> list[Moved]:
     return [Moved(row[0], row[1], row[2], Status(row[3]), *row[4:]) for row in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A running execution whose worker is not alive."""
-
-    id: UUID
-    job_id: UUID
-    attempt: int
-    redeliveries: int
-
-
-_LOST = text("""
-    SELECT id, job_id, attempt, redeliveries FROM executions e
-     WHERE finished_at IS NULL AND status = 'running'
-       AND NOT EXISTS (SELECT FROM workers w
-                        WHERE w.id = e.worker_id AND w.heartbeat_at > :alive_since)
-     ORDER BY due_at LIMIT :batch
-       FOR UPDATE SKIP LOCKED""")
-
-
-def lost(connection: Connection, *, alive_since: datetime, batch: int) -> list[Held]:
-    """Lock running executions of workers that gave no sign since ``alive_since``."""
-    rows = connection.execute(_LOST, {"alive_since": alive_since, "batch": batch})
-    return [Held(*row) for row in rows]
-
-
-_REDELIVER = text("""
-    UPDATE executions
-       SET status = 'queued', worker_id = NULL, dispatched_at = NULL,
-           redeliveries = redeliveries + 1
-     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' RETURNING id""")
-
-
-def redeliver(connection: Connection, identifiers: Sequence[UUID]) -> int:
-    """Queue the same attempt of running executions again; return how many."""
-    if not identifiers:
-        return 0
-    return len(connection.execute(_REDELIVER, {"ids": list(identifiers)}).all())
-
-
-_GIVE_BACK = text("""
-    UPDATE executions
-       SET status = 'queued', worker_id = NULL, dispatched_at = NULL
-     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
- RETURNING id""")
-
-
-def give_back(connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID) -> int:
-    """Queue claimed executions that a stopping worker did not start; return how many."""
-    if not identifiers:
-        return 0
-    rows = connection.execute(_GIVE_BACK, {"ids": list(identifiers), "worker_id": worker_id})
-    return len(rows.all())
-
-
 _END = text("""
     UPDATE executions
        SET status = :status, finished_at = :now, error = :error, reason = :reason
@@ -421,63 +307,3 @@ def end(
         },
     )
     return _moved(rows)
-
-
-_UNCLAIMED = text("""
-    SELECT id, queue, dispatched_at FROM executions
-     WHERE finished_at IS NULL AND status = 'queued'
-       AND due_at < :before AND dispatched_at < :before
-     ORDER BY due_at LIMIT :batch""")
-
-
-def unclaimed(
-    connection: Connection, *, before: datetime, batch: int
-) -> list[tuple[UUID, str, datetime]]:
-    """Return id, queue and dispatch instant of executions that no worker claimed in time."""
-    rows = connection.execute(_UNCLAIMED, {"before": before, "batch": batch})
-    return [(row.id, row.queue, row.dispatched_at) for row in rows]
-
-
-_RUNNING_SINCE = text("""
-    SELECT id FROM executions
-     WHERE finished_at IS NULL AND status = 'running' AND claimed_at < :before
-     ORDER BY due_at LIMIT :batch""")
-
-
-def running_since(connection: Connection, *, before: datetime, batch: int) -> list[UUID]:
-    """Return executions that were claimed before ``before`` and are running still."""
-    rows = connection.execute(_RUNNING_SINCE, {"before": before, "batch": batch})
-    return list(rows.scalars())
-
-
-_MINE = text("""
-    SELECT id FROM executions
-     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id""")
-
-
-def still_held(
-    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
-) -> set[UUID]:
-    """Return which of the executions this worker still holds; the rest were taken from it."""
-    if not identifiers:
-        return set()
-    rows = connection.execute(_MINE, {"ids": list(identifiers), "worker_id": worker_id})
-    return set(rows.scalars())
-
-
-_COUNT_UNFINISHED = text("""
-    SELECT status, count(*) AS executions FROM executions
-     WHERE finished_at IS NULL GROUP BY status""")
-
-
-def count_unfinished(connection: Connection) -> Mapping[str, int]:
-    """Return how many unfinished executions there are of each status, over all workspaces."""
-    return {row.status: row.executions for row in connection.execute(_COUNT_UNFINISHED)}
-
-
-def oldest_overdue(connection: Connection, *, now: datetime) -> timedelta:
-    """Return for how long the most overdue queued execution has been due."""
-    due_at = connection.execute(
-        text("SELECT min(due_at) FROM executions WHERE finished_at IS NULL AND status = 'queued'")
-    ).scalar_one()
-    return max(now - due_at, timedelta(0)) if due_at else timedelta(0)

@@ -16,7 +16,7 @@ from chronos_common.domain.executions import Claimed
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import executions, history
+from chronos_common.storage import dispatches, executions, history, losses
 from chronos_worker.recorder import Finished, Recorder
 from factories import Workspace
 
@@ -115,8 +115,8 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
     assert _claim(engine, queued) == []
 
     with engine.begin() as connection:
-        [due], _ = executions.undispatched(connection, horizon=clock.now() + 60 * SECOND, batch=10)
-        executions.dispatch(connection, [due], now=clock.now())
+        [due], _ = dispatches.undispatched(connection, horizon=clock.now() + 60 * SECOND, batch=10)
+        dispatches.dispatch(connection, [due], now=clock.now())
     [second] = _claim(engine, queued)
     assert second.attempt == 2
     _record(recorder, _finished(second, Failed("500 Internal Server Error"), http_status=500))
@@ -211,8 +211,8 @@ def test_given_back_executions_are_dispatched_again_by_nobody_elses_hand(
 ) -> None:
     [mine] = _claim(engine, _queue(engine, workspace, job_id))
     with engine.begin() as connection:
-        assert executions.give_back(connection, [mine.id], worker_id=SOMEBODY_ELSE) == 0
-        assert executions.give_back(connection, [mine.id], worker_id=ME) == 1
+        assert losses.give_back(connection, [mine.id], worker_id=SOMEBODY_ELSE) == 0
+        assert losses.give_back(connection, [mine.id], worker_id=ME) == 1
     [row] = factories.executions_of(engine, job_id)
     assert (row["status"], row["redeliveries"], row["dispatched_at"]) == ("queued", 0, None)
 

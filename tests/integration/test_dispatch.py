@@ -11,7 +11,7 @@ from chronos_common import clock
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain.retries import MAX_REDELIVERIES
 from chronos_common.domain.schedules import Schedule
-from chronos_common.storage import executions
+from chronos_common.storage import dispatches, executions
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer
@@ -134,10 +134,10 @@ def test_an_execution_whose_message_still_waits_is_left_alone(
 ) -> None:
     job_id = _trigger(engine, workspace, now)
     with engine.begin() as connection:
-        [identifier], _ = executions.undispatched(
+        [identifier], _ = dispatches.undispatched(
             connection, horizon=clock.now() + SECOND, batch=10
         )
-        executions.dispatch(connection, [identifier], now=clock.now())
+        dispatches.dispatch(connection, [identifier], now=clock.now())
     broker.publish([Batch("webhooks", [identifier], now)], now=clock.now() - 60 * SECOND)
     _age(engine, 50)
     rescuer.tick()

@@ -122,7 +122,7 @@ def test_a_body_in_chunks_is_read(server: Server, headers: dict[str, str]) -> No
         (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 9000 + b"\r\n\r\n", b"431"),
         (b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: 1\r\n" * 200 + b"\r\n", b"431"),
         (
-            b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost:a\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n",
             b"400",
         ),
     ],

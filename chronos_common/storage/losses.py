@@ -1,0 +1,122 @@
+"""The statements on ``executions`` that find and free what a worker or a message left behind."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A running execution whose worker is not alive."""
+
+    id: UUID
+    job_id: UUID
+    attempt: int
+    redeliveries: int
+
+
+_LOST = text("""
+    SELECT id, job_id, attempt, redeliveries FROM executions e
+     WHERE finished_at IS NULL AND status = 'running'
+       AND NOT EXISTS (SELECT FROM workers w
+                        WHERE w.id = e.worker_id AND w.heartbeat_at > :alive_since)
+     ORDER BY due_at LIMIT :batch
+       FOR UPDATE SKIP LOCKED""")
+
+
+def lost(connection: Connection, *, alive_since: datetime, batch: int) -> list[Held]:
+    """Lock running executions of workers that gave no sign since ``alive_since``."""
+    rows = connection.execute(_LOST, {"alive_since": alive_since, "batch": batch})
+    return [Held(*row) for row in rows]
+
+
+_REDELIVER = text("""
+    UPDATE executions
+       SET status = 'queued', worker_id = NULL, dispatched_at = NULL,
+           redeliveries = redeliveries + 1
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' RETURNING id""")
+
+
+def redeliver(connection: Connection, identifiers: Sequence[UUID]) -> int:
+    """Queue the same attempt of running executions again; return how many."""
+    if not identifiers:
+        return 0
+    return len(connection.execute(_REDELIVER, {"ids": list(identifiers)}).all())
+
+
+_GIVE_BACK = text("""
+    UPDATE executions
+       SET status = 'queued', worker_id = NULL, dispatched_at = NULL
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
+ RETURNING id""")
+
+
+def give_back(connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID) -> int:
+    """Queue claimed executions that a stopping worker did not start; return how many."""
+    if not identifiers:
+        return 0
+    rows = connection.execute(_GIVE_BACK, {"ids": list(identifiers), "worker_id": worker_id})
+    return len(rows.all())
+
+
+_UNCLAIMED = text("""
+    SELECT id, queue, dispatched_at FROM executions
+     WHERE finished_at IS NULL AND status = 'queued'
+       AND due_at < :before AND dispatched_at < :before
+     ORDER BY due_at LIMIT :batch""")
+
+
+def unclaimed(
+    connection: Connection, *, before: datetime, batch: int
+) -> list[tuple[UUID, str, datetime]]:
+    """Return id, queue and dispatch instant of executions that no worker claimed in time."""
+    rows = connection.execute(_UNCLAIMED, {"before": before, "batch": batch})
+    return [(row.id, row.queue, row.dispatched_at) for row in rows]
+
+
+_RUNNING_SINCE = text("""
+    SELECT id FROM executions
+     WHERE finished_at IS NULL AND status = 'running' AND claimed_at < :before
+     ORDER BY due_at LIMIT :batch""")
+
+
+def running_since(connection: Connection, *, before: datetime, batch: int) -> list[UUID]:
+    """Return executions that were claimed before ``before`` and are running still."""
+    rows = connection.execute(_RUNNING_SINCE, {"before": before, "batch": batch})
+    return list(rows.scalars())
+
+
+_MINE = text("""
+    SELECT id FROM executions
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id""")
+
+
+def still_held(
+    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
+) -> set[UUID]:
+    """Return which of the executions this worker still holds; the rest were taken from it."""
+    if not identifiers:
+        return set()
+    rows = connection.execute(_MINE, {"ids": list(identifiers), "worker_id": worker_id})
+    return set(rows.scalars())
+
+
+_COUNT_UNFINISHED = text("""
+    SELECT status, count(*) AS executions FROM executions
+     WHERE finished_at IS NULL GROUP BY status""")
+
+
+def count_unfinished(connection: Connection) -> Mapping[str, int]:
+    """Return how many unfinished executions there are of each status, over all workspaces."""
+    return {row.status: row.executions for row in connection.execute(_COUNT_UNFINISHED)}
+
+
+def oldest_overdue(connection: Connection, *, now: datetime) -> timedelta:
+    """Return for how long the most overdue queued execution has been due."""
+    due_at = connection.execute(
+        text("SELECT min(due_at) FROM executions WHERE finished_at IS NULL AND status = 'queued'")
+    ).scalar_one()
+    return max(now - due_at, timedelta(0)) if due_at else timedelta(0)
