@@ -30,6 +30,7 @@ def register(app: Flask) -> None:
     """Surround the requests of ``app``. Comes before whatever may refuse one."""
     app.before_request(_begin)
     app.after_request(_finish)
+    app.teardown_request(_end)
 
 
 def _begin() -> None:
@@ -60,3 +61,8 @@ def _finish(response: Response) -> Response:
             address=request.remote_addr,
         )
     return response
+
+
+def _end(_: BaseException | None) -> None:
+    # What this thread logs next belongs to no request.
+    structlog.contextvars.clear_contextvars()

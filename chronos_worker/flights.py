@@ -87,10 +87,13 @@ class Flights:
         except Exception as error:  # noqa: BLE001 - whatever a user stored fails that job only
             self._fail(flight, error)
 
-    def abort(self, execution_id: UUID) -> None:
-        """End a flight at once, without a result; nothing happens if there is none."""
+    def abort(self, execution_id: UUID, *, started: float | None = None) -> None:
+        """End a flight (that began at ``started``, if given) at once, without a result.
+
+        Nothing happens if there is none.
+        """
         flight = self._by_execution.get(execution_id.int)
-        if flight:
+        if flight and started in {None, flight.started}:
             self._by_curl.pop(flight.handle.curl)
             self._reactor.remove(flight.handle.curl)
             self._land(flight, None)

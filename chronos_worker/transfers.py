@@ -98,9 +98,12 @@ class TransferEngine:
         """
         self._order(partial(self._accept, requests))
 
-    def cancel(self, execution_id: UUID) -> None:
-        """Forget the request of an execution, aborting it if it is on its way; no result comes."""
-        self._order(partial(self._forget, execution_id))
+    def cancel(self, execution_id: UUID, *, started: float | None = None) -> None:
+        """Forget the request of an execution, aborting it if it is on its way; no result comes.
+
+        With ``started``, as :meth:`in_flight` gave it, only that very flight is aborted.
+        """
+        self._order(partial(self._forget, execution_id, started))
 
     def in_flight(self) -> list[tuple[UUID, float]]:
         """Return the executions on their way, with their start in ``time.monotonic`` seconds."""
@@ -174,9 +177,10 @@ class TransferEngine:
                 entry = request.fire_at.timestamp(), next(self._sequence), request
                 heapq.heappush(self._future, entry)
 
-    def _forget(self, execution_id: UUID) -> None:
-        self._waiting.pop(execution_id.int, None)
-        self._flights.abort(execution_id)
+    def _forget(self, execution_id: UUID, started: float | None) -> None:
+        if started is None:
+            self._waiting.pop(execution_id.int, None)
+        self._flights.abort(execution_id, started=started)
 
     def _withdraw(self, answer: Future[list[Request]]) -> None:
         self._is_closed = True

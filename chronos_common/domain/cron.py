@@ -56,9 +56,11 @@ _WITHOUT_SECONDS = 5
 _ANY_MINUTE = re.compile(r"\*|0+/|0+-59")
 _ANY_HOUR = re.compile(r"\*|0+/|0+-23")
 
-# Every date that comes at all comes within 50 years of any other, a certain weekday on February
-# 29 included (40 years around 2100); croniter gives up after as many.
 _DAY = timedelta(days=1)
+_EVERY_DAY = "* * *"
+
+# A date that comes at all comes within 50 years of any other, even a certain weekday on
+# February 29 (40 years around 2100); croniter gives up after as many.
 _ANY_DATE = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall clock's reading
 
 
@@ -220,6 +222,8 @@ def _first_from(values: Sequence[int], low: int) -> int | None:
 @lru_cache(maxsize=65_536)
 def _date_from(pattern: str, day: date) -> date | None:
     """Return the first date from ``day`` on that ``pattern`` matches, if there is one."""
+    if pattern == _EVERY_DAY:
+        return day
     before = datetime.combine(day, time()) - SECOND
     try:
         # croniter keeps its position in itself; a copy for each question keeps threads apart.

@@ -134,8 +134,10 @@ class _Printer:
 def describe(execution: Mapping[str, Any]) -> str:
     """Return one line about an execution whose last attempt has ended; the time is local."""
     finished = _when(execution).astimezone()
+    # One that waits for its next attempt counts that already; what has ended is the one before.
+    ended = execution["attempt"] - (execution["status"] == Status.RETRYING)
     http_status = execution.get("http_status") or execution.get("reason") or ""
-    attempts = f"{execution['attempt']}/{execution['max_attempts']}"
+    attempts = f"{ended}/{execution['max_attempts']}"
     return (
         f"{finished:%H:%M:%S}.{finished.microsecond // 1000:03}"
         f" {execution['job_name'][: _NAME_WIDTH - 1]:<{_NAME_WIDTH}}{execution['status']:<11}"

@@ -198,8 +198,8 @@ def delete(connection: Connection, job_id: UUID, *, now: datetime) -> None:
     )
 
 
-# The index schedules_exhausted holds just the schedules with nothing left to come. Jobs are
-# locked with them, and those that are being changed skipped: the API locks the job first.
+# The index schedules_exhausted holds just the schedules with nothing left to come. Both rows are
+# taken without waiting: the API locks the job before its schedule, plan the schedule first.
 _COMPLETE = text("""
     WITH done AS MATERIALIZED (
         SELECT s.job_id FROM schedules s JOIN jobs j ON j.id = s.job_id

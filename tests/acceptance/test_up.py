@@ -173,8 +173,13 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 @pytest.fixture
 def folder(first_start: tuple[Path, str], tmp_path: Path) -> Path:
     """A copy of the folder of the first start, which need not be created again."""
-    subprocess.run(["cp", "-a", first_start[0], tmp_path / "data"], check=True)
-    return tmp_path / "data"
+    return copy(first_start[0], tmp_path / "data")
+
+
+def copy(stopped: Path, target: Path) -> Path:
+    """Copy a data folder with its owners."""
+    subprocess.run(["cp", "-a", stopped, target], check=True)
+    return target
 
 
 def test_the_first_start_tells_a_newcomer_what_they_need(first_start: tuple[Path, str]) -> None:
@@ -189,42 +194,49 @@ def test_the_first_start_tells_a_newcomer_what_they_need(first_start: tuple[Path
     assert len(output.splitlines()) < 25
 
 
-def test_it_keeps_its_data_and_its_secrets_to_itself(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def second_start(
+    first_start: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Up]:
+    """The folder of the first start, started again."""
+    with running(copy(first_start[0], tmp_path_factory.mktemp("second") / "data")) as up:
+        yield up
+
+
+def test_it_keeps_its_data_and_its_secrets_to_itself(second_start: Up) -> None:
     for name in ["admin.json", "secret_key", "postgres/password", "logs/api.log"]:
-        assert (folder / name).stat().st_mode & 0o077 == 0
-    with running(folder) as up:
-        assert log_in(up).ok
-        password = json.loads((folder / "admin.json").read_text())["password"]
-        assert password not in up.output  # it was printed once
+        assert (second_start.folder / name).stat().st_mode & 0o077 == 0
+    assert log_in(second_start).ok
+    password = json.loads((second_start.folder / "admin.json").read_text())["password"]
+    assert password not in second_start.output  # it was printed once
 
 
-def test_a_second_start_on_the_same_folder_or_port_is_refused_in_one_sentence(
-    folder: Path, tmp_path: Path
-) -> None:
-    with running(folder) as up:
-        second = subprocess.run(
-            up_command(folder, ports.free()),
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert second.returncode == 2
-        assert f"already works in {folder} (process {up.process.pid}, since " in second.stderr
-        assert second.stderr.count("\n") == 1
-        third = subprocess.run(
-            up_command(tmp_path / "other", up.port),
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert third.returncode == 2
-        assert f"port {up.port}: Address already in use" in third.stderr
-        assert third.stderr.count("\n") == 1
-        assert is_healthy(up)
+def test_a_second_one_on_the_same_folder_is_told_who_holds_it(second_start: Up) -> None:
+    message = refusal(second_start.folder, ports.free())
+    holder = f"(process {second_start.process.pid}, since "
+    assert f"already works in {second_start.folder} {holder}" in message
+    assert is_healthy(second_start)
+
+
+def test_a_second_one_on_the_same_port_is_told_so(second_start: Up, tmp_path: Path) -> None:
+    message = refusal(tmp_path / "other", second_start.port)
+    assert f"port {second_start.port}: Address already in use" in message
+    assert is_healthy(second_start)
+
+
+def refusal(folder: Path, port: int) -> str:
+    """Return the one sentence with which it refuses to start."""
+    refused = subprocess.run(
+        up_command(folder, port),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    return refused.stderr
 
 
 def test_whatever_is_killed_starts_again_and_it_still_stops_cleanly(folder: Path) -> None:

@@ -74,6 +74,11 @@ def test_an_execution_is_described_on_one_line_with_columns() -> None:
     assert "A job with a name that is" in line
 
 
+def test_an_execution_that_waits_to_be_tried_again_shows_the_attempt_that_failed() -> None:
+    line = describe(execution(status="retrying", attempt=3, finished_at=None, http_status=500))
+    assert line.split()[-7:-4] == ["retrying", "2/4", "500"]
+
+
 def test_an_execution_that_never_ran_is_described_with_its_reason() -> None:
     line = describe(
         execution(

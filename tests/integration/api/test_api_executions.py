@@ -9,6 +9,7 @@ from sqlalchemy import Engine, select
 
 from chronos_common import clock, ids
 from chronos_common.domain.statuses import Reason, Status
+from chronos_common.storage import dispatches
 from chronos_common.storage import executions as storage
 from chronos_common.storage.executions import Move, Planned, Settled
 from chronos_common.storage.tables import executions
@@ -54,7 +55,7 @@ def attempted(
 ) -> None:
     """Claim the execution and record an attempt, as a worker does."""
     with db.begin() as connection:
-        storage.dispatch(connection, [execution_id], now=after(started - 5))
+        dispatches.dispatch(connection, [execution_id], now=after(started - 5))
         (claimed,) = storage.claim(
             connection, [execution_id], worker_id=WORKER, now=after(started)
         )
