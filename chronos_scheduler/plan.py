@@ -88,7 +88,7 @@ def _plan_all(due: Sequence[Due], *, now: datetime, dispatched_at: datetime | No
 
 
 def _plan_one(due: Due, plan: _Plan, *, now: datetime, dispatched_at: datetime | None) -> None:
-    if now - due.next_run_at <= due.misfire_grace:
+    if _is_in_time(due, now):
         following = due.schedule.next_after(due.next_run_at)
         runs: Sequence[datetime] = (due.next_run_at,)
     else:
@@ -119,6 +119,12 @@ def _plan_one(due: Due, plan: _Plan, *, now: datetime, dispatched_at: datetime |
     )
 
 
+def _is_in_time(due: Due, now: datetime) -> bool:
+    """Tell whether the occurrence is within its grace, and not one that a pause left behind."""
+    was_paused = due.resumed_at is not None and due.next_run_at < due.resumed_at
+    return not was_paused and now - due.next_run_at <= due.misfire_grace
+
+
 def _settled(due: Due, missed: Missed) -> Settled:
     return Settled(
         id=ids.occurrence_id(due.job_id, missed.first),
@@ -128,6 +134,7 @@ def _settled(due: Due, missed: Missed) -> Settled:
         scheduled_for=missed.first,
         status=Status.SKIPPED,
         reason=missed.reason,
+        error=None if missed.exact else f"At least {missed.count:,} occurrences were missed.",
         missed_count=missed.count,
         missed_until=missed.last,
     )

@@ -144,6 +144,45 @@ def test_occurrences_missed_in_a_pause_are_skipped_with_that_reason(
     assert {each["reason"] for each in factories.executions_of(engine, job_id)} == {"paused"}
 
 
+def test_a_short_pause_is_not_caught_up_within_the_grace(
+    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+) -> None:
+    start = now - 10 * SECOND
+    with engine.begin() as connection:
+        job_id = factories.job(
+            connection,
+            workspace,
+            factories.every(1, anchor=start),
+            now=now,
+            next_run_at=start,
+            misfire_policy=MisfirePolicy.SKIP,
+        )
+        connection.execute(text("UPDATE schedules SET resumed_at = :now"), {"now": now})
+    planner.tick()
+    skipped, *rest = factories.executions_of(engine, job_id)
+    assert (skipped["reason"], skipped["missed_count"]) == ("paused", 10)
+    assert all(each["scheduled_for"] >= now for each in rest)
+
+
+def test_missed_occurrences_beyond_counting_are_one_row_that_says_at_least(
+    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+) -> None:
+    cron = Schedule(kind=ScheduleKind.CRON, expression="* * * * * *", timezone="UTC")
+    with engine.begin() as connection:
+        job_id = factories.job(
+            connection,
+            workspace,
+            cron,
+            now=now,
+            next_run_at=now - timedelta(days=3),
+            misfire_grace_seconds=0,
+        )
+    planner.tick()
+    skipped, run = factories.executions_of(engine, job_id)
+    assert skipped["error"] == "At least 5,000 occurrences were missed."
+    assert run["status"] == "queued"
+
+
 def test_a_schedule_that_cannot_be_followed_fails_its_job_and_nobody_elses(
     engine: Engine, workspace: Workspace, planner: Planner, now: datetime
 ) -> None:
