@@ -118,6 +118,9 @@ class Mailer:
     def __init__(self, settings: Settings) -> None:
         """Take the server or the folder, and the sender; nothing is connected yet."""
         self._server = _Server.parse(settings.smtp_url) if settings.smtp_url else None
+        is_tls = self._server and (self._server.is_tls or self._server.starts_tls)
+        # Reading the authorities takes a tenth of a second; that is once, not for each message.
+        self._tls = _tls_context() if is_tls else None
         self._sender = settings.mail_from
         self._folder = settings.mail_dir
 
@@ -141,8 +144,6 @@ class Mailer:
                 f"The mail server refused the message: {words}",
                 permanent=error.smtp_code >= _FIRST_PERMANENT_CODE,
             ) from error
-        except smtplib.SMTPNotSupportedError as error:
-            raise MailFailed(f"The mail server cannot do this: {error}", permanent=True) from error
         except (OSError, ValueError, smtplib.SMTPException) as error:
             # Also a refused login: it is the operator's, not the job's, and may be put right soon.
             raise MailFailed(f"No mail could be sent via {self._place}: {error}") from error
@@ -156,12 +157,19 @@ class Mailer:
         self, server: _Server, message: EmailMessage, timeout: float
     ) -> Mapping[str, tuple[int, bytes]]:
         """Hand the message over; return the recipients that were refused."""
-        with _connect(server, timeout) as connection:
+        with self._connect(server, timeout) as connection:
             if server.starts_tls:
-                connection.starttls(context=_tls_context())
+                connection.starttls(context=self._tls)
             if server.user:
                 connection.login(server.user, server.password)
             return connection.send_message(message, from_addr=parseaddr(self._sender)[1])
+
+    def _connect(self, server: _Server, timeout: float) -> smtplib.SMTP:
+        # Without a name of its own smtplib asks the DNS for one, which may take long.
+        place = server.host, server.port, socket.gethostname()
+        if server.is_tls:
+            return smtplib.SMTP_SSL(*place, timeout=timeout, context=self._tls)
+        return smtplib.SMTP(*place, timeout=timeout)
 
     def _write(self, message: EmailMessage) -> Delivery:
         """Write the message as a file that appears whole or not at all, once for each id."""
@@ -171,15 +179,6 @@ class Mailer:
         unfinished.write_bytes(message.as_bytes())
         unfinished.rename(self._folder / name)
         return Delivery(str(Path(self._folder.name) / name))
-
-
-def _connect(server: _Server, timeout: float) -> smtplib.SMTP:
-    # Without a name of its own smtplib asks the DNS for one, which may take long.
-    name = socket.gethostname()
-    if server.is_tls:
-        context = _tls_context()
-        return smtplib.SMTP_SSL(server.host, server.port, name, timeout=timeout, context=context)
-    return smtplib.SMTP(server.host, server.port, name, timeout=timeout)
 
 
 def _tls_context() -> ssl.SSLContext:

@@ -147,9 +147,11 @@ function parametersView(description, parameters) {
 function responseView(description, status, response) {
   const resolved = description.resolve(response);
   const media = Object.entries(resolved.content || {})[0];
-  const title = el("summary", {}, el("span", { class: "status" }, status), ` ${resolved.description}`);
+  const [title, ...rest] = resolved.description.split(". ");
   const headers = Object.keys(resolved.headers || {});
-  const view = el("details", {}, title);
+  const view = el("details", {},
+    el("summary", {}, el("span", { class: "status" }, status), ` ${title}`));
+  if (rest.length) view.append(el("p", {}, rest.join(". ")));
   if (headers.length) view.append(el("p", { class: "soft" }, `Headers: ${headers.join(", ")}`));
   if (media) {
     view.append(el("p", { class: "soft" }, media[0]), schemaView(description, media[1].schema));

@@ -1,6 +1,7 @@
 """The Celery action: hands a task to the user's own Celery application, through its broker."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -17,6 +18,8 @@ from chronos_common.errors import ChronosError, Invalid
 
 _WAIT_SECONDS: Final = 10
 _CONNECTIONS: Final = 4
+# More patience is the retry policy's, which holds no thread meanwhile.
+_RECONNECT_ONCE: Final = {"max_retries": 1, "interval_start": 0.2}
 # What Celery's transport and Chronos itself keep in Redis under names like those of queues.
 _OWN_PREFIXES: Final = ("chronos", "unacked", "_kombu")
 
@@ -63,14 +66,19 @@ class Publisher:
             # Each kind of broker has errors of its own, with no class in common.
             raise NotPublished(f"The broker did not take the task: {error}") from error
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._app.close()
+
 
 def _transport_options(broker_url: str) -> dict[str, Any]:
     """Bound every wait; each kind of broker has its own words for that."""
     scheme = urlsplit(broker_url).scheme
     if scheme in {"redis", "rediss"}:
-        return dict(SOCKET_OPTIONS)
+        return {**_RECONNECT_ONCE, **SOCKET_OPTIONS}
     if scheme in {"amqp", "amqps", "pyamqp"}:
         return {
+            **_RECONNECT_ONCE,
             "read_timeout": _WAIT_SECONDS,
             "write_timeout": _WAIT_SECONDS,
             "confirm_publish": True,
@@ -95,7 +103,7 @@ def perform(execution: Claimed, job: JobSpec, *, publisher: Publisher) -> tuple[
     task_id = str(execution.id)
     headers = {
         "chronos_job_id": str(job.id),
-        "chronos_scheduled_for": execution.scheduled_for.isoformat(),
+        "chronos_scheduled_for": _rfc3339(execution.scheduled_for),
         "chronos_attempt": str(execution.attempt),
     }
     try:
@@ -109,3 +117,7 @@ def perform(execution: Claimed, job: JobSpec, *, publisher: Publisher) -> tuple[
         duration_ms=round((time.monotonic() - started) * 1000),
         request={"task": task.task, "queue": task.queue, "task_id": task_id},
     )
+
+
+def _rfc3339(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
