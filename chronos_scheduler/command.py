@@ -1,7 +1,6 @@
 """``chronos scheduler``."""
 
 import signal
-from threading import Event
 
 import click
 
@@ -9,13 +8,15 @@ from chronos_common import logs, metrics, settings
 from chronos_scheduler.service import Scheduler
 
 
+STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+
+
 @click.command()
 def scheduler() -> None:
     """Plan and dispatch due jobs until stopped. Run as many of these as you like."""
     loaded = settings.load()
     logs.configure(loaded)
-    stop = Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda *_: stop.set())
+    # Blocked before any thread starts, so that they wait for this one to ask for them.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     metrics.serve(loaded)
-    Scheduler(loaded).run(stop)
+    Scheduler(loaded).run(wait=lambda: signal.sigwait(STOP_SIGNALS))

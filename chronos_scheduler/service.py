@@ -1,7 +1,7 @@
 """The scheduler process: its parts, wired together, from start to stop."""
 
+from collections.abc import Callable
 from datetime import timedelta
-from threading import Event
 
 import structlog
 
@@ -59,13 +59,13 @@ class Scheduler:
             sweep,
         ]
 
-    def run(self, stop: Event) -> None:
-        """Work until ``stop`` is set. Raises if the database does not answer at the start."""
+    def run(self, *, wait: Callable[[], object]) -> None:
+        """Work until ``wait`` returns. Raises if the database does not answer at the start."""
         self._heartbeat.start()
         for loop in self._loops:
             loop.start()
         _log.info("scheduler started", worker=str(self._heartbeat.id))
-        stop.wait()
+        wait()
         late = stop_all(self._loops, timeout=5)
         self._heartbeat.stop()
         self._broker.close()

@@ -159,6 +159,17 @@ def endless(head: bytes, piece: bytes, *, pause: float = 0) -> Answer:
     return answer
 
 
+def after(seconds: float) -> Answer:
+    """Answer properly, but late."""
+    answer = reply()
+
+    def slowly(target: Target, received: Received, stream: socket.socket) -> None:
+        target.closing.wait(seconds)
+        answer(target, received, stream)
+
+    return slowly
+
+
 def by_path(answers: dict[str, Answer]) -> Answer:
     """Answer each path in its own way."""
 

@@ -54,6 +54,7 @@ def up(
         {"DATA_DIR": data_dir, "API_HOST": host, "API_PORT": port},
         workers=workers,
         schedulers=schedulers,
+        with_demo=with_demo,
     )
     folder.prepare(installation.folder)
     terminal = Terminal(verbose=verbose)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from signal import SIGTERM
 
@@ -85,26 +86,35 @@ class Installation:
 
 
 def configure(
-    chosen: Mapping[str, object], *, workers: int = 1, schedulers: int = 1
+    chosen: Mapping[str, object], *, workers: int = 1, schedulers: int = 1, with_demo: bool = False
 ) -> Installation:
     """Read and check the settings; ``chosen`` on the command line come first.
 
-    What the user left open gets what suits one machine. Raises
+    What the user left open gets what suits one machine: webhooks may call it if only its own
+    users reach the API, or for the demo. Raises
     :class:`~chronos_common.errors.SettingsInvalid` with one line for each wrong one.
     """
     settings.export({name: str(value) for name, value in chosen.items() if value is not None})
     given = {name: text for name in _PLACEHOLDERS if (text := settings.given(name))}
     settings.export(_PLACEHOLDERS | given)
-    if settings.given("EGRESS_ALLOW") is None:
-        settings.export({"EGRESS_ALLOW": LOOPBACK})
     settings.export({"LOG_FORMAT": "json"})  # the terminal shows them its own way
     settings.export({"DATA_DIR": str(settings.load().data_dir.absolute())})
     installation = Installation(
         settings=settings.load(), given=given, workers=workers, schedulers=schedulers
     )
+    may_call_itself = with_demo or _is_loopback(installation.settings.api_host)
+    if settings.given("EGRESS_ALLOW") is None and may_call_itself:
+        settings.export({"EGRESS_ALLOW": LOOPBACK})
     if settings.given("PUBLIC_URL") is None:
         settings.export({"PUBLIC_URL": installation.address})
     return installation
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _numbered(name: str, count: int) -> list[str]:

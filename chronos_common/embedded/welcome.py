@@ -62,4 +62,6 @@ def _egress() -> str:
     allowed = settings.given("EGRESS_ALLOW")
     if allowed == LOOPBACK:
         return f"may call this machine ({LOOPBACK}), unless CHRONOS_EGRESS_ALLOW is set"
-    return f"may call private addresses in {allowed}" if allowed else "may call public addresses"
+    if allowed:
+        return f"may call public addresses and {allowed}"
+    return "may call public addresses; CHRONOS_EGRESS_ALLOW opens private ones"

@@ -34,6 +34,9 @@ SORTS: Mapping[str, ColumnElement[Any]] = {
     "next_run_at": schedules.c.next_run_at,
 }
 
+#: Counting stops here, so that a long list costs no more than a short one.
+MAX_COUNT = 10_000
+
 _SCHEDULE_COLUMNS = [
     column for column in schedules.c if column.name not in {"job_id", "workspace_id", "job_type"}
 ]
@@ -131,27 +134,35 @@ def page(
     limit: int,
     after: UUID | None = None,
 ) -> tuple[Sequence[RowMapping], int]:
-    """Return a page of jobs with their schedules, and how many there are in all.
+    """Return a page of jobs with their schedules, and how many there are (at most ``MAX_COUNT``).
 
     ``after`` goes on behind the job of that id; only with the sort "created_at".
     """
     conditions = _conditions(chosen)
-    column = SORTS[sort]
     query = _jobs_of(workspace_id).where(*conditions)
     if after is not None:
         query = query.where(jobs.c.id < after if descending else jobs.c.id > after)
-    query = (
-        query.order_by(column.desc().nulls_last() if descending else column.asc().nulls_last())
-        .order_by(jobs.c.id.desc() if descending else jobs.c.id)
-        .offset(offset)
-        .limit(limit)
-    )
-    count = (
-        select(func.count())
-        .select_from(jobs)
+    query = query.order_by(*_order(sort, descending=descending)).offset(offset).limit(limit)
+    counted = (
+        select(jobs.c.id)
         .where(jobs.c.workspace_id == workspace_id, jobs.c.deleted_at.is_(None), *conditions)
+        .limit(MAX_COUNT)
+        .subquery()
     )
-    return connection.execute(query).mappings().all(), connection.execute(count).scalar_one()
+    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
+    return connection.execute(query).mappings().all(), total
+
+
+def _order(sort: str, *, descending: bool) -> list[ColumnElement[Any]]:
+    """Return by what to sort, ending with the id: without it, pages could overlap."""
+    column = SORTS[sort]
+    if column is jobs.c.id:
+        return [jobs.c.id.desc() if descending else jobs.c.id]
+    ordered = column.desc() if descending else column.asc()
+    if column is schedules.c.next_run_at:
+        # Only here: no index could serve the others if they were sorted like that.
+        ordered = ordered.nulls_last()
+    return [ordered, jobs.c.id.desc() if descending else jobs.c.id]
 
 
 def _jobs_of(workspace_id: UUID) -> Any:

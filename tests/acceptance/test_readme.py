@@ -53,7 +53,10 @@ def address(tmp_path: Path) -> Iterator[str]:
         yield address
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
     assert process.returncode == 0, output.read_text()
 
 
@@ -77,6 +80,7 @@ def _is_ready(address: str) -> bool:
         return False
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples need curl")
 def test_the_examples_of_the_readme_work_word_for_word(address: str) -> None:
     section = SECTION.search(README.read_text())

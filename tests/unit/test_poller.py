@@ -53,6 +53,24 @@ def test_what_is_not_watched_is_not_told(one: Poller, pair: Pair) -> None:
     assert list(one.wait(1)) == [(near.fileno(), READ)]
 
 
+@pytest.mark.parametrize("before", [READ, WRITE])
+def test_a_descriptor_that_was_closed_and_given_out_again_is_watched(
+    one: Poller, before: int
+) -> None:
+    number = os.open(os.devnull, os.O_RDONLY)
+    for events in (before, WRITE):
+        near, far = socket.socketpair()
+        os.dup2(near.fileno(), number)
+        near.close()
+        one.watch(number, events)
+        assert list(one.wait(0)) == ([(number, WRITE)] if events == WRITE else [])
+        far.close()
+    os.close(number)
+    one.watch(number, 0)
+    one.watch(number, 0)
+    assert list(one.wait(0)) == []
+
+
 def test_a_peer_that_hangs_up_is_told(one: Poller, pair: Pair) -> None:
     near, far = pair
     one.watch(near.fileno(), READ)

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import requests
 from sqlalchemy import Engine
 
+from chronos_api import server as server_module
+from chronos_common import clock
 from chronos_common.embedded.servers import Servers
 from integration.api.callers import Caller, job
 from rigs import wait_until
@@ -167,3 +170,12 @@ def test_each_request_is_one_line_of_the_log(server: Server, headers: dict[str, 
     ]
     assert (line["method"], line["path"], line["status"]) == ("GET", "/api/v1/auth/me", 200)
     assert "Bearer" not in server.log.read_text()
+
+
+def test_the_clock_follows_the_database(db: Engine) -> None:
+    try:
+        clock.correct_by(timedelta(hours=1))
+        server_module.follow_clock(db)
+        assert abs(clock.now() - clock.host_now()) < timedelta(seconds=5)
+    finally:
+        clock.correct_by(timedelta(0))

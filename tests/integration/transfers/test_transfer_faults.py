@@ -3,18 +3,15 @@
 import gzip
 import socket
 import time
-from collections.abc import Iterator
-from ipaddress import ip_network
+from collections.abc import Callable, Iterator
 
 import pytest
 
-import rigs
 from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_worker import handle
 from chronos_worker.actions import webhook
 from chronos_worker.handle import KEPT_BODY_BYTES, MAX_BODY_BYTES
 from chronos_worker.result import ErrorKind
-from chronos_worker.slots import Limits
 from rigs import Rig, kind_of
 from targets import CERTIFICATE, Target, endless, hang, raw, reply
 
@@ -22,36 +19,16 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
-    with rigs.running([ip_network("127.0.0.0/8")], Limits(100, 50)) as rig:
-        yield rig
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    target = Target()
-    target.start()
-    yield target
-    target.close()
-
-
-@pytest.fixture
-def tls_target() -> Iterator[Target]:
-    target = Target(tls=True)
-    target.start()
-    yield target
-    target.close()
+def tls_target(start_target: Callable[..., Target]) -> Target:
+    return start_target(tls=True)
 
 
 @pytest.fixture(autouse=True)
-def _the_engine_goes_on(rig: Rig) -> Iterator[None]:
+def _the_engine_goes_on(rig: Rig, start_target: Callable[..., Target]) -> Iterator[None]:
     """Whatever a target does, the next request to another one succeeds."""
     yield
-    other = Target()
-    other.start()
-    assert rig.send(other.url).http_status == 200
-    assert rig.engine.in_flight() == []
-    other.close()
+    assert rig.send(start_target().url).http_status == 200
+    assert rig.engine.drain(5)
 
 
 def test_a_silent_target_ends_at_the_jobs_timeout(rig: Rig, target: Target) -> None:
@@ -243,11 +220,11 @@ def test_an_unverified_connection_is_not_used_by_jobs_that_verify(
 
 
 def test_a_certificate_of_a_known_authority_is_accepted(
-    tls_target: Target, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, tls_target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Handles are made when they are needed.
     monkeypatch.setattr(handle.certifi, "where", lambda: str(CERTIFICATE))
-    with rigs.running([ip_network("127.0.0.0/8")], Limits(1, 1)) as rig:
-        assert rig.send(tls_target.url).http_status == 200
+    assert rig.send(tls_target.url).http_status == 200
 
 
 def test_plain_http_on_a_tls_port_is_a_failure(rig: Rig, tls_target: Target) -> None:
@@ -256,9 +233,8 @@ def test_plain_http_on_a_tls_port_is_a_failure(rig: Rig, tls_target: Target) -> 
 
 
 def test_no_proxy_of_the_environment_is_used(
-    target: Target, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    with rigs.running([ip_network("127.0.0.0/8")], Limits(1, 1)) as rig:
-        assert rig.send(target.url).http_status == 200
+    assert rig.send(target.url).http_status == 200

@@ -1,43 +1,17 @@
 """Redirects: how far they are followed, with what, and where they must not lead."""
 
-from collections.abc import Iterator
-from ipaddress import ip_network
+from collections.abc import Callable
 from socket import socket
 
 import pytest
 
-import rigs
 from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_worker import signing
 from chronos_worker.actions import webhook
 from chronos_worker.result import ErrorKind
-from chronos_worker.slots import Limits
 from rigs import Rig, kind_of
 from specimens import SIGNING_SECRET
 from targets import Answer, Received, Target, by_path, endless, hang, reply
-
-
-@pytest.fixture
-def rig() -> Iterator[Rig]:
-    with rigs.running([ip_network("127.0.0.1/32")], Limits(100, 50)) as rig:
-        yield rig
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    yield from _started()
-
-
-@pytest.fixture
-def elsewhere() -> Iterator[Target]:
-    yield from _started()
-
-
-def _started() -> Iterator[Target]:
-    target = Target()
-    target.start()
-    yield target
-    target.close()
 
 
 def _to(location: str, status: int = 302) -> Answer:
@@ -97,8 +71,9 @@ def test_the_method_follows_the_rules_of_browsers(
 
 
 def test_what_the_user_set_stays_with_the_host_that_they_named(
-    rig: Rig, target: Target, elsewhere: Target
+    rig: Rig, target: Target, start_target: Callable[..., Target]
 ) -> None:
+    elsewhere = start_target()
     target.answer = _to(f"{elsewhere.url}/moved", 307)
     url = target.url.replace("//", "//user:secret@")
     headers = {"X-Api-Key": "k", "Cookie": "c=1", "X-Tenant": "t", "Accept": "text/html"}
@@ -144,7 +119,10 @@ def test_a_redirect_to_nonsense_fails(rig: Rig, target: Target, location: str) -
     assert outcome.permanent
 
 
-def test_a_redirect_does_not_lead_to_refused_addresses(rig: Rig, target: Target) -> None:
+def test_a_redirect_does_not_lead_to_refused_addresses(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    rig = start_rig(allow="127.0.0.1/32")
     target.answer = _to("http://127.0.0.2:80/")
     result = rig.send(target.url)
     assert kind_of(result) is ErrorKind.REFUSED_BY_EGRESS

@@ -1,30 +1,25 @@
 """Egress: whatever a URL looks like, no connection is made to an address that is not allowed."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from ipaddress import ip_network
 
 import pycurl
 import pytest
 
-import rigs
 from chronos_common.domain.outcomes import Failed
 from chronos_worker.actions import webhook
 from chronos_worker.egress import EgressGuard
 from chronos_worker.handle import Handle
 from chronos_worker.result import ErrorKind
-from chronos_worker.slots import Limits
 from rigs import Rig, kind_of
 from targets import Target, reply
 
-LIMITS = Limits(10, 10)
-
 
 @pytest.fixture
-def rig() -> Iterator[Rig]:
-    with rigs.running([], LIMITS) as rig:
-        yield rig
+def rig(start_rig: Callable[..., Rig]) -> Rig:
+    """Give an engine that may reach what is public."""
+    return start_rig(allow="")
 
 
 class Trap:
@@ -138,55 +133,44 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(
 
 @pytest.mark.parametrize("addresses", ["127.0.0.3,127.0.0.2", "127.0.0.2,127.0.0.3"])
 def test_an_allowed_address_that_fails_is_not_blamed_on_egress(
-    trap: Trap, monkeypatch: pytest.MonkeyPatch, addresses: str
+    start_rig: Callable[..., Rig], trap: Trap, monkeypatch: pytest.MonkeyPatch, addresses: str
 ) -> None:
     _resolve(monkeypatch, f"many.example.com:{trap.port}:{addresses}")
     # Nobody listens at the address that is allowed; the other one is not touched.
-    with rigs.running([ip_network("127.0.0.3/32")], LIMITS) as rig:
-        result = rig.send(f"http://many.example.com:{trap.port}/")
-    assert kind_of(result) is ErrorKind.CONNECT
+    rig = start_rig(allow="127.0.0.3/32")
+    assert kind_of(rig.send(f"http://many.example.com:{trap.port}/")) is ErrorKind.CONNECT
 
 
-def test_what_the_operator_allows_is_reached_and_nothing_else() -> None:
-    target = Target()
-    target.start()
-    try:
-        with rigs.running([ip_network("127.0.0.1/32")], LIMITS) as rig:
-            assert rig.send(target.url).http_status == 200
-            assert rig.send(f"http://[::ffff:127.0.0.1]:{target.port}/").http_status == 200
-            refused = rig.send("http://127.0.0.2/")
-            assert kind_of(refused) is ErrorKind.REFUSED_BY_EGRESS
-    finally:
-        target.close()
+def test_what_the_operator_allows_is_reached_and_nothing_else(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    rig = start_rig(allow="127.0.0.1/32")
+    assert rig.send(target.url).http_status == 200
+    assert rig.send(f"http://[::ffff:127.0.0.1]:{target.port}/").http_status == 200
+    assert kind_of(rig.send("http://127.0.0.2/")) is ErrorKind.REFUSED_BY_EGRESS
 
 
-def test_a_kept_connection_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kept_connection_is_looked_at_again(
+    start_rig: Callable[..., Rig], target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Even one that was opened while it was allowed, or by an oversight of libcurl's."""
-    target = Target()
-    target.start()
-    try:
-        with rigs.running([ip_network("127.0.0.1/32")], LIMITS) as rig:
-            assert rig.send(target.url).http_status == 200
-            nothing = EgressGuard([])
-            for handle in rig.engine._flights._idle_handles:
-                monkeypatch.setattr(handle, "_guard", nothing)
-            assert kind_of(rig.send(target.url)) is ErrorKind.REFUSED_BY_EGRESS
-        assert target.connections == 1
-        assert len(target.received) == 1
-    finally:
-        target.close()
+    rig = start_rig(allow="127.0.0.1/32")
+    assert rig.send(target.url).http_status == 200
+    assert rig.engine.drain(5)
+    for handle in rig.engine._flights._idle_handles:
+        monkeypatch.setattr(handle, "_guard", EgressGuard([]))
+    assert kind_of(rig.send(target.url)) is ErrorKind.REFUSED_BY_EGRESS
+    assert target.connections == 1
+    assert len(target.received) == 1
 
 
-def test_a_target_cannot_redirect_inside(trap: Trap) -> None:
-    target = Target()
-    target.start()
-    try:
-        with rigs.running([ip_network("127.0.0.1/32")], LIMITS) as rig:
-            for place in ("[::1]", "127.0.0.2", "0x7f000002", "169.254.169.254"):
-                target.answer = reply(307, b"", {"Location": f"http://{place}:{trap.port}/"})
-                assert kind_of(rig.send(target.url)) is ErrorKind.REFUSED_BY_EGRESS
-    finally:
-        target.close()
+@pytest.mark.parametrize("place", ["[::1]", "127.0.0.2", "0x7f000002", "169.254.169.254"])
+def test_a_target_cannot_redirect_inside(
+    start_rig: Callable[..., Rig], trap: Trap, target: Target, place: str
+) -> None:
+    rig = start_rig(allow="127.0.0.1/32")
+    target.answer = reply(307, b"", {"Location": f"http://{place}:{trap.port}/"})
+    assert kind_of(rig.send(target.url)) is ErrorKind.REFUSED_BY_EGRESS
 
 
 def _resolve(monkeypatch: pytest.MonkeyPatch, entry: str) -> None:

@@ -1,0 +1,148 @@
+"""Celery tasks through a real Valkey, down to a worker of the user's own application."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from celery import Celery
+from celery.contrib.testing.worker import start_worker
+from kombu import Connection
+from redis import Redis
+
+import specimens
+from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
+from chronos_common.domain.statuses import JobType
+from chronos_common.errors import Invalid
+from chronos_worker.actions import celery_task
+from chronos_worker.actions.celery_task import Publisher
+from rigs import wait_until
+from targets import Target, hang
+
+
+@pytest.fixture
+def publisher(redis_url: str) -> Iterator[Publisher]:
+    publisher = Publisher(redis_url)
+    yield publisher
+    publisher.close()
+
+
+def _perform(publisher: Publisher, **payload: Any) -> tuple[Outcome, Attempt]:
+    job = specimens.job({"task": "shop.tasks.report", **payload}, JobType.CELERY_TASK)
+    return celery_task.perform(specimens.claimed(job), job, publisher=publisher)
+
+
+def test_a_task_is_performed_by_the_users_own_worker(redis_url: str, publisher: Publisher) -> None:
+    shop = Celery("shop", broker=redis_url, set_as_current=False)
+    shop.conf.update(task_ignore_result=True, worker_hijack_root_logger=False)
+    seen: list[Any] = []
+
+    @shop.task(name="shop.tasks.report", bind=True)  # type: ignore[untyped-decorator]
+    def report(self: Any, *args: Any, **kwargs: Any) -> None:
+        seen.append((self.request.id, args, kwargs, self.request.headers))
+
+    job = specimens.job(
+        {"task": "shop.tasks.report", "args": [1, "ü"], "kwargs": {"deep": [True, None]}},
+        JobType.CELERY_TASK,
+    )
+    execution = specimens.claimed(job, attempt=2)
+    with start_worker(shop, perform_ping_check=False, pool="solo", queues=["celery"]):
+        outcome, attempt = celery_task.perform(execution, job, publisher=publisher)
+        wait_until(lambda: bool(seen))
+    assert outcome == Succeeded()
+    ((task_id, args, kwargs, headers),) = seen
+    assert (task_id, args, kwargs) == (str(execution.id), (1, "ü"), {"deep": [True, None]})
+    assert headers["chronos_job_id"] == str(job.id)
+    assert headers["chronos_attempt"] == "2"
+    assert headers["chronos_scheduled_for"] == "2026-03-01T12:00:00.250Z"
+    assert attempt.request == {
+        "task": "shop.tasks.report",
+        "queue": "celery",
+        "task_id": str(execution.id),
+    }
+
+
+def test_the_message_is_json_in_the_queue_that_was_named(
+    redis_url: str, publisher: Publisher
+) -> None:
+    assert _perform(publisher, queue="reports.daily", args=[1])[0] == Succeeded()
+    with Connection(redis_url) as connection:
+        message = connection.SimpleQueue("reports.daily").get(timeout=5)
+        message.ack()
+    assert message.content_type == "application/json"
+    assert message.payload[0] == [1]
+    assert message.headers["task"] == "shop.tasks.report"
+    with Redis.from_url(redis_url) as client:
+        assert client.llen("celery") == 0
+
+
+def test_connections_are_used_again_and_bounded(redis_url: str, publisher: Publisher) -> None:
+    for _ in range(20):
+        assert _perform(publisher)[0] == Succeeded()
+    with Redis.from_url(redis_url) as client:
+        waiting = client.lrange("celery", 0, -1)
+    assert isinstance(waiting, list)
+    assert len({json.loads(each)["headers"]["id"] for each in waiting}) == 20
+
+
+def test_a_broker_that_is_not_there_is_worth_another_attempt() -> None:
+    publisher = Publisher("redis://127.0.0.1:1/0")
+    started = time.monotonic()
+    outcome, attempt = _perform(publisher)
+    assert time.monotonic() - started < 5
+    assert isinstance(outcome, Failed)
+    assert not outcome.permanent
+    assert attempt.response is None
+
+
+def test_a_broker_that_says_nothing_is_left_after_a_bounded_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        celery_task, "SOCKET_OPTIONS", {"socket_timeout": 0.3, "socket_connect_timeout": 0.3}
+    )
+    silent = Target()
+    silent.answer = hang
+    silent.start()
+    try:
+        outcome, _ = _perform(Publisher(f"redis://127.0.0.1:{silent.port}/0"))
+        assert isinstance(outcome, Failed)
+        assert not outcome.permanent
+    finally:
+        silent.close()
+
+
+def test_a_broker_that_refuses_is_worth_another_attempt(
+    redis_url: str, publisher: Publisher
+) -> None:
+    with Redis.from_url(redis_url) as client:
+        client.set("taken", "by something else")
+    outcome, _ = _perform(publisher, queue="taken")
+    assert isinstance(outcome, Failed)
+    assert not outcome.permanent
+    assert _perform(publisher, queue="free")[0] == Succeeded()
+
+
+@pytest.mark.parametrize(
+    "queue", ["webhooks", "emails", "tasks", "notifications", "unacked", "unacked_index", "a:b"]
+)
+def test_no_task_gets_into_what_chronos_keeps_on_a_shared_broker(
+    redis_url: str, publisher: Publisher, queue: str
+) -> None:
+    with pytest.raises(Invalid, match=r"payload\.queue"):
+        _perform(publisher, task="chronos.webhooks", queue=queue)
+    with Redis.from_url(redis_url) as client:
+        assert client.keys() == []
+
+
+def test_on_a_broker_of_its_own_every_queue_is_the_users(redis_url: str) -> None:
+    publisher = Publisher(redis_url, is_shared=False)
+    assert _perform(publisher, queue="emails")[0] == Succeeded()
+    publisher.close()
+
+
+def test_a_stored_payload_that_is_invalid_is_told(publisher: Publisher) -> None:
+    with pytest.raises(Invalid):
+        _perform(publisher, task="not a name")

@@ -1,0 +1,203 @@
+"""The transfer engine as its worker uses it: leases, cancelling, poison, draining, stopping."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from socket import socket
+from threading import Event
+from typing import Any
+
+from chronos_common import clock
+from chronos_worker.actions import webhook
+from chronos_worker.request import Request
+from chronos_worker.request import Target as Destination
+from chronos_worker.result import ErrorKind, Result
+from rigs import Rig, request_to, wait_until
+from targets import Answer, Received, Target, after, by_path, hang, reply
+
+
+def test_a_cancelled_request_that_waits_never_leaves(rig: Rig, target: Target) -> None:
+    soon = clock.now() + timedelta(seconds=0.3)
+    cancelled, kept = request_to(f"{target.url}/no", at=soon), request_to(target.url, at=soon)
+    rig.engine.submit([cancelled, kept])
+    rig.engine.cancel(cancelled.execution.id)
+    rig.result_of(kept)
+    assert rig.engine.drain(5)
+    assert target.paths() == ["/"]
+    assert len(rig.done) == 1
+
+
+def test_a_cancelled_request_on_its_way_is_aborted_without_a_result(
+    rig: Rig, target: Target
+) -> None:
+    gone = Event()
+
+    def notice(target: Target, _received: Received, stream: socket) -> None:
+        assert stream.recv(1) == b""
+        gone.set()
+        target.closing.wait(0.1)
+
+    target.answer = notice
+    request = request_to(target.url, timeout=30)
+    rig.engine.submit([request])
+    wait_until(lambda: bool(target.received))
+    rig.engine.cancel(request.execution.id)
+    assert gone.wait(5), "the target still has its connection"
+    assert rig.engine.drain(5)
+    assert rig.done == []
+    assert rig.engine.in_flight() == []
+
+
+def test_cancelling_what_is_not_there_does_nothing(rig: Rig, target: Target) -> None:
+    request = request_to(target.url)
+    rig.engine.cancel(request.execution.id)
+    rig.engine.submit([request])
+    assert rig.result_of(request).http_status == 200
+
+
+def test_a_newer_claim_of_an_execution_replaces_the_older_one(rig: Rig, target: Target) -> None:
+    target.answer = by_path({"/old": hang, "/new": reply()})
+    old = request_to(f"{target.url}/old", timeout=30)
+    rig.engine.submit([old])
+    wait_until(lambda: bool(target.received))
+    new = request_to(f"{target.url}/new")._replace(execution=old.execution)
+    rig.engine.submit([new])
+    assert rig.result_of(new).http_status == 200
+    assert rig.engine.drain(5)
+    assert [request for request, _ in rig.done] == [new]
+
+
+def test_what_this_worker_no_longer_holds_does_not_leave(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    held = request_to(f"{target.url}/held")
+    lost = [request_to(f"{target.url}/lost") for _ in range(60)]
+    rig = start_rig(may_start=lambda request: request is held)
+    rig.engine.submit([*lost, held])
+    rig.result_of(held)
+    assert rig.engine.drain(5)
+    assert target.paths() == ["/held"]
+    assert rig.engine.dropped == 60
+
+
+def test_the_lease_is_asked_for_at_the_start_and_not_when_submitting(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    asked: list[float] = []
+
+    def may_start(_: Request) -> bool:
+        asked.append(time.time())
+        return True
+
+    rig = start_rig(may_start=may_start)
+    due_at = clock.now() + timedelta(seconds=0.3)
+    rig.engine.submit([request_to(target.url, at=due_at)])
+    rig.wait_for(1)
+    assert len(asked) == 1
+    assert asked[0] >= due_at.timestamp()
+
+
+def test_faults_of_the_callbacks_do_not_end_the_engine(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    poison, good = request_to(f"{target.url}/poison"), request_to(f"{target.url}/good")
+    unasked = request_to(f"{target.url}/unasked")
+
+    def may_start(request: Request) -> bool:
+        if request is unasked:
+            raise RuntimeError("no lease")
+        return True
+
+    rig = start_rig(max_transfers=1, max_per_host=1, may_start=may_start)
+    keep = rig.engine._on_done
+
+    def on_done(request: Request, result: Result) -> None:
+        if request is poison:
+            raise RuntimeError("no recorder")
+        keep(request, result)
+
+    rig.engine._on_done = on_done
+    rig.engine.submit([unasked, poison, good])
+    assert rig.result_of(good).http_status == 200
+    assert target.paths() == ["/poison", "/good"]
+
+
+def test_what_libcurl_cannot_send_is_that_requests_result(rig: Rig, target: Target) -> None:
+    poison = request_to(target.url)
+    poison = poison._replace(target=_with(poison, url="http://\x00/"))
+    surprise = request_to(target.url)
+    surprise = surprise._replace(target=_with(surprise, key=None))
+    rig.engine.submit([poison, surprise])
+    for request in (poison, surprise):
+        result = rig.result_of(request)
+        assert result.error
+        assert result.error.kind is ErrorKind.INTERNAL
+        assert getattr(webhook.outcome(request, result)[0], "permanent", False)
+    assert rig.send(target.url).http_status == 200
+    assert rig.engine.in_flight() == []
+
+
+def test_drain_waits_for_everything_and_tells_when_it_took_too_long(
+    rig: Rig, target: Target
+) -> None:
+    target.answer = after(0.3)
+    rig.engine.submit([request_to(target.url, at=clock.now() + timedelta(seconds=0.2))])
+    assert not rig.engine.drain(0.05)
+    assert rig.engine.drain(10)
+    assert len(rig.done) == 1
+
+
+def test_withdrawing_gives_back_what_has_not_started_and_lets_the_rest_end(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    release = Event()
+    target.answer = _once(release)
+    rig = start_rig(max_per_host=1)
+    flying, queued = request_to(target.url), request_to(target.url)
+    later = request_to(target.url, at=clock.now() + timedelta(minutes=1))
+    rig.engine.submit([flying, queued, later])
+    wait_until(lambda: bool(target.received))
+    assert rig.engine.withdraw() == [queued, later]
+    assert rig.engine.waiting == 0
+    release.set()
+    assert rig.engine.drain(5)
+    assert [request for request, _ in rig.done] == [flying]
+    too_late = request_to(target.url)
+    rig.engine.submit([too_late])
+    wait_until(lambda: rig.engine.waiting == 1)
+    leftover = rig.engine.stop()
+    assert leftover.unstarted == [too_late]
+    assert leftover.aborted == []
+    assert len(target.received) == 1
+
+
+def test_stopping_gives_back_everything_that_has_no_result(rig: Rig, target: Target) -> None:
+    target.answer = hang
+    flying = request_to(target.url, timeout=30)
+    later = request_to(target.url, at=clock.now() + timedelta(minutes=1))
+    rig.engine.submit([flying, later])
+    wait_until(lambda: bool(target.received))
+    leftover = rig.engine.stop()
+    assert leftover.unstarted == [later]
+    assert leftover.aborted == [flying]
+    assert rig.done == []
+
+
+def test_the_engine_shows_signs_of_life_while_idle(rig: Rig) -> None:
+    before = time.monotonic()
+    wait_until(lambda: rig.engine.last_turn > before, within=5)
+
+
+def _once(released: Event) -> Answer:
+    answer = reply()
+
+    def wait_first(target: Target, received: Received, stream: socket) -> None:
+        released.wait(10)
+        answer(target, received, stream)
+
+    return wait_first
+
+
+def _with(request: Request, **changes: Any) -> Destination:
+    return replace(request.target, **changes)

@@ -1,0 +1,169 @@
+"""The transfer engine against real servers: what leaves, when, and how much at once."""
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import rigs
+from chronos_common import clock
+from rigs import Rig, request_to, wait_until
+from targets import Target, after, by_path, hang, reply
+
+
+def test_a_request_arrives_whole(rig: Rig, target: Target) -> None:
+    result = rig.send(
+        f"{target.url}/hook?a=1",
+        method="PUT",
+        params={"b": ["2", "3"]},
+        headers={"X-Thing": "yes", "X-Empty": ""},
+        body={"name": "Zoë"},
+    )
+    (received,) = target.received
+    assert (received.method, received.path) == ("PUT", "/hook?a=1&b=2&b=3")
+    assert received.body == '{"name":"Zoë"}'.encode()
+    assert received.headers["content-type"] == "application/json"
+    assert received.headers["x-thing"] == "yes"
+    assert received.headers["x-empty"] == ""
+    assert "expect" not in received.headers
+    assert (result.http_status, result.body, result.error) == (200, b"ok", None)
+    assert result.primary_ip == "127.0.0.1"
+
+
+def test_a_request_leaves_at_its_instant_and_not_before(rig: Rig, target: Target) -> None:
+    due_at = clock.now() + timedelta(seconds=0.4)
+    request = request_to(target.url, at=due_at)
+    rig.engine.submit([request])
+    result = rig.result_of(request)
+    late = target.received[0].arrived_at - due_at.timestamp()
+    assert 0 <= late < 0.25
+    assert timedelta(0) <= result.started_at - due_at < timedelta(seconds=0.25)
+
+
+def test_requests_leave_in_the_order_of_their_instants(rig: Rig, target: Target) -> None:
+    start = clock.now() + timedelta(seconds=0.2)
+    requests = [
+        request_to(f"{target.url}/{number}", at=start + timedelta(milliseconds=30 * number))
+        for number in (3, 1, 2, 0)
+    ]
+    rig.engine.submit(requests)
+    rig.wait_for(4)
+    assert target.paths() == ["/0", "/1", "/2", "/3"]
+
+
+def test_a_late_request_leaves_at_once(rig: Rig, target: Target) -> None:
+    request = request_to(target.url, at=clock.now() - timedelta(minutes=1))
+    rig.engine.submit([request])
+    assert rig.result_of(request).http_status == 200
+
+
+def test_a_connection_is_used_again(rig: Rig, target: Target) -> None:
+    for _ in range(5):
+        rig.send(target.url)
+    assert target.connections == 1
+
+
+def test_a_handle_carries_nothing_over_from_one_request_to_the_next(
+    rig: Rig, target: Target
+) -> None:
+    rig.send(target.url, method="POST", headers={"X-Secret": "s"}, body="x" * 10)
+    rig.send(target.url, method="HEAD")
+    rig.send(target.url, method="GET")
+    rig.send(target.url, method="DELETE", body=[1])
+    rig.send(target.url, method="POST")
+    post, head, get, delete, empty = target.received
+    assert [each.method for each in (post, head, get, delete, empty)] == [
+        "POST",
+        "HEAD",
+        "GET",
+        "DELETE",
+        "POST",
+    ]
+    assert [each.body for each in (post, head, get, delete, empty)] == [
+        b"x" * 10,
+        b"",
+        b"",
+        b"[1]",
+        b"",
+    ]
+    assert "x-secret" not in head.headers | get.headers | delete.headers | empty.headers
+    assert "content-length" not in get.headers
+    assert empty.headers["content-length"] == "0"
+    assert "content-type" not in empty.headers
+
+
+def test_no_more_than_the_limit_runs_against_one_host(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    rig = start_rig(max_transfers=100, max_per_host=3)
+    target.answer = after(0.03)
+    rig.engine.submit([request_to(target.url) for _ in range(20)])
+    rig.wait_for(20)
+    assert target.busiest == 3
+
+
+def test_no_more_than_the_limit_runs_in_total(
+    start_rig: Callable[..., Rig], start_target: Callable[..., Target]
+) -> None:
+    rig = start_rig(max_transfers=4, max_per_host=3)
+    targets = [start_target() for _ in range(3)]
+    for each in targets:
+        each.answer = after(0.05)
+    rig.engine.submit([request_to(each.url) for each in targets for _ in range(6)])
+    most = 0
+    while len(rig.done) < 18:
+        most = max(most, len(rig.engine.in_flight()))
+    assert most == 4
+
+
+def test_waiting_for_a_slot_counts_as_drift_and_not_as_duration(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    rig = start_rig(max_per_host=1)
+    target.answer = after(0.2)
+    due_at = clock.now()
+    rig.engine.submit([request_to(target.url, at=due_at) for _ in range(2)])
+    first, second = rig.wait_for(2)
+    assert second.started_at - due_at >= timedelta(seconds=0.2)
+    assert first.duration_seconds >= 0.2
+    assert 0.2 <= second.duration_seconds < 0.39
+
+
+def test_a_hanging_host_does_not_delay_another(
+    start_rig: Callable[..., Rig], start_target: Callable[..., Target], target: Target
+) -> None:
+    rig = start_rig(max_transfers=100, max_per_host=5)
+    hanging = start_target()
+    hanging.answer = hang
+    rig.engine.submit([request_to(hanging.url, timeout=30) for _ in range(50)])
+    wait_until(lambda: len(hanging.received) == 5)
+    rig.engine.submit([request_to(target.url) for _ in range(50)])
+    assert all(result.http_status == 200 for result in rig.wait_for(50))
+    assert len(hanging.received) == 5
+
+
+def test_a_hanging_job_does_not_take_the_slots_of_others_on_its_host(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    rig = start_rig(max_transfers=8, max_per_host=4)
+    target.answer = by_path({"/hang": hang, "/quick": reply()})
+    hanging = request_to(f"{target.url}/hang", timeout=30)
+    rig.engine.submit([hanging])
+    wait_until(lambda: bool(target.received))
+    # It becomes known as slow; from then on it may hold half of the host's slots, not all.
+    time.sleep(1.2)
+    rig.engine.submit([rigs.again(hanging, after=number / 100) for number in range(1, 20)])
+    wait_until(lambda: target.paths().count("/hang") == 2)
+    rig.engine.submit([request_to(f"{target.url}/quick") for _ in range(20)])
+    rig.wait_for(20)
+    assert target.paths().count("/hang") == 2
+
+
+def test_the_signature_is_of_the_moment_of_sending(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    rig = start_rig()
+    request = request_to(target.url, at=clock.now() - timedelta(minutes=10))
+    rig.engine.submit([request])
+    rig.result_of(request)
+    sent = int(target.received[0].headers["webhook-timestamp"])
+    assert abs(sent - time.time()) < 30

@@ -1,0 +1,70 @@
+"""JSON bodies, read strictly."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chronos_api.bodies import MAX_DEPTH, flatten, parse
+from chronos_api.errors import MalformedBody
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(json_values)
+def test_json_is_read_as_json(value: Any) -> None:
+    assert parse(json.dumps(value).encode()) == value
+
+
+@given(st.binary())
+def test_bytes_are_json_or_malformed(content: bytes) -> None:
+    try:
+        value = parse(content)
+    except MalformedBody:
+        return
+    assert json.loads(content) == value
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_the_depth_is_bounded(opening: bytes) -> None:
+    closing = {b"[": b"]", b'{"a":': b"}"}[opening]
+
+    def nested(depth: int) -> bytes:
+        return opening * (depth - 1) + opening[:1] + closing * depth
+
+    parse(nested(MAX_DEPTH))
+    for depth in (MAX_DEPTH + 1, 10_000, 300_000):
+        with pytest.raises(MalformedBody, match=f"{MAX_DEPTH} levels"):
+            parse(nested(depth))
+
+
+@pytest.mark.parametrize("content", [b"1e400", b"-1e400", b"[1, 1e309]"])
+def test_numbers_that_no_float_holds_are_refused(content: bytes) -> None:
+    with pytest.raises(MalformedBody, match="too large"):
+        parse(content)
+
+
+def test_a_name_twice_is_refused_at_every_depth() -> None:
+    with pytest.raises(MalformedBody, match="'b' twice"):
+        parse(b'{"a": [{"b": 1, "b": 2}]}')
+
+
+def test_messages_are_flattened_to_fields() -> None:
+    messages = {
+        "json": {"tags": {1: ["Must be a string."]}, "_schema": ["Unclear."], "name": "Bad."}
+    }
+    assert flatten(messages) == {
+        "tags.1": ["Must be a string."],
+        "body": ["Unclear."],
+        "name": ["Bad."],
+    }

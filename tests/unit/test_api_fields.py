@@ -1,0 +1,82 @@
+"""What fields of requests take."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from marshmallow import ValidationError, fields
+
+from chronos_api.schemas.fields import (
+    Digits,
+    EmailAddress,
+    FreeObject,
+    Instant,
+    Number,
+    Text,
+    Whole,
+)
+
+TEXT = Text(longest=3, shortest=1, stripped=True)
+NUMBER = Number(low=0, high=10)
+WHOLE = Whole(low=1, high=100)
+DIGITS = Digits(low=1, high=100)
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "expected"),
+    [
+        (TEXT, " ab ", "ab"),
+        (TEXT, "\N{GRINNING FACE}" * 3, "\N{GRINNING FACE}" * 3),
+        (NUMBER, 5, 5.0),
+        (NUMBER, 0.5, 0.5),
+        (WHOLE, 7, 7),
+        (WHOLE, 7.0, 7),
+        (DIGITS, "042", 42),
+        (EmailAddress(), "user@example.com", "user@example.com"),
+        (Instant(), "2031-01-01T01:00:00+01:00", datetime(2031, 1, 1, tzinfo=UTC)),
+        (Instant(), "2031-01-01T00:00:00.5Z", datetime(2031, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)),
+        (FreeObject(), {"a": [{"b": None}]}, {"a": [{"b": None}]}),
+    ],
+)
+def test_a_right_value_is_taken(field: fields.Field[Any], given: object, expected: object) -> None:
+    assert field.deserialize(given) == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "given"),
+    [
+        *((TEXT, value) for value in ("", "  ", "abcd", "a\x00", "\ud83d", 1, None, ["a"], True)),
+        *((NUMBER, value) for value in (-0.1, 10.1, True, "5", None, 10**400, float("inf"))),
+        *((WHOLE, value) for value in (0, 101, 1.5, True, "5", 1e300, 10**400)),
+        *((DIGITS, value) for value in ("", "0", "101", "-1", "1.0", "٣", "1" * 5000, 5, " 1")),
+        *((EmailAddress(), value) for value in ("", "a", "a@b@c.d", "a b@c.de", "a@c.de\n", 5)),
+        *(
+            (Instant(), value)
+            for value in (
+                "",
+                "now",
+                "2031-01-01",
+                "2031-01-01T00:00:00",
+                "2031-02-30T00:00:00Z",
+                "1969-12-31T23:59:59Z",
+                "2500-01-01T00:00:01Z",
+                "9999-12-31T23:59:59-23:59",
+                "0001-01-01T00:00:00+23:59",
+                5,
+            )
+        ),
+        *(
+            (FreeObject(), value)
+            for value in ([], "x", 5, {"a": "\x00"}, {"\x00": 1}, {"a": ["\udc00"]})
+        ),
+    ],
+)
+def test_a_wrong_value_is_refused(field: fields.Field[Any], given: object) -> None:
+    with pytest.raises(ValidationError):
+        field.deserialize(given)
+
+
+def test_the_place_of_a_wrong_text_is_named() -> None:
+    with pytest.raises(ValidationError) as caught:
+        FreeObject().deserialize({"a": {"b": ["x", "\x00"]}, "c\x00": 1})
+    assert set(caught.value.messages) == {"a.b.1", "c\x00"}

@@ -1,0 +1,105 @@
+"""Secrets in payloads: hidden in answers, put back where an answer is sent back."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chronos_api.services.redactions import restored, shown
+from chronos_common.domain.redaction import REDACTED, is_secret
+
+STORED = {
+    "url": "https://user:hidden@example.com:8443/hook?token=hidden&page=2",
+    "headers": {
+        "Authorization": "Bearer hidden",
+        "X-Team": "mail",
+        "Referer": "https://a.b/?key=hidden",
+    },
+    "params": {"api_key": "hidden", "q": "London"},
+    "body": {"password": "in a body, which is the user's own"},
+}
+
+
+def test_headers_parameters_and_url_hide_their_secrets() -> None:
+    answer = shown("webhook", STORED)
+    assert answer == {
+        "url": f"https://{REDACTED}@example.com:8443/hook?token={REDACTED}&page=2",
+        "headers": {
+            "Authorization": REDACTED,
+            "X-Team": "mail",
+            "Referer": f"https://a.b/?key={REDACTED}",
+        },
+        "params": {"api_key": REDACTED, "q": "London"},
+        "body": STORED["body"],
+    }
+
+
+def test_other_types_are_shown_as_they_are() -> None:
+    mail = {"to": ["a@example.com"], "subject": "token"}
+    assert shown("email", mail) == mail
+
+
+def test_an_answer_that_comes_back_means_what_is_stored() -> None:
+    assert restored(shown("webhook", STORED), STORED) == (STORED, {})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://elsewhere.example/hook",
+        "http://example.com:8443/hook",
+        "https://example.com/hook",
+        "https://example.com:8443.evil.example/hook",
+        "https://example.com:8443@evil.example/hook",
+        "https://[::1/",
+        5,
+        None,
+    ],
+)
+def test_secrets_are_not_put_back_for_another_origin(url: object) -> None:
+    result, faults = restored({**shown("webhook", STORED), "url": url}, STORED)
+    assert "hidden" not in str({**result, "body": None})
+    assert faults.keys() == {
+        "payload.headers.Authorization",
+        "payload.headers.Referer",
+        "payload.params.api_key",
+    }
+
+
+def test_a_url_that_is_redacted_only_in_part_is_a_fault() -> None:
+    other_path = f"https://{REDACTED}@example.com:8443/other"
+    for stored in (STORED, None):
+        assert "payload.url" in restored({"url": other_path}, stored)[1]
+
+
+def test_there_is_nothing_to_put_back_for_a_new_header() -> None:
+    payload = {"url": STORED["url"], "headers": {"X-Token": REDACTED, "X-Note": REDACTED}}
+    result, faults = restored(payload, STORED)
+    assert faults.keys() == {"payload.headers.X-Token"}
+    assert result["headers"]["X-Note"] == REDACTED
+
+
+def test_a_new_value_replaces_the_secret() -> None:
+    payload = {"url": STORED["url"], "headers": {"Authorization": "Bearer other"}}
+    assert restored(payload, STORED) == (payload, {})
+
+
+names = st.sampled_from(["Authorization", "X-Team", "Cookie", "q", "Location"])
+values = st.sampled_from(["", "plain", "https://u:p@h/?key=v", REDACTED + "!"])
+
+
+@given(
+    headers=st.dictionaries(names, values),
+    params=st.dictionaries(names, values | st.lists(values)),
+    url=st.sampled_from(["https://h/", "https://u:p@h/", "http://h/?token=t&a=b"]),
+)
+def test_whatever_is_stored_survives_a_round_trip(
+    headers: dict[str, str], params: dict[str, Any], url: str
+) -> None:
+    stored = {"url": url, "headers": headers, "params": params}
+    answer = shown("webhook", stored)
+    assert restored(answer, stored) == (stored, {})
+    for name in headers:
+        if is_secret(name):
+            assert answer["headers"][name] == REDACTED
