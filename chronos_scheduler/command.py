@@ -7,7 +7,6 @@ import click
 from chronos_common import logs, metrics, settings
 from chronos_scheduler.service import Scheduler
 
-
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
