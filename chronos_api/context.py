@@ -28,6 +28,11 @@ def attach(app: Flask, context: Context) -> None:
     app.extensions[_NAME] = context
 
 
+def of(app: Flask) -> Context:
+    """Return the application's context."""
+    return cast(Context, app.extensions[_NAME])
+
+
 def current() -> Context:
     """Return the context of the application that handles the current request."""
-    return cast(Context, current_app.extensions[_NAME])
+    return of(current_app)

@@ -11,12 +11,17 @@ import gunicorn.util
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from sqlalchemy import Engine
 
-from chronos_api import problems
+from chronos_api import context, problems
 from chronos_api.app import create_app
+from chronos_common import clock
+from chronos_common.loops import Loop
 from chronos_common.settings import Settings
+from chronos_common.storage import database
 
 _KEEP_ALIVE_SECONDS = 15
+_CLOCK_SECONDS = 60
 _SECONDS_TO_REPLACE_A_FROZEN_WORKER = 60
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, which it makes safely
 
@@ -55,7 +60,10 @@ class Server(BaseApplication):  # type: ignore[misc] # it has no types of its ow
 
     def load(self) -> Flask:
         """Return the application; called in each process that serves it."""
-        return create_app(self._settings)
+        app = create_app(self._settings)
+        engine = context.of(app).engine
+        Loop("clock", lambda: follow_clock(engine), idle_seconds=_CLOCK_SECONDS).start()
+        return app
 
 
 class _Logger(Logger):  # type: ignore[misc] # it has no types of its own
@@ -75,6 +83,13 @@ def run(settings: Settings) -> None:
     gunicorn.http.wsgi.SERVER = "chronos"
     gunicorn.util.write_error = _write_problem
     Server(settings).run()
+
+
+def follow_clock(engine: Engine) -> bool:
+    """Keep this process's clock in step with the database's, as schedulers and workers do."""
+    with database.transaction(engine) as connection:
+        clock.correct_by(database.measure_clock(connection))
+    return False
 
 
 def _write_problem(client: socket.socket, status: int, reason: str, detail: str) -> None:

@@ -160,7 +160,7 @@ class Flights:
         try:
             self._on_landed(flight, result)
         finally:
+            if is_reusable and len(flight.message.body or b"") <= _LARGEST_KEPT_BODY:
+                self._idle_handles.append(flight.handle)
             # Only now, so that whoever waits for the last flight finds its result reported.
             del self._by_execution[flight.request.execution.id.int]
-        if is_reusable and len(flight.message.body or b"") <= _LARGEST_KEPT_BODY:
-            self._idle_handles.append(flight.handle)

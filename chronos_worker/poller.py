@@ -7,6 +7,7 @@ longer over it than the kernel does. So where there is epoll it is used as it is
 import select
 import selectors
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 READ: Final = selectors.EVENT_READ
@@ -55,12 +56,19 @@ class EpollPoller:
         if not events:
             if descriptor in self._watched:
                 self._watched.remove(descriptor)
-                self._epoll.unregister(descriptor)
-        elif descriptor in self._watched:
-            self._epoll.modify(descriptor, self._WANTED[events])
-        else:
-            self._epoll.register(descriptor, self._WANTED[events])
-            self._watched.add(descriptor)
+                # The kernel forgets a descriptor when it is closed.
+                with suppress(OSError):
+                    self._epoll.unregister(descriptor)
+            return
+        if descriptor in self._watched:
+            try:
+                self._epoll.modify(descriptor, self._WANTED[events])
+            except FileNotFoundError:
+                self._watched.remove(descriptor)
+            else:
+                return
+        self._epoll.register(descriptor, self._WANTED[events])
+        self._watched.add(descriptor)
 
     def wait(self, timeout: float) -> Sequence[tuple[int, int]]:
         """Return what is ready; errors and hang-ups show as both."""
@@ -89,13 +97,9 @@ class SelectorPoller:
 
     def watch(self, descriptor: int, events: int) -> None:
         """Wait for ``events`` on ``descriptor``."""
-        is_watched = descriptor in self._selector.get_map()
-        if not events:
-            if is_watched:
-                self._selector.unregister(descriptor)
-        elif is_watched:
-            self._selector.modify(descriptor, events)
-        else:
+        if descriptor in self._selector.get_map():
+            self._selector.unregister(descriptor)
+        if events:
             self._selector.register(descriptor, events)
 
     def wait(self, timeout: float) -> Sequence[tuple[int, int]]:

@@ -75,7 +75,11 @@ class Reactor:
                 os.read(self._wake_end, 4096)
             else:
                 # libcurl's CSELECT_IN and CSELECT_OUT are the poller's READ and WRITE.
-                socket_action(descriptor, events)
+                try:
+                    socket_action(descriptor, events)
+                except pycurl.error:
+                    # libcurl does not know this one any more; it must not wake us for ever.
+                    self._poller.watch(descriptor, 0)
         if self._deadline is not None and self._deadline <= time.monotonic():
             self._deadline = None
             socket_action(pycurl.SOCKET_TIMEOUT, 0)

@@ -73,7 +73,10 @@ def create(body: dict[str, Any]) -> Response:
 @blueprint.answers(200, JobPage)
 @requires(Role.VIEWER)
 def listed(query: dict[str, Any]) -> Response:
-    """List the jobs of the workspace."""
+    """List the jobs of the workspace.
+
+    The total is counted up to 10,000.
+    """
     sort, after = query["sort"], query.get("cursor")
     if after and sort.removeprefix("-") != "created_at":
         raise Invalid({"cursor": ["Goes with sort=created_at or sort=-created_at only."]})
