@@ -6,11 +6,16 @@
 3. Insert the executions and move the schedules on, in the same transaction: a scheduler that
    dies before the commit has planned nothing, one that dies after it has planned all.
 4. Publish. What is lost between commit and publish rescue finds.
+
+What was missed long ago costs the more the longer it was missed. It is planned a little at a
+time, between batches of what is due now: an outage of a day must not become one of two, nor the
+resuming of a thousand jobs a pause of everybody's.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -24,10 +29,20 @@ from chronos_common.storage import executions, jobs, notifications, schedules, s
 from chronos_common.storage.database import transaction
 from chronos_common.storage.dispatches import Dispatched
 from chronos_common.storage.executions import Moved, Planned, Settled
-from chronos_common.storage.schedules import Advance, Due
+from chronos_common.storage.schedules import Advance, Broken, Due
 from chronos_scheduler.dispatch import Dispatcher
 
 _log = structlog.get_logger(__name__)
+
+#: What has been due for longer waits behind what is due now.
+RECENT = timedelta(seconds=60)
+
+#: A transaction plans no further once it took so long, or came to so many executions.
+BUDGET_SECONDS = 0.25
+BUDGET_EXECUTIONS = 10_000
+
+#: Where looking back ends.
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 #: Missed occurrences that ``run_all`` still runs, the latest ones.
 MAX_RUN_ALL = 1000
@@ -40,7 +55,7 @@ class _Plan:
     planned: list[Planned] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     advances: list[Advance] = field(default_factory=list)
-    broken: list[Due] = field(default_factory=list)
+    broken: list[Due | Broken] = field(default_factory=list)
 
 
 class Planner:
@@ -56,13 +71,19 @@ class Planner:
         self._batch = batch
 
     def tick(self) -> bool:
-        """Plan a batch; True if there may be more."""
+        """Plan a batch of what is due now, and some of what has long been; True for more."""
         now = clock.now()
+        more = self._plan(now=now, since=now - RECENT, horizon=now + self._lookahead)
+        more_overdue = self._plan(now=now, since=_EVER, horizon=now - RECENT)
+        return more or more_overdue
+
+    def _plan(self, *, now: datetime, since: datetime, horizon: datetime) -> bool:
         # While the queues are full, executions wait in PostgreSQL for dispatch to take them.
         dispatched_at = now if self._dispatcher.accepting else None
         with metrics.PLAN_SECONDS.time(), transaction(self._engine) as connection:
-            due = schedules.claim_due(connection, horizon=now + self._lookahead, batch=self._batch)
-            plan = _plan_all(due, now=now, dispatched_at=dispatched_at)
+            due = schedules.claim_due(connection, since=since, horizon=horizon, batch=self._batch)
+            plan = _Plan()
+            taken = _plan_some(due, plan, now=now, dispatched_at=dispatched_at)
             added = _store(connection, plan, now=now)
         _count(due, plan, now=now)
         if dispatched_at:
@@ -73,18 +94,27 @@ class Planner:
                     if each.id in added
                 ]
             )
-        return len(due) == self._batch
+        return taken < len(due) or len(due) == self._batch
 
 
-def _plan_all(due: Sequence[Due], *, now: datetime, dispatched_at: datetime | None) -> _Plan:
-    plan = _Plan()
-    for each in due:
+def _plan_some(
+    due: Sequence[Due | Broken], plan: _Plan, *, now: datetime, dispatched_at: datetime | None
+) -> int:
+    """Plan the first of ``due``, as far as the budget goes; return how many that are."""
+    ends = time.monotonic() + BUDGET_SECONDS
+    for index, each in enumerate(due):
+        if isinstance(each, Broken):
+            _log.error("schedule cannot be read", job_id=str(each.job_id))
+            plan.broken.append(each)
+            continue
         try:
             _plan_one(each, plan, now=now, dispatched_at=dispatched_at)
         except Exception:  # noqa: BLE001 - nothing that a user stored may stop the loop
             _log.exception("schedule cannot be followed", job_id=str(each.job_id))
             plan.broken.append(each)
-    return plan
+        if len(plan.planned) >= BUDGET_EXECUTIONS or time.monotonic() >= ends:
+            return index + 1
+    return len(due)
 
 
 def _plan_one(due: Due, plan: _Plan, *, now: datetime, dispatched_at: datetime | None) -> None:
@@ -151,14 +181,16 @@ def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
     return added
 
 
-def _stop_broken(connection: Connection, due: Due, *, now: datetime) -> None:
+def _stop_broken(connection: Connection, due: Due | Broken, *, now: datetime) -> None:
     """Record a schedule that cannot be followed as its job's failure, and pause the job."""
+    # An id holds no instant before 1970, which only a hand at the database can have written.
+    scheduled_for = max(due.next_run_at, datetime.fromtimestamp(0, UTC))
     failure = Settled(
-        id=ids.occurrence_id(due.job_id, due.next_run_at),
+        id=ids.occurrence_id(due.job_id, scheduled_for),
         workspace_id=due.workspace_id,
         job_id=due.job_id,
         queue=QUEUE_OF[due.job_type],
-        scheduled_for=due.next_run_at,
+        scheduled_for=scheduled_for,
         status=Status.FAILED,
         reason=Reason.INVALID,
         error="The stored schedule cannot be followed; the job is paused. Update its schedule.",
@@ -182,7 +214,7 @@ def _moved(settled: Settled) -> Moved:
     )
 
 
-def _count(due: Sequence[Due], plan: _Plan, *, now: datetime) -> None:
+def _count(due: Sequence[Due | Broken], plan: _Plan, *, now: datetime) -> None:
     if due:
         lateness = (now - due[0].next_run_at).total_seconds()
         metrics.PLAN_LATENESS.set(max(lateness, 0))

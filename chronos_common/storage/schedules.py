@@ -30,6 +30,16 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A schedule that is due and cannot be understood, locked by whoever got it."""
+
+    job_id: UUID
+    workspace_id: UUID
+    job_type: JobType
+    next_run_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Advance:
     """Where a planned schedule goes on; it is exhausted if ``next_run_at`` is None."""
 
@@ -44,19 +54,26 @@ _CLAIM_DUE = text("""
            starts_at, ends_at, jitter_seconds, runs_left, misfire_policy,
            misfire_grace_seconds, resumed_at, next_run_at
       FROM schedules
-     WHERE active AND next_run_at <= :horizon
+     WHERE active AND next_run_at > :since AND next_run_at <= :horizon
      ORDER BY next_run_at LIMIT :batch
        FOR UPDATE SKIP LOCKED""")
 
 
-def claim_due(connection: Connection, *, horizon: datetime, batch: int) -> list[Due]:
-    """Lock up to ``batch`` schedules that are due by ``horizon``, the earliest first."""
-    rows = connection.execute(_CLAIM_DUE, {"horizon": horizon, "batch": batch})
-    return [
-        Due(
+def claim_due(
+    connection: Connection, *, since: datetime, horizon: datetime, batch: int
+) -> list[Due | Broken]:
+    """Lock up to ``batch`` schedules due in (``since``, ``horizon``], the earliest first."""
+    rows = connection.execute(_CLAIM_DUE, {"since": since, "horizon": horizon, "batch": batch})
+    return [_due(row) for row in rows]
+
+
+def _due(row: Any) -> Due | Broken:
+    job_type = JobType(row.job_type)
+    try:
+        return Due(
             job_id=row.job_id,
             workspace_id=row.workspace_id,
-            job_type=JobType(row.job_type),
+            job_type=job_type,
             schedule=schedule_of(row),
             next_run_at=row.next_run_at,
             runs_left=row.runs_left,
@@ -64,8 +81,8 @@ def claim_due(connection: Connection, *, horizon: datetime, batch: int) -> list[
             misfire_grace=timedelta(seconds=row.misfire_grace_seconds),
             resumed_at=row.resumed_at,
         )
-        for row in rows
-    ]
+    except (ArithmeticError, ValueError):
+        return Broken(row.job_id, row.workspace_id, job_type, row.next_run_at)
 
 
 def schedule_of(row: Any) -> Schedule:

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
+import pytest
 from sqlalchemy import Engine, text
 
 import factories
@@ -11,6 +12,7 @@ from chronos_common.broker import Broker
 from chronos_common.domain.misfires import MAX_COUNT
 from chronos_common.domain.schedules import Schedule, ScheduleKind
 from chronos_common.domain.statuses import MisfirePolicy
+from chronos_scheduler import plan
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner
 from factories import Workspace
@@ -223,3 +225,91 @@ def test_an_occurrence_that_exists_already_is_not_planned_twice(
     planner.tick()
     assert len(factories.executions_of(engine, job_id)) == 1
     assert broker.depths()["webhooks"] == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "jitter_seconds = 1e300",
+        "jitter_seconds = 'NaN'",
+        "misfire_grace_seconds = 1e300",
+        "misfire_grace_seconds = 'NaN'",
+        "interval_seconds = 0",
+        "kind = 'cron', interval_seconds = NULL, expression = 'never'",
+        "next_run_at = '1960-01-01'",
+    ],
+)
+def test_a_damaged_schedule_is_its_own_jobs_failure(
+    engine: Engine, workspace: Workspace, planner: Planner, now: datetime, damage: str
+) -> None:
+    with engine.begin() as connection:
+        damaged, sound = (
+            factories.job(
+                connection, workspace, factories.every(3600, anchor=now), now=now, next_run_at=now
+            )
+            for _ in range(2)
+        )
+        connection.execute(
+            text(f"UPDATE schedules SET {damage} WHERE job_id = :id"),  # noqa: S608 - constants
+            {"id": damaged},
+        )
+    planner.tick()
+    [planned] = factories.executions_of(engine, sound)
+    assert planned["status"] == "queued"
+    [failed] = factories.executions_of(engine, damaged)
+    assert (failed["status"], failed["reason"]) == ("failed", "invalid")
+    assert factories.job_status(engine, damaged) == "paused"
+
+
+def test_a_long_outage_is_made_up_for_between_what_is_due_now(
+    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+) -> None:
+    long_ago = now - timedelta(hours=2)
+    with engine.begin() as connection:
+        late = [
+            factories.job(
+                connection,
+                workspace,
+                Schedule(kind=ScheduleKind.CRON, expression="* * * * * *"),
+                now=now,
+                next_run_at=long_ago,
+            )
+            for _ in range(30)
+        ]
+        prompt = factories.job(
+            connection, workspace, factories.every(3600, anchor=now), now=now, next_run_at=now
+        )
+    assert planner.tick()
+    assert len(factories.executions_of(engine, prompt)) == 1
+    assert any(not factories.executions_of(engine, job_id) for job_id in late)
+    for _ in range(300):
+        if not planner.tick():
+            break
+    assert all(factories.executions_of(engine, job_id) for job_id in late)
+
+
+def test_a_tick_comes_to_a_bounded_number_of_executions(
+    engine: Engine,
+    workspace: Workspace,
+    planner: Planner,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plan, "BUDGET_EXECUTIONS", 150)
+    monkeypatch.setattr(plan, "BUDGET_SECONDS", 60)
+    with engine.begin() as connection:
+        late = [
+            factories.job(
+                connection,
+                workspace,
+                factories.every(1, anchor=now - timedelta(seconds=100)),
+                now=now,
+                next_run_at=now - timedelta(seconds=99),
+                misfire_policy=MisfirePolicy.RUN_ALL,
+            )
+            for _ in range(4)
+        ]
+    assert planner.tick()
+    assert sum(bool(factories.executions_of(engine, job_id)) for job_id in late) == 2
+    planner.tick()
+    assert all(len(factories.executions_of(engine, job_id)) >= 99 for job_id in late)
