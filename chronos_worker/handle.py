@@ -194,7 +194,7 @@ class Handle:
             # libcurl puts the moment of failure here, but no byte came.
             timing_ms["first_byte"] = 0.0
         is_cut = error is not None and error.kind is ErrorKind.TOO_LARGE
-        return Result(
+        result = Result(
             started_at=started_at,
             duration_seconds=duration_ms / 1000,
             http_status=status,
@@ -206,6 +206,10 @@ class Handle:
             primary_ip=getinfo(pycurl.PRIMARY_IP) or None,
             redirects=redirects,
         )
+        # An idle handle holds no answer.
+        self._header_lines.clear()
+        self._chunks.clear()
+        return result
 
     def _last_header(self) -> list[bytes]:
         """Return the response's header lines, without those of interim responses (1xx)."""

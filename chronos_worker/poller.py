@@ -45,6 +45,7 @@ class EpollPoller:
         WRITE: select.EPOLLOUT,
         READ | WRITE: select.EPOLLIN | select.EPOLLOUT,
     }
+    _TOLD: Final = {mask: events for events, mask in _WANTED.items()}
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -75,12 +76,9 @@ class EpollPoller:
         if 0 < timeout < _FINE_WAIT_SECONDS and self._is_fine:
             select.select((self._epoll,), (), (), timeout)
             timeout = 0
+        told = self._TOLD
         return [
-            (
-                descriptor,
-                (READ if mask & ~select.EPOLLOUT else 0)
-                | (WRITE if mask & ~select.EPOLLIN else 0),
-            )
+            (descriptor, told.get(mask, READ | WRITE))
             for descriptor, mask in self._epoll.poll(max(timeout, 0))
         ]
 

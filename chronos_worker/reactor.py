@@ -1,11 +1,11 @@
 """libcurl's multi handle on a poller: what moves the bytes.
 
-libcurl says which sockets to watch and when to wake it (``M_SOCKETFUNCTION``,
-``M_TIMERFUNCTION``); one turn waits for either, tells libcurl, and returns what is done.
+libcurl says which sockets to watch (``M_SOCKETFUNCTION``) and, when asked, until when to wait; one
+turn waits for either, tells libcurl, and returns what is done. Asking takes the place of a
+callback for each timer: every callback has to win the interpreter lock from the other threads.
 """
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from threading import Lock
@@ -39,9 +39,7 @@ class Reactor:
         self._poller = poller.new()
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
-        self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
         self._multi.setopt(pycurl.M_MAXCONNECTS, max_connections)
-        self._deadline: float | None = None
         self._wake_end, self._ring_end = os.pipe()
         os.set_blocking(self._wake_end, False)
         os.set_blocking(self._ring_end, False)
@@ -67,8 +65,9 @@ class Reactor:
 
     def turn(self, timeout: float) -> Iterator[Done]:
         """Wait at most ``timeout`` seconds for something to do, do it, return what is done."""
-        if self._deadline is not None:
-            timeout = min(timeout, self._deadline - time.monotonic())
+        milliseconds = self._multi.timeout()
+        if milliseconds >= 0:
+            timeout = min(timeout, milliseconds / 1000)
         socket_action = self._multi.socket_action
         for descriptor, events in self._poller.wait(timeout):
             if descriptor == self._wake_end:
@@ -80,8 +79,7 @@ class Reactor:
                 except pycurl.error:
                     # libcurl does not know this one any more; it must not wake us for ever.
                     self._poller.watch(descriptor, 0)
-        if self._deadline is not None and self._deadline <= time.monotonic():
-            self._deadline = None
+        if self._multi.timeout() == 0:
             socket_action(pycurl.SOCKET_TIMEOUT, 0)
         return self._done()
 
@@ -96,9 +94,6 @@ class Reactor:
 
     def _watch(self, what: int, descriptor: int, _multi: object, _data: object) -> None:
         self._poller.watch(descriptor, _EVENTS[what])
-
-    def _set_timer(self, milliseconds: int) -> None:
-        self._deadline = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
     def close(self) -> None:
         """Abort what is left and close every connection."""

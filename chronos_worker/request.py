@@ -48,11 +48,17 @@ class Message(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One attempt of an execution: the message for its target, and when it leaves."""
+    """One attempt of an execution: the message for its target, and when it leaves.
+
+    ``lines`` are the headers that tell this execution from others. They are made before its
+    instant (see :func:`request_of`); at the instant only the signature is left to make.
+    """
 
     execution: Claimed
     job: JobSpec
     target: Target
+    message_id: bytes
+    lines: Sequence[bytes]
 
     @property
     def fire_at(self) -> datetime:
@@ -67,22 +73,28 @@ class Request(NamedTuple):
         return Message(target.method, target.url, headers, target.body)
 
     def own_headers(self, sent_at: datetime, body: bytes | None) -> list[bytes]:
-        """Return the lines that tell this execution from others, with the signature of ``body``.
-
-        The trace id (W3C Trace Context) is the execution's id; the span id names the attempt.
-        """
-        execution = self.execution
-        message_id = str(execution.id)
+        """Return this execution's header lines, with the signature of ``body``."""
         timestamp = int(sent_at.timestamp())
-        signature = signing.signature(self.target.key, message_id, timestamp, body or b"")
-        scheduled_for = execution.scheduled_for.astimezone(UTC).isoformat(timespec="milliseconds")
-        span = execution.id.int & _LOW_64_BITS ^ execution.attempt
-        lines = (
-            f"webhook-id: {message_id}\n"
-            f"webhook-timestamp: {timestamp}\n"
-            f"webhook-signature: {signature}\n"
-            f"X-Chronos-Scheduled-For: {scheduled_for[:-6]}Z\n"
-            f"X-Chronos-Attempt: {execution.attempt}\n"
-            f"traceparent: 00-{message_id.replace('-', '')}-{span:016x}-01"
-        )
-        return lines.encode().split(b"\n")
+        signature = signing.signature(self.target.key, self.message_id, timestamp, body or b"")
+        return [
+            *self.lines,
+            b"webhook-timestamp: %d" % timestamp,
+            b"webhook-signature: %b" % signature,
+        ]
+
+
+def request_of(execution: Claimed, job: JobSpec, target: Target) -> Request:
+    """Return the request of one attempt.
+
+    The trace id (W3C Trace Context) is the execution's id; the span id names the attempt.
+    """
+    message_id = str(execution.id)
+    scheduled_for = execution.scheduled_for.astimezone(UTC).isoformat(timespec="milliseconds")
+    span = execution.id.int & _LOW_64_BITS ^ execution.attempt
+    lines = (
+        f"webhook-id: {message_id}\n"
+        f"X-Chronos-Scheduled-For: {scheduled_for[:-6]}Z\n"
+        f"X-Chronos-Attempt: {execution.attempt}\n"
+        f"traceparent: 00-{execution.id.hex}-{span:016x}-01"
+    )
+    return Request(execution, job, target, message_id.encode(), lines.encode().split(b"\n"))

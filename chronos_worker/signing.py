@@ -27,12 +27,12 @@ def key_of(secret: str) -> bytes:
         raise Invalid({"signing_secret": [message]}) from error
 
 
-def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
+def signature(key: bytes, message_id: bytes, timestamp: int, body: bytes) -> bytes:
     """Return the value of ``webhook-signature`` for ``body`` sent at ``timestamp`` (Unix, s)."""
-    signed = b"%b.%d.%b" % (message_id.encode(), timestamp, body)
-    return "v1," + b64encode(hmac.digest(key, signed, "sha256")).decode()
+    signed = b"%b.%d.%b" % (message_id, timestamp, body)
+    return b"v1," + b64encode(hmac.digest(key, signed, "sha256"))
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     """Return the value of ``webhook-signature``, from the secret as its owner knows it."""
-    return signature(key_of(secret), message_id, timestamp, body)
+    return signature(key_of(secret), message_id.encode(), timestamp, body).decode()

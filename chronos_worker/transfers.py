@@ -33,7 +33,7 @@ from chronos_worker.request import Request
 from chronos_worker.result import Result
 from chronos_worker.slots import Limits, Slot, Slots
 
-# Bytes are moved after so many starts, so that the first of many due at one instant leave at once.
+# Bytes move after so many starts: of many that are due at one instant, the first leave at once.
 _STARTS_PER_TURN: Final = 32
 # The clock may be corrected, and transfers become slow, while nothing else happens.
 _LONGEST_WAIT_SECONDS: Final = 0.5
@@ -206,8 +206,6 @@ class TransferEngine:
         """Start what has a slot; tell whether there may be more to start at once."""
         now = time.monotonic()
         self._slots.age(now)
-        if self._is_closed:
-            return False
         for _ in range(_STARTS_PER_TURN):
             slot = self._slots.take(now)
             if slot is None:

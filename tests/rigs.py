@@ -77,7 +77,7 @@ def request_to(
 def again(request: Request, *, after: float) -> Request:
     """Return the next execution of the same job."""
     due_at = request.fire_at + timedelta(seconds=after)
-    return request._replace(execution=specimens.claimed(request.job, due_at))
+    return webhook.prepare(specimens.claimed(request.job, due_at), request.job)
 
 
 def wait_until(condition: Callable[[], bool], *, within: float = 10) -> None:

@@ -15,7 +15,7 @@ from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_worker import redirects, retry_after
-from chronos_worker.request import Request
+from chronos_worker.request import Request, request_of
 from chronos_worker.result import ErrorKind, Result
 from chronos_worker.targets import target_of
 
@@ -34,7 +34,7 @@ def prepare(execution: Claimed, job: JobSpec) -> Request:
 
     Raises :class:`chronos_common.errors.Invalid` if the stored payload cannot be sent.
     """
-    return Request(execution, job, target_of(job))
+    return request_of(execution, job, target_of(job))
 
 
 def outcome(request: Request, result: Result) -> tuple[Succeeded | Failed, Attempt]:

@@ -8,6 +8,8 @@ from socket import socket
 from threading import Event
 from typing import Any
 
+from structlog.testing import capture_logs
+
 from chronos_common import clock
 from chronos_worker.actions import webhook
 from chronos_worker.request import Request
@@ -32,13 +34,7 @@ def test_a_cancelled_request_on_its_way_is_aborted_without_a_result(
     rig: Rig, target: Target
 ) -> None:
     gone = Event()
-
-    def notice(target: Target, _received: Received, stream: socket) -> None:
-        assert stream.recv(1) == b""
-        gone.set()
-        target.closing.wait(0.1)
-
-    target.answer = notice
+    target.answer = _until_hung_up(gone)
     request = request_to(target.url, timeout=30)
     rig.engine.submit([request])
     wait_until(lambda: bool(target.received))
@@ -57,13 +53,15 @@ def test_cancelling_what_is_not_there_does_nothing(rig: Rig, target: Target) -> 
 
 
 def test_a_newer_claim_of_an_execution_replaces_the_older_one(rig: Rig, target: Target) -> None:
-    target.answer = by_path({"/old": hang, "/new": reply()})
+    gone = Event()
+    target.answer = by_path({"/old": _until_hung_up(gone), "/new": reply()})
     old = request_to(f"{target.url}/old", timeout=30)
     rig.engine.submit([old])
     wait_until(lambda: bool(target.received))
-    new = request_to(f"{target.url}/new")._replace(execution=old.execution)
+    new = webhook.prepare(old.execution, request_to(f"{target.url}/new").job)
     rig.engine.submit([new])
     assert rig.result_of(new).http_status == 200
+    assert gone.wait(5), "the older request still has its connection"
     assert rig.engine.drain(5)
     assert [request for request, _ in rig.done] == [new]
 
@@ -118,9 +116,15 @@ def test_faults_of_the_callbacks_do_not_end_the_engine(
         keep(request, result)
 
     rig.engine._on_done = on_done
-    rig.engine.submit([unasked, poison, good])
-    assert rig.result_of(good).http_status == 200
-    assert target.paths() == ["/poison", "/good"]
+    with capture_logs() as logs:
+        rig.engine.submit([unasked, poison, good])
+        assert rig.result_of(good).http_status == 200
+        assert rig.engine.drain(5)
+    assert sorted(target.paths()) == ["/good", "/poison"]
+    assert {log["execution_id"] for log in logs} == {
+        str(unasked.execution.id),
+        str(poison.execution.id),
+    }
 
 
 def test_what_libcurl_cannot_send_is_that_requests_result(rig: Rig, target: Target) -> None:
@@ -128,7 +132,9 @@ def test_what_libcurl_cannot_send_is_that_requests_result(rig: Rig, target: Targ
     poison = poison._replace(target=_with(poison, url="http://\x00/"))
     surprise = request_to(target.url)
     surprise = surprise._replace(target=_with(surprise, key=None))
-    rig.engine.submit([poison, surprise])
+    with capture_logs():
+        rig.engine.submit([poison, surprise])
+        rig.wait_for(2)
     for request in (poison, surprise):
         result = rig.result_of(request)
         assert result.error
@@ -201,3 +207,11 @@ def _once(released: Event) -> Answer:
 
 def _with(request: Request, **changes: Any) -> Destination:
     return replace(request.target, **changes)
+
+
+def _until_hung_up(gone: Event) -> Answer:
+    def answer(_target: Target, _received: Received, stream: socket) -> None:
+        if stream.recv(1) == b"":
+            gone.set()
+
+    return answer

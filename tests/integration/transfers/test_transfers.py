@@ -56,6 +56,21 @@ def test_a_late_request_leaves_at_once(rig: Rig, target: Target) -> None:
     assert rig.result_of(request).http_status == 200
 
 
+def test_an_idle_engine_takes_a_request_at_once(rig: Rig, target: Target) -> None:
+    started = time.monotonic()
+    for _ in range(12):
+        rig.send(target.url)
+    # It would look by itself only every half second.
+    assert time.monotonic() - started < 3
+
+
+def test_a_large_body_is_sent_without_asking_first(rig: Rig, target: Target) -> None:
+    body = "x" * (3 << 19)
+    assert rig.send(target.url, body=body).http_status == 200
+    assert target.received[0].body == body.encode()
+    assert "expect" not in target.received[0].headers
+
+
 def test_a_connection_is_used_again(rig: Rig, target: Target) -> None:
     for _ in range(5):
         rig.send(target.url)
