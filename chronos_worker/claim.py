@@ -26,7 +26,8 @@ class Claimer:
     ) -> list[Claimed]:
         """Return what this worker holds now of the executions of the jobs in ``specs``.
 
-        What was paused, cancelled, taken by another worker, or must not overlap is left out.
+        What was paused, cancelled, taken by another worker, or must not overlap is left out. So is
+        what does not belong into ``queue``: anybody who reaches Redis can name any id.
         """
         now = clock.now()
         policies = {
@@ -40,7 +41,12 @@ class Claimer:
                 admitted = overlaps.admit(connection, held_back, policies, now=now)
                 identifiers = [*set(identifiers).difference(held_back), *admitted]
             claimed = executions.claim(
-                connection, identifiers, worker_id=self._heartbeat.id, now=now
+                connection,
+                identifiers,
+                worker_id=self._heartbeat.id,
+                now=now,
+                queue=queue,
+                job_ids=list(specs),
             )
         metrics.CLAIMED.labels(queue).inc(len(claimed))
         metrics.UNCLAIMED.labels(queue).inc(len(identifiers) - len(claimed))

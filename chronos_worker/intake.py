@@ -77,8 +77,10 @@ class Intake:
             dispatches.undo_dispatch(connection, identifiers)
 
 
-def unusable(claimed: Claimed, job: JobSpec, error: Invalid) -> Finished:
+def unusable(claimed: Claimed, job: JobSpec, error: Exception) -> Finished:
     """Return the failure of an execution whose stored payload cannot be performed."""
+    if not isinstance(error, Invalid):
+        _log.error("payload not understood", execution_id=str(claimed.id), exc_info=error)
     return Finished(
         claimed=claimed,
         queue=queues.QUEUE_OF[job.type],

@@ -68,7 +68,6 @@ def build(email: Email, *, message_id: UUID, sent_at: datetime) -> EmailMessage:
         # RFC 3834, section 5: no vacation answers to a machine.
         message["Auto-Submitted"] = "auto-generated"
         _set_content(message, email)
-        message.as_bytes()
     except (ValueError, LookupError, MessageError) as error:
         raise Invalid({"payload": [f"Cannot be made into an e-mail: {error}."]}) from error
     return message

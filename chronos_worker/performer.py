@@ -9,7 +9,6 @@ from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Outcome
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import JobType
-from chronos_common.errors import Invalid
 from chronos_worker.intake import unusable
 from chronos_worker.recorder import Finished, Recorder
 
@@ -35,6 +34,6 @@ class Performer:
         time.sleep(max((execution.due_at - clock.now()).total_seconds(), 0))
         try:
             outcome, attempt = self._actions[job.type](execution, job)
-        except Invalid as error:
+        except Exception as error:  # noqa: BLE001 - poison fails its own execution only
             return unusable(execution, job, error)
         return Finished(execution, QUEUE_OF[job.type], job.policy, outcome, attempt)

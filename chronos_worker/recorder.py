@@ -11,7 +11,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from threading import Condition, Event, Thread
 from time import monotonic
@@ -23,9 +23,18 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from chronos_common import clock, metrics
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed
-from chronos_common.domain.outcomes import Finish, Outcome, Redeliver, Retry, next_step
+from chronos_common.domain.jobs import MAX_DELAY_SECONDS
+from chronos_common.domain.outcomes import (
+    Failed,
+    Finish,
+    Outcome,
+    Redeliver,
+    Retry,
+    Step,
+    next_step,
+)
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import Status
+from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import executions, notifications, stats
 from chronos_common.storage.database import is_outage, transaction
 from chronos_common.storage.executions import Move, Moved
@@ -36,6 +45,9 @@ GATHER_SECONDS = 0.025
 MAX_BATCH = 500
 MAX_BACKLOG = 20_000
 LONGEST_PAUSE_SECONDS = 2.0
+
+#: Twice the longest delay that a job may ask for: its jitter may double it.
+LONGEST_DELAY = timedelta(seconds=2 * MAX_DELAY_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +146,33 @@ class Recorder:
                 return
 
     def _write_divided(self, batch: Sequence[Finished]) -> None:
-        """Write the batch; what PostgreSQL refuses to store must not keep the rest from it."""
+        """Write the batch; what cannot be stored must not keep the rest from it."""
         try:
             self._write(batch)
-        except DBAPIError as error:
-            if is_outage(error):
+        except Exception as error:
+            if _may_pass(error):
                 raise
             if len(batch) == 1:
-                _log.exception("outcome refused", execution_id=str(batch[0].claimed.id))
-                self._write([_without_answer(batch[0])])
+                self._write_less(batch[0], error)
                 return
             middle = len(batch) // 2
             self._write_divided(batch[:middle])
             self._write_divided(batch[middle:])
+
+    def _write_less(self, finished: Finished, error: Exception) -> None:
+        """Write what can be stored of an outcome that was refused; if nothing can, say so."""
+        execution_id = str(finished.claimed.id)
+        for less in (_without_answer(finished), _unrecordable(finished)):
+            _log.error("outcome refused", execution_id=execution_id, exc_info=error)
+            try:
+                self._write([less])
+            except Exception as another:
+                if _may_pass(another):
+                    raise
+                error = another
+            else:
+                return
+        _log.error("outcome lost", execution_id=execution_id, exc_info=error)
 
     def _write(self, batch: Sequence[Finished]) -> None:
         now = clock.now()
@@ -159,6 +185,13 @@ class Recorder:
         _count(batch, moved)
 
 
+def _may_pass(error: Exception) -> bool:
+    """Tell whether ``error`` is the database's absence, which an outcome must wait for."""
+    if isinstance(error, DBAPIError):
+        return is_outage(error)
+    return isinstance(error, SQLAlchemyError)
+
+
 def _pause_after(failures: int) -> float:
     """Return seconds to wait; workers that lost the same database must not come back in step."""
     longest: float = min(0.1 * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
@@ -168,14 +201,7 @@ def _pause_after(failures: int) -> float:
 def _move(finished: Finished, *, now: datetime) -> Move:
     """Turn an outcome into what becomes of its execution."""
     claimed, attempt = finished.claimed, finished.attempt
-    step = next_step(
-        finished.outcome,
-        attempt=claimed.attempt,
-        redeliveries=claimed.redeliveries,
-        policy=finished.policy,
-        jitter=random.random(),  # noqa: S311 - not a secret
-    )
-    match step:
+    match _step(finished):
         case Finish(status=status, error=error, reason=reason):
             due_at = None
         case Retry(delay=delay, error=error):
@@ -193,6 +219,26 @@ def _move(finished: Finished, *, now: datetime) -> Move:
         due_at=due_at,
         attempt_json=_as_json(finished, status, error, due_at),
     )
+
+
+def _step(finished: Finished) -> Step:
+    """Decide what follows; a stored policy that leads nowhere ends the execution."""
+    try:
+        step = next_step(
+            finished.outcome,
+            attempt=finished.claimed.attempt,
+            redeliveries=finished.claimed.redeliveries,
+            policy=finished.policy,
+            jitter=random.random(),  # noqa: S311 - not a secret
+        )
+        if isinstance(step, Retry) and step.delay > LONGEST_DELAY:
+            raise OverflowError("its delay is too long")
+    except (ArithmeticError, TypeError, ValueError) as error:
+        text = f"The stored retry policy cannot be followed: {error}."
+        if isinstance(finished.outcome, Failed):
+            text = f"{finished.outcome.error} {text}"
+        return Finish(Status.FAILED, text, Reason.INVALID)
+    return step
 
 
 def _as_json(
@@ -224,6 +270,16 @@ def _without_answer(finished: Finished) -> Finished:
     """Leave out what the target sent: something in it cannot be stored."""
     attempt = replace(finished.attempt, request=None, response=None, timing_ms=None)
     return replace(finished, attempt=attempt)
+
+
+def _unrecordable(finished: Finished) -> Finished:
+    """Leave out everything that came from elsewhere; a failure at least is said."""
+    now = clock.now()
+    return replace(
+        finished,
+        outcome=Failed("How the attempt ended could not be stored; see the log.", permanent=True),
+        attempt=Attempt(started_at=now, duration_ms=0),
+    )
 
 
 def _count(batch: Sequence[Finished], moved: Sequence[Moved]) -> None:

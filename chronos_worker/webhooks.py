@@ -9,7 +9,6 @@ from sqlalchemy import Engine
 from chronos_common import clock, metrics
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
-from chronos_common.errors import Invalid
 from chronos_common.heartbeat import Heartbeat
 from chronos_common.settings import Settings
 from chronos_common.storage import losses
@@ -62,7 +61,7 @@ class Webhooks:
         for execution, job in claimed:
             try:
                 requests.append(webhook.prepare(execution, job))
-            except Invalid as error:
+            except Exception as error:  # noqa: BLE001 - poison fails its own execution only
                 self._recorder.put(unusable(execution, job, error))
         self._transfers.submit(requests)
         metrics.IN_FLIGHT.set(self.in_flight)

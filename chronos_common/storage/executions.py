@@ -167,20 +167,35 @@ _CLAIM = text("""
        SET status = 'running', worker_id = :worker_id, claimed_at = :now,
            started_at = COALESCE(started_at, :now)
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued'
+       AND (CAST(:queue AS text) IS NULL OR queue = :queue)
+       AND (CAST(:jobs AS uuid[]) IS NULL OR job_id = ANY(CAST(:jobs AS uuid[])))
  RETURNING id, job_id, workspace_id, worker_id, scheduled_for, due_at, attempt, redeliveries""")
 
 
 def claim(
-    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID, now: datetime
+    connection: Connection,
+    identifiers: Sequence[UUID],
+    *,
+    worker_id: UUID,
+    now: datetime,
+    queue: str | None = None,
+    job_ids: Sequence[UUID] | None = None,
 ) -> list[Claimed]:
-    """Take queued executions for ``worker_id``.
+    """Take queued executions for ``worker_id``; only those of ``queue`` and ``job_ids``, if given.
 
     What was paused, cancelled or taken meanwhile is not returned.
     """
     if not identifiers:
         return []
     rows = connection.execute(
-        _CLAIM, {"ids": list(identifiers), "worker_id": worker_id, "now": now}
+        _CLAIM,
+        {
+            "ids": list(identifiers),
+            "worker_id": worker_id,
+            "now": now,
+            "queue": queue,
+            "jobs": None if job_ids is None else list(job_ids),
+        },
     )
     return [Claimed(*row) for row in rows]
 

@@ -1,5 +1,6 @@
 """The statements on ``jobs``: what users defined."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -232,7 +233,8 @@ def complete_exhausted(connection: Connection, *, batch: int, now: datetime) -> 
 
 
 _SPECS = text("""
-    SELECT j.id, j.workspace_id, j.name, j.type, j.payload, j.timeout_seconds, j.max_attempts,
+    SELECT j.id, j.workspace_id, j.name, j.type, CAST(j.payload AS text) AS payload,
+           j.timeout_seconds, j.max_attempts,
            j.retry_delays, j.backoff_seconds, j.backoff_factor, j.backoff_cap_seconds,
            j.retry_jitter, j.overlap_policy, w.signing_secret
       FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
@@ -251,12 +253,20 @@ def _spec(row: Any) -> JobSpec:
         workspace_id=row.workspace_id,
         name=row.name,
         type=JobType(row.type),
-        payload=row.payload,
+        payload=_payload(row.payload),
         timeout_seconds=row.timeout_seconds,
         policy=policy_of(row),
         overlap_policy=OverlapPolicy(row.overlap_policy),
         signing_secret=row.signing_secret,
     )
+
+
+def _payload(stored: str) -> Any:
+    """Return the JSON as Python has it, or None: one job's numbers or depth can be too much."""
+    try:
+        return json.loads(stored)
+    except (ValueError, RecursionError):
+        return None
 
 
 def policy_of(row: Any) -> RetryPolicy:

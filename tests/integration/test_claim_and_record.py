@@ -185,6 +185,50 @@ def test_outcomes_wait_while_the_database_is_away(
     assert row["status"] == "succeeded"
 
 
+@pytest.mark.parametrize("delay", [1e300, float("nan"), None])
+def test_a_retry_policy_that_leads_nowhere_fails_its_own_execution_only(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder, delay: float
+) -> None:
+    poison, plain = _claim(engine, _queue(engine, workspace, job_id, 2))
+    policy = RetryPolicy(max_attempts=2, delays_seconds=(delay,))
+    failed = replace(_finished(poison, Failed("Refused.")), policy=policy)
+    _record(recorder, failed, _finished(plain, Succeeded()))
+    rows = {row["id"]: row for row in factories.executions_of(engine, job_id)}
+    assert (rows[poison.id]["status"], rows[poison.id]["reason"]) == ("failed", "invalid")
+    assert rows[poison.id]["error"].startswith("Refused. The stored retry policy cannot be")
+    assert rows[plain.id]["status"] == "succeeded"
+
+
+def test_an_outcome_that_cannot_be_stored_at_all_is_a_failure_of_its_own(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
+) -> None:
+    poison, plain = _claim(engine, _queue(engine, workspace, job_id, 2))
+    _record(
+        recorder,
+        _finished(poison, Failed("A\x00B", permanent=True)),
+        _finished(plain, Succeeded()),
+    )
+    rows = {row["id"]: row for row in factories.executions_of(engine, job_id)}
+    assert rows[poison.id]["status"] == "failed"
+    assert rows[poison.id]["error"].startswith("How the attempt ended could not be stored")
+    assert rows[plain.id]["status"] == "succeeded"
+
+
+def test_outcomes_of_a_workspace_that_is_gone_do_not_keep_the_others(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder, now: datetime
+) -> None:
+    with engine.begin() as connection:
+        gone = factories.workspace(connection, now=now, email="gone@example.com")
+        theirs = factories.job(connection, gone, factories.every(60, anchor=now), now=now)
+    [orphan] = _claim(engine, _queue(engine, gone, theirs))
+    [plain] = _claim(engine, _queue(engine, workspace, job_id))
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM workspaces WHERE id = :id"), {"id": gone.id})
+    _record(recorder, _finished(orphan, Succeeded()), _finished(plain, Succeeded()))
+    [row] = factories.executions_of(engine, job_id)
+    assert row["status"] == "succeeded"
+
+
 def test_a_row_says_what_its_history_needs(
     engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
 ) -> None:

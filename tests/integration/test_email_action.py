@@ -123,6 +123,15 @@ def test_when_all_recipients_are_refused_the_code_tells_whether_for_good(
     )
 
 
+def test_one_recipient_that_may_be_accepted_later_is_worth_another_attempt(
+    server: MailServer,
+) -> None:
+    server.replies |= {"ann@example.com": "550 No such user", "bob@example.com": "451 Greylisted"}
+    outcome, _ = _perform(_mailer(server.url), to=["ann@example.com", "bob@example.com"])
+    assert isinstance(outcome, Failed)
+    assert not outcome.permanent
+
+
 @pytest.mark.parametrize("step", ["MAIL", "DATA"])
 @pytest.mark.parametrize(
     ("reply", "permanent"), [("554 Looks like spam", True), ("452 No space left", False)]
@@ -147,13 +156,14 @@ def test_no_server_is_worth_another_attempt() -> None:
     assert f"127.0.0.1:{port}" in outcome.error
 
 
-def test_a_server_that_says_nothing_is_left_after_the_jobs_timeout() -> None:
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_a_server_that_says_nothing_is_left_after_the_jobs_timeout(scheme: str) -> None:
     silent = Target()
     silent.answer = hang
     silent.start()
     try:
         started = time.monotonic()
-        outcome, _ = _perform(_mailer(f"smtp://127.0.0.1:{silent.port}"), timeout_seconds=0.3)
+        outcome, _ = _perform(_mailer(f"{scheme}://127.0.0.1:{silent.port}"), timeout_seconds=0.3)
         assert 0.3 <= time.monotonic() - started < 5
         assert isinstance(outcome, Failed)
         assert not outcome.permanent

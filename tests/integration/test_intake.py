@@ -1,0 +1,124 @@
+"""Intake: nothing that is stored, or said to the queue, keeps the rest from being performed."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from threading import Event
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import Engine, text
+
+import factories
+from chronos_common import clock
+from chronos_common.domain import queues
+from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.outcomes import Succeeded
+from chronos_common.domain.statuses import JobType
+from chronos_common.heartbeat import Heartbeat
+from chronos_common.storage import executions
+from chronos_worker.actions import webhook
+from chronos_worker.claim import Claimer
+from chronos_worker.intake import Intake
+from chronos_worker.performer import Performer
+from chronos_worker.recorder import Recorder
+from factories import Workspace
+
+
+@pytest.fixture
+def recorder(engine: Engine) -> Iterator[Recorder]:
+    recorder = Recorder(engine)
+    recorder.start()
+    yield recorder
+    recorder.stop()
+
+
+def _prepared(execution: Claimed, job: JobSpec) -> tuple[Succeeded, Attempt]:
+    """Understand the payload, but send nothing."""
+    webhook.prepare(execution, job)
+    return Succeeded(), Attempt(started_at=clock.now(), duration_ms=1)
+
+
+@pytest.fixture
+def intake(engine: Engine, recorder: Recorder) -> Intake:
+    heartbeat = Heartbeat(engine, kind="worker", timeout=timedelta(seconds=15))
+    return Intake(
+        engine,
+        Claimer(engine, heartbeat),
+        recorder,
+        queue=queues.WEBHOOKS,
+        begin=Performer({JobType.WEBHOOK: _prepared}, recorder).begin,
+        stop=Event(),
+    )
+
+
+def _due(engine: Engine, workspace: Workspace, now: datetime, queue: str) -> tuple[UUID, UUID]:
+    """Store a job with an execution that is due in ``queue``; return both ids."""
+    with engine.begin() as connection:
+        job_id = factories.job(connection, workspace, factories.every(3600, anchor=now), now=now)
+        execution_id = executions.trigger(
+            connection, workspace_id=workspace.id, job_id=job_id, queue=queue, now=clock.now()
+        )
+    return job_id, execution_id
+
+
+def _damage(engine: Engine, job_id: UUID, damage: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(
+            text(f"UPDATE jobs SET {damage} WHERE id = :id"),  # noqa: S608 - constants
+            {"id": job_id},
+        )
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "payload = 'null'",
+        "payload = '5'",
+        "payload = '{}'",
+        "payload = CAST(repeat('9', 5000) AS jsonb)",
+        "payload = CAST(repeat('[', 3000) || repeat(']', 3000) AS jsonb)",
+        "type = 'email'",
+    ],
+)
+def test_a_damaged_payload_fails_its_own_execution_only(
+    engine: Engine,
+    workspace: Workspace,
+    intake: Intake,
+    recorder: Recorder,
+    now: datetime,
+    damage: str,
+) -> None:
+    damaged, first = _due(engine, workspace, now, queues.WEBHOOKS)
+    sound, second = _due(engine, workspace, now, queues.WEBHOOKS)
+    _damage(engine, damaged, damage)
+    intake.accept([first, second], clock.now())
+    assert recorder.flush(10)
+    [row] = factories.executions_of(engine, damaged)
+    assert row["status"] == "failed"
+    assert row["error"].startswith("The stored payload is invalid")
+    [row] = factories.executions_of(engine, sound)
+    assert row["status"] == "succeeded"
+
+
+def test_a_forged_message_takes_nothing_from_another_queue(
+    engine: Engine, workspace: Workspace, intake: Intake, recorder: Recorder, now: datetime
+) -> None:
+    mails, mail = _due(engine, workspace, now, queues.EMAILS)
+    hooks, hook = _due(engine, workspace, now, queues.WEBHOOKS)
+    intake.accept([uuid4(), mail, hook], clock.now())
+    assert recorder.flush(10)
+    assert [row["status"] for row in factories.executions_of(engine, mails)] == ["queued"]
+    assert [row["status"] for row in factories.executions_of(engine, hooks)] == ["succeeded"]
+
+
+def test_an_execution_without_its_job_is_not_taken(
+    engine: Engine, workspace: Workspace, intake: Intake, recorder: Recorder, now: datetime
+) -> None:
+    gone, first = _due(engine, workspace, now, queues.WEBHOOKS)
+    sound, second = _due(engine, workspace, now, queues.WEBHOOKS)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM jobs WHERE id = :id"), {"id": gone})
+    intake.accept([first, second], clock.now())
+    assert recorder.flush(10)
+    assert [row["status"] for row in factories.executions_of(engine, sound)] == ["succeeded"]
