@@ -1,67 +1,14 @@
-"""Changes of jobs: PATCH, PUT, pause, resume, versions, and secrets that stay."""
+"""Changes of jobs: PATCH, PUT, versions, and secrets that stay."""
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
-from uuid import UUID
 
-import pytest
-from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy import Engine
 
-from chronos_common import clock, ids
-from chronos_common.clock import to_milliseconds
-from chronos_common.storage import executions as storage
-from chronos_common.storage.executions import Planned
-from chronos_common.storage.tables import execution_stats, executions, jobs, schedules
-from integration.api.callers import DAILY, WEBHOOK, Caller, errors_of, job
-from rigs import wait_until
+from chronos_common.storage.tables import jobs, schedules
+from integration.api.callers import WEBHOOK, Caller, errors_of, job
+from integration.api.rows import fates, in_seconds, plan, stored_job, stored_schedule
 
 SECRET = {**WEBHOOK, "headers": {"Authorization": "Bearer hidden", "X-Team": "mail"}}
-
-
-def stored_job(db: Engine, job_id: str) -> RowMapping:
-    with db.connect() as connection:
-        query = select(jobs).where(jobs.c.id == job_id)
-        return connection.execute(query).mappings().one()
-
-
-def stored_schedule(db: Engine, job_id: str) -> RowMapping:
-    with db.connect() as connection:
-        query = select(schedules).where(schedules.c.job_id == job_id)
-        return connection.execute(query).mappings().one()
-
-
-def plan(db: Engine, caller: Caller, job_id: str, instants: Sequence[datetime]) -> list[UUID]:
-    """Queue occurrences as the scheduler does."""
-    planned = [
-        Planned(
-            id=ids.occurrence_id(UUID(job_id), instant),
-            workspace_id=caller.workspace_id,
-            job_id=UUID(job_id),
-            queue="webhooks",
-            scheduled_for=instant,
-            dispatched_at=None,
-        )
-        for instant in instants
-    ]
-    with db.begin() as connection:
-        storage.add(connection, planned)
-    return [each.id for each in planned]
-
-
-def fates(db: Engine, identifiers: Sequence[UUID]) -> list[tuple[str, str | None]]:
-    with db.connect() as connection:
-        rows = {
-            row.id: (row.status, row.reason)
-            for row in connection.execute(
-                select(executions).where(executions.c.id.in_(identifiers))
-            )
-        }
-    return [rows[identifier] for identifier in identifiers]
-
-
-def in_seconds(seconds: float) -> datetime:
-    return to_milliseconds(clock.now() + timedelta(seconds=seconds))
 
 
 def test_a_patch_changes_what_it_gives(caller: Caller) -> None:
@@ -260,6 +207,18 @@ def test_a_stale_version_is_refused(caller: Caller) -> None:
     assert caller.delete(path, headers={"If-Match": "*"}).status_code == 204
 
 
+def test_of_changes_based_on_one_version_one_wins(caller: Caller) -> None:
+    path = f"jobs/{caller.create()['id']}"
+
+    def change(number: int) -> int:
+        tag = {"If-Match": '"1"'}
+        return caller.patch(path, {"name": str(number)}, headers=tag).status_code
+
+    with ThreadPoolExecutor(6) as threads:
+        assert sorted(threads.map(change, range(6))) == [200, 412, 412, 412, 412, 412]
+    assert caller.get(path).json["version"] == 2
+
+
 def test_a_type_cannot_be_changed(caller: Caller) -> None:
     made = caller.create()
     mail = {"type": "email", "payload": {"to": ["a@example.com"], "subject": "s"}}
@@ -270,78 +229,3 @@ def test_a_type_cannot_be_changed(caller: Caller) -> None:
 def test_an_empty_patch_changes_nothing(caller: Caller) -> None:
     made = caller.create()
     assert caller.patch(f"jobs/{made['id']}", {}).json == made
-
-
-def test_pausing_cancels_what_has_not_started(caller: Caller, db: Engine) -> None:
-    made = caller.create(**DAILY)
-    planned = plan(db, caller, made["id"], [in_seconds(-2), in_seconds(-1), in_seconds(1)])
-    with db.begin() as connection:
-        storage.claim(connection, planned[:1], worker_id=ids.new_id(clock.now()), now=clock.now())
-    paused = caller.post(f"jobs/{made['id']}/pause")
-    assert (paused.json["status"], paused.json["next_run_at"]) == ("paused", None)
-    cancelled = ("cancelled", "paused")
-    assert fates(db, planned) == [("running", None), cancelled, cancelled]
-    assert not stored_schedule(db, made["id"])["active"]
-    with db.connect() as connection:
-        query = select(execution_stats).where(
-            execution_stats.c.workspace_id == caller.workspace_id
-        )
-        counted = {row.status: row.executions for row in connection.execute(query)}
-    assert counted == {"cancelled": 2}
-
-
-def test_pausing_and_resuming_can_be_repeated(caller: Caller, db: Engine) -> None:
-    made = caller.create()
-    assert caller.post(f"jobs/{made['id']}/resume").json == made
-    first = caller.post(f"jobs/{made['id']}/pause")
-    second = caller.post(f"jobs/{made['id']}/pause")
-    assert (second.status_code, second.json) == (200, first.json)
-    assert stored_schedule(db, made["id"])["resumed_at"] is None
-    resumed = caller.post(f"jobs/{made['id']}/resume").json
-    assert (resumed["status"], resumed["next_runs"]) == ("active", made["next_runs"])
-    assert stored_schedule(db, made["id"])["resumed_at"] is not None
-
-
-def test_a_resumed_job_shows_the_next_instant_to_come(caller: Caller, db: Engine) -> None:
-    made = caller.create(schedule_type="interval", interval_seconds=60, cron_expression=...)
-    caller.post(f"jobs/{made['id']}/pause")
-    missed = in_seconds(-600)
-    with db.begin() as connection:
-        connection.execute(
-            schedules.update()
-            .where(schedules.c.job_id == made["id"])
-            .values(next_run_at=missed, anchor=missed)
-        )
-    resumed = caller.post(f"jobs/{made['id']}/resume").json
-    assert datetime.fromisoformat(resumed["next_run_at"]) >= clock.now() - timedelta(seconds=1)
-    # What was missed is for the scheduler to settle.
-    assert stored_schedule(db, made["id"])["next_run_at"] == missed
-
-
-def somebody_waits_for_a_lock(db: Engine) -> bool:
-    query = (
-        "SELECT count(*) FROM pg_stat_activity"
-        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    )
-    with db.connect() as connection:
-        return bool(connection.exec_driver_sql(query).scalar_one())
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [({"status": "paused"}, "paused"), ({"cron_expression": "1 1 1 1 *"}, "rescheduled")],
-)
-def test_a_change_sees_what_a_plan_under_way_adds(
-    caller: Caller, db: Engine, change: dict[str, str], reason: str
-) -> None:
-    made = caller.create()
-    with ThreadPoolExecutor(1) as threads:
-        with db.begin() as planning:
-            planning.execute(
-                select(schedules).where(schedules.c.job_id == made["id"]).with_for_update()
-            )
-            answer = threads.submit(caller.patch, f"jobs/{made['id']}", change)
-            wait_until(lambda: somebody_waits_for_a_lock(db), within=5)
-            planned = plan(db, caller, made["id"], [in_seconds(60)])
-        assert answer.result(timeout=10).status_code == 200
-    assert fates(db, planned) == [("cancelled", reason)]

@@ -1,0 +1,59 @@
+"""What the API stores, and what the scheduler would add to it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Engine, RowMapping, select
+
+from chronos_common import clock, ids
+from chronos_common.clock import to_milliseconds
+from chronos_common.storage import executions as storage
+from chronos_common.storage.executions import Planned
+from chronos_common.storage.tables import executions, jobs, schedules
+from integration.api.callers import Caller
+
+
+def stored_job(db: Engine, job_id: str) -> RowMapping:
+    with db.connect() as connection:
+        query = select(jobs).where(jobs.c.id == job_id)
+        return connection.execute(query).mappings().one()
+
+
+def stored_schedule(db: Engine, job_id: str) -> RowMapping:
+    with db.connect() as connection:
+        query = select(schedules).where(schedules.c.job_id == job_id)
+        return connection.execute(query).mappings().one()
+
+
+def plan(db: Engine, caller: Caller, job_id: str, instants: Sequence[datetime]) -> list[UUID]:
+    """Queue occurrences as the scheduler does."""
+    planned = [
+        Planned(
+            id=ids.occurrence_id(UUID(job_id), instant),
+            workspace_id=caller.workspace_id,
+            job_id=UUID(job_id),
+            queue="webhooks",
+            scheduled_for=instant,
+            dispatched_at=None,
+        )
+        for instant in instants
+    ]
+    with db.begin() as connection:
+        storage.add(connection, planned)
+    return [each.id for each in planned]
+
+
+def fates(db: Engine, identifiers: Sequence[UUID]) -> list[tuple[str, str | None]]:
+    with db.connect() as connection:
+        rows = {
+            row.id: (row.status, row.reason)
+            for row in connection.execute(
+                select(executions).where(executions.c.id.in_(identifiers))
+            )
+        }
+    return [rows[identifier] for identifier in identifiers]
+
+
+def in_seconds(seconds: float) -> datetime:
+    return to_milliseconds(clock.now() + timedelta(seconds=seconds))
