@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 from chronos_common.settings import Settings
 from chronos_common.storage import database
 
-#: How long a request waits for a connection of the pool before it is answered 503.
-POOL_WAIT_SECONDS = 2.0
+#: How long a request waits for a connection of the pool, or for a lock, before it is answered 503.
+WAIT_SECONDS = 1.5
 
 REDIS_OPTIONS: dict[str, Any] = {
     "socket_timeout": 0.5,
@@ -28,7 +28,8 @@ def to_database(settings: Settings) -> Engine:
         settings.database_url,
         name="chronos-api",
         pool_size=settings.api_threads + 2,
-        wait_seconds=POOL_WAIT_SECONDS,
+        wait_seconds=WAIT_SECONDS,
+        lock_seconds=WAIT_SECONDS,
         # A request is not repeated, so it must not be the one that finds a broken connection.
         pre_ping=True,
     )

@@ -22,7 +22,7 @@ from chronos_common import ids
 from chronos_common.domain import queues
 from chronos_common.errors import Unavailable
 
-TASK_OF = {queue: f"chronos.{queue}" for queue in queues.ALL}
+TASK_OF = {queue: f"chronos.{queue}" for queue in queues.EVERY}
 
 #: On a half-open connection every wait ends; without these a worker stands still for ever.
 SOCKET_OPTIONS: Mapping[str, Any] = {
@@ -48,15 +48,15 @@ class Batch:
     fire_at: datetime
 
 
-def celery_app(redis_url: str) -> Celery:
-    """Return the Celery application that publishers and workers share.
+def celery_app(redis_url: str, consumed: Sequence[str] = queues.EVERY) -> Celery:
+    """Return the Celery application of publishers, and of the consumers of some queues.
 
     A message is acknowledged late and never by the clock of a worker: no ``eta``, no
     ``countdown``, no ``retry`` (retries are rows). Queues are not made up from messages.
     """
     app = Celery("chronos", broker=redis_url, set_as_current=False)
     app.conf.update(
-        task_queues=[Queue(name) for name in queues.ALL],  # type: ignore[no-untyped-call]
+        task_queues=[Queue(name) for name in consumed],  # type: ignore[no-untyped-call]
         task_create_missing_queues=False,
         task_ignore_result=True,
         result_backend=None,
@@ -130,21 +130,8 @@ class Broker:
             return dict(zip(queues.ALL, pipeline.execute(), strict=True))
 
     def oldest(self) -> dict[str, datetime]:
-        """Return when the longest waiting message of each queue was published.
-
-        Empty queues are left out, and so are queues whose oldest message is not one of ours.
-        """
-        with _outage_is_unavailable():
-            pipeline = self._redis.pipeline(transaction=False)
-            for queue in queues.ALL:
-                pipeline.lindex(queue, -1)
-            messages = pipeline.execute()
-        found = {
-            queue: _published_at(message)
-            for queue, message in zip(queues.ALL, messages, strict=True)
-            if message is not None
-        }
-        return {queue: moment for queue, moment in found.items() if moment}
+        """Return when the longest waiting message of each queue was published."""
+        return oldest_of(self._redis)
 
     def ping(self) -> None:
         """Raise :class:`BrokerUnavailable` if Redis does not answer."""
@@ -155,6 +142,24 @@ class Broker:
         """Give the connections back."""
         self._redis.close()
         self._app.close()
+
+
+def oldest_of(client: Redis) -> dict[str, datetime]:
+    """Return when the longest waiting message of each queue was published.
+
+    Empty queues are left out, and so are queues whose oldest message is not one of ours.
+    """
+    with _outage_is_unavailable():
+        pipeline = client.pipeline(transaction=False)
+        for queue in queues.ALL:
+            pipeline.lindex(queue, -1)
+        messages = pipeline.execute()
+    found = {
+        queue: _published_at(message)
+        for queue, message in zip(queues.ALL, messages, strict=True)
+        if message is not None
+    }
+    return {queue: moment for queue, moment in found.items() if moment}
 
 
 def _published_at(message: bytes) -> datetime | None:

@@ -8,12 +8,14 @@ here, so that a wrong host clock does not matter.
 import time
 from datetime import UTC, datetime, timedelta
 
+from chronos_common import faultpoints
+
 _correction = timedelta(0)
 
 
 def now() -> datetime:
     """Return the current instant in UTC, by the database's clock once it was measured."""
-    return datetime.fromtimestamp(time.time(), UTC) + _correction
+    return host_now() + _correction
 
 
 def correct_by(difference: timedelta) -> None:
@@ -24,7 +26,7 @@ def correct_by(difference: timedelta) -> None:
 
 def host_now() -> datetime:
     """Return the host's own, uncorrected time, to measure its difference to the database."""
-    return datetime.fromtimestamp(time.time(), UTC)
+    return datetime.fromtimestamp(time.time() + faultpoints.CLOCK_SECONDS, UTC)
 
 
 def to_milliseconds(moment: datetime) -> datetime:

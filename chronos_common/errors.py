@@ -3,6 +3,8 @@
 Only ``chronos_api.errors`` knows which HTTP status each one is.
 """
 
+from collections.abc import Mapping, Sequence
+
 
 class ChronosError(Exception):
     """Something went wrong."""
@@ -49,8 +51,30 @@ class Invalid(ChronosError):
         self.fields = fields
 
 
+class NoAnswer(ChronosError):
+    """What this waits for did not come in time."""
+
+
+class InvalidItems(ChronosError):
+    """Some of the items are wrong; ``items`` maps the index of each to its wrong fields."""
+
+    def __init__(self, items: Mapping[int, Mapping[str, Sequence[str]]]) -> None:
+        """Take the messages by field of each wrong item."""
+        super().__init__()
+        self.items = items
+
+
 class SettingsInvalid(ChronosError):
     """The settings are wrong."""
+
+
+class TooManyRequests(ChronosError):
+    """Too many requests; wait before the next one."""
+
+    def __init__(self, message: str, *, seconds: int) -> None:
+        """Take what to say, and after how many ``seconds`` it may be tried again."""
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class Unavailable(ChronosError):

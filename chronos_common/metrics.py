@@ -1,12 +1,10 @@
-"""The Prometheus metrics of the scheduler and of the worker, and the port that shows them.
+"""The Prometheus metrics of the scheduler and of the worker; ``probe`` shows them.
 
 What is the same seen from every process (queue depths, unfinished executions) the API reads at
 scrape time from the database and from Redis; see ``chronos_api.metrics``.
 """
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
-
-from chronos_common.settings import Settings
+from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
@@ -20,7 +18,7 @@ PLAN_LATENESS = Gauge(
     "chronos_plan_lateness_seconds", "How late the last planned batch's first occurrence was"
 )
 PUBLISH_FAILURES = Counter("chronos_publish_failures_total", "Batches that Redis did not take")
-CONGESTED = Gauge("chronos_congested", "1 while the queues are too full to publish more")
+CONGESTED = Gauge("chronos_congested", "1 while a queue is too full to publish more", ["queue"])
 RESCUED = Counter("chronos_rescued_total", "Executions put back by rescue", ["cause"])
 SWEEP_FINDS = Counter(
     "chronos_sweep_finds_total",
@@ -51,11 +49,8 @@ DURATION_SECONDS = Histogram(
 RECORD_SECONDS = Histogram(
     "chronos_record_seconds", "Time to record one batch of outcomes", buckets=_SECONDS
 )
+EVENTS_DROPPED = Counter(
+    "chronos_events_dropped_total", "Live events that Redis did not take, or that were too many"
+)
 RECORDER_BACKLOG = Gauge("chronos_recorder_backlog", "Outcomes waiting to be recorded")
 IN_FLIGHT = Gauge("chronos_in_flight", "Transfers under way or waiting to start")
-
-
-def serve(settings: Settings) -> None:
-    """Show this process's metrics at ``/metrics`` of the configured port, unless it is 0."""
-    if settings.metrics_port:
-        start_http_server(settings.metrics_port, addr=settings.metrics_host)

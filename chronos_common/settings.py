@@ -40,9 +40,13 @@ class Settings:
     access_token_minutes: int
     refresh_token_days: int
     registration_open: bool
+    require_verified_email: bool
     login_rate_limit: str
     rate_limit: str
     max_request_bytes: int
+    cors_origins: tuple[str, ...]
+    statistics_cache_seconds: int
+    event_streams: int
     # scheduler
     lookahead_seconds: float
     plan_batch: int
@@ -89,9 +93,15 @@ def load() -> Settings:
         access_token_minutes=env.int("ACCESS_TOKEN_MINUTES", 15, validate=validate.Range(1, 1440)),
         refresh_token_days=env.int("REFRESH_TOKEN_DAYS", 30, validate=validate.Range(1, 365)),
         registration_open=env.bool("REGISTRATION_OPEN", True),
+        require_verified_email=env.bool("REQUIRE_VERIFIED_EMAIL", False),
         login_rate_limit=env.str("LOGIN_RATE_LIMIT", "10 per minute", validate=_is_rate),
         rate_limit=env.str("RATE_LIMIT", "6000 per minute", validate=_is_rate),
         max_request_bytes=env.int("MAX_REQUEST_BYTES", 1 << 20, validate=validate.Range(1024)),
+        statistics_cache_seconds=env.int(
+            "STATISTICS_CACHE_SECONDS", 15, validate=validate.Range(0, 300)
+        ),
+        event_streams=env.int("EVENT_STREAMS", 32, validate=validate.Range(1, 512)),
+        cors_origins=_origins(env.str("CORS_ORIGINS", "", validate=_are_origins)),
         lookahead_seconds=env.float("LOOKAHEAD_SECONDS", 1.0, validate=validate.Range(0.1, 10)),
         plan_batch=env.int("PLAN_BATCH", 1000, validate=validate.Range(1, 10_000)),
         dispatch_batch=env.int("DISPATCH_BATCH", 200, validate=validate.Range(1, 1000)),
@@ -183,6 +193,17 @@ def _names_a_host(value: str, *schemes: str) -> bool:
 def _is_http_url(value: str) -> None:
     if not _names_a_host(value, "http", "https"):
         raise ValidationError("must be like https://chronos.example.com")
+
+
+def _are_origins(value: str) -> None:
+    for origin in _origins(value):
+        is_bare = origin.count("/") == 2  # noqa: PLR2004 - those of "https://"
+        if origin != "*" and not (is_bare and _names_a_host(origin, "http", "https")):
+            raise ValidationError("must be a list like https://a.example.com, or *")
+
+
+def _origins(value: str | None) -> tuple[str, ...]:
+    return tuple(text.strip() for text in (value or "").split(",") if text.strip())
 
 
 def _is_rate(value: str) -> None:

@@ -4,7 +4,7 @@ import signal
 
 import click
 
-from chronos_common import logs, metrics, settings
+from chronos_common import logs, probe, settings
 from chronos_scheduler.service import Scheduler
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -17,5 +17,6 @@ def scheduler() -> None:
     logs.configure(loaded)
     # Blocked before any thread starts, so that they wait for this one to ask for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    metrics.serve(loaded)
-    Scheduler(loaded).run(wait=lambda: signal.sigwait(STOP_SIGNALS))
+    made = Scheduler(loaded)
+    probe.serve(loaded, made.progress.faults)
+    made.run(wait=lambda: signal.sigwait(STOP_SIGNALS))

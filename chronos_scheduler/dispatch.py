@@ -4,8 +4,8 @@ What was planned is published at once. Everything else that is due and with no w
 triggers, what rescue put back, what waited because the queues were full) is found in
 PostgreSQL at each tick, so that a restart of anything changes nothing.
 
-When messages wait longer than ``max_queued_seconds`` in the queues, or Redis does not answer,
-nothing is published: the rest is safe in PostgreSQL.
+When messages wait longer than ``max_queued_seconds`` in a queue, or Redis does not answer, nothing
+more is published to it: the rest is safe in PostgreSQL.
 """
 
 import time
@@ -18,7 +18,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine
 
-from chronos_common import clock, ids, metrics
+from chronos_common import clock, faultpoints, ids, metrics
 from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain import queues
 from chronos_common.domain.statuses import Reason, Status
@@ -64,29 +64,38 @@ class Dispatcher:
         self._max_queued = max_queued
         self._on_failure = on_failure
         self._looked_at = -LOOK_SECONDS
-        self._accepting = False
+        self._accepting: frozenset[str] = frozenset()
         self._lock = Lock()
 
     def tick(self) -> bool:
         """Dispatch what is due and with no worker; True if there may be more."""
-        if not self.accepting:
-            return False
         return self.dispatch_due(since=clock.now() - RECENT)
 
     def dispatch_due(self, *, since: datetime | None) -> bool:
         """Dispatch a batch of what was scheduled from ``since`` on; True if there may be more."""
+        accepting = self.accepting
+        if not accepting:
+            return False
         now = clock.now()
         with transaction(self._engine) as connection:
-            due, stopped = dispatches.undispatched(
-                connection, horizon=now + self._lookahead, batch=self._batch, since=since
+            due = dispatches.undispatched(
+                connection,
+                accepting,
+                horizon=now + self._lookahead,
+                batch=self._batch,
+                since=since,
             )
-            dispatched = dispatches.dispatch(connection, due, now=now)
-            ended = executions.end(
-                connection, stopped, status=Status.CANCELLED, reason=Reason.PAUSED, now=now
-            )
-            stats.add(connection, ended, now=now)
+            dispatched = dispatches.dispatch(connection, due.waiting, now=now)
+            for identifiers, reason in (
+                (due.stopped, Reason.PAUSED),
+                (due.orphaned, Reason.DELETED),
+            ):
+                ended = executions.end(
+                    connection, identifiers, status=Status.CANCELLED, reason=reason, now=now
+                )
+                stats.add(connection, ended, now=now)
         self.publish(dispatched)
-        return len(due) + len(stopped) == self._batch
+        return len(due) == self._batch
 
     def publish(self, dispatched: Sequence[Dispatched]) -> None:
         """Put executions that are marked as handed over into their queues.
@@ -95,6 +104,7 @@ class Dispatcher:
         """
         if not dispatched:
             return
+        faultpoints.reached("publish.begins")
         batches = list(_batches(dispatched, self._message_size))
         try:
             self._broker.publish(batches, now=clock.now())
@@ -102,41 +112,45 @@ class Dispatcher:
             _log.warning("publish failed", executions=len(dispatched), exc_info=True)
             self._give_back([each.id for each in dispatched])
             return
+        faultpoints.reached("publish.ends")
         for batch in batches:
             metrics.DISPATCHED.labels(batch.queue).inc(len(batch.ids))
 
     def _give_back(self, identifiers: Sequence[UUID]) -> None:
         """Undo a dispatch; one that did arrive meanwhile finds its execution claimable still."""
         metrics.PUBLISH_FAILURES.inc()
-        self._note(accepting=False)
+        self._note(frozenset())
         with transaction(self._engine) as connection:
             dispatches.undo_dispatch(connection, identifiers)
         self._on_failure()
 
     @property
-    def accepting(self) -> bool:
-        """Whether the queues take more: they are short, and Redis answers."""
+    def accepting(self) -> frozenset[str]:
+        """The queues that take more: they are short, and Redis answers."""
         with self._lock:
             if time.monotonic() - self._looked_at < LOOK_SECONDS:
                 return self._accepting
-        self._note(accepting=self._look())
+        self._note(self._look())
         return self._accepting
 
-    def _note(self, *, accepting: bool) -> None:
+    def _note(self, accepting: frozenset[str]) -> None:
         with self._lock:
             if accepting != self._accepting:
-                _log.info("queues take more" if accepting else "queues are full or away")
+                full = sorted(set(queues.ALL) - accepting)
+                _log.info("queues are full or away" if full else "queues take more", full=full)
             self._accepting = accepting
             self._looked_at = time.monotonic()
-        metrics.CONGESTED.set(not accepting)
+        for queue in queues.ALL:
+            metrics.CONGESTED.labels(queue).set(queue not in accepting)
 
-    def _look(self) -> bool:
+    def _look(self) -> frozenset[str]:
         try:
             oldest = self._broker.oldest()
         except BrokerUnavailable:
-            return False
+            return frozenset()
         limit = clock.now() - self._max_queued
-        return all(published_at > limit for published_at in oldest.values())
+        waiting_long = {queue for queue, published_at in oldest.items() if published_at <= limit}
+        return frozenset(queues.ALL) - waiting_long
 
 
 def _batches(dispatched: Sequence[Dispatched], message_size: int) -> Iterator[Batch]:

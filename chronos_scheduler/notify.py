@@ -1,15 +1,17 @@
-"""Notify: hand failure e-mails that are due to the workers.
+"""Notify: hand e-mails of the outboxes that are due to the workers.
 
-A notification is taken for a while. If no worker says that it was sent, it comes back.
+Each is taken for a while. If no worker says that it was sent, it comes back.
 """
+
+from itertools import chain
 
 import structlog
 from sqlalchemy import Engine
 
-from chronos_common import clock
+from chronos_common import clock, faultpoints
 from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain import queues
-from chronos_common.storage import notifications
+from chronos_common.storage import letters, notifications
 from chronos_common.storage.database import transaction
 
 _log = structlog.get_logger(__name__)
@@ -18,7 +20,7 @@ BATCH = 100
 
 
 class Notifier:
-    """Publishes a batch of notifications at each tick."""
+    """Publishes a batch of each outbox at each tick."""
 
     def __init__(self, engine: Engine, broker: Broker) -> None:
         """Take where to read and where to publish."""
@@ -29,13 +31,16 @@ class Notifier:
         """Publish what is due; True if there may be more."""
         now = clock.now()
         with transaction(self._engine) as connection:
-            taken = notifications.take(connection, batch=BATCH, now=now)
+            boxes = (notifications, letters)
+            taken_of = [box.take(connection, batch=BATCH, now=now) for box in boxes]
+        taken = list(chain.from_iterable(taken_of))
         if not taken:
             return False
+        faultpoints.reached("notify.taken")
         batches = [Batch(queues.NOTIFICATIONS, [identifier], now) for identifier in taken]
         try:
             self._broker.publish(batches, now=now)
         except BrokerUnavailable:
             _log.warning("publish failed", notifications=len(taken), exc_info=True)
             return False
-        return len(taken) == BATCH
+        return any(len(each) == BATCH for each in taken_of)

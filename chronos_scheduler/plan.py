@@ -13,7 +13,7 @@ resuming of a thousand jobs a pause of everybody's.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -21,7 +21,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, Engine
 
-from chronos_common import clock, ids, metrics
+from chronos_common import clock, faultpoints, ids, metrics
 from chronos_common.domain.misfires import Missed, settle
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import JobStatus, Reason, Status
@@ -78,29 +78,36 @@ class Planner:
         return more or more_overdue
 
     def _plan(self, *, now: datetime, since: datetime, horizon: datetime) -> bool:
-        # While the queues are full, executions wait in PostgreSQL for dispatch to take them.
-        dispatched_at = now if self._dispatcher.accepting else None
+        # While a queue is full, its executions wait in PostgreSQL for dispatch to take them.
+        dispatched_at = dict.fromkeys(self._dispatcher.accepting, now)
         with metrics.PLAN_SECONDS.time(), transaction(self._engine) as connection:
             due = schedules.claim_due(connection, since=since, horizon=horizon, batch=self._batch)
             plan = _Plan()
             taken = _plan_some(due, plan, now=now, dispatched_at=dispatched_at)
             added = _store(connection, plan, now=now)
+        faultpoints.reached("plan.committed")
         _count(due, plan, now=now)
-        if dispatched_at:
-            self._dispatcher.publish(
-                [
-                    Dispatched(each.id, each.queue, each.scheduled_for)
-                    for each in plan.planned
-                    if each.id in added
-                ]
-            )
+        self._dispatcher.publish(
+            [
+                Dispatched(each.id, each.queue, each.scheduled_for)
+                for each in plan.planned
+                if each.dispatched_at and each.id in added
+            ]
+        )
         return taken < len(due) or len(due) == self._batch
 
 
 def _plan_some(
-    due: Sequence[Due | Broken], plan: _Plan, *, now: datetime, dispatched_at: datetime | None
+    due: Sequence[Due | Broken],
+    plan: _Plan,
+    *,
+    now: datetime,
+    dispatched_at: Mapping[str, datetime],
 ) -> int:
-    """Plan the first of ``due``, as far as the budget goes; return how many that are."""
+    """Plan the first of ``due``, as far as the budget goes; return how many that are.
+
+    ``dispatched_at`` holds the queues to which executions are handed at once.
+    """
     ends = time.monotonic() + BUDGET_SECONDS
     for index, each in enumerate(due):
         if isinstance(each, Broken):
@@ -117,7 +124,10 @@ def _plan_some(
     return len(due)
 
 
-def _plan_one(due: Due, plan: _Plan, *, now: datetime, dispatched_at: datetime | None) -> None:
+def _plan_one(
+    due: Due, plan: _Plan, *, now: datetime, dispatched_at: Mapping[str, datetime]
+) -> None:
+    queue = QUEUE_OF[due.job_type]
     if _is_in_time(due, now):
         following = due.schedule.next_after(due.next_run_at)
         runs: Sequence[datetime] = (due.next_run_at,)
@@ -141,9 +151,9 @@ def _plan_one(due: Due, plan: _Plan, *, now: datetime, dispatched_at: datetime |
             id=ids.occurrence_id(due.job_id, instant),
             workspace_id=due.workspace_id,
             job_id=due.job_id,
-            queue=QUEUE_OF[due.job_type],
+            queue=queue,
             scheduled_for=instant,
-            dispatched_at=dispatched_at,
+            dispatched_at=dispatched_at.get(queue),
         )
         for instant in runs
     )

@@ -5,15 +5,26 @@ from datetime import UTC, date, datetime, timedelta
 import structlog
 from sqlalchemy import Engine
 
-from chronos_common import clock
-from chronos_common.storage import notifications, partitions, stats, users
+from chronos_common import clock, faultpoints
+from chronos_common.storage import (
+    api_keys,
+    email_tokens,
+    idempotency,
+    invitations,
+    letters,
+    notifications,
+    partitions,
+    stats,
+    test_runs,
+    users,
+)
 from chronos_common.storage.database import transaction
 
 _log = structlog.get_logger(__name__)
 
 DAYS_AHEAD = 7
 
-#: Minute sums are small; a year of them lets a dashboard compare.
+#: Hourly sums are small; a year of them lets a dashboard compare.
 STATS_RETENTION = timedelta(days=400)
 
 
@@ -34,6 +45,7 @@ class Pruner:
             day = now.date() + timedelta(days=offset)
             if day not in days:
                 self._create(day)
+        faultpoints.reached("prune.halfway")
         for day in sorted(days):
             if _end_of(day) < now - self._retention:
                 self._drop(day)
@@ -63,8 +75,12 @@ class Pruner:
         with transaction(self._engine) as connection:
             partitions.prune_default(connection, before=oldest)
             notifications.prune(connection, before=oldest)
-            stats.prune(connection, before=now - STATS_RETENTION)
+            stats.prune(connection, before=now - STATS_RETENTION, now=now)
             users.prune_refresh_tokens(connection, before=now)
+            for each in (letters, invitations, email_tokens, api_keys):
+                each.prune(connection, before=oldest)
+            idempotency.prune(connection, now=now)
+            test_runs.prune(connection, now=now)
 
 
 def _end_of(day: date) -> datetime:

@@ -5,10 +5,14 @@ from datetime import timedelta
 
 import structlog
 
-from chronos_common.broker import Broker
+from chronos_common import progress
+from chronos_common.broker import Broker, connect_redis
+from chronos_common.events import Publisher
 from chronos_common.heartbeat import Heartbeat
 from chronos_common.loops import Loop, stop_all
+from chronos_common.progress import Progress
 from chronos_common.settings import Settings
+from chronos_common.storage import changes
 from chronos_common.storage.database import connect
 from chronos_scheduler.complete import Completer
 from chronos_scheduler.dispatch import Dispatcher
@@ -31,6 +35,8 @@ class Scheduler:
         """Build the parts; nothing runs before :meth:`start`."""
         self._engine = connect(settings.database_url, name="chronos-scheduler", pool_size=8)
         self._broker = Broker(settings.redis_url)
+        self._events = Publisher(connect_redis(settings.redis_url))
+        changes.follow(self._engine, self._events.put)
         lookahead = timedelta(seconds=settings.lookahead_seconds)
         worker_timeout = timedelta(seconds=settings.worker_timeout_seconds)
         self._heartbeat = Heartbeat(self._engine, kind="scheduler", timeout=worker_timeout)
@@ -58,6 +64,8 @@ class Scheduler:
             Loop("complete", Completer(self._engine).tick, idle_seconds=1),
             sweep,
         ]
+        loops = [progress.loop(each) for each in self._loops]
+        self.progress = Progress([progress.heartbeat(self._heartbeat), *loops])
 
     def run(self, *, wait: Callable[[], object]) -> None:
         """Work until ``wait`` returns. Raises if the database does not answer at the start."""
@@ -68,6 +76,7 @@ class Scheduler:
         wait()
         late = stop_all(self._loops, timeout=5)
         self._heartbeat.stop()
+        self._events.stop()
         self._broker.close()
         self._engine.dispose()
         _log.info("scheduler stopped", late_loops=late)

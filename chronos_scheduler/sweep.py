@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy import Connection, Engine
 
-from chronos_common import clock, metrics
+from chronos_common import clock, faultpoints, metrics
 from chronos_common.domain.jobs import MAX_TIMEOUT_SECONDS
-from chronos_common.storage import dispatches, losses, notifications, schedules
+from chronos_common.storage import dispatches, letters, losses, notifications, schedules
 from chronos_common.storage.database import transaction
+from chronos_scheduler.redeliver import redeliver
 
 _log = structlog.get_logger(__name__)
 
@@ -20,6 +21,9 @@ BATCH = 1000
 
 #: Plan and rescue need seconds; what is older than this slipped through.
 PATIENCE = timedelta(minutes=2)
+
+#: Longer than a message waits in any queue that still moves: a full one gets no more of them.
+LONGEST_QUEUED = timedelta(minutes=10)
 
 #: Longer than any attempt may take, its batch's recording included.
 LONGEST_ATTEMPT = timedelta(seconds=MAX_TIMEOUT_SECONDS) + PATIENCE
@@ -39,6 +43,7 @@ class Sweeper:
             self._find_unplanned(connection, now=now)
             self._find_unsent(connection, now=now)
             stuck = self._free_stuck(connection, now=now)
+            faultpoints.reached("sweep.halfway")
             queued = self._free_queued(connection, now=now)
         return BATCH in {stuck, queued}
 
@@ -52,22 +57,25 @@ class Sweeper:
     def _find_unsent(connection: Connection, *, now: datetime) -> None:
         """Count notifications that nobody took; they are taken as soon as a scheduler runs."""
         _report(
-            "notification_overdue", notifications.count_overdue(connection, before=now - PATIENCE)
+            "notification_overdue",
+            notifications.count_overdue(connection, before=now - PATIENCE)
+            + letters.count_overdue(connection, before=now - PATIENCE),
         )
 
     @staticmethod
     def _free_stuck(connection: Connection, *, now: datetime) -> int:
         """Queue again what a living worker holds far longer than any attempt takes."""
         stuck = losses.running_since(connection, before=now - LONGEST_ATTEMPT, batch=BATCH)
-        losses.redeliver(connection, stuck)
+        redeliver(connection, stuck, now=now)
         _report("execution_stuck", len(stuck))
         return len(stuck)
 
     @staticmethod
     def _free_queued(connection: Connection, *, now: datetime) -> int:
         """Dispatch again what nobody claimed, whatever the queues look like."""
-        unclaimed = losses.unclaimed(connection, before=now - PATIENCE, batch=BATCH)
-        dispatches.undo_dispatch(connection, [identifier for identifier, _, _ in unclaimed])
+        before = now - LONGEST_QUEUED
+        unclaimed = losses.unclaimed(connection, None, before=before, batch=BATCH)
+        dispatches.undo_dispatch(connection, unclaimed)
         _report("execution_unclaimed", len(unclaimed))
         return len(unclaimed)
 

@@ -5,12 +5,17 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from chronos_common import clock, metrics
+from chronos_common import clock, faultpoints, metrics
 from chronos_common.domain.executions import Claimed, JobSpec
-from chronos_common.domain.statuses import OverlapPolicy
+from chronos_common.domain.statuses import OverlapPolicy, Status
+from chronos_common.errors import Unavailable
 from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import executions, overlaps
+from chronos_common.storage import changes, executions, overlaps
 from chronos_common.storage.database import transaction
+from chronos_common.storage.executions import Moved
+
+#: The longest wait for a lease that has ended, before a batch is left to rescue.
+LEASE_TIMEOUT_SECONDS = 5.0
 
 
 class Claimer:
@@ -29,6 +34,8 @@ class Claimer:
         What was paused, cancelled, taken by another worker, or must not overlap is left out. So is
         what does not belong into ``queue``: anybody who reaches Redis can name any id.
         """
+        if not self._heartbeat.wait_for_lease(LEASE_TIMEOUT_SECONDS):
+            raise Unavailable("This worker's lease cannot be renewed; nothing new is claimed.")
         now = clock.now()
         policies = {
             job_id: spec.overlap_policy
@@ -48,6 +55,20 @@ class Claimer:
                 queue=queue,
                 job_ids=list(specs),
             )
+            changes.note(connection, map(_started, claimed))
+        faultpoints.reached("claim.committed")
         metrics.CLAIMED.labels(queue).inc(len(claimed))
         metrics.UNCLAIMED.labels(queue).inc(len(identifiers) - len(claimed))
         return claimed
+
+
+def _started(claimed: Claimed) -> Moved:
+    return Moved(
+        id=claimed.id,
+        workspace_id=claimed.workspace_id,
+        job_id=claimed.job_id,
+        status=Status.RUNNING,
+        scheduled_for=claimed.scheduled_for,
+        started_at=None,
+        duration_ms=None,
+    )

@@ -1,8 +1,10 @@
 """``chronos worker``."""
 
+import os
+
 import click
 
-from chronos_common import logs, metrics, settings
+from chronos_common import logs, probe, settings
 from chronos_worker.service import Worker
 
 
@@ -11,5 +13,8 @@ def worker() -> None:
     """Perform executions until stopped. Run as many of these as you like."""
     loaded = settings.load()
     logs.configure(loaded)
-    metrics.serve(loaded)
-    Worker(loaded).run()
+    made = Worker(loaded)
+    probe.serve(loaded, made.progress.faults)
+    exit_code = made.run()
+    # What blocks in a thread past the grace period (a mail server that hangs) is left to rescue.
+    os._exit(exit_code)

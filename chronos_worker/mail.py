@@ -83,6 +83,11 @@ def _set_content(message: EmailMessage, email: Email) -> None:
         message.set_content(email.html, subtype="html")
 
 
+def one_line(text: str) -> str:
+    """Keep what a user named from starting a header line of its own."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 @dataclass(frozen=True, slots=True)
 class _Server:
     """An SMTP server, as a URL names it: ``smtp[s]://user:password@host:port?starttls=1``."""

@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from chronos_common import clock, metrics
+from chronos_common import clock, faultpoints, metrics
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed
 from chronos_common.domain.jobs import MAX_DELAY_SECONDS
@@ -71,6 +71,7 @@ class Recorder:
         self._changed = Condition()
         self._backlog = 0
         self._stop = Event()
+        self._moved_at = monotonic()
         self._thread = Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
@@ -87,6 +88,11 @@ class Recorder:
     def backlog(self) -> int:
         """How many attempts wait to be written."""
         return self._backlog
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long nothing was written although something waits; 0 if nothing does."""
+        return monotonic() - self._moved_at if self._backlog else 0.0
 
     def wait_for_room(self, timeout: float) -> bool:
         """Wait until the backlog is within its bound; False if it is not within ``timeout``."""
@@ -114,6 +120,7 @@ class Recorder:
 
     def _gather(self) -> list[Finished]:
         """Wait for an attempt, then a moment for others to join it."""
+        self._moved_at = monotonic()
         try:
             batch = [self._finished.get(timeout=0.5)]
         except Empty:
@@ -175,6 +182,7 @@ class Recorder:
         _log.error("outcome lost", execution_id=execution_id, exc_info=error)
 
     def _write(self, batch: Sequence[Finished]) -> None:
+        faultpoints.reached("record.begins")
         now = clock.now()
         moves = [_move(finished, now=now) for finished in batch]
         with metrics.RECORD_SECONDS.time(), transaction(self._engine) as connection:
@@ -182,6 +190,7 @@ class Recorder:
             stats.add(connection, moved, now=now)
             failed = [each for each in moved if each.status is Status.FAILED]
             notifications.enqueue(connection, failed, now=now)
+        faultpoints.reached("record.committed")
         _count(batch, moved)
 
 

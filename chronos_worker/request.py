@@ -28,7 +28,7 @@ class Target:
     headers: Sequence[bytes]
     private_headers: Sequence[bytes]
     body: bytes | None
-    key: bytes
+    keys: Sequence[bytes]
     timeout_seconds: float
     verify_tls: bool
     follow_redirects: bool
@@ -73,13 +73,16 @@ class Request(NamedTuple):
         return Message(target.method, target.url, headers, target.body)
 
     def own_headers(self, sent_at: datetime, body: bytes | None) -> list[bytes]:
-        """Return this execution's header lines, with the signature of ``body``."""
+        """Return this execution's header lines, with a signature of ``body`` for each key."""
         timestamp = int(sent_at.timestamp())
-        signature = signing.signature(self.target.key, self.message_id, timestamp, body or b"")
+        signatures = b" ".join(
+            signing.signature(key, self.message_id, timestamp, body or b"")
+            for key in self.target.keys
+        )
         return [
             *self.lines,
             b"webhook-timestamp: %d" % timestamp,
-            b"webhook-signature: %b" % signature,
+            b"webhook-signature: %b" % signatures,
         ]
 
 

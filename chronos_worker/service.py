@@ -4,21 +4,25 @@ The stop, under load, loses and repeats nothing: consuming ends, held batches go
 that have not left go back, the others get their grace, what they brought is recorded.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial
 from threading import Event
 
 import structlog
 
+from chronos_common import events, progress
+from chronos_common.broker import Broker, connect_redis
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.statuses import JobType
 from chronos_common.heartbeat import Heartbeat
 from chronos_common.loops import Loop, stop_all
+from chronos_common.progress import Part, Progress
 from chronos_common.settings import Settings
+from chronos_common.storage import changes
 from chronos_common.storage.database import connect
-from chronos_worker import app
+from chronos_worker import app, watchdog
 from chronos_worker.actions import celery_task, email
 from chronos_worker.actions.celery_task import Publisher
 from chronos_worker.claim import Claimer
@@ -27,12 +31,20 @@ from chronos_worker.mail import Mailer
 from chronos_worker.notices import Notices
 from chronos_worker.performer import Performer
 from chronos_worker.recorder import Recorder
+from chronos_worker.test_runs import Runner
+from chronos_worker.watchdog import Watchdog
 from chronos_worker.webhooks import Webhooks
 
 _log = structlog.get_logger(__name__)
 
 #: Claims, records and heartbeats are short; more connections would only queue in PostgreSQL.
 POOL_SIZE = 12
+
+#: E-mails and the like at once, of each kind: mail servers refuse many connections of one client.
+MAX_BLOCKING_THREADS = 16
+
+#: For how long recorder and transfers may make no progress; PostgreSQL may be away for a moment.
+PATIENCE_SECONDS = 60.0
 
 #: How long a stopping worker waits for the database to take its last outcomes.
 FLUSH_SECONDS = 10.0
@@ -48,6 +60,8 @@ class Worker:
         self._engine = connect(
             settings.database_url, name="chronos-worker", pool_size=POOL_SIZE, wait_seconds=10
         )
+        self._events = events.Publisher(connect_redis(settings.redis_url))
+        changes.follow(self._engine, self._events.put)
         self._heartbeat = Heartbeat(
             self._engine,
             kind="worker",
@@ -63,20 +77,41 @@ class Worker:
             {
                 JobType.EMAIL: partial(email.perform, mailer=mailer),
                 JobType.CELERY_TASK: partial(
-                    celery_task.perform, publisher=Publisher(settings.tasks_broker_url)
+                    celery_task.perform,
+                    publisher=Publisher(
+                        settings.tasks_broker_url,
+                        is_shared=settings.tasks_broker_url == settings.redis_url,
+                    ),
                 ),
             },
             self._recorder,
         )
         notices = Notices(self._engine, mailer, public_url=settings.public_url)
-        self._celery = app.build(
-            settings.redis_url,
-            {
-                queues.WEBHOOKS: self._intake(queues.WEBHOOKS, self._webhooks.begin),
-                queues.EMAILS: self._intake(queues.EMAILS, performer.begin),
-                queues.TASKS: self._intake(queues.TASKS, performer.begin),
-                queues.NOTIFICATIONS: notices.send,
-            },
+        self._test_runs = Runner(self._engine, settings)
+        tasks = {
+            queues.WEBHOOKS: self._intake(queues.WEBHOOKS, self._webhooks.begin),
+            queues.EMAILS: self._intake(queues.EMAILS, performer.begin),
+            queues.TASKS: self._intake(queues.TASKS, performer.begin),
+            queues.NOTIFICATIONS: notices.send,
+            queues.TESTS: self._test_runs.perform,
+        }
+        self._broker = Broker(settings.redis_url)
+        self._watchdog = Watchdog(
+            self._broker, threads=self._threads(tasks), on_neglect=self._restart
+        )
+        self._consumers = {
+            queue: app.build(settings.redis_url, queue, self._watchdog.watched(queue, task))
+            for queue, task in tasks.items()
+        }
+        self._guard = Loop("watchdog", self._watchdog.tick, idle_seconds=5)
+        self._exit_code = 0
+        self.progress = Progress(
+            [
+                progress.heartbeat(self._heartbeat),
+                Part("recorder", lambda: self._recorder.silent_seconds, PATIENCE_SECONDS),
+                Part("transfers", lambda: self._webhooks.silent_seconds, PATIENCE_SECONDS),
+                *(progress.loop(each) for each in (self._watch, self._guard)),
+            ]
         )
 
     def _intake(
@@ -91,30 +126,52 @@ class Worker:
             stop=self._stopping,
         ).accept
 
-    def run(self) -> None:
-        """Work until SIGTERM or SIGINT. Raises if the database does not answer at the start."""
+    def run(self) -> int:
+        """Work until SIGTERM or SIGINT; return what the process should exit with.
+
+        Raises if the database does not answer at the start.
+        """
         self._heartbeat.start()
         self._recorder.start()
         self._webhooks.start()
         self._watch.start()
+        self._test_runs.start()
         _log.info("worker started", worker=str(self._heartbeat.id))
+        self._guard.start()
         try:
-            app.run(
-                self._celery,
+            exit_code = app.run(
+                self._consumers,
                 name=f"chronos@{self._heartbeat.id}",
-                threads=self._settings.worker_threads,
+                threads=self._threads(self._consumers),
+                grace_seconds=self._settings.shutdown_grace_seconds,
                 on_stop=self._stopping.set,
             )
+            return self._exit_code or exit_code
         finally:
             self._stop()
 
+    def _restart(self, _queue: str) -> None:
+        """End this process, so that its supervisor starts it again."""
+        if not self._stopping.is_set():
+            self._exit_code = watchdog.EXIT_CODE
+            watchdog.end_process(grace_seconds=self._settings.shutdown_grace_seconds + 30)
+
+    def _threads(self, consumed: Iterable[str]) -> dict[str, int]:
+        # A batch of webhooks holds its thread until its instant; the others block in theirs.
+        threads = self._settings.worker_threads
+        blocking = min(threads, MAX_BLOCKING_THREADS)
+        return dict.fromkeys(consumed, blocking) | {queues.WEBHOOKS: threads}
+
     def _stop(self) -> None:
         self._stopping.set()
-        stop_all([self._watch], timeout=5)
+        self._test_runs.stop()
+        stop_all([self._watch, self._guard], timeout=5)
         self._webhooks.stop(self._settings.shutdown_grace_seconds)
         if not self._recorder.flush(FLUSH_SECONDS):
             _log.error("outcomes left to rescue", outcomes=self._recorder.backlog)
         self._recorder.stop()
         self._heartbeat.stop()
+        self._events.stop()
+        self._broker.close()
         self._engine.dispose()
         _log.info("worker stopped")

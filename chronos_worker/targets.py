@@ -49,7 +49,7 @@ def _remember(job: JobSpec, target: Target) -> None:
 
 
 def _build(job: JobSpec) -> Target:
-    webhook = payloads.parse(job.type, job.payload)
+    webhook = payloads.parse(job.type, job.payload, default_url=job.default_webhook_url)
     if not isinstance(webhook, Webhook):
         raise Invalid({"type": ["Must be webhook."]})
     try:
@@ -71,7 +71,11 @@ def _build(job: JobSpec) -> Target:
         headers=public,
         private_headers=private,
         body=body,
-        key=signing.key_of(job.signing_secret),
+        keys=[
+            signing.key_of(secret)
+            for secret in (job.signing_secret, job.previous_signing_secret)
+            if secret is not None
+        ],
         timeout_seconds=job.timeout_seconds,
         verify_tls=webhook.verify_tls,
         follow_redirects=webhook.follow_redirects,

@@ -1,5 +1,6 @@
 """Webhooks on their way: between the claim and the recorder stands the transfer engine."""
 
+from collections import deque
 from collections.abc import Sequence
 from time import monotonic
 
@@ -38,6 +39,7 @@ class Webhooks:
         self._engine = engine
         self._recorder = recorder
         self._heartbeat = heartbeat
+        self._refused: deque[Request] = deque()
         self._transfers = TransferEngine(
             limits=Limits(settings.max_transfers, settings.max_transfers_per_host),
             guard=EgressGuard(settings.egress_allow),
@@ -55,6 +57,11 @@ class Webhooks:
         """How many executions are with the engine."""
         return self._transfers.waiting + len(self._transfers.in_flight())
 
+    @property
+    def silent_seconds(self) -> float:
+        """For how long the engine has made no turn."""
+        return monotonic() - self._transfers.last_turn
+
     def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
         """Send each execution's request at its instant."""
         requests = []
@@ -71,6 +78,7 @@ class Webhooks:
         if self._heartbeat.holds(request.execution.worker_id):
             return True
         _log.warning("lease ended before the start", execution_id=str(request.execution.id))
+        self._refused.append(request)
         return False
 
     def _done(self, request: Request, result: Result) -> None:
@@ -79,17 +87,26 @@ class Webhooks:
         self._recorder.put(Finished(request.execution, queues.WEBHOOKS, policy, outcome, attempt))
 
     def watch(self) -> bool:
-        """Abort transfers whose execution was cancelled or given to somebody else meanwhile."""
+        """Abort transfers whose execution was cancelled or given to somebody else meanwhile.
+
+        What was not started because the lease had ended goes back, unless rescue took it.
+        """
+        refused = list(self._refused)
+        self._give_back(refused)
+        for _ in refused:
+            self._refused.popleft()
         before = monotonic() - WATCH_AFTER_SECONDS
-        long_running = [
-            identifier for identifier, started in self._transfers.in_flight() if started < before
-        ]
+        long_running = {
+            identifier: started
+            for identifier, started in self._transfers.in_flight()
+            if started < before
+        }
         with transaction(self._engine) as connection:
-            held = losses.still_held(connection, long_running, worker_id=self._heartbeat.id)
-        for identifier in set(long_running) - held:
-            # One that ended meanwhile is not there any more to be aborted.
+            held = losses.still_held(connection, list(long_running), worker_id=self._heartbeat.id)
+        for identifier in long_running.keys() - held:
+            # The flight that was asked about, not one that began meanwhile.
             _log.info("transfer aborted", execution_id=str(identifier))
-            self._transfers.cancel(identifier)
+            self._transfers.cancel(identifier, started=long_running[identifier])
         metrics.IN_FLIGHT.set(self.in_flight)
         return False
 
@@ -101,11 +118,11 @@ class Webhooks:
         self._give_back([*leftover.unstarted, *leftover.aborted])
 
     def _give_back(self, requests: Sequence[Request]) -> None:
-        if requests:
+        # What was claimed under an identity that ended is given back under that one.
+        for worker_id in {request.execution.worker_id for request in requests}:
+            mine = [
+                each.execution.id for each in requests if each.execution.worker_id == worker_id
+            ]
             with transaction(self._engine) as connection:
-                losses.give_back(
-                    connection,
-                    [request.execution.id for request in requests],
-                    worker_id=self._heartbeat.id,
-                )
-            _log.info("given back", executions=len(requests))
+                given = losses.give_back(connection, mine, worker_id=worker_id)
+            _log.info("given back", executions=given)

@@ -35,7 +35,7 @@ from chronos_common.domain.zones import (
 )
 from chronos_common.errors import Invalid
 
-__all__ = ["check", "check_timezone", "describe", "next_after"]
+__all__ = ["Parsed", "check", "check_timezone", "describe", "next_after", "parse"]
 
 MAX_LENGTH = 256
 
@@ -75,7 +75,7 @@ def check(expression: str) -> str:
     """
     normalised = _normalise(expression)
     try:
-        _parse(normalised).after(_ANY_DATE)
+        parse(normalised).after(_ANY_DATE)
     except _NeverAgain as error:
         raise _invalid(
             f"{normalised!r} names a date that never comes; check the days and the months."
@@ -98,7 +98,7 @@ def next_after(expression: str, timezone: str, moment: datetime) -> datetime | N
 def _next_after(expression: str, timezone: str, moment: datetime) -> datetime | None:
     if moment.tzinfo is None:
         raise ValueError("moment must be aware")
-    parsed, zone = _parse(expression), zone_of(timezone)
+    parsed, zone = parse(expression), zone_of(timezone)
     try:
         local = moment.astimezone(zone)
         return _in_rhythm(parsed, local, zone) if parsed.rhythm else _fixed(parsed, local, zone)
@@ -106,7 +106,7 @@ def _next_after(expression: str, timezone: str, moment: datetime) -> datetime | 
         return None
 
 
-def _fixed(parsed: "_Parsed", local: datetime, zone: ZoneInfo) -> datetime:
+def _fixed(parsed: "Parsed", local: datetime, zone: ZoneInfo) -> datetime:
     wall = local.replace(tzinfo=None)
     repetition = repetition_at(local) if local.fold else None
     if repetition:
@@ -117,7 +117,7 @@ def _fixed(parsed: "_Parsed", local: datetime, zone: ZoneInfo) -> datetime:
     return instants[0] if instants else end_of_gap(found, zone)
 
 
-def _in_rhythm(parsed: "_Parsed", local: datetime, zone: ZoneInfo) -> datetime:
+def _in_rhythm(parsed: "Parsed", local: datetime, zone: ZoneInfo) -> datetime:
     found = parsed.after(local.replace(tzinfo=None))
     repetition = repetition_at(local)
     if repetition and found >= repetition.end and not local.fold:
@@ -169,7 +169,7 @@ def _describable(text: str) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parsed:
+class Parsed:
     """An expression that was understood, on a calendar and a clock that never change.
 
     A date matches if it matches any of the ``dates`` (day of month, month, day of week).
@@ -189,6 +189,10 @@ class _Parsed:
         if at is None:
             day, at = self._date_from(day + _DAY), self._first_time()
         return datetime.combine(day, at)
+
+    def names(self, day: date) -> bool:
+        """Tell whether the date matches."""
+        return any(_date_from(each, day) == day for each in self.dates)
 
     def _date_from(self, day: date) -> date:
         """Return the first date that matches, not before ``day``."""
@@ -240,13 +244,13 @@ def _calendar(pattern: str) -> croniter:
 
 
 @lru_cache(maxsize=16_384)
-def _parse(expression: str) -> _Parsed:
+def parse(expression: str) -> Parsed:
     """Read ``expression``; raises :class:`Invalid`."""
     second, minute, hour, day, month, weekday = _split(_normalise(expression).upper())
     try:
         months = fields.months(month)
         dates = _dates(day, weekday, [fields.days(day)], fields.weekdays(weekday))
-        return _Parsed(
+        return Parsed(
             dates=[f"{days} {months} {weekdays}" for days, weekdays in dates],
             hours=fields.values(fields.HOUR, hour),
             minutes=fields.values(fields.MINUTE, minute),

@@ -15,7 +15,8 @@ class JobSpec:
     """The part of a job that its executions need.
 
     ``payload`` is the JSON as stored, not yet parsed; ``signing_secret`` is the workspace's, in
-    the form ``whsec_<base64>``.
+    the form ``whsec_<base64>``; ``default_webhook_url`` is the workspace's too, and
+    so is ``previous_signing_secret``, as long as receivers may still verify with it.
     """
 
     id: UUID
@@ -27,6 +28,8 @@ class JobSpec:
     policy: RetryPolicy
     overlap_policy: OverlapPolicy
     signing_secret: str
+    default_webhook_url: str | None = None
+    previous_signing_secret: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

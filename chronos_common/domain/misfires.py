@@ -85,6 +85,19 @@ def settle(
     )
 
 
+def given_up(
+    schedule: Schedule, *, next_run_at: datetime | None, until: datetime, reason: Reason
+) -> Missed | None:
+    """Return what was due from ``next_run_at``, the planned one, to ``until`` and never runs.
+
+    For a schedule that is replaced or removed before anybody planned what was due.
+    """
+    if next_run_at is None or next_run_at > until:
+        return None
+    due = _Due(schedule, next_run_at)
+    return due.missed(due.start, until, reason)
+
+
 def _quota(policy: MisfirePolicy, limit: int) -> int:
     match policy:
         case MisfirePolicy.RUN_LATEST:

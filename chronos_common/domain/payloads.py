@@ -6,7 +6,7 @@ the same ones, so that a payload made invalid behind the API's back fails as tha
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from email.errors import MessageError
 from email.headerregistry import Address
 from typing import Any
@@ -42,6 +42,7 @@ RESERVED_HEADERS = frozenset(
         "x-chronos-attempt",
         "x-chronos-job-id",
         "x-chronos-scheduled-for",
+        "x-chronos-test",
     }
 )
 
@@ -89,20 +90,40 @@ class CeleryTask:
     queue: str = "celery"
 
 
+_WEBHOOK_FIELDS = frozenset(each.name for each in fields(Webhook))
+
 Payload = Webhook | Email | CeleryTask
 
 
-def parse(job_type: JobType, payload: Mapping[str, Any]) -> Payload:
+def parse(
+    job_type: JobType, payload: Mapping[str, Any], *, default_url: str | None = None
+) -> Payload:
     """Return ``payload`` as what a job of ``job_type`` does.
 
+    A webhook's payload without a ``url`` goes as JSON to ``default_url``, as it is.
     Raises :class:`Invalid` with every wrong field, each named as in ``payload.url``.
     """
+    if uses_default(job_type, payload) and default_url is not None:
+        return Webhook(url=default_url, body=dict(payload))
     reader = _Reader(payload)
     parsed = _PARSERS[job_type](reader)
-    reader.refuse_the_rest()
+    is_for_default = uses_default(job_type, payload) and _WEBHOOK_FIELDS.isdisjoint(payload)
+    if not is_for_default:
+        reader.refuse_the_rest()
     if reader.errors:
         raise Invalid(reader.errors)
     return parsed
+
+
+_NO_DEFAULT = (
+    "Missing; give it, or set default_webhook_url of the workspace: then that gets the payload "
+    "as JSON."
+)
+
+
+def uses_default(job_type: JobType, payload: Mapping[str, Any]) -> bool:
+    """Tell whether the workspace's default webhook gets this payload."""
+    return job_type is JobType.WEBHOOK and isinstance(payload, Mapping) and "url" not in payload
 
 
 class _Reader:
@@ -175,9 +196,10 @@ def is_email_address(value: object) -> bool:
 
 
 def _parse_webhook(reader: _Reader) -> Webhook:
-    url = reader.text("url", required=True)
-    if url:
-        _check_url(reader, url)
+    url = reader.text("url")
+    fault = _url_fault(url) if url else _NO_DEFAULT
+    if fault and "payload.url" not in reader.errors:
+        reader.wrong("url", fault)
     method = reader.text("method", "POST").upper()
     if method not in METHODS:
         reader.wrong("method", f"Must be one of {', '.join(METHODS)}.")
@@ -193,20 +215,20 @@ def _parse_webhook(reader: _Reader) -> Webhook:
     )
 
 
-def _check_url(reader: _Reader, url: str) -> None:
+def _url_fault(url: str) -> str | None:
+    """Return what keeps ``url`` from being a webhook's, or None."""
     if len(url) > MAX_URL_LENGTH:
-        reader.wrong("url", f"At most {MAX_URL_LENGTH} characters.")
+        return f"At most {MAX_URL_LENGTH} characters."
     if _UNSAFE_IN_URL.search(url):
-        reader.wrong("url", "Must not contain spaces or control characters; percent-encode them.")
-        return
+        return "Must not contain spaces or control characters; percent-encode them."
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
-        reader.wrong("url", f"Not a URL: {error}.")
-        return
+        return f"Not a URL: {error}."
     if parts.scheme not in {"http", "https"} or not host:
-        reader.wrong("url", "Must be an absolute http:// or https:// URL.")
+        return "Must be an absolute http:// or https:// URL."
+    return None
 
 
 def _headers(reader: _Reader) -> Mapping[str, str]:

@@ -7,7 +7,13 @@ EMAILS = "emails"
 TASKS = "tasks"
 NOTIFICATIONS = "notifications"
 
+#: What somebody tries out, and waits for; PostgreSQL does not hold it for later.
+TESTS = "tests"
+
+#: The queues whose work is safe in PostgreSQL.
 ALL = (WEBHOOKS, EMAILS, NOTIFICATIONS, TASKS)
+
+EVERY = (*ALL, TESTS)
 
 QUEUE_OF = {
     JobType.WEBHOOK: WEBHOOKS,

@@ -1,37 +1,145 @@
 """The statements on ``audit_log``: who changed what, appended and never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select
 
 from chronos_common import ids
-from chronos_common.storage.tables import audit_log
+from chronos_common.storage import changes
+from chronos_common.storage.tables import audit_log, users
+
+#: Counting further would read the whole log.
+MAX_COUNT = 10_000
+
+#: What live events tell of; members and keys are not everybody's business.
+_LIVE = frozenset({"job", "execution"})
 
 
 def append(
     connection: Connection,
     *,
-    workspace_id: UUID,
+    workspace_id: UUID | None,
     user_id: UUID | None,
     action: str,
     subject_type: str,
     subject_id: UUID,
     details: Mapping[str, Any],
     now: datetime,
+    key_id: UUID | None = None,
 ) -> None:
-    """Note a change, in its transaction; ``action`` is like "job.pause", without secrets."""
-    connection.execute(
-        insert(audit_log).values(
-            id=ids.new_id(now),
-            workspace_id=workspace_id,
-            user_id=user_id,
-            action=action,
-            subject_type=subject_type,
-            subject_id=subject_id,
-            details=dict(details),
-            at=now,
-        )
+    """Note a change, in its transaction; ``action`` is like "job.pause", without secrets.
+
+    ``key_id`` is the API key that ``user_id`` acted with. What concerns the installation and no
+    workspace has no ``workspace_id``.
+    """
+    append_all(
+        connection,
+        workspace_id=workspace_id,
+        user_id=user_id,
+        key_id=key_id,
+        action=action,
+        subject_type=subject_type,
+        details={subject_id: details},
+        now=now,
     )
+
+
+def append_all(
+    connection: Connection,
+    *,
+    workspace_id: UUID | None,
+    user_id: UUID | None,
+    action: str,
+    subject_type: str,
+    details: Mapping[UUID, Mapping[str, Any]],
+    now: datetime,
+    key_id: UUID | None = None,
+) -> None:
+    """Note the same change of several subjects; ``details`` is by the subject's id."""
+    connection.execute(
+        insert(audit_log),
+        [
+            {
+                "id": ids.new_id(now),
+                "workspace_id": workspace_id,
+                "user_id": user_id,
+                "key_id": key_id,
+                "action": action,
+                "subject_type": subject_type,
+                "subject_id": subject_id,
+                "details": dict(each),
+                "at": now,
+            }
+            for subject_id, each in details.items()
+        ],
+    )
+    if workspace_id is not None and subject_type in _LIVE:
+        acted = [changes.Acted(workspace_id, subject_type, each, action) for each in details]
+        changes.note(connection, acted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which entries; None everywhere is all of them. ``action`` may end in ``.*``."""
+
+    action: str | None = None
+    subject_type: str | None = None
+    subject_id: UUID | None = None
+    user_id: UUID | None = None
+    key_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: UUID | None = None
+
+
+def page(
+    connection: Connection,
+    workspace_id: UUID | None,
+    chosen: AuditFilter,
+    *,
+    offset: int,
+    limit: int,
+) -> tuple[Sequence[RowMapping], int]:
+    """Return some entries of the workspace, the latest first, and how many there are.
+
+    None is the installation itself. The count, which leaves ``before`` out, ends at
+    ``MAX_COUNT``.
+    """
+    conditions = _conditions(workspace_id, chosen)
+    counted = select(audit_log.c.id).where(*conditions).limit(MAX_COUNT).subquery()
+    total = int(connection.execute(select(func.count()).select_from(counted)).scalar_one())
+    if chosen.before is not None:
+        conditions.append(audit_log.c.id < chosen.before)
+    query = (
+        select(audit_log, users.c.email.label("user_email"))
+        .join(users, users.c.id == audit_log.c.user_id, isouter=True)
+        .where(*conditions)
+        .order_by(audit_log.c.id.desc())
+        .offset(offset)
+        .limit(limit)
+    )
+    return connection.execute(query).mappings().all(), total
+
+
+def _conditions(workspace_id: UUID | None, chosen: AuditFilter) -> list[ColumnElement[bool]]:
+    columns = audit_log.c
+    conditions: list[ColumnElement[bool]] = [columns.workspace_id == workspace_id]
+    for name in ("subject_type", "subject_id", "user_id", "key_id"):
+        value = getattr(chosen, name)
+        if value is not None:
+            conditions.append(columns[name] == value)
+    if chosen.action is not None:
+        if chosen.action.endswith(".*"):
+            conditions.append(columns.action.startswith(chosen.action[:-1], autoescape=True))
+        else:
+            conditions.append(columns.action == chosen.action)
+    # Ids sort by time, so the index on them finds a range.
+    if chosen.since is not None:
+        conditions.append(columns.id >= ids.lowest_at(chosen.since))
+    if chosen.until is not None:
+        conditions.append(columns.id < ids.lowest_at(chosen.until))
+    return conditions

@@ -9,21 +9,30 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from chronos_common import clock
+from chronos_common.storage import arrays
 
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
+arrays.register()
 
 
 def connect(
-    url: str, *, name: str, pool_size: int = 5, wait_seconds: float = 5, pre_ping: bool = False
+    url: str,
+    *,
+    name: str,
+    pool_size: int = 5,
+    wait_seconds: float = 5,
+    lock_seconds: float = LOCK_TIMEOUT_SECONDS,
+    pre_ping: bool = False,
 ) -> Engine:
     """Return an engine with at most ``pool_size`` connections, shown as ``name`` in PostgreSQL.
 
-    Every wait is bounded: for a connection of the pool, for the server, for a lock, for a
-    statement. TCP keep-alives notice a half-open connection within about 20 seconds.
+    Every wait is bounded: for a connection of the pool (``wait_seconds``), for the server, for a
+    lock (``lock_seconds``), for a statement. TCP keep-alives notice a half-open connection within
+    about 20 seconds.
     ``pre_ping`` spends a round trip to replace a connection that broke while it lay in the pool:
     for callers that do not repeat what failed.
     """
@@ -43,7 +52,7 @@ def connect(
             "keepalives_count": 3,
             "tcp_user_timeout": 20_000,
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s "
-            f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s -c timezone=UTC "
+            f"-c lock_timeout={round(lock_seconds * 1000)}ms -c timezone=UTC "
             "-c idle_in_transaction_session_timeout=30s",
         },
     )

@@ -1,6 +1,6 @@
 """The statements on ``executions`` that hand them over: found with no worker, marked, unmarked."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -19,14 +19,29 @@ class Dispatched:
     due_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Undispatched:
+    """What is due and with no worker: to dispatch, or of jobs that were stopped or are gone."""
+
+    waiting: list[UUID]
+    stopped: list[UUID]
+    orphaned: list[UUID]
+
+    def __len__(self) -> int:
+        return len(self.waiting) + len(self.stopped) + len(self.orphaned)
+
+
 # Locking first and updating by id afterwards lets the second statement prune partitions.
 # A job may have been paused while its attempt was failing: what had started and comes back for
-# another try ends here.
+# another try ends here. One whose row is gone was deleted by hand. What is running was claimed
+# after all, from a message that was thought lost.
 _UNDISPATCHED = text("""
-    SELECT e.id, j.status IN ('paused', 'cancelled') AND e.trigger = 'schedule' AS stopped
-      FROM executions e JOIN jobs j ON j.id = e.job_id
-     WHERE e.dispatched_at IS NULL AND e.finished_at IS NULL
+    SELECT e.id, j.id IS NULL AS orphaned,
+           j.status IN ('paused', 'cancelled') AND e.trigger = 'schedule' AS stopped
+      FROM executions e LEFT JOIN jobs j ON j.id = e.job_id
+     WHERE e.dispatched_at IS NULL AND e.finished_at IS NULL AND e.status <> 'running'
        AND e.due_at <= :horizon AND e.id >= :since
+       AND e.queue = ANY(CAST(:queues AS text[]))
      ORDER BY e.due_at LIMIT :batch
        FOR UPDATE OF e SKIP LOCKED""")
 _DISPATCH = text("""
@@ -35,18 +50,28 @@ _DISPATCH = text("""
 
 
 def undispatched(
-    connection: Connection, *, horizon: datetime, batch: int, since: datetime | None = None
-) -> tuple[list[UUID], list[UUID]]:
-    """Lock executions that are due by ``horizon`` and with no worker.
+    connection: Connection,
+    queues: Collection[str],
+    *,
+    horizon: datetime,
+    batch: int,
+    since: datetime | None = None,
+) -> Undispatched:
+    """Lock executions of ``queues`` that are due by ``horizon`` and with no worker.
 
-    Returns the ids of those to dispatch, and of those whose job was stopped meanwhile. ``since``
-    bounds the search to occurrences scheduled from then on: a few partitions instead of all.
+    ``since`` bounds the search to occurrences scheduled from then on: a few partitions instead
+    of all.
     """
     lowest = ids.lowest_at(since) if since else UUID(int=0)
     rows = connection.execute(
-        _UNDISPATCHED, {"horizon": horizon, "batch": batch, "since": lowest}
+        _UNDISPATCHED,
+        {"queues": list(queues), "horizon": horizon, "batch": batch, "since": lowest},
     ).all()
-    return [row.id for row in rows if not row.stopped], [row.id for row in rows if row.stopped]
+    return Undispatched(
+        waiting=[row.id for row in rows if not row.orphaned and not row.stopped],
+        stopped=[row.id for row in rows if row.stopped],
+        orphaned=[row.id for row in rows if row.orphaned],
+    )
 
 
 def dispatch(

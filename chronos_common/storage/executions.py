@@ -233,9 +233,20 @@ class Moved:
 
 
 # The fencing token is (worker_id, attempt, redeliveries): a worker that was declared lost and
-# comes back finds that its executions have moved on. The bounds on the id prune partitions,
-# which a join alone does not.
+# comes back finds that its executions have moved on. The list of ids prunes partitions and finds
+# each row by its key. Comparing the status with a column keeps the planner's estimate at one row
+# an id, and so from comparing every row with every move.
 _RECORD = text("""
+    WITH m AS MATERIALIZED (
+        SELECT *, 'running' AS held
+          FROM unnest(CAST(:ids AS uuid[]), CAST(:workers AS uuid[]),
+                      CAST(:attempts AS smallint[]), CAST(:redeliveries AS smallint[]),
+                      CAST(:statuses AS text[]), CAST(:started AS timestamptz[]),
+                      CAST(:durations AS integer[]), CAST(:http_statuses AS smallint[]),
+                      CAST(:errors AS text[]), CAST(:reasons AS text[]),
+                      CAST(:due AS timestamptz[]), CAST(:jsons AS jsonb[]))
+            AS m (id, worker_id, attempt, redeliveries, status, started_at, duration_ms,
+                  http_status, error, reason, due_at, attempt_json))
     UPDATE executions e
        SET status = m.status,
            finished_at = CASE WHEN m.due_at IS NULL THEN CAST(:now AS timestamptz) END,
@@ -245,16 +256,9 @@ _RECORD = text("""
            attempt = CASE WHEN m.due_at IS NULL THEN e.attempt ELSE e.attempt + 1 END,
            duration_ms = m.duration_ms, http_status = m.http_status,
            error = m.error, reason = m.reason, attempts = e.attempts || m.attempt_json
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:workers AS uuid[]), CAST(:attempts AS smallint[]),
-                  CAST(:redeliveries AS smallint[]), CAST(:statuses AS text[]),
-                  CAST(:started AS timestamptz[]), CAST(:durations AS integer[]),
-                  CAST(:http_statuses AS smallint[]), CAST(:errors AS text[]),
-                  CAST(:reasons AS text[]), CAST(:due AS timestamptz[]),
-                  CAST(:jsons AS jsonb[]))
-           AS m (id, worker_id, attempt, redeliveries, status, started_at, duration_ms,
-                 http_status, error, reason, due_at, attempt_json)
-     WHERE e.id = m.id AND e.id BETWEEN :lowest AND :highest
-       AND e.status = 'running' AND e.worker_id = m.worker_id
+      FROM m
+     WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.id = m.id AND e.status = m.held
+       AND e.worker_id = m.worker_id
        AND e.attempt = m.attempt AND e.redeliveries = m.redeliveries
  RETURNING e.id, e.workspace_id, e.job_id, e.status, e.scheduled_for, e.started_at,
            e.duration_ms""")
@@ -264,14 +268,11 @@ def record(connection: Connection, moves: Sequence[Move], *, now: datetime) -> l
     """Write finished attempts; what was taken from its worker meanwhile is not returned."""
     if not moves:
         return []
-    identifiers = [move.claimed.id for move in moves]
     rows = connection.execute(
         _RECORD,
         {
             "now": now,
-            "lowest": min(identifiers),
-            "highest": max(identifiers),
-            "ids": identifiers,
+            "ids": [move.claimed.id for move in moves],
             "workers": [move.claimed.worker_id for move in moves],
             "attempts": [move.claimed.attempt for move in moves],
             "redeliveries": [move.claimed.redeliveries for move in moves],

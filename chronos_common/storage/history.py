@@ -2,18 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select, text
 
+from chronos_common import ids
+from chronos_common.clock import to_milliseconds
 from chronos_common.domain.statuses import Reason, Status, Trigger
 from chronos_common.storage.executions import Moved
 from chronos_common.storage.tables import executions, jobs
 
 #: Counting stops here, so that a list of a long history costs no more than a short one.
 MAX_COUNT = 10_000
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 # What an attempt sent and received is only read for one execution.
 _SUMMARY = [column for column in executions.c if column.name != "attempts"]
@@ -22,11 +26,21 @@ _JOB_COLUMNS = [jobs.c.name.label("job_name"), jobs.c.max_attempts]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFilter:
-    """Which executions of a workspace a list shows; each condition applies if it is set."""
+    """Which executions of a workspace a list shows; each condition applies if it is set.
+
+    ``since`` (inclusive) and ``until`` (exclusive) bound the scheduled instant; ``as_of`` hides
+    what was scheduled later. ``http_statuses`` are the lowest and the highest status wanted.
+    ``before`` starts behind the execution of that id, for going on where a page ended.
+    """
 
     job_id: UUID | None = None
     status: Status | None = None
     trigger: Trigger | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    as_of: datetime | None = None
+    http_statuses: tuple[int, int] | None = None
+    min_duration_ms: int | None = None
     before: UUID | None = None
 
 
@@ -35,21 +49,22 @@ def page(
     workspace_id: UUID,
     chosen: HistoryFilter,
     *,
-    offset: int,
+    offset: int = 0,
     limit: int,
-) -> tuple[Sequence[RowMapping], int]:
-    """Return executions, the latest first, and how many there are (at most ``MAX_COUNT``).
-
-    ``before`` starts after the execution of that id, for going on where a page ended.
-    """
-    conditions = _conditions(workspace_id, chosen)
-    query = _with_job(*_SUMMARY).where(*conditions)
+) -> Sequence[RowMapping]:
+    """Return executions, the latest first."""
+    query = _with_job(*_SUMMARY).where(*_conditions(workspace_id, chosen))
     if chosen.before:
         query = query.where(executions.c.id < chosen.before)
     query = query.order_by(executions.c.id.desc()).offset(offset).limit(limit)
-    counted = select(executions.c.id).where(*conditions).limit(MAX_COUNT).subquery()
-    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
-    return connection.execute(query).mappings().all(), total
+    return connection.execute(query).mappings().all()
+
+
+def count(connection: Connection, workspace_id: UUID, chosen: HistoryFilter) -> int:
+    """Return how many executions there are; :data:`MAX_COUNT` + 1 if there are more than that."""
+    conditions = _conditions(workspace_id, chosen)
+    counted = select(executions.c.id).where(*conditions).limit(MAX_COUNT + 1).subquery()
+    return connection.execute(select(func.count()).select_from(counted)).scalar_one()
 
 
 def find(connection: Connection, workspace_id: UUID, execution_id: UUID) -> RowMapping | None:
@@ -83,7 +98,23 @@ def _conditions(workspace_id: UUID, chosen: HistoryFilter) -> list[ColumnElement
         conditions.append(executions.c.status == chosen.status)
     if chosen.trigger:
         conditions.append(executions.c.trigger == chosen.trigger)
+    # Ids hold the scheduled instant: a bound on them reads no more than the days between.
+    if chosen.since:
+        conditions.append(executions.c.id >= ids.lowest_at(_next_millisecond(chosen.since)))
+    if chosen.until:
+        conditions.append(executions.c.id < ids.lowest_at(_next_millisecond(chosen.until)))
+    if chosen.as_of:
+        conditions.append(executions.c.id < ids.lowest_at(chosen.as_of + _MILLISECOND))
+    if chosen.http_statuses:
+        conditions.append(executions.c.http_status.between(*chosen.http_statuses))
+    if chosen.min_duration_ms:
+        conditions.append(executions.c.duration_ms >= chosen.min_duration_ms)
     return conditions
+
+
+def _next_millisecond(moment: datetime) -> datetime:
+    """Round up to whole milliseconds, in which occurrences are scheduled."""
+    return to_milliseconds(moment + timedelta(microseconds=999))
 
 
 _RETURNING = "id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms"

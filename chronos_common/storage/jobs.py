@@ -8,14 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    ColumnElement,
+    ARRAY,
     Connection,
     RowMapping,
+    Uuid,
     any_,
+    cast,
     func,
     insert,
-    literal,
-    or_,
     select,
     text,
     update,
@@ -27,30 +27,10 @@ from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import JobStatus, JobType, OverlapPolicy
 from chronos_common.storage.tables import jobs, schedules
 
-#: What a list can be sorted by; a leading "-" in the API turns the order round.
-SORTS: Mapping[str, ColumnElement[Any]] = {
-    "created_at": jobs.c.id,
-    "updated_at": jobs.c.updated_at,
-    "name": jobs.c.name,
-    "next_run_at": schedules.c.next_run_at,
-}
-
-#: Counting stops here, so that a long list costs no more than a short one.
-MAX_COUNT = 10_000
-
-_SCHEDULE_COLUMNS = [
+#: What a schedule adds to its job where both are read together.
+SCHEDULE_COLUMNS = [
     column for column in schedules.c if column.name not in {"job_id", "workspace_id", "job_type"}
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """Which jobs of a workspace a list shows; each condition applies if it is set."""
-
-    status: JobStatus | None = None
-    type: JobType | None = None
-    tag: str | None = None
-    search: str | None = None
 
 
 def insert_job(
@@ -63,17 +43,43 @@ def insert_job(
     now: datetime,
 ) -> None:
     """Store a new job; its schedule is stored by ``storage.schedules``."""
+    new = New(job_id, definition, JobStatus.ACTIVE)
+    insert_jobs(connection, [new], workspace_id=workspace_id, created_by=created_by, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """A job to be stored, active or paused."""
+
+    id: UUID
+    definition: JobDefinition
+    status: JobStatus
+
+
+def insert_jobs(
+    connection: Connection,
+    new: Sequence[New],
+    *,
+    workspace_id: UUID,
+    created_by: UUID,
+    now: datetime,
+) -> None:
+    """Store new jobs; their schedules are stored by ``storage.schedules``."""
     connection.execute(
-        insert(jobs).values(
-            id=job_id,
-            workspace_id=workspace_id,
-            created_by=created_by,
-            status=JobStatus.ACTIVE,
-            version=1,
-            created_at=now,
-            updated_at=now,
-            **_columns(definition),
-        )
+        insert(jobs),
+        [
+            {
+                "id": each.id,
+                "workspace_id": workspace_id,
+                "created_by": created_by,
+                "status": each.status,
+                "version": 1,
+                "created_at": now,
+                "updated_at": now,
+                **columns_of(each.definition),
+            }
+            for each in new
+        ],
     )
 
 
@@ -84,11 +90,12 @@ def replace(
     connection.execute(
         update(jobs)
         .where(jobs.c.id == job_id)
-        .values(version=jobs.c.version + 1, updated_at=now, **_columns(definition))
+        .values(version=jobs.c.version + 1, updated_at=now, **columns_of(definition))
     )
 
 
-def _columns(definition: JobDefinition) -> dict[str, Any]:
+def columns_of(definition: JobDefinition) -> dict[str, Any]:
+    """Return what the row of a job with this definition holds of it."""
     policy = definition.policy
     return {
         "name": definition.name,
@@ -118,78 +125,57 @@ def find(
     return connection.execute(query).mappings().one_or_none()
 
 
+def find_deleted(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping | None:
+    """Return ``id``, ``name`` and ``status`` of a job that was deleted, or None."""
+    query = select(jobs.c.id, jobs.c.name, jobs.c.status).where(
+        jobs.c.id == job_id,
+        jobs.c.workspace_id == workspace_id,
+        jobs.c.deleted_at.is_not(None),
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def find_all_named(connection: Connection, workspace_id: UUID, name: str) -> list[UUID]:
+    """Return the ids of the jobs of that name: of the two oldest, if there are more than one.
+
+    Whoever asks in this way is alone with the name until its transaction ends.
+    """
+    connection.execute(_LOCK_NAME, {"name": f"{workspace_id}:{name}"})
+    query = (
+        select(jobs.c.id)
+        .where(
+            jobs.c.workspace_id == workspace_id, jobs.c.deleted_at.is_(None), jobs.c.name == name
+        )
+        .order_by(jobs.c.id)
+        .limit(2)
+    )
+    return list(connection.execute(query).scalars())
+
+
+_LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+
+
+def find_many(
+    connection: Connection, workspace_id: UUID, identifiers: Sequence[UUID]
+) -> Sequence[RowMapping]:
+    """Return jobs with their schedules, the oldest first; those there are not are left out."""
+    wanted = any_(cast(list(identifiers), ARRAY(Uuid)))
+    query = _jobs_of(workspace_id).where(jobs.c.id == wanted).order_by(jobs.c.id)
+    return connection.execute(query).mappings().all()
+
+
 def find_named(connection: Connection, workspace_id: UUID, name: str) -> RowMapping | None:
     """Return the oldest job of that name, or None."""
     query = _jobs_of(workspace_id).where(jobs.c.name == name).order_by(jobs.c.id).limit(1)
     return connection.execute(query).mappings().one_or_none()
 
 
-def page(
-    connection: Connection,
-    workspace_id: UUID,
-    chosen: JobFilter,
-    *,
-    sort: str,
-    descending: bool,
-    offset: int,
-    limit: int,
-    after: UUID | None = None,
-) -> tuple[Sequence[RowMapping], int]:
-    """Return a page of jobs with their schedules, and how many there are (at most ``MAX_COUNT``).
-
-    ``after`` goes on behind the job of that id; only with the sort "created_at".
-    """
-    conditions = _conditions(chosen)
-    query = _jobs_of(workspace_id).where(*conditions)
-    if after is not None:
-        query = query.where(jobs.c.id < after if descending else jobs.c.id > after)
-    query = query.order_by(*_order(sort, descending=descending)).offset(offset).limit(limit)
-    counted = (
-        select(jobs.c.id)
-        .where(jobs.c.workspace_id == workspace_id, jobs.c.deleted_at.is_(None), *conditions)
-        .limit(MAX_COUNT)
-        .subquery()
-    )
-    total = connection.execute(select(func.count()).select_from(counted)).scalar_one()
-    return connection.execute(query).mappings().all(), total
-
-
-def _order(sort: str, *, descending: bool) -> list[ColumnElement[Any]]:
-    """Return by what to sort, ending with the id: without it, pages could overlap."""
-    column = SORTS[sort]
-    if column is jobs.c.id:
-        return [jobs.c.id.desc() if descending else jobs.c.id]
-    ordered = column.desc() if descending else column.asc()
-    if column is schedules.c.next_run_at:
-        # Only here: no index could serve the others if they were sorted like that.
-        ordered = ordered.nulls_last()
-    return [ordered, jobs.c.id.desc() if descending else jobs.c.id]
-
-
 def _jobs_of(workspace_id: UUID) -> Any:
     return (
-        select(*jobs.c, *_SCHEDULE_COLUMNS)
+        select(*jobs.c, *SCHEDULE_COLUMNS)
         .join(schedules, schedules.c.job_id == jobs.c.id)
         .where(jobs.c.workspace_id == workspace_id, jobs.c.deleted_at.is_(None))
     )
-
-
-def _conditions(chosen: JobFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = []
-    if chosen.status:
-        conditions.append(jobs.c.status == chosen.status)
-    if chosen.type:
-        conditions.append(jobs.c.type == chosen.type)
-    if chosen.tag:
-        conditions.append(literal(chosen.tag) == any_(jobs.c.tags))
-    if chosen.search:
-        conditions.append(
-            or_(
-                jobs.c.name.icontains(chosen.search, autoescape=True),
-                jobs.c.description.icontains(chosen.search, autoescape=True),
-            )
-        )
-    return conditions
 
 
 def set_status(connection: Connection, job_id: UUID, status: JobStatus, *, now: datetime) -> None:
@@ -236,7 +222,9 @@ _SPECS = text("""
     SELECT j.id, j.workspace_id, j.name, j.type, CAST(j.payload AS text) AS payload,
            j.timeout_seconds, j.max_attempts,
            j.retry_delays, j.backoff_seconds, j.backoff_factor, j.backoff_cap_seconds,
-           j.retry_jitter, j.overlap_policy, w.signing_secret
+           j.retry_jitter, j.overlap_policy, w.signing_secret, w.default_webhook_url,
+           CASE WHEN w.previous_secret_until > now() THEN w.previous_signing_secret END
+               AS previous_signing_secret
       FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
      WHERE j.id IN (SELECT job_id FROM executions WHERE id = ANY(CAST(:ids AS uuid[])))""")
 
@@ -258,6 +246,8 @@ def _spec(row: Any) -> JobSpec:
         policy=policy_of(row),
         overlap_policy=OverlapPolicy(row.overlap_policy),
         signing_secret=row.signing_secret,
+        default_webhook_url=row.default_webhook_url,
+        previous_signing_secret=row.previous_signing_secret,
     )
 
 

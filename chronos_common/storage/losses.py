@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A running execution whose worker is not alive."""
+    """A running execution that its worker will not finish."""
 
     id: UUID
     job_id: UUID
@@ -21,16 +21,14 @@ class Held:
 _LOST = text("""
     SELECT id, job_id, attempt, redeliveries FROM executions e
      WHERE finished_at IS NULL AND status = 'running'
-       AND NOT EXISTS (SELECT FROM workers w
-                        WHERE w.id = e.worker_id AND w.heartbeat_at > :alive_since)
+       AND NOT EXISTS (SELECT FROM workers w WHERE w.id = e.worker_id)
      ORDER BY due_at LIMIT :batch
        FOR UPDATE SKIP LOCKED""")
 
 
-def lost(connection: Connection, *, alive_since: datetime, batch: int) -> list[Held]:
-    """Lock running executions of workers that gave no sign since ``alive_since``."""
-    rows = connection.execute(_LOST, {"alive_since": alive_since, "batch": batch})
-    return [Held(*row) for row in rows]
+def lost(connection: Connection, *, batch: int) -> list[Held]:
+    """Lock running executions of workers that were declared lost."""
+    return [Held(*row) for row in connection.execute(_LOST, {"batch": batch})]
 
 
 _REDELIVER = text("""
@@ -63,30 +61,32 @@ def give_back(connection: Connection, identifiers: Sequence[UUID], *, worker_id:
 
 
 _UNCLAIMED = text("""
-    SELECT id, queue, dispatched_at FROM executions
+    SELECT id FROM executions
      WHERE finished_at IS NULL AND status = 'queued'
+       AND (CAST(:queue AS text) IS NULL OR queue = :queue)
        AND due_at < :before AND dispatched_at < :before
      ORDER BY due_at LIMIT :batch""")
 
 
 def unclaimed(
-    connection: Connection, *, before: datetime, batch: int
-) -> list[tuple[UUID, str, datetime]]:
-    """Return id, queue and dispatch instant of executions that no worker claimed in time."""
-    rows = connection.execute(_UNCLAIMED, {"before": before, "batch": batch})
-    return [(row.id, row.queue, row.dispatched_at) for row in rows]
+    connection: Connection, queue: str | None, *, before: datetime, batch: int
+) -> list[UUID]:
+    """Return executions of ``queue`` (None: of all) that no worker claimed in time."""
+    parameters = {"queue": queue, "before": before, "batch": batch}
+    return list(connection.execute(_UNCLAIMED, parameters).scalars())
 
 
 _RUNNING_SINCE = text("""
-    SELECT id FROM executions
+    SELECT id, job_id, attempt, redeliveries FROM executions
      WHERE finished_at IS NULL AND status = 'running' AND claimed_at < :before
-     ORDER BY due_at LIMIT :batch""")
+     ORDER BY due_at LIMIT :batch
+       FOR UPDATE SKIP LOCKED""")
 
 
-def running_since(connection: Connection, *, before: datetime, batch: int) -> list[UUID]:
-    """Return executions that were claimed before ``before`` and are running still."""
+def running_since(connection: Connection, *, before: datetime, batch: int) -> list[Held]:
+    """Lock executions that were claimed before ``before`` and are running still."""
     rows = connection.execute(_RUNNING_SINCE, {"before": before, "batch": batch})
-    return list(rows.scalars())
+    return [Held(*row) for row in rows]
 
 
 _MINE = text("""

@@ -1,8 +1,7 @@
 """The statements on ``notifications``: the outbox of failure e-mails.
 
 A notification is written in the transaction that records the failure, so that neither exists
-without the other. Sending is at least once: a notification is taken for a while, and comes back
-if nobody says that it was sent.
+without the other.
 """
 
 from collections.abc import Sequence
@@ -15,60 +14,90 @@ from sqlalchemy import Connection, text
 
 from chronos_common import ids
 from chronos_common.storage.executions import Moved
+from chronos_common.storage.outbox import Outbox
+from chronos_common.storage.tables import notifications
 
-#: Doubled after each attempt: eight attempts stretch over about two hours.
-FIRST_DELAY = timedelta(minutes=1)
-MAX_ATTEMPTS = 8
+_outbox = Outbox(notifications)
+take = _outbox.take
+mark_sent = _outbox.mark_sent
+mark_failed = _outbox.mark_failed
+count_overdue = _outbox.count_overdue
+prune = _outbox.prune
+
+#: After the first failure of a job, those of the next so long are told together.
+DIGEST_WINDOW = timedelta(minutes=5)
+
+# Two recorders must not both find that nobody was told yet. In one order, against deadlocks.
+_LOCK = text("""
+    SELECT pg_advisory_xact_lock(hashtextextended('notify ' || job, 0))
+      FROM (SELECT DISTINCT unnest(CAST(:jobs AS text[])) AS job ORDER BY 1) AS jobs""")
 
 # Whom to tell: the job's own addresses; without any given, its creator. An empty list is nobody.
+# A digest that is still to be sent takes more failures; a taken one is on its way.
 _ENQUEUE = text("""
+    WITH failed AS (
+        SELECT f.id, f.execution_id, j.id AS job_id, j.workspace_id,
+               COALESCE(j.notify, ARRAY[u.email]) AS recipients,
+               row_number() OVER (PARTITION BY j.id ORDER BY f.execution_id) AS place,
+               count(*) OVER (PARTITION BY j.id) AS failures
+          FROM unnest(CAST(:ids AS uuid[]), CAST(:executions AS uuid[]), CAST(:jobs AS uuid[]))
+               AS f (id, execution_id, job_id)
+          JOIN jobs j ON j.id = f.job_id
+          LEFT JOIN users u ON u.id = j.created_by
+         WHERE CASE WHEN j.notify IS NULL THEN u.email IS NOT NULL ELSE j.notify <> '{}' END),
+    latest AS (
+        SELECT DISTINCT ON (n.job_id) n.job_id, n.id, n.window_ends_at
+          FROM notifications n
+          JOIN failed f ON f.job_id = n.job_id AND f.place = 1 AND f.recipients = n.recipients
+         WHERE n.window_ends_at > :now
+         ORDER BY n.job_id, n.window_ends_at DESC),
+    added AS (
+        UPDATE notifications n SET failures = n.failures + f.failures, last_failed_at = :now
+          FROM latest l JOIN failed f ON f.job_id = l.job_id AND f.place = 1
+         WHERE n.id = l.id AND n.due_at > :now AND n.attempts = 0
+     RETURNING n.job_id)
     INSERT INTO notifications (id, workspace_id, job_id, execution_id, recipients, created_at,
-                               due_at, attempts)
-    SELECT f.id, j.workspace_id, j.id, f.execution_id, COALESCE(j.notify, ARRAY[u.email]),
-           :now, :now, 0
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:executions AS uuid[]), CAST(:jobs AS uuid[]))
-           AS f (id, execution_id, job_id)
-      JOIN jobs j ON j.id = f.job_id
-      LEFT JOIN users u ON u.id = j.created_by
-     WHERE CASE WHEN j.notify IS NULL THEN u.email IS NOT NULL ELSE j.notify <> '{}' END
+                               last_failed_at, failures, due_at, window_ends_at, attempts)
+    SELECT f.id, f.workspace_id, f.job_id, f.execution_id, f.recipients, :now, :now,
+           CASE WHEN l.id IS NOT NULL THEN f.failures
+                WHEN f.place = 1 THEN 1 ELSE f.failures - 1 END,
+           COALESCE(l.window_ends_at, :now + (f.place - 1) * CAST(:window AS interval)),
+           COALESCE(l.window_ends_at + CAST(:window AS interval),
+                    :now + f.place * CAST(:window AS interval)),
+           0
+      FROM failed f LEFT JOIN latest l ON l.job_id = f.job_id
+     WHERE f.place <= CASE WHEN l.id IS NULL THEN 2 ELSE 1 END
+       AND f.job_id NOT IN (SELECT job_id FROM added)
     ON CONFLICT (execution_id) DO NOTHING""")
 
 
 def enqueue(connection: Connection, failed: Sequence[Moved], *, now: datetime) -> None:
-    """Queue an e-mail for each finally failed execution whose job has somebody to tell."""
+    """Queue e-mails about finally failed executions whose jobs have somebody to tell.
+
+    The first failure of a job is told at once, and those of the next ``DIGEST_WINDOW`` in one
+    digest at its end. While a job goes on failing, that makes one e-mail for each window.
+    """
     if not failed:
         return
+    connection.execute(_LOCK, {"jobs": [str(each.job_id) for each in failed]})
     connection.execute(
         _ENQUEUE,
         {
             "ids": [ids.new_id(now) for _ in failed],
             "executions": [each.id for each in failed],
             "jobs": [each.job_id for each in failed],
+            "window": DIGEST_WINDOW,
             "now": now,
         },
     )
 
 
-_TAKE = text("""
-    WITH due AS MATERIALIZED (
-        SELECT id FROM notifications
-         WHERE sent_at IS NULL AND abandoned_at IS NULL AND due_at <= :now
-         ORDER BY due_at LIMIT :batch
-           FOR UPDATE SKIP LOCKED)
-    UPDATE notifications n
-       SET attempts = attempts + 1, due_at = :now + :first_delay * power(2, attempts)
-      FROM due WHERE n.id = due.id RETURNING n.id""")
-
-
-def take(connection: Connection, *, batch: int, now: datetime) -> list[UUID]:
-    """Take notifications that are due; each comes back later unless it is marked as sent."""
-    rows = connection.execute(_TAKE, {"batch": batch, "now": now, "first_delay": FIRST_DELAY})
-    return list(rows.scalars())
-
-
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A failure to tell somebody of."""
+    """A failure to tell somebody of, or so many ``failures`` of one job.
+
+    What is said of an execution is then that of the first one.
+    """
 
     id: UUID
     recipients: Sequence[str]
@@ -80,12 +109,16 @@ class Notification:
     finished_at: datetime
     execution_attempts: int
     error: str | None
+    failures: int
+    created_at: datetime
+    last_failed_at: datetime
 
 
 _LOAD = text("""
     SELECT n.id, n.recipients, n.attempts, e.id AS execution_id, j.id AS job_id,
            j.name AS job_name, e.scheduled_for, e.finished_at, e.attempt AS execution_attempts,
-           e.error
+           e.error, n.failures, n.created_at,
+           COALESCE(n.last_failed_at, n.created_at) AS last_failed_at
       FROM notifications n
       JOIN executions e ON e.id = n.execution_id
       JOIN jobs j ON j.id = n.job_id
@@ -98,53 +131,31 @@ def load(connection: Connection, identifiers: Sequence[UUID]) -> list[Notificati
     return [Notification(**row) for row in map(dict[str, Any], rows.mappings())]
 
 
-def mark_sent(connection: Connection, identifier: UUID, *, now: datetime) -> None:
-    """Note that the notification was sent."""
-    connection.execute(
-        text("UPDATE notifications SET sent_at = :now, error = NULL WHERE id = :id"),
-        {"id": identifier, "now": now},
+#: How many failures a digest looks at, how far back their instants may lie, and what it tells.
+MAX_SAMPLED = 1000
+MAX_AGE = timedelta(days=1)
+MAX_ERRORS = 5
+
+_ERRORS = text("""
+    SELECT error, count(*) AS failures
+      FROM (SELECT error FROM executions
+             WHERE job_id = :job_id AND id >= :lowest AND status = 'failed'
+               AND finished_at BETWEEN :first AND :last
+             ORDER BY id DESC LIMIT :most) AS sampled
+     GROUP BY error ORDER BY failures DESC, error LIMIT :errors""")
+
+
+def errors_of(connection: Connection, notification: Notification) -> list[tuple[str, int]]:
+    """Return the most frequent errors that a digest stands for, with how often each was seen."""
+    rows = connection.execute(
+        _ERRORS,
+        {
+            "job_id": notification.job_id,
+            "lowest": ids.lowest_at(notification.created_at - MAX_AGE),
+            "first": notification.created_at,
+            "last": notification.last_failed_at,
+            "most": MAX_SAMPLED,
+            "errors": MAX_ERRORS,
+        },
     )
-
-
-_MARK_FAILED = text("""
-    UPDATE notifications
-       SET error = :error,
-           abandoned_at = CASE WHEN :permanent OR attempts >= :max_attempts
-                               THEN CAST(:now AS timestamptz) END
-     WHERE id = :id RETURNING abandoned_at IS NOT NULL""")
-
-
-def mark_failed(
-    connection: Connection, identifier: UUID, *, error: str, permanent: bool, now: datetime
-) -> bool:
-    """Note that sending failed; True if it is not tried again."""
-    return bool(
-        connection.execute(
-            _MARK_FAILED,
-            {
-                "id": identifier,
-                "error": error,
-                "permanent": permanent,
-                "max_attempts": MAX_ATTEMPTS,
-                "now": now,
-            },
-        ).scalar_one_or_none()
-    )
-
-
-_OVERDUE = text("""
-    SELECT count(*) FROM notifications
-     WHERE sent_at IS NULL AND abandoned_at IS NULL AND due_at < :before""")
-
-
-def count_overdue(connection: Connection, *, before: datetime) -> int:
-    """Return how many notifications should have been taken by ``before``."""
-    return int(connection.execute(_OVERDUE, {"before": before}).scalar_one())
-
-
-_PRUNE = text("DELETE FROM notifications WHERE created_at < :before")
-
-
-def prune(connection: Connection, *, before: datetime) -> int:
-    """Remove notifications created before ``before``; return how many."""
-    return connection.execute(_PRUNE, {"before": before}).rowcount
+    return [(row.error or "-", row.failures) for row in rows]

@@ -129,15 +129,35 @@ def insert_schedule(
     next_run_at: datetime | None,
 ) -> None:
     """Store the schedule of a new job, active."""
+    new = New(job_id, definition, next_run_at, active=True)
+    insert_schedules(connection, [new], workspace_id=workspace_id)
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """The schedule of a new job, to be stored; one that is not ``active`` is not planned."""
+
+    job_id: UUID
+    definition: JobDefinition
+    next_run_at: datetime | None
+    active: bool
+
+
+def insert_schedules(connection: Connection, new: Sequence[New], *, workspace_id: UUID) -> None:
+    """Store the schedules of new jobs."""
     connection.execute(
-        insert(schedules).values(
-            job_id=job_id,
-            workspace_id=workspace_id,
-            active=True,
-            next_run_at=next_run_at,
-            runs_left=definition.max_runs,
-            **_columns(definition),
-        )
+        insert(schedules),
+        [
+            {
+                "job_id": each.job_id,
+                "workspace_id": workspace_id,
+                "active": each.active,
+                "next_run_at": each.next_run_at,
+                "runs_left": each.definition.max_runs,
+                **_columns(each.definition),
+            }
+            for each in new
+        ],
     )
 
 

@@ -49,6 +49,9 @@ workspaces = Table(
     _id(primary_key=True),
     Column("name", Text, nullable=False),
     Column("signing_secret", Text, nullable=False),
+    Column("previous_signing_secret", Text),
+    Column("previous_secret_until", _MOMENT),
+    Column("default_webhook_url", Text),
     Column("created_at", _MOMENT, nullable=False),
 )
 
@@ -60,6 +63,8 @@ users = Table(
     Column("password_hash", Text, nullable=False),
     Column("created_at", _MOMENT, nullable=False),
     Column("disabled_at", _MOMENT),
+    Column("verified_at", _MOMENT),
+    Column("is_operator", Boolean, nullable=False),
 )
 
 memberships = Table(
@@ -103,6 +108,47 @@ refresh_tokens = Table(
     Column("expires_at", _MOMENT, nullable=False),
     Column("used_at", _MOMENT),
     Column("revoked_at", _MOMENT),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    Column("email", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("invited_by", Uuid(), ForeignKey("users.id", ondelete="SET NULL")),
+    Column("token_sha256", Text),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("expires_at", _MOMENT, nullable=False),
+    Column("accepted_at", _MOMENT),
+    Column("revoked_at", _MOMENT),
+)
+
+email_tokens = Table(
+    "email_tokens",
+    metadata,
+    _id(primary_key=True),
+    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("token_sha256", Text),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("expires_at", _MOMENT, nullable=False),
+    Column("used_at", _MOMENT),
+)
+
+letters = Table(
+    "letters",
+    metadata,
+    _id(primary_key=True),
+    Column("kind", Text, nullable=False),
+    _id("subject_id"),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("due_at", _MOMENT, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("sent_at", _MOMENT),
+    Column("abandoned_at", _MOMENT),
+    Column("error", Text),
 )
 
 jobs = Table(
@@ -216,26 +262,37 @@ notifications = Table(
     Column("sent_at", _MOMENT),
     Column("abandoned_at", _MOMENT),
     Column("error", Text),
+    Column("failures", Integer, nullable=False, server_default="1"),
+    Column("last_failed_at", _MOMENT),
+    Column("window_ends_at", _MOMENT),
 )
 
-execution_stats = Table(
-    "execution_stats",
-    metadata,
-    _workspace(primary_key=True),
-    Column("minute", _MOMENT, primary_key=True, nullable=False),
-    Column("status", Text, primary_key=True, nullable=False),
-    Column("executions", BigInteger, nullable=False),
-    Column("duration_ms_sum", BigInteger, nullable=False),
-    Column("drift_ms_sum", BigInteger, nullable=False),
-    Column("drift_ms_max", Integer, nullable=False),
-)
+
+def _sums(name: str, span: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        _workspace(primary_key=True),
+        Column(span, _MOMENT, primary_key=True, nullable=False),
+        Column("status", Text, primary_key=True, nullable=False),
+        Column("executions", BigInteger, nullable=False),
+        Column("duration_ms_sum", BigInteger, nullable=False),
+        Column("drift_ms_sum", BigInteger, nullable=False),
+        Column("drift_ms_max", Integer, nullable=False),
+        Column("drift_counts", ARRAY(Integer), nullable=False),
+    )
+
+
+execution_stats = _sums("execution_stats", "minute")
+execution_stats_hourly = _sums("execution_stats_hourly", "hour")
 
 audit_log = Table(
     "audit_log",
     metadata,
     _id(primary_key=True),
-    _workspace(),
+    Column("workspace_id", Uuid(), ForeignKey("workspaces.id", ondelete="CASCADE")),
     Column("user_id", Uuid()),
+    Column("key_id", Uuid()),
     Column("action", Text, nullable=False),
     Column("subject_type", Text, nullable=False),
     _id("subject_id"),

@@ -1,5 +1,6 @@
-"""The statements on accounts: users, workspaces, memberships and refresh tokens."""
+"""The statements on users and their refresh tokens. Workspaces are in ``workspaces``."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -7,8 +8,6 @@ from uuid import UUID
 from sqlalchemy import (
     Connection,
     RowMapping,
-    Select,
-    exists,
     func,
     insert,
     select,
@@ -18,6 +17,9 @@ from sqlalchemy import (
 
 from chronos_common.storage.tables import memberships, refresh_tokens, users, workspaces
 
+#: Counting further would read every account.
+MAX_COUNT = 10_000
+
 
 def insert_user(
     connection: Connection, user_id: UUID, *, email: str, password_hash: str, now: datetime
@@ -26,6 +28,19 @@ def insert_user(
     connection.execute(
         insert(users).values(id=user_id, email=email, password_hash=password_hash, created_at=now)
     )
+
+
+# The lock lets only one of several first accounts see that it is the first.
+_FIRST_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('chronos first account'))")
+_MAKE_OPERATOR = text("""
+    UPDATE users SET is_operator = true
+     WHERE id = :id AND NOT EXISTS (SELECT FROM users WHERE id <> :id)""")
+
+
+def make_first_operator(connection: Connection, user_id: UUID) -> None:
+    """Make the user who was just stored the operator, if there is nobody else."""
+    connection.execute(_FIRST_LOCK)
+    connection.execute(_MAKE_OPERATOR, {"id": user_id})
 
 
 def insert_workspace(
@@ -56,41 +71,65 @@ def find_by_email(connection: Connection, email: str) -> RowMapping | None:
     return connection.execute(query).mappings().one_or_none()
 
 
-def find_member(connection: Connection, user_id: UUID) -> RowMapping | None:
-    """Return an enabled user with the workspace joined first, or None.
-
-    The row has ``role``, ``workspace_id``, ``workspace_name`` and ``signing_secret``.
-    """
-    return connection.execute(_member(user_id)).mappings().one_or_none()
-
-
-def find_logged_in(connection: Connection, user_id: UUID, family_id: UUID) -> RowMapping | None:
-    """Return what ``find_member`` does, but None if the login ``family_id`` was ended."""
-    of_family = (refresh_tokens.c.family_id == family_id, refresh_tokens.c.user_id == user_id)
-    query = _member(user_id).where(
-        exists().where(*of_family),
-        ~exists().where(*of_family, refresh_tokens.c.revoked_at.is_not(None)),
-    )
+def find(connection: Connection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
+    """Return the user, disabled or not, or None; ``lock`` keeps others from changing them."""
+    query = select(users).where(users.c.id == user_id)
+    query = query.with_for_update(key_share=True) if lock else query
     return connection.execute(query).mappings().one_or_none()
 
 
-def _member(user_id: UUID) -> Select[Any]:
-    return (
-        select(
-            users.c.id,
-            users.c.email,
-            users.c.created_at,
-            memberships.c.role,
-            memberships.c.workspace_id,
-            workspaces.c.name.label("workspace_name"),
-            workspaces.c.signing_secret,
-        )
-        .join(memberships, memberships.c.user_id == users.c.id)
-        .join(workspaces, workspaces.c.id == memberships.c.workspace_id)
-        .where(users.c.id == user_id, users.c.disabled_at.is_(None))
+def first_workspace_of(connection: Connection, user_id: UUID) -> UUID | None:
+    """Return the workspace that the user joined first, or None."""
+    query = (
+        select(memberships.c.workspace_id)
+        .where(memberships.c.user_id == user_id)
         .order_by(memberships.c.created_at, memberships.c.workspace_id)
         .limit(1)
     )
+    return connection.execute(query).scalar_one_or_none()
+
+
+def set_password(connection: Connection, user_id: UUID, password_hash: str) -> None:
+    """Replace the user's password."""
+    connection.execute(
+        update(users).where(users.c.id == user_id).values(password_hash=password_hash)
+    )
+
+
+def set_verified(connection: Connection, user_id: UUID, *, now: datetime) -> bool:
+    """Note that the user reads mail to their address; True if that was not known yet."""
+    query = update(users).where(users.c.id == user_id, users.c.verified_at.is_(None))
+    return connection.execute(query.values(verified_at=now)).rowcount > 0
+
+
+def set_disabled(connection: Connection, user_id: UUID, disabled_at: datetime | None) -> None:
+    """Disable the user from that instant, or enable them (None)."""
+    connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=disabled_at))
+
+
+def page(
+    connection: Connection,
+    *,
+    search: str | None,
+    after: UUID | None,
+    offset: int,
+    limit: int,
+) -> tuple[Sequence[RowMapping], int]:
+    """Return some accounts, the oldest first, and how many there are, up to ``MAX_COUNT``.
+
+    ``search`` is a part of the address.
+    """
+    conditions: list[Any] = []
+    if search:
+        conditions.append(users.c.email.icontains(search, autoescape=True))
+    counted = select(users.c.id).where(*conditions).limit(MAX_COUNT).subquery()
+    total = int(connection.execute(select(func.count()).select_from(counted)).scalar_one())
+    if after is not None:
+        conditions.append(users.c.id > after)
+    rows = connection.execute(
+        select(users).where(*conditions).order_by(users.c.id).offset(offset).limit(limit)
+    )
+    return rows.mappings().all(), total
 
 
 def insert_refresh_token(
@@ -128,27 +167,32 @@ def use_refresh_token(connection: Connection, token_id: UUID, *, now: datetime) 
     return connection.execute(_USE, {"id": token_id, "now": now}).scalar_one_or_none()
 
 
-def family_of(connection: Connection, token_id: UUID) -> UUID | None:
-    """Return the family of a refresh token, whatever its state, or None if it is unknown."""
-    query = select(refresh_tokens.c.family_id).where(refresh_tokens.c.id == token_id)
-    return connection.execute(query).scalar_one_or_none()
+def revoke_family(connection: Connection, family_id: UUID, *, now: datetime) -> bool:
+    """End every refresh token of a login, and with it the access tokens made from them.
 
-
-def revoke_family(connection: Connection, family_id: UUID, *, now: datetime) -> None:
-    """End every refresh token of a login, and with it the access tokens made from them."""
-    connection.execute(
+    True if it was not ended before.
+    """
+    ended = connection.execute(
         update(refresh_tokens)
         .where(refresh_tokens.c.family_id == family_id, refresh_tokens.c.revoked_at.is_(None))
         .values(revoked_at=now)
     )
+    return ended.rowcount > 0
 
 
-def is_revoked(connection: Connection, family_id: UUID) -> bool:
-    """Tell whether a login was ended; a family that was never stored counts as ended."""
-    query = select(
-        func.coalesce(func.bool_or(refresh_tokens.c.revoked_at.is_not(None)), True)
-    ).where(refresh_tokens.c.family_id == family_id)
-    return bool(connection.execute(query).scalar_one())
+_REVOKE_ALL = text("""
+    UPDATE refresh_tokens SET revoked_at = :now
+     WHERE user_id = :user_id AND revoked_at IS NULL
+       AND family_id IS DISTINCT FROM CAST(:but AS uuid)
+ RETURNING family_id""")
+
+
+def revoke_all_families(
+    connection: Connection, user_id: UUID, *, but: UUID | None = None, now: datetime
+) -> int:
+    """End every login of the user, except for ``but``; return how many."""
+    rows = connection.execute(_REVOKE_ALL, {"user_id": user_id, "but": but, "now": now})
+    return len(set(rows.scalars()))
 
 
 def prune_refresh_tokens(connection: Connection, *, before: datetime) -> int:

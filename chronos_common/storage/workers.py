@@ -40,27 +40,16 @@ def register(connection: Connection, process: Process, *, now: datetime) -> None
 
 
 _BEAT = text("""
-    UPDATE workers SET heartbeat_at = :now, in_flight = :in_flight
-     WHERE id = :id AND heartbeat_at > :alive_since RETURNING id""")
+    UPDATE workers SET heartbeat_at = :now, in_flight = :in_flight WHERE id = :id RETURNING id""")
 
 
-def beat(
-    connection: Connection,
-    identifier: UUID,
-    *,
-    in_flight: int,
-    alive_since: datetime,
-    now: datetime,
-) -> bool:
+def beat(connection: Connection, identifier: UUID, *, in_flight: int, now: datetime) -> bool:
     """Renew the sign of life.
 
-    False if the process gave none since ``alive_since``: its executions may have been handed to
-    others, so it must go on under a new id.
+    False if the process was declared lost: its executions are handed to others, so it must go on
+    under a new id.
     """
-    rows = connection.execute(
-        _BEAT,
-        {"id": identifier, "in_flight": in_flight, "alive_since": alive_since, "now": now},
-    )
+    rows = connection.execute(_BEAT, {"id": identifier, "in_flight": in_flight, "now": now})
     return rows.one_or_none() is not None
 
 
@@ -69,8 +58,11 @@ def remove(connection: Connection, identifier: UUID) -> None:
     connection.execute(text("DELETE FROM workers WHERE id = :id"), {"id": identifier})
 
 
-def remove_dead(connection: Connection, *, alive_since: datetime) -> int:
-    """Forget processes that gave no sign since ``alive_since``; return how many."""
+def declare_lost(connection: Connection, *, alive_since: datetime) -> int:
+    """Forget processes that gave no sign since ``alive_since``; return how many.
+
+    From the commit on their renewals are refused; a renewal that came first keeps its process.
+    """
     rows = connection.execute(
         text("DELETE FROM workers WHERE heartbeat_at <= :alive_since"),
         {"alive_since": alive_since},

@@ -87,7 +87,7 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
 
 
 def _is_own(queue: str) -> bool:
-    return queue in queues.ALL or ":" in queue or queue.startswith(_OWN_PREFIXES)
+    return queue in queues.EVERY or ":" in queue or queue.startswith(_OWN_PREFIXES)
 
 
 def perform(execution: Claimed, job: JobSpec, *, publisher: Publisher) -> tuple[Outcome, Attempt]:

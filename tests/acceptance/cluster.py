@@ -31,13 +31,14 @@ class Cluster:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     session: requests.Session = field(default_factory=requests.Session)
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start ``chronos`` with these arguments."""
+    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+        """Start ``chronos`` with these arguments, and ``CHRONOS_*`` settings of its own."""
+        ours = {f"CHRONOS_{name}": value for name, value in settings.items()}
         log = self.log_dir / f"{len(self.processes)}-{arguments[0]}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "chronos_common.cli", *arguments],
-                env=dict(self.environment),
+                env={**self.environment, **ours},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -73,13 +74,12 @@ class Cluster:
 
     def executions(self, job_id: str) -> list[dict[str, Any]]:
         """Return the job's executions, the earliest first."""
-        found: list[dict[str, Any]] = []
-        page, total = 1, 1
-        while len(found) < total:
-            path = f"/api/v1/jobs/{job_id}/executions?limit=100&page={page}"
-            answer = self.call("GET", path)
+        path = f"/api/v1/jobs/{job_id}/executions?limit=100"
+        answer = self.call("GET", path)
+        found: list[dict[str, Any]] = answer["items"]
+        while answer["next_cursor"]:
+            answer = self.call("GET", f"{path}&cursor={answer['next_cursor']}")
             found += answer["items"]
-            page, total = page + 1, answer["total"]
         return found[::-1]
 
     def wait_for(

@@ -58,4 +58,6 @@ def planner(engine: Engine, dispatcher: Dispatcher) -> Planner:
 @pytest.fixture
 def rescuer(engine: Engine, broker: Broker, dispatcher: Dispatcher) -> Rescuer:
     """What puts back what was lost."""
-    return Rescuer(engine, broker, dispatcher, worker_timeout=timedelta(seconds=15))
+    return Rescuer(
+        engine, broker, dispatcher, worker_timeout=timedelta(seconds=15), listened=timedelta(0)
+    )

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, text
 
 import factories
 from chronos_common import clock, ids
+from chronos_common.domain import queues
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
@@ -115,8 +116,10 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
     assert _claim(engine, queued) == []
 
     with engine.begin() as connection:
-        [due], _ = dispatches.undispatched(connection, horizon=clock.now() + 60 * SECOND, batch=10)
-        dispatches.dispatch(connection, [due], now=clock.now())
+        due = dispatches.undispatched(
+            connection, queues.ALL, horizon=clock.now() + 60 * SECOND, batch=10
+        )
+        dispatches.dispatch(connection, due.waiting, now=clock.now())
     [second] = _claim(engine, queued)
     assert second.attempt == 2
     _record(recorder, _finished(second, Failed("500 Internal Server Error"), http_status=500))

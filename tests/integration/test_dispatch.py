@@ -9,8 +9,10 @@ from sqlalchemy import Engine, text
 import factories
 from chronos_common import clock
 from chronos_common.broker import Batch, Broker
+from chronos_common.domain import queues
 from chronos_common.domain.retries import MAX_REDELIVERIES
 from chronos_common.domain.schedules import Schedule
+from chronos_common.domain.statuses import JobType
 from chronos_common.storage import dispatches, executions
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner
@@ -58,13 +60,20 @@ def test_a_trigger_is_dispatched_once_in_messages_of_bounded_size(
     assert all(each["dispatched_at"] for each in factories.executions_of(engine, job_id))
 
 
+class _Vanishing(Broker):
+    """A Redis that goes away between the look into its queues and the publishing."""
+
+    def oldest(self) -> dict[str, datetime]:
+        return {}
+
+
 def test_when_redis_is_away_nothing_is_lost(
     engine: Engine, workspace: Workspace, broker: Broker, now: datetime
 ) -> None:
     failures: list[None] = []
     away = Dispatcher(
         engine,
-        Broker("redis://127.0.0.1:1/0"),
+        _Vanishing("redis://127.0.0.1:1/0"),
         lookahead=SECOND,
         batch=100,
         message_size=3,
@@ -72,9 +81,9 @@ def test_when_redis_is_away_nothing_is_lost(
         on_failure=lambda: failures.append(None),
     )
     job_id = _trigger(engine, workspace, now)
-    assert not away.accepting
-    away.dispatch_due(since=None)
+    away.tick()
     assert len(failures) == 1
+    assert not away.accepting
     [execution] = factories.executions_of(engine, job_id)
     assert (execution["status"], execution["dispatched_at"]) == ("queued", None)
     back = Dispatcher(
@@ -102,6 +111,45 @@ def test_full_queues_hold_executions_back_in_postgresql(
     for job_id in (triggered, planned):
         [execution] = factories.executions_of(engine, job_id)
         assert (execution["status"], execution["dispatched_at"]) == ("queued", None)
+
+
+def test_a_full_queue_holds_back_its_own_executions_only(
+    engine: Engine,
+    workspace: Workspace,
+    dispatcher: Dispatcher,
+    planner: Planner,
+    broker: Broker,
+    now: datetime,
+) -> None:
+    broker.publish([Batch("emails", [UUID(int=1)], now)], now=clock.now() - 10 * SECOND)
+    for job_type in (JobType.EMAIL, JobType.WEBHOOK):
+        with engine.begin() as connection:
+            factories.job(
+                connection, workspace, _hourly(now), now=now, next_run_at=now, type=job_type
+            )
+            executions.trigger(
+                connection,
+                workspace_id=workspace.id,
+                job_id=factories.job(connection, workspace, _hourly(now), now=now),
+                queue=queues.QUEUE_OF[job_type],
+                now=clock.now(),
+            )
+    planner.tick()
+    dispatcher.tick()
+    depths = broker.depths()
+    assert (depths["emails"], depths["webhooks"]) == (1, 2)
+
+
+def test_an_execution_whose_job_was_deleted_by_hand_ends(
+    engine: Engine, workspace: Workspace, dispatcher: Dispatcher, broker: Broker, now: datetime
+) -> None:
+    job_id = _trigger(engine, workspace, now)
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM jobs WHERE id = :id"), {"id": job_id})
+    dispatcher.tick()
+    assert broker.depths()["webhooks"] == 0
+    [execution] = factories.executions_of(engine, job_id)
+    assert (execution["status"], execution["reason"]) == ("cancelled", "deleted")
 
 
 def test_a_flushed_redis_is_noticed_and_everything_dispatched_again(
@@ -134,9 +182,10 @@ def test_an_execution_whose_message_still_waits_is_left_alone(
 ) -> None:
     job_id = _trigger(engine, workspace, now)
     with engine.begin() as connection:
-        [identifier], _ = dispatches.undispatched(
-            connection, horizon=clock.now() + SECOND, batch=10
+        due = dispatches.undispatched(
+            connection, queues.ALL, horizon=clock.now() + SECOND, batch=10
         )
+        [identifier] = due.waiting
         dispatches.dispatch(connection, [identifier], now=clock.now())
     broker.publish([Batch("webhooks", [identifier], now)], now=clock.now() - 60 * SECOND)
     _age(engine, 50)

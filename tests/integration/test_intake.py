@@ -40,9 +40,10 @@ def _prepared(execution: Claimed, job: JobSpec) -> tuple[Succeeded, Attempt]:
 
 
 @pytest.fixture
-def intake(engine: Engine, recorder: Recorder) -> Intake:
+def intake(engine: Engine, recorder: Recorder) -> Iterator[Intake]:
     heartbeat = Heartbeat(engine, kind="worker", timeout=timedelta(seconds=15))
-    return Intake(
+    heartbeat.start()
+    yield Intake(
         engine,
         Claimer(engine, heartbeat),
         recorder,
@@ -50,6 +51,7 @@ def intake(engine: Engine, recorder: Recorder) -> Intake:
         begin=Performer({JobType.WEBHOOK: _prepared}, recorder).begin,
         stop=Event(),
     )
+    heartbeat.stop()
 
 
 def _due(engine: Engine, workspace: Workspace, now: datetime, queue: str) -> tuple[UUID, UUID]:

@@ -11,8 +11,18 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-UPGRADE = ""
-DOWNGRADE = ""
+UPGRADE = """
+-- After a job's first failure, those of a while are told in one e-mail (storage.notifications).
+ALTER TABLE notifications
+    ADD failures integer NOT NULL DEFAULT 1 CHECK (failures >= 1),
+    ADD last_failed_at timestamptz,
+    ADD window_ends_at timestamptz;
+CREATE INDEX notifications_job ON notifications (job_id, window_ends_at);
+"""
+DOWNGRADE = """
+DROP INDEX notifications_job;
+ALTER TABLE notifications DROP failures, DROP last_failed_at, DROP window_ends_at;
+"""
 
 
 def upgrade() -> None:

@@ -1,0 +1,186 @@
+"""Live events: what changed in a workspace, through Redis, for those who are looking.
+
+1. Whoever watches a workspace says so in the sorted set ``WANTED``, until a time to come.
+2. Each process sums up its changes per workspace, and a few times a second appends the sums to
+   the streams of the workspaces that are watched. Streams are bounded and expire.
+3. The API reads the streams and sums up again (``chronos_api.streams``).
+
+Events are news, not truth: while Redis is away they are dropped and counted. Nobody who makes a
+change waits for them.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from chronos_common import clock, ids, metrics
+from chronos_common.loops import Loop
+from chronos_common.storage.changes import Acted, Change
+from chronos_common.storage.executions import Moved
+
+_log = structlog.get_logger(__name__)
+
+WANTED = "chronos:events:wanted"
+_STREAM = "chronos:events:{}"
+FIELD = b"sums"
+
+FLUSH_SECONDS = 0.25
+#: A stream holds about this many sums, and is gone when nothing was appended for so long.
+MAX_SUMS = 200
+EXPIRE_SECONDS = 900
+
+#: Of each sum: how many changes are named, the latest ones; the others are only counted.
+MAX_NAMED = 20
+#: Workspaces that one flush takes; far more than have somebody looking.
+MAX_WORKSPACES = 2000
+
+
+def stream_of(workspace_id: UUID) -> str:
+    """Return the key of the workspace's stream."""
+    return _STREAM.format(workspace_id)
+
+
+@dataclass(slots=True)
+class Sums:
+    """What changed in one workspace within a moment.
+
+    ``executions`` counts moves by the status they led to; ``latest`` names the latest of them,
+    ``actions`` what users did; ``omitted`` counts the actions that are not named.
+    """
+
+    executions: Counter[str] = field(default_factory=Counter)
+    latest: list[Moved | Mapping[str, str]] = field(default_factory=list)
+    actions: list[Acted | Mapping[str, str]] = field(default_factory=list)
+    omitted: int = 0
+
+    def add(self, change: Change) -> None:
+        """Take one more change."""
+        match change:
+            case Moved():
+                self.executions[change.status] += 1
+                self.latest.append(change)
+            case Acted():
+                self.actions.append(change)
+        self._shorten()
+
+    def merge(self, later: "Sums") -> None:
+        """Take what changed after this."""
+        self.executions.update(later.executions)
+        self.latest += later.latest
+        self.actions += later.actions
+        self.omitted += later.omitted
+        self._shorten()
+
+    def _shorten(self) -> None:
+        # At twice the length, so that not every change moves the whole list.
+        if len(self.latest) > MAX_NAMED * 2:
+            del self.latest[:-MAX_NAMED]
+        if len(self.actions) > MAX_NAMED * 2:
+            self.omitted += len(self.actions) - MAX_NAMED
+            del self.actions[:-MAX_NAMED]
+
+    def document(self) -> dict[str, Any]:
+        """Return the sums as JSON has them."""
+        left_out = max(len(self.actions) - MAX_NAMED, 0)
+        return {
+            "executions": dict(self.executions),
+            "latest": [_shown(each) for each in self.latest[-MAX_NAMED:]],
+            "actions": [_shown(each) for each in self.actions[-MAX_NAMED:]],
+            "omitted": self.omitted + left_out,
+        }
+
+
+def _shown(change: Change | Mapping[str, str]) -> Mapping[str, str]:
+    match change:
+        case Moved():
+            ids_shown = {"id": str(change.id), "job_id": str(change.job_id)}
+            return ids_shown | {"status": change.status}
+        case Acted():
+            id_shown = {"subject": change.subject_type, "id": str(change.subject_id)}
+            return id_shown | {"action": change.action}
+        case _:
+            return change
+
+
+def read_sums(content: bytes) -> Sums:
+    """Read what :meth:`Sums.document` wrote. Raises ``ValueError`` for anything else."""
+    try:
+        document = json.loads(content)
+        return Sums(
+            executions=Counter({str(k): int(v) for k, v in document["executions"].items()}),
+            latest=list(document["latest"]),
+            actions=list(document["actions"]),
+            omitted=int(document["omitted"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("not a sum of ours") from error
+
+
+class Publisher:
+    """Sums up changes and publishes the sums, in a thread that the first change starts."""
+
+    def __init__(self, redis: Redis) -> None:
+        """Take where to publish."""
+        self._redis = redis
+        self._lock = Lock()
+        self._sums: dict[UUID, Sums] = {}
+        self._loop: Loop | None = None
+
+    def stop(self) -> None:
+        """Publish what there is, and end."""
+        if self._loop is not None:
+            self._loop.stop()
+            self._loop.join(timeout=2)
+        self.flush()
+
+    def put(self, changes: Sequence[Change]) -> None:
+        """Take changes; never waits, never raises."""
+        dropped = 0
+        with self._lock:
+            for change in changes:
+                sums = self._sums.get(change.workspace_id)
+                if sums is None:
+                    if len(self._sums) >= MAX_WORKSPACES:
+                        dropped += 1
+                        continue
+                    sums = self._sums[change.workspace_id] = Sums()
+                sums.add(change)
+            if self._loop is None:
+                self._loop = Loop("events", self.flush, idle_seconds=FLUSH_SECONDS)
+                self._loop.start()
+        if dropped:
+            metrics.EVENTS_DROPPED.inc(dropped)
+
+    def flush(self) -> bool:
+        """Publish what was summed up; never asks to be called at once."""
+        with self._lock:
+            taken, self._sums = self._sums, {}
+        if taken:
+            try:
+                self._publish(taken, now=clock.now())
+            except RedisError as error:
+                metrics.EVENTS_DROPPED.inc(len(taken))
+                _log.warning("live events dropped", workspaces=len(taken), error=str(error))
+        return False
+
+    def _publish(self, taken: dict[UUID, Sums], *, now: datetime) -> None:
+        wanted = self._redis.zrange(WANTED, ids.milliseconds(now), "+inf", byscore=True)
+        watched = {each.decode() for each in wanted if isinstance(each, bytes)}
+        pipeline = self._redis.pipeline(transaction=False)
+        for workspace_id, sums in taken.items():
+            if str(workspace_id) in watched:
+                key = stream_of(workspace_id)
+                pipeline.xadd(
+                    key, {FIELD: json.dumps(sums.document())}, maxlen=MAX_SUMS, approximate=True
+                )
+                pipeline.expire(key, EXPIRE_SECONDS)
+        pipeline.execute()

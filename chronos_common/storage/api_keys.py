@@ -1,0 +1,115 @@
+"""The statements on ``api_keys``. Who calls with one is found in ``callers``."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, func, insert, or_, select, text, update
+
+from chronos_common.storage.tables import api_keys, users
+
+
+def insert_key(
+    connection: Connection,
+    key_id: UUID,
+    *,
+    workspace_id: UUID,
+    user_id: UUID,
+    name: str,
+    prefix: str,
+    secret_sha256: str,
+    scopes: Sequence[str],
+    expires_at: datetime | None,
+    now: datetime,
+) -> None:
+    """Store a new key: of the secret only its hash."""
+    connection.execute(
+        insert(api_keys).values(
+            id=key_id,
+            workspace_id=workspace_id,
+            user_id=user_id,
+            name=name,
+            prefix=prefix,
+            secret_sha256=secret_sha256,
+            scopes=list(scopes),
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+
+
+def find(connection: Connection, workspace_id: UUID, key_id: UUID) -> RowMapping | None:
+    """Return a key of the workspace with its creator's ``user_email``, or None."""
+    query = (
+        select(api_keys, users.c.email.label("user_email"))
+        .join(users, users.c.id == api_keys.c.user_id)
+        .where(api_keys.c.workspace_id == workspace_id, api_keys.c.id == key_id)
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def page(
+    connection: Connection, workspace_id: UUID, *, after: UUID | None, offset: int, limit: int
+) -> tuple[Sequence[RowMapping], int]:
+    """Return some keys that were not revoked, the latest first, and how many there are."""
+    conditions = [api_keys.c.workspace_id == workspace_id, api_keys.c.revoked_at.is_(None)]
+    total = int(connection.execute(select(func.count()).where(*conditions)).scalar_one())
+    if after is not None:
+        conditions.append(api_keys.c.id < after)
+    rows = connection.execute(
+        select(api_keys, users.c.email.label("user_email"))
+        .join(users, users.c.id == api_keys.c.user_id)
+        .where(*conditions)
+        .order_by(api_keys.c.id.desc())
+        .offset(offset)
+        .limit(limit)
+    )
+    return rows.mappings().all(), total
+
+
+def count_usable(connection: Connection, workspace_id: UUID, *, now: datetime) -> int:
+    """Return how many keys of the workspace are neither revoked nor expired."""
+    query = select(func.count()).where(
+        api_keys.c.workspace_id == workspace_id,
+        api_keys.c.revoked_at.is_(None),
+        or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now),
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def revoke(connection: Connection, workspace_id: UUID, key_id: UUID, *, now: datetime) -> bool:
+    """Refuse the key from now on; False if there is none that was not revoked."""
+    revoked = connection.execute(
+        update(api_keys)
+        .where(
+            api_keys.c.workspace_id == workspace_id,
+            api_keys.c.id == key_id,
+            api_keys.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+    )
+    return revoked.rowcount > 0
+
+
+def revoke_of_user(
+    connection: Connection, workspace_id: UUID, user_id: UUID, *, now: datetime
+) -> int:
+    """Refuse every key that the user made in the workspace from now on; return how many."""
+    revoked = connection.execute(
+        update(api_keys)
+        .where(
+            api_keys.c.workspace_id == workspace_id,
+            api_keys.c.user_id == user_id,
+            api_keys.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+    )
+    return revoked.rowcount
+
+
+_PRUNE = text("DELETE FROM api_keys WHERE COALESCE(revoked_at, expires_at) < :before")
+
+
+def prune(connection: Connection, *, before: datetime) -> int:
+    """Remove keys that were revoked or expired before ``before``; return how many."""
+    return connection.execute(_PRUNE, {"before": before}).rowcount

@@ -1,0 +1,89 @@
+"""The statements on ``email_tokens``: proofs that somebody reads an account's mail.
+
+A token serves once, for its purpose, until it expires. Only its hash is stored, by whoever sends
+the e-mail (see ``letters``).
+"""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+
+class Purpose(StrEnum):
+    """What a token is for."""
+
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a purpose
+    EMAIL_VERIFICATION = "email_verification"
+
+
+#: Nobody needs another e-mail sooner.
+PAUSE = timedelta(minutes=1)
+
+# An address without an account, or whose last e-mail was just now, costs as much and stores none.
+_REQUEST = text("""
+    INSERT INTO email_tokens (id, user_id, purpose, created_at, expires_at)
+    SELECT :id, u.id, :purpose, :now, :expires_at
+      FROM users u
+     WHERE lower(u.email) = lower(:email) AND u.disabled_at IS NULL
+       AND (:purpose <> 'email_verification' OR u.verified_at IS NULL)
+       AND NOT EXISTS (SELECT FROM email_tokens t
+                        WHERE t.user_id = u.id AND t.purpose = :purpose
+                          AND t.created_at > :since)""")
+
+
+def request(
+    connection: Connection,
+    token_id: UUID,
+    purpose: Purpose,
+    email: str,
+    *,
+    expires_at: datetime,
+    now: datetime,
+) -> None:
+    """Store a token to come for the account of that address, in whatever case, if there is one.
+
+    Nothing tells the caller whether there is.
+    """
+    connection.execute(
+        _REQUEST,
+        {
+            "id": token_id,
+            "purpose": purpose,
+            "email": email,
+            "expires_at": expires_at,
+            "since": now - PAUSE,
+            "now": now,
+        },
+    )
+
+
+# Whoever uses one uses up the others of its purpose.
+_USE = text("""
+    WITH found AS (
+        SELECT t.user_id, t.purpose
+          FROM email_tokens t JOIN users u ON u.id = t.user_id AND u.disabled_at IS NULL
+         WHERE t.token_sha256 = :sha256 AND t.purpose = :purpose AND t.used_at IS NULL
+           AND t.expires_at > :now
+           FOR UPDATE OF t)
+    UPDATE email_tokens t SET used_at = :now, token_sha256 = NULL
+      FROM found
+     WHERE t.user_id = found.user_id AND t.purpose = found.purpose AND t.used_at IS NULL
+ RETURNING t.user_id""")
+
+
+def use(
+    connection: Connection, token_sha256: str, purpose: Purpose, *, now: datetime
+) -> UUID | None:
+    """Use a token up and return whose it is; None if it is unknown, used or expired."""
+    rows = connection.execute(_USE, {"sha256": token_sha256, "purpose": purpose, "now": now})
+    return rows.scalars().first()
+
+
+_PRUNE = text("DELETE FROM email_tokens WHERE expires_at < :before")
+
+
+def prune(connection: Connection, *, before: datetime) -> int:
+    """Remove tokens that expired before ``before``; return how many."""
+    return connection.execute(_PRUNE, {"before": before}).rowcount

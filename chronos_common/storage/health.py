@@ -1,0 +1,186 @@
+"""What ``chronos doctor`` and readiness read: how the cluster and PostgreSQL itself stand.
+
+Every statement looks at few rows, so that asking does not make a bad state worse.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from chronos_common import ids
+
+#: Counting stops here.
+MAX_COUNT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A scheduler or worker process, as it last said."""
+
+    id: UUID
+    kind: str
+    hostname: str
+    pid: int
+    version: str
+    started_at: datetime
+    heartbeat_at: datetime
+    in_flight: int
+
+
+def processes(connection: Connection) -> list[Seen]:
+    """Return all schedulers and workers that are known, dead ones included."""
+    rows = connection.execute(
+        text("""SELECT id, kind, hostname, pid, version, started_at, heartbeat_at, in_flight
+                  FROM workers ORDER BY kind, started_at LIMIT 1000""")
+    )
+    return [Seen(*row) for row in rows]
+
+
+_UNFINISHED = text("""
+    SELECT count(*) FILTER (WHERE status = 'queued' AND due_at < :overdue) AS overdue,
+           min(due_at) FILTER (WHERE status = 'queued') AS oldest_due_at,
+           count(*) FILTER (WHERE status = 'running') AS running,
+           count(*) FILTER (WHERE status = 'running' AND NOT EXISTS (
+               SELECT FROM workers w WHERE w.id = e.worker_id AND w.heartbeat_at > :alive_since))
+               AS lost,
+           count(*) FILTER (WHERE status = 'retrying') AS retrying,
+           count(*) FILTER (WHERE redeliveries > 0) AS repeated
+      FROM (SELECT * FROM executions
+             WHERE finished_at IS NULL ORDER BY due_at LIMIT :most) AS e""")
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """How many executions wait, run, and wait for their retry.
+
+    ``overdue`` are queued well past their instant, ``lost`` run at workers that give no sign,
+    ``repeated`` were taken from a lost worker before.
+    """
+
+    overdue: int
+    oldest_due_at: datetime | None
+    running: int
+    lost: int
+    retrying: int
+    repeated: int
+
+
+def unfinished(
+    connection: Connection, *, overdue_before: datetime, alive_since: datetime
+) -> Unfinished:
+    """Count unfinished executions, the most overdue ``MAX_COUNT`` of them."""
+    row = connection.execute(
+        _UNFINISHED,
+        {"overdue": overdue_before, "alive_since": alive_since, "most": MAX_COUNT},
+    ).one()
+    return Unfinished(*row)
+
+
+_MAIL = text("""
+    SELECT count(*) FILTER (WHERE sent_at IS NULL AND abandoned_at IS NULL
+                              AND (due_at < :overdue OR attempts > 1)) AS stuck,
+           count(*) FILTER (WHERE abandoned_at > :lately) AS abandoned,
+           max(error) FILTER (WHERE sent_at IS NULL) AS error
+      FROM notifications WHERE created_at > :since""")
+
+
+def mail(
+    connection: Connection, *, overdue_before: datetime, lately: datetime
+) -> tuple[int, int, str | None]:
+    """Return how many failure e-mails are stuck, how many were given up, and one's error."""
+    row = connection.execute(
+        _MAIL,
+        {"overdue": overdue_before, "lately": lately, "since": lately - timedelta(days=1)},
+    ).one()
+    return row.stuck, row.abandoned, row.error
+
+
+_FATES = text("""
+    SELECT status, sum(executions) AS executions FROM execution_stats
+     WHERE minute >= :since GROUP BY status""")
+
+
+def fates(connection: Connection, *, since: datetime) -> dict[str, int]:
+    """Return how many executions ended how since then."""
+    rows = connection.execute(_FATES, {"since": since})
+    return {row.status: int(row.executions) for row in rows}
+
+
+_FAILING = text("""
+    SELECT j.id, j.name, sum(n.failures) AS failures
+      FROM notifications n JOIN jobs j ON j.id = n.job_id
+     WHERE n.created_at >= :since GROUP BY j.id, j.name
+    HAVING sum(n.failures) >= :at_least ORDER BY failures DESC LIMIT 5""")
+
+
+def failing_jobs(
+    connection: Connection, *, since: datetime, at_least: int
+) -> list[tuple[UUID, str, int]]:
+    """Return the jobs of which most failures were told since then."""
+    rows = connection.execute(_FAILING, {"since": since, "at_least": at_least})
+    return [(row.id, row.name, int(row.failures)) for row in rows]
+
+
+_STRAYS = text("""
+    SELECT count(*) FROM (SELECT FROM executions_default WHERE id >= :lowest LIMIT :most) AS r""")
+
+
+def strays(connection: Connection, *, since: datetime) -> int:
+    """Return how many executions since then lie in the default partition."""
+    parameters = {"lowest": ids.lowest_at(since), "most": MAX_COUNT}
+    return int(connection.execute(_STRAYS, parameters).scalar_one())
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What PostgreSQL says of itself."""
+
+    version: str
+    size_bytes: int
+    connections: int
+    max_connections: int
+    autovacuum: bool
+
+
+def server(connection: Connection) -> Server:
+    """Return version, size, and how many of its connections are taken."""
+    row = connection.execute(
+        text("""SELECT current_setting('server_version'), pg_database_size(current_database()),
+                       (SELECT count(*) FROM pg_stat_activity
+                         WHERE backend_type = 'client backend'),
+                       CAST(current_setting('max_connections') AS integer),
+                       CAST(current_setting('autovacuum') AS boolean)""")
+    ).one()
+    return Server(*row)
+
+
+_LONG = text("""
+    SELECT pid, COALESCE(NULLIF(application_name, ''), 'unnamed') AS name, state,
+           clock_timestamp() - xact_start AS lasts
+      FROM pg_stat_activity
+     WHERE datname = current_database() AND pid <> pg_backend_pid()
+       AND xact_start < clock_timestamp() - CAST(:lasting AS interval)
+     ORDER BY xact_start LIMIT 5""")
+
+
+def long_transactions(connection: Connection, *, lasting: timedelta) -> Sequence[Any]:
+    """Return pid, application, state and age of transactions that have been open for so long."""
+    return connection.execute(_LONG, {"lasting": lasting}).all()
+
+
+_BLOATED = text("""
+    SELECT relname AS name, n_live_tup AS live, n_dead_tup AS dead
+      FROM pg_stat_user_tables
+     WHERE (relname IN ('schedules', 'execution_stats', 'workers', 'jobs')
+            OR relname LIKE 'executions%')
+       AND n_dead_tup > :at_least AND n_dead_tup > 2 * n_live_tup
+     ORDER BY n_dead_tup DESC LIMIT 5""")
+
+
+def bloated(connection: Connection, *, at_least: int) -> Sequence[Any]:
+    """Return hot tables with more than ``at_least`` dead rows, and most of them dead."""
+    return connection.execute(_BLOATED, {"at_least": at_least}).all()

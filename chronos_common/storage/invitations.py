@@ -1,0 +1,141 @@
+"""The statements on ``invitations``: who was asked into a workspace, and has not answered yet.
+
+An invitation is open until it is accepted, revoked or expired. Its token is only in the e-mail.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, text, update
+
+from chronos_common.storage.tables import invitations, users
+
+
+def insert_invitation(
+    connection: Connection,
+    invitation_id: UUID,
+    *,
+    workspace_id: UUID,
+    email: str,
+    role: str,
+    invited_by: UUID,
+    expires_at: datetime,
+    now: datetime,
+) -> None:
+    """Store an invitation; one that is open for the same address must be revoked before."""
+    connection.execute(
+        insert(invitations).values(
+            id=invitation_id,
+            workspace_id=workspace_id,
+            email=email,
+            role=role,
+            invited_by=invited_by,
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+
+
+def page(
+    connection: Connection,
+    workspace_id: UUID,
+    *,
+    after: UUID | None,
+    offset: int,
+    limit: int,
+    now: datetime,
+) -> tuple[Sequence[RowMapping], int]:
+    """Return some open invitations, the latest first, and how many there are."""
+    conditions = [
+        invitations.c.workspace_id == workspace_id,
+        invitations.c.accepted_at.is_(None),
+        invitations.c.revoked_at.is_(None),
+        invitations.c.expires_at > now,
+    ]
+    total = int(connection.execute(select(func.count()).where(*conditions)).scalar_one())
+    if after is not None:
+        conditions.append(invitations.c.id < after)
+    rows = connection.execute(
+        select(invitations, users.c.email.label("invited_by_email"))
+        .join(users, users.c.id == invitations.c.invited_by, isouter=True)
+        .where(*conditions)
+        .order_by(invitations.c.id.desc())
+        .offset(offset)
+        .limit(limit)
+    )
+    return rows.mappings().all(), total
+
+
+def find(connection: Connection, workspace_id: UUID, invitation_id: UUID) -> RowMapping | None:
+    """Return an invitation of the workspace, in whatever state, or None."""
+    query = (
+        select(invitations, users.c.email.label("invited_by_email"))
+        .join(users, users.c.id == invitations.c.invited_by, isouter=True)
+        .where(invitations.c.workspace_id == workspace_id, invitations.c.id == invitation_id)
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def revoke(
+    connection: Connection, workspace_id: UUID, invitation_id: UUID, *, now: datetime
+) -> bool:
+    """Refuse the invitation from now on; False if there is none that is open."""
+    revoked = connection.execute(
+        update(invitations)
+        .where(
+            invitations.c.workspace_id == workspace_id,
+            invitations.c.id == invitation_id,
+            invitations.c.accepted_at.is_(None),
+            invitations.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+    )
+    return revoked.rowcount > 0
+
+
+def revoke_of_address(
+    connection: Connection, workspace_id: UUID, email: str, *, now: datetime
+) -> None:
+    """Refuse every open invitation of that address, in whatever case."""
+    connection.execute(
+        update(invitations)
+        .where(
+            invitations.c.workspace_id == workspace_id,
+            func.lower(invitations.c.email) == email.lower(),
+            invitations.c.accepted_at.is_(None),
+            invitations.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+    )
+
+
+def find_open(
+    connection: Connection, token_sha256: str, *, lock: bool, now: datetime
+) -> RowMapping | None:
+    """Return the open invitation with that token, or None; ``lock`` keeps others from it."""
+    query = select(invitations).where(
+        invitations.c.token_sha256 == token_sha256,
+        invitations.c.accepted_at.is_(None),
+        invitations.c.revoked_at.is_(None),
+        invitations.c.expires_at > now,
+    )
+    query = query.with_for_update() if lock else query
+    return connection.execute(query).mappings().one_or_none()
+
+
+def accept(connection: Connection, invitation_id: UUID, *, now: datetime) -> None:
+    """Note that the invitation was accepted; its token serves no more."""
+    connection.execute(
+        update(invitations)
+        .where(invitations.c.id == invitation_id)
+        .values(accepted_at=now, token_sha256=None)
+    )
+
+
+_PRUNE = text("DELETE FROM invitations WHERE expires_at < :before")
+
+
+def prune(connection: Connection, *, before: datetime) -> int:
+    """Remove invitations that expired before ``before``; return how many."""
+    return connection.execute(_PRUNE, {"before": before}).rowcount

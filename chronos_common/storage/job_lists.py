@@ -1,0 +1,329 @@
+"""The statements that list ``jobs``: filters, sorts and counts that stay cheap for a million.
+
+A list is found by an index in the order that was asked for, and only the jobs of the page are
+joined with the rest of their columns. What a text search needs is the index ``jobs_terms``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    TextClause,
+    func,
+    literal,
+    select,
+    text,
+    true,
+    tuple_,
+)
+
+from chronos_common import ids
+from chronos_common.domain.statuses import FINAL, JobStatus, JobType
+from chronos_common.storage.jobs import SCHEDULE_COLUMNS
+from chronos_common.storage.tables import executions, jobs, schedules
+
+NEXT_RUN = "next_run_at"
+
+#: What a list can be sorted by; a leading "-" in the API turns the order round.
+SORTS: Mapping[str, ColumnElement[Any]] = {
+    "created_at": jobs.c.id,
+    "updated_at": jobs.c.updated_at,
+    "name": jobs.c.name,
+    NEXT_RUN: schedules.c.next_run_at,
+}
+
+#: Counting stops here, so that a long list costs no more than a short one.
+MAX_COUNT = 10_000
+
+#: For the last outcome, that of each job is looked up; so many jobs are looked at for one page.
+MAX_LOOKED_AT = 500
+
+#: A part of a text that is shorter than this is not in the index.
+_GRAM = 3
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class LastOutcome(StrEnum):
+    """How the latest finished execution of a job ended; ``none`` if there is none."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs of a workspace a list shows; each condition applies if it is set.
+
+    ``as_of`` hides what was created later. ``next_run_after`` is inclusive, ``next_run_before``
+    is not; both mean active jobs only.
+    """
+
+    status: JobStatus | None = None
+    type: JobType | None = None
+    name: str | None = None
+    tag: str | None = None
+    search: str | None = None
+    next_run_after: datetime | None = None
+    next_run_before: datetime | None = None
+    last_outcome: LastOutcome | None = None
+    as_of: datetime | None = None
+
+    @property
+    def needs_schedule(self) -> bool:
+        """Whether the schedule has to be looked at."""
+        return bool(self.next_run_after or self.next_run_before)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a sorted list: behind the job ``id``, whose sort key was ``key``."""
+
+    key: Any
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Which part of a list: its order, and where in it; ``after`` instead of an offset."""
+
+    sort: str
+    descending: bool
+    limit: int
+    offset: int = 0
+    after: Position | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The jobs of a part with their schedules, and where to go on, if there may be more."""
+
+    rows: Sequence[RowMapping]
+    last: Position | None
+
+
+def page(connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Part) -> Found:
+    """Return a part of the list.
+
+    With a filter by the last outcome there may be fewer rows than the limit although there are
+    more: at most :data:`MAX_LOOKED_AT` jobs are looked at.
+    """
+    rows = _rows(connection, workspace_id, chosen, part)
+    shown = [row for row in rows if row["outcome_fits"]]
+    if chosen.last_outcome is None or len(shown) > part.limit:
+        is_more, shown = len(shown) > part.limit, shown[: part.limit]
+    else:
+        is_more = len(rows) == MAX_LOOKED_AT
+    last = (shown if len(shown) == part.limit else rows)[-1:] if is_more else []
+    return Found(shown, _position(last[0], part.sort) if last else None)
+
+
+def _position(row: RowMapping, sort: str) -> Position:
+    if sort == "created_at":
+        return Position(None, row["id"])
+    if sort == NEXT_RUN and row["status"] != JobStatus.ACTIVE:
+        return Position(None, row["id"])
+    return Position(row[sort], row["id"])
+
+
+def _rows(
+    connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Part
+) -> Sequence[RowMapping]:
+    """Return a row more than asked for, which tells that there is more."""
+    limit = MAX_LOOKED_AT if chosen.last_outcome else part.limit + 1
+    if part.sort == NEXT_RUN:
+        return _by_next_run(connection, workspace_id, chosen, part, limit)
+    query = _ids(workspace_id, chosen)
+    column = SORTS[part.sort]
+    if part.after:
+        place = (jobs.c.id,) if part.after.key is None else (column, jobs.c.id)
+        values = [value for value in (part.after.key, part.after.id) if value is not None]
+        query = query.where(_behind(place, values, descending=part.descending))
+    order = [jobs.c.id] if column is jobs.c.id else [column, jobs.c.id]
+    return _whole(connection, query, order, part, chosen, offset=part.offset, limit=limit)
+
+
+def _by_next_run(
+    connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Part, limit: int
+) -> Sequence[RowMapping]:
+    """Return jobs by their next run, the ones that have none at the end, by their age.
+
+    These are two walks along two indexes; the second begins where the first ends.
+    """
+    of_schedules = _ids(workspace_id, chosen, with_schedule=True)
+    is_due = (
+        jobs.c.status == JobStatus.ACTIVE,
+        schedules.c.active,
+        schedules.c.next_run_at > _NEVER,
+    )
+    due, idle = of_schedules.where(*is_due), of_schedules.where(~_all(is_due))
+    rows: list[RowMapping] = []
+    offset, after = part.offset, part.after
+    if after is None or after.key is not None:
+        if after:
+            place = (schedules.c.next_run_at, schedules.c.job_id)
+            values = [after.key, after.id]
+            due = due.where(_behind(place, values, descending=part.descending))
+        order: list[Any] = [schedules.c.next_run_at, schedules.c.job_id]
+        rows += _whole(connection, due, order, part, chosen, offset=offset, limit=limit)
+        if len(rows) == limit:
+            return rows
+        passed = len(rows) + offset if rows else _counted(connection, due, at_most=offset)
+        offset = max(offset - passed, 0)
+    elif after:
+        idle = idle.where(_behind((jobs.c.id,), [after.id], descending=part.descending))
+    left = limit - len(rows)
+    rows += _whole(connection, idle, [jobs.c.id], part, chosen, offset=offset, limit=left)
+    return rows
+
+
+#: Before every instant: a condition that no null fulfils, and that the index serves.
+_NEVER = literal(ids.moment_of(UUID(int=0)))
+
+
+def _all(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    first, *rest = conditions
+    for each in rest:
+        first &= each
+    # Not null for a schedule without a next run, so that it can be negated.
+    return func.coalesce(first, False)
+
+
+def _behind(
+    place: Sequence[ColumnElement[Any]], values: Sequence[Any], *, descending: bool
+) -> ColumnElement[bool]:
+    columns, behind = tuple_(*place), tuple_(*map(literal, values))
+    return columns < behind if descending else columns > behind
+
+
+def _ids(workspace_id: UUID, chosen: JobFilter, *, with_schedule: bool = False) -> Select[Any]:
+    query = select(jobs.c.id).where(
+        jobs.c.workspace_id == workspace_id,
+        jobs.c.deleted_at.is_(None),
+        *_conditions(workspace_id, chosen),
+    )
+    if with_schedule or chosen.needs_schedule:
+        query = query.join(schedules, schedules.c.job_id == jobs.c.id)
+    return query
+
+
+def _whole(
+    connection: Connection,
+    query: Select[Any],
+    order: Sequence[ColumnElement[Any]],
+    part: Part,
+    chosen: JobFilter,
+    *,
+    offset: int,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """Return the jobs of ``query`` in ``order``; only those are joined with their columns."""
+    sorted_by = [each.desc() if part.descending else each.asc() for each in order]
+    names = [f"key_{number}" for number in range(len(order))]
+    keys = [each.label(name) for each, name in zip(order, names, strict=True)]
+    listed = query.add_columns(*keys).order_by(*sorted_by).offset(offset).limit(limit).subquery()
+    again = [listed.c[name].desc() if part.descending else listed.c[name] for name in names]
+    whole = (
+        select(*jobs.c, *SCHEDULE_COLUMNS, _fits(chosen.last_outcome).label("outcome_fits"))
+        .join(listed, listed.c.id == jobs.c.id)
+        .join(schedules, schedules.c.job_id == jobs.c.id)
+        .order_by(*again)
+    )
+    return connection.execute(whole).mappings().all()
+
+
+def _fits(wanted: LastOutcome | None) -> ColumnElement[bool]:
+    """Return whether the job's latest finished execution ended as wanted."""
+    if wanted is None:
+        return true()
+    latest = (
+        select(executions.c.status)
+        .where(executions.c.job_id == jobs.c.id, executions.c.status.in_(sorted(FINAL)))
+        .order_by(executions.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return func.coalesce(latest, LastOutcome.NONE.value) == wanted.value
+
+
+def count(connection: Connection, workspace_id: UUID, chosen: JobFilter) -> int:
+    """Return how many jobs there are; :data:`MAX_COUNT` + 1 if there are more than that.
+
+    The last outcome does not count.
+    """
+    return _counted(connection, _ids(workspace_id, chosen), at_most=MAX_COUNT + 1)
+
+
+def _counted(connection: Connection, query: Select[Any], *, at_most: int) -> int:
+    counted = query.limit(at_most).subquery()
+    return connection.execute(select(func.count()).select_from(counted)).scalar_one()
+
+
+def matching(
+    connection: Connection, workspace_id: UUID, chosen: JobFilter, *, at_most: int
+) -> list[UUID]:
+    """Return the ids of up to ``at_most`` jobs, the oldest first."""
+    query = _ids(workspace_id, chosen).order_by(jobs.c.id).limit(at_most)
+    return list(connection.execute(query).scalars())
+
+
+# The same expression as in the index, on both sides.
+_TERMS = """
+    job_terms(jobs.workspace_id, jobs.name || chr(10) || jobs.description, jobs.tags)
+    @> job_terms(:workspace_id, :words, CAST(:tags AS text[]))"""
+
+
+def _conditions(workspace_id: UUID, chosen: JobFilter) -> list[Any]:
+    conditions: list[Any] = []
+    if chosen.status:
+        conditions.append(jobs.c.status == chosen.status)
+    if chosen.type:
+        conditions.append(jobs.c.type == chosen.type)
+    if chosen.name is not None:
+        conditions.append(jobs.c.name == chosen.name)
+    if chosen.search:
+        conditions.append(_holds(jobs.c.name, chosen.search))
+        conditions[-1] |= _holds(jobs.c.description, chosen.search)
+    if chosen.tag or (chosen.search and len(chosen.search) >= _GRAM):
+        conditions.append(_terms(workspace_id, chosen))
+    if chosen.as_of:
+        conditions.append(jobs.c.id < ids.lowest_at(chosen.as_of + _MILLISECOND))
+    if chosen.needs_schedule:
+        conditions += _next_run_conditions(chosen)
+    return conditions
+
+
+def _holds(column: ColumnElement[str], words: str) -> ColumnElement[bool]:
+    """Return whether ``words`` are a part of a text.
+
+    Of LIKE the planner believes that it lets few rows through, which the terms say already.
+    """
+    return func.strpos(func.lower(column), func.lower(words)) > 0
+
+
+def _terms(workspace_id: UUID, chosen: JobFilter) -> TextClause:
+    return text(_TERMS).bindparams(
+        workspace_id=workspace_id,
+        words=chosen.search or "",
+        tags=[chosen.tag] if chosen.tag else [],
+    )
+
+
+def _next_run_conditions(chosen: JobFilter) -> list[ColumnElement[bool]]:
+    conditions = [schedules.c.active, jobs.c.status == JobStatus.ACTIVE]
+    if chosen.next_run_after:
+        conditions.append(schedules.c.next_run_at >= chosen.next_run_after)
+    if chosen.next_run_before:
+        conditions.append(schedules.c.next_run_at < chosen.next_run_before)
+    return conditions

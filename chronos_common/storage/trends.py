@@ -1,0 +1,143 @@
+"""What is read of ``execution_stats`` and ``execution_stats_hourly``: sums over time.
+
+However many executions there were, a day is at most 24 hourly rows and 60 of minutes for each
+final status.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, TextClause, text
+
+HOUR = timedelta(hours=1)
+
+_EPOCH = datetime.fromtimestamp(0, UTC)
+
+# Minutes up to the first whole hour, hours from there on.
+_SPANS = """
+    SELECT status, executions, duration_ms_sum, drift_ms_max, drift_counts
+      FROM execution_stats
+     WHERE workspace_id = :workspace_id AND minute >= :since AND minute < :first_hour
+    UNION ALL
+    SELECT status, executions, duration_ms_sum, drift_ms_max, drift_counts
+      FROM execution_stats_hourly
+     WHERE workspace_id = :workspace_id AND hour >= :first_hour"""
+_TOTALS = text(f"""
+    SELECT status, CAST(sum(executions) AS bigint) AS executions,
+           CAST(sum(duration_ms_sum) AS bigint) AS duration_ms, max(drift_ms_max) AS drift_ms_max
+      FROM ({_SPANS}) AS spans GROUP BY status""")  # noqa: S608 - a constant
+_DRIFT = text(f"""
+    SELECT CAST(sum(counted.executions) AS bigint) AS executions
+      FROM ({_SPANS}) AS spans,
+           unnest(spans.drift_counts) WITH ORDINALITY AS counted (executions, bucket)
+     GROUP BY counted.bucket ORDER BY counted.bucket""")  # noqa: S608 - a constant
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over a time: by final status, and how drift was distributed.
+
+    ``duration_ms`` has the same keys as ``executions``; ``drift_counts`` is a histogram as
+    ``domain.histograms`` makes them.
+    """
+
+    executions: Mapping[str, int]
+    duration_ms: Mapping[str, int]
+    drift_ms_max: int
+    drift_counts: Sequence[int]
+
+
+def totals(connection: Connection, workspace_id: UUID, *, since: datetime) -> Totals:
+    """Return the sums of the workspace from the minute of ``since`` on."""
+    parameters = {
+        "workspace_id": workspace_id,
+        "since": since.replace(second=0, microsecond=0),
+        "first_hour": _EPOCH + -((_EPOCH - since) // HOUR) * HOUR,
+    }
+    rows = connection.execute(_TOTALS, parameters).all()
+    return Totals(
+        executions={row.status: row.executions for row in rows},
+        duration_ms={row.status: row.duration_ms for row in rows},
+        drift_ms_max=max((row.drift_ms_max for row in rows), default=0),
+        drift_counts=list(connection.execute(_DRIFT, parameters).scalars()),
+    )
+
+
+def _buckets(table: str, span: str) -> TextClause:
+    return text(f"""
+        SELECT date_bin(:step, {span}, to_timestamp(0)) AS at, status,
+               CAST(sum(executions) AS bigint) AS executions,
+               CAST(sum(duration_ms_sum) AS bigint) AS duration_ms
+          FROM {table}
+         WHERE workspace_id = :workspace_id AND {span} >= :since
+         GROUP BY 1, 2 ORDER BY 1, 2""")  # noqa: S608 - constants
+
+
+_OF_MINUTES = _buckets("execution_stats", "minute")
+_OF_HOURS = _buckets("execution_stats_hourly", "hour")
+
+
+def buckets(
+    connection: Connection, workspace_id: UUID, *, since: datetime, step: timedelta
+) -> Sequence[RowMapping]:
+    """Return sums by bucket of length ``step`` and status, from the bucket ``since`` on.
+
+    Buckets are counted from 1970 in UTC. Whole hours are added up from hourly rows.
+    """
+    query = _OF_HOURS if step % HOUR == timedelta(0) else _OF_MINUTES
+    rows = connection.execute(query, {"workspace_id": workspace_id, "since": since, "step": step})
+    return rows.mappings().all()
+
+
+# The most overdue ones first: those that run and those that wait are among them, before retries
+# to come. The bound is on what is read, whosever it is, so that nobody's backlog makes a
+# statement long.
+_UNFINISHED = text("""
+    WITH unfinished AS MATERIALIZED (
+        SELECT workspace_id, status, due_at FROM executions
+         WHERE finished_at IS NULL ORDER BY due_at LIMIT :limit)
+    SELECT count(*) FILTER (WHERE status = 'queued' AND workspace_id = :workspace_id) AS queued,
+           count(*) FILTER (WHERE status = 'running' AND workspace_id = :workspace_id) AS running,
+           count(*) FILTER (WHERE status = 'retrying' AND workspace_id = :workspace_id)
+               AS retrying,
+           count(*) FILTER (WHERE status = 'queued' AND workspace_id = :workspace_id
+                              AND due_at <= :now) AS waiting,
+           min(due_at) FILTER (WHERE status = 'queued' AND workspace_id = :workspace_id
+                                 AND due_at <= :now) AS waiting_since,
+           count(*) AS looked_at
+      FROM unfinished""")
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """How many executions of a workspace have no fate yet.
+
+    ``waiting`` are queued and due, the first since ``waiting_since``. Unless ``exact``, the
+    installation has so many that only the most overdue were looked at.
+    """
+
+    queued: int
+    running: int
+    retrying: int
+    waiting: int
+    waiting_since: datetime | None
+    exact: bool
+
+
+def unfinished(
+    connection: Connection, workspace_id: UUID, *, limit: int, now: datetime
+) -> Unfinished:
+    """Count the workspace's share of the ``limit`` most overdue unfinished executions."""
+    row = connection.execute(
+        _UNFINISHED, {"workspace_id": workspace_id, "limit": limit, "now": now}
+    ).one()
+    return Unfinished(
+        queued=row.queued,
+        running=row.running,
+        retrying=row.retrying,
+        waiting=row.waiting,
+        waiting_since=row.waiting_since,
+        exact=row.looked_at < limit,
+    )

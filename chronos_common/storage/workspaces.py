@@ -1,0 +1,125 @@
+"""The statements on workspaces and their members."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping, delete, func, select, text, update
+
+from chronos_common.storage.tables import memberships, users, workspaces
+
+
+def find(connection: Connection, workspace_id: UUID, *, lock: bool = False) -> RowMapping:
+    """Return a workspace that exists; ``lock`` keeps others from changing it or its members."""
+    query = select(workspaces).where(workspaces.c.id == workspace_id)
+    query = query.with_for_update(key_share=True) if lock else query
+    return connection.execute(query).mappings().one()
+
+
+def of_user(connection: Connection, user_id: UUID) -> Sequence[RowMapping]:
+    """Return the workspaces of a user with their ``role``, the one joined first first."""
+    query = (
+        select(
+            workspaces.c.id,
+            workspaces.c.name,
+            workspaces.c.created_at,
+            memberships.c.role,
+            memberships.c.created_at.label("joined_at"),
+        )
+        .join(memberships, memberships.c.workspace_id == workspaces.c.id)
+        .where(memberships.c.user_id == user_id)
+        .order_by(memberships.c.created_at, memberships.c.workspace_id)
+    )
+    return connection.execute(query).mappings().all()
+
+
+def change(connection: Connection, workspace_id: UUID, values: Mapping[str, Any]) -> None:
+    """Change some columns of a workspace."""
+    query = update(workspaces).where(workspaces.c.id == workspace_id)
+    connection.execute(query.values(**values))
+
+
+_ROTATE = text("""
+    UPDATE workspaces
+       SET previous_signing_secret = signing_secret, previous_secret_until = :until,
+           signing_secret = :secret
+     WHERE id = :id""")
+
+
+def rotate_secret(
+    connection: Connection, workspace_id: UUID, *, secret: str, until: datetime
+) -> None:
+    """Sign with ``secret`` from now on, and with the one before as well ``until`` then."""
+    connection.execute(_ROTATE, {"id": workspace_id, "secret": secret, "until": until})
+
+
+def members(connection: Connection, workspace_id: UUID) -> Sequence[RowMapping]:
+    """Return the members of a workspace, in the order in which they joined."""
+    query = (
+        select(
+            memberships.c.user_id,
+            users.c.email,
+            memberships.c.role,
+            memberships.c.created_at.label("joined_at"),
+        )
+        .join(users, users.c.id == memberships.c.user_id)
+        .where(memberships.c.workspace_id == workspace_id)
+        .order_by(memberships.c.created_at, memberships.c.user_id)
+    )
+    return connection.execute(query).mappings().all()
+
+
+def find_member(connection: Connection, workspace_id: UUID, user_id: UUID) -> RowMapping | None:
+    """Return a member as :func:`members` does, or None."""
+    query = (
+        select(
+            memberships.c.user_id,
+            users.c.email,
+            memberships.c.role,
+            memberships.c.created_at.label("joined_at"),
+        )
+        .join(users, users.c.id == memberships.c.user_id)
+        .where(memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id)
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def find_member_by_email(
+    connection: Connection, workspace_id: UUID, email: str
+) -> RowMapping | None:
+    """Return the membership of whoever has that address, in whatever case, or None."""
+    query = (
+        select(memberships)
+        .join(users, users.c.id == memberships.c.user_id)
+        .where(
+            memberships.c.workspace_id == workspace_id, func.lower(users.c.email) == email.lower()
+        )
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def count_members(connection: Connection, workspace_id: UUID, role: str | None = None) -> int:
+    """Return how many members the workspace has, with ``role`` or with any."""
+    query = select(func.count()).where(memberships.c.workspace_id == workspace_id)
+    if role is not None:
+        query = query.where(memberships.c.role == role)
+    return int(connection.execute(query).scalar_one())
+
+
+def set_role(connection: Connection, workspace_id: UUID, user_id: UUID, role: str) -> None:
+    """Give a member another role."""
+    connection.execute(
+        update(memberships)
+        .where(memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id)
+        .values(role=role)
+    )
+
+
+def remove_member(connection: Connection, workspace_id: UUID, user_id: UUID) -> None:
+    """End a membership."""
+    connection.execute(
+        delete(memberships).where(
+            memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id
+        )
+    )

@@ -1,0 +1,145 @@
+"""Letters: the e-mails about accounts, from their outbox: invitations, resets, verifications.
+
+1. A token is made, and its hash stored, just before the e-mail leaves.
+2. The e-mail is sent. The token is nowhere else: a failed letter gets a new one the next time.
+"""
+
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Engine
+
+from chronos_common import clock, ids, metrics
+from chronos_common.domain import mail_tokens
+from chronos_common.domain.payloads import Email
+from chronos_common.errors import Invalid
+from chronos_common.storage import letters
+from chronos_common.storage.database import transaction
+from chronos_common.storage.letters import Kind, Letter
+from chronos_worker import mail
+from chronos_worker.mail import Mailer, MailFailed
+
+_log = structlog.get_logger(__name__)
+
+_INVITATION = """\
+{invited_by} invites you to the workspace "{workspace_name}" on Chronos, as {role}.
+
+Your token, until {expires_at}:
+
+    {token}
+
+If you have an account for this address, log in and accept:
+POST {public_url}/api/v1/invitations/accept   {{"token": "..."}}
+
+If you have none, register with it:
+POST {public_url}/api/v1/auth/register   {{"email": "{recipient}", "password": "...",
+                                          "invitation": "..."}}
+
+If you do not know the sender, ignore this mail.
+"""
+
+_RESET = """\
+Somebody, hopefully you, asked for a new password for {recipient} on Chronos.
+
+Your token, once, until {expires_at}:
+
+    {token}
+
+Choose a new password with it; that ends every login:
+POST {public_url}/api/v1/auth/password/reset   {{"token": "...", "password": "..."}}
+
+If it was not you, ignore this mail: your password stays as it is.
+"""
+
+_EMAIL_VERIFICATION = """\
+Somebody, hopefully you, gave {recipient} as the address of an account on Chronos.
+
+Your token, once, until {expires_at}:
+
+    {token}
+
+Confirm with it that the address is yours:
+POST {public_url}/api/v1/auth/email/verify   {{"token": "..."}}
+
+If it was not you, ignore this mail.
+"""
+
+_WORDS = {
+    Kind.INVITATION: ("You are invited to {workspace_name}", _INVITATION),
+    Kind.PASSWORD_RESET: ("A new password", _RESET),
+    Kind.EMAIL_VERIFICATION: ("Confirm your address", _EMAIL_VERIFICATION),
+}
+
+
+class Letters:
+    """Sends letters and marks them, each on its own."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        mailer: Mailer,
+        *,
+        public_url: str,
+        new_token: Callable[[], str] = mail_tokens.new,
+    ) -> None:
+        """Take where to read, how to send, and where a reader finds the API."""
+        self._engine = engine
+        self._mailer = mailer
+        self._public_url = public_url.rstrip("/")
+        self._new_token = new_token
+
+    def send(self, identifiers: Sequence[UUID]) -> None:
+        """Send what of these was not sent yet; one that fails comes back later."""
+        with transaction(self._engine) as connection:
+            found = letters.load(connection, identifiers, now=clock.now())
+        for letter in found:
+            self._send(letter)
+
+    def _send(self, letter: Letter) -> None:
+        if letter.recipient is not None:
+            token = self._new_token()
+            with transaction(self._engine) as connection:
+                letters.set_token(connection, letter, mail_tokens.digest(token))
+            try:
+                email = self._email(letter, letter.recipient, token)
+                # Not the id of before: a repetition holds another token.
+                message_id = ids.new_id(clock.now())
+                self._mailer.send(mail.build(email, message_id=message_id, sent_at=clock.now()))
+            except MailFailed as error:
+                self._note_failure(letter, str(error), permanent=error.permanent)
+                return
+            except Invalid as error:
+                # What no message can hold will not be held by a later one.
+                self._note_failure(letter, str(error), permanent=True)
+                return
+            metrics.NOTIFICATIONS.labels("sent").inc()
+        with transaction(self._engine) as connection:
+            letters.mark_sent(connection, letter.id, now=clock.now())
+
+    def _email(self, letter: Letter, recipient: str, token: str) -> Email:
+        subject, text = _WORDS[Kind(letter.kind)]
+        facts = {
+            "recipient": recipient,
+            "expires_at": letter.expires_at.isoformat(timespec="seconds")
+            if letter.expires_at
+            else "",
+            "role": letter.role,
+            "workspace_name": mail.one_line(letter.workspace_name or ""),
+            "invited_by": letter.invited_by or "Somebody",
+            "token": token,
+            "public_url": self._public_url,
+        }
+        return Email([recipient], f"[Chronos] {subject.format(**facts)}", text.format(**facts))
+
+    def _note_failure(self, letter: Letter, error: str, *, permanent: bool) -> None:
+        with transaction(self._engine) as connection:
+            abandoned = letters.mark_failed(
+                connection,
+                letter.id,
+                error=error,
+                permanent=permanent,
+                now=clock.now(),
+            )
+        metrics.NOTIFICATIONS.labels("abandoned" if abandoned else "failed").inc()
+        _log.warning("letter not sent", kind=letter.kind, error=error, abandoned=abandoned)
