@@ -1,6 +1,7 @@
 """Loops in threads: a loop knows nothing; a tick says whether it found work."""
 
 import random
+import time
 from collections.abc import Callable, Sequence
 from threading import Event, Thread
 
@@ -27,11 +28,18 @@ class Loop:
         self._stop = Event()
         self._wake = Event()
         self._failures = 0
+        self._ticking_since: float | None = None
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+
+    @property
+    def tick_seconds(self) -> float:
+        """For how long the tick under way has been going on; 0 while the loop rests."""
+        since = self._ticking_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def wake(self) -> None:
         """End the rest that is under way, or skip the next one."""
@@ -54,12 +62,15 @@ class Loop:
 
     def _tick_once(self) -> float:
         """Tick, and return for how many seconds to rest."""
+        self._ticking_since = time.monotonic()
         try:
             found_work = self._tick()
         except Exception:  # noqa: BLE001 - whatever it is, the next tick may do better
             self._failures += 1
             _log.exception("loop failed", loop=self.name, failures=self._failures)
             return self._pause()
+        finally:
+            self._ticking_since = None
         self._failures = 0
         return 0 if found_work else self._idle
 

@@ -87,8 +87,8 @@ class Dispatcher:
             )
             dispatched = dispatches.dispatch(connection, due.waiting, now=now)
             for identifiers, reason in (
-                (due.stopped, Reason.PAUSED),
-                (due.orphaned, Reason.DELETED),
+                (due.paused, Reason.PAUSED),
+                (due.deleted, Reason.DELETED),
             ):
                 ended = executions.end(
                     connection, identifiers, status=Status.CANCELLED, reason=reason, now=now
@@ -105,7 +105,7 @@ class Dispatcher:
         if not dispatched:
             return
         faultpoints.reached("publish.begins")
-        batches = list(_batches(dispatched, self._message_size))
+        batches = list(_batches(dispatched, self._message_size, now=clock.now()))
         try:
             self._broker.publish(batches, now=clock.now())
         except BrokerUnavailable:
@@ -153,14 +153,18 @@ class Dispatcher:
         return frozenset(queues.ALL) - waiting_long
 
 
-def _batches(dispatched: Sequence[Dispatched], message_size: int) -> Iterator[Batch]:
+def _batches(
+    dispatched: Sequence[Dispatched], message_size: int, *, now: datetime
+) -> Iterator[Batch]:
     """Group executions by queue and instant into messages, the earliest first.
 
-    Only webhooks travel together: other actions occupy a worker's thread one at a time.
+    What is overdue shares messages, whenever it was due. Only webhooks travel together: other
+    actions occupy a worker's thread one at a time.
     """
     windows: dict[tuple[int, str], list[Dispatched]] = defaultdict(list)
     for each in dispatched:
-        windows[ids.milliseconds(each.due_at) // WINDOW_MS, each.queue].append(each)
+        instant = max(each.due_at, now)
+        windows[ids.milliseconds(instant) // WINDOW_MS, each.queue].append(each)
     for (_, queue), members in sorted(windows.items()):
         size = message_size if queue == queues.WEBHOOKS else 1
         for start in range(0, len(members), size):

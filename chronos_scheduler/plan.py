@@ -25,11 +25,19 @@ from chronos_common import clock, faultpoints, ids, metrics
 from chronos_common.domain.misfires import Missed, settle
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import JobStatus, Reason, Status
-from chronos_common.storage import executions, jobs, notifications, schedules, stats
+from chronos_common.storage import (
+    executions,
+    jobs,
+    notifications,
+    schedules,
+    settlements,
+    stats,
+)
 from chronos_common.storage.database import transaction
 from chronos_common.storage.dispatches import Dispatched
-from chronos_common.storage.executions import Moved, Planned, Settled
+from chronos_common.storage.executions import Planned
 from chronos_common.storage.schedules import Advance, Broken, Due
+from chronos_common.storage.settlements import Settled
 from chronos_scheduler.dispatch import Dispatcher
 
 _log = structlog.get_logger(__name__)
@@ -183,11 +191,11 @@ def _settled(due: Due, missed: Missed) -> Settled:
 def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
     """Write the plan; return the ids of executions that did not exist before."""
     added = executions.add(connection, plan.planned)
-    executions.add_settled(connection, plan.settled, now=now)
+    settled = settlements.add(connection, plan.settled, now=now)
     schedules.advance(connection, plan.advances)
     for due in plan.broken:
         _stop_broken(connection, due, now=now)
-    stats.add(connection, [_moved(each) for each in plan.settled], now=now)
+    stats.add(connection, settled, now=now)
     return added
 
 
@@ -205,23 +213,11 @@ def _stop_broken(connection: Connection, due: Due | Broken, *, now: datetime) ->
         reason=Reason.INVALID,
         error="The stored schedule cannot be followed; the job is paused. Update its schedule.",
     )
-    executions.add_settled(connection, [failure], now=now)
+    failed = settlements.add(connection, [failure], now=now)
     schedules.deactivate(connection, due.job_id)
     jobs.set_status(connection, due.job_id, JobStatus.PAUSED, now=now)
-    notifications.enqueue(connection, [_moved(failure)], now=now)
-    stats.add(connection, [_moved(failure)], now=now)
-
-
-def _moved(settled: Settled) -> Moved:
-    return Moved(
-        settled.id,
-        settled.workspace_id,
-        settled.job_id,
-        settled.status,
-        settled.scheduled_for,
-        started_at=None,
-        duration_ms=None,
-    )
+    notifications.enqueue(connection, failed, now=now)
+    stats.add(connection, failed, now=now)
 
 
 def _count(due: Sequence[Due | Broken], plan: _Plan, *, now: datetime) -> None:

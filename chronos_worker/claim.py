@@ -44,7 +44,7 @@ class Claimer:
         }
         with transaction(self._engine) as connection:
             if policies:
-                held_back = executions.of_jobs(connection, identifiers, list(policies))
+                held_back = overlaps.of_jobs(connection, identifiers, list(policies))
                 admitted = overlaps.admit(connection, held_back, policies, now=now)
                 identifiers = [*set(identifiers).difference(held_back), *admitted]
             claimed = executions.claim(

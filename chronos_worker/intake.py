@@ -1,6 +1,6 @@
 """Intake: from a message of execution ids to requests in the transfer engine.
 
-1. Load the jobs of the ids in one SELECT.
+1. Load the jobs of the ids, those that have changed since they were loaded last.
 2. Hold until just before the batch's instant.
 3. Claim; what was paused, cancelled or already taken is not returned.
 4. Prepare the requests and hand them to the engine, which starts each at its own instant.
@@ -23,8 +23,9 @@ from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed
 from chronos_common.errors import Invalid, Unavailable
-from chronos_common.storage import dispatches, jobs
+from chronos_common.storage import dispatches
 from chronos_common.storage.database import transaction
+from chronos_common.storage.specs import Specs
 from chronos_worker import hold
 from chronos_worker.claim import Claimer
 from chronos_worker.recorder import Finished, Recorder
@@ -58,11 +59,12 @@ class Intake:
         self._queue = queue
         self._begin = begin
         self._stop = stop
+        self._specs = Specs()
 
     def accept(self, identifiers: Sequence[UUID], fire_at: datetime) -> None:
         """Take the executions of one message; ``fire_at`` is the earliest one's instant."""
         with transaction(self._engine) as connection:
-            specs = jobs.specs_of(connection, identifiers)
+            specs = self._specs.of(connection, identifiers)
         if not hold.until(fire_at - CLAIM_AHEAD, stop=self._stop):
             self._give_back(identifiers)
             return

@@ -10,11 +10,11 @@ While the database is away it keeps what it has and tries again: an outcome is n
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from threading import Condition, Event, Thread
 from time import monotonic
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Engine
@@ -50,8 +50,7 @@ LONGEST_PAUSE_SECONDS = 2.0
 LONGEST_DELAY = timedelta(seconds=2 * MAX_DELAY_SECONDS)
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """An attempt that ended: whose, how, and by which policy it goes on."""
 
     claimed: Claimed
@@ -277,15 +276,14 @@ def _rfc3339(moment: datetime) -> str:
 
 def _without_answer(finished: Finished) -> Finished:
     """Leave out what the target sent: something in it cannot be stored."""
-    attempt = replace(finished.attempt, request=None, response=None, timing_ms=None)
-    return replace(finished, attempt=attempt)
+    attempt = finished.attempt._replace(request=None, response=None, timing_ms=None)
+    return finished._replace(attempt=attempt)
 
 
 def _unrecordable(finished: Finished) -> Finished:
     """Leave out everything that came from elsewhere; a failure at least is said."""
     now = clock.now()
-    return replace(
-        finished,
+    return finished._replace(
         outcome=Failed("How the attempt ended could not be stored; see the log.", permanent=True),
         attempt=Attempt(started_at=now, duration_ms=0),
     )

@@ -103,7 +103,7 @@ class Worker:
             queue: app.build(settings.redis_url, queue, self._watchdog.watched(queue, task))
             for queue, task in tasks.items()
         }
-        self._guard = Loop("watchdog", self._watchdog.tick, idle_seconds=5)
+        self._guard = Loop("watchdog", self._watchdog.tick, idle_seconds=watchdog.LOOK_SECONDS)
         self._exit_code = 0
         self.progress = Progress(
             [

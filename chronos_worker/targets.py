@@ -33,7 +33,7 @@ def target_of(job: JobSpec) -> Target:
     Raises :class:`Invalid` if its payload cannot be sent.
     """
     cached = _cache.get(job.id)
-    if cached and cached[0] == job:
+    if cached and (cached[0] is job or cached[0] == job):
         return cached[1]
     target = _build(job)
     if len(target.body or b"") <= _LARGEST_CACHED_BODY:

@@ -15,7 +15,7 @@ import heapq
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
@@ -114,6 +114,18 @@ class TransferEngine:
         """How many requests were taken and have not started."""
         return len(self._waiting)
 
+    def overdue(self, before: datetime) -> list[UUID]:
+        """Return the executions due before ``before`` that wait for a slot still."""
+        return [
+            each.execution.id for each in list(self._waiting.values()) if each.fire_at < before
+        ]
+
+    def take_back(self, execution_ids: Collection[UUID]) -> list[Request]:
+        """Take back the requests of these executions that have not started."""
+        answer: Future[list[Request]] = Future()
+        self._order(partial(self._take_back, execution_ids, answer))
+        return answer.result(_ANSWER_SECONDS)
+
     def withdraw(self) -> list[Request]:
         """Take back what has not started; from now on nothing starts."""
         answer: Future[list[Request]] = Future()
@@ -181,6 +193,10 @@ class TransferEngine:
         if started is None:
             self._waiting.pop(execution_id.int, None)
         self._flights.abort(execution_id, started=started)
+
+    def _take_back(self, execution_ids: Collection[UUID], answer: Future[list[Request]]) -> None:
+        found = [self._waiting.pop(each.int, None) for each in execution_ids]
+        answer.set_result([request for request in found if request])
 
     def _withdraw(self, answer: Future[list[Request]]) -> None:
         self._is_closed = True

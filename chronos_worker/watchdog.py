@@ -29,6 +29,9 @@ _log = structlog.get_logger(__name__)
 #: Longer than the consumers wait between attempts to reach a Redis that comes back.
 PATIENCE_SECONDS = 45.0
 
+#: How often to look; much more often than patience ends.
+LOOK_SECONDS = 5.0
+
 #: ``EX_SOFTWARE`` of sysexits.h.
 EXIT_CODE = 70
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from datetime import timedelta
 from time import monotonic
 
 import structlog
@@ -26,7 +27,7 @@ from chronos_worker.transfers import TransferEngine
 _log = structlog.get_logger(__name__)
 
 #: A transfer younger than this is not worth asking whether somebody cancelled it.
-WATCH_AFTER_SECONDS = 1.0
+WATCH_AFTER = timedelta(seconds=1)
 
 
 class Webhooks:
@@ -87,15 +88,23 @@ class Webhooks:
         self._recorder.put(Finished(request.execution, queues.WEBHOOKS, policy, outcome, attempt))
 
     def watch(self) -> bool:
-        """Abort transfers whose execution was cancelled or given to somebody else meanwhile.
+        """Let go of what is not this worker's to send any more, or must not start any more."""
+        self._give_back_refused()
+        self._abort_lost()
+        self._take_back_unwanted()
+        metrics.IN_FLIGHT.set(self.in_flight)
+        return False
 
-        What was not started because the lease had ended goes back, unless rescue took it.
-        """
+    def _give_back_refused(self) -> None:
+        """Give back what was not started because the lease had ended, unless rescue took it."""
         refused = list(self._refused)
         self._give_back(refused)
         for _ in refused:
             self._refused.popleft()
-        before = monotonic() - WATCH_AFTER_SECONDS
+
+    def _abort_lost(self) -> None:
+        """Abort transfers whose execution was cancelled or given to somebody else meanwhile."""
+        before = monotonic() - WATCH_AFTER.total_seconds()
         long_running = {
             identifier: started
             for identifier, started in self._transfers.in_flight()
@@ -107,8 +116,15 @@ class Webhooks:
             # The flight that was asked about, not one that began meanwhile.
             _log.info("transfer aborted", execution_id=str(identifier))
             self._transfers.cancel(identifier, started=long_running[identifier])
-        metrics.IN_FLIGHT.set(self.in_flight)
-        return False
+
+    def _take_back_unwanted(self) -> None:
+        """Give back what waits for a slot although it was cancelled, or its job stopped."""
+        waiting = self._transfers.overdue(clock.now() - WATCH_AFTER)
+        with transaction(self._engine) as connection:
+            wanted = losses.still_wanted(connection, waiting, worker_id=self._heartbeat.id)
+        unwanted = set(waiting) - wanted
+        if unwanted:
+            self._give_back(self._transfers.take_back(unwanted))
 
     def stop(self, grace_seconds: float) -> None:
         """Put back what has not started, wait for the rest, and put back what does not end."""

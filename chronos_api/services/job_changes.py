@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.access import Principal
-from chronos_api.services import definitions
+from chronos_api.services import default_webhooks, definitions, differences, unplanned
 from chronos_api.services.jobs import Versions, locked, note, stop
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.schedules import Schedule
@@ -37,7 +37,7 @@ def change(
         row = locked(connection, who, job_id, expected)
         definition = None
         if body.keys() - {"status"}:
-            definition = _checked(definitions.merged(row, body), row, now=now)
+            definition = _checked(connection, definitions.merged(row, body), row, now=now)
         return _apply(connection, who, row, definition, body, now=now)
 
 
@@ -53,8 +53,22 @@ def replace(
     """Replace the whole definition by ``body`` (PUT) and return the job."""
     with transaction(engine) as connection:
         row = locked(connection, who, job_id, expected)
-        definition = _checked(definitions.replaced(row, body), row, now=now)
+        definition = _checked(connection, definitions.replaced(row, body), row, now=now)
         return _apply(connection, who, row, definition, body, now=now)
+
+
+def put(
+    connection: Connection,
+    who: Principal,
+    row: RowMapping,
+    body: Mapping[str, Any],
+    *,
+    now: datetime,
+) -> RowMapping:
+    """Replace the definition of a job, which is locked, unless it is the same already."""
+    definition = _checked(connection, definitions.replaced(row, body), row, now=now)
+    changed = None if definitions.is_stored(definition, row) else definition
+    return _apply(connection, who, row, changed, body, now=now)
 
 
 def pause(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> RowMapping:
@@ -67,8 +81,13 @@ def resume(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> Ro
     return change(engine, who, job_id, {"status": JobStatus.ACTIVE}, expected=None, now=now)
 
 
-def _checked(fields: Mapping[str, Any], row: RowMapping, *, now: datetime) -> JobDefinition:
-    return definitions.define(fields, job_id=row["id"], now=now, stored=row)
+def _checked(
+    connection: Connection, fields: Mapping[str, Any], row: RowMapping, *, now: datetime
+) -> JobDefinition:
+    default_url = default_webhooks.url_for(connection, row["workspace_id"], fields)
+    return definitions.define(
+        fields, job_id=row["id"], now=now, stored=row, default_url=default_url
+    )
 
 
 def _apply(
@@ -84,9 +103,9 @@ def _apply(
     wanted = _wanted_status(body.get("status"), row)
     if definition is not None:
         _store(connection, row, definition, now=now)
-        changed = sorted(body.keys() - definitions.READ_ONLY)
-        note(connection, who, "job.update", row["id"], {"fields": changed}, now=now)
-        row = _read_again(connection, who, row["id"])
+        before, row = row, _read_again(connection, who, row["id"])
+        changed = differences.between_jobs(before, row)
+        note(connection, who, "job.update", row["id"], changed, now=now)
     if wanted is not None and wanted is not JobStatus(row["status"]):
         _move(connection, who, row, wanted, now=now)
         row = _read_again(connection, who, row["id"])
@@ -97,7 +116,7 @@ def _wanted_status(wanted: object, row: RowMapping) -> JobStatus | None:
     """Return the status to go to; one that the job has already is not a wish."""
     if wanted is None or wanted == row["status"]:
         return None
-    if wanted not in {JobStatus.ACTIVE, JobStatus.PAUSED}:
+    if wanted not in (JobStatus.ACTIVE, JobStatus.PAUSED):
         raise Invalid({"status": ["Must be 'active' or 'paused'."]})
     return JobStatus(str(wanted))
 
@@ -115,6 +134,7 @@ def _move(
     if row["status"] == JobStatus.COMPLETED:
         raise JobCompleted
     if wanted is JobStatus.PAUSED:
+        unplanned.settle(connection, row, reason=Reason.PAUSED, now=now)
         stop(connection, row["id"], reason=Reason.PAUSED, now=now)
     else:
         schedules.activate(connection, row["id"], resumed_at=now)
@@ -136,9 +156,19 @@ def _store(
 ) -> None:
     """Store a changed definition; a new schedule starts now and revives a completed job."""
     rescheduled = definition.schedule != definitions.stored_schedule(row)
-    position = _position(row, definition, rescheduled=rescheduled, now=now)
+    position = _position(row, definition, now=now)
     if rescheduled:
+        unplanned.settle(connection, row, reason=Reason.RESCHEDULED, now=now)
         _drop_planned(connection, row["id"], definition.schedule, now=now)
+        position = _Position(
+            *unplanned.start(
+                connection,
+                row["id"],
+                definition.schedule,
+                max_runs=definition.max_runs,
+                now=now,
+            )
+        )
     revived = row["status"] == JobStatus.COMPLETED and position.next_run_at is not None
     jobs.replace(connection, row["id"], definition, now=now)
     schedules.replace(
@@ -154,22 +184,14 @@ def _store(
         jobs.set_status(connection, row["id"], JobStatus.ACTIVE, now=now)
 
 
-def _position(
-    row: RowMapping, definition: JobDefinition, *, rescheduled: bool, now: datetime
-) -> _Position:
-    """Return where the schedule stands after the change.
-
-    A new schedule starts from now, with all of its runs; an unchanged one goes on where it was,
-    with as many runs as the new ``max_runs`` leaves.
-    """
-    first = definition.schedule.first_at_or_after(now)
-    if rescheduled:
-        return _Position(first, definition.max_runs)
+def _position(row: RowMapping, definition: JobDefinition, *, now: datetime) -> _Position:
+    """Return where an unchanged schedule goes on, with the runs that ``max_runs`` leaves."""
     if definition.max_runs == row["max_runs"]:
         return _Position(row["next_run_at"], row["runs_left"])
     used = 0 if row["max_runs"] is None else row["max_runs"] - row["runs_left"]
     left = None if definition.max_runs is None else max(definition.max_runs - used, 0)
     was_used_up = row["runs_left"] == 0
+    first = definition.schedule.first_at_or_after(now)
     next_run_at = first if was_used_up else row["next_run_at"]
     return _Position(None if left == 0 else next_run_at, left)
 

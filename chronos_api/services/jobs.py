@@ -9,13 +9,14 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.access import Principal
-from chronos_api.services import definitions
+from chronos_api.services import default_webhooks, definitions, differences, unplanned
 from chronos_common import ids
 from chronos_common.domain.statuses import JobStatus, Reason
 from chronos_common.errors import Invalid, JobNotFound, VersionConflict
-from chronos_common.storage import audit, history, jobs, schedules, stats
+from chronos_common.storage import audit, history, job_lists, jobs, schedules, stats
 from chronos_common.storage.database import transaction
-from chronos_common.storage.jobs import JobFilter
+from chronos_common.storage.job_filters import JobFilter
+from chronos_common.storage.job_lists import Part, Position
 
 #: The versions that a change may be based on; None if any.
 Versions = frozenset[int] | None
@@ -25,36 +26,37 @@ def create(
     engine: Engine, who: Principal, fields: Mapping[str, Any], *, now: datetime
 ) -> RowMapping:
     """Store a new job and return it. Raises :class:`Invalid` with every wrong field."""
-    job_id = ids.new_id(now)
-    definition = definitions.define(fields, job_id=job_id, now=now)
-    status = _first_status(fields.get("status"))
     with transaction(engine) as connection:
-        jobs.insert_job(
-            connection,
-            job_id,
-            definition,
-            workspace_id=who.workspace_id,
-            created_by=who.user_id,
-            now=now,
-        )
-        schedules.insert_schedule(
-            connection,
-            job_id,
-            definition,
-            workspace_id=who.workspace_id,
-            next_run_at=definition.schedule.first_at_or_after(now),
-        )
-        if status is JobStatus.PAUSED:
-            schedules.deactivate(connection, job_id)
-            jobs.set_status(connection, job_id, status, now=now)
-        note(connection, who, "job.create", job_id, {"name": definition.name}, now=now)
-        return _found(connection, who, job_id)
+        return add(connection, who, fields, now=now)
 
 
-def _first_status(wanted: object) -> JobStatus:
-    if wanted in {JobStatus.COMPLETED, JobStatus.CANCELLED}:
+def add(
+    connection: Connection, who: Principal, fields: Mapping[str, Any], *, now: datetime
+) -> RowMapping:
+    """Store a new job, as a part of the transaction, and return it. Raises :class:`Invalid`."""
+    job_id = ids.new_id(now)
+    default_url = default_webhooks.url_for(connection, who.workspace_id, fields)
+    definition = definitions.define(fields, job_id=job_id, now=now, default_url=default_url)
+    status = first_status(fields.get("status"))
+    jobs.insert_jobs(
+        connection,
+        [jobs.New(job_id, definition, status)],
+        workspace_id=who.workspace_id,
+        created_by=who.user_id,
+        now=now,
+    )
+    first = definition.schedule.first_at_or_after(now)
+    schedule = schedules.New(job_id, definition, first, active=status is JobStatus.ACTIVE)
+    schedules.insert_schedules(connection, [schedule], workspace_id=who.workspace_id)
+    note(connection, who, "job.create", job_id, {"name": definition.name}, now=now)
+    return _found(connection, who, job_id)
+
+
+def first_status(wanted: object) -> JobStatus:
+    """Return the status of a new job, checked by its schema. Raises :class:`Invalid`."""
+    if wanted in (JobStatus.COMPLETED, JobStatus.CANCELLED):
         raise Invalid({"status": ["A new job is 'active' or 'paused'."]})
-    return JobStatus(str(wanted or JobStatus.ACTIVE))
+    return JobStatus.PAUSED if wanted == JobStatus.PAUSED else JobStatus.ACTIVE
 
 
 def read(engine: Engine, who: Principal, job_id: UUID) -> RowMapping:
@@ -72,32 +74,41 @@ class JobsWanted:
     descending: bool
     page: int
     limit: int
-    after: UUID | None = None
+    after: Position | None = None
+
+    @property
+    def part(self) -> Part:
+        """Which part of the list that is."""
+        return Part(
+            sort=self.sort,
+            descending=self.descending,
+            limit=self.limit,
+            offset=(self.page - 1) * self.limit,
+            after=self.after,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a list; ``last`` is where to go on, if there is more."""
+    """A part of a list; ``last`` is where to go on, if there is more.
+
+    There are more than ``total`` unless it is exact.
+    """
 
     rows: Sequence[RowMapping]
     total: int
     last: UUID | None
+    total_is_exact: bool = True
 
 
-def listed(engine: Engine, who: Principal, wanted: JobsWanted) -> Page:
-    """Return a page of the workspace's jobs."""
-    with transaction(engine) as connection:
-        rows, total = jobs.page(
-            connection,
-            who.workspace_id,
-            wanted.chosen,
-            sort=wanted.sort,
-            descending=wanted.descending,
-            offset=(wanted.page - 1) * wanted.limit,
-            limit=wanted.limit + 1,
-            after=wanted.after,
-        )
-    return page_of(rows, total, wanted.limit)
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """A part of a list of jobs; ``last`` is where to go on, if there is more."""
+
+    rows: Sequence[RowMapping]
+    total: int
+    last: Position | None
+    total_is_exact: bool = True
 
 
 def page_of(rows: Sequence[RowMapping], total: int, limit: int) -> Page:
@@ -106,15 +117,30 @@ def page_of(rows: Sequence[RowMapping], total: int, limit: int) -> Page:
     return Page(shown, total, shown[-1]["id"] if len(rows) > limit else None)
 
 
+def listed(engine: Engine, who: Principal, wanted: JobsWanted) -> JobPage:
+    """Return a page of the workspace's jobs.
+
+    With a filter by the last outcome, the total is known only if the page holds all of them.
+    """
+    with transaction(engine) as connection:
+        found = job_lists.page(connection, who.workspace_id, wanted.chosen, wanted.part)
+        if wanted.chosen.last_outcome and wanted.after is None and found.last is None:
+            return JobPage(found.rows, len(found.rows), None)
+        count = job_lists.count(connection, who.workspace_id, wanted.chosen)
+    is_exact = count <= job_lists.MAX_COUNT and wanted.chosen.last_outcome is None
+    return JobPage(found.rows, min(count, job_lists.MAX_COUNT), found.last, is_exact)
+
+
 def delete(
     engine: Engine, who: Principal, job_id: UUID, *, expected: Versions, now: datetime
 ) -> None:
     """Remove a job; what had not started is cancelled, its history stays readable."""
     with transaction(engine) as connection:
         row = locked(connection, who, job_id, expected)
+        unplanned.settle(connection, row, reason=Reason.DELETED, now=now)
         stop(connection, job_id, reason=Reason.DELETED, now=now)
         jobs.delete(connection, job_id, now=now)
-        note(connection, who, "job.delete", job_id, {"name": row["name"]}, now=now)
+        note(connection, who, "job.delete", job_id, differences.between_jobs(row, None), now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +201,26 @@ def note(
     now: datetime,
 ) -> None:
     """Append to the audit log that ``who`` did ``action`` to a job."""
-    audit.append(
+    note_all(connection, who, action, {job_id: details}, now=now)
+
+
+def note_all(
+    connection: Connection,
+    who: Principal,
+    action: str,
+    details: Mapping[UUID, Mapping[str, Any]],
+    *,
+    now: datetime,
+    subject_type: str = "job",
+) -> None:
+    """Append to the audit log that ``who`` did ``action`` to each of these."""
+    audit.append_all(
         connection,
         workspace_id=who.workspace_id,
         user_id=who.user_id,
+        key_id=who.key_id,
         action=action,
-        subject_type="job",
-        subject_id=job_id,
+        subject_type=subject_type,
         details=details,
         now=now,
     )

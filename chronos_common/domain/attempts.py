@@ -1,13 +1,11 @@
 """One try of an execution, as its history keeps it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """What was sent, what came back, and how long each part took.
 
     ``started_at`` is the instant the request left. ``request`` and ``response`` hold JSON-ready

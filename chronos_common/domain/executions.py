@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from chronos_common.domain.retries import RetryPolicy
@@ -32,8 +32,7 @@ class JobSpec:
     previous_signing_secret: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """An execution that a worker holds: the right to perform attempt number ``attempt``.
 
     ``worker_id``, ``attempt`` and ``redeliveries`` together are the fencing token: what was

@@ -1,9 +1,11 @@
 """The data folder of ``chronos up``: that it can be written, and the secrets it keeps."""
 
+import json
 import os
 import secrets
 import socket
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from chronos_common.errors import ChronosError
@@ -66,6 +68,17 @@ def secret_key(folder: Path) -> str:
     if not path.exists():
         write_private(path, secrets.token_urlsafe(_SECRET_BYTES))
     return path.read_text().strip()
+
+
+def remember(folder: Path, values: Mapping[str, str]) -> None:
+    """Keep the settings that other commands on this machine need to reach the servers."""
+    write_private(folder / "settings.json", json.dumps(dict(values)))
+
+
+def remembered(folder: Path) -> dict[str, str]:
+    """Return the settings that the last start kept, by their names; none if there was none."""
+    path = folder / "settings.json"
+    return dict(json.loads(path.read_text())) if path.exists() else {}
 
 
 def write_private(path: Path, text: str) -> None:

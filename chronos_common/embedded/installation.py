@@ -9,7 +9,7 @@ from signal import SIGTERM
 
 from chronos_common import settings
 from chronos_common.embedded.child import Program
-from chronos_common.embedded.folder import secret_key
+from chronos_common.embedded.folder import remember, secret_key
 from chronos_common.embedded.servers import Servers
 from chronos_common.settings import Settings
 
@@ -48,13 +48,11 @@ class Installation:
 
     def connect(self, servers: Servers) -> None:
         """Give the programs the servers' addresses and the secret key."""
-        settings.export(
-            {
-                "DATABASE_URL": servers.database_url,
-                "REDIS_URL": servers.redis_url,
-                "SECRET_KEY": self.given.get("SECRET_KEY") or secret_key(self.folder),
-            }
-        )
+        urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+        secret = self.given.get("SECRET_KEY") or secret_key(self.folder)
+        settings.export({**urls, "SECRET_KEY": secret})
+        # What the user gave is theirs to keep.
+        remember(self.folder, {name: urls[name] for name in urls.keys() - self.given.keys()})
 
     def migration(self) -> Program:
         """Return the program that brings the database's tables up to date."""

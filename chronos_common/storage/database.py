@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 
 from chronos_common import clock
 from chronos_common.storage import arrays
+from chronos_common.storage.patience import BoundedConnection
 
-CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 
@@ -31,8 +31,8 @@ def connect(
     """Return an engine with at most ``pool_size`` connections, shown as ``name`` in PostgreSQL.
 
     Every wait is bounded: for a connection of the pool (``wait_seconds``), for the server, for a
-    lock (``lock_seconds``), for a statement. TCP keep-alives notice a half-open connection within
-    about 20 seconds.
+    lock (``lock_seconds``), for a statement. A half-open connection is noticed within about 20
+    seconds, by TCP or by ``storage.patience``.
     ``pre_ping`` spends a round trip to replace a connection that broke while it lay in the pool:
     for callers that do not repeat what failed.
     """
@@ -45,15 +45,15 @@ def connect(
         pool_recycle=1800,
         connect_args={
             "application_name": name,
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "keepalives": 1,
             "keepalives_idle": 10,
             "keepalives_interval": 3,
             "keepalives_count": 3,
             "tcp_user_timeout": 20_000,
+            "connection_factory": BoundedConnection,
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s "
             f"-c lock_timeout={round(lock_seconds * 1000)}ms -c timezone=UTC "
-            "-c idle_in_transaction_session_timeout=30s",
+            "-c idle_in_transaction_session_timeout=10s",
         },
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -10,8 +11,7 @@ from sqlalchemy import Connection, text
 from chronos_common import ids
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatched:
+class Dispatched(NamedTuple):
     """An execution to hand to the workers of ``queue``, to be performed at ``due_at``."""
 
     id: UUID
@@ -21,23 +21,24 @@ class Dispatched:
 
 @dataclass(frozen=True, slots=True)
 class Undispatched:
-    """What is due and with no worker: to dispatch, or of jobs that were stopped or are gone."""
+    """What is due and with no worker: to dispatch, or of jobs that were paused or deleted."""
 
     waiting: list[UUID]
-    stopped: list[UUID]
-    orphaned: list[UUID]
+    paused: list[UUID]
+    deleted: list[UUID]
 
     def __len__(self) -> int:
-        return len(self.waiting) + len(self.stopped) + len(self.orphaned)
+        return len(self.waiting) + len(self.paused) + len(self.deleted)
 
 
 # Locking first and updating by id afterwards lets the second statement prune partitions.
-# A job may have been paused while its attempt was failing: what had started and comes back for
-# another try ends here. One whose row is gone was deleted by hand. What is running was claimed
+# A job may have been paused or deleted while its attempt was failing or waited for its turn: what
+# comes back ends here. One whose row is gone was deleted by hand. What is running was claimed
 # after all, from a message that was thought lost.
 _UNDISPATCHED = text("""
-    SELECT e.id, j.id IS NULL AS orphaned,
-           j.status IN ('paused', 'cancelled') AND e.trigger = 'schedule' AS stopped
+    SELECT e.id,
+           j.status = 'paused' AND e.trigger = 'schedule' AS paused,
+           j.id IS NULL OR j.status = 'cancelled' AS deleted
       FROM executions e LEFT JOIN jobs j ON j.id = e.job_id
      WHERE e.dispatched_at IS NULL AND e.finished_at IS NULL AND e.status <> 'running'
        AND e.due_at <= :horizon AND e.id >= :since
@@ -68,9 +69,9 @@ def undispatched(
         {"queues": list(queues), "horizon": horizon, "batch": batch, "since": lowest},
     ).all()
     return Undispatched(
-        waiting=[row.id for row in rows if not row.orphaned and not row.stopped],
-        stopped=[row.id for row in rows if row.stopped],
-        orphaned=[row.id for row in rows if row.orphaned],
+        waiting=[row.id for row in rows if not row.deleted and not row.paused],
+        paused=[row.id for row in rows if row.paused],
+        deleted=[row.id for row in rows if row.deleted],
     )
 
 

@@ -1,17 +1,16 @@
 """The hot path's statements on ``executions``: add, claim, record.
 
 Each move is a compare-and-set; rows that somebody else moved first do not come back. Handing
-over is in ``storage.dispatches``, what was lost in ``storage.losses``, what the API reads and
-changes in ``storage.history``.
+over is in ``storage.dispatches``, what never ran in ``storage.settlements``, what was lost in
+``storage.losses``, what the API reads and changes in ``storage.history``.
 
 Ids hold their day, so a list of ids, or a bound on them, keeps a statement to the few
 partitions that it needs.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -21,8 +20,7 @@ from chronos_common.domain.executions import Claimed
 from chronos_common.domain.statuses import Reason, Status, Trigger
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """One due occurrence to be queued; ``dispatched_at`` if it is handed over at once."""
 
     id: UUID
@@ -66,56 +64,6 @@ def add(connection: Connection, planned: Sequence[Planned]) -> set[UUID]:
     return set(rows.scalars())
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """An occurrence, or a run of them, whose fate is known without running.
-
-    ``missed_count`` occurrences from ``scheduled_for`` to ``missed_until`` share the row when
-    there are many.
-    """
-
-    id: UUID
-    workspace_id: UUID
-    job_id: UUID
-    queue: str
-    scheduled_for: datetime
-    status: Status
-    reason: Reason
-    error: str | None = None
-    missed_count: int | None = None
-    missed_until: datetime | None = None
-
-
-_ADD_SETTLED = text("""
-    INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
-                            due_at, finished_at, attempt, redeliveries, attempts, reason, error,
-                            missed_count, missed_until)
-    VALUES (:id, :workspace_id, :job_id, 'schedule', :status, :queue, :scheduled_for,
-            :scheduled_for, :now, 1, 0, '[]', :reason, :error, :missed_count, :missed_until)
-    ON CONFLICT (id) DO NOTHING""")
-
-
-def add_settled(connection: Connection, settled: Sequence[Settled], *, now: datetime) -> None:
-    """Record occurrences that did not run, and why."""
-    for each in settled:
-        connection.execute(
-            _ADD_SETTLED,
-            {
-                "id": each.id,
-                "workspace_id": each.workspace_id,
-                "job_id": each.job_id,
-                "status": each.status,
-                "queue": each.queue,
-                "scheduled_for": each.scheduled_for,
-                "reason": each.reason,
-                "error": each.error,
-                "missed_count": each.missed_count,
-                "missed_until": each.missed_until,
-                "now": now,
-            },
-        )
-
-
 _TRIGGER = text("""
     INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
                             due_at, attempt, redeliveries, attempts, retry_of)
@@ -149,19 +97,6 @@ def trigger(
     return identifier
 
 
-_OF_JOBS = text("""
-    SELECT id FROM executions
-     WHERE id = ANY(CAST(:ids AS uuid[])) AND job_id = ANY(CAST(:jobs AS uuid[]))""")
-
-
-def of_jobs(
-    connection: Connection, identifiers: Sequence[UUID], job_ids: Sequence[UUID]
-) -> list[UUID]:
-    """Return which of the executions belong to these jobs."""
-    rows = connection.execute(_OF_JOBS, {"ids": list(identifiers), "jobs": list(job_ids)})
-    return list(rows.scalars())
-
-
 _CLAIM = text("""
     UPDATE executions
        SET status = 'running', worker_id = :worker_id, claimed_at = :now,
@@ -169,7 +104,7 @@ _CLAIM = text("""
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued'
        AND (CAST(:queue AS text) IS NULL OR queue = :queue)
        AND (CAST(:jobs AS uuid[]) IS NULL OR job_id = ANY(CAST(:jobs AS uuid[])))
- RETURNING id, job_id, workspace_id, worker_id, scheduled_for, due_at, attempt, redeliveries""")
+ RETURNING id, job_id, workspace_id, scheduled_for, due_at, attempt, redeliveries""")
 
 
 def claim(
@@ -197,11 +132,12 @@ def claim(
             "jobs": None if job_ids is None else list(job_ids),
         },
     )
-    return [Claimed(*row) for row in rows]
+    return [
+        Claimed(row[0], row[1], row[2], worker_id, row[3], row[4], row[5], row[6]) for row in rows
+    ]
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """What a recorded attempt makes of its execution.
 
     ``due_at`` is set if it is tried again; ``attempt_json`` is the attempt as its history
@@ -219,8 +155,7 @@ class Move:
     attempt_json: str
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """An execution as it stands after a move, with what statistics need."""
 
     id: UUID
@@ -244,7 +179,7 @@ _RECORD = text("""
                       CAST(:statuses AS text[]), CAST(:started AS timestamptz[]),
                       CAST(:durations AS integer[]), CAST(:http_statuses AS smallint[]),
                       CAST(:errors AS text[]), CAST(:reasons AS text[]),
-                      CAST(:due AS timestamptz[]), CAST(:jsons AS jsonb[]))
+                      CAST(:due AS timestamptz[]), CAST(:jsons AS text[]))
             AS m (id, worker_id, attempt, redeliveries, status, started_at, duration_ms,
                   http_status, error, reason, due_at, attempt_json))
     UPDATE executions e
@@ -255,13 +190,15 @@ _RECORD = text("""
            started_at = CASE WHEN e.attempt = 1 THEN m.started_at ELSE e.started_at END,
            attempt = CASE WHEN m.due_at IS NULL THEN e.attempt ELSE e.attempt + 1 END,
            duration_ms = m.duration_ms, http_status = m.http_status,
-           error = m.error, reason = m.reason, attempts = e.attempts || m.attempt_json
+           error = m.error, reason = m.reason,
+           attempts = CAST(CASE WHEN json_array_length(e.attempts) = 0 THEN '['
+                                ELSE left(CAST(e.attempts AS text), -1) || ','
+                           END || m.attempt_json || ']' AS json)
       FROM m
      WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.id = m.id AND e.status = m.held
        AND e.worker_id = m.worker_id
        AND e.attempt = m.attempt AND e.redeliveries = m.redeliveries
- RETURNING e.id, e.workspace_id, e.job_id, e.status, e.scheduled_for, e.started_at,
-           e.duration_ms""")
+ RETURNING e.id, e.started_at""")
 
 
 def record(connection: Connection, moves: Sequence[Move], *, now: datetime) -> list[Moved]:
@@ -286,7 +223,25 @@ def record(connection: Connection, moves: Sequence[Move], *, now: datetime) -> l
             "jsons": [move.attempt_json for move in moves],
         },
     )
-    return _moved(rows)
+    first_starts = {row.id: row.started_at for row in rows}
+    return [
+        _after(move, first_starts[move.claimed.id])
+        for move in moves
+        if move.claimed.id in first_starts
+    ]
+
+
+def _after(move: Move, first_start: datetime) -> Moved:
+    claimed = move.claimed
+    return Moved(
+        claimed.id,
+        claimed.workspace_id,
+        claimed.job_id,
+        move.status,
+        claimed.scheduled_for,
+        first_start,
+        move.duration_ms,
+    )
 
 
 def _moved(rows: Iterable[Any]) -> list[Moved]:

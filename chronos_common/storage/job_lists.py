@@ -6,8 +6,6 @@ joined with the rest of their columns. What a text search needs is the index ``j
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -16,17 +14,16 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Select,
-    TextClause,
     func,
     literal,
     select,
-    text,
     true,
     tuple_,
 )
 
 from chronos_common import ids
-from chronos_common.domain.statuses import FINAL, JobStatus, JobType
+from chronos_common.domain.statuses import FINAL, JobStatus
+from chronos_common.storage.job_filters import JobFilter, LastOutcome, conditions
 from chronos_common.storage.jobs import SCHEDULE_COLUMNS
 from chronos_common.storage.tables import executions, jobs, schedules
 
@@ -45,45 +42,6 @@ MAX_COUNT = 10_000
 
 #: For the last outcome, that of each job is looked up; so many jobs are looked at for one page.
 MAX_LOOKED_AT = 500
-
-#: A part of a text that is shorter than this is not in the index.
-_GRAM = 3
-
-_MILLISECOND = timedelta(milliseconds=1)
-
-
-class LastOutcome(StrEnum):
-    """How the latest finished execution of a job ended; ``none`` if there is none."""
-
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    SKIPPED = "skipped"
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
-    """Which jobs of a workspace a list shows; each condition applies if it is set.
-
-    ``as_of`` hides what was created later. ``next_run_after`` is inclusive, ``next_run_before``
-    is not; both mean active jobs only.
-    """
-
-    status: JobStatus | None = None
-    type: JobType | None = None
-    name: str | None = None
-    tag: str | None = None
-    search: str | None = None
-    next_run_after: datetime | None = None
-    next_run_before: datetime | None = None
-    last_outcome: LastOutcome | None = None
-    as_of: datetime | None = None
-
-    @property
-    def needs_schedule(self) -> bool:
-        """Whether the schedule has to be looked at."""
-        return bool(self.next_run_after or self.next_run_before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +169,7 @@ def _ids(workspace_id: UUID, chosen: JobFilter, *, with_schedule: bool = False) 
     query = select(jobs.c.id).where(
         jobs.c.workspace_id == workspace_id,
         jobs.c.deleted_at.is_(None),
-        *_conditions(workspace_id, chosen),
+        *conditions(workspace_id, chosen),
     )
     if with_schedule or chosen.needs_schedule:
         query = query.join(schedules, schedules.c.job_id == jobs.c.id)
@@ -276,54 +234,3 @@ def matching(
     """Return the ids of up to ``at_most`` jobs, the oldest first."""
     query = _ids(workspace_id, chosen).order_by(jobs.c.id).limit(at_most)
     return list(connection.execute(query).scalars())
-
-
-# The same expression as in the index, on both sides.
-_TERMS = """
-    job_terms(jobs.workspace_id, jobs.name || chr(10) || jobs.description, jobs.tags)
-    @> job_terms(:workspace_id, :words, CAST(:tags AS text[]))"""
-
-
-def _conditions(workspace_id: UUID, chosen: JobFilter) -> list[Any]:
-    conditions: list[Any] = []
-    if chosen.status:
-        conditions.append(jobs.c.status == chosen.status)
-    if chosen.type:
-        conditions.append(jobs.c.type == chosen.type)
-    if chosen.name is not None:
-        conditions.append(jobs.c.name == chosen.name)
-    if chosen.search:
-        conditions.append(_holds(jobs.c.name, chosen.search))
-        conditions[-1] |= _holds(jobs.c.description, chosen.search)
-    if chosen.tag or (chosen.search and len(chosen.search) >= _GRAM):
-        conditions.append(_terms(workspace_id, chosen))
-    if chosen.as_of:
-        conditions.append(jobs.c.id < ids.lowest_at(chosen.as_of + _MILLISECOND))
-    if chosen.needs_schedule:
-        conditions += _next_run_conditions(chosen)
-    return conditions
-
-
-def _holds(column: ColumnElement[str], words: str) -> ColumnElement[bool]:
-    """Return whether ``words`` are a part of a text.
-
-    Of LIKE the planner believes that it lets few rows through, which the terms say already.
-    """
-    return func.strpos(func.lower(column), func.lower(words)) > 0
-
-
-def _terms(workspace_id: UUID, chosen: JobFilter) -> TextClause:
-    return text(_TERMS).bindparams(
-        workspace_id=workspace_id,
-        words=chosen.search or "",
-        tags=[chosen.tag] if chosen.tag else [],
-    )
-
-
-def _next_run_conditions(chosen: JobFilter) -> list[ColumnElement[bool]]:
-    conditions = [schedules.c.active, jobs.c.status == JobStatus.ACTIVE]
-    if chosen.next_run_after:
-        conditions.append(schedules.c.next_run_at >= chosen.next_run_after)
-    if chosen.next_run_before:
-        conditions.append(schedules.c.next_run_at < chosen.next_run_before)
-    return conditions

@@ -1,6 +1,5 @@
 """The statements on ``jobs``: what users defined."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,10 +20,9 @@ from sqlalchemy import (
     update,
 )
 
-from chronos_common.domain.executions import JobSpec
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobStatus, JobType, OverlapPolicy
+from chronos_common.domain.statuses import JobStatus
 from chronos_common.storage.tables import jobs, schedules
 
 #: What a schedule adds to its job where both are read together.
@@ -216,47 +214,6 @@ _COMPLETE = text("""
 def complete_exhausted(connection: Connection, *, batch: int, now: datetime) -> int:
     """Complete jobs with no occurrence left and every execution finished; return how many."""
     return len(connection.execute(_COMPLETE, {"batch": batch, "now": now}).all())
-
-
-_SPECS = text("""
-    SELECT j.id, j.workspace_id, j.name, j.type, CAST(j.payload AS text) AS payload,
-           j.timeout_seconds, j.max_attempts,
-           j.retry_delays, j.backoff_seconds, j.backoff_factor, j.backoff_cap_seconds,
-           j.retry_jitter, j.overlap_policy, w.signing_secret, w.default_webhook_url,
-           CASE WHEN w.previous_secret_until > now() THEN w.previous_signing_secret END
-               AS previous_signing_secret
-      FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
-     WHERE j.id IN (SELECT job_id FROM executions WHERE id = ANY(CAST(:ids AS uuid[])))""")
-
-
-def specs_of(connection: Connection, execution_ids: Sequence[UUID]) -> dict[UUID, JobSpec]:
-    """Return, by job id, what a worker needs to perform these executions."""
-    rows = connection.execute(_SPECS, {"ids": list(execution_ids)})
-    return {row.id: _spec(row) for row in rows}
-
-
-def _spec(row: Any) -> JobSpec:
-    return JobSpec(
-        id=row.id,
-        workspace_id=row.workspace_id,
-        name=row.name,
-        type=JobType(row.type),
-        payload=_payload(row.payload),
-        timeout_seconds=row.timeout_seconds,
-        policy=policy_of(row),
-        overlap_policy=OverlapPolicy(row.overlap_policy),
-        signing_secret=row.signing_secret,
-        default_webhook_url=row.default_webhook_url,
-        previous_signing_secret=row.previous_signing_secret,
-    )
-
-
-def _payload(stored: str) -> Any:
-    """Return the JSON as Python has it, or None: one job's numbers or depth can be too much."""
-    try:
-        return json.loads(stored)
-    except (ValueError, RecursionError):
-        return None
 
 
 def policy_of(row: Any) -> RetryPolicy:

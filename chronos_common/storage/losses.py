@@ -104,6 +104,22 @@ def still_held(
     return set(rows.scalars())
 
 
+_WANTED = text("""
+    SELECT e.id FROM executions e JOIN jobs j ON j.id = e.job_id
+     WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.status = 'running' AND e.worker_id = :worker_id
+       AND j.status <> 'cancelled' AND (j.status <> 'paused' OR e.trigger <> 'schedule')""")
+
+
+def still_wanted(
+    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
+) -> set[UUID]:
+    """Return which of the executions this worker still holds, and whose job was not stopped."""
+    if not identifiers:
+        return set()
+    rows = connection.execute(_WANTED, {"ids": list(identifiers), "worker_id": worker_id})
+    return set(rows.scalars())
+
+
 _COUNT_UNFINISHED = text("""
     SELECT status, count(*) AS executions FROM executions
      WHERE finished_at IS NULL GROUP BY status""")

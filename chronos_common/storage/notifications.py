@@ -4,6 +4,7 @@ A notification is written in the transaction that records the failure, so that n
 without the other.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,21 +28,23 @@ prune = _outbox.prune
 #: After the first failure of a job, those of the next so long are told together.
 DIGEST_WINDOW = timedelta(minutes=5)
 
+_FIRST = 2
+
 # Two recorders must not both find that nobody was told yet. In one order, against deadlocks.
 _LOCK = text("""
     SELECT pg_advisory_xact_lock(hashtextextended('notify ' || job, 0))
       FROM (SELECT DISTINCT unnest(CAST(:jobs AS text[])) AS job ORDER BY 1) AS jobs""")
 
 # Whom to tell: the job's own addresses; without any given, its creator. An empty list is nobody.
+# Of each job the first two failures are enough: one to tell at once, one to begin a digest with.
 # A digest that is still to be sent takes more failures; a taken one is on its way.
 _ENQUEUE = text("""
     WITH failed AS (
-        SELECT f.id, f.execution_id, j.id AS job_id, j.workspace_id,
-               COALESCE(j.notify, ARRAY[u.email]) AS recipients,
-               row_number() OVER (PARTITION BY j.id ORDER BY f.execution_id) AS place,
-               count(*) OVER (PARTITION BY j.id) AS failures
-          FROM unnest(CAST(:ids AS uuid[]), CAST(:executions AS uuid[]), CAST(:jobs AS uuid[]))
-               AS f (id, execution_id, job_id)
+        SELECT f.id, f.execution_id, j.id AS job_id, j.workspace_id, f.place, f.failures,
+               COALESCE(j.notify, ARRAY[u.email]) AS recipients
+          FROM unnest(CAST(:ids AS uuid[]), CAST(:executions AS uuid[]), CAST(:jobs AS uuid[]),
+                      CAST(:places AS integer[]), CAST(:failures AS integer[]))
+               AS f (id, execution_id, job_id, place, failures)
           JOIN jobs j ON j.id = f.job_id
           LEFT JOIN users u ON u.id = j.created_by
          WHERE CASE WHEN j.notify IS NULL THEN u.email IS NOT NULL ELSE j.notify <> '{}' END),
@@ -79,13 +82,21 @@ def enqueue(connection: Connection, failed: Sequence[Moved], *, now: datetime) -
     """
     if not failed:
         return
-    connection.execute(_LOCK, {"jobs": [str(each.job_id) for each in failed]})
+    failures: Counter[UUID] = Counter()
+    first: list[tuple[int, Moved]] = []
+    for each in failed:
+        failures[each.job_id] += 1
+        if failures[each.job_id] <= _FIRST:
+            first.append((failures[each.job_id], each))
+    connection.execute(_LOCK, {"jobs": [str(job_id) for job_id in failures]})
     connection.execute(
         _ENQUEUE,
         {
-            "ids": [ids.new_id(now) for _ in failed],
-            "executions": [each.id for each in failed],
-            "jobs": [each.job_id for each in failed],
+            "ids": [ids.new_id(now) for _ in first],
+            "executions": [each.id for _, each in first],
+            "jobs": [each.job_id for _, each in first],
+            "places": [place for place, _ in first],
+            "failures": [failures[each.job_id] for _, each in first],
             "window": DIGEST_WINDOW,
             "now": now,
         },

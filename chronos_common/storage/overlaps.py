@@ -120,3 +120,16 @@ def _cancel_under_way(unfinished: list[Unfinished], due: Unfinished, verdicts: _
             unfinished[index] = replace(other, status=Status.CANCELLED, attempt=1)
             if other.id in verdicts.start:
                 verdicts.start.remove(other.id)
+
+
+_OF_JOBS = text("""
+    SELECT id FROM executions
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND job_id = ANY(CAST(:jobs AS uuid[]))""")
+
+
+def of_jobs(
+    connection: Connection, identifiers: Sequence[UUID], job_ids: Sequence[UUID]
+) -> list[UUID]:
+    """Return which of the executions belong to these jobs."""
+    rows = connection.execute(_OF_JOBS, {"ids": list(identifiers), "jobs": list(job_ids)})
+    return list(rows.scalars())

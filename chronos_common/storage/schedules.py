@@ -1,9 +1,9 @@
 """The statements on ``schedules``: the narrow row that says when a job is due next."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, insert, select, text, update
@@ -14,8 +14,7 @@ from chronos_common.domain.statuses import JobType, MisfirePolicy
 from chronos_common.storage.tables import schedules
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(NamedTuple):
     """A schedule that is due at ``next_run_at``, locked by whoever got it."""
 
     job_id: UUID
@@ -29,8 +28,7 @@ class Due:
     resumed_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(NamedTuple):
     """A schedule that is due and cannot be understood, locked by whoever got it."""
 
     job_id: UUID
@@ -39,8 +37,7 @@ class Broken:
     next_run_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Advance:
+class Advance(NamedTuple):
     """Where a planned schedule goes on; it is exhausted if ``next_run_at`` is None."""
 
     job_id: UUID
@@ -64,39 +61,70 @@ def claim_due(
 ) -> list[Due | Broken]:
     """Lock up to ``batch`` schedules due in (``since``, ``horizon``], the earliest first."""
     rows = connection.execute(_CLAIM_DUE, {"since": since, "horizon": horizon, "batch": batch})
-    return [_due(row) for row in rows]
+    return [_due(*row) for row in rows]
 
 
-def _due(row: Any) -> Due | Broken:
-    job_type = JobType(row.job_type)
+def _due(
+    job_id: UUID,
+    workspace_id: UUID,
+    job_type: str,
+    kind: str,
+    expression: str | None,
+    timezone: str,
+    interval_seconds: int | None,
+    anchor: datetime | None,
+    starts_at: datetime | None,
+    ends_at: datetime | None,
+    jitter_seconds: float,
+    runs_left: int | None,
+    misfire_policy: str,
+    misfire_grace_seconds: float,
+    resumed_at: datetime | None,
+    next_run_at: datetime,
+) -> Due | Broken:
     try:
         return Due(
-            job_id=row.job_id,
-            workspace_id=row.workspace_id,
-            job_type=job_type,
-            schedule=schedule_of(row),
-            next_run_at=row.next_run_at,
-            runs_left=row.runs_left,
-            misfire_policy=MisfirePolicy(row.misfire_policy),
-            misfire_grace=timedelta(seconds=row.misfire_grace_seconds),
-            resumed_at=row.resumed_at,
+            job_id,
+            workspace_id,
+            JobType(job_type),
+            _schedule(
+                kind,
+                expression,
+                timezone,
+                interval_seconds,
+                anchor,
+                starts_at,
+                ends_at,
+                jitter_of(job_id, jitter_seconds),
+            ),
+            next_run_at,
+            runs_left,
+            MisfirePolicy(misfire_policy),
+            timedelta(seconds=misfire_grace_seconds),
+            resumed_at,
         )
     except (ArithmeticError, ValueError):
-        return Broken(row.job_id, row.workspace_id, job_type, row.next_run_at)
+        return Broken(job_id, workspace_id, JobType(job_type), next_run_at)
 
 
 def schedule_of(row: Any) -> Schedule:
     """Return the schedule that a row with the columns of ``schedules`` holds."""
-    return Schedule(
-        kind=ScheduleKind(row.kind),
-        expression=row.expression,
-        timezone=row.timezone,
-        interval_seconds=row.interval_seconds,
-        anchor=row.anchor,
-        starts_at=row.starts_at,
-        ends_at=row.ends_at,
-        jitter=jitter_of(row.job_id, row.jitter_seconds),
+    return _schedule(
+        row.kind,
+        row.expression,
+        row.timezone,
+        row.interval_seconds,
+        row.anchor,
+        row.starts_at,
+        row.ends_at,
+        jitter_of(row.job_id, row.jitter_seconds),
     )
+
+
+@lru_cache(maxsize=16_384)
+def _schedule(kind: str, *columns: Any) -> Schedule:
+    """Make a schedule, or find the one that these columns made before: it never changes."""
+    return Schedule(ScheduleKind(kind), *columns)
 
 
 _ADVANCE = text("""
@@ -133,8 +161,7 @@ def insert_schedule(
     insert_schedules(connection, [new], workspace_id=workspace_id)
 
 
-@dataclass(frozen=True, slots=True)
-class New:
+class New(NamedTuple):
     """The schedule of a new job, to be stored; one that is not ``active`` is not planned."""
 
     job_id: UUID

@@ -22,35 +22,33 @@ MINUTES_KEPT = timedelta(days=8)
 _DAY_MS = 86_400_000
 _LONGEST_DRIFT_MS = 7 * _DAY_MS
 
-# Rows are locked in the order of their keys, minutes before hours, so that two recorders cannot
-# deadlock. The join leaves out workspaces that are gone: their executions must not keep others'
-# outcomes from being recorded. Both statements go in one round trip.
+# Every session runs the same plan, and both parts take their rows in the order of their keys, so
+# that two recorders cannot deadlock. The join leaves out workspaces that are gone: their
+# executions must not keep others' outcomes from being recorded.
 _ADD_TO = """
     INSERT INTO {table} AS s (workspace_id, {span}, status, executions, duration_ms_sum,
                               drift_ms_sum, drift_ms_max, drift_counts)
-    SELECT a.workspace_id, date_trunc('{span}', CAST(:now AS timestamptz)), a.status,
-           a.executions, a.durations, a.drifts, a.longest, CAST(a.counts AS integer[])
-      FROM unnest(CAST(:workspaces AS uuid[]), CAST(:statuses AS text[]),
-                  CAST(:executions AS bigint[]), CAST(:durations AS bigint[]),
-                  CAST(:drifts AS bigint[]), CAST(:longest AS integer[]),
-                  CAST(:counts AS text[]))
-           AS a (workspace_id, status, executions, durations, drifts, longest, counts)
-      JOIN workspaces w ON w.id = a.workspace_id
-     ORDER BY a.workspace_id, a.status
+    SELECT workspace_id, date_trunc('{span}', CAST(:now AS timestamptz)), status, executions,
+           durations, drifts, longest, CAST(counts AS integer[]) FROM added
     ON CONFLICT (workspace_id, {span}, status) DO UPDATE
        SET executions = s.executions + excluded.executions,
            duration_ms_sum = s.duration_ms_sum + excluded.duration_ms_sum,
            drift_ms_sum = s.drift_ms_sum + excluded.drift_ms_sum,
            drift_ms_max = greatest(s.drift_ms_max, excluded.drift_ms_max),
-           drift_counts = coalesce((
-               SELECT array_agg(coalesce(b.old, 0) + coalesce(b.new, 0) ORDER BY b.place)
-                 FROM unnest(s.drift_counts, excluded.drift_counts)
-                      WITH ORDINALITY AS b (old, new, place)), '{{}}')"""
-_ADD = text(
-    _ADD_TO.format(table="execution_stats", span="minute")
-    + ";"
-    + _ADD_TO.format(table="execution_stats_hourly", span="hour")
-)
+           drift_counts = ARRAY(
+               SELECT coalesce(b.old, 0) + coalesce(b.new, 0)
+                 FROM unnest(s.drift_counts, excluded.drift_counts) AS b (old, new))"""
+_ADD = text(f"""
+    WITH added AS MATERIALIZED (
+        SELECT a.* FROM unnest(CAST(:workspaces AS uuid[]), CAST(:statuses AS text[]),
+                               CAST(:executions AS bigint[]), CAST(:durations AS bigint[]),
+                               CAST(:drifts AS bigint[]), CAST(:longest AS integer[]),
+                               CAST(:counts AS text[]))
+               AS a (workspace_id, status, executions, durations, drifts, longest, counts)
+          JOIN workspaces w ON w.id = a.workspace_id
+         ORDER BY a.workspace_id, a.status),
+    minutes AS ({_ADD_TO.format(table="execution_stats", span="minute")})
+    {_ADD_TO.format(table="execution_stats_hourly", span="hour")}""")  # noqa: S608 - constants
 
 
 @dataclass(slots=True)

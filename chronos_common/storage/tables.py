@@ -22,7 +22,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 metadata = MetaData()
 
@@ -232,7 +232,7 @@ executions = Table(
     Column("http_status", SmallInteger),
     Column("error", Text),
     Column("reason", Text),
-    Column("attempts", JSONB, nullable=False),
+    Column("attempts", JSON, nullable=False),
 )
 
 workers = Table(

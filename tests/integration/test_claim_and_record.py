@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -61,7 +60,7 @@ def _claim(engine: Engine, queued: list[UUID], worker_id: UUID = ME) -> list[Cla
 
 def _finished(claimed: Claimed, outcome: Outcome, **attempt: object) -> Finished:
     made = Attempt(started_at=clock.now(), duration_ms=12, http_status=200)
-    return Finished(claimed, "webhooks", POLICY, outcome, replace(made, **attempt))  # type: ignore[arg-type]
+    return Finished(claimed, "webhooks", POLICY, outcome, made._replace(**attempt))
 
 
 def _record(recorder: Recorder, *finished: Finished) -> None:
@@ -166,7 +165,7 @@ def test_an_answer_that_cannot_be_stored_keeps_nobody_elses_outcome_from_being_r
     engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
 ) -> None:
     claimed = _claim(engine, _queue(engine, workspace, job_id, 5))
-    poison = _finished(claimed[2], Succeeded(), response={"body": "\x00"})
+    poison = _finished(claimed[2], Succeeded(), response={"body": float("nan")})
     healthy = [_finished(each, Succeeded()) for each in claimed if each is not claimed[2]]
     _record(recorder, *healthy[:2], poison, *healthy[2:])
     rows = factories.executions_of(engine, job_id)
@@ -194,7 +193,7 @@ def test_a_retry_policy_that_leads_nowhere_fails_its_own_execution_only(
 ) -> None:
     poison, plain = _claim(engine, _queue(engine, workspace, job_id, 2))
     policy = RetryPolicy(max_attempts=2, delays_seconds=(delay,))
-    failed = replace(_finished(poison, Failed("Refused.")), policy=policy)
+    failed = _finished(poison, Failed("Refused."))._replace(policy=policy)
     _record(recorder, failed, _finished(plain, Succeeded()))
     rows = {row["id"]: row for row in factories.executions_of(engine, job_id)}
     assert (rows[poison.id]["status"], rows[poison.id]["reason"]) == ("failed", "invalid")

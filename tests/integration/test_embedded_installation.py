@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chronos_common import settings
+from chronos_common.embedded.folder import remembered
 from chronos_common.embedded.installation import LOOPBACK, Installation, configure
 from chronos_common.embedded.servers import Servers
 
@@ -80,6 +81,7 @@ def test_what_the_user_set_stays(tmp_path: Path) -> None:
     assert settings.given("PUBLIC_URL") == "https://jobs.example"
     assert settings.given("SECRET_KEY") == "k" * 32
     assert not (tmp_path / "secret_key").exists()
+    assert remembered(tmp_path) == {"REDIS_URL": SERVERS.redis_url}
 
 
 def test_the_secret_key_is_made_once_and_is_private(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Overlap policies, where they are decided: at the claim."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -10,8 +11,9 @@ import factories
 from chronos_common import clock, ids
 from chronos_common.domain.statuses import OverlapPolicy
 from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import executions, jobs
+from chronos_common.storage import executions
 from chronos_common.storage.executions import Planned
+from chronos_common.storage.specs import Specs
 from chronos_worker.claim import Claimer
 from factories import Workspace
 
@@ -19,8 +21,11 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def claimer(engine: Engine) -> Claimer:
-    return Claimer(engine, Heartbeat(engine, kind="worker", timeout=15 * SECOND))
+def claimer(engine: Engine) -> Iterator[Claimer]:
+    heartbeat = Heartbeat(engine, kind="worker", timeout=15 * SECOND)
+    heartbeat.start()
+    yield Claimer(engine, heartbeat)
+    heartbeat.stop()
 
 
 def _job(engine: Engine, workspace: Workspace, policy: OverlapPolicy, now: datetime) -> UUID:
@@ -46,7 +51,7 @@ def _due(engine: Engine, workspace: Workspace, job_id: UUID, *instants: datetime
 
 def _claim(engine: Engine, claimer: Claimer, identifiers: list[UUID]) -> list[UUID]:
     with engine.begin() as connection:
-        specs = jobs.specs_of(connection, identifiers)
+        specs = Specs().of(connection, identifiers)
     return [each.id for each in claimer.claim(identifiers, specs, queue="webhooks")]
 
 

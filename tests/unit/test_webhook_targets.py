@@ -28,6 +28,15 @@ def _headers(message: Message) -> dict[str, str]:
     return {name: value.strip() for name, _, value in lines}
 
 
+def test_a_changed_default_webhook_applies_from_the_next_execution_on() -> None:
+    job = specimens.job({"template": "weekly_digest"})
+    for default in ("https://one.example.com/", "https://two.example.com/"):
+        target = targets.target_of(replace(job, default_webhook_url=default))
+        assert (target.url, target.body) == (default, b'{"template":"weekly_digest"}')
+    with pytest.raises(Invalid):
+        targets.target_of(job)
+
+
 @pytest.mark.parametrize(
     ("url", "params", "sent"),
     [
@@ -109,7 +118,7 @@ def test_every_request_says_which_execution_it_is() -> None:
 def test_attempts_of_an_execution_share_its_trace_and_differ_in_the_span() -> None:
     job = specimens.job({"url": URL})
     first = specimens.claimed(job)
-    second = replace(first, attempt=2)
+    second = first._replace(attempt=2)
     one, other = (
         _headers(webhook.prepare(each, job).message(specimens.MOMENT))["traceparent"].split("-")
         for each in (first, second)
@@ -124,6 +133,18 @@ def test_a_receiver_can_verify_the_signature(time_machine: Any) -> None:
     assert message.body is not None
     verified = Webhook(specimens.SIGNING_SECRET).verify(message.body, _headers(message))
     assert verified == {"event": "ü"}
+
+
+def test_while_a_secret_is_exchanged_a_receiver_can_verify_with_either(time_machine: Any) -> None:
+    time_machine.move_to(specimens.MOMENT, tick=False)
+    previous = "whsec_dGhlIHNlY3JldCBiZWZvcmU="
+    job = replace(
+        specimens.job({"url": "http://example.com/", "body": 1}), previous_signing_secret=previous
+    )
+    message = webhook.prepare(specimens.claimed(job), job).message(specimens.MOMENT)
+    assert message.body is not None
+    for secret in (specimens.SIGNING_SECRET, previous):
+        assert Webhook(secret).verify(message.body, _headers(message)) == 1
 
 
 @pytest.mark.parametrize(

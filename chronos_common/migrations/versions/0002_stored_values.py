@@ -12,6 +12,8 @@ branch_labels = None
 depends_on = None
 
 UPGRADE = """
+-- Attempts are written at each execution and read rarely: json keeps the text as it comes.
+ALTER TABLE executions ALTER attempts TYPE json USING CAST(CAST(attempts AS text) AS json);
 -- After a job's first failure, those of a while are told in one e-mail (storage.notifications).
 ALTER TABLE notifications
     ADD failures integer NOT NULL DEFAULT 1 CHECK (failures >= 1),
@@ -20,6 +22,7 @@ ALTER TABLE notifications
 CREATE INDEX notifications_job ON notifications (job_id, window_ends_at);
 """
 DOWNGRADE = """
+ALTER TABLE executions ALTER attempts TYPE jsonb USING CAST(attempts AS jsonb);
 DROP INDEX notifications_job;
 ALTER TABLE notifications DROP failures, DROP last_failed_at, DROP window_ends_at;
 """

@@ -131,7 +131,7 @@ def test_what_libcurl_cannot_send_is_that_requests_result(rig: Rig, target: Targ
     poison = request_to(target.url)
     poison = poison._replace(target=_with(poison, url="http://\x00/"))
     surprise = request_to(target.url)
-    surprise = surprise._replace(target=_with(surprise, key=None))
+    surprise = surprise._replace(target=_with(surprise, keys=None))
     with capture_logs():
         rig.engine.submit([poison, surprise])
         rig.wait_for(2)
@@ -176,6 +176,24 @@ def test_withdrawing_gives_back_what_has_not_started_and_lets_the_rest_end(
     assert leftover.unstarted == [too_late]
     assert leftover.aborted == []
     assert len(target.received) == 1
+
+
+def test_what_waits_for_a_slot_can_be_taken_back_and_what_has_started_cannot(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    release = Event()
+    target.answer = _once(release)
+    rig = start_rig(max_per_host=1)
+    flying, queued = request_to(target.url), request_to(target.url)
+    later = request_to(target.url, at=clock.now() + timedelta(minutes=1))
+    rig.engine.submit([flying, queued, later])
+    wait_until(lambda: bool(target.received) and rig.engine.waiting == 2)
+    assert rig.engine.overdue(clock.now()) == [queued.execution.id]
+    both = [flying.execution.id, queued.execution.id]
+    assert rig.engine.take_back(both) == [queued]
+    release.set()
+    wait_until(lambda: len(rig.done) == 1)
+    assert rig.engine.waiting == 1
 
 
 def test_stopping_gives_back_everything_that_has_no_result(rig: Rig, target: Target) -> None:

@@ -1,0 +1,76 @@
+"""Occurrences that were due, but that nobody has planned when their job stops or changes.
+
+The schedulers may have been down, or the job paused. Without a row of their own these occurrences
+would silently not have run.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from chronos_api.services.definitions import stored_schedule
+from chronos_common import ids
+from chronos_common.domain.misfires import given_up
+from chronos_common.domain.queues import QUEUE_OF
+from chronos_common.domain.schedules import Schedule
+from chronos_common.domain.statuses import JobType, Reason, Status
+from chronos_common.storage import schedules, settlements, stats
+from chronos_common.storage.planned import planned_from
+from chronos_common.storage.schedules import Advance
+from chronos_common.storage.settlements import Settled
+
+
+def settle(connection: Connection, row: Any, *, reason: Reason, now: datetime) -> None:
+    """Record what was due of a locked job before ``now`` and not planned, as one row.
+
+    ``reason`` says why it does not run; it is the pause, if the job is paused. The schedule goes
+    on from ``now``.
+    """
+    schedule = stored_schedule(row)
+    missed = given_up(
+        schedule,
+        next_run_at=row["next_run_at"],
+        until=now - datetime.resolution,
+        reason=reason if row["active"] else Reason.PAUSED,
+    )
+    if missed is None:
+        return
+    settled = Settled(
+        id=ids.occurrence_id(row["id"], missed.first),
+        workspace_id=row["workspace_id"],
+        job_id=row["id"],
+        queue=QUEUE_OF[JobType(row["type"])],
+        scheduled_for=missed.first,
+        status=Status.SKIPPED,
+        reason=missed.reason,
+        error=None if missed.exact else f"At least {missed.count:,} occurrences were missed.",
+        missed_count=missed.count,
+        missed_until=missed.last,
+    )
+    stats.add(connection, settlements.add(connection, [settled], now=now), now=now)
+    following = Advance(row["id"], schedule.first_at_or_after(now), row["runs_left"])
+    schedules.advance(connection, [following])
+
+
+def start(
+    connection: Connection,
+    job_id: UUID,
+    schedule: Schedule,
+    *,
+    max_runs: int | None,
+    now: datetime,
+) -> tuple[datetime | None, int | None]:
+    """Return where a new schedule of a locked job begins, and how many runs it has from there.
+
+    An instant that was planned ahead of the change has its row already, whatever became of it: a
+    second one could not be stored, nor anything else in its place.
+    """
+    planned = planned_from(connection, job_id, since=now)
+    instant, runs_left = schedule.first_at_or_after(now), max_runs
+    while instant in planned and runs_left != 0:
+        if runs_left is not None and planned[instant] is not Status.CANCELLED:
+            runs_left -= 1
+        instant = schedule.next_after(instant)
+    return (None if runs_left == 0 else instant), runs_left

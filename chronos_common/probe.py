@@ -1,0 +1,56 @@
+"""The port of a scheduler or worker process: its metrics, and whether it makes progress."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+
+from prometheus_client import make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
+
+from chronos_common.settings import Settings
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+def serve(settings: Settings, faults: Callable[[], Sequence[str]]) -> None:
+    """Answer at the configured port, unless it is 0, until the process ends.
+
+    ``/metrics`` shows the metrics, ``/health`` whether there are ``faults``: 200 or 503.
+    """
+    if not settings.metrics_port:
+        return
+    server = make_server(
+        settings.metrics_host,
+        settings.metrics_port,
+        application(faults),
+        ThreadingWSGIServer,
+        handler_class=_Quiet,
+    )
+    Thread(target=server.serve_forever, name="probe", daemon=True).start()
+
+
+class _Quiet(WSGIRequestHandler):
+    """Writes no line for each request."""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - wsgiref's name for it
+        """Write nothing."""
+
+
+def application(
+    faults: Callable[[], Sequence[str]],
+) -> Callable[[dict[str, Any], StartResponse], Iterable[bytes]]:
+    """Return the WSGI application that answers at that port."""
+    metrics = make_wsgi_app()
+
+    def answer(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") != "/health":
+            shown: Iterable[bytes] = metrics(environ, start_response)
+            return shown
+        found = list(faults())
+        status = "503 Service Unavailable" if found else "200 OK"
+        start_response(status, [("Content-Type", "application/json")])
+        return [json.dumps({"status": "stuck" if found else "ok", "faults": found}).encode()]
+
+    return answer

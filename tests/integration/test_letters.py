@@ -1,0 +1,186 @@
+"""E-mails about accounts, from the outbox to a mail server."""
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, RowMapping, select
+
+import mail_servers
+from chronos_common import ids
+from chronos_common.broker import Broker
+from chronos_common.domain import mail_tokens, queues
+from chronos_common.storage import email_tokens, invitations, letters, tables
+from chronos_common.storage.email_tokens import Purpose
+from chronos_common.storage.letters import Kind
+from chronos_common.storage.outbox import FIRST_DELAY
+from chronos_scheduler.notify import Notifier
+from chronos_worker.mail import Mailer
+from chronos_worker.notices import Notices
+from factories import OWNER_EMAIL, Workspace
+from mail_servers import MailServer
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with mail_servers.serving() as server:
+        yield server
+
+
+@pytest.fixture
+def notices(engine: Engine, server: MailServer) -> Notices:
+    """What a worker hands the messages of the queue of notifications to."""
+    settings: Any = SimpleNamespace(
+        smtp_url=server.url, mail_from="chronos@example.com", mail_dir=Path("/nowhere")
+    )
+    return Notices(engine, Mailer(settings), public_url="http://chronos.example.com")
+
+
+@pytest.fixture
+def reset_id(engine: Engine, workspace: Workspace, now: datetime) -> UUID:
+    """A request of the workspace's owner for another password."""
+    assert workspace.owner
+    token_id = ids.new_id(now)
+    with engine.begin() as connection:
+        email_tokens.request(
+            connection,
+            token_id,
+            Purpose.PASSWORD_RESET,
+            OWNER_EMAIL,
+            expires_at=now + timedelta(hours=1),
+            now=now,
+        )
+        letters.enqueue(connection, Kind.PASSWORD_RESET, token_id, now=now)
+    return token_id
+
+
+def _send(engine: Engine, notices: Notices, *, at: datetime) -> None:
+    with engine.begin() as connection:
+        taken = letters.take(connection, batch=100, now=at)
+    notices.send(taken, at)
+
+
+def _letter(engine: Engine) -> RowMapping:
+    with engine.connect() as connection:
+        return connection.execute(select(tables.letters)).mappings().one()
+
+
+def _token(message: EmailMessage) -> str:
+    (found,) = re.findall(r"^    (\S+)\r?$", message.get_content(), flags=re.MULTILINE)
+    return str(found)
+
+
+def _is_of_the_owner(engine: Engine, workspace: Workspace, token: str, *, now: datetime) -> bool:
+    with engine.begin() as connection:
+        digest = mail_tokens.digest(token)
+        user_id = email_tokens.use(connection, digest, Purpose.PASSWORD_RESET, now=now)
+        connection.rollback()
+    return user_id == workspace.owner
+
+
+def test_a_letter_goes_through_the_queue_of_notifications(
+    engine: Engine, broker: Broker, reset_id: UUID
+) -> None:
+    assert reset_id
+    notifier = Notifier(engine, broker)
+    assert notifier.tick() is False
+    assert broker.depths()[queues.NOTIFICATIONS] == 1
+    # It is taken for a while, so that it is not sent twice.
+    notifier.tick()
+    assert broker.depths()[queues.NOTIFICATIONS] == 1
+
+
+def test_the_token_of_a_letter_is_its_readers(
+    engine: Engine,
+    workspace: Workspace,
+    notices: Notices,
+    server: MailServer,
+    reset_id: UUID,
+    now: datetime,
+) -> None:
+    assert reset_id
+    _send(engine, notices, at=now)
+    (message,) = server.messages
+    assert message["To"] == OWNER_EMAIL
+    assert _is_of_the_owner(engine, workspace, _token(message), now=now)
+    assert _letter(engine)["sent_at"] is not None
+    # Handing the message over again sends nothing.
+    notices.send([_letter(engine)["id"]], now)
+    assert len(server.messages) == 1
+
+
+def test_a_letter_that_could_not_be_sent_comes_back_with_another_token(
+    engine: Engine,
+    workspace: Workspace,
+    notices: Notices,
+    server: MailServer,
+    reset_id: UUID,
+    now: datetime,
+) -> None:
+    assert reset_id
+    server.replies["DATA"] = "451 Try again later"
+    _send(engine, notices, at=now)
+    assert "451" in _letter(engine)["error"]
+    server.replies.clear()
+    _send(engine, notices, at=now)
+    assert server.messages == []
+    _send(engine, notices, at=now + FIRST_DELAY)
+    (message,) = server.messages
+    assert _is_of_the_owner(engine, workspace, _token(message), now=now)
+    letter = _letter(engine)
+    assert (letter["attempts"], letter["error"], letter["abandoned_at"]) == (2, None, None)
+
+
+def test_a_letter_that_is_refused_for_good_is_given_up(
+    engine: Engine, notices: Notices, server: MailServer, reset_id: UUID, now: datetime
+) -> None:
+    assert reset_id
+    server.replies[OWNER_EMAIL] = "550 No such user"
+    _send(engine, notices, at=now)
+    letter = _letter(engine)
+    assert (letter["sent_at"], letter["abandoned_at"] is not None) == (None, True)
+    _send(engine, notices, at=now + timedelta(days=1))
+    assert _letter(engine)["attempts"] == 1
+
+
+def test_a_letter_whose_subject_is_gone_is_to_nobody(
+    engine: Engine, notices: Notices, server: MailServer, now: datetime
+) -> None:
+    with engine.begin() as connection:
+        letters.enqueue(connection, Kind.PASSWORD_RESET, ids.new_id(now), now=now)
+    _send(engine, notices, at=now)
+    assert server.messages == []
+    assert _letter(engine)["sent_at"] is not None
+
+
+def test_what_somebody_named_makes_no_header_of_its_own(
+    engine: Engine, workspace: Workspace, notices: Notices, server: MailServer, now: datetime
+) -> None:
+    invitation_id = ids.new_id(now)
+    with engine.begin() as connection:
+        connection.execute(
+            tables.workspaces.update().values(name="Team\r\nBcc: everybody@example.com {token}")
+        )
+        invitations.insert_invitation(
+            connection,
+            invitation_id,
+            workspace_id=workspace.id,
+            email="guest@example.com",
+            role="viewer",
+            invited_by=workspace.owner,
+            expires_at=now + timedelta(days=7),
+            now=now,
+        )
+        letters.enqueue(connection, Kind.INVITATION, invitation_id, now=now)
+    _send(engine, notices, at=now)
+    (message,) = server.messages
+    assert message["Bcc"] is None
+    assert server.envelopes[0][1] == ["guest@example.com"]
+    assert "{token}" in message["Subject"]
+    assert f"{OWNER_EMAIL} invites you" in message.get_content()

@@ -1,0 +1,195 @@
+"""Who is told of failures, and how often: the outbox, its digests, and the e-mails."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Engine, RowMapping, select, text
+
+import factories
+import mail_servers
+from chronos_common.domain.statuses import Reason, Status
+from chronos_common.storage import executions, notifications, tables
+from chronos_worker.mail import Mailer
+from chronos_worker.notices import Notices
+from factories import Workspace
+from mail_servers import MailServer
+
+SECOND = timedelta(seconds=1)
+WINDOW = notifications.DIGEST_WINDOW
+CRITICS = ("ops@example.com", "dev@example.com")
+
+
+@pytest.fixture
+def server() -> Iterator[MailServer]:
+    with mail_servers.serving() as server:
+        yield server
+
+
+@pytest.fixture
+def notices(engine: Engine, server: MailServer) -> Notices:
+    settings: Any = SimpleNamespace(
+        smtp_url=server.url, mail_from="chronos@example.com", mail_dir=Path("/nowhere")
+    )
+    return Notices(engine, Mailer(settings), public_url="http://chronos.example.com")
+
+
+def _job(engine: Engine, workspace: Workspace, now: datetime, **changes: Any) -> UUID:
+    with engine.begin() as connection:
+        schedule = factories.every(3600, anchor=now)
+        return factories.job(connection, workspace, schedule, now=now, **changes)
+
+
+def _fail(
+    engine: Engine,
+    workspace: Workspace,
+    job_id: UUID,
+    *,
+    at: datetime,
+    count: int = 1,
+    error: str = "500 Internal Server Error",
+) -> None:
+    """Let executions fail for good, as the recorder does."""
+    with engine.begin() as connection:
+        triggered = [
+            executions.trigger(
+                connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=at
+            )
+            for _ in range(count)
+        ]
+        failed = executions.end(
+            connection,
+            triggered,
+            status=Status.FAILED,
+            reason=Reason.WORKER_LOST,
+            error=error,
+            now=at,
+        )
+        notifications.enqueue(connection, failed, now=at)
+
+
+def _outbox(engine: Engine) -> list[RowMapping]:
+    table = tables.notifications
+    with engine.connect() as connection:
+        return list(connection.execute(select(table).order_by(table.c.window_ends_at)).mappings())
+
+
+def _send_due(engine: Engine, notices: Notices, *, at: datetime) -> None:
+    with engine.begin() as connection:
+        taken = notifications.take(connection, batch=100, now=at)
+    notices.send(taken, at)
+
+
+def test_many_failures_of_a_job_become_one_mail_at_once_and_one_digest(
+    engine: Engine, workspace: Workspace, notices: Notices, server: MailServer, now: datetime
+) -> None:
+    job_id = _job(engine, workspace, now, notify=CRITICS)
+    _fail(engine, workspace, job_id, at=now, count=300)
+    for second in range(1, 8):
+        _fail(engine, workspace, job_id, at=now + second * SECOND, count=100, error="Timed out.")
+    assert [(row["failures"], row["due_at"]) for row in _outbox(engine)] == [
+        (1, now),
+        (999, now + WINDOW),
+    ]
+    _send_due(engine, notices, at=now + WINDOW - SECOND)
+    assert [message["Subject"] for message in server.messages] == ["[Chronos] Ping failed"]
+    _send_due(engine, notices, at=now + WINDOW)
+    _, digest = server.messages
+    assert digest["Subject"] == "[Chronos] Ping failed 999 times"
+    assert server.envelopes[1][1] == list(CRITICS)
+    body = digest.get_content()
+    assert "700 x Timed out." in body
+    assert "300 x 500 Internal Server Error" in body
+    assert f"From: {now.isoformat(timespec='milliseconds')}" in body
+    assert f"To:   {(now + 7 * SECOND).isoformat(timespec='milliseconds')}" in body
+    assert f"/api/v1/jobs/{job_id}/executions?status=failed" in body
+
+
+def test_a_job_that_goes_on_failing_makes_one_mail_for_each_window(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    job_id = _job(engine, workspace, now)
+    for minute in range(60):
+        at = now + timedelta(minutes=minute)
+        _fail(engine, workspace, job_id, at=at, count=2)
+        with engine.begin() as connection:
+            for identifier in notifications.take(connection, batch=100, now=at):
+                notifications.mark_sent(connection, identifier, now=at)
+    rows = _outbox(engine)
+    assert len(rows) == 1 + timedelta(hours=1) / WINDOW
+    assert sum(row["failures"] for row in rows) == 120
+    ends = [row["window_ends_at"] for row in rows]
+    assert ends == [now + (n + 1) * WINDOW for n in range(len(rows))]
+
+
+def test_after_a_quiet_window_a_failure_is_told_at_once_again(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    job_id = _job(engine, workspace, now)
+    later = now + WINDOW + SECOND
+    for at in (now, later):
+        _fail(engine, workspace, job_id, at=at)
+    assert [(row["failures"], row["due_at"]) for row in _outbox(engine)] == [(1, now), (1, later)]
+
+
+def test_a_digest_that_is_on_its_way_takes_no_more_failures(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    job_id = _job(engine, workspace, now)
+    _fail(engine, workspace, job_id, at=now, count=2)
+    with engine.begin() as connection:
+        assert len(notifications.take(connection, batch=100, now=now + WINDOW)) == 2
+    _fail(engine, workspace, job_id, at=now + WINDOW)
+    assert [row["failures"] for row in _outbox(engine)] == [1, 1, 1]
+
+
+def test_each_job_and_each_list_of_recipients_has_mails_of_its_own(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    first, second = (_job(engine, workspace, now, notify=("a@example.com",)) for _ in range(2))
+    for job_id in (first, second, first):
+        _fail(engine, workspace, job_id, at=now)
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE jobs SET notify = '{b@example.com}' WHERE id = :id"), {"id": first}
+        )
+    _fail(engine, workspace, first, at=now + SECOND)
+    told = [(row["job_id"], row["recipients"], row["failures"]) for row in _outbox(engine)]
+    assert sorted(told, key=str) == sorted(
+        [
+            (first, ["a@example.com"], 1),
+            (second, ["a@example.com"], 1),
+            (first, ["a@example.com"], 1),
+            (first, ["b@example.com"], 1),
+        ],
+        key=str,
+    )
+
+
+def test_recorders_side_by_side_agree_on_who_was_first(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    job_id = _job(engine, workspace, now)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: _fail(engine, workspace, job_id, at=now, count=5), range(16)))
+    assert sorted(row["failures"] for row in _outbox(engine)) == [1, 79]
+
+
+def test_a_notification_that_no_mail_can_hold_is_abandoned_and_keeps_nobody_elses(
+    engine: Engine, workspace: Workspace, notices: Notices, server: MailServer, now: datetime
+) -> None:
+    poison = _job(engine, workspace, now, notify=("a@example.com\nBcc: b@example.com",))
+    plain = _job(engine, workspace, now, notify=("ops@example.com",))
+    _fail(engine, workspace, poison, at=now)
+    _fail(engine, workspace, plain, at=now)
+    _send_due(engine, notices, at=now)
+    rows = {row["job_id"]: row for row in _outbox(engine)}
+    assert rows[poison]["abandoned_at"] is not None
+    assert rows[poison]["error"]
+    assert rows[plain]["sent_at"] is not None
+    assert [envelope[1] for envelope in server.envelopes] == [["ops@example.com"]]
