@@ -117,6 +117,9 @@ class Broker:
                     args=([each.hex for each in batch.ids], ids.milliseconds(batch.fire_at)),
                     queue=batch.queue,
                     headers=headers,
+                    # What Celery would show of the ids in its logs takes longer than sending them.
+                    argsrepr="",
+                    kwargsrepr="",
                     producer=producer,
                     retry=False,
                 )

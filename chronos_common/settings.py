@@ -41,6 +41,7 @@ class Settings:
     refresh_token_days: int
     registration_open: bool
     require_verified_email: bool
+    trusted_proxies: int
     login_rate_limit: str
     rate_limit: str
     max_request_bytes: int
@@ -94,6 +95,7 @@ def load() -> Settings:
         refresh_token_days=env.int("REFRESH_TOKEN_DAYS", 30, validate=validate.Range(1, 365)),
         registration_open=env.bool("REGISTRATION_OPEN", True),
         require_verified_email=env.bool("REQUIRE_VERIFIED_EMAIL", False),
+        trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 10)),
         login_rate_limit=env.str("LOGIN_RATE_LIMIT", "10 per minute", validate=_is_rate),
         rate_limit=env.str("RATE_LIMIT", "6000 per minute", validate=_is_rate),
         max_request_bytes=env.int("MAX_REQUEST_BYTES", 1 << 20, validate=validate.Range(1024)),

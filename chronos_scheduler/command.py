@@ -4,7 +4,7 @@ import signal
 
 import click
 
-from chronos_common import logs, probe, settings
+from chronos_common import interpreter, logs, probe, settings
 from chronos_scheduler.service import Scheduler
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -19,4 +19,5 @@ def scheduler() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     made = Scheduler(loaded)
     probe.serve(loaded, made.progress.faults)
+    interpreter.tune()
     made.run(wait=lambda: signal.sigwait(STOP_SIGNALS))

@@ -4,7 +4,7 @@ import os
 
 import click
 
-from chronos_common import logs, probe, settings
+from chronos_common import interpreter, logs, probe, settings
 from chronos_worker.service import Worker
 
 
@@ -15,6 +15,7 @@ def worker() -> None:
     logs.configure(loaded)
     made = Worker(loaded)
     probe.serve(loaded, made.progress.faults)
+    interpreter.tune()
     exit_code = made.run()
     # What blocks in a thread past the grace period (a mail server that hangs) is left to rescue.
     os._exit(exit_code)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, TextClause, func, text
+from sqlalchemy import ColumnElement, TextClause, any_, func, literal, text
 
 from chronos_common import ids
 from chronos_common.domain.statuses import JobStatus, JobType
@@ -58,10 +58,12 @@ _TERMS = """
     @> job_terms(:workspace_id, :words, CAST(:tags AS text[]))"""
 
 
-def conditions(workspace_id: UUID, chosen: JobFilter) -> list[Any]:
+def conditions(workspace_id: UUID, chosen: JobFilter, *, by_terms: bool = True) -> list[Any]:
     """Return what the jobs of the workspace fulfil that ``chosen`` means.
 
-    With a condition on the next run, the statement has to join the schedules.
+    With ``by_terms``, words and tags are looked up in their index; without, each job that the
+    statement comes by is looked at. With a condition on the next run, the statement has to join
+    the schedules.
     """
     found: list[Any] = []
     if chosen.status:
@@ -73,8 +75,10 @@ def conditions(workspace_id: UUID, chosen: JobFilter) -> list[Any]:
     if chosen.search:
         found.append(_holds(jobs.c.name, chosen.search))
         found[-1] |= _holds(jobs.c.description, chosen.search)
-    if chosen.tag or (chosen.search and len(chosen.search) >= _GRAM):
+    if by_terms and (chosen.tag or len(chosen.search or "") >= _GRAM):
         found.append(_terms(workspace_id, chosen))
+    elif chosen.tag:
+        found.append(literal(chosen.tag) == any_(jobs.c.tags))
     if chosen.as_of:
         found.append(jobs.c.id < ids.lowest_at(chosen.as_of + _MILLISECOND))
     if chosen.needs_schedule:
@@ -83,10 +87,7 @@ def conditions(workspace_id: UUID, chosen: JobFilter) -> list[Any]:
 
 
 def _holds(column: ColumnElement[str], words: str) -> ColumnElement[bool]:
-    """Return whether ``words`` are a part of a text.
-
-    Of LIKE the planner believes that it lets few rows through, which the terms say already.
-    """
+    """Return whether ``words`` are a part of a text, in small or capital letters."""
     return func.strpos(func.lower(column), func.lower(words)) > 0
 
 

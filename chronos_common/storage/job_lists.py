@@ -54,13 +54,18 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Which part of a list: its order, and where in it; ``after`` instead of an offset."""
+    """Which part of a list: its order, and where in it; ``after`` instead of an offset.
+
+    ``is_long`` says that :func:`count` came to its end: of so many jobs, those of a page are met
+    sooner in the order of the list than they are picked out of all that have the words.
+    """
 
     sort: str
     descending: bool
     limit: int
     offset: int = 0
     after: Position | None = None
+    is_long: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ def _rows(
     limit = MAX_LOOKED_AT if chosen.last_outcome else part.limit + 1
     if part.sort == NEXT_RUN:
         return _by_next_run(connection, workspace_id, chosen, part, limit)
-    query = _ids(workspace_id, chosen)
+    query = _ids(workspace_id, chosen, by_terms=not part.is_long)
     column = SORTS[part.sort]
     if part.after:
         place = (jobs.c.id,) if part.after.key is None else (column, jobs.c.id)
@@ -119,7 +124,7 @@ def _by_next_run(
 
     These are two walks along two indexes; the second begins where the first ends.
     """
-    of_schedules = _ids(workspace_id, chosen, with_schedule=True)
+    of_schedules = _ids(workspace_id, chosen, with_schedule=True, by_terms=not part.is_long)
     is_due = (
         jobs.c.status == JobStatus.ACTIVE,
         schedules.c.active,
@@ -165,11 +170,13 @@ def _behind(
     return columns < behind if descending else columns > behind
 
 
-def _ids(workspace_id: UUID, chosen: JobFilter, *, with_schedule: bool = False) -> Select[Any]:
+def _ids(
+    workspace_id: UUID, chosen: JobFilter, *, with_schedule: bool = False, by_terms: bool = True
+) -> Select[Any]:
     query = select(jobs.c.id).where(
         jobs.c.workspace_id == workspace_id,
         jobs.c.deleted_at.is_(None),
-        *conditions(workspace_id, chosen),
+        *conditions(workspace_id, chosen, by_terms=by_terms),
     )
     if with_schedule or chosen.needs_schedule:
         query = query.join(schedules, schedules.c.job_id == jobs.c.id)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import IntegrityError
 
 import factories
 from chronos_common import clock, ids
@@ -313,3 +314,14 @@ def test_a_tick_comes_to_a_bounded_number_of_executions(
     assert sum(bool(factories.executions_of(engine, job_id)) for job_id in late) == 2
     planner.tick()
     assert all(len(factories.executions_of(engine, job_id)) >= 99 for job_id in late)
+
+
+@pytest.mark.parametrize("column", ["next_run_at", "anchor", "starts_at", "ends_at", "resumed_at"])
+@pytest.mark.parametrize("instant", ["infinity", "10000-01-01", "0044-03-15 BC"])
+def test_an_instant_that_python_cannot_hold_is_not_stored(
+    engine: Engine, workspace: Workspace, now: datetime, column: str, instant: str
+) -> None:
+    with engine.begin() as connection:
+        factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
+    with pytest.raises(IntegrityError, match=column), engine.begin() as connection:
+        connection.execute(text(f"UPDATE schedules SET {column} = '{instant}'"))  # noqa: S608 - ours

@@ -14,10 +14,10 @@ depends_on = None
 UPGRADE = """
 -- What a search finds a job by: every three characters in a row of its texts, in small letters,
 -- its tags, and its workspace, which keeps the others' jobs out of the search. An index on this
--- finds any part of a text without an extension. The costs keep the planner from calling it for
--- each row of a long list.
+-- finds any part of a text without an extension. The costs keep the planner from ever calling it
+-- for each row of a list instead of reading the index.
 CREATE FUNCTION job_terms(workspace_id uuid, words text, tags text[]) RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 2000 AS $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 1000000 AS $$
 BEGIN
     RETURN ARRAY(
                SELECT DISTINCT gram COLLATE "C" FROM (
