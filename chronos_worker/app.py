@@ -20,6 +20,7 @@ from celery.signals import worker_shutting_down
 from celery.worker import WorkController, state
 
 from chronos_common.broker import TASK_OF, celery_app
+from chronos_worker import transport
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +33,7 @@ Task = Callable[[Sequence[UUID], datetime], None]
 
 def build(redis_url: str, queue: str, task: Task) -> Celery:
     """Return the application that hands the messages of ``queue`` to ``task``."""
+    transport.install()
     app = celery_app(redis_url, [queue])
     app.conf.update(
         worker_prefetch_multiplier=1,

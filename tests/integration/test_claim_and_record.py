@@ -165,7 +165,7 @@ def test_an_answer_that_cannot_be_stored_keeps_nobody_elses_outcome_from_being_r
     engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
 ) -> None:
     claimed = _claim(engine, _queue(engine, workspace, job_id, 5))
-    poison = _finished(claimed[2], Succeeded(), response={"body": float("nan")})
+    poison = _finished(claimed[2], Succeeded(), response={"body": "\ud800"})
     healthy = [_finished(each, Succeeded()) for each in claimed if each is not claimed[2]]
     _record(recorder, *healthy[:2], poison, *healthy[2:])
     rows = factories.executions_of(engine, job_id)

@@ -25,6 +25,24 @@ def test_a_webhook_needs_only_its_url() -> None:
     )
 
 
+@pytest.mark.parametrize("payload", [{"template": "weekly_digest"}, {"method": "GET"}, {}])
+def test_a_payload_without_a_url_is_the_json_for_the_default_webhook(
+    payload: dict[str, Any],
+) -> None:
+    default = "https://hooks.example.com/"
+    assert parse(JobType.WEBHOOK, payload, default_url=default) == Webhook(default, body=payload)
+    with pytest.raises(Invalid) as caught:
+        parse(JobType.WEBHOOK, payload)
+    assert list(caught.value.fields) == ["payload.url"]
+
+
+@pytest.mark.parametrize("url", [None, "", "example.com"])
+def test_a_wrong_url_does_not_go_to_the_default_webhook(url: object) -> None:
+    with pytest.raises(Invalid) as caught:
+        parse(JobType.WEBHOOK, {"url": url}, default_url="https://hooks.example.com/")
+    assert list(caught.value.fields) == ["payload.url"]
+
+
 def test_a_whole_webhook_is_taken_as_written() -> None:
     payload = HOOK | {
         "method": "put",
