@@ -24,9 +24,13 @@ class Inbox:
         self.messages.append(message)
         return "250 OK"
 
-    def to(self, address: str) -> list[EmailMessage]:
-        """Return what arrived for an address."""
-        return [message for message in self.messages if address in str(message["To"])]
+    def to(self, address: str, *, about: str = "") -> list[EmailMessage]:
+        """Return what arrived for an address, with ``about`` in the subject."""
+        return [
+            message
+            for message in self.messages
+            if address in str(message["To"]) and about in str(message["Subject"])
+        ]
 
 
 @contextmanager

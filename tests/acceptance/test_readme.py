@@ -28,6 +28,11 @@ EXPECTED: tuple[list[str], ...] = (
     ['"status": "succeeded"', '"drift_ms"', '"job_name": "In 3 seconds"', '"http_status": 200'],
     ["paused\nactive"],
     ['"trigger": "manual"', '"status": "succeeded"', "Triggered by hand", "answered 200"],
+    ["1"],
+    ["1\n1"],
+    ["1\n1"],
+    ['"status": "succeeded"', '"http_status": 200', '"first_byte"'],
+    ['"success_rate": 1.0', '"live_workers": 1', "event: stats"],
     [],
 )
 
@@ -93,7 +98,7 @@ def test_the_examples_of_the_readme_work_word_for_word(address: str) -> None:
         ["bash", "-euo", "pipefail", "-c", script],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=150,
         check=False,
     )
 

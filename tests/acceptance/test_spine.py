@@ -1,5 +1,6 @@
 """A scheduled webhook runs, end to end: the API, a scheduler, a worker, a target, the history."""
 
+import re
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -99,6 +100,47 @@ def test_every_second_is_one_execution_and_one_signed_request(
     )
 
 
+def test_a_job_of_another_scheduler_runs_and_answers_as_its_document_says(
+    cluster: Cluster, target: Target
+) -> None:
+    body = {"schedule": "* * * * * *", "api": target.url, "type": "ATLEAST_ONCE"}
+    made = cluster.call("POST", "/jobs", body, expect=201)
+    path = f"/jobs/{made['jobId']}/executions"
+    wait_until(
+        lambda: sum(run["status"] == 200 for run in cluster.call("GET", path)) >= 2, within=30
+    )
+    run = next(run for run in cluster.call("GET", path) if run["status"] == 200)
+    assert re.fullmatch(r"\d+ms", run["duration"])
+    assert datetime.fromisoformat(run["timestamp"]).tzinfo == UTC
+    assert cluster.call("DELETE", f"/api/jobs/{made['jobId']}")["status"] == "cancelled"
+    assert {(each.method, each.body) for each in target.received} == {("POST", b"")}
+
+
+def test_a_payload_without_a_url_goes_to_the_default_webhook_of_the_moment(
+    cluster: Cluster, target: Target
+) -> None:
+    def default_is(path: str) -> None:
+        change = {"default_webhook_url": target.url + path}
+        cluster.call("PATCH", "/api/v1/workspace", change)
+
+    default_is("/before")
+    job_id = cluster.create(
+        name="Weekly Newsletter",
+        description="Send newsletter every Monday",
+        job_type="recurring",
+        schedule_type="cron",
+        cron_expression="0 9 * * 1",
+        payload={"template": "weekly_digest"},
+    )
+    for path in ("/before", "/after"):
+        default_is(path)
+        cluster.call("POST", f"/api/jobs/{job_id}/run", expect=202)
+        wait_until(lambda path=path: path in {each.path for each in target.received}, within=30)
+    assert [each.path for each in target.received] == ["/before", "/after"]
+    assert {each.body for each in target.received} == {b'{"template":"weekly_digest"}'}
+    assert {each.headers["content-type"] for each in target.received} == {"application/json"}
+
+
 def test_a_target_that_recovers_ends_succeeded_with_every_attempt_in_its_log(
     cluster: Cluster, target: Target
 ) -> None:
@@ -126,10 +168,9 @@ def test_a_final_failure_is_told_by_email(cluster: Cluster, target: Target, inbo
     [execution] = cluster.wait_for(job_id, _finished())
     assert (execution["status"], execution["attempt"]) == ("failed", 3)
     assert "503" in execution["error"]
-    wait_until(lambda: bool(inbox.to(EMAIL)), within=15)
-    [message] = inbox.to(EMAIL)
+    wait_until(lambda: bool(inbox.to(EMAIL, about="Once /")), within=15)
+    [message] = inbox.to(EMAIL, about="Once /")
     text = message.get_content()
-    assert "Once /" in str(message["Subject"])
     assert "503" in text
     assert f"{cluster.api_url}/api/v1/executions/{execution['id']}" in text
 
@@ -145,6 +186,15 @@ def test_an_email_job_arrives(cluster: Cluster, target: Target, inbox: Inbox) ->
     assert execution["drift_ms"] >= 0
     [message] = inbox.to("reader@example.com")
     assert (message["Subject"], message.get_content().strip()) == ("Report", "All is well.")
+
+
+def test_a_payload_is_tried_out_without_a_job(cluster: Cluster, target: Target) -> None:
+    body = {"payload": {"url": target.url, "body": {"template": "weekly_digest"}}}
+    result = cluster.call("POST", "/api/v1/jobs/test", body)
+    assert (result["status"], result["http_status"]) == ("succeeded", 200)
+    assert result["timing_ms"]["total"] >= 0
+    [received] = target.received
+    assert received.headers["x-chronos-test"] == "true"
 
 
 def test_pause_resume_run_now_and_cancel(cluster: Cluster, target: Target) -> None:

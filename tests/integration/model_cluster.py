@@ -19,6 +19,7 @@ from sqlalchemy import Engine, RowMapping, select, text
 import chronos_common.heartbeat
 import chronos_scheduler.dispatch
 import chronos_scheduler.plan
+import chronos_scheduler.rescue
 import factories
 from chronos_common import clock
 from chronos_common.broker import Batch, Broker, BrokerUnavailable
@@ -139,7 +140,9 @@ class ModelWorker:
         self.is_frozen = False
 
     def take(self, message: Message) -> list[Held]:
-        """Claim what a message names."""
+        """Claim what a message names; without a lease, the message is dropped."""
+        if not self.heartbeat.holds(self.heartbeat.id):
+            return []
         with self._engine.begin() as connection:
             specs = Specs().of(connection, message.ids)
         claimed = self._claimer.claim(message.ids, specs, queue=message.queue)
@@ -188,6 +191,10 @@ class Cluster:
         self.now = BEGINNING
         self.wire = Wire()
         self.workers: list[ModelWorker] = []
+        self._start_scheduler()
+
+    def _start_scheduler(self) -> None:
+        engine = self.engine
         self.dispatcher = Dispatcher(
             engine,
             cast(Broker, self.wire),
@@ -208,7 +215,11 @@ class Cluster:
         self.completer = Completer(engine)
 
     def begin(self) -> Any:
-        """Empty the tables, make a workspace, and return who calls the API."""
+        """Begin anew: empty the tables, make a workspace, and return who calls the API."""
+        self.now = BEGINNING
+        self.wire = Wire()
+        self.workers = []
+        self._start_scheduler()
         with self.engine.begin() as connection:
             connection.execute(text("DELETE FROM executions"))
             connection.execute(text("DELETE FROM workspaces"))
@@ -267,6 +278,7 @@ def on(engine: Engine, patch: pytest.MonkeyPatch) -> Iterator[Cluster]:
         patched.setattr(chronos_scheduler.dispatch, "LOOK_SECONDS", 0.0)
         patched.setattr(chronos_scheduler.plan, "time", time)
         patched.setattr(chronos_scheduler.plan, "MAX_RUN_ALL", MAX_RUN_ALL)
+        patched.setattr(chronos_scheduler.rescue, "time", time)
         patched.setattr(chronos_common.heartbeat, "time", time)
         patched.setattr(chronos_common.heartbeat, "measure_clock", lambda _: timedelta(0))
         yield cluster

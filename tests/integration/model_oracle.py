@@ -91,6 +91,8 @@ def check_moves(
         if old["finished_at"] is not None:
             assert new == old, f"a fate was changed: {old} -> {new}"
         assert _may_become(Status(old["status"]), Status(new["status"])), (old, new)
+        if new["status"] == "succeeded":
+            assert old["status"] in {"running", "succeeded"}, f"nobody held it: {old} -> {new}"
         if (old["status"], new["status"]) == ("running", "queued") and identifier not in returned:
             assert new["redeliveries"] > old["redeliveries"], (old, new)
         assert new["attempt"] >= old["attempt"]

@@ -27,53 +27,28 @@ from chronos_api.services import executions as executions_service
 from chronos_api.services import job_changes
 from chronos_api.services import jobs as jobs_service
 from chronos_common import ids
-from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
+from chronos_common.domain.outcomes import Outcome, Succeeded
 from chronos_common.errors import Conflict
 from integration import model_cluster, model_oracle
 from integration.model_cluster import Cluster, Crash, Fault, Held, Message, ModelWorker, Request
 from integration.model_oracle import Job, Period
+from integration.model_strategies import (
+    FAULTS,
+    INDEX,
+    OUTCOMES,
+    OVERLAPS,
+    POLICIES,
+    REDIS_FAULTS,
+    SCHEDULES,
+    SECONDS,
+    USERS,
+    WORKER_FAULTS,
+)
 
 EXAMPLES = int(os.environ.get("CHRONOS_TEST_MODEL_EXAMPLES", "25"))  # noqa: TID251 - test settings
 MOST_JOBS, MOST_WORKERS = 4, 3
 MOST_TICKS = 200
 SHRINKS = os.environ.get("CHRONOS_TEST_MODEL_SHRINKS") == "1"  # noqa: TID251 - test settings
-
-SECONDS = st.sampled_from([0.3, 1.0, 5.0, 6.0, 12.0, 16.0, 31.0, 70.0, 300.0])
-INDEX = st.integers(0, 20)
-FAULTS = st.one_of(st.just(Fault.NONE), st.sampled_from(Fault))
-OVERLAPS = st.sampled_from(["allow", "skip", "queue_one", "cancel_running"])
-USERS = st.sampled_from(
-    [
-        *("pause", "resume", "delete", "trigger", "cancel", "retry"),
-        *("reschedule", "change policy"),
-    ]
-)
-REDIS_FAULTS = st.sampled_from(
-    ["flush", "redis_goes_or_comes", "repeat_a_message", "forge_messages"]
-)
-WORKER_FAULTS = st.sampled_from(["add", "kill", "freeze", "freeze", "thaw", "thaw", "stop"])
-OUTCOMES = st.sampled_from(
-    [Succeeded(), Failed("500 Internal Server Error"), Failed("404 Not Found", permanent=True)]
-)
-SCHEDULES = st.one_of(
-    st.sampled_from([3, 7, 30]).map(
-        lambda seconds: {"schedule_type": "interval", "interval_seconds": seconds}
-    ),
-    st.sampled_from([5, 10, 15]).map(
-        lambda seconds: {
-            "schedule_type": "cron",
-            "cron_expression": f"*/{seconds} * * * * *",
-        }
-    ),
-)
-POLICIES = st.fixed_dictionaries(
-    {
-        "misfire_policy": st.sampled_from(["run_latest", "run_all", "skip"]),
-        "overlap_policy": st.sampled_from(["allow", "allow", "skip", "queue_one"]),
-        "misfire_grace_seconds": st.sampled_from([0.0, 10.0, 60.0]),
-        "max_attempts": st.sampled_from([1, 3]),
-    }
-)
 
 SOME_JOB = precondition(lambda self: self.jobs)
 SOME_ROW = precondition(lambda self: self.rows)
@@ -96,10 +71,9 @@ class Model(RuleBasedStateMachine):
     )
     def begin(self, schedule: dict[str, Any], policies: dict[str, Any], max_runs: Any) -> None:
         cluster = self.cluster
-        cluster.now = model_cluster.BEGINNING
-        cluster.wire.__init__()  # type: ignore[misc]
-        cluster.workers = []
         self.who = cluster.begin()
+        # A scheduler that has just begun declares nobody lost.
+        cluster.rescuer.tick()
         for _ in range(2):
             self._add_worker()
         self.create(schedule, policies, max_runs)
@@ -299,6 +273,8 @@ class Model(RuleBasedStateMachine):
             worker.is_frozen = False
             if may_start:
                 self._send(worker)
+                for held in list(worker.held):
+                    self._finish(worker, held, Succeeded())
             else:
                 worker.heartbeat._tick()
 
@@ -316,6 +292,15 @@ class Model(RuleBasedStateMachine):
                 self._thaw_workers(may_start=may_start)
             case _:
                 getattr(self, f"_{what}_worker")(which)
+
+    @SOMETHING_HELD
+    @rule(which=INDEX, seconds=st.sampled_from([5.0, 16.0, 31.0]))
+    def freeze_a_busy_worker(self, which: int, seconds: float) -> None:
+        """It wakes up, sooner or later, to find that others went on without it."""
+        busy = [each for each in self.cluster.workers if each.held]
+        busy[which % len(busy)].is_frozen = True
+        self.cluster.advance(seconds)
+        self._rescue(Fault.NONE)
 
     # The books
 
@@ -356,6 +341,7 @@ class Model(RuleBasedStateMachine):
         while self.cluster.wire.waiting:
             self._take(worker)
         self._send(worker)
+        self.no_step_does_what_must_not_be()
         for held in list(worker.held):
             self._finish(worker, held, Succeeded())
         self.cluster.advance(3)
@@ -422,7 +408,9 @@ class Model(RuleBasedStateMachine):
             job = self.jobs[held.claimed.job_id]
             row = self.rows.get(held.claimed.id) or self.cluster.rows()[held.claimed.id]
             assert message.queue == "webhooks"
-            assert job.status in {"active", "completed"} or row["trigger"] != "schedule", row
+            had_started = row["redeliveries"] or row["attempt"] > 1
+            may_run = job.status in {"active", "completed"} or row["trigger"] != "schedule"
+            assert may_run or had_started, row
 
     def _send(self, worker: ModelWorker) -> None:
         for request in worker.start():

@@ -1,0 +1,76 @@
+"""A TCP proxy that can stop forwarding without closing: connections that are open on one side."""
+
+import socket
+from contextlib import suppress
+from threading import Event, Lock, Thread
+from urllib.parse import urlsplit
+
+
+class Proxy:
+    """Forwards connections from a free port of the loopback to ``url``'s host and port."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        self._upstream = (parts.hostname, parts.port)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        port = self._listener.getsockname()[1]
+        user = f"{parts.username or ''}:{parts.password}@" if parts.password else ""
+        self.url = parts._replace(netloc=f"{user}127.0.0.1:{port}").geturl()
+        self._lock = Lock()
+        self._frozen = Event()  # of the connections that are open now; later ones get another
+        self._sockets: list[socket.socket] = []
+        self._thread = Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def freeze(self) -> None:
+        """Forward nothing more on the connections that are open; new ones work."""
+        with self._lock:
+            self._frozen.set()
+            self._frozen = Event()
+
+    def close(self) -> None:
+        """Close everything."""
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            for each in self._sockets:
+                with suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+                each.close()
+        self._thread.join(5)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(self._upstream, timeout=5)
+            except OSError:
+                client.close()
+                continue
+            server.settimeout(None)
+            with self._lock:
+                frozen = self._frozen
+                self._sockets += [client, server]
+            for one, other in ((client, server), (server, client)):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                Thread(target=_pump, args=(one, other, frozen), daemon=True).start()
+
+
+def _pump(source: socket.socket, sink: socket.socket, frozen: Event) -> None:
+    """Forward what comes until the end, or until the connection is frozen for good."""
+    with suppress(OSError):
+        while data := source.recv(65536):
+            if frozen.is_set():
+                return
+            sink.sendall(data)
+    if not frozen.is_set():
+        for each in (source, sink):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()

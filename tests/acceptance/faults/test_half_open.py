@@ -1,0 +1,45 @@
+"""Connections that are open on one side only: nothing comes any more, and nobody says so."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from acceptance.faults.stage import Stage, stage
+from acceptance.faults.triggers import Triggers
+
+pytestmark = pytest.mark.xdist_group("faults-points")
+
+PER_SECOND = 100
+
+#: How soon a dead connection is noticed, and what the way back takes.
+NOTICED_WITHIN = 30 + 5
+
+
+@pytest.fixture(scope="module")
+def proxied_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """An installation whose connections all pass through proxies."""
+    with stage(tmp_path_factory.mktemp("stage"), proxied=True) as proxied:
+        yield proxied
+
+
+@pytest.mark.parametrize("behind", ["redis", "target", "postgres"])
+def test_a_half_open_connection_is_noticed_and_loses_nothing(
+    proxied_stage: Stage, behind: str
+) -> None:
+    """Proves that every wait for an answer ends: Redis', the target's, PostgreSQL's.
+
+    Fails without ``socket_timeout`` (redis), or the transfer's own timeout (target), or the
+    bound on a transaction's time (postgres). Freezes the connections of all processes at once.
+    """
+    stage = proxied_stage
+    load = stage.begin(per_second=PER_SECOND)
+    with Triggers(stage) as triggers:
+        stage.wait(1)
+        stage.proxies[behind].freeze()
+        stage.wait(1)
+        stage.recover(within=NOTICED_WITHIN)
+        stage.until(triggers.is_answered, within=NOTICED_WITHIN)
+    account = stage.end(load)
+    # What was on its way may have arrived although its answer did not.
+    account.assert_nothing_lost(within=NOTICED_WITHIN + 15, repeated=10 * PER_SECOND)
+    triggers.assert_all_ran()

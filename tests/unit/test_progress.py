@@ -1,0 +1,60 @@
+"""A process says whether it makes progress, not only that it answers."""
+
+import time
+from collections.abc import Callable
+from threading import Event
+from typing import Any
+
+from chronos_common import probe, progress
+from chronos_common.loops import Loop, stop_all
+from chronos_common.progress import Part, Progress
+
+
+def _ask(faults: list[str], path: str) -> tuple[str, bytes]:
+    answered: list[str] = []
+    start: Callable[..., Any] = lambda status, _headers, *_: answered.append(status)  # noqa: E731
+    environ = {"PATH_INFO": path, "REQUEST_METHOD": "GET"}
+    body = b"".join(probe.application(lambda: faults)(environ, start))
+    return answered[0], body
+
+
+def test_parts_that_are_silent_for_too_long_are_named() -> None:
+    parts = [Part("transfers", lambda: 31.0, 30.0), Part("recorder", lambda: 5.0, 30.0)]
+    assert Progress(parts).faults() == ["transfers has made no progress for 31 s."]
+
+
+def test_health_is_503_with_the_reasons_and_200_without() -> None:
+    assert _ask([], "/health") == ("200 OK", b'{"status": "ok", "faults": []}')
+    status, body = _ask(["It hangs."], "/health")
+    assert status == "503 Service Unavailable"
+    assert b"It hangs." in body
+
+
+def test_metrics_are_shown_whatever_the_health() -> None:
+    status, body = _ask(["It hangs."], "/metrics")
+    assert status == "200 OK"
+    assert b"chronos_planned_total" in body
+
+
+def test_a_tick_that_hangs_is_noticed_and_a_loop_that_rests_is_not() -> None:
+    begun, ends = Event(), Event()
+
+    def tick() -> bool:
+        begun.set()
+        ends.wait(30)
+        return False
+
+    loop = Loop("hung", tick, idle_seconds=3600)
+    part = progress.loop(loop)
+    assert part.silent_seconds() == 0
+    loop.start()
+    assert begun.wait(10)
+    before = part.silent_seconds()
+    time.sleep(0.05)
+    assert part.silent_seconds() >= before + 0.05
+    ends.set()
+    deadline = time.monotonic() + 10
+    while part.silent_seconds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    stop_all([loop], timeout=5)
