@@ -1,0 +1,54 @@
+"""What a scenario is given: the servers, how long to look, and what was found before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.installation import Base
+from benchmarks.results import Result
+from benchmarks.trial import Timing
+
+#: Jobs that are due every second in scenario A, a trial for each.
+LADDER = (500, 1000, 2000, 4000, 6000, 7000, 8000, 10_000)
+
+#: Where the ladder did not run, or nothing held.
+_USUAL_RATE = 4000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    timing: Timing
+    repeats: int
+    ladder: Sequence[int] = LADDER
+    rate: int | None = None
+    memory_seconds: int = 600
+    idle_jobs: int = 1_000_000
+    burst: int = 60_000
+    api_jobs: int = 100_000
+    api_rate: int = 100
+    nginx_wanted: bool = True
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One run of the benchmarks; ``results`` grow while it goes on."""
+
+    base: Base
+    options: Options
+    results: Sequence[Result]
+
+    @property
+    def timing(self) -> Timing:
+        """How long trials take."""
+        return self.options.timing
+
+    def rate(self) -> int:
+        """Return at how many jobs a second to look at costs: as asked, or what held at first.
+
+        It stays the same over the repeats, so that their figures can be joined.
+        """
+        if self.options.rate:
+            return self.options.rate
+        held = [r.figures["capacity_per_s"] for r in self.results if r.case == "capacity"]
+        return int(held[0]) if held and held[0] else min(_USUAL_RATE, *self.options.ladder)

@@ -1,0 +1,156 @@
+"""The targets of the project, each with what was reached."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.results import Result, faults_of
+from benchmarks.scenarios import (
+    api,
+    celery_beat,
+    celery_classic,
+    hanging,
+    idle,
+    ladder,
+    memory,
+    spread,
+    workers,
+)
+
+
+@dataclass(frozen=True)
+class Check:
+    """A target: what, how much, what was reached, and whether that is enough."""
+
+    what: str
+    target: str
+    reached: str
+    met: bool
+
+
+def check(results: Sequence[Result]) -> list[Check]:
+    """Return the targets that ``results``, joined over repeats, can speak about."""
+    return [each for part in _PARTS for each in part(results)]
+
+
+def capacity_of(results: Sequence[Result]) -> float:
+    """Return the capacity, zero if the ladder did not run."""
+    (found,) = _of(results, ladder.NAME, "capacity") or (None,)
+    return found.figures["capacity_per_s"] if found else 0
+
+
+def best_of(results: Sequence[Result], scenario: str) -> float:
+    """Return the most that a control reached in a second, zero if it did not run."""
+    return max((each.figures["done_per_s"] for each in _of(results, scenario)), default=0)
+
+
+def _of(results: Sequence[Result], scenario: str, case: str | None = None) -> list[Result]:
+    return [r for r in results if r.scenario == scenario and case in {None, r.case}]
+
+
+def _at_least(what: str, value: float, target: float, unit: str = "") -> Check:
+    return Check(what, f"at least {target:,g}{unit}", f"{value:,.1f}{unit}", value >= target)
+
+
+def _at_most(what: str, value: float, target: float, unit: str) -> Check:
+    return Check(what, f"at most {target:,g}{unit}", f"{value:,.1f}{unit}", value <= target)
+
+
+def _faults(results: Sequence[Result]) -> Iterator[Check]:
+    judged = [result for result in results if "duplicates" in result.figures]
+    if judged:
+        found = sum(map(faults_of, judged))
+        what = "occurrences lost, doubled or unrecorded, in all scenarios"
+        yield Check(what, "none", f"{found:,}", found == 0)
+
+
+def _capacity(results: Sequence[Result]) -> Iterator[Check]:
+    for result in _of(results, ladder.NAME, "capacity"):
+        worst = result.figures.get("capacity_per_s_worst", result.figures["capacity_per_s"])
+        yield _at_least("capacity, the worst of the repeats", worst, 7000, "/s")
+    for result in _of(results, ladder.NAME, ladder.case(1000)):
+        p99 = result.figures["drift_p99_ms"]
+        yield _at_most("1,000 at one instant: p99 drift", p99, 150, " ms")
+    at_capacity = ladder.case(int(capacity_of(results)))
+    for result in _of(results, ladder.NAME, at_capacity):
+        peak = result.figures["peak_worker_mib"]
+        yield _at_most("worker's memory at capacity", peak, 200, " MiB")
+
+
+def _spread(results: Sequence[Result]) -> Iterator[Check]:
+    for result in _of(results, spread.NAME):
+        for name, target in (("p50", 5), ("p99", 25)):
+            value = result.figures[f"drift_{name}_ms"]
+            yield _at_most(f"1,000/s spread: {name} drift", value, target, " ms")
+
+
+def _ratios(results: Sequence[Result]) -> Iterator[Check]:
+    capacity = capacity_of(results)
+    for scenario, target in ((celery_classic.NAME, 12), (celery_beat.NAME, 20)):
+        # celery-classic is the plain one; a session per thread is shown beside it.
+        case = celery_classic.PLAIN if scenario == celery_classic.NAME else None
+        best = max((r.figures["done_per_s"] for r in _of(results, scenario, case)), default=0)
+        if best and capacity:
+            yield _at_least(f"capacity against {scenario}", capacity / best, target, " times")
+
+
+def _idle(results: Sequence[Result]) -> Iterator[Check]:
+    found = _of(results, idle.NAME)
+    if len(found) != 3:  # noqa: PLR2004 - the cases of the scenario
+        return
+    without, beside, near_capacity = found
+    more = 100 * (_cpu(beside) / _cpu(without) - 1)
+    yield _at_most("CPU that idle jobs cost at 1,000/s", more, 10, " % more")
+    holds = bool(near_capacity.figures["holds"])
+    yield Check(f"holds {near_capacity.case}", "yes", "yes" if holds else "no", holds)
+    peak = max(r.figures["peak_scheduler_mib"] for r in (beside, near_capacity))
+    yield _at_most("scheduler's memory beside idle jobs", peak, 150, " MiB")
+
+
+def _cpu(result: Result) -> float:
+    """Return the CPU seconds of Chronos and its servers per 1,000 executions."""
+    parts = ("scheduler", "worker", "PostgreSQL", "Valkey")
+    return sum(result.figures[f"cpu_{part}_s_per_1000"] for part in parts)
+
+
+def _hanging(results: Sequence[Result]) -> Iterator[Check]:
+    cases = [_of(results, hanging.NAME, case) for case in (hanging.ALONE, hanging.BESIDE)]
+    if all(cases):
+        alone, beside = (found[0].figures["drift_p99_ms"] for found in cases)
+        what = "p99 drift of the others while half of the targets hang"
+        yield _at_most(what, beside / alone, 2, " times")
+
+
+def _api(results: Sequence[Result]) -> Iterator[Check]:
+    for result in _of(results, api.NAME):
+        if result.figures["requests_per_s"] < api.RATE:
+            continue  # a smoke test
+        for kind in ("create", "read", "list"):
+            yield _at_most(f"API: {kind}, p99", result.figures[f"{kind}_p99_ms"], 50, " ms")
+
+
+def _memory(results: Sequence[Result]) -> Iterator[Check]:
+    for result in _of(results, memory.NAME):
+        for name in ("worker", "scheduler"):
+            settled = result.figures[f"{name}_mib_settled"]
+            grown = 100 * (result.figures[f"{name}_mib_at_end"] / settled - 1)
+            yield _at_most(f"growth of the {name} in the long run", grown, 5, " %")
+
+
+def _workers(results: Sequence[Result]) -> Iterator[Check]:
+    slow = [_of(results, workers.NAME, workers.slow_case(count)) for count in (1, 2)]
+    if all(slow):
+        one, two = (found[0].figures["done_per_s"] for found in slow)
+        yield _at_least("two workers against one, targets being slow", two / one, 1.5, " times")
+
+
+_PARTS: tuple[Callable[[Sequence[Result]], Iterator[Check]], ...] = (
+    _faults,
+    _capacity,
+    _spread,
+    _ratios,
+    _idle,
+    _hanging,
+    _api,
+    _memory,
+    _workers,
+)

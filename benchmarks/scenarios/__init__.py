@@ -1,0 +1,56 @@
+"""The scenarios, each a module with its ``NAME`` and ``run``; the first line says what it does."""
+
+from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
+
+from benchmarks.bench import Bench
+from benchmarks.results import Result
+from benchmarks.scenarios import (
+    api,
+    apscheduler,
+    burst,
+    ceilings,
+    celery_beat,
+    celery_classic,
+    hanging,
+    idle,
+    ladder,
+    memory,
+    profile,
+    retries,
+    smoke,
+    spread,
+    workers,
+)
+
+Scenario = Callable[[Bench], Iterator[Result]]
+
+_ALL: tuple[ModuleType, ...] = (
+    ceilings,
+    celery_classic,
+    celery_beat,
+    apscheduler,
+    ladder,
+    spread,
+    burst,
+    idle,
+    hanging,
+    retries,
+    api,
+    workers,
+    memory,
+    profile,
+)
+
+#: By name, in the order in which they run: later ones use what earlier ones found.
+SCENARIOS: Mapping[str, Scenario] = {module.NAME: module.run for module in _ALL}
+
+#: What ``--quick`` runs.
+QUICK: Mapping[str, Scenario] = {module.NAME: module.run for module in (smoke, api)}
+
+#: Run once, however many repeats there are.
+ONCE = frozenset({memory.NAME, profile.NAME})
+
+SUMMARIES: Mapping[str, str] = {
+    module.NAME: (module.__doc__ or "").partition("\n")[0] for module in (*_ALL, smoke)
+}

@@ -1,0 +1,106 @@
+"""What processes cost: CPU seconds and memory, as the kernel says in ``/proc``."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_GONE = (FileNotFoundError, ProcessLookupError)
+
+
+#: The name under which everything is found that is none of the named processes.
+OTHERS = "others"
+
+
+@dataclass(frozen=True)
+class Usage:
+    """CPU seconds until now of each named process with its descendants, and of all others.
+
+    The others are the kernel's own threads, the benchmark, and whatever disturbs it, with the
+    time that a hypervisor gave to somebody else.
+    """
+
+    cpu_seconds: Mapping[str, float]
+
+    def since(self, before: "Usage") -> dict[str, float]:
+        """Return the CPU seconds that each spent since ``before``."""
+        return {name: cpu - before.cpu_seconds[name] for name, cpu in self.cpu_seconds.items()}
+
+
+def measure(pids: Mapping[str, list[int]]) -> Usage:
+    """Add up the CPU time of each name's processes."""
+    named = {name: sum(map(_cpu_of_tree, roots)) for name, roots in pids.items()}
+    return Usage(named | {OTHERS: _cpu_of_machine() - sum(named.values())})
+
+
+def reset_peaks(pids: Mapping[str, list[int]]) -> None:
+    """Let the kernel measure peak memory anew from now on."""
+    for pid in (each for roots in pids.values() for root in roots for each in _tree(root)):
+        with suppress(*_GONE, PermissionError):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peaks_mib(pids: Mapping[str, list[int]]) -> dict[str, float]:
+    """Return the largest resident memory that one process of each name had, in MiB."""
+    return {
+        name: max((_status_mib(pid, "VmHWM") for root in roots for pid in _tree(root)), default=0)
+        for name, roots in pids.items()
+    }
+
+
+def resident_mib(pid: int) -> float:
+    """Return the memory that a process occupies now, in MiB."""
+    return _status_mib(pid, "VmRSS")
+
+
+def proportional_mib(root: int) -> float:
+    """Return the memory of a tree of processes, what they share counted once, in MiB."""
+    total = 0
+    for pid in _tree(root):
+        with suppress(*_GONE, PermissionError):
+            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
+    return total / 1024
+
+
+def cpu_of_children(root: int) -> dict[int, float]:
+    """Return the CPU seconds of a process and of each that it started, by process id."""
+    return {pid: _cpu(pid, with_children=False) for pid in _tree(root)}
+
+
+def _cpu_of_machine() -> float:
+    # user nice system idle iowait irq softirq steal
+    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    return sum(map(int, [*fields[:3], *fields[5:]])) / _TICKS
+
+
+def _cpu_of_tree(root: int) -> float:
+    # What ended was waited for by its parent, and counts there.
+    return sum(_cpu(pid, with_children=True) for pid in _tree(root))
+
+
+def _cpu(pid: int, *, with_children: bool) -> float:
+    with suppress(*_GONE):
+        # The name before the last parenthesis may contain anything.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11 : 15 if with_children else 13])) / _TICKS
+    return 0
+
+
+def _tree(root: int) -> Iterator[int]:
+    yield root
+    with suppress(*_GONE):
+        for task in Path(f"/proc/{root}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from _tree(int(child))
+
+
+def _status_mib(pid: int, field: str) -> float:
+    with suppress(*_GONE):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(f"{field}:"):
+                return int(line.split()[1]) / 1024
+    return 0
