@@ -1,26 +1,30 @@
-"""Who calls, and what they may: the one place that enforces authentication and roles.
+"""Who calls, and what they may: the one place that enforces authentication, roles and scopes.
 
 Every route declares its :class:`Access`; an application with a route that does not is not built.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from flask import Flask, current_app, g, request
-from sqlalchemy import Engine
 
-from chronos_api import limits, tokens
+from chronos_api import credentials, limits
 from chronos_api.context import current
+from chronos_api.credentials import KeyText
 from chronos_api.limits import Rate
-from chronos_common.errors import Forbidden, Unauthenticated
+from chronos_common import clock
+from chronos_common.errors import ChronosError, Forbidden, NotFound
 from chronos_common.settings import Settings
-from chronos_common.storage import users
+from chronos_common.storage import callers
+from chronos_common.storage.callers import Found
 from chronos_common.storage.database import transaction
 
 View = TypeVar("View", bound=Callable[..., Any])
+
+WORKSPACE_HEADER = "X-Workspace"
 
 _ATTRIBUTE = "chronos_access"
 
@@ -38,32 +42,99 @@ class Role(StrEnum):
         return order.index(self) >= order.index(other)
 
 
+class Scope(StrEnum):
+    """What an API key may do; a login may do whatever its role allows."""
+
+    JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"
+    EXECUTIONS_READ = "executions:read"
+    EXECUTIONS_WRITE = "executions:write"
+    STATS_READ = "stats:read"
+    WORKSPACE_READ = "workspace:read"
+    WORKSPACE_WRITE = "workspace:write"
+    AUDIT_READ = "audit:read"
+
+
+class Who(Enum):
+    """Whom a route is for."""
+
+    EVERYBODY = auto()
+    ACCOUNTS = auto()
+    MEMBERS = auto()
+    OPERATORS = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may call a route (``role`` None: everybody), and how often."""
+    """Who may call a route, and how often.
 
-    role: Role | None
+    ``role`` is what a member needs, ``scope`` what an API key needs (None: no key may call it).
+    With ``key_parameter`` the key may also come as ``api_key`` in the query or the JSON body.
+    """
+
+    who: Who
+    role: Role | None = None
+    scope: Scope | None = None
     rate: Rate = Rate.NORMAL
+    key_parameter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user who calls, by a login (``family_id``) or by an API key (``key_id``)."""
+
+    user_id: UUID
+    family_id: UUID | None
+    key_id: UUID | None
+    email: str
+    is_operator: bool
+    is_verified: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The user who calls, in the workspace of the request."""
+    """The user who calls, in the workspace of the request, by a login or by an API key."""
 
     user_id: UUID
     workspace_id: UUID
     role: Role
-    family_id: UUID
+    family_id: UUID | None = None
+    key_id: UUID | None = None
 
 
-def requires(role: Role) -> Callable[[View], View]:
-    """Let only members with ``role``, or one that includes it, call the decorated route."""
-    return _declare(Access(role))
+class WorkspaceNotFound(NotFound):
+    """There is no such workspace, or you are not one of its members; see X-Workspace."""
+
+
+def requires(
+    role: Role, scope: Scope | None, *, rate: Rate = Rate.NORMAL, key_parameter: bool = False
+) -> Callable[[View], View]:
+    """Let only members with ``role``, or one that includes it, call the decorated route.
+
+    An API key needs ``scope`` as well (None: no key may). ``key_parameter`` takes the key as
+    ``api_key`` too, in the query or the JSON body, which the route then has to expect.
+    """
+    return _declare(Access(Who.MEMBERS, role, scope, rate, key_parameter))
+
+
+def requires_login(
+    scope: Scope | None = None, *, rate: Rate = Rate.NORMAL
+) -> Callable[[View], View]:
+    """Let everybody with an account call the decorated route, whatever their workspaces.
+
+    API keys may not, unless ``scope`` names what they need.
+    """
+    return _declare(Access(Who.ACCOUNTS, scope=scope, rate=rate))
+
+
+def requires_operator() -> Callable[[View], View]:
+    """Let only those who run this installation call the decorated route."""
+    return _declare(Access(Who.OPERATORS))
 
 
 def public(rate: Rate = Rate.NORMAL) -> Callable[[View], View]:
     """Let everybody call the decorated route."""
-    return _declare(Access(None, rate))
+    return _declare(Access(Who.EVERYBODY, rate=rate))
 
 
 def _declare(access: Access) -> Callable[[View], View]:
@@ -95,9 +166,19 @@ def check_routes(app: Flask) -> None:
         access_of(view)
 
 
+def account() -> Account:
+    """Return who calls; only in routes that are not for everybody."""
+    return cast(Account, g.account)
+
+
 def principal() -> Principal:
-    """Return who calls; only in routes that require a role."""
+    """Return who calls, in which workspace; only in routes that require a role."""
     return cast(Principal, g.principal)
+
+
+def membership() -> Principal | None:
+    """Return what :func:`principal` does, or None if the account is a member of nothing."""
+    return cast("Principal | None", g.get("principal"))
 
 
 def _requested() -> Access | None:
@@ -113,44 +194,118 @@ def requested_rate() -> Rate:
     return access.rate if access else Rate.NORMAL
 
 
+def requested_scope() -> Scope | None:
+    """Return the scope of the current route."""
+    access = _requested()
+    return access.scope if access else None
+
+
 def _caller() -> str:
-    return f"user:{g.principal.user_id}" if "principal" in g else f"address:{limits.address()}"
+    """Return whose requests are counted together: a key's, a user's or an address's."""
+    if "account" not in g:
+        return f"address:{limits.address()}"
+    who = account()
+    return f"key:{who.key_id}" if who.key_id else f"user:{who.user_id}"
 
 
 def _identify() -> None:
-    """Note the principal, or why there is none: refusing before the limit would evade it."""
+    """Note who calls, or why nobody does: refusing before the limit would evade it."""
     access = _requested()
-    if access is None or access.role is None:
+    if access is None or access.who is Who.EVERYBODY:
         return
     try:
-        g.principal = _authenticate(current().engine)
-    except Unauthenticated as error:
+        found = _authenticate(access)
+        g.account = _account(found)
+        g.scopes = found.scopes
+        g.principal = _principal(found)
+    except ChronosError as error:
         g.refusal = error
+
+
+def _authenticate(access: Access) -> Found:
+    presented = credentials.presented(or_parameter=access.key_parameter)
+    workspace_id = _wanted_workspace()
+    with transaction(current().engine) as connection:
+        if isinstance(presented, KeyText):
+            found = callers.by_key(
+                connection, presented.prefix, presented.sha256, workspace_id, now=clock.now()
+            )
+        else:
+            found = callers.by_login(
+                connection, presented.user_id, presented.family_id, workspace_id
+            )
+    if found is None:
+        raise presented.refusal
+    return found
+
+
+def _wanted_workspace() -> UUID | None:
+    given = request.headers.get(WORKSPACE_HEADER)
+    if given is None:
+        return None
+    try:
+        return UUID(given)
+    except ValueError as error:
+        raise WorkspaceNotFound from error
+
+
+def _account(found: Found) -> Account:
+    return Account(
+        user_id=found.user_id,
+        family_id=found.family_id,
+        key_id=found.key_id,
+        email=found.email,
+        is_operator=found.is_operator,
+        is_verified=found.verified_at is not None,
+    )
+
+
+def _principal(found: Found) -> Principal | None:
+    if found.workspace_id is None or found.role is None:
+        if WORKSPACE_HEADER in request.headers:
+            raise WorkspaceNotFound
+        return None
+    return Principal(
+        user_id=found.user_id,
+        workspace_id=found.workspace_id,
+        role=Role(found.role),
+        family_id=found.family_id,
+        key_id=found.key_id,
+    )
 
 
 def _enforce() -> None:
     if "refusal" in g:
         raise g.refusal
     access = _requested()
-    if access and access.role and not principal().role.includes(access.role):
+    if access is None or access.who is Who.EVERYBODY:
+        return
+    if account().key_id is not None:
+        _check_scope(access.scope)
+    if access.who is Who.OPERATORS and not account().is_operator:
+        raise Forbidden("Only the operator of this installation may do this.")
+    if access.who is Who.MEMBERS:
+        _check_member(cast(Role, access.role))
+
+
+def _check_scope(scope: Scope | None) -> None:
+    if scope is None:
+        raise Forbidden("An API key cannot do this; log in, and send the access token.")
+    if scope not in g.scopes:
+        raise Forbidden(f"This API key lacks the scope '{scope}'; make one that has it.")
+
+
+def _check_member(role: Role) -> None:
+    if current().settings.require_verified_email and not account().is_verified:
         raise Forbidden(
-            f"This needs the role '{access.role}' in this workspace; yours is "
-            f"'{principal().role}'."
+            "Your e-mail address is not verified. Follow the e-mail that was sent to it, or ask "
+            "for another: POST /api/v1/auth/email/resend."
         )
-
-
-def _authenticate(engine: Engine) -> Principal:
-    authorization = request.authorization
-    if authorization is None or authorization.type != "bearer" or not authorization.token:
-        raise Unauthenticated
-    claims = tokens.read(authorization.token, tokens.ACCESS)
-    with transaction(engine) as connection:
-        member = users.find_logged_in(connection, claims.user_id, claims.family_id)
-    if member is None:
-        raise tokens.TokenRefused("This login was ended, or the account is disabled; log in.")
-    return Principal(
-        user_id=member["id"],
-        workspace_id=member["workspace_id"],
-        role=Role(member["role"]),
-        family_id=claims.family_id,
-    )
+    who = membership()
+    if who is None:
+        raise Forbidden(
+            "You are not a member of any workspace. Create one with POST /api/v1/workspaces, or "
+            "accept an invitation."
+        )
+    if not who.role.includes(role):
+        raise Forbidden(f"This needs the role '{role}' in this workspace; yours is '{who.role}'.")

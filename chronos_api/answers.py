@@ -1,6 +1,6 @@
 """Rows of the database as the JSON that the API answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,9 +8,11 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from chronos_api import cursors
-from chronos_api.services import definitions, redactions
-from chronos_api.services.jobs import Page
+from chronos_api.services import bulk_changes, definitions, redactions
+from chronos_api.services.bulk_changes import Action, Fate, Result
+from chronos_api.services.jobs import JobPage, Page
 from chronos_api.services.logs import Line
+from chronos_common import ids
 from chronos_common.domain.schedules import Schedule
 from chronos_common.domain.statuses import JobStatus
 
@@ -55,6 +57,36 @@ def job_detail(row: RowMapping, *, now: datetime) -> dict[str, Any]:
     return job(row, now=now) | {"next_runs": [time(each) for each in _next_runs(row, now)]}
 
 
+def created_job(row: RowMapping, *, now: datetime) -> dict[str, Any]:
+    """Return what tells one of many new jobs from the others."""
+    next_run = next_run_at(row, now=now)
+    return {name: row[name] for name in ("name", "status")} | {
+        "id": str(row["id"]),
+        "next_run_at": next_run,
+    }
+
+
+def bulk_result(action: Action, result: Result, *, dry_run: bool) -> dict[str, Any]:
+    """Return what was done to many jobs, or would be."""
+    return {
+        "action": action,
+        "dry_run": dry_run,
+        "matched": result.matched,
+        "matched_is_exact": result.matched_is_exact,
+        "limit": bulk_changes.MAX_JOBS,
+        "changed": sum(item.fate is Fate.CHANGED for item in result.items),
+        "items": [
+            {
+                "id": str(item.job_id),
+                "result": item.fate,
+                "reason": item.reason,
+                "execution_id": _text(item.execution_id),
+            }
+            for item in result.items
+        ],
+    }
+
+
 def _next_run(row: RowMapping, schedule: Schedule, now: datetime) -> datetime | None:
     """Return the next instant to come; of a job that was just resumed, that is a later one
     than the scheduler still has to settle.
@@ -65,9 +97,14 @@ def _next_run(row: RowMapping, schedule: Schedule, now: datetime) -> datetime | 
     return due if due >= now else schedule.first_at_or_after(now) or due
 
 
+def next_instant(row: RowMapping, *, now: datetime) -> datetime | None:
+    """Return when the job runs next; None unless it is active."""
+    return _next_run(row, definitions.stored_schedule(row), now)
+
+
 def next_run_at(row: RowMapping, *, now: datetime) -> str | None:
     """Return when the job runs next; None unless it is active."""
-    return time(_next_run(row, definitions.stored_schedule(row), now))
+    return time(next_instant(row, now=now))
 
 
 def _next_runs(row: RowMapping, now: datetime) -> list[datetime]:
@@ -130,7 +167,32 @@ def page(
     }
 
 
-def execution_page(found: Page, query: Mapping[str, Any]) -> dict[str, Any]:
+def page_of(
+    found: Page, query: Mapping[str, Any], item: Callable[[RowMapping], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return a part of a list, each row as ``item`` shows it."""
+    return page(
+        [item(row) for row in found.rows],
+        total=found.total,
+        page_number=query["page"],
+        limit=query["limit"],
+        next_cursor=cursors.write(found.last) if found.last else None,
+    )
+
+
+def job_page(found: JobPage, query: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Return a part of the list of jobs, as ``query`` asked for it."""
+    sort = query["sort"].removeprefix("-")
+    return page(
+        [job(row, now=now) for row in found.rows],
+        total=found.total,
+        page_number=query["page"],
+        limit=query["limit"],
+        next_cursor=cursors.write_position(found.last, sort) if found.last else None,
+    ) | _stable(found, query, now=now)
+
+
+def execution_page(found: Page, query: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
     """Return a part of the history, as ``query`` asked for it."""
     return page(
         [execution(row) for row in found.rows],
@@ -138,7 +200,14 @@ def execution_page(found: Page, query: Mapping[str, Any]) -> dict[str, Any]:
         page_number=query["page"],
         limit=query["limit"],
         next_cursor=cursors.write(found.last) if found.last else None,
-    )
+    ) | _stable(found, query, now=now)
+
+
+def _stable(found: Page | JobPage, query: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """Return what keeps the next pages in step: no item of this one is younger than as_of."""
+    newest = max((ids.moment_of(row["id"]) for row in found.rows), default=now)
+    as_of = query.get("as_of") or max(now, newest)
+    return {"total_is_exact": found.total_is_exact, "as_of": time(as_of)}
 
 
 def logs(execution_id: UUID, lines: Sequence[Line]) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 import flask_smorest
 from marshmallow import Schema
 
 from chronos_api import bodies, problems
-from chronos_api.access import Access, Role
+from chronos_api.access import WORKSPACE_HEADER, Access, Who
 from chronos_api.limits import Rate
 from chronos_api.problems import Kind
 
@@ -41,6 +42,19 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
         decorate: Decorator = self.arguments(schema, location="json", **options)
         return decorate
 
+    def body_as(self, shown: type[Schema], schema: type[Schema], **options: Any) -> Decorator:
+        """Pass the JSON body, loaded by ``schema``, as the first argument; document ``shown``."""
+        describe = self.raw_body(shown, **options)
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def wrapper(body: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+                return view(bodies.load(schema, body), *args, **kwargs)
+
+            return describe(wrapper)
+
+        return decorate
+
     def query(self, schema: type[Schema]) -> Decorator:
         """Pass the query parameters, loaded by ``schema``, as the first argument."""
         decorate: Decorator = self.arguments(schema, location="query")
@@ -70,7 +84,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
     def answers(
         self,
         status: int,
-        schema: type[Schema] | Mapping[str, Any] | None = None,
+        schema: type[Schema] | Schema | Mapping[str, Any] | None = None,
         *,
         headers: Mapping[str, Any] | None = None,
         **options: Any,
@@ -86,6 +100,27 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
         decorate: Decorator = self.doc(parameters=[dict(each) for each in parameters])
         return decorate
 
+    def unchanged(self, headers: Mapping[str, Any]) -> Decorator:
+        """Document that a known ETag is answered with its ``headers`` alone."""
+        decorate: Decorator = self.alt_response(
+            HTTPStatus.NOT_MODIFIED, description="It is as it was", headers=dict(headers)
+        )
+        return decorate
+
+    def also(self, *media_types: str) -> Decorator:
+        """Document that the answer is a text of one of these types where the caller accepts it."""
+        return self._documented("also", media_types)
+
+    def _documented(self, name: str, value: Any) -> Decorator:
+        """Keep ``value`` where flask-smorest hands it to the callbacks of the documentation."""
+
+        def decorate(view: View) -> View:
+            documentation = deepcopy(getattr(view, "_apidoc", {})) | {name: value}
+            view._apidoc = documentation  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest looks
+            return view
+
+        return decorate
+
     def problems(self, *kinds: Kind) -> Decorator:
         """Document the errors that the decorated function may answer with."""
 
@@ -97,22 +132,59 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
         return decorate
 
 
-def _document_access(operation: dict[str, Any], info: dict[str, Any], **_: Any) -> dict[str, Any]:
+_WORKSPACE = {
+    "in": "header",
+    "name": WORKSPACE_HEADER,
+    "description": "The id of the workspace to work in; by default the one that you joined first, "
+    "or that of the API key",
+    "schema": {"type": "string", "format": "uuid"},
+}
+
+
+_IDEMPOTENCY_KEY = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "description": "Sent again within a day, with the same request, this has its effect once: the "
+    "first answer comes again. For another request it is 422, while the first is under way 409",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+
+
+def _security(access: Access) -> list[dict[str, list[str]]]:
+    """Return the ways to say who calls; an API key only where one may."""
+    if access.who is Who.EVERYBODY:
+        return []
+    if access.scope is None:
+        return [{"bearer": []}]
+    ways: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}]
+    return [*ways, {"keyParameter": []}] if access.key_parameter else ways
+
+
+def _document_access(
+    operation: dict[str, Any], info: dict[str, Any], *, method: str, **_: Any
+) -> dict[str, Any]:
     """Add what every operation with this access, parameters and body may answer."""
     access: Access = info["access"]
     kinds = [] if access.rate is Rate.NONE else [problems.RATE_LIMITED, problems.UNAVAILABLE]
-    if access.role is not None:
-        kinds.append(problems.UNAUTHENTICATED)
-        operation["security"] = [{"bearer": []}]
-        operation["x-role"] = access.role
-    else:
-        operation["security"] = []
-    if access.role not in {None, Role.VIEWER}:
-        kinds.append(problems.FORBIDDEN)
     if "requestBody" in operation:
         kinds += [problems.MALFORMED, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID]
     elif operation.get("parameters"):
-        kinds.append(problems.INVALID)
+        kinds += [problems.INVALID, problems.URI_TOO_LONG]
+    operation["security"] = _security(access)
+    operation |= {
+        f"x-{name}": value
+        for name, value in (("role", access.role), ("scope", access.scope))
+        if value is not None
+    }
+    if access.who is not Who.EVERYBODY:
+        kinds += [problems.UNAUTHENTICATED, problems.FORBIDDEN, problems.NOT_FOUND]
+        operation.setdefault("parameters", []).append(_WORKSPACE)
+    if method == "post" and access.who is not Who.EVERYBODY:
+        operation["parameters"].append(_IDEMPOTENCY_KEY)
+        kinds += [problems.CONFLICT, problems.INVALID]
+    for media_type in info.get("also", ()):
+        content = operation["responses"][200]["content"]
+        content[media_type] = {"schema": {"type": "string"}}
     for kind in [*kinds, problems.INTERNAL]:
         # flask-smorest names a status that a parser may answer by itself.
         operation["responses"][int(kind.status)] = kind.status.name

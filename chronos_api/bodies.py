@@ -95,6 +95,15 @@ def _depths(value: Any) -> Iterator[int]:
             waiting.extend((item, depth + 1) for item in inner)
 
 
+def load(schema: type[Schema], body: dict[str, Any]) -> dict[str, Any]:
+    """Return ``body`` as ``schema`` loads it. Raises :class:`Invalid`."""
+    try:
+        loaded: dict[str, Any] = schema().load(body)
+    except ValidationError as error:
+        raise Invalid(flatten(error.messages)) from error
+    return loaded
+
+
 def flatten(messages: Any, place: str = "") -> dict[str, list[str]]:
     """Return marshmallow's nested messages by field, joined with dots."""
     if isinstance(messages, dict):

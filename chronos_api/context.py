@@ -8,6 +8,9 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from chronos_api.metrics import Metrics
+from chronos_api.services.cache import Cache
+from chronos_api.streams import Hub
+from chronos_common.broker import Broker
 from chronos_common.settings import Settings
 
 _NAME = "chronos"
@@ -21,6 +24,9 @@ class Context:
     engine: Engine
     redis: Redis
     metrics: Metrics
+    broker: Broker
+    cache: Cache
+    hub: Hub
 
 
 def attach(app: Flask, context: Context) -> None:

@@ -3,6 +3,7 @@
 import structlog
 from flask import Flask, Response, request
 from flask_limiter import RateLimitExceeded
+from psycopg2.errors import QueryCanceled
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
@@ -14,7 +15,10 @@ from chronos_common.errors import (
     Conflict,
     Forbidden,
     Invalid,
+    InvalidItems,
+    NoAnswer,
     NotFound,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     VersionConflict,
@@ -42,7 +46,10 @@ _KINDS: dict[type[ChronosError], Kind] = {
     NotFound: problems.NOT_FOUND,
     Conflict: problems.CONFLICT,
     VersionConflict: problems.VERSION_CONFLICT,
+    NoAnswer: problems.NO_ANSWER,
     Invalid: problems.INVALID,
+    InvalidItems: problems.INVALID,
+    TooManyRequests: problems.RATE_LIMITED,
     Unavailable: problems.UNAVAILABLE,
 }
 
@@ -71,13 +78,20 @@ def problem_of(error: Exception) -> Problem:
         case ChronosError():
             return _known_problem(error)
         case DBAPIError() if database.is_outage(error):
-            _log.warning("database unavailable", error=str(error.orig).strip())
-            return _unavailable("The database does not answer; try again in a moment.")
+            return _no_database(error)
         case PoolTimeout():
             _log.warning("every database connection is in use")
             return _unavailable("Too many requests are under way; try again in a moment.")
         case _:
             return _internal(error)
+
+
+def _no_database(error: DBAPIError) -> Problem:
+    if isinstance(error.orig, QueryCanceled):
+        _log.warning("statement took too long", path=request.path)
+        return _unavailable("This takes too long; ask for less, like a shorter time range.")
+    _log.warning("database unavailable", error=str(error.orig).strip())
+    return _unavailable("The database does not answer; try again in a moment.")
 
 
 def _known_problem(error: ChronosError) -> Problem:
@@ -87,6 +101,11 @@ def _known_problem(error: ChronosError) -> Problem:
     if isinstance(error, Invalid):
         names = ", ".join(error.fields)
         return Problem(kind, f"Wrong: {names}. See 'errors'.", error.fields)
+    if isinstance(error, InvalidItems):
+        indexes = ", ".join(map(str, list(error.items)[:10]))
+        return Problem(kind, f"Wrong items: {indexes}. See 'errors'.", items=error.items)
+    if isinstance(error, TooManyRequests):
+        return Problem(kind, str(error), headers={"Retry-After": str(error.seconds)})
     return Problem(kind, str(error), headers=_HEADERS.get(kind, {}))
 
 

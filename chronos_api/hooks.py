@@ -57,7 +57,8 @@ def _finish(response: Response) -> Response:
             path=request.path,
             status=response.status_code,
             duration_ms=round(seconds * 1000, 1),
-            user_id=str(g.principal.user_id) if "principal" in g else None,
+            user_id=str(g.account.user_id) if "account" in g else None,
+            key_id=str(g.account.key_id) if "account" in g and g.account.key_id else None,
             address=request.remote_addr,
         )
     return response

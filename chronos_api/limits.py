@@ -5,13 +5,17 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import cast
 
-from flask import Flask, current_app, request
+from flask import Flask, Response, current_app, request
 from flask_limiter import ApplicationLimit, Limit, Limiter, RequestLimit
+from limits.storage import Storage
 from redis.exceptions import RedisError
 
 from chronos_api.connections import REDIS_OPTIONS
 from chronos_common import clock
 from chronos_common.settings import Settings
+
+#: draft-ietf-httpapi-ratelimit-headers: the quotas of the route, and what is left of them.
+POLICY_HEADER, LEFT_HEADER = "RateLimit-Policy", "RateLimit"
 
 
 class Rate(Enum):
@@ -50,6 +54,7 @@ def register(
         key_prefix="chronos",
     )
     limiter.init_app(app)
+    app.after_request(_tell)
 
 
 def address() -> str:
@@ -57,14 +62,52 @@ def address() -> str:
     return request.remote_addr or "unknown"
 
 
+def storage() -> Storage:
+    """Return where counts are kept at this moment: Redis, or this process while it is down."""
+    return _limiter().limiter.storage
+
+
 def seconds_to_wait() -> int:
     """Return after how many seconds the caller that was just refused may come back."""
+    refused = cast(RequestLimit, _limiter().current_limit)
+    return _seconds_left(refused)
+
+
+def _limiter() -> Limiter:
     limiter: Limiter
     (limiter,) = current_app.extensions["limiter"]
-    refused = cast(RequestLimit, limiter.current_limit)
-    longest: int = refused.limit.get_expiry()
+    return limiter
+
+
+def _seconds_left(limit: RequestLimit) -> int:
+    longest: int = limit.limit.get_expiry()
     try:
-        left = math.ceil(refused.reset_at - clock.host_now().timestamp())
+        left = math.ceil(limit.reset_at - clock.host_now().timestamp())
     except RedisError:
         return longest
     return min(max(left, 1), longest)
+
+
+def _tell(response: Response) -> Response:
+    """Say what the caller may send, and how much of that is left."""
+    counted = _limiter().current_limits
+    if not counted:
+        return response
+    try:
+        left = [
+            f"{_name(each)};r={max(each.remaining, 0)};t={_seconds_left(each)}" for each in counted
+        ]
+    except RedisError:
+        # It went down during this request; the next one is counted here.
+        return response
+    response.headers[LEFT_HEADER] = ", ".join(left)
+    response.headers[POLICY_HEADER] = ", ".join(
+        f"{_name(each)};q={each.limit.amount};w={each.limit.get_expiry()}" for each in counted
+    )
+    return response
+
+
+def _name(limit: RequestLimit) -> str:
+    """Return the limit's name, as a string of structured fields (RFC 9651)."""
+    kind = "requests" if limit.shared else "logins"
+    return f'"{kind}-{limit.limit.get_expiry()}s"'

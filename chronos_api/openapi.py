@@ -5,8 +5,9 @@ from typing import Any
 from flask import Flask, json
 from flask_smorest import Api
 
-from chronos_api import problems
+from chronos_api import credentials, problems
 from chronos_api.problems import MEDIA_TYPE
+from chronos_api.schemas import kinds
 from chronos_api.schemas.problems import ProblemDocument
 from chronos_common import __version__
 
@@ -14,8 +15,9 @@ _DESCRIPTION = """\
 Chronos runs HTTP calls, e-mails and Celery tasks on a schedule: at least once, retried, with
 every occurrence recorded.
 
-Register or log in, and send the access token as `Authorization: Bearer <token>`. Times are UTC
-(RFC 3339). Errors are problem documents (RFC 9457) that name every wrong field.
+Register or log in, and send the access token as `Authorization: Bearer <token>`; or make an API
+key, and send it so, or as `X-API-Key`. `X-Workspace` names the workspace if there are several.
+Times are UTC (RFC 3339). Errors are problem documents (RFC 9457) that name every wrong field.
 """
 
 
@@ -53,7 +55,18 @@ def create(app: Flask, public_url: str) -> ProblemApi:
             "servers": [{"url": public_url.rstrip("/")}],
             "components": {
                 "securitySchemes": {
-                    "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+                    "bearer": {
+                        "type": "http",
+                        "scheme": "bearer",
+                        "description": "An access token, or an API key where one is taken",
+                    },
+                    "key": {"type": "apiKey", "in": "header", "name": credentials.KEY_HEADER},
+                    "keyParameter": {
+                        "type": "apiKey",
+                        "in": "query",
+                        "name": credentials.KEY_PARAMETER,
+                        "description": "Or as a field of the JSON body",
+                    },
                 }
             },
             "x-problem-types": [
@@ -73,4 +86,5 @@ def create(app: Flask, public_url: str) -> ProblemApi:
 def document(api: ProblemApi) -> str:
     """Return the document as JSON."""
     content: dict[str, Any] = api.spec.to_dict()
+    kinds.add_to(content)
     return json.dumps(content, indent=1)

@@ -1,6 +1,6 @@
 """Problem documents (RFC 9457): what every error answer of the API looks like."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -35,14 +35,14 @@ UNAUTHENTICATED = Kind(
     "unauthenticated",
     HTTPStatus.UNAUTHORIZED,
     "Not logged in",
-    "There is no valid access token. Log in or refresh, and send the token as "
-    "'Authorization: Bearer <token>'.",
+    "There is no valid access token or API key. Log in or refresh, and send the token as "
+    "'Authorization: Bearer <token>'; or send an API key so, or as 'X-API-Key'.",
 )
 FORBIDDEN = Kind(
     "forbidden",
     HTTPStatus.FORBIDDEN,
     "Not allowed",
-    "You are known, but your role in the workspace does not allow this.",
+    "You are known, but your role in the workspace, or your API key's scopes, do not allow this.",
 )
 NOT_FOUND = Kind(
     "not-found",
@@ -67,6 +67,12 @@ VERSION_CONFLICT = Kind(
     HTTPStatus.PRECONDITION_FAILED,
     "Changed meanwhile",
     "'If-Match' names an older version. Read the job again and repeat your change.",
+)
+URI_TOO_LONG = Kind(
+    "uri-too-long",
+    HTTPStatus.REQUEST_URI_TOO_LONG,
+    "Address too long",
+    "The address of the request, with its parameters, is longer than 8,190 bytes.",
 )
 TOO_LARGE = Kind(
     "too-large",
@@ -104,6 +110,12 @@ UNAVAILABLE = Kind(
     "Temporarily unavailable",
     "A service that Chronos needs does not answer; try again after 'Retry-After' seconds.",
 )
+NO_ANSWER = Kind(
+    "no-answer",
+    HTTPStatus.GATEWAY_TIMEOUT,
+    "No answer in time",
+    "Nobody did in time what this request waits for; '/api/v1/ready' says what runs.",
+)
 
 ALL = (
     MALFORMED,
@@ -113,24 +125,30 @@ ALL = (
     METHOD_NOT_ALLOWED,
     CONFLICT,
     VERSION_CONFLICT,
+    URI_TOO_LONG,
     TOO_LARGE,
     NOT_JSON,
     INVALID,
     RATE_LIMITED,
     INTERNAL,
     UNAVAILABLE,
+    NO_ANSWER,
 )
 BY_STATUS = {kind.status: kind for kind in ALL}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error answer; ``fields`` maps each wrong field to what is wrong and the remedy."""
+    """One error answer; ``fields`` maps each wrong field to what is wrong and the remedy.
+
+    ``items`` holds the same by the index of each wrong item, where many were sent.
+    """
 
     kind: Kind
     detail: str
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    items: Mapping[int, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
     def response(self) -> Response:
         """Return the problem as the answer to the current request."""
@@ -147,12 +165,20 @@ class Problem:
             "detail": self.detail,
         }
         if self.fields:
+            document["errors"] = list(_errors(self.fields))
+        if self.items:
             document["errors"] = [
-                {"field": name, "message": message}
-                for name, messages in self.fields.items()
-                for message in messages
+                {"index": index, **error}
+                for index, fields in self.items.items()
+                for error in _errors(fields)
             ]
         if has_request_context():
             document["instance"] = request.path
             document["request_id"] = g.get("request_id")
         return document
+
+
+def _errors(fields: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
+    for name, messages in fields.items():
+        for message in messages:
+            yield {"field": name, "message": message}

@@ -2,9 +2,12 @@
 
 import json
 import logging
+import signal
 import socket
 from pathlib import Path
+from types import FrameType
 from typing import Any
+from uuid import uuid4
 
 import gunicorn.http.wsgi
 import gunicorn.util
@@ -41,7 +44,8 @@ class Server(BaseApplication):  # type: ignore[misc] # it has no types of its ow
             "bind": f"{_bracketed(settings.api_host)}:{settings.api_port}",
             "worker_class": "gthread",
             "workers": settings.api_workers,
-            "threads": settings.api_threads,
+            # A stream holds a thread for as long as it lasts.
+            "threads": settings.api_threads + settings.event_streams,
             "graceful_timeout": int(settings.shutdown_grace_seconds),
             "timeout": _SECONDS_TO_REPLACE_A_FROZEN_WORKER,
             "keepalive": _KEEP_ALIVE_SECONDS,
@@ -51,6 +55,7 @@ class Server(BaseApplication):  # type: ignore[misc] # it has no types of its ow
             "control_socket_disable": True,
             "logger_class": _Logger,
             "proc_name": "chronos-api",
+            "post_worker_init": _end_streams_first,
         }
         if _SHARED_MEMORY.is_dir():
             # On a busy disk the heartbeat file would stand still and the worker be killed.
@@ -64,6 +69,18 @@ class Server(BaseApplication):  # type: ignore[misc] # it has no types of its ow
         engine = context.of(app).engine
         Loop("clock", lambda: follow_clock(engine), idle_seconds=_CLOCK_SECONDS).start()
         return app
+
+
+def _end_streams_first(worker: Any) -> None:
+    """Let SIGTERM end event streams, for which gunicorn would wait its whole grace period."""
+    hub = context.of(worker.app.callable).hub
+    end: Any = signal.getsignal(signal.SIGTERM)
+
+    def end_with_streams(number: int, frame: FrameType | None) -> None:
+        hub.stop()
+        end(number, frame)
+
+    signal.signal(signal.SIGTERM, end_with_streams)
 
 
 class _Logger(Logger):  # type: ignore[misc] # it has no types of its own
@@ -94,11 +111,15 @@ def follow_clock(engine: Engine) -> bool:
 
 def _write_problem(client: socket.socket, status: int, reason: str, detail: str) -> None:
     """Answer a request that breaks HTTP's rules, in the place of ``gunicorn.util.write_error``."""
+    kind = next((each for each in problems.ALL if each.status == status), problems.MALFORMED)
     document = {
-        "type": problems.MALFORMED.uri,
+        "type": kind.uri,
         "title": reason,
         "status": status,
-        "detail": detail or problems.MALFORMED.meaning,
+        "detail": detail or kind.meaning,
+        # What could not be read has no path.
+        "instance": "/",
+        "request_id": str(uuid4()),
     }
     body = json.dumps(document)
     head = (

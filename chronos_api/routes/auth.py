@@ -1,12 +1,13 @@
 """``/api/v1/auth``: register, log in, refresh, log out, and who calls."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from flask import Response, jsonify
 
-from chronos_api import answers, problems, tokens
-from chronos_api.access import Role, principal, public, requires
+from chronos_api import answers, lockouts, problems, tokens
+from chronos_api.access import Role, Scope, account, membership, public, requires_login
 from chronos_api.blueprints import Blueprint
 from chronos_api.context import current
 from chronos_api.limits import Rate
@@ -24,17 +25,26 @@ blueprint = Blueprint(
 @blueprint.route("/register", "POST")
 @blueprint.body(Registration)
 @blueprint.answers(201, Tokens)
-@blueprint.problems(problems.CONFLICT, problems.FORBIDDEN)
+@blueprint.problems(problems.CONFLICT, problems.FORBIDDEN, problems.NOT_FOUND)
 @public(Rate.LOGIN)
 def register(body: dict[str, str]) -> Response:
     """Create an account.
 
-    It comes with a workspace of its own, and is logged in.
+    It comes with a workspace of its own, and is logged in. The token of an invitation makes it a
+    member of that workspace too, even where registration is closed. The first account of an
+    installation is its operator.
     """
-    if not current().settings.registration_open:
-        raise Forbidden("This installation does not take new accounts; ask its operator.")
+    settings = current().settings
+    if not settings.registration_open and "invitation" not in body:
+        raise Forbidden(
+            "This installation takes new accounts by invitation only; ask its operator."
+        )
     login = accounts.register(
-        current().engine, **body, lifetime=_refresh_lifetime(), now=clock.now()
+        current().engine,
+        **body,
+        verify=bool(settings.smtp_url) or settings.require_verified_email,
+        lifetime=_refresh_lifetime(),
+        now=clock.now(),
     )
     return _tokens(login, 201)
 
@@ -45,10 +55,15 @@ def register(body: dict[str, str]) -> Response:
 @blueprint.problems(problems.UNAUTHENTICATED)
 @public(Rate.LOGIN)
 def login(body: dict[str, str]) -> Response:
-    """Log in."""
-    result = accounts.log_in(
-        current().engine, **body, lifetime=_refresh_lifetime(), now=clock.now()
-    )
+    """Log in.
+
+    After some failures for an address, whether it has an account or not, each one is followed by
+    a longer wait.
+    """
+    with lockouts.guarding(body["email"]):
+        result = accounts.log_in(
+            current().engine, **body, lifetime=_refresh_lifetime(), now=clock.now()
+        )
     return _tokens(result, 200)
 
 
@@ -70,29 +85,43 @@ def refresh(body: dict[str, str]) -> Response:
 
 @blueprint.route("/logout", "POST")
 @blueprint.answers(204)
-@requires(Role.VIEWER)
+@requires_login()
 def logout() -> Response:
     """End this login; all of its tokens are refused from now on."""
-    accounts.log_out(current().engine, principal(), now=clock.now())
+    accounts.log_out(current().engine, account(), now=clock.now())
+    return Response(status=204)
+
+
+@blueprint.route("/logout-all", "POST")
+@blueprint.answers(204)
+@requires_login()
+def logout_all() -> Response:
+    """End every login of this account, this one included. API keys go on."""
+    accounts.log_out_everywhere(current().engine, account(), now=clock.now())
     return Response(status=204)
 
 
 @blueprint.route("/me", "GET")
 @blueprint.answers(200, Me)
-@requires(Role.VIEWER)
+@requires_login(Scope.WORKSPACE_READ)
 def me() -> Response:
-    """Who calls, and in which workspace."""
-    row = accounts.member(current().engine, principal())
-    may_see_secret = principal().role.includes(Role.EDITOR)
+    """Who calls, in which workspace, and which others there are."""
+    where = membership()
+    found = accounts.me(current().engine, account(), where.workspace_id if where else None)
+    workspace = None
+    if where and found.workspace:
+        may_see_secret = where.role is Role.OWNER and where.key_id is None
+        workspace = {
+            "id": str(found.workspace["id"]),
+            "name": found.workspace["name"],
+            "role": where.role,
+            "signing_secret": found.workspace["signing_secret"] if may_see_secret else None,
+        }
     return jsonify(
         {
-            "user": _user(row),
-            "workspace": {
-                "id": str(row["workspace_id"]),
-                "name": row["workspace_name"],
-                "role": row["role"],
-                "signing_secret": row["signing_secret"] if may_see_secret else None,
-            },
+            "user": user(found.user),
+            "workspace": workspace,
+            "workspaces": [belonging(row) for row in found.memberships],
         }
     )
 
@@ -111,16 +140,29 @@ def _tokens(login: Login, status: int) -> Response:
             ),
             "token_type": "Bearer",
             "expires_in": current().settings.access_token_minutes * 60,
-            "user": _user(login.user),
+            "user": user(login.user),
         }
     )
     response.status_code = status
     return response
 
 
-def _user(row: Any) -> dict[str, Any]:
+def user(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return an account as its owner sees it."""
     return {
         "id": str(row["id"]),
         "email": row["email"],
+        "email_verified": row["verified_at"] is not None,
+        "is_operator": row["is_operator"],
         "created_at": answers.time(row["created_at"]),
+    }
+
+
+def belonging(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a workspace as one of its members sees it in a list."""
+    return {
+        "id": str(row["id"]),
+        "name": row["name"],
+        "role": row["role"],
+        "joined_at": answers.time(row["joined_at"]),
     }

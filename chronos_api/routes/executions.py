@@ -5,8 +5,8 @@ from uuid import UUID
 
 from flask import Response, jsonify, url_for
 
-from chronos_api import answers, cursors, problems
-from chronos_api.access import Role, principal, requires
+from chronos_api import answers, choices, exports, problems
+from chronos_api.access import Role, Scope, principal, requires
 from chronos_api.blueprints import Blueprint
 from chronos_api.context import current
 from chronos_api.schemas.executions import (
@@ -19,7 +19,6 @@ from chronos_api.schemas.executions import (
 from chronos_api.services import executions
 from chronos_api.services.logs import lines_of
 from chronos_common import clock
-from chronos_common.storage.history import HistoryFilter
 
 blueprint = Blueprint(
     "executions",
@@ -34,28 +33,29 @@ _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"
 @blueprint.route("", "GET")
 @blueprint.query(ExecutionsQuery)
 @blueprint.answers(200, ExecutionPage)
-@requires(Role.VIEWER)
+@blueprint.also(exports.CSV, exports.NDJSON)
+@requires(Role.VIEWER, Scope.EXECUTIONS_READ)
 def listed(query: dict[str, Any]) -> Response:
     """List the executions of the workspace, the latest first.
 
-    The total is counted up to 10,000.
+    The total is counted up to 10,000. As text/csv or application/x-ndjson, all of them that the
+    filters let through.
     """
-    chosen = HistoryFilter(
-        job_id=query.get("job_id"),
-        status=query.get("status"),
-        trigger=query.get("trigger"),
-        before=cursors.read(query.get("cursor")),
-    )
+    now = clock.now()
+    chosen = choices.executions(query)
+    media_type = exports.wanted()
+    if media_type:
+        return exports.stream(current().engine, principal(), chosen, media_type)
     page = executions.listed(
         current().engine, principal(), chosen, page=query["page"], limit=query["limit"]
     )
-    return jsonify(answers.execution_page(page, query))
+    return jsonify(answers.execution_page(page, query, now=now))
 
 
 @blueprint.route("/<uuid:execution_id>", "GET")
 @blueprint.answers(200, ExecutionDetail)
 @blueprint.problems(problems.NOT_FOUND)
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, Scope.EXECUTIONS_READ)
 def read(execution_id: UUID) -> Response:
     """Read an execution with all of its attempts."""
     row = executions.read(current().engine, principal(), execution_id)
@@ -65,7 +65,7 @@ def read(execution_id: UUID) -> Response:
 @blueprint.route("/<uuid:execution_id>/logs", "GET")
 @blueprint.answers(200, Logs)
 @blueprint.problems(problems.NOT_FOUND)
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, Scope.EXECUTIONS_READ)
 def logs(execution_id: UUID) -> Response:
     """Tell what happened to an execution, in order."""
     row = executions.read(current().engine, principal(), execution_id)
@@ -75,7 +75,7 @@ def logs(execution_id: UUID) -> Response:
 @blueprint.route("/<uuid:execution_id>/cancel", "POST")
 @blueprint.answers(200, ExecutionAnswer)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
-@requires(Role.EDITOR)
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def cancel(execution_id: UUID) -> Response:
     """Cancel an execution that has not finished."""
     row = executions.cancel(current().engine, principal(), execution_id, now=clock.now())
@@ -85,7 +85,7 @@ def cancel(execution_id: UUID) -> Response:
 @blueprint.route("/<uuid:execution_id>/retry", "POST")
 @blueprint.answers(202, ExecutionAnswer, headers=_LOCATION)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
-@requires(Role.EDITOR)
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def retry(execution_id: UUID) -> Response:
     """Run a finished execution's job again, now.
 

@@ -3,11 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Response, jsonify, request, url_for
+from flask import Response, jsonify, url_for
 from sqlalchemy import RowMapping
 
-from chronos_api import answers, cursors, problems
-from chronos_api.access import Role, principal, requires
+from chronos_api import answers, choices, etags, exports, problems
+from chronos_api.access import Role, Scope, principal, requires
 from chronos_api.blueprints import Blueprint
 from chronos_api.context import current
 from chronos_api.schemas.executions import (
@@ -18,12 +18,8 @@ from chronos_api.schemas.executions import (
 )
 from chronos_api.schemas.jobs import JobChange, JobDetail, JobFields, JobPage, JobsQuery
 from chronos_api.services import executions, job_changes, jobs
-from chronos_api.services.jobs import JobsWanted, Versions
 from chronos_common import clock
 from chronos_common.domain.statuses import UNFINISHED
-from chronos_common.errors import Invalid
-from chronos_common.storage.history import HistoryFilter
-from chronos_common.storage.jobs import JobFilter
 
 blueprint = Blueprint(
     "jobs", __name__, url_prefix="/api/v1/jobs", description="What to do, and when"
@@ -36,6 +32,12 @@ _IF_MATCH = {
     "name": "If-Match",
     "description": "The ETag that was read; refuses the change if somebody else was faster",
     "schema": {"type": "string", "examples": ['"3"']},
+}
+_IF_NONE_MATCH = {
+    "in": "header",
+    "name": "If-None-Match",
+    "description": "The ETag of an earlier answer; 304 if nothing has changed since",
+    "schema": {"type": "string"},
 }
 _EXAMPLE = {
     "name": "Weekly newsletter",
@@ -55,7 +57,7 @@ _EXAMPLE = {
 @blueprint.route("", "POST")
 @blueprint.raw_body(JobFields, example=_EXAMPLE)
 @blueprint.answers(201, JobDetail, headers=_ETAG | _LOCATION)
-@requires(Role.EDITOR)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
 def create(body: dict[str, Any]) -> Response:
     """Create a job.
 
@@ -71,49 +73,30 @@ def create(body: dict[str, Any]) -> Response:
 @blueprint.route("", "GET")
 @blueprint.query(JobsQuery)
 @blueprint.answers(200, JobPage)
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, Scope.JOBS_READ)
 def listed(query: dict[str, Any]) -> Response:
     """List the jobs of the workspace.
 
-    The total is counted up to 10,000.
+    The total is counted up to 10,000. Sorted by next_run_at, jobs without one come last.
     """
-    sort, after = query["sort"], query.get("cursor")
-    if after and sort.removeprefix("-") != "created_at":
-        raise Invalid({"cursor": ["Goes with sort=created_at or sort=-created_at only."]})
-    wanted = JobsWanted(
-        chosen=JobFilter(
-            status=query.get("status"),
-            type=query.get("type"),
-            tag=query.get("tag"),
-            search=query.get("search"),
-        ),
-        sort=sort.removeprefix("-"),
-        descending=sort.startswith("-"),
-        page=query["page"],
-        limit=query["limit"],
-        after=cursors.read(after),
-    )
-    page = jobs.listed(current().engine, principal(), wanted)
-    last = page.last if wanted.sort == "created_at" else None
     now = clock.now()
-    return jsonify(
-        answers.page(
-            [answers.job(row, now=now) for row in page.rows],
-            total=page.total,
-            page_number=wanted.page,
-            limit=wanted.limit,
-            next_cursor=cursors.write(last) if last else None,
-        )
-    )
+    page = jobs.listed(current().engine, principal(), choices.jobs_wanted(query))
+    return jsonify(answers.job_page(page, query, now=now))
 
 
 @blueprint.route("/<uuid:job_id>", "GET")
+@blueprint.parameters(_IF_NONE_MATCH)
 @blueprint.answers(200, JobDetail, headers=_ETAG)
+@blueprint.unchanged(_ETAG)
 @blueprint.problems(problems.NOT_FOUND)
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, Scope.JOBS_READ)
 def read(job_id: UUID) -> Response:
-    """Read a job."""
-    return _job(jobs.read(current().engine, principal(), job_id))
+    """Read a job.
+
+    With the ETag of an earlier answer as If-None-Match, 304 says that nothing has changed since:
+    neither the job nor its next run.
+    """
+    return etags.unless_known(_job(jobs.read(current().engine, principal(), job_id)))
 
 
 @blueprint.route("/<uuid:job_id>", "PATCH")
@@ -121,7 +104,7 @@ def read(job_id: UUID) -> Response:
 @blueprint.raw_body(JobChange, example={"name": "Updated Job Name", "status": "paused"})
 @blueprint.answers(200, JobDetail, headers=_ETAG)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT, problems.VERSION_CONFLICT)
-@requires(Role.EDITOR)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
 def change(body: dict[str, Any], job_id: UUID) -> Response:
     """Change some fields of a job.
 
@@ -129,7 +112,7 @@ def change(body: dict[str, Any], job_id: UUID) -> Response:
     the status paused or active, the job is paused or resumed.
     """
     row = job_changes.change(
-        current().engine, principal(), job_id, body, expected=_expected(), now=clock.now()
+        current().engine, principal(), job_id, body, expected=etags.expected(), now=clock.now()
     )
     return _job(row)
 
@@ -139,7 +122,7 @@ def change(body: dict[str, Any], job_id: UUID) -> Response:
 @blueprint.raw_body(JobFields, example=_EXAMPLE)
 @blueprint.answers(200, JobDetail, headers=_ETAG)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT, problems.VERSION_CONFLICT)
-@requires(Role.EDITOR)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
 def replace(body: dict[str, Any], job_id: UUID) -> Response:
     """Replace the definition of a job.
 
@@ -148,7 +131,7 @@ def replace(body: dict[str, Any], job_id: UUID) -> Response:
     secrets that read [redacted].
     """
     row = job_changes.replace(
-        current().engine, principal(), job_id, body, expected=_expected(), now=clock.now()
+        current().engine, principal(), job_id, body, expected=etags.expected(), now=clock.now()
     )
     return _job(row)
 
@@ -157,20 +140,20 @@ def replace(body: dict[str, Any], job_id: UUID) -> Response:
 @blueprint.parameters(_IF_MATCH)
 @blueprint.answers(204)
 @blueprint.problems(problems.NOT_FOUND, problems.VERSION_CONFLICT)
-@requires(Role.EDITOR)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
 def delete(job_id: UUID) -> Response:
     """Delete a job.
 
     What had not started is cancelled; its history stays readable.
     """
-    jobs.delete(current().engine, principal(), job_id, expected=_expected(), now=clock.now())
+    jobs.delete(current().engine, principal(), job_id, expected=etags.expected(), now=clock.now())
     return Response(status=204)
 
 
 @blueprint.route("/<uuid:job_id>/pause", "POST")
 @blueprint.answers(200, JobDetail, headers=_ETAG)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
-@requires(Role.EDITOR)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
 def pause(job_id: UUID) -> Response:
     """Pause a job.
 
@@ -182,7 +165,7 @@ def pause(job_id: UUID) -> Response:
 @blueprint.route("/<uuid:job_id>/resume", "POST")
 @blueprint.answers(200, JobDetail, headers=_ETAG)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
-@requires(Role.EDITOR)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
 def resume(job_id: UUID) -> Response:
     """Resume a paused job.
 
@@ -194,7 +177,7 @@ def resume(job_id: UUID) -> Response:
 @blueprint.route("/<uuid:job_id>/execute", "POST")
 @blueprint.answers(202, ExecutionAnswer, headers=_LOCATION)
 @blueprint.problems(problems.NOT_FOUND)
-@requires(Role.EDITOR)
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def execute(job_id: UUID) -> Response:
     """Run a job now, whatever its schedule says."""
     row = executions.trigger(current().engine, principal(), job_id, now=clock.now())
@@ -207,16 +190,20 @@ def execute(job_id: UUID) -> Response:
 @blueprint.route("/<uuid:job_id>/executions", "GET")
 @blueprint.query(JobExecutionsQuery)
 @blueprint.answers(200, ExecutionPage)
+@blueprint.also(exports.CSV, exports.NDJSON)
 @blueprint.problems(problems.NOT_FOUND)
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, Scope.EXECUTIONS_READ)
 def executions_of(query: dict[str, Any], job_id: UUID) -> Response:
-    """List the executions of a job, the latest first."""
-    chosen = HistoryFilter(
-        job_id=job_id,
-        status=query.get("status"),
-        trigger=query.get("trigger"),
-        before=cursors.read(query.get("cursor")),
-    )
+    """List the executions of a job, the latest first.
+
+    As text/csv or application/x-ndjson, all of them that the filters let through.
+    """
+    now = clock.now()
+    chosen = choices.executions(query, job_id)
+    media_type = exports.wanted()
+    if media_type:
+        jobs.read(current().engine, principal(), job_id)
+        return exports.stream(current().engine, principal(), chosen, media_type)
     page = executions.listed_of_job(
         current().engine,
         principal(),
@@ -225,13 +212,13 @@ def executions_of(query: dict[str, Any], job_id: UUID) -> Response:
         page=query["page"],
         limit=query["limit"],
     )
-    return jsonify(answers.execution_page(page, query))
+    return jsonify(answers.execution_page(page, query, now=now))
 
 
 @blueprint.route("/<uuid:job_id>/status", "GET")
 @blueprint.answers(200, JobState)
 @blueprint.problems(problems.NOT_FOUND)
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, Scope.JOBS_READ)
 def status(job_id: UUID) -> Response:
     """Tell where a job stands."""
     found = jobs.standing(current().engine, principal(), job_id)
@@ -248,14 +235,7 @@ def status(job_id: UUID) -> Response:
 
 
 def _job(row: RowMapping) -> Response:
-    response = jsonify(answers.job_detail(row, now=clock.now()))
-    response.set_etag(str(row["version"]))
+    now = clock.now()
+    response = jsonify(answers.job_detail(row, now=now))
+    response.set_etag(etags.of_job(row, now=now))
     return response
-
-
-def _expected() -> Versions:
-    """Return the versions that ``If-Match`` names; None if the request has none, or ``*``."""
-    if "If-Match" not in request.headers or request.if_match.star_tag:
-        return None
-    tags = request.if_match.as_set(include_weak=True)
-    return frozenset(int(tag) for tag in tags if tag.isascii() and tag.isdigit())

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from flask import Response, jsonify
 
 from chronos_api import answers
-from chronos_api.access import Role, requires
+from chronos_api.access import Role, Scope, requires
 from chronos_api.blueprints import Blueprint
 from chronos_api.schemas.schedules import Preview, PreviewRequest
 from chronos_common import clock, ids
@@ -27,7 +27,7 @@ _EXAMPLE = {
 @blueprint.route("/preview", "POST")
 @blueprint.body(PreviewRequest, example=_EXAMPLE)
 @blueprint.answers(200, Preview)
-@requires(Role.VIEWER)
+@requires(Role.VIEWER, Scope.JOBS_READ)
 def preview(body: dict[str, Any]) -> Response:
     """Tell what a schedule means, without saving it.
 

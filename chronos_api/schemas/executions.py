@@ -1,17 +1,32 @@
 """Executions, as they are listed and answered."""
 
 from marshmallow import Schema, fields
+from marshmallow.validate import Regexp
 
-from chronos_api.schemas.fields import Instant, OneOf
-from chronos_api.schemas.lists import PageQuery, page_of
+from chronos_api.schemas.fields import Digits, Instant, OneOf, Text
+from chronos_api.schemas.lists import STABLE, StableQuery, page_of
 from chronos_common.domain.statuses import JobStatus, Reason, Status, Trigger
 
 
-class JobExecutionsQuery(PageQuery):
+class JobExecutionsQuery(StableQuery):
     """Which executions of one job to list."""
 
     status = OneOf(Status)
     trigger = OneOf(Trigger)
+    since = Instant(metadata={"description": "Scheduled for this instant or later"})
+    until = Instant(metadata={"description": "Scheduled before this instant"})
+    http_status = Text(
+        longest=3,
+        validate=Regexp("[1-5]([0-9]{2}|xx)", error="Must be like 503 or 5xx."),
+        metadata={
+            "description": "Of the last attempt: a status, or a class of them",
+            "pattern": "^[1-5]([0-9]{2}|xx)$",
+            "examples": ["503", "5xx"],
+        },
+    )
+    min_duration_ms = Digits(
+        low=0, metadata={"description": "Whose last attempt took as long or longer"}
+    )
 
 
 class ExecutionsQuery(JobExecutionsQuery):
@@ -122,4 +137,4 @@ class JobState(Schema):
     latest_execution = fields.Nested(ExecutionAnswer, required=True, allow_none=True)
 
 
-ExecutionPage = page_of(ExecutionAnswer, "ExecutionPage")
+ExecutionPage = page_of(ExecutionAnswer, "ExecutionPage", STABLE)

@@ -1,5 +1,6 @@
 """Fields that hold what PostgreSQL can store, with errors that name the remedy."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -16,6 +17,13 @@ LATEST = datetime(2500, 1, 1, tzinfo=UTC)
 
 MAX_INTEGER = 2**31 - 1
 MAX_KEY_LENGTH = 1000
+
+
+#: What the documentation says of texts: no NUL, and one character that is not white space.
+_STORED = r"^[^\x00]*$"
+_SEEN = r"^[^\x00]*[^\x00\s][^\x00]*$"
+# Without quotes, comments and address literals: nobody registers with those.
+_EMAIL = r"^[^@\s\x00-\x1f\x7f\"(),:;<>\[\\\]]+@[\w\-]+(\.[\w\-]+)+$"
 
 
 def text_fault(value: str) -> str | None:
@@ -35,7 +43,8 @@ class Text(fields.Field[str]):
     ) -> None:
         """Take the bounds in characters; ``stripped`` takes white space off both ends."""
         metadata = kwargs.pop("metadata", {})
-        bounds = {"type": "string", "maxLength": longest}
+        is_seen = stripped and shortest > 0
+        bounds = {"type": "string", "maxLength": longest, "pattern": _SEEN if is_seen else _STORED}
         if shortest:
             bounds["minLength"] = shortest
         super().__init__(metadata=bounds | metadata, **kwargs)
@@ -64,12 +73,12 @@ class EmailAddress(Text):
 
     def __init__(self, **kwargs: Any) -> None:
         """Take what every field takes."""
-        metadata = {"format": "email"} | kwargs.pop("metadata", {})
+        metadata = {"format": "email", "pattern": _EMAIL} | kwargs.pop("metadata", {})
         super().__init__(longest=254, metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
         address: str = super()._deserialize(value, *rest, **more)
-        if not is_email_address(address):
+        if not re.fullmatch(_EMAIL, address) or not is_email_address(address):
             raise ValidationError("Must be an e-mail address like name@example.com.")
         return address
 

@@ -6,7 +6,7 @@ rules are ``domain.payloads`` and ``domain.schedules``, applied in ``services.de
 
 from enum import StrEnum
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
 from chronos_api.schemas.fields import (
@@ -18,7 +18,7 @@ from chronos_api.schemas.fields import (
     Text,
     Whole,
 )
-from chronos_api.schemas.lists import PageQuery, page_of
+from chronos_api.schemas.lists import STABLE, StableQuery, page_of
 from chronos_api.schemas.strict import Strict
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.schedules import (
@@ -27,12 +27,12 @@ from chronos_common.domain.schedules import (
     ScheduleKind,
 )
 from chronos_common.domain.statuses import JobStatus, JobType, MisfirePolicy, OverlapPolicy
+from chronos_common.storage.job_filters import LastOutcome
+from chronos_common.storage.job_lists import MAX_LOOKED_AT, SORTS
 
 MAX_BACKOFF_FACTOR = 10
 MIN_TIMEOUT_SECONDS = 0.1
 MAX_EXPRESSION_LENGTH = 256
-
-SORTS = ("created_at", "updated_at", "name", "next_run_at")
 
 
 class Recurrence(StrEnum):
@@ -107,7 +107,8 @@ class JobFields(ScheduleFields):
         required=True,
         metadata={
             "description": "For webhook: url, method, headers, params, body, success_statuses, "
-            "follow_redirects, verify_tls. For email: to, subject, body, html, cc, reply_to. "
+            "follow_redirects, verify_tls; without a url, it goes as JSON to the workspace's "
+            "default_webhook_url. For email: to, subject, body, html, cc, reply_to. "
             "For celery_task: task, args, kwargs, queue. Secret header, query and user values "
             "are answered as [redacted]; sent back like that, they stay as they are.",
             "examples": [PAYLOAD_EXAMPLE],
@@ -185,6 +186,17 @@ class JobFields(ScheduleFields):
     )
 
 
+class JobByName(JobFields):
+    """What to do and when, of a job that the path names."""
+
+    name = Text(
+        longest=bounds.MAX_NAME_LENGTH,
+        shortest=1,
+        stripped=True,
+        metadata={"description": "As in the path, if it is given"},
+    )
+
+
 class JobChange(JobFields):
     """Some fields of a job; null resets one to its default."""
 
@@ -248,14 +260,36 @@ def _check_sort(value: str) -> None:
         raise ValidationError(f"Must be one of {names}, with '-' in front for descending order.")
 
 
-class JobsQuery(PageQuery):
-    """Which jobs to list."""
+class JobChoice(Strict):
+    """Which jobs are meant; each condition applies if it is given."""
 
     status = OneOf(JobStatus)
     type = OneOf(JobType)
+    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, metadata={"description": "Just this"})
     tag = Text(longest=bounds.MAX_TAG_LENGTH, shortest=1)
     search = Text(
-        longest=200, shortest=1, metadata={"description": "A part of name or description"}
+        longest=200,
+        shortest=1,
+        metadata={"description": "A part of name or description, in small or capital letters"},
+    )
+    next_run_after = Instant(
+        metadata={"description": "Active jobs whose next run is at this instant or later"}
+    )
+    next_run_before = Instant(
+        metadata={"description": "Active jobs whose next run is before this instant"}
+    )
+
+
+class JobsQuery(StableQuery, JobChoice):
+    """Which jobs to list."""
+
+    last_outcome = OneOf(
+        LastOutcome,
+        metadata={
+            "description": "How the latest finished execution ended. So many jobs are looked at "
+            f"for one page: {MAX_LOOKED_AT}; a page may hold fewer than limit, or none, although "
+            "next_cursor goes on"
+        },
     )
     sort = Text(
         longest=20,
@@ -267,5 +301,10 @@ class JobsQuery(PageQuery):
         },
     )
 
+    @validates_schema
+    def _check_paging(self, data: dict[str, object], **_: object) -> None:
+        if "last_outcome" in data and data["page"] != 1:
+            raise ValidationError("Does not go with last_outcome; use cursor.", "page")
 
-JobPage = page_of(JobAnswer, "JobPage")
+
+JobPage = page_of(JobAnswer, "JobPage", STABLE)

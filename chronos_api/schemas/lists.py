@@ -1,8 +1,11 @@
 """Pages of lists: where one starts, and what it answers."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from marshmallow import Schema, ValidationError, fields, validates_schema
 
-from chronos_api.schemas.fields import Digits, Text
+from chronos_api.schemas.fields import Digits, Instant, Text
 from chronos_api.schemas.strict import Strict
 
 MAX_LIMIT = 100
@@ -30,7 +33,35 @@ class PageQuery(Strict):
             raise ValidationError("Give either page or cursor.", "page")
 
 
-def page_of(item: type[Schema], name: str) -> type[Schema]:
+class StableQuery(PageQuery):
+    """Where in a list to start, of what there was at one instant."""
+
+    cursor = Text(
+        longest=1500, metadata={"description": "next_cursor of the page before, instead of page"}
+    )
+    as_of = Instant(
+        metadata={
+            "description": "as_of of the first page: hides what came in since, so that pages by "
+            "number do not shift. A cursor needs it no more than it needs page"
+        }
+    )
+
+
+#: What a page of a long list says beside its items.
+STABLE: Mapping[str, fields.Field[Any]] = {
+    "total_is_exact": fields.Boolean(
+        required=True,
+        metadata={"description": "false if there are more than total: counting stops at 10,000"},
+    ),
+    "as_of": Instant(
+        required=True, metadata={"description": "Send this along with page=2 and so on"}
+    ),
+}
+
+
+def page_of(
+    item: type[Schema], name: str, more: Mapping[str, fields.Field[Any]] | None = None
+) -> type[Schema]:
     """Return the schema of a page of ``item``, called ``name`` in the documentation."""
     return Schema.from_dict(
         {
@@ -39,6 +70,7 @@ def page_of(item: type[Schema], name: str) -> type[Schema]:
             "page": fields.Integer(required=True),
             "limit": fields.Integer(required=True),
             "next_cursor": fields.String(required=True, allow_none=True),
+            **(more or {}),
         },
         name=name,
     )

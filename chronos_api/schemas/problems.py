@@ -8,6 +8,9 @@ from chronos_api import problems
 class FieldError(Schema):
     """What is wrong with one field or parameter."""
 
+    index = fields.Integer(
+        metadata={"description": "Which of the items that were sent, from 0; if there are many"}
+    )
     field = fields.String(required=True, metadata={"examples": ["payload.url"]})
     message = fields.String(
         required=True, metadata={"examples": ["Must be an absolute http:// or https:// URL."]}

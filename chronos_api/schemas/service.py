@@ -14,7 +14,8 @@ class ReadinessCheck(Schema):
     """One thing that is needed."""
 
     name = fields.String(
-        required=True, metadata={"enum": ["database", "schema", "scheduler", "worker", "redis"]}
+        required=True,
+        metadata={"enum": ["database", "schema", "scheduler", "worker", "redis", "queues"]},
     )
     ok = fields.Boolean(required=True)
     detail = fields.String(required=True)

@@ -1,7 +1,5 @@
 """Accounts and logins: register, log in, refresh, log out."""
 
-import base64
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -10,13 +8,13 @@ from sqlalchemy import Connection, Engine, RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from chronos_api import passwords, tokens
-from chronos_api.access import Principal, Role
+from chronos_api.access import Account
+from chronos_api.services import invitations, trail, verifications, workspaces
 from chronos_common import ids
 from chronos_common.errors import Conflict, Unauthenticated
-from chronos_common.storage import audit, users
+from chronos_common.storage import users
+from chronos_common.storage import workspaces as workspace_rows
 from chronos_common.storage.database import transaction
-
-_SIGNING_SECRET_BYTES = 32
 
 
 class EmailTaken(Conflict):
@@ -41,11 +39,21 @@ class Login:
 
 
 def register(
-    engine: Engine, *, email: str, password: str, lifetime: timedelta, now: datetime
+    engine: Engine,
+    *,
+    email: str,
+    password: str,
+    invitation: str | None = None,
+    verify: bool,
+    lifetime: timedelta,
+    now: datetime,
 ) -> Login:
-    """Create a user with a workspace of their own, logged in. Raises :class:`EmailTaken`.
+    """Create a user with a workspace of their own, logged in; the first one is the operator.
 
-    ``lifetime`` is that of the refresh token.
+    The token of an ``invitation`` makes them a member of its workspace too, which is then the
+    one that they work in by default. ``verify`` sends an e-mail that verifies the address.
+    ``lifetime`` is that of the refresh token. Raises :class:`EmailTaken`, and what accepting an
+    invitation raises.
     """
     password_hash = passwords.hash_of(password)
     user_id, workspace_id = ids.new_id(now), ids.new_id(now)
@@ -54,25 +62,17 @@ def register(
             users.insert_user(
                 connection, user_id, email=email, password_hash=password_hash, now=now
             )
-            users.insert_workspace(
-                connection,
-                workspace_id,
-                name=f"{email.partition('@')[0]}'s workspace",
-                signing_secret=_new_signing_secret(),
-                now=now,
-            )
-            users.insert_membership(
-                connection, workspace_id=workspace_id, user_id=user_id, role=Role.OWNER, now=now
-            )
-            _note(connection, workspace_id, user_id, "user.register", now=now)
+            users.make_first_operator(connection, user_id)
+            if invitation is not None:
+                invitations.take(connection, user_id, email, invitation, now=now)
+            name = f"{email.partition('@')[0]}'s workspace"
+            workspaces.create(connection, workspace_id, user_id, name=name, now=now)
+            if verify and invitation is None:
+                verifications.send(connection, email, now=now)
+            trail.note_own(connection, user_id, "user.register", now=now)
             return _log_in(connection, user_id, lifetime=lifetime, now=now)
     except IntegrityError as error:
         raise EmailTaken from error
-
-
-def _new_signing_secret() -> str:
-    """Return a secret in the form of Standard Webhooks."""
-    return f"whsec_{base64.b64encode(secrets.token_bytes(_SIGNING_SECRET_BYTES)).decode()}"
 
 
 def log_in(
@@ -86,6 +86,7 @@ def log_in(
     if not passwords.matches(password, stored) or user is None:
         raise WrongCredentials
     with transaction(engine) as connection:
+        trail.note_own(connection, user["id"], "user.login", now=now)
         return _log_in(connection, user["id"], lifetime=lifetime, now=now)
 
 
@@ -107,7 +108,8 @@ def refresh(engine: Engine, token: str, *, lifetime: timedelta, now: datetime) -
         family_id = users.use_refresh_token(connection, claims.id, now=now)
         if family_id is not None:
             return _issue(connection, claims.user_id, family_id, lifetime=lifetime, now=now)
-        users.revoke_family(connection, claims.family_id, now=now)
+        if users.revoke_family(connection, claims.family_id, now=now):
+            trail.note_own(connection, claims.user_id, "user.token_reused", now=now)
     raise RefreshTokenReused
 
 
@@ -119,8 +121,8 @@ def _issue(
     lifetime: timedelta,
     now: datetime,
 ) -> Login:
-    user = users.find_member(connection, user_id)
-    if user is None:
+    user = users.find(connection, user_id)
+    if user is None or user["disabled_at"] is not None:
         raise WrongCredentials("The account is disabled.")
     token_id = ids.new_id(now)
     users.insert_refresh_token(
@@ -134,32 +136,39 @@ def _issue(
     return Login(user, family_id, token_id)
 
 
-def log_out(engine: Engine, who: Principal, *, now: datetime) -> None:
+def log_out(engine: Engine, who: Account, *, now: datetime) -> None:
     """End this login: its refresh tokens, and with them its access tokens."""
+    if who.family_id is None:
+        return
     with transaction(engine) as connection:
         users.revoke_family(connection, who.family_id, now=now)
-        _note(connection, who.workspace_id, who.user_id, "user.logout", now=now)
+        trail.note_own(connection, who.user_id, "user.logout", now=now)
 
 
-def member(engine: Engine, who: Principal) -> RowMapping:
-    """Return the user who calls, with their workspace."""
+def log_out_everywhere(engine: Engine, who: Account, *, now: datetime) -> None:
+    """End every login of whoever calls, this one included."""
     with transaction(engine) as connection:
-        row = users.find_member(connection, who.user_id)
-    if row is None:
-        raise Unauthenticated
-    return row
+        ended = users.revoke_all_families(connection, who.user_id, now=now)
+        trail.note_own(connection, who.user_id, "user.logout_all", {"logins": ended}, now=now)
 
 
-def _note(
-    connection: Connection, workspace_id: UUID, user_id: UUID, action: str, *, now: datetime
-) -> None:
-    audit.append(
-        connection,
-        workspace_id=workspace_id,
-        user_id=user_id,
-        action=action,
-        subject_type="user",
-        subject_id=user_id,
-        details={},
-        now=now,
-    )
+@dataclass(frozen=True, slots=True)
+class Me:
+    """Who calls, their workspaces, and the row of the one that the request works in."""
+
+    user: RowMapping
+    memberships: list[RowMapping]
+    workspace: RowMapping | None
+
+
+def me(engine: Engine, who: Account, workspace_id: UUID | None) -> Me:
+    """Return who calls, for themselves."""
+    with transaction(engine) as connection:
+        user = users.find(connection, who.user_id)
+        if user is None:
+            raise Unauthenticated
+        return Me(
+            user,
+            list(workspace_rows.of_user(connection, who.user_id)),
+            workspace_rows.find(connection, workspace_id) if workspace_id else None,
+        )

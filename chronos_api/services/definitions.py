@@ -24,6 +24,7 @@ from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules import Schedule, ScheduleKind
 from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 from chronos_common.errors import Invalid
+from chronos_common.storage import jobs
 from chronos_common.storage.schedules import schedule_of
 
 #: What an answer holds beyond a definition; a PUT of an answer leaves it as it is.
@@ -55,10 +56,16 @@ _POLICY = RetryPolicy()
 
 
 def define(
-    fields: Mapping[str, Any], *, job_id: UUID, now: datetime, stored: RowMapping | None = None
+    fields: Mapping[str, Any],
+    *,
+    job_id: UUID,
+    now: datetime,
+    stored: RowMapping | None = None,
+    default_url: str | None = None,
 ) -> JobDefinition:
     """Return the definition that ``fields`` ask for.
 
+    ``default_url`` is the workspace's default webhook, for a payload that needs it.
     A schedule that is just as ``stored`` is kept as it is, past instants and anchor included.
     Raises :class:`Invalid` with every wrong field.
     """
@@ -70,7 +77,7 @@ def define(
     elif "type" not in errors and "payload" in loaded:
         before = None if stored is None else stored["payload"]
         loaded["payload"], faults = redactions.restored(loaded["payload"], before)
-        found += [faults, _payload_errors(job_type, loaded["payload"])]
+        found += [faults, _payload_errors(job_type, loaded["payload"], default_url)]
     schedule = _kept_schedule(loaded, stored) if stored and not errors else None
     if schedule is None:
         schedule = _schedule(loaded, found, job_id=job_id, now=now)
@@ -92,9 +99,11 @@ def _load(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str
     return {name: value for name, value in loaded.items() if value is not None}, errors
 
 
-def _payload_errors(job_type: JobType, payload: Mapping[str, Any]) -> dict[str, list[str]]:
+def _payload_errors(
+    job_type: JobType, payload: Mapping[str, Any], default_url: str | None
+) -> dict[str, list[str]]:
     try:
-        payloads.parse(job_type, payload)
+        payloads.parse(job_type, payload, default_url=default_url)
     except Invalid as error:
         return error.fields
     return {}
@@ -185,6 +194,18 @@ def recurrence_of(kind: str) -> Recurrence:
 def stored_schedule(row: RowMapping) -> Schedule:
     """Return the schedule of a stored job."""
     return schedule_of(SimpleNamespace(job_id=row["id"], **row))
+
+
+def is_stored(definition: JobDefinition, row: RowMapping) -> bool:
+    """Tell whether a stored job has just this definition."""
+    columns = jobs.columns_of(definition) | {
+        "jitter_seconds": definition.jitter_seconds,
+        "max_runs": definition.max_runs,
+        "misfire_policy": definition.misfire_policy,
+        "misfire_grace_seconds": definition.misfire_grace_seconds,
+    }
+    is_same = all(row[name] == value for name, value in columns.items())
+    return is_same and definition.schedule == stored_schedule(row)
 
 
 def schedule_fields(row: RowMapping) -> dict[str, Any]:

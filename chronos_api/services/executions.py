@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.access import Principal
-from chronos_api.services.jobs import Page, page_of
+from chronos_api.services.jobs import Page
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import FINAL, JobType
 from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
@@ -31,10 +31,14 @@ def listed(
 ) -> Page:
     """Return a page of the workspace's executions, the latest first."""
     with transaction(engine) as connection:
-        rows, total = history.page(
+        rows = history.page(
             connection, who.workspace_id, chosen, offset=(page - 1) * limit, limit=limit + 1
         )
-    return page_of(rows, total, limit)
+        count = history.count(connection, who.workspace_id, chosen)
+    # One row more than asked for tells that there is another page.
+    last = rows[limit - 1]["id"] if len(rows) > limit else None
+    total = min(count, history.MAX_COUNT)
+    return Page(rows[:limit], total, last, total_is_exact=count == total)
 
 
 def listed_of_job(
@@ -129,6 +133,7 @@ def _note(
         connection,
         workspace_id=who.workspace_id,
         user_id=who.user_id,
+        key_id=who.key_id,
         action=action,
         subject_type="execution",
         subject_id=execution_id,

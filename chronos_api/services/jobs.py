@@ -1,7 +1,7 @@
 """Jobs: create, read, list, delete, and where one stands. Changes are in ``job_changes``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -123,10 +123,12 @@ def listed(engine: Engine, who: Principal, wanted: JobsWanted) -> JobPage:
     With a filter by the last outcome, the total is known only if the page holds all of them.
     """
     with transaction(engine) as connection:
-        found = job_lists.page(connection, who.workspace_id, wanted.chosen, wanted.part)
-        if wanted.chosen.last_outcome and wanted.after is None and found.last is None:
-            return JobPage(found.rows, len(found.rows), None)
-        count = job_lists.count(connection, who.workspace_id, wanted.chosen)
+        of_workspace = connection, who.workspace_id, wanted.chosen
+        is_common = job_lists.are_common(*of_workspace)
+        count = job_lists.count(*of_workspace, is_common=is_common)
+        found = job_lists.page(*of_workspace, replace(wanted.part, is_common=is_common))
+    if wanted.chosen.last_outcome and wanted.after is None and found.last is None:
+        return JobPage(found.rows, len(found.rows), None)
     is_exact = count <= job_lists.MAX_COUNT and wanted.chosen.last_outcome is None
     return JobPage(found.rows, min(count, job_lists.MAX_COUNT), found.last, is_exact)
 

@@ -1,16 +1,21 @@
-"""Whether this installation can do its work: database, schema, Redis, scheduler, worker."""
+"""Whether this installation does its work: database, schema, scheduler, worker, Redis, queues."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from redis import Redis
-from redis.exceptions import RedisError
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from chronos_common import broker
+from chronos_common.errors import Unavailable
 from chronos_common.migrations import schema
 from chronos_common.storage import workers
 from chronos_common.storage.database import transaction
+
+#: Back-pressure keeps messages from waiting longer than a few seconds; then workers are missing.
+LATE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +33,7 @@ def checks(engine: Engine, redis: Redis, *, alive_within: timedelta, now: dateti
     found = [database]
     if database.ok:
         found += [_schema(engine), *_processes(engine, now - alive_within)]
-    return [*found, _redis(redis)]
+    return [*found, *_redis(redis, now)]
 
 
 def _database(engine: Engine) -> Check:
@@ -66,9 +71,19 @@ def _process(kind: str, count: int) -> Check:
     return Check(kind, ok=False, detail=f"None is alive; start one with 'chronos {kind}'.")
 
 
-def _redis(redis: Redis) -> Check:
+def _redis(redis: Redis, now: datetime) -> list[Check]:
     try:
-        redis.ping()
-    except RedisError:
-        return Check("redis", ok=False, detail="Redis does not answer.")
-    return Check("redis", ok=True, detail="Redis answers.")
+        oldest = broker.oldest_of(redis)
+    except Unavailable:
+        return [Check("redis", ok=False, detail="Redis does not answer.")]
+    return [Check("redis", ok=True, detail="Redis answers."), _queues(oldest, now)]
+
+
+def _queues(oldest: Mapping[str, datetime], now: datetime) -> Check:
+    ages = {queue: now - published_at for queue, published_at in oldest.items()}
+    late = {queue: age for queue, age in ages.items() if age > LATE}
+    if not late:
+        return Check("queues", ok=True, detail="Workers take what the schedulers publish.")
+    texts = [f"{queue} ({age.total_seconds():.0f} s)" for queue, age in sorted(late.items())]
+    detail = f"Workers do not take the messages of: {', '.join(texts)}; see 'chronos doctor'."
+    return Check("queues", ok=False, detail=detail)

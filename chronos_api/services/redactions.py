@@ -17,7 +17,7 @@ from chronos_common.domain.statuses import JobType
 def shown(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return what may be shown of a stored payload."""
     result = dict(payload)
-    if job_type != JobType.WEBHOOK:
+    if job_type != JobType.WEBHOOK or "url" not in payload:
         return result
     result["url"] = redaction.url(payload["url"])
     if payload.get("headers"):
@@ -41,6 +41,8 @@ def restored(
     before = stored or {}
     shown_before = shown(JobType.WEBHOOK, before) if "url" in before else {}
     result = dict(payload)
+    if "url" not in payload:
+        return result, {}
     faults: dict[str, list[str]] = {}
     if "url" in before and payload.get("url") == shown_before["url"]:
         result["url"] = before["url"]

@@ -52,10 +52,12 @@ class JobFilter:
         return bool(self.next_run_after or self.next_run_before)
 
 
-# The same expression as in the index, on both sides.
-_TERMS = """
-    job_terms(jobs.workspace_id, jobs.name || chr(10) || jobs.description, jobs.tags)
-    @> job_terms(:workspace_id, :words, CAST(:tags AS text[]))"""
+# The same expression as in the index, on both sides, and nothing beside it: a planner that has
+# other conditions to begin with would not know which words are rare in which workspace.
+_HAS_TERMS = """
+    SELECT found.id FROM jobs AS found
+     WHERE job_terms(found.workspace_id, found.name || chr(10) || found.description, found.tags)
+           @> job_terms(:workspace_id, :words, CAST(:tags AS text[]))"""
 
 
 def conditions(workspace_id: UUID, chosen: JobFilter, *, by_terms: bool = True) -> list[Any]:
@@ -75,8 +77,8 @@ def conditions(workspace_id: UUID, chosen: JobFilter, *, by_terms: bool = True) 
     if chosen.search:
         found.append(_holds(jobs.c.name, chosen.search))
         found[-1] |= _holds(jobs.c.description, chosen.search)
-    if by_terms and (chosen.tag or len(chosen.search or "") >= _GRAM):
-        found.append(_terms(workspace_id, chosen))
+    if by_terms and has_terms(workspace_id, chosen) is not None:
+        found.append(_bound(f"jobs.id = ANY(ARRAY({_HAS_TERMS}))", workspace_id, chosen))
     elif chosen.tag:
         found.append(literal(chosen.tag) == any_(jobs.c.tags))
     if chosen.as_of:
@@ -91,8 +93,15 @@ def _holds(column: ColumnElement[str], words: str) -> ColumnElement[bool]:
     return func.strpos(func.lower(column), func.lower(words)) > 0
 
 
-def _terms(workspace_id: UUID, chosen: JobFilter) -> TextClause:
-    return text(_TERMS).bindparams(
+def has_terms(workspace_id: UUID, chosen: JobFilter) -> TextClause | None:
+    """Return the query for the ids of jobs with these words and tags; None if there are none."""
+    if not chosen.tag and len(chosen.search or "") < _GRAM:
+        return None
+    return _bound(_HAS_TERMS, workspace_id, chosen)
+
+
+def _bound(statement: str, workspace_id: UUID, chosen: JobFilter) -> TextClause:
+    return text(statement).bindparams(
         workspace_id=workspace_id,
         words=chosen.search or "",
         tags=[chosen.tag] if chosen.tag else [],

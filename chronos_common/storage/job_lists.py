@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from chronos_common import ids
 from chronos_common.domain.statuses import FINAL, JobStatus
-from chronos_common.storage.job_filters import JobFilter, LastOutcome, conditions
+from chronos_common.storage.job_filters import JobFilter, LastOutcome, conditions, has_terms
 from chronos_common.storage.jobs import SCHEDULE_COLUMNS
 from chronos_common.storage.tables import executions, jobs, schedules
 
@@ -56,8 +56,8 @@ class Position:
 class Part:
     """Which part of a list: its order, and where in it; ``after`` instead of an offset.
 
-    ``is_long`` says that :func:`count` came to its end: of so many jobs, those of a page are met
-    sooner in the order of the list than they are picked out of all that have the words.
+    ``is_common`` is what :func:`are_common` said: of so many jobs, those of a page are met sooner
+    in the order of the list than they are picked out of all that have the words.
     """
 
     sort: str
@@ -65,7 +65,7 @@ class Part:
     limit: int
     offset: int = 0
     after: Position | None = None
-    is_long: bool = False
+    is_common: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _rows(
     limit = MAX_LOOKED_AT if chosen.last_outcome else part.limit + 1
     if part.sort == NEXT_RUN:
         return _by_next_run(connection, workspace_id, chosen, part, limit)
-    query = _ids(workspace_id, chosen, by_terms=not part.is_long)
+    query = _ids(workspace_id, chosen, by_terms=not part.is_common)
     column = SORTS[part.sort]
     if part.after:
         place = (jobs.c.id,) if part.after.key is None else (column, jobs.c.id)
@@ -124,7 +124,7 @@ def _by_next_run(
 
     These are two walks along two indexes; the second begins where the first ends.
     """
-    of_schedules = _ids(workspace_id, chosen, with_schedule=True, by_terms=not part.is_long)
+    of_schedules = _ids(workspace_id, chosen, with_schedule=True, by_terms=not part.is_common)
     is_due = (
         jobs.c.status == JobStatus.ACTIVE,
         schedules.c.active,
@@ -222,12 +222,24 @@ def _fits(wanted: LastOutcome | None) -> ColumnElement[bool]:
     return func.coalesce(latest, LastOutcome.NONE.value) == wanted.value
 
 
-def count(connection: Connection, workspace_id: UUID, chosen: JobFilter) -> int:
+def are_common(connection: Connection, workspace_id: UUID, chosen: JobFilter) -> bool:
+    """Tell whether more than :data:`MAX_COUNT` jobs have the words and tags that are wanted."""
+    having = has_terms(workspace_id, chosen)
+    if having is None:
+        return False
+    query = having.columns(jobs.c.id).subquery()
+    return _counted(connection, select(query), at_most=MAX_COUNT + 1) > MAX_COUNT
+
+
+def count(
+    connection: Connection, workspace_id: UUID, chosen: JobFilter, *, is_common: bool = False
+) -> int:
     """Return how many jobs there are; :data:`MAX_COUNT` + 1 if there are more than that.
 
     The last outcome does not count.
     """
-    return _counted(connection, _ids(workspace_id, chosen), at_most=MAX_COUNT + 1)
+    query = _ids(workspace_id, chosen, by_terms=not is_common)
+    return _counted(connection, query, at_most=MAX_COUNT + 1)
 
 
 def _counted(connection: Connection, query: Select[Any], *, at_most: int) -> int:
@@ -239,5 +251,7 @@ def matching(
     connection: Connection, workspace_id: UUID, chosen: JobFilter, *, at_most: int
 ) -> list[UUID]:
     """Return the ids of up to ``at_most`` jobs, the oldest first."""
-    query = _ids(workspace_id, chosen).order_by(jobs.c.id).limit(at_most)
+    is_common = are_common(connection, workspace_id, chosen)
+    query = _ids(workspace_id, chosen, by_terms=not is_common)
+    query = query.order_by(jobs.c.id).limit(at_most)
     return list(connection.execute(query).scalars())

@@ -126,7 +126,9 @@ SHAPES = {
 @pytest.mark.parametrize("descending", [False, True])
 def test_a_page_of_a_long_list_reads_little(plans: Plans, shape: str, *, descending: bool) -> None:
     chosen, sort = SHAPES[shape]
-    part = Part(sort=sort, descending=descending, limit=20)
+    common = job_lists.are_common(plans.connection, plans.workspace, chosen)
+    part = Part(sort=sort, descending=descending, limit=20, is_common=common)
+    assert common == shape.startswith("common")
     read = plans.rows_read(lambda c: job_lists.page(c, plans.workspace, chosen, part))
     assert read < 600, shape
 
@@ -146,6 +148,11 @@ def test_counting_reads_no_more_than_it_says(plans: Plans) -> None:
     assert plans.rows_read(lambda c: job_lists.count(c, plans.workspace, JobFilter())) <= at_most
     rare = JobFilter(tag="rare")
     assert plans.rows_read(lambda c: job_lists.count(c, plans.workspace, rare)) < 100
+    # What others have often, and this workspace never: a planner cannot know.
+    foreign = JobFilter(tag="rare", search="Job")
+    assert plans.rows_read(lambda c: job_lists.count(c, plans.other, foreign)) < 100
+    part = Part(sort="name", descending=False, limit=20)
+    assert plans.rows_read(lambda c: job_lists.page(c, plans.other, foreign, part)) < 100
 
 
 def test_a_page_of_a_long_history_reads_little(plans: Plans) -> None:

@@ -8,7 +8,6 @@ from chronos_common.migrations import schema
 from chronos_common.storage import request_tables
 from chronos_common.storage.tables import metadata
 
-
 # Whose tables are part of the metadata once it is imported.
 assert request_tables.test_runs.metadata is metadata
 

@@ -12,9 +12,10 @@ import factories
 from chronos_common import events, ids
 from chronos_common.domain.statuses import Status
 from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import changes, executions, .py, stats
+from chronos_common.storage import changes, executions, stats
 from chronos_common.storage.changes import Acted, Change
 from chronos_common.storage.executions import Moved
+from chronos_common.storage.specs import Specs
 from chronos_scheduler.service import Scheduler
 from chronos_worker.claim import Claimer
 from chronos_worker.service import Worker
@@ -162,9 +163,13 @@ def test_a_claim_is_told_as_a_start(engine: Engine, workspace: Workspace, now: d
         queued = executions.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
         )
-        specs = .py.specs_of(connection, [queued])
+        specs = Specs().of(connection, [queued])
     heartbeat = Heartbeat(engine, kind="worker", timeout=MINUTE)
-    assert Claimer(engine, heartbeat).claim([queued], specs, queue="webhooks")
+    heartbeat.start()
+    try:
+        assert Claimer(engine, heartbeat).claim([queued], specs, queue="webhooks")
+    finally:
+        heartbeat.stop()
     assert [(each.id, each.status) for each in told if isinstance(each, Moved)] == [
         (queued, Status.RUNNING)
     ]

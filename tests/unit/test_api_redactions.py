@@ -35,6 +35,12 @@ def test_headers_parameters_and_url_hide_their_secrets() -> None:
     }
 
 
+def test_a_payload_for_the_default_webhook_is_the_users_own() -> None:
+    payload = {"headers": {"Authorization": REDACTED}, "params": {"api_key": "shown"}}
+    assert shown("webhook", payload) == payload
+    assert restored(payload, STORED) == (payload, {})
+
+
 def test_other_types_are_shown_as_they_are() -> None:
     mail = {"to": ["a@example.com"], "subject": "token"}
     assert shown("email", mail) == mail

@@ -171,3 +171,16 @@ def test_every_part_of_the_scheduler_and_of_the_worker_is_described() -> None:
         assert f"chronos_scheduler/{name}.py" in described, name
     for name in ("intake", "claim", "transfers", "recorder", "egress", "signing", "notices"):
         assert f"chronos_worker/{name}.py" in described, name
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "guarantees.md").read_text()
+    sources = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    existing = set(re.findall(r"^def (test_\w+)\(", sources, flags=re.MULTILINE))
+    _, _, *rows = table_after("The promises", text)
+    assert len(rows) >= 10
+    for number, promise, figure, tests in rows:
+        named = set(re.findall(r"`(test_\w+)`", tests))
+        assert all((promise, figure, named)), number
+        assert named <= existing, named - existing
+    assert set(re.findall(r"`(test_\w+)`", text)) <= existing

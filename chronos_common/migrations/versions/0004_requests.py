@@ -17,7 +17,7 @@ UPGRADE = """
 -- finds any part of a text without an extension. The costs keep the planner from ever calling it
 -- for each row of a list instead of reading the index.
 CREATE FUNCTION job_terms(workspace_id uuid, words text, tags text[]) RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 1000000 AS $$
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 10000 AS $$
 BEGIN
     RETURN ARRAY(
                SELECT DISTINCT gram COLLATE "C" FROM (

@@ -1,5 +1,6 @@
 """Callers of the API. Each answer is held against the OpenAPI document."""
 
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -143,7 +144,7 @@ def _operation(app: Flask, answer: TestResponse) -> dict[str, Any] | None:
         rule = context.request.url_rule
     if rule is None:
         return None
-    path = rule.rule.replace("<uuid:", "{").replace(">", "}")
+    path = re.sub(r"<\w+:(\w+)>", r"{\1}", rule.rule)
     found = document_of(app)["paths"].get(path, {}).get(answer.request.method.lower())
     return found if found is None else dict(found)
 

@@ -1,6 +1,7 @@
 """The API on a database of its own: tests share it, each with users of its own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -11,6 +12,7 @@ from chronos_common.embedded.servers import Servers
 from chronos_common.storage.database import connect
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, register
+from integration.api.inbox import Inbox
 
 
 @pytest.fixture(scope="session")
@@ -55,3 +57,9 @@ def stranger(app: Flask, db: Engine) -> Caller:
 def nobody(app: Flask) -> Caller:
     """Somebody who is not logged in."""
     return Caller(app)
+
+
+@pytest.fixture
+def inbox(db: Engine, tmp_path: Path) -> Inbox:
+    """The mail that the API's users get."""
+    return Inbox(db, tmp_path)

@@ -9,9 +9,10 @@ from sqlalchemy import Engine, select
 
 from chronos_common import clock, ids
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import dispatches
+from chronos_common.storage import dispatches, settlements
 from chronos_common.storage import executions as storage
-from chronos_common.storage.executions import Move, Planned, Settled
+from chronos_common.storage.executions import Move, Planned
+from chronos_common.storage.settlements import Settled
 from chronos_common.storage.tables import executions
 from integration.api.callers import Caller
 
@@ -144,7 +145,7 @@ def test_what_did_not_run_says_why(caller: Caller, db: Engine, job_id: str) -> N
         missed_until=after(7_200_000),
     )
     with db.begin() as connection:
-        storage.add_settled(connection, [skipped], now=after(7_300_000))
+        settlements.add(connection, [skipped], now=after(7_300_000))
     found = caller.get(f"executions/{skipped.id}").json
     assert (found["status"], found["reason"], found["missed_count"]) == ("skipped", "misfire", 120)
     assert found["missed_until"] == "2026-11-20T11:00:00.000Z"

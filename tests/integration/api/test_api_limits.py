@@ -1,5 +1,6 @@
 """Rate limits, with Redis and without it."""
 
+import re
 import socket
 from collections.abc import Iterator
 from time import monotonic
@@ -52,6 +53,37 @@ def test_each_user_has_a_limit_over_all_routes(db: Engine, redis_url: str) -> No
     assert other.get("jobs").status_code == 200
 
 
+def test_answers_say_what_is_left(db: Engine, redis_url: str) -> None:
+    """In the words of draft-ietf-httpapi-ratelimit-headers."""
+    app = limited(db, redis_url)
+    caller = register(app, db)
+    left = [int(LEFT.fullmatch(_header(caller, "jobs"))["left"]) for _ in range(6)]  # type: ignore[index]
+    assert left == [4, 3, 2, 1, 0, 0]
+    assert caller.get("jobs").headers["RateLimit-Policy"] == '"requests-60s";q=5;w=60'
+    login = Caller(app).post("auth/login", LOGIN)
+    assert login.headers["RateLimit-Policy"] == '"requests-60s";q=5;w=60, "logins-60s";q=2;w=60'
+    assert "RateLimit" not in caller.get("/health").headers
+
+
+LEFT = re.compile(r'"requests-60s";r=(?P<left>\d+);t=([1-9]|[1-5]\d|60)')
+
+
+def _header(caller: Caller, path: str) -> str:
+    return caller.get(path).headers["RateLimit"]
+
+
+def test_each_key_has_a_limit_of_its_own(db: Engine, redis_url: str) -> None:
+    app = limited(db, redis_url)
+    owner = register(app, db)
+    keys = [
+        Caller(app, owner.post("keys", {"name": "CI", "scopes": ["jobs:read"]}).json["key"])
+        for _ in range(2)
+    ]
+    assert [keys[0].get("jobs").status_code for _ in range(6)] == [200] * 5 + [429]
+    assert keys[1].get("jobs").status_code == 200
+    assert owner.get("jobs").status_code == 200
+
+
 def test_processes_share_their_count(db: Engine, redis_url: str) -> None:
     first, second = limited(db, redis_url), limited(db, redis_url)
     caller = register(first, db)
@@ -69,6 +101,23 @@ def test_logging_in_has_a_limit_of_its_own(db: Engine, redis_url: str) -> None:
     assert answers == [401, 401, 429]
     assert nobody.post("auth/register", {}).status_code == 422
     assert register(app, db).get("jobs").status_code == 200
+
+
+@pytest.mark.parametrize(("proxies", "last"), [(0, 429), (1, 401), (2, 429)])
+def test_behind_proxies_the_address_before_them_counts(
+    db: Engine, redis_url: str, proxies: int, last: int
+) -> None:
+    """A client writes what it likes into the header; only what proxies added is believed."""
+    url = db.url.render_as_string(hide_password=False)
+    settings = settings_for(
+        url, redis_url, login_rate_limit="2 per minute", trusted_proxies=proxies
+    )
+    nobody = Caller(create_app(settings, db))
+    answers = [
+        nobody.post("auth/login", LOGIN, headers={"X-Forwarded-For": forwarded}).status_code
+        for forwarded in ("a, 192.0.2.1", "a, 192.0.2.2", "a, 192.0.2.3")
+    ]
+    assert answers == [401, 401, last]
 
 
 def test_requests_without_a_valid_token_count_too(db: Engine, redis_url: str) -> None:
@@ -94,4 +143,7 @@ def test_without_redis_each_process_counts_for_itself(
     assert answers == [200] * 5 + [429]
     # One wait for Redis at the first request, and not one at each.
     assert monotonic() - began < 5
+    nobody = Caller(app)
+    logins = [nobody.post("auth/login", LOGIN).status_code for _ in range(3)]
+    assert logins == [401, 401, 429]
     assert join(app, db, caller.workspace_id, "viewer").get("jobs").status_code == 200

@@ -9,12 +9,14 @@ import pytest
 from flask import Flask
 from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy import text as sql
 
 from chronos_api import answers, problems
 from chronos_api.app import create_app
 from chronos_common import clock, ids
+from chronos_common.broker import Batch, Broker
 from chronos_common.embedded.servers import Servers
 from chronos_common.storage import workers
 from chronos_common.storage.database import connect
@@ -57,11 +59,20 @@ def failing(caller: Caller) -> set[str]:
     return failed
 
 
-def test_ready_means_that_jobs_run(nobody: Caller, db: Engine, processes: None) -> None:
+def test_ready_means_that_jobs_run(
+    nobody: Caller, db: Engine, processes: None, redis_url: str
+) -> None:
     assert processes is None
     assert failing(nobody) == set()
+    broker = Broker(redis_url)
+    broker.publish([Batch("webhooks", [], clock.now())], now=clock.now() - timedelta(minutes=2))
+    broker.close()
+    assert failing(nobody) == {"queues"}
+    assert "webhooks (120 s)" in nobody.get("ready").text
+    with Redis.from_url(redis_url) as client:
+        client.delete("webhooks")
     with db.begin() as connection:
-        workers.remove_dead(connection, alive_since=clock.now() + timedelta(seconds=1))
+        workers.declare_lost(connection, alive_since=clock.now() + timedelta(seconds=1))
     assert failing(nobody) == {"scheduler", "worker"}
 
 
@@ -200,7 +211,7 @@ def test_the_document_describes_every_route(app: Flask) -> None:
         if method != "parameters"
     }
     routes = {
-        (re.sub(r"<uuid:(\w+)>", r"{\1}", rule.rule), method.lower())
+        (re.sub(r"<\w+:(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
         for method in rule.methods or ()
         if method not in {"HEAD", "OPTIONS"} and not rule.endpoint.startswith("docs.")

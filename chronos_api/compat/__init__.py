@@ -1,0 +1,8 @@
+"""The requests of other Chronos schedulers, as a thin translation onto the services of this one.
+
+``docs/compatibility.md`` maps each request to its route, and tells how conflicts are resolved.
+"""
+
+from chronos_api.compat import jobs, posts
+
+BLUEPRINTS = (jobs.blueprint, posts.blueprint)

@@ -1,0 +1,37 @@
+"""What clients of other schedulers read beside a job: its latest executions, its end."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import Engine, RowMapping
+
+from chronos_api.access import Principal
+from chronos_api.services import jobs as services
+from chronos_api.services.jobs import Standing
+from chronos_common.errors import JobNotFound
+from chronos_common.storage import history, jobs, recent
+from chronos_common.storage.database import transaction
+
+
+def latest_of(
+    engine: Engine, who: Principal, job_ids: Sequence[UUID], *, each: int
+) -> dict[UUID, list[RowMapping]]:
+    """Return up to ``each`` executions of every job, the latest first."""
+    with transaction(engine) as connection:
+        return recent.latest_of_each(connection, who.workspace_id, job_ids, each=each)
+
+
+def standing(engine: Engine, who: Principal, job_id: UUID) -> Standing:
+    """Return where a job stands, or stood when it was deleted. Raises :class:`JobNotFound`."""
+    try:
+        return services.standing(engine, who, job_id)
+    except JobNotFound:
+        with transaction(engine) as connection:
+            deleted = jobs.find_deleted(connection, who.workspace_id, job_id)
+            if deleted is None:
+                raise
+            return Standing(
+                job=deleted,
+                unfinished=history.count_unfinished_of(connection, job_id),
+                latest=history.latest_of(connection, who.workspace_id, job_id),
+            )

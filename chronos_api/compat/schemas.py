@@ -1,0 +1,200 @@
+"""Requests and answers of other schedulers, for the documentation."""
+
+from marshmallow import Schema, fields
+
+from chronos_api.compat.shapes import EXECUTION_STATES
+from chronos_api.compat.words import AT_LEAST_ONCE
+from chronos_api.schemas.executions import JobState
+from chronos_api.schemas.fields import Digits, FreeObject, Instant, OneOf, Text
+from chronos_api.schemas.jobs import MAX_EXPRESSION_LENGTH, JobFields
+from chronos_api.schemas.lists import MAX_DEPTH, MAX_LIMIT
+from chronos_api.schemas.strict import Strict
+from chronos_common.domain import jobs as bounds
+from chronos_common.domain.schedules import ScheduleKind
+from chronos_common.domain.statuses import JobStatus, JobType
+
+_TYPES = [form for kind in JobType for form in (kind.upper(), str(kind))]
+_STATES = sorted(set(EXECUTION_STATES.values()))
+
+_ANY_NAME = {"description": "Follows from the URL if it is left out"}
+
+
+class ChangedJob(JobFields):
+    """Some fields of a job, in the words of 002, of 003 or of /api/v1/jobs."""
+
+    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True)
+    type = Text(  # type: ignore[assignment] # another spelling of the same types
+        longest=20, allow_none=True, metadata={"enum": [*_TYPES, None], "default": "WEBHOOK"}
+    )
+    payload = FreeObject(
+        metadata={"description": "Without a url, it goes as JSON to the default webhook"}
+    )
+    schedule = Text(
+        longest=MAX_EXPRESSION_LENGTH,
+        allow_none=True,
+        metadata={
+            "description": "A cron expression, or the time of a job that runs once",
+            "examples": ["0 8 * * *"],
+        },
+    )
+    scheduled_time = Instant(
+        allow_none=True, metadata={"description": "When a job runs that runs once"}
+    )
+    schedule_type = OneOf(
+        ScheduleKind, allow_none=True, metadata={"description": "Follows from the other fields"}
+    )
+    enabled = fields.Boolean(
+        allow_none=True, metadata={"description": "false for a job that is paused"}
+    )
+    api_key = Text(
+        longest=200, allow_none=True, metadata={"description": "The API key, if no header has it"}
+    )
+
+
+class NewJob(ChangedJob):
+    """A job, in the words of 002, of 003 or of /api/v1/jobs."""
+
+    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True, required=True)
+
+
+class SubmittedJob(ChangedJob):
+    """A job, in the words of 003, of 002 or of /api/v1/jobs; its name may be left out."""
+
+    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True, metadata=_ANY_NAME)
+
+
+class PostJob(Strict):
+    """A POST request on a schedule, in the words of 004; beside them, those of /api/v1/jobs."""
+
+    schedule = Text(
+        longest=MAX_EXPRESSION_LENGTH,
+        required=True,
+        metadata={
+            "description": "A cron expression of five fields, or six with seconds first; or the "
+            "time of a job that runs once",
+            "examples": ["31 10-15 1 * * MON-FRI"],
+        },
+    )
+    api = Text(longest=8192, required=True, metadata={"format": "uri", "description": "The URL"})
+    type = Text(longest=20, metadata={"enum": list(AT_LEAST_ONCE)})
+    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True, metadata=_ANY_NAME)
+    api_key = Text(
+        longest=200, allow_none=True, metadata={"description": "The API key, if no header has it"}
+    )
+
+
+class JobsQuery(Strict):
+    """Which jobs to list."""
+
+    page = Digits(low=1, high=MAX_DEPTH // MAX_LIMIT, load_default=1, metadata={"default": 1})
+    limit = Digits(low=1, high=MAX_LIMIT, load_default=MAX_LIMIT, metadata={"default": MAX_LIMIT})
+    status = OneOf(JobStatus)
+    type = Text(longest=20, metadata={"enum": _TYPES})
+    search = Text(
+        longest=200, shortest=1, metadata={"description": "A part of name or description"}
+    )
+    api_key = Text(longest=200, metadata={"description": "The API key, if no header has it"})
+
+
+class CompatExecution(Schema):
+    """An execution, in the words of 002."""
+
+    id = fields.UUID(required=True)
+    status = fields.String(required=True, metadata={"enum": _STATES})
+    scheduledAt = Instant(required=True)  # noqa: N815 - as its clients call it
+    startedAt = Instant(required=True, allow_none=True)  # noqa: N815 - as its clients call it
+    completedAt = Instant(required=True, allow_none=True)  # noqa: N815 - as its clients call it
+    durationMs = fields.Integer(required=True, allow_none=True)  # noqa: N815 - in their style
+    httpStatus = fields.Integer(required=True, allow_none=True)  # noqa: N815 - in their style
+    error = fields.String(required=True, allow_none=True)
+
+
+class CompatJob(Schema):
+    """A job with its latest executions, in the words of 002 and of 003."""
+
+    id = fields.UUID(required=True)
+    job_id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    description = fields.String(required=True)
+    type = fields.String(required=True, metadata={"enum": [kind.upper() for kind in JobType]})
+    schedule = fields.String(
+        required=True,
+        metadata={"description": "Cron expression, time, or in words for an interval"},
+    )
+    cron_expression = fields.String(required=True, allow_none=True)
+    scheduled_time = Instant(required=True, allow_none=True)
+    timezone = fields.String(required=True)
+    payload = fields.Dict(required=True)
+    max_attempts = fields.Integer(required=True)
+    status = OneOf(JobStatus, required=True)
+    enabled = fields.Boolean(required=True, metadata={"description": "Whether it is active"})
+    nextRunAt = Instant(required=True, allow_none=True)  # noqa: N815 - as its clients call it
+    createdAt = Instant(required=True)  # noqa: N815 - as its clients call it
+    updatedAt = Instant(required=True)  # noqa: N815 - as its clients call it
+    executions = fields.List(fields.Nested(CompatExecution), required=True)
+
+
+class CompatJobs(Schema):
+    """A part of the list of jobs; ``total`` says how many there are."""
+
+    jobs = fields.List(fields.Nested(CompatJob), required=True)
+    total = fields.Integer(required=True)
+    page = fields.Integer(required=True)
+    limit = fields.Integer(required=True)
+
+
+class OneJob(Schema):
+    """A job."""
+
+    job = fields.Nested(CompatJob, required=True)
+
+
+class ChangeMade(OneJob):
+    """What was done, and the job as it stands now."""
+
+    message = fields.String(required=True)
+    job_id = fields.UUID(required=True)
+
+
+class JobGone(Schema):
+    """What was done."""
+
+    message = fields.String(required=True)
+    job_id = fields.UUID(required=True)
+    status = fields.String(required=True, metadata={"enum": [str(JobStatus.CANCELLED)]})
+
+
+class RunStarted(Schema):
+    """What was done, and the execution that it made."""
+
+    message = fields.String(required=True)
+    job_id = fields.UUID(required=True)
+    execution_id = fields.UUID(required=True)
+
+
+class CompatState(JobState):
+    """Where a job stands, or stood when it was cancelled."""
+
+    job_id = fields.UUID(required=True)
+
+
+class PostJobMade(Schema):
+    """The id of the job."""
+
+    jobId = fields.UUID(required=True)  # noqa: N815 - as its clients call it
+
+
+class Run(Schema):
+    """An execution, in the words of 004."""
+
+    timestamp = Instant(required=True, metadata={"description": "When the request left"})
+    status = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The HTTP status; null if there is none"},
+    )
+    duration = fields.String(required=True, allow_none=True, metadata={"examples": ["120ms"]})
+
+
+#: What 004 calls the last executions.
+LAST_RUNS = 5

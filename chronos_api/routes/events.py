@@ -1,0 +1,69 @@
+"""``/api/v1/events``."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from flask import Response, request
+
+from chronos_api import problems
+from chronos_api.access import Role, Scope, principal, requires
+from chronos_api.blueprints import Blueprint
+from chronos_api.context import current
+from chronos_api.services import dashboard, live
+from chronos_api.services.dashboard import Period
+from chronos_common import clock
+
+blueprint = Blueprint(
+    "events", __name__, url_prefix="/api/v1/events", description="What happens, as it happens"
+)
+
+_STREAM_ID = re.compile(r"\d{1,20}-\d{1,20}")
+_LAST_EVENT_ID = {
+    "in": "header",
+    "name": "Last-Event-ID",
+    "description": "The id of the last event that was seen: the stream goes on after it",
+    "schema": {"type": "string", "examples": ["1763712000000-0"]},
+}
+
+
+@blueprint.route("", "GET")
+@blueprint.parameters(_LAST_EVENT_ID)
+@blueprint.answers(200, {"type": "string"}, content_type="text/event-stream")
+@blueprint.problems(problems.UNAVAILABLE)
+@requires(Role.VIEWER, Scope.STATS_READ)
+def stream() -> Response:
+    """Follow what happens in the workspace, as server-sent events.
+
+    `stats` has what dashboard/stats answers; `changes` sums up, a few times a second, which
+    executions moved and what users did, and names the latest of them; `reset` says that something
+    may have been missed. A stream ends when an access token would: come back with Last-Event-ID.
+    """
+    context, workspace_id = current(), principal().workspace_id
+    last_seen = request.headers.get("Last-Event-ID", "")
+    subscription = context.hub.subscribe(
+        workspace_id,
+        last_seen=last_seen if _STREAM_ID.fullmatch(last_seen) else None,
+        seconds=context.settings.access_token_minutes * 60,
+        connection=request.environ.get("gunicorn.socket"),
+    )
+
+    def stats() -> dict[str, Any]:
+        alive_within = timedelta(seconds=context.settings.worker_timeout_seconds)
+        return context.cache.get(
+            f"{workspace_id}:stats:{Period.DAY}",
+            lambda: dashboard.stats(
+                context.engine,
+                workspace_id,
+                Period.DAY,
+                alive_within=alive_within,
+                now=clock.now(),
+            ),
+        )
+
+    response = Response(live.lines(subscription, stats), content_type="text/event-stream")
+    # A stream that nobody reads to its end has no other end.
+    response.call_on_close(lambda: context.hub.unsubscribe(subscription))
+    # Proxies must hand on each event as it comes (nginx's own header).
+    response.headers["X-Accel-Buffering"] = "no"
+    return response

@@ -1,0 +1,55 @@
+"""API keys."""
+
+from marshmallow import Schema, fields
+from marshmallow.validate import Length
+
+from chronos_api.access import Scope
+from chronos_api.schemas.fields import Instant, OneOf, Text
+from chronos_api.schemas.lists import page_of
+from chronos_api.schemas.strict import Strict
+
+_SCOPES = len(Scope)
+
+
+class KeyFields(Strict):
+    """A new API key."""
+
+    name = Text(longest=100, shortest=1, stripped=True, required=True)
+    scopes = fields.List(
+        OneOf(Scope),
+        required=True,
+        validate=Length(min=1, max=_SCOPES, error=f"From 1 to {_SCOPES} scopes."),
+        metadata={"examples": [["jobs:read", "jobs:write"]]},
+    )
+    expires_at = Instant(
+        allow_none=True, metadata={"description": "When it stops to serve; null for never"}
+    )
+
+
+class KeyAnswer(Schema):
+    """An API key, without its secret."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    prefix = fields.String(
+        required=True,
+        metadata={"description": "What it begins with", "examples": ["chr_k3x9a8q2mz"]},
+    )
+    scopes = fields.List(OneOf(Scope), required=True)
+    created_by = fields.String(
+        required=True, metadata={"description": "The e-mail address of whom it acts as"}
+    )
+    created_at = Instant(required=True)
+    expires_at = Instant(required=True, allow_none=True)
+    last_used_at = Instant(
+        required=True, allow_none=True, metadata={"description": "To the minute"}
+    )
+
+
+class NewKeyAnswer(KeyAnswer):
+    """A new API key: the only time that it is shown."""
+
+    key = fields.String(required=True, metadata={"description": "Keep it; it is not shown again"})
+
+
+KeyPage = page_of(KeyAnswer, "KeyPage")

@@ -1,0 +1,80 @@
+"""Jobs by their name, for scripts that describe what there shall be.
+
+Names are not unique: a name that several jobs have says of none which one is meant. Whoever puts a
+job by its name is alone with that name until the transaction ends, so that two at once make one
+job; only a plain POST beside them can make a second one.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, RowMapping
+
+from chronos_api.access import Principal
+from chronos_api.services import job_changes
+from chronos_api.services import jobs as services
+from chronos_api.services.jobs import Versions
+from chronos_common.errors import Conflict, Invalid, VersionConflict
+from chronos_common.storage import jobs
+from chronos_common.storage.database import transaction
+
+
+class SeveralJobs(Conflict):
+    """Several jobs have this name; rename or delete all but one, or change them by their ids."""
+
+
+class JobExists(VersionConflict):
+    """There is a job of this name already, and 'If-None-Match: *' asks for a new one."""
+
+
+class NoSuchVersion(VersionConflict):
+    """There is no job of this name, so it has no version that 'If-Match' could name."""
+
+
+def put(
+    engine: Engine,
+    who: Principal,
+    name: str,
+    body: Mapping[str, Any],
+    *,
+    expected: Versions,
+    must_be_new: bool,
+    now: datetime,
+) -> tuple[RowMapping, bool]:
+    """Make the one job of that name what ``body`` says; return it, and whether it is new.
+
+    A job that is so already keeps its version. Raises :class:`SeveralJobs`, :class:`Invalid` and
+    :class:`VersionConflict`.
+    """
+    name = name.strip()
+    fields = {**body, "name": _same_name(body.get("name", name), name)}
+    with transaction(engine) as connection:
+        found = jobs.find_all_named(connection, who.workspace_id, name)
+        if len(found) > 1:
+            raise SeveralJobs
+        if found and must_be_new:
+            raise JobExists
+        if found:
+            row = services.locked(connection, who, found[0], expected)
+            return job_changes.put(connection, who, row, fields, now=now), False
+        return _created(connection, who, fields, expected, now=now), True
+
+
+def _same_name(given: object, name: str) -> str:
+    if not isinstance(given, str) or given.strip() != name:
+        raise Invalid({"name": ["Differs from that in the path; leave it out, or correct it."]})
+    return name
+
+
+def _created(
+    connection: Connection,
+    who: Principal,
+    fields: Mapping[str, Any],
+    expected: Versions,
+    *,
+    now: datetime,
+) -> RowMapping:
+    if expected is not None:
+        raise NoSuchVersion
+    return services.add(connection, who, fields, now=now)

@@ -1,0 +1,103 @@
+"""The operator of an installation, and its accounts."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, update
+
+from chronos_api.app import create_app
+from chronos_common.embedded.servers import Servers
+from chronos_common.storage.database import connect
+from chronos_common.storage.tables import users
+from integration.api.api_settings import settings_for
+from integration.api.callers import Caller, register
+
+PASSWORD = "SecurePass123!"
+
+
+@pytest.fixture
+def empty(
+    new_database: Callable[[], AbstractContextManager[str]], servers: Servers
+) -> Iterator[Caller]:
+    """Nobody, at an installation without accounts."""
+    with new_database() as url:
+        engine = connect(url, name="test-admin", pool_size=10)
+        yield Caller(create_app(settings_for(url, servers.redis_url), engine))
+        engine.dispose()
+
+
+@pytest.fixture
+def operator(app: Flask, db: Engine) -> Caller:
+    """An operator of the installation that the tests share."""
+    caller = register(app, db)
+    with db.begin() as connection:
+        query = update(users).where(users.c.id == caller.user_id)
+        connection.execute(query.values(is_operator=True))
+    return caller
+
+
+def test_the_first_account_is_the_operator_and_no_other(empty: Caller) -> None:
+    accounts = [{"email": f"{uuid4()}@example.com", "password": PASSWORD} for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda each: empty.post("auth/register", each), accounts))
+    assert [each.status_code for each in answers] == [201] * 4
+    assert sum(each.json["user"]["is_operator"] for each in answers) == 1
+
+
+def test_disabling_an_account_ends_its_logins_and_keys_at_once(
+    operator: Caller, nobody: Caller
+) -> None:
+    account = {"email": f"{uuid4()}@example.com", "password": PASSWORD}
+    made = nobody.post("auth/register", account).json
+    caller = Caller(nobody.app, made["access_token"])
+    key = caller.post("keys", {"name": "CI", "scopes": ["jobs:read"]}).json["key"]
+    program = Caller(nobody.app, key)
+    assert program.get("jobs").status_code == 200
+
+    user_id = made["user"]["id"]
+    disabled = operator.post(f"admin/accounts/{user_id}/disable")
+    assert disabled.status_code == 200
+    assert disabled.json["disabled_at"] is not None
+    assert caller.get("auth/me").status_code == program.get("jobs").status_code == 401
+    assert nobody.post("auth/login", account).status_code == 401
+    refresh = {"refresh_token": made["refresh_token"]}
+    assert nobody.post("auth/refresh", refresh).status_code == 401
+
+    enabled = operator.post(f"admin/accounts/{user_id}/enable")
+    assert enabled.json["disabled_at"] is None
+    # Logins ended for good; keys were only refused meanwhile.
+    assert caller.get("auth/me").status_code == 401
+    assert nobody.post("auth/refresh", refresh).status_code == 401
+    assert nobody.post("auth/login", account).status_code == 200
+    assert program.get("jobs").status_code == 200
+    noted = operator.get(f"admin/audit?subject_id={user_id}").json["items"]
+    assert [each["action"] for each in noted] == ["account.enable", "account.disable"]
+    assert noted[0]["user_id"] == str(operator.user_id)
+    # That is not the business of a workspace.
+    assert operator.get("audit").json["total"] == 0
+
+
+def test_an_operator_does_not_lock_themselves_out(operator: Caller) -> None:
+    assert operator.post(f"admin/accounts/{operator.user_id}/disable").status_code == 409
+    assert operator.post(f"admin/accounts/{uuid4()}/disable").status_code == 404
+    assert operator.post(f"admin/accounts/{uuid4()}/enable").status_code == 404
+
+
+def test_accounts_are_listed_and_searched(operator: Caller, app: Flask, db: Engine) -> None:
+    marked = [register(app, db) for _ in range(3)]
+    mark = uuid4().hex
+    with db.begin() as connection:
+        for number, each in enumerate(marked):
+            query = update(users).where(users.c.id == each.user_id)
+            connection.execute(query.values(email=f"{number}_%{mark}@example.com"))
+    first = operator.get(f"admin/accounts?search=_%25{mark.upper()}&limit=2").json
+    assert (first["total"], len(first["items"])) == (3, 2)
+    cursor = first["next_cursor"]
+    second = operator.get(f"admin/accounts?search={mark}&limit=2&cursor={cursor}").json
+    found = [each["id"] for page in (first, second) for each in page["items"]]
+    assert found == [str(each.user_id) for each in marked]
+    assert operator.get(f"admin/accounts?search=x%25{mark}").json["total"] == 0
