@@ -7,7 +7,7 @@ import sys
 SWITCH_SECONDS = 0.0005
 
 #: New objects between two looks for garbage cycles, of which the hot path makes none.
-ALLOCATIONS = 50_000
+ALLOCATIONS = 200_000
 
 
 def tune() -> None:

@@ -92,14 +92,14 @@ class Planner:
             due = schedules.claim_due(connection, since=since, horizon=horizon, batch=self._batch)
             plan = _Plan()
             taken = _plan_some(due, plan, now=now, dispatched_at=dispatched_at)
-            added = _store(connection, plan, now=now)
+            existing = _store(connection, plan, now=now)
         faultpoints.reached("plan.committed")
         _count(due, plan, now=now)
         self._dispatcher.publish(
             [
                 Dispatched(each.id, each.queue, each.scheduled_for)
                 for each in plan.planned
-                if each.dispatched_at and each.id in added
+                if each.dispatched_at and each.id not in existing
             ]
         )
         return taken < len(due) or len(due) == self._batch
@@ -189,14 +189,14 @@ def _settled(due: Due, missed: Missed) -> Settled:
 
 
 def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
-    """Write the plan; return the ids of executions that did not exist before."""
-    added = executions.add(connection, plan.planned)
+    """Write the plan; return the ids of executions that existed before."""
+    existing = executions.add(connection, plan.planned)
     settled = settlements.add(connection, plan.settled, now=now)
     schedules.advance(connection, plan.advances)
     for due in plan.broken:
         _stop_broken(connection, due, now=now)
     stats.add(connection, settled, now=now)
-    return added
+    return existing
 
 
 def _stop_broken(connection: Connection, due: Due | Broken, *, now: datetime) -> None:

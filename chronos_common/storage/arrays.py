@@ -38,6 +38,9 @@ def literal(values: list[Any]) -> str:
 
     Raises ``KeyError`` for a type that no statement here uses.
     """
+    kinds = set(map(type, values))
+    if len(kinds) == 1:
+        return "{" + ",".join(map(_writer(kinds.pop()), values)) + "}"
     return "{" + ",".join([_writer(type(value))(value) for value in values]) + "}"
 
 

@@ -34,20 +34,23 @@ class Planned(NamedTuple):
 # unnest keeps one statement shape however many rows there are, at half the cost of VALUES lists.
 # The primary key refuses an occurrence that exists already (a schedule was moved back).
 _ADD = text("""
-    INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
-                            due_at, dispatched_at, attempt, redeliveries, attempts)
-    SELECT id, workspace_id, job_id, 'schedule', 'queued', queue, scheduled_for,
-           scheduled_for, dispatched_at, 1, 0, '[]'
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:workspaces AS uuid[]), CAST(:jobs AS uuid[]),
-                  CAST(:queues AS text[]), CAST(:scheduled AS timestamptz[]),
-                  CAST(:dispatched AS timestamptz[]))
-           AS planned (id, workspace_id, job_id, queue, scheduled_for, dispatched_at)
-    ON CONFLICT (id) DO NOTHING
-    RETURNING id""")
+    WITH planned AS MATERIALIZED (
+        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:workspaces AS uuid[]),
+                             CAST(:jobs AS uuid[]), CAST(:queues AS text[]),
+                             CAST(:scheduled AS timestamptz[]), CAST(:dispatched AS timestamptz[]))
+               AS planned (id, workspace_id, job_id, queue, scheduled_for, dispatched_at)),
+    added AS (
+        INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
+                                due_at, dispatched_at, attempt, redeliveries, attempts)
+        SELECT id, workspace_id, job_id, 'schedule', 'queued', queue, scheduled_for,
+               scheduled_for, dispatched_at, 1, 0, '[]' FROM planned
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id)
+    SELECT id FROM planned WHERE id NOT IN (SELECT id FROM added)""")
 
 
 def add(connection: Connection, planned: Sequence[Planned]) -> set[UUID]:
-    """Queue planned occurrences; return the ids of those that did not exist before."""
+    """Queue planned occurrences; return the ids of those, if any, that existed before."""
     if not planned:
         return set()
     rows = connection.execute(

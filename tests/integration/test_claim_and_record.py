@@ -280,5 +280,5 @@ def test_the_primary_key_refuses_a_second_row_for_an_occurrence(
         ids.occurrence_id(job_id, now), workspace.id, job_id, "webhooks", now, None
     )
     with engine.begin() as connection:
-        assert executions.add(connection, [planned]) == {planned.id}
         assert executions.add(connection, [planned]) == set()
+        assert executions.add(connection, [planned]) == {planned.id}
