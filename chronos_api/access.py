@@ -20,7 +20,7 @@ from chronos_common.errors import ChronosError, Forbidden, NotFound
 from chronos_common.settings import Settings
 from chronos_common.storage import callers
 from chronos_common.storage.callers import Found
-from chronos_common.storage.database import transaction
+from chronos_common.storage.database import reading
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -225,7 +225,7 @@ def _identify() -> None:
 def _authenticate(access: Access) -> Found:
     presented = credentials.presented(or_parameter=access.key_parameter)
     workspace_id = _wanted_workspace()
-    with transaction(current().engine) as connection:
+    with reading(current().engine) as connection:
         if isinstance(presented, KeyText):
             found = callers.by_key(
                 connection, presented.prefix, presented.sha256, workspace_id, now=clock.now()

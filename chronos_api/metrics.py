@@ -4,13 +4,17 @@ The latter (unfinished executions, queues, live processes) is read from PostgreS
 scrape time, so that it is right whichever replica answers.
 """
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+from prometheus_client.values import MultiProcessValue
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,24 +32,32 @@ _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Metrics:
-    """Counts the requests of this process and shows them with what the cluster does."""
+    """Counts requests, and shows them with what the cluster does.
+
+    Those of the other processes that serve the same port count too (see :func:`share`).
+    """
 
     def __init__(self, settings: Settings, engine: Engine, broker: Broker) -> None:
         """Take where the shared figures are read."""
-        self._registry = CollectorRegistry()
+        own = CollectorRegistry()
         self._requests = Counter(
             "chronos_api_requests_total",
-            "Requests of this API process",
+            "Requests of this API",
             ["method", "route", "status"],
-            registry=self._registry,
+            registry=own,
         )
         self._seconds = Histogram(
             "chronos_api_request_seconds",
             "Time to answer a request",
             ["method", "route"],
             buckets=_SECONDS,
-            registry=self._registry,
+            registry=own,
         )
+        self._registry = CollectorRegistry()
+        if _is_shared():
+            MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
+        else:
+            self._registry.register(own)
         self._registry.register(_Cluster(settings, engine, broker))
 
     def count(self, *, method: str, route: str, status: int, seconds: float) -> None:
@@ -57,6 +69,22 @@ class Metrics:
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self._registry)
+
+
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def share(folder: Path) -> None:
+    """Keep the counts of this process, and of those that it will fork, in files of ``folder``.
+
+    Whichever of them is scraped then adds up all of them.
+    """
+    os.environ[_FOLDER] = str(folder)  # noqa: TID251 - where prometheus_client looks for it
+    values.ValueClass = MultiProcessValue()  # type: ignore[no-untyped-call]
+
+
+def _is_shared() -> bool:
+    return _FOLDER in os.environ  # noqa: TID251 - where prometheus_client looks for it
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -2,8 +2,10 @@
 
 import json
 import logging
+import shutil
 import signal
 import socket
+import tempfile
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,9 +18,9 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from sqlalchemy import Engine
 
-from chronos_api import context, problems
+from chronos_api import context, metrics, problems
 from chronos_api.app import create_app
-from chronos_common import clock
+from chronos_common import clock, interpreter
 from chronos_common.loops import Loop
 from chronos_common.settings import Settings
 from chronos_common.storage import database
@@ -32,9 +34,10 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, whi
 class Server(BaseApplication):  # type: ignore[misc] # it has no types of its own
     """Serves the API with a few processes of many threads."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Take how to run it."""
+    def __init__(self, settings: Settings, counts: Path | None) -> None:
+        """Take how to run it, and the folder of the shared counts, to be removed at the end."""
         self._settings = settings
+        self._counts = counts
         super().__init__()
 
     def load_config(self) -> None:
@@ -56,6 +59,7 @@ class Server(BaseApplication):  # type: ignore[misc] # it has no types of its ow
             "logger_class": _Logger,
             "proc_name": "chronos-api",
             "post_worker_init": _end_streams_first,
+            "on_exit": self._remove_counts,
         }
         if _SHARED_MEMORY.is_dir():
             # On a busy disk the heartbeat file would stand still and the worker be killed.
@@ -63,11 +67,16 @@ class Server(BaseApplication):  # type: ignore[misc] # it has no types of its ow
         for name, value in options.items():
             self.cfg.set(name, value)
 
+    def _remove_counts(self, _arbiter: Any) -> None:
+        if self._counts:
+            shutil.rmtree(self._counts, ignore_errors=True)
+
     def load(self) -> Flask:
         """Return the application; called in each process that serves it."""
         app = create_app(self._settings)
         engine = context.of(app).engine
         Loop("clock", lambda: follow_clock(engine), idle_seconds=_CLOCK_SECONDS).start()
+        interpreter.tune()
         return app
 
 
@@ -99,7 +108,16 @@ def run(settings: Settings) -> None:
     # Nobody needs to know which server this is, and its own errors are told like all others.
     gunicorn.http.wsgi.SERVER = "chronos"
     gunicorn.util.write_error = _write_problem
-    Server(settings).run()
+    counts = _shared_counts() if settings.api_workers > 1 else None
+    Server(settings, counts).run()
+
+
+def _shared_counts() -> Path:
+    """Let all processes of this server count their requests in one place."""
+    in_memory = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
+    folder = Path(tempfile.mkdtemp(prefix="chronos-api-", dir=in_memory))
+    metrics.share(folder)
+    return folder
 
 
 def follow_clock(engine: Engine) -> bool:

@@ -8,6 +8,8 @@ Pure bookkeeping without input or output; only the engine's thread uses it.
 3. A job with a transfer that has been running for ``SLOW_AFTER`` seconds is slow until one of its
    transfers is quicker. Slow jobs wait in a lane of their own, which may hold only half of each
    limit. So hanging endpoints do not take the places of the quick ones on the same host.
+4. What is due while another transfer of its job is under way waits in that lane too: when many
+   jobs begin to hang, their next ones come before anybody knows.
 """
 
 from collections import deque
@@ -65,6 +67,8 @@ class Slots:
         self._turns_slow: deque[_Host] = deque()
         self._young: deque[Slot] = deque()
         self._slow_jobs: set[UUID] = set()
+        # Transfers of each job, by its identifier as a number, which is hashed at once.
+        self._under_way: dict[int, int] = {}
         self._running = 0
         self._slow = 0
 
@@ -74,7 +78,8 @@ class Slots:
         host = self._hosts.get(name)
         if host is None:
             host = self._hosts[name] = _Host(name)
-        if self._slow_jobs and request.target.job_id in self._slow_jobs:
+        job_id = request.target.job_id
+        if job_id.int in self._under_way or (self._slow_jobs and job_id in self._slow_jobs):
             host.waiting_slow.append(request)
         else:
             host.waiting.append(request)
@@ -95,6 +100,7 @@ class Slots:
         host, slot.released = slot.host, True
         self._running -= 1
         host.running -= 1
+        self._count_job(slot.request, -1)
         if slot.slow:
             self._slow -= 1
             host.slow -= 1
@@ -129,8 +135,17 @@ class Slots:
             host.listed = False
             slot = Slot(host.waiting.popleft(), host, now, slow)
             self._young.append(slot)
+        self._count_job(slot.request, 1)
         self._list(host)
         return slot
+
+    def _count_job(self, request: Request, change: int) -> None:
+        key = request.target.job_id.int
+        count = self._under_way.get(key, 0) + change
+        if count:
+            self._under_way[key] = count
+        else:
+            del self._under_way[key]
 
     def _next_host(self) -> _Host | None:
         turns = self._turns

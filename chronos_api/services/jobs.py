@@ -14,7 +14,7 @@ from chronos_common import ids
 from chronos_common.domain.statuses import JobStatus, Reason
 from chronos_common.errors import Invalid, JobNotFound, VersionConflict
 from chronos_common.storage import audit, history, job_lists, jobs, schedules, stats
-from chronos_common.storage.database import transaction
+from chronos_common.storage.database import reading, transaction
 from chronos_common.storage.job_filters import JobFilter
 from chronos_common.storage.job_lists import Part, Position
 
@@ -61,7 +61,7 @@ def first_status(wanted: object) -> JobStatus:
 
 def read(engine: Engine, who: Principal, job_id: UUID) -> RowMapping:
     """Return a job. Raises :class:`JobNotFound`."""
-    with transaction(engine) as connection:
+    with reading(engine) as connection:
         return _found(connection, who, job_id)
 
 
@@ -122,7 +122,7 @@ def listed(engine: Engine, who: Principal, wanted: JobsWanted) -> JobPage:
 
     With a filter by the last outcome, the total is known only if the page holds all of them.
     """
-    with transaction(engine) as connection:
+    with reading(engine) as connection:
         of_workspace = connection, who.workspace_id, wanted.chosen
         is_common = job_lists.are_common(*of_workspace)
         count = job_lists.count(*of_workspace, is_common=is_common)
@@ -156,7 +156,7 @@ class Standing:
 
 def standing(engine: Engine, who: Principal, job_id: UUID) -> Standing:
     """Return where a job stands. Raises :class:`JobNotFound`."""
-    with transaction(engine) as connection:
+    with reading(engine) as connection:
         return Standing(
             job=_found(connection, who, job_id),
             unfinished=history.count_unfinished_of(connection, job_id),

@@ -1,13 +1,16 @@
 """Connections to PostgreSQL: bounded in number, in waiting and in the time of a statement."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import psycopg2.extras
 from psycopg2.extensions import new_type, register_type
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from chronos_common import clock, ids
 from chronos_common.storage import arrays
@@ -15,6 +18,11 @@ from chronos_common.storage.patience import BoundedConnection
 
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
+
+#: What was used more recently than this is taken to live still.
+PROBE_AFTER_SECONDS = 1.0
+
+_RETURNED = "chronos_returned"
 
 #: Of PostgreSQL's type ``uuid``; see its catalog ``pg_type``.
 _UUID_OID = 2950
@@ -31,22 +39,21 @@ def connect(
     pool_size: int = 5,
     wait_seconds: float = 5,
     lock_seconds: float = LOCK_TIMEOUT_SECONDS,
-    pre_ping: bool = False,
+    probes_idle: bool = False,
 ) -> Engine:
     """Return an engine with at most ``pool_size`` connections, shown as ``name`` in PostgreSQL.
 
     Every wait is bounded: for a connection of the pool (``wait_seconds``), for the server, for a
     lock (``lock_seconds``), for a statement. A half-open connection is noticed within about 20
     seconds, by TCP or by ``storage.patience``.
-    ``pre_ping`` spends a round trip to replace a connection that broke while it lay in the pool:
-    for callers that do not repeat what failed.
+    ``probes_idle`` spends a round trip to replace a connection that may have broken while it lay
+    in the pool: for callers that do not repeat what failed.
     """
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=wait_seconds,
-        pool_pre_ping=pre_ping,
         pool_recycle=1800,
         connect_args={
             "application_name": name,
@@ -61,6 +68,42 @@ def connect(
             "-c idle_in_transaction_session_timeout=10s",
         },
     )
+    if probes_idle:
+        _probe_idle(engine)
+    return engine
+
+
+def _probe_idle(engine: Engine) -> None:
+    """Ask connections that lay idle for a while whether they live.
+
+    SQLAlchemy's ``pool_pre_ping`` asks each time, which a busy API pays for with every request.
+    """
+
+    def returned(_: Any, record: ConnectionPoolEntry) -> None:
+        record.info[_RETURNED] = time.monotonic()
+
+    def taken(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+        idle = time.monotonic() - record.info.get(_RETURNED, time.monotonic())
+        if idle > PROBE_AFTER_SECONDS and not _lives(engine, connection):
+            # The pool tries others, then a new one.
+            raise DisconnectionError
+
+    event.listen(engine, "checkin", returned)
+    event.listen(engine, "checkout", taken)
+
+
+def _lives(engine: Engine, connection: Any) -> bool:
+    try:
+        return engine.dialect.do_ping(connection)
+    except psycopg2.Error:
+        return False
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a connection for statements that need no transaction, which takes two round trips."""
+    with engine.connect() as connection:
+        yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 @contextmanager

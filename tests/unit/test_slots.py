@@ -97,6 +97,26 @@ def test_slow_jobs_may_hold_half_of_all_places() -> None:
     assert len(_take_all(slots, SLOW_AFTER)) == 1
 
 
+def test_what_comes_while_its_job_is_under_way_takes_no_more_than_half() -> None:
+    slots = Slots(Limits(4, 4))
+    hanging, quick = _requests(A, B)
+    slots.offer(hanging)
+    _take_all(slots)
+    slots.release(_offered_and_taken(slots, quick), 0.1)
+    # Nobody knows yet that the first one hangs.
+    _offer(slots, [rigs.again(hanging, after=1), rigs.again(hanging, after=2)])
+    _offer(slots, [rigs.again(quick, after=1)])
+    assert Counter(_urls(_take_all(slots, 0.9))) == {A: 2, B: 1}
+    _offer(slots, [rigs.again(hanging, after=3), rigs.again(hanging, after=4)])
+    assert _take_all(slots, 0.9) == []
+
+
+def _offered_and_taken(slots: Slots, request: Request) -> Slot:
+    slots.offer(request)
+    (slot,) = _take_all(slots)
+    return slot
+
+
 def test_a_job_that_is_found_slow_while_it_waits_changes_lanes() -> None:
     slots = Slots(Limits(100, 2))
     slow, quick = _requests(A, A)
