@@ -31,7 +31,7 @@ def to_database(settings: Settings) -> Engine:
         wait_seconds=WAIT_SECONDS,
         lock_seconds=WAIT_SECONDS,
         # A request is not repeated, so it must not be the one that finds a broken connection.
-        probes_idle=True,
+        checks_pooled=True,
     )
 
 

@@ -1,9 +1,10 @@
 """Webhooks on their way: between the claim and the recorder stands the transfer engine."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from datetime import timedelta
 from time import monotonic
+from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
@@ -25,6 +26,10 @@ from chronos_worker.slots import Limits
 from chronos_worker.transfers import TransferEngine
 
 _log = structlog.get_logger(__name__)
+
+#: What waits for a slot beyond this number waits in PostgreSQL instead, and comes back later.
+MAX_WAITING = 20_000
+POSTPONED_BY = timedelta(seconds=10)
 
 #: A transfer younger than this is not worth asking whether somebody cancelled it.
 WATCH_AFTER = timedelta(seconds=1)
@@ -92,6 +97,7 @@ class Webhooks:
         self._give_back_refused()
         self._abort_lost()
         self._take_back_unwanted()
+        self._postpone_excess()
         metrics.IN_FLIGHT.set(self.in_flight)
         return False
 
@@ -126,6 +132,17 @@ class Webhooks:
         if unwanted:
             self._give_back(self._transfers.take_back(unwanted))
 
+    def _postpone_excess(self) -> None:
+        """Keep targets that hang from filling this worker's memory."""
+        excess = self._transfers.overdue(clock.now() - WATCH_AFTER)[MAX_WAITING:]
+        if not excess:
+            return
+        due_at = clock.now() + POSTPONED_BY
+        for worker_id, mine in _by_worker(self._transfers.take_back(excess)).items():
+            with transaction(self._engine) as connection:
+                postponed = losses.postpone(connection, mine, worker_id=worker_id, due_at=due_at)
+            _log.warning("too many wait for their targets", postponed=postponed)
+
     def stop(self, grace_seconds: float) -> None:
         """Put back what has not started, wait for the rest, and put back what does not end."""
         self._give_back(self._transfers.withdraw())
@@ -134,11 +151,15 @@ class Webhooks:
         self._give_back([*leftover.unstarted, *leftover.aborted])
 
     def _give_back(self, requests: Sequence[Request]) -> None:
-        # What was claimed under an identity that ended is given back under that one.
-        for worker_id in {request.execution.worker_id for request in requests}:
-            mine = [
-                each.execution.id for each in requests if each.execution.worker_id == worker_id
-            ]
+        for worker_id, mine in _by_worker(requests).items():
             with transaction(self._engine) as connection:
                 given = losses.give_back(connection, mine, worker_id=worker_id)
             _log.info("given back", executions=given)
+
+
+def _by_worker(requests: Sequence[Request]) -> dict[UUID, list[UUID]]:
+    """Return the executions of each identity that this process claimed them under."""
+    found: dict[UUID, list[UUID]] = defaultdict(list)
+    for request in requests:
+        found[request.execution.worker_id].append(request.execution.id)
+    return found

@@ -60,6 +60,23 @@ def give_back(connection: Connection, identifiers: Sequence[UUID], *, worker_id:
     return len(rows.all())
 
 
+_POSTPONE = text("""
+    UPDATE executions
+       SET status = 'queued', worker_id = NULL, dispatched_at = NULL, due_at = :due_at
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
+ RETURNING id""")
+
+
+def postpone(
+    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID, due_at: datetime
+) -> int:
+    """Queue claimed executions that did not start for ``due_at``; return how many."""
+    if not identifiers:
+        return 0
+    parameters = {"ids": list(identifiers), "worker_id": worker_id, "due_at": due_at}
+    return len(connection.execute(_POSTPONE, parameters).all())
+
+
 _UNCLAIMED = text("""
     SELECT id FROM executions
      WHERE finished_at IS NULL AND status = 'queued'

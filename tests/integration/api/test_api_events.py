@@ -36,6 +36,8 @@ def start(
         "CHRONOS_SECRET_KEY": SECRET_KEY,
         "CHRONOS_API_THREADS": "2",
         "CHRONOS_EVENT_STREAMS": str(STREAMS),
+        # Bounds are those of each process.
+        "CHRONOS_API_WORKERS": "1",
         "CHRONOS_RATE_LIMIT": "1000000 per minute",
         "CHRONOS_STATISTICS_CACHE_SECONDS": "0",
         "CHRONOS_SHUTDOWN_GRACE_SECONDS": "60",
