@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import shutil
 import signal
 import socket
@@ -28,6 +29,7 @@ from chronos_common.storage import database
 _KEEP_ALIVE_SECONDS = 15
 _CLOCK_SECONDS = 60
 _SECONDS_TO_REPLACE_A_FROZEN_WORKER = 60
+_COUNTS = "chronos-api"
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, which it makes safely
 
 
@@ -114,10 +116,24 @@ def run(settings: Settings) -> None:
 
 def _shared_counts() -> Path:
     """Let all processes of this server count their requests in one place."""
-    in_memory = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
-    folder = Path(tempfile.mkdtemp(prefix="chronos-api-", dir=in_memory))
+    place = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else Path(tempfile.gettempdir())
+    for left in place.glob(f"{_COUNTS}-*"):
+        if not _is_running(left.name.split("-")[-2]):
+            # Of a server that was killed.
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_COUNTS}-{os.getpid()}-", dir=place))
     metrics.share(folder)
     return folder
+
+
+def _is_running(pid: str) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def follow_clock(engine: Engine) -> bool:

@@ -1,6 +1,7 @@
 """Claim and record: every move is a compare-and-set."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -129,6 +130,22 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
     with engine.connect() as connection:
         told = connection.execute(text("SELECT recipients, execution_id FROM notifications")).all()
     assert [tuple(each) for each in told] == [([factories.OWNER_EMAIL], row["id"])]
+
+
+def test_ten_thousand_that_fail_together_come_back_spread_by_their_jitter(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
+) -> None:
+    policy = RetryPolicy(max_attempts=2, delays_seconds=(100.0,), jitter_ratio=1.0)
+    failed = Failed("503 Service Unavailable")
+    claimed = _claim(engine, _queue(engine, workspace, job_id, 10_000))
+    before = clock.now()
+    for each in claimed:
+        recorder.put(_finished(each, failed)._replace(policy=policy))
+    assert recorder.flush(60)
+    due = [row["due_at"] for row in factories.executions_of(engine, job_id)]
+    tenths = Counter((moment - before) // (10 * SECOND) for moment in due)
+    assert set(tenths) <= set(range(10, 21 + (clock.now() - before) // (10 * SECOND)))
+    assert max(tenths.values()) < 1_500, "each tenth of the time has about a tenth of them"
 
 
 @pytest.mark.parametrize("change", ["redeliveries", "attempt", "worker_id"])

@@ -85,22 +85,23 @@ def _send_due(engine: Engine, notices: Notices, *, at: datetime) -> None:
     notices.send(taken, at)
 
 
-def test_many_failures_of_a_job_become_one_mail_at_once_and_one_digest(
+def test_ten_thousand_failures_of_a_job_become_one_mail_at_once_and_one_digest(
     engine: Engine, workspace: Workspace, notices: Notices, server: MailServer, now: datetime
 ) -> None:
     job_id = _job(engine, workspace, now, notify=CRITICS)
-    _fail(engine, workspace, job_id, at=now, count=300)
+    _fail(engine, workspace, job_id, at=now, count=9_000)
     for second in range(1, 8):
         _fail(engine, workspace, job_id, at=now + second * SECOND, count=100, error="Timed out.")
+    _fail(engine, workspace, job_id, at=now + 7 * SECOND, count=300)
     assert [(row["failures"], row["due_at"]) for row in _outbox(engine)] == [
         (1, now),
-        (999, now + WINDOW),
+        (9_999, now + WINDOW),
     ]
     _send_due(engine, notices, at=now + WINDOW - SECOND)
     assert [message["Subject"] for message in server.messages] == ["[Chronos] Ping failed"]
     _send_due(engine, notices, at=now + WINDOW)
     _, digest = server.messages
-    assert digest["Subject"] == "[Chronos] Ping failed 999 times"
+    assert digest["Subject"] == "[Chronos] Ping failed 9,999 times"
     assert server.envelopes[1][1] == list(CRITICS)
     body = digest.get_content()
     assert "700 x Timed out." in body

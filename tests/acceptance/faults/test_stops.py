@@ -4,6 +4,8 @@ import signal
 import time
 
 import pytest
+import requests
+from sqlalchemy import text
 
 from acceptance.faults.stage import Stage
 
@@ -22,6 +24,8 @@ def test_sigterm_of_everything_under_load_loses_and_repeats_nothing(shared_stage
     stage = shared_stage
     load = stage.begin()
     for _ in range(2):
+        # A process that is still loading has nothing to end, and ends at once.
+        stage.until(lambda: _all_are_up(stage), within=60)
         stage.wait(1.5)
         members = list(stage.fleet.members)
         stage.fleet.members.clear()
@@ -36,3 +40,14 @@ def test_sigterm_of_everything_under_load_loses_and_repeats_nothing(shared_stage
     account = stage.end(load)
     account.assert_nothing_lost(within=30)
     assert account.redelivered == 0, str(account)
+
+
+def _all_are_up(stage: Stage) -> bool:
+    with stage.engine.connect() as connection:
+        alive = connection.execute(text("SELECT count(*) FROM workers")).scalar_one()
+    others = sum(member.kind != "api" for member in stage.fleet.members)
+    try:
+        answer = requests.get(f"{stage.cluster.api_url}/api/v1/ready", timeout=5)
+    except requests.RequestException:
+        return False
+    return bool(alive == others and answer.ok)
