@@ -42,12 +42,8 @@ def follow(engine: Engine, tell: Callable[[Sequence[Change]], None]) -> None:
         if noted:
             tell(noted)
 
-    def rollback(connection: Connection) -> None:
-        connection.info[_NOTED] = []
-
     event.listen(engine, "begin", begin)
     event.listen(engine, "commit", commit)
-    event.listen(engine, "rollback", rollback)
 
 
 def note(connection: Connection, changes: Iterable[Change]) -> None:

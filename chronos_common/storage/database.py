@@ -83,9 +83,19 @@ def _check(connection: Any, *_: object) -> None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """Open a connection for statements that need no transaction, which takes two round trips."""
+    """Open a connection for statements that need no transaction, which takes two round trips.
+
+    SQLAlchemy's own isolation level ``AUTOCOMMIT`` takes one more to put it back, and whoever
+    reads would get psycopg2's bare error if the server went away just then.
+    """
     with engine.connect() as connection:
-        yield connection.execution_options(isolation_level="AUTOCOMMIT")
+        own: Any = connection.connection.driver_connection
+        own.autocommit = True
+        try:
+            yield connection
+        finally:
+            if not own.closed:
+                own.autocommit = False
 
 
 @contextmanager

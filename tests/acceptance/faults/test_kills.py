@@ -32,8 +32,9 @@ def test_nothing_is_lost_when_every_process_is_killed_ten_times(shared_stage: St
             stage.wait(chance.uniform(0.2, 1.2))
         stage.until(triggers.is_answered)
     account = stage.end(load)
-    # One that was with several workers when they died was delayed by each.
-    account.assert_nothing_lost(within=90, repeated=KILLS * 60)
+    # One that was with several workers when they died was delayed by each. What a dying worker has
+    # under way is up to the load of a second: it may just have claimed what another one left.
+    account.assert_nothing_lost(within=90, repeated=KILLS * len(load.jobs))
     account.assert_recovered(since=last_kill, within=30)
     triggers.assert_all_ran()
     assert Counter(death.kind for death in stage.fleet.deaths) == {}

@@ -1,0 +1,63 @@
+"""A server that goes away is an outage to whoever uses it, and none to who comes next."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
+
+from chronos_common.storage import changes, database
+from chronos_common.storage.database import connect, reading, transaction
+
+Opened = Callable[[Engine], AbstractContextManager[Connection]]
+
+_OWN_END = text("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+@pytest.fixture
+def looking(database_url: str) -> Iterator[Engine]:
+    """An engine like the API's: it looks at its connections, and its changes are followed."""
+    own = connect(database_url, name="test", checks_pooled=True)
+    changes.follow(own, lambda _: None)
+    yield own
+    own.dispose()
+
+
+@pytest.mark.parametrize("opened", [reading, transaction])
+def test_a_server_that_goes_away_during_a_statement_is_an_outage(
+    looking: Engine, opened: Opened
+) -> None:
+    with pytest.raises(DBAPIError) as caught, opened(looking) as connection:
+        connection.execute(_OWN_END)
+    assert database.is_outage(caught.value)
+
+
+@pytest.mark.parametrize("opened", [reading, transaction])
+def test_a_connection_that_ended_in_the_pool_is_replaced(
+    looking: Engine, engine: Engine, opened: Opened
+) -> None:
+    with opened(looking) as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with engine.begin() as other:
+        other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    with opened(looking) as connection:
+        assert connection.execute(text("SELECT pg_backend_pid()")).scalar_one() != pid
+
+
+def test_what_was_read_is_no_less_true_if_the_server_goes_away_after_it(
+    looking: Engine, engine: Engine
+) -> None:
+    with reading(looking) as connection:
+        connection.execute(text("SELECT 1"))
+    with reading(looking) as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with engine.begin() as other:
+            other.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+
+
+def test_reading_leaves_a_connection_that_opens_transactions(looking: Engine) -> None:
+    with reading(looking) as connection:
+        assert connection.connection.driver_connection.autocommit
+    with transaction(looking) as connection:
+        assert not connection.connection.driver_connection.autocommit
