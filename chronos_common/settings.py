@@ -104,7 +104,7 @@ def load() -> Settings:
         ),
         event_streams=env.int("EVENT_STREAMS", 32, validate=validate.Range(1, 512)),
         cors_origins=_origins(env.str("CORS_ORIGINS", "", validate=_are_origins)),
-        lookahead_seconds=env.float("LOOKAHEAD_SECONDS", 1.0, validate=validate.Range(0.1, 10)),
+        lookahead_seconds=env.float("LOOKAHEAD_SECONDS", 1.5, validate=validate.Range(0.1, 10)),
         plan_batch=env.int("PLAN_BATCH", 1000, validate=validate.Range(1, 10_000)),
         dispatch_batch=env.int("DISPATCH_BATCH", 500, validate=validate.Range(1, 1000)),
         max_queued_seconds=env.float("MAX_QUEUED_SECONDS", 2.0, validate=validate.Range(0.1, 60)),

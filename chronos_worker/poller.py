@@ -50,6 +50,9 @@ class EpollPoller:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._watched: set[int] = set()
+        # Not watched any more, and most likely again in a moment. They stay registered: a needless
+        # event now and then costs less than a call of the kernel with the end of every watch.
+        self._resting: set[int] = set()
         self._is_fine = self._epoll.fileno() < _MAX_SELECT_FD
 
     def watch(self, descriptor: int, events: int) -> None:
@@ -57,30 +60,36 @@ class EpollPoller:
         if not events:
             if descriptor in self._watched:
                 self._watched.remove(descriptor)
-                # The kernel forgets a descriptor when it is closed.
-                with suppress(OSError):
-                    self._epoll.unregister(descriptor)
+                self._resting.add(descriptor)
             return
-        if descriptor in self._watched:
-            try:
+        is_known = descriptor in self._watched or descriptor in self._resting
+        self._resting.discard(descriptor)
+        self._watched.add(descriptor)
+        if is_known:
+            # The kernel forgets a descriptor when it is closed; its number may come again.
+            with suppress(FileNotFoundError):
                 self._epoll.modify(descriptor, self._WANTED[events])
-            except FileNotFoundError:
-                self._watched.remove(descriptor)
-            else:
                 return
         self._epoll.register(descriptor, self._WANTED[events])
-        self._watched.add(descriptor)
 
     def wait(self, timeout: float) -> Sequence[tuple[int, int]]:
         """Return what is ready; errors and hang-ups show as both."""
         if 0 < timeout < _FINE_WAIT_SECONDS and self._is_fine:
             select.select((self._epoll,), (), (), timeout)
             timeout = 0
-        told = self._TOLD
-        return [
-            (descriptor, told.get(mask, READ | WRITE))
-            for descriptor, mask in self._epoll.poll(max(timeout, 0))
-        ]
+        ready, told, watched = [], self._TOLD, self._watched
+        for descriptor, mask in self._epoll.poll(max(timeout, 0)):
+            if descriptor in watched:
+                ready.append((descriptor, told.get(mask, READ | WRITE)))
+            else:
+                self._end_rest(descriptor)
+        return ready
+
+    def _end_rest(self, descriptor: int) -> None:
+        """Unregister what nobody watches, once something happens there."""
+        self._resting.discard(descriptor)
+        with suppress(OSError):
+            self._epoll.unregister(descriptor)
 
     def close(self) -> None:
         """Give the descriptors back."""

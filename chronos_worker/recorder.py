@@ -10,6 +10,7 @@ While the database is away it keeps what it has and tries again: an outcome is n
 import random
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from threading import Condition, Event, Thread
@@ -42,7 +43,7 @@ from chronos_common.storage.executions import Move, Moved
 
 _log = structlog.get_logger(__name__)
 
-GATHER_SECONDS = 0.025
+GATHER_SECONDS = 0.05
 MAX_BATCH = 500
 MAX_BACKLOG = 20_000
 LONGEST_PAUSE_SECONDS = 2.0
@@ -125,12 +126,12 @@ class Recorder:
             batch = [self._finished.get(timeout=0.5)]
         except Empty:
             return []
-        ends = monotonic() + GATHER_SECONDS
-        while len(batch) < MAX_BATCH:
-            try:
-                batch.append(self._finished.get(timeout=max(0, ends - monotonic())))
-            except Empty:
-                break
+        if self._backlog < MAX_BATCH:
+            # Asleep, so that those who put need not wake this thread for each attempt.
+            self._stop.wait(GATHER_SECONDS)
+        with suppress(Empty):
+            while len(batch) < MAX_BATCH:
+                batch.append(self._finished.get_nowait())
         return batch
 
     def _forget(self, count: int) -> None:
@@ -297,8 +298,12 @@ def _count(batch: Sequence[Finished], moved: Sequence[Moved]) -> None:
         metrics.EXECUTIONS.labels(status).inc(count)
     metrics.SUPERSEDED.inc(len(batch) - len(moved))
     start_drift = metrics.DRIFT_SECONDS.labels("start")
+    durations = {
+        queue: metrics.DURATION_SECONDS.labels(queue)
+        for queue in {finished.queue for finished in batch}
+    }
     for finished in batch:
         claimed, attempt = finished.claimed, finished.attempt
-        metrics.DURATION_SECONDS.labels(finished.queue).observe(attempt.duration_ms / 1000)
+        durations[finished.queue].observe(attempt.duration_ms / 1000)
         if claimed.attempt == 1 and claimed.redeliveries == 0:
             start_drift.observe((attempt.started_at - claimed.scheduled_for).total_seconds())

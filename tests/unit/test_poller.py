@@ -100,3 +100,15 @@ def test_this_system_has_a_poller() -> None:
     one.close()
     os.close(read_end)
     os.close(write_end)
+
+
+def test_a_descriptor_that_nobody_watches_wakes_at_most_once(pair: Pair) -> None:
+    one, (near, far) = EpollPoller(), pair
+    one.watch(near.fileno(), READ)
+    one.watch(near.fileno(), 0)
+    far.close()
+    assert list(one.wait(1)) == []
+    started = time.monotonic()
+    assert list(one.wait(0.05)) == []
+    assert time.monotonic() - started >= 0.05
+    one.close()
