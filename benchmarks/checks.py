@@ -19,12 +19,28 @@ from benchmarks.scenarios import (
 
 @dataclass(frozen=True)
 class Check:
-    """A target: what, how much, what was reached, and whether that is enough."""
+    """A target: what, how much, what was reached, and whether that is enough.
+
+    ``seen`` is the trial whose costs explain what was reached.
+    """
 
     what: str
     target: str
     reached: str
     met: bool
+    seen: Result | None = None
+
+    @property
+    def explanation(self) -> str:
+        """What a miss is explained by: where the processor's time went."""
+        if self.met or self.seen is None:
+            return ""
+        spent = _cpu_by_part(self.seen)
+        parts = ", ".join(f"{name} {seconds:.3f}" for name, seconds in spent.items())
+        return (
+            f"{sum(spent.values()):.2f} CPU s per 1,000 at {self.seen.case} ({parts}); "
+            "see the profile, and 'What was tried'"
+        )
 
 
 def check(results: Sequence[Result]) -> list[Check]:
@@ -47,12 +63,18 @@ def _of(results: Sequence[Result], scenario: str, case: str | None = None) -> li
     return [r for r in results if r.scenario == scenario and case in {None, r.case}]
 
 
-def _at_least(what: str, value: float, target: float, unit: str = "") -> Check:
-    return Check(what, f"at least {target:,g}{unit}", f"{value:,.1f}{unit}", value >= target)
+def _at_least(
+    what: str, value: float, target: float, unit: str = "", seen: Result | None = None
+) -> Check:
+    met = value >= target
+    return Check(what, f"at least {target:,g}{unit}", f"{value:,.1f}{unit}", met, seen)
 
 
-def _at_most(what: str, value: float, target: float, unit: str) -> Check:
-    return Check(what, f"at most {target:,g}{unit}", f"{value:,.1f}{unit}", value <= target)
+def _at_most(
+    what: str, value: float, target: float, unit: str, seen: Result | None = None
+) -> Check:
+    met = value <= target
+    return Check(what, f"at most {target:,g}{unit}", f"{value:,.1f}{unit}", met, seen)
 
 
 def _faults(results: Sequence[Result]) -> Iterator[Check]:
@@ -66,21 +88,27 @@ def _faults(results: Sequence[Result]) -> Iterator[Check]:
 def _capacity(results: Sequence[Result]) -> Iterator[Check]:
     for result in _of(results, ladder.NAME, "capacity"):
         worst = result.figures.get("capacity_per_s_worst", result.figures["capacity_per_s"])
-        yield _at_least("capacity, the worst of the repeats", worst, 7000, "/s")
+        seen = _at_capacity(results)
+        yield _at_least("capacity, the worst of the repeats", worst, 7000, "/s", seen)
     for result in _of(results, ladder.NAME, ladder.case(1000)):
         p99 = result.figures["drift_p99_ms"]
-        yield _at_most("1,000 at one instant: p99 drift", p99, 150, " ms")
-    at_capacity = ladder.case(int(capacity_of(results)))
-    for result in _of(results, ladder.NAME, at_capacity):
-        peak = result.figures["peak_worker_mib"]
+        yield _at_most("1,000 at one instant: p99 drift", p99, 150, " ms", result)
+    at_capacity = _at_capacity(results)
+    if at_capacity:
+        peak = at_capacity.figures["peak_worker_mib"]
         yield _at_most("worker's memory at capacity", peak, 200, " MiB")
+
+
+def _at_capacity(results: Sequence[Result]) -> Result | None:
+    found = _of(results, ladder.NAME, ladder.case(int(capacity_of(results))))
+    return found[0] if found else None
 
 
 def _spread(results: Sequence[Result]) -> Iterator[Check]:
     for result in _of(results, spread.NAME):
         for name, target in (("p50", 5), ("p99", 25)):
             value = result.figures[f"drift_{name}_ms"]
-            yield _at_most(f"1,000/s spread: {name} drift", value, target, " ms")
+            yield _at_most(f"1,000/s spread: {name} drift", value, target, " ms", result)
 
 
 def _ratios(results: Sequence[Result]) -> Iterator[Check]:
@@ -90,7 +118,8 @@ def _ratios(results: Sequence[Result]) -> Iterator[Check]:
         case = celery_classic.PLAIN if scenario == celery_classic.NAME else None
         best = max((r.figures["done_per_s"] for r in _of(results, scenario, case)), default=0)
         if best and capacity:
-            yield _at_least(f"capacity against {scenario}", capacity / best, target, " times")
+            what, seen = f"capacity against {scenario}", _at_capacity(results)
+            yield _at_least(what, capacity / best, target, " times", seen)
 
 
 def _idle(results: Sequence[Result]) -> Iterator[Check]:
@@ -99,9 +128,10 @@ def _idle(results: Sequence[Result]) -> Iterator[Check]:
         return
     without, beside, near_capacity = found
     more = 100 * (_cpu(beside) / _cpu(without) - 1)
-    yield _at_most("CPU that idle jobs cost at 1,000/s", more, 10, " % more")
+    yield _at_most("CPU that idle jobs cost at 1,000/s", more, 10, " % more", beside)
     holds = bool(near_capacity.figures["holds"])
-    yield Check(f"holds {near_capacity.case}", "yes", "yes" if holds else "no", holds)
+    said = "yes" if holds else "no"
+    yield Check(f"holds {near_capacity.case}", "yes", said, holds, near_capacity)
     peak = max(r.figures["peak_scheduler_mib"] for r in (beside, near_capacity))
     yield _at_most("scheduler's memory beside idle jobs", peak, 150, " MiB")
 
@@ -112,12 +142,20 @@ def _cpu(result: Result) -> float:
     return sum(result.figures[f"cpu_{part}_s_per_1000"] for part in parts)
 
 
+def _cpu_by_part(result: Result) -> dict[str, float]:
+    """Return the CPU seconds per 1,000 executions of all that ran, the most first."""
+    parts = ("worker", "PostgreSQL", "scheduler", "target", "Valkey")
+    spent = {part: result.figures.get(f"cpu_{part}_s_per_1000", 0.0) for part in parts}
+    return dict(sorted(spent.items(), key=lambda item: -item[1]))
+
+
 def _hanging(results: Sequence[Result]) -> Iterator[Check]:
     cases = [_of(results, hanging.NAME, case) for case in (hanging.ALONE, hanging.BESIDE)]
     if all(cases):
-        alone, beside = (found[0].figures["drift_p99_ms"] for found in cases)
+        (alone,), (beside,) = cases
+        ratio = beside.figures["drift_p99_ms"] / alone.figures["drift_p99_ms"]
         what = "p99 drift of the others while half of the targets hang"
-        yield _at_most(what, beside / alone, 2, " times")
+        yield _at_most(what, ratio, 2, " times", beside)
 
 
 def _api(results: Sequence[Result]) -> Iterator[Check]:

@@ -43,10 +43,16 @@ def tables_of(results: Sequence[Result]) -> list[Table]:
 
 def _targets(results: Sequence[Result]) -> Table:
     rows = [
-        (each.what, each.target, each.reached, "met" if each.met else "MISSED")
+        (
+            each.what,
+            each.target,
+            each.reached,
+            "met" if each.met else "MISSED",
+            each.explanation,
+        )
         for each in checks.check(results)
     ]
-    return Table("Targets", ("what", "target", "reached", ""), rows)
+    return Table("Targets", ("what", "target", "reached", "", "what explains a miss"), rows)
 
 
 def _throughput(results: Sequence[Result]) -> Table:

@@ -7,6 +7,7 @@ from benchmarks.bench import Bench
 from benchmarks.installation import installation
 from benchmarks.load import Crowd
 from benchmarks.results import Result
+from benchmarks.scenarios import ladder
 from chronos_common import clock
 
 NAME = "idle"
@@ -25,7 +26,7 @@ def run(bench: Bench) -> Iterator[Result]:
 
 
 def _trial(bench: Bench, count: int, idle_count: int) -> Result:
-    with installation(bench.base) as chronos:
+    with installation(bench.base, workers=ladder.workers()) as chronos:
         now = clock.now()
         load.insert(chronos, [Crowd(count=idle_count, idle=True)], first=now, last=now)
         seen = trial.run(chronos, [Crowd(count=count)], bench.timing)

@@ -9,6 +9,7 @@ from benchmarks.bench import Bench
 from benchmarks.installation import Installation, installation
 from benchmarks.load import Crowd
 from benchmarks.results import Result
+from benchmarks.scenarios import ladder
 from benchmarks.trial import Timing
 
 NAME = "memory"
@@ -22,7 +23,7 @@ def run(bench: Bench) -> Iterator[Result]:
     """Run one long trial; growth is from a fifth of the time to its end."""
     seconds, count = bench.options.memory_seconds, bench.rate()
     samples: list[dict[str, float]] = []
-    with installation(bench.base) as chronos:
+    with installation(bench.base, workers=ladder.workers()) as chronos:
         sampler = Thread(target=_sample, args=(chronos, seconds, samples), daemon=True)
         timing = Timing(bench.timing.warmup, seconds)
         seen = trial.run(chronos, [Crowd(count=count)], timing, during=sampler.start)

@@ -8,6 +8,7 @@ from benchmarks.installation import installation
 from benchmarks.load import Crowd
 from benchmarks.profile import Profiler
 from benchmarks.results import Result
+from benchmarks.scenarios import ladder
 
 NAME = "profile"
 
@@ -15,7 +16,7 @@ NAME = "profile"
 def run(bench: Bench) -> Iterator[Result]:
     """Run one trial under the profiler, whose own cost is in its figures."""
     count = bench.rate()
-    with installation(bench.base) as chronos:
+    with installation(bench.base, workers=ladder.workers()) as chronos:
         profiler = Profiler(chronos, bench.timing.window - 1)
         seen = trial.run(chronos, [Crowd(count=count)], bench.timing, during=profiler.start)
         profile = profiler.result()

@@ -9,6 +9,7 @@ import pytest
 from benchmarks import checks, referee, scenarios
 from benchmarks.referee import Row, Seen
 from benchmarks.results import Result, faults_of, medians
+from benchmarks.scenarios import ladder
 from benchmarks.target import Arrival
 
 AT = 1_795_242_600_000
@@ -100,6 +101,16 @@ def test_a_capacity_counts_as_the_worst_of_its_repeats() -> None:
     repeats = [Result("ladder", "capacity", {"capacity_per_s": n}) for n in (8000, 6000, 7000)]
     (capacity,) = checks.check(medians(repeats))
     assert (capacity.reached, capacity.met) == ("6,000.0/s", False)
+
+
+def test_a_missed_target_says_where_the_time_went() -> None:
+    costs = {"cpu_worker_s_per_1000": 0.2, "cpu_PostgreSQL_s_per_1000": 0.3}
+    late = Result("ladder", ladder.case(1000), costs | {"drift_p99_ms": 151})
+    (p99,) = [each for each in checks.check([late]) if each.what.endswith("p99 drift")]
+    assert not p99.met
+    assert p99.explanation.startswith(
+        "0.50 CPU s per 1,000 at 1,000 at one instant (PostgreSQL 0.300, worker 0.200"
+    )
 
 
 def test_every_scenario_is_described() -> None:
