@@ -22,7 +22,7 @@ LOCK_TIMEOUT_SECONDS = 5
 _UUID_OID = 2950
 
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
-_UUID = new_type((_UUID_OID,), "UUID", lambda text, _: text and ids.parse(text))
+register_type(new_type((_UUID_OID,), "UUID", lambda text, _: text and ids.parse(text)))
 arrays.register()
 
 
@@ -62,8 +62,6 @@ def connect(
             "-c idle_in_transaction_session_timeout=10s",
         },
     )
-    # SQLAlchemy registers psycopg2's own reader of identifiers with every connection.
-    event.listen(engine, "connect", lambda connection, _: register_type(_UUID, connection))
     if checks_pooled:
         event.listen(engine, "checkout", _check)
     return engine
