@@ -67,5 +67,5 @@ def test_a_mail_server_that_hangs_keeps_no_webhook_waiting(
         done = cluster.wait_for(
             hook, lambda found: sum(each["status"] == "succeeded" for each in found) >= 3
         )
-        assert max(each["drift_ms"] for each in done if each["drift_ms"] is not None) < 2000
+        assert max(each["drift_ms"] for each in done if each["drift_ms"] is not None) < 5000
         assert not any(each["status"] == "succeeded" for each in cluster.executions(letters[0]))

@@ -69,8 +69,8 @@ def test_a_first_attempt_fails_where_the_path_says_so(target: Target) -> None:
 def test_an_answer_comes_as_late_as_the_path_says_and_delays_no_other(target: Target) -> None:
     with socket.create_connection(("127.0.0.1", target.port), timeout=10) as slow:
         asked = time.monotonic()
-        slow.sendall(b"GET /after/600 HTTP/1.1\r\n\r\n")
+        slow.sendall(b"GET /after/2000 HTTP/1.1\r\n\r\n")
         assert post(target, "/ok") == 200
-        assert time.monotonic() - asked < 0.6
+        assert time.monotonic() - asked < 2
         assert slow.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
-        assert time.monotonic() - asked >= 0.6
+        assert time.monotonic() - asked >= 2

@@ -33,7 +33,7 @@ _SETTINGS = {
 QUIET_SECONDS = 60
 
 #: A start within this of its instant says that nothing lags behind.
-IN_TIME_SECONDS = 1.0
+IN_TIME_SECONDS = 2.0
 _POLL_SECONDS = 0.05
 
 
