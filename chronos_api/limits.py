@@ -10,6 +10,7 @@ from flask_limiter import ApplicationLimit, Limit, Limiter, RequestLimit
 from limits.storage import Storage
 from redis.exceptions import RedisError
 
+from chronos_api import counts
 from chronos_api.connections import REDIS_OPTIONS
 from chronos_common import clock
 from chronos_common.settings import Settings
@@ -47,7 +48,7 @@ def register(
                 exempt_when=lambda: rate() is not Rate.LOGIN,
             )
         ],
-        storage_uri=settings.redis_url,
+        storage_uri=counts.SCHEME + settings.redis_url,
         storage_options=REDIS_OPTIONS,
         in_memory_fallback_enabled=True,
         headers_enabled=False,

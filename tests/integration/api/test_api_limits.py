@@ -65,6 +65,25 @@ def test_answers_say_what_is_left(db: Engine, redis_url: str) -> None:
     assert "RateLimit" not in caller.get("/health").headers
 
 
+def test_a_request_asks_redis_once(
+    db: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails without ``chronos_api.counts``, with which the answer need not ask what is left."""
+    app = limited(db, redis_url)
+    caller = register(app, db)
+    caller.get("jobs")
+    asked: list[object] = []
+    execute = Redis.execute_command
+
+    def noted(self: Redis, *args: object, **options: object) -> object:
+        asked.append(args[0])
+        return execute(self, *args, **options)
+
+    monkeypatch.setattr(Redis, "execute_command", noted)
+    caller.get("auth/me")
+    assert asked == ["EVALSHA"]
+
+
 LEFT = re.compile(r'"requests-60s";r=(?P<left>\d+);t=([1-9]|[1-5]\d|60)')
 
 
