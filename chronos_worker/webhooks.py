@@ -1,7 +1,8 @@
 """Webhooks on their way: between the claim and the recorder stands the transfer engine."""
 
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic
 from uuid import UUID
@@ -129,19 +130,28 @@ class Webhooks:
         with transaction(self._engine) as connection:
             wanted = losses.still_wanted(connection, waiting, worker_id=self._heartbeat.id)
         unwanted = set(waiting) - wanted
-        if unwanted:
-            self._give_back(self._transfers.take_back(unwanted))
+        with self._taken_back(unwanted) as requests:
+            self._give_back(requests)
 
     def _postpone_excess(self) -> None:
         """Keep targets that hang from filling this worker's memory."""
         excess = self._transfers.overdue(clock.now() - WATCH_AFTER)[MAX_WAITING:]
-        if not excess:
-            return
         due_at = clock.now() + POSTPONED_BY
-        for worker_id, mine in _by_worker(self._transfers.take_back(excess)).items():
-            with transaction(self._engine) as connection:
-                postponed = losses.postpone(connection, mine, worker_id=worker_id, due_at=due_at)
-            _log.warning("too many wait for their targets", postponed=postponed)
+        with self._taken_back(excess) as requests:
+            for worker_id, mine in _by_worker(requests).items():
+                with transaction(self._engine) as connection:
+                    number = losses.postpone(connection, mine, worker_id=worker_id, due_at=due_at)
+                _log.warning("too many wait for their targets", postponed=number)
+
+    @contextmanager
+    def _taken_back(self, execution_ids: Collection[UUID]) -> Iterator[Sequence[Request]]:
+        """Take requests back from the engine, which gets them again if PostgreSQL does not."""
+        requests = self._transfers.take_back(execution_ids) if execution_ids else []
+        try:
+            yield requests
+        except Exception:
+            self._transfers.submit(requests)
+            raise
 
     def stop(self, grace_seconds: float) -> None:
         """Put back what has not started, wait for the rest, and put back what does not end."""

@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 import factories
 from chronos_common import clock, settings
 from chronos_common.domain import queues
 from chronos_common.heartbeat import Heartbeat
 from chronos_common.storage import executions
+from chronos_common.storage.database import connect
 from chronos_common.storage.specs import Specs
 from chronos_worker import webhooks
 from chronos_worker.recorder import Recorder
@@ -38,13 +42,26 @@ def heartbeat(engine: Engine) -> Iterator[Heartbeat]:
     heartbeat.stop()
 
 
-def test_what_waits_for_targets_that_hang_does_not_fill_the_memory(
+@dataclass(frozen=True)
+class Crowd:
+    """Six claimed executions of one job, one of them on its way to a target that hangs."""
+
+    job_id: UUID
+    webhooks: Webhooks
+
+    def by_status(self, engine: Engine) -> Counter[str]:
+        """Return how many of them have which status."""
+        return Counter(row["status"] for row in factories.executions_of(engine, self.job_id))
+
+
+@pytest.fixture
+def crowd(
     engine: Engine,
     workspace: Workspace,
     heartbeat: Heartbeat,
     target: Target,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
+) -> Iterator[Crowd]:
     monkeypatch.setattr(webhooks, "MAX_WAITING", 2)
     monkeypatch.setattr(webhooks, "WATCH_AFTER", timedelta(0))
     for name, value in {
@@ -72,16 +89,47 @@ def test_what_waits_for_targets_that_hang_does_not_fill_the_memory(
         ]
         specs = Specs().of(connection, triggered)
         claimed = executions.claim(connection, triggered, worker_id=heartbeat.id, now=now)
-    sending = Webhooks(engine, Recorder(engine), heartbeat, settings.load())
+    impatient = connect(
+        engine.url.render_as_string(hide_password=False), name="test", lock_seconds=0.2
+    )
+    sending = Webhooks(impatient, Recorder(engine), heartbeat, settings.load())
     sending.start()
-    try:
-        sending.begin([(each, specs[job_id]) for each in claimed])
-        wait_until(lambda: len(target.received) == 1, within=3)
-        sending.watch()
-        assert sending.in_flight == 1 + 2
-        rows = factories.executions_of(engine, job_id)
-        assert Counter(row["status"] for row in rows) == {"running": 3, "queued": 3}
-        later = [row["due_at"] for row in rows if row["status"] == "queued"]
-        assert all(due_at > now + POSTPONED_BY - timedelta(seconds=1) for due_at in later)
-    finally:
-        sending.stop(0)
+    sending.begin([(each, specs[job_id]) for each in claimed])
+    wait_until(lambda: len(target.received) == 1)
+    yield Crowd(job_id, sending)
+    sending.stop(0)
+    impatient.dispose()
+
+
+def test_what_waits_for_targets_that_hang_does_not_fill_the_memory(
+    engine: Engine, crowd: Crowd
+) -> None:
+    before = clock.now()
+    crowd.webhooks.watch()
+    assert crowd.webhooks.in_flight == 1 + 2
+    assert crowd.by_status(engine) == {"running": 3, "queued": 3}
+    rows = factories.executions_of(engine, crowd.job_id)
+    later = [row["due_at"] for row in rows if row["status"] == "queued"]
+    assert all(due_at >= before + POSTPONED_BY for due_at in later)
+
+
+@pytest.mark.parametrize("job_status", ["active", "cancelled"])
+def test_what_postgresql_does_not_take_back_is_not_forgotten(
+    engine: Engine, crowd: Crowd, job_status: str
+) -> None:
+    """Fails without the end of ``_taken_back``: nobody would know of what stays ``running``."""
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE jobs SET status = :status WHERE id = :id"),
+            {"status": job_status, "id": crowd.job_id},
+        )
+    with engine.begin() as connection:
+        connection.execute(
+            text("SELECT FROM executions WHERE job_id = :id FOR UPDATE"), {"id": crowd.job_id}
+        )
+        with pytest.raises(OperationalError, match="lock timeout"):
+            crowd.webhooks.watch()
+        wait_until(lambda: crowd.webhooks.in_flight == 6)
+    crowd.webhooks.watch()
+    kept = 3 if job_status == "active" else 1
+    assert crowd.by_status(engine) == {"running": kept, "queued": 6 - kept}
