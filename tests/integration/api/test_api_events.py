@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
@@ -157,14 +156,18 @@ def test_a_stream_tells_the_figures_and_then_what_changes(
         assert later["data"]["total"] == 1
 
 
-def test_a_client_that_comes_back_goes_on_where_it_was(server: Server, caller: Caller) -> None:
+def test_a_client_that_comes_back_goes_on_where_it_was(
+    server: Server, caller: Caller, servers: Servers
+) -> None:
     with following(server, caller) as stream:
         create(server, caller)
         seen, last = stream.actions(1)
         assert seen == ["job.create"]
-    job_id = create(server, caller)["id"]
-    # The next sum is another event: each flush makes one.
-    time.sleep(0.6)
+    with Redis.from_url(servers.redis_url) as redis:
+        kept = redis.xlen(stream_of(caller.workspace_id))
+        job_id = create(server, caller)["id"]
+        # The next sum is another event: each flush makes one.
+        wait_until(lambda: redis.xlen(stream_of(caller.workspace_id)) > kept)
     send(server, caller, "DELETE", f"jobs/{job_id}")
     with following(server, caller, last) as stream:
         assert stream.actions(2)[0] == ["job.create", "job.delete"]
