@@ -12,6 +12,7 @@ from sqlalchemy import (
     RowMapping,
     Uuid,
     any_,
+    bindparam,
     cast,
     func,
     insert,
@@ -113,14 +114,24 @@ def columns_of(definition: JobDefinition) -> dict[str, Any]:
     }
 
 
+_WHOLE = (
+    select(*jobs.c, *SCHEDULE_COLUMNS)
+    .join(schedules, schedules.c.job_id == jobs.c.id)
+    .where(jobs.c.workspace_id == bindparam("workspace_id"), jobs.c.deleted_at.is_(None))
+)
+
+# Put together once, and not with every request.
+_FIND = _WHOLE.where(jobs.c.id == bindparam("job_id"))
+_FIND_AND_LOCK = _FIND.with_for_update(of=jobs)
+
+
 def find(
     connection: Connection, workspace_id: UUID, job_id: UUID, *, lock: bool = False
 ) -> RowMapping | None:
     """Return the job with its schedule, or None; ``lock`` holds the job for a change."""
-    query = _jobs_of(workspace_id).where(jobs.c.id == job_id)
-    if lock:
-        query = query.with_for_update(of=jobs)
-    return connection.execute(query).mappings().one_or_none()
+    query = _FIND_AND_LOCK if lock else _FIND
+    parameters = {"workspace_id": workspace_id, "job_id": job_id}
+    return connection.execute(query, parameters).mappings().one_or_none()
 
 
 def find_deleted(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping | None:
@@ -158,22 +169,14 @@ def find_many(
 ) -> Sequence[RowMapping]:
     """Return jobs with their schedules, the oldest first; those there are not are left out."""
     wanted = any_(cast(list(identifiers), ARRAY(Uuid)))
-    query = _jobs_of(workspace_id).where(jobs.c.id == wanted).order_by(jobs.c.id)
-    return connection.execute(query).mappings().all()
+    query = _WHOLE.where(jobs.c.id == wanted).order_by(jobs.c.id)
+    return connection.execute(query, {"workspace_id": workspace_id}).mappings().all()
 
 
 def find_named(connection: Connection, workspace_id: UUID, name: str) -> RowMapping | None:
     """Return the oldest job of that name, or None."""
-    query = _jobs_of(workspace_id).where(jobs.c.name == name).order_by(jobs.c.id).limit(1)
-    return connection.execute(query).mappings().one_or_none()
-
-
-def _jobs_of(workspace_id: UUID) -> Any:
-    return (
-        select(*jobs.c, *SCHEDULE_COLUMNS)
-        .join(schedules, schedules.c.job_id == jobs.c.id)
-        .where(jobs.c.workspace_id == workspace_id, jobs.c.deleted_at.is_(None))
-    )
+    query = _WHOLE.where(jobs.c.name == name).order_by(jobs.c.id).limit(1)
+    return connection.execute(query, {"workspace_id": workspace_id}).mappings().one_or_none()
 
 
 def set_status(connection: Connection, job_id: UUID, status: JobStatus, *, now: datetime) -> None:
