@@ -29,7 +29,7 @@ from chronos_worker.claim import Claimer
 from chronos_worker.intake import Intake
 from chronos_worker.mail import Mailer
 from chronos_worker.notices import Notices
-from chronos_worker.performer import Performer
+from chronos_worker.performer import Action, Performer
 from chronos_worker.recorder import Recorder
 from chronos_worker.test_runs import Runner
 from chronos_worker.watchdog import Watchdog
@@ -73,19 +73,7 @@ class Worker:
         self._claimer = Claimer(self._engine, self._heartbeat)
         self._watch = Loop("watch", self._webhooks.watch, idle_seconds=1)
         mailer = Mailer(settings)
-        performer = Performer(
-            {
-                JobType.EMAIL: partial(email.perform, mailer=mailer),
-                JobType.CELERY_TASK: partial(
-                    celery_task.perform,
-                    publisher=Publisher(
-                        settings.tasks_broker_url,
-                        is_shared=settings.tasks_broker_url == settings.redis_url,
-                    ),
-                ),
-            },
-            self._recorder,
-        )
+        performer = Performer(_actions(settings, mailer), self._recorder)
         notices = Notices(self._engine, mailer, public_url=settings.public_url)
         self._test_runs = Runner(self._engine, settings)
         tasks = {
@@ -175,3 +163,14 @@ class Worker:
         self._broker.close()
         self._engine.dispose()
         _log.info("worker stopped")
+
+
+def _actions(settings: Settings, mailer: Mailer) -> dict[JobType, Action]:
+    """Return what is done with the executions that are no webhooks."""
+    publisher = Publisher(
+        settings.tasks_broker_url, is_shared=settings.tasks_broker_url == settings.redis_url
+    )
+    return {
+        JobType.EMAIL: partial(email.perform, mailer=mailer),
+        JobType.CELERY_TASK: partial(celery_task.perform, publisher=publisher),
+    }
