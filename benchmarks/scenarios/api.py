@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
-from benchmarks import load, referee
+from benchmarks import load, referee, usage
 from benchmarks.bench import Bench
 from benchmarks.installation import Installation, installation
 from benchmarks.load import Crowd
@@ -85,8 +85,11 @@ def run(bench: Bench) -> Iterator[Result]:
         client = _Client(chronos, _some_ids(chronos))
         _send_all(client, count=_WARMUP_REQUESTS, rate=options.api_rate)
         count = options.api_rate * bench.timing.window
+        before = usage.measure(chronos.pids)
         times = _send_all(client, count=count, rate=options.api_rate)
+        spent = usage.measure(chronos.pids).since(before)
     figures: dict[str, float] = {"requests_per_s": options.api_rate, "failures": client.failures}
+    figures |= {f"cpu_{name}_s_per_1000": cpu / count * 1000 for name, cpu in spent.items()}
     for kind, ordered in times.items():
         figures[f"{kind}_p50_ms"] = referee.percentile(ordered, 0.5)
         figures[f"{kind}_p99_ms"] = referee.percentile(ordered, 0.99)
