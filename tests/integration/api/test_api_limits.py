@@ -11,6 +11,7 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from chronos_api.app import create_app
+from chronos_api.counts import SCHEME, Counts
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, join, register
 
@@ -82,6 +83,21 @@ def test_a_request_asks_redis_once(
     monkeypatch.setattr(Redis, "execute_command", noted)
     caller.get("auth/me")
     assert asked == ["EVALSHA"]
+
+
+def test_a_count_is_what_redis_has_and_ends_with_it(db: Engine, redis_url: str) -> None:
+    app = limited(db, redis_url)
+    counted = Counts(SCHEME + redis_url)
+    with app.app_context():
+        assert [counted.incr("key", 60), counted.incr("key", 60)] == [1, 2]
+        assert counted.get("key") == 2
+        end = counted.get_expiry("key")
+    with app.app_context():  # another request, which has counted nothing yet
+        assert counted.get("key") == 2
+        assert abs(counted.get_expiry("key") - end) <= 1
+        assert counted.incr("key", 60) == 3
+        counted.clear("key")
+        assert counted.get("key") == 0
 
 
 LEFT = re.compile(r'"requests-60s";r=(?P<left>\d+);t=([1-9]|[1-5]\d|60)')
