@@ -9,21 +9,11 @@ the id is a ready idempotency key for the target.
 import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from uuid import UUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _TAIL_BITS = 80
-
-
-@lru_cache(maxsize=32_768)
-def parse(text: str) -> UUID:
-    """Return the identifier that ``text`` writes. Raises ``ValueError`` if it is none.
-
-    An identifier is read again at each step of an execution, and its job's with every execution.
-    """
-    return UUID(text)
 
 
 def milliseconds(moment: datetime) -> int:

@@ -19,7 +19,6 @@ from celery.platforms import EX_FAILURE, SecurityWarning
 from celery.signals import worker_shutting_down
 from celery.worker import WorkController, state
 
-from chronos_common import ids
 from chronos_common.broker import TASK_OF, celery_app
 from chronos_worker import transport
 
@@ -55,7 +54,7 @@ def _parsing(task: Task) -> Callable[[Sequence[object], object], None]:
         if len(identifiers) > MAX_IDS or not isinstance(fire_at_ms, int):
             raise ValueError("not a message of our scheduler")
         fire_at = datetime.fromtimestamp(fire_at_ms / 1000, UTC)
-        task([ids.parse(str(each)) for each in identifiers], fire_at)
+        task([UUID(str(each)) for each in identifiers], fire_at)
 
     return run
 

@@ -7,22 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg2.extras
-from psycopg2.extensions import new_type, register_type
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
-from chronos_common import clock, ids
+from chronos_common import clock
 from chronos_common.storage import arrays
 from chronos_common.storage.patience import BoundedConnection
 
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 
-#: Of PostgreSQL's type ``uuid``; see its catalog ``pg_type``.
-_UUID_OID = 2950
-
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
-register_type(new_type((_UUID_OID,), "UUID", lambda text, _: text and ids.parse(text)))
 arrays.register()
 
 
