@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from chronos_common import ids
+
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Dispatched(NamedTuple):
@@ -41,7 +43,7 @@ _UNDISPATCHED = text("""
            j.id IS NULL OR j.status = 'cancelled' AS deleted
       FROM executions e LEFT JOIN jobs j ON j.id = e.job_id
      WHERE e.dispatched_at IS NULL AND e.finished_at IS NULL AND e.status <> 'running'
-       AND e.due_at <= :horizon AND e.id >= :since
+       AND e.due_at <= :horizon AND e.id BETWEEN :since AND :until
        AND e.queue = ANY(CAST(:queues AS text[]))
      ORDER BY e.due_at LIMIT :batch
        FOR UPDATE OF e SKIP LOCKED""")
@@ -60,14 +62,20 @@ def undispatched(
 ) -> Undispatched:
     """Lock executions of ``queues`` that are due by ``horizon`` and with no worker.
 
-    ``since`` bounds the search to occurrences scheduled from then on: a few partitions instead
-    of all.
+    ``since`` bounds the search to occurrences scheduled from then until ``horizon``, a few
+    partitions instead of all: nothing is due before it is scheduled.
     """
-    lowest = ids.lowest_at(since) if since else UUID(int=0)
-    rows = connection.execute(
-        _UNDISPATCHED,
-        {"queues": list(queues), "horizon": horizon, "batch": batch, "since": lowest},
-    ).all()
+    lowest, highest = UUID(int=0), UUID(int=(1 << 128) - 1)
+    if since:
+        lowest, highest = ids.lowest_at(since), ids.lowest_at(horizon + _MILLISECOND)
+    parameters = {
+        "queues": list(queues),
+        "horizon": horizon,
+        "batch": batch,
+        "since": lowest,
+        "until": highest,
+    }
+    rows = connection.execute(_UNDISPATCHED, parameters).all()
     return Undispatched(
         waiting=[row.id for row in rows if not row.deleted and not row.paused],
         paused=[row.id for row in rows if row.paused],
