@@ -39,7 +39,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
 
     def body(self, schema: type[Schema], **options: Any) -> Decorator:
         """Pass the JSON body, loaded by ``schema``, as the first argument."""
-        decorate: Decorator = self.arguments(schema, location="json", **options)
+        decorate: Decorator = self.arguments(bodies.made(schema), location="json", **options)
         return decorate
 
     def body_as(self, shown: type[Schema], schema: type[Schema], **options: Any) -> Decorator:
@@ -57,7 +57,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
 
     def query(self, schema: type[Schema]) -> Decorator:
         """Pass the query parameters, loaded by ``schema``, as the first argument."""
-        decorate: Decorator = self.arguments(schema, location="query")
+        decorate: Decorator = self.arguments(bodies.made(schema), location="query")
         return decorate
 
     def raw_body(self, schema: type[Schema], **options: Any) -> Decorator:

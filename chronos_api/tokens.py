@@ -1,10 +1,13 @@
 """JSON Web Tokens: short access tokens, and refresh tokens that can be used once."""
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_jwt_extended import (
     JWTManager,
     create_access_token,
@@ -23,6 +26,7 @@ REFRESH = "refresh"
 _FAMILY = "family"
 _ISSUER = "chronos"
 _LEEWAY_SECONDS = 10
+_REMEMBERED = 1024
 
 
 class TokenRefused(Unauthenticated):
@@ -73,9 +77,21 @@ def read(token: str, kind: str) -> Claims:
     Raises :class:`TokenRefused` if it is not ours, was changed, has expired or is of another kind.
     """
     try:
-        claims = decode_token(token)
+        claims = _verified(token, current_app.config["JWT_SECRET_KEY"])
+        if claims["exp"] + _LEEWAY_SECONDS <= time.time():
+            raise TokenRefused
         if claims["type"] != kind:
             raise TokenRefused(f"This is not a token for this purpose; send the {kind} token.")
         return Claims(UUID(claims["jti"]), UUID(claims["sub"]), UUID(claims[_FAMILY]))
     except (PyJWTError, JWTExtendedException, KeyError, ValueError, TypeError) as error:
         raise TokenRefused from error
+
+
+@lru_cache(_REMEMBERED)
+def _verified(token: str, _secret: str) -> dict[str, Any]:
+    """Return the claims of a token that was ours and had not expired when it was first read.
+
+    A client sends the same token for minutes; to decode it takes a tenth of a short request.
+    """
+    claims: dict[str, Any] = decode_token(token)
+    return claims

@@ -13,7 +13,7 @@ from uuid import UUID
 from marshmallow import ValidationError
 from sqlalchemy import RowMapping
 
-from chronos_api.bodies import flatten
+from chronos_api.bodies import flatten, made
 from chronos_api.schemas.jobs import JobFields, Recurrence
 from chronos_api.services import redactions
 from chronos_common.clock import to_milliseconds
@@ -93,7 +93,7 @@ def define(
 def _load(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Return what the schema accepts, without nulls, and what it refuses."""
     try:
-        loaded, errors = JobFields().load(fields), {}
+        loaded, errors = made(JobFields).load(fields), {}
     except ValidationError as error:
         loaded, errors = error.valid_data, flatten(error.messages)
     return {name: value for name, value in loaded.items() if value is not None}, errors

@@ -40,11 +40,8 @@ _BY_LOGIN = text("""
               AND (CAST(:workspace_id AS uuid) IS NULL OR workspace_id = :workspace_id)
             ORDER BY created_at, workspace_id LIMIT 1) m ON true
      WHERE u.id = :user_id AND u.disabled_at IS NULL
-       AND EXISTS (SELECT FROM refresh_tokens
-                    WHERE family_id = :family_id AND user_id = u.id)
-       AND NOT EXISTS (SELECT FROM refresh_tokens
-                        WHERE family_id = :family_id AND user_id = u.id
-                          AND revoked_at IS NOT NULL)""")
+       AND (SELECT bool_and(revoked_at IS NULL) FROM refresh_tokens
+             WHERE family_id = :family_id AND user_id = u.id)""")
 
 
 def by_login(

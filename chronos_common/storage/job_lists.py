@@ -183,6 +183,10 @@ def _ids(
     return query
 
 
+# Put together once, and not with every request.
+_WHOLE = select(*jobs.c, *SCHEDULE_COLUMNS).join(schedules, schedules.c.job_id == jobs.c.id)
+
+
 def _whole(
     connection: Connection,
     query: Select[Any],
@@ -200,9 +204,8 @@ def _whole(
     listed = query.add_columns(*keys).order_by(*sorted_by).offset(offset).limit(limit).subquery()
     again = [listed.c[name].desc() if part.descending else listed.c[name] for name in names]
     whole = (
-        select(*jobs.c, *SCHEDULE_COLUMNS, _fits(chosen.last_outcome).label("outcome_fits"))
+        _WHOLE.add_columns(_fits(chosen.last_outcome).label("outcome_fits"))
         .join(listed, listed.c.id == jobs.c.id)
-        .join(schedules, schedules.c.job_id == jobs.c.id)
         .order_by(*again)
     )
     return connection.execute(whole).mappings().all()

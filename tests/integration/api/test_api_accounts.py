@@ -14,6 +14,7 @@ from chronos_common.embedded.servers import Servers
 from chronos_common.storage.tables import refresh_tokens, users
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, errors_of
+from rigs import wait_until
 
 PASSWORD = "SecurePass123!"
 
@@ -219,6 +220,22 @@ def test_an_expired_token_is_refused(caller: Caller, db: Engine, servers: Server
     with brief.app_context():
         expired = tokens.access_token(claims.user_id, claims.family_id)
     assert Caller(caller.app, expired).get("auth/me").status_code == 401
+
+
+def test_a_token_that_was_accepted_is_refused_once_it_expires(
+    caller: Caller, db: Engine, servers: Servers
+) -> None:
+    """What was verified is remembered, but not for longer than it holds."""
+    url = db.url.render_as_string(hide_password=False)
+    brief = create_app(settings_for(url, servers.redis_url), db)
+    # Ten seconds are allowed for clocks that differ: it holds for four more.
+    brief.config["JWT_ACCESS_TOKEN_EXPIRES"] = timedelta(seconds=-6)
+    with caller.app.app_context():
+        claims = tokens.read(str(caller.token), tokens.ACCESS)
+    with brief.app_context():
+        short = Caller(caller.app, tokens.access_token(claims.user_id, claims.family_id))
+    assert short.get("auth/me").status_code == 200
+    wait_until(lambda: short.get("auth/me").status_code == 401)
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "\x00", "x" * 5000])
