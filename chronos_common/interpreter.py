@@ -1,4 +1,4 @@
-"""How Python itself is set in processes that must be exact to milliseconds."""
+"""How Python itself is set in processes that run for long."""
 
 import gc
 import sys
@@ -11,10 +11,17 @@ SWITCH_SECONDS = 0.0005
 ALLOCATIONS = 25_000
 
 
-def tune() -> None:
-    """Make pauses short and rare; call it once everything is loaded."""
+def be_exact() -> None:
+    """Make pauses short and rare; call it once everything is loaded.
+
+    A thread that has to start something at its instant does not wait for those that calculate.
+    """
     sys.setswitchinterval(SWITCH_SECONDS)
-    # What is loaded stays: no later collection needs to look at it again.
+    collect_rarely()
+
+
+def collect_rarely() -> None:
+    """Look for garbage seldom, and not in what is loaded; call it once everything is."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(ALLOCATIONS, 20, 20)

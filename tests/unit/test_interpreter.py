@@ -13,7 +13,7 @@ class Knot:
         living.add(id(self))
         weakref.finalize(self, living.discard, id(self))
 
-interpreter.tune()
+interpreter.collect_rarely()
 living, most = set(), 0
 for _ in range(100_000):
     Knot()
