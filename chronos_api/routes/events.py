@@ -25,11 +25,21 @@ _LAST_EVENT_ID = {
     "description": "The id of the last event that was seen: the stream goes on after it",
     "schema": {"type": "string", "examples": ["1763712000000-0"]},
 }
+_EVENT = {
+    "type": "object",
+    "description": "Each event of the stream",
+    "properties": {
+        "event": {"enum": ["stats", "changes", "reset"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string", "description": "Of changes: where to go on, as Last-Event-ID"},
+    },
+    "required": ["event", "data"],
+}
 
 
 @blueprint.route("", "GET")
 @blueprint.parameters(_LAST_EVENT_ID)
-@blueprint.answers(200, {"type": "string"}, content_type="text/event-stream")
+@blueprint.answers(200, _EVENT, content_type="text/event-stream")
 @blueprint.problems(problems.UNAVAILABLE)
 @requires(Role.VIEWER, Scope.STATS_READ)
 def stream() -> Response:
