@@ -78,8 +78,7 @@ class Server(BaseApplication):  # type: ignore[misc] # it has no types of its ow
         app = create_app(self._settings)
         engine = context.of(app).engine
         Loop("clock", lambda: follow_clock(engine), idle_seconds=_CLOCK_SECONDS).start()
-        # Requests that interrupt each other are all answered later: threads take turns as usual.
-        interpreter.collect_rarely()
+        interpreter.tune()
         return app
 
 

@@ -19,5 +19,5 @@ def scheduler() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     made = Scheduler(loaded)
     probe.serve(loaded, made.progress.faults)
-    interpreter.be_exact()
+    interpreter.tune()
     made.run(wait=lambda: signal.sigwait(STOP_SIGNALS))

@@ -15,7 +15,7 @@ def worker() -> None:
     logs.configure(loaded)
     made = Worker(loaded)
     probe.serve(loaded, made.progress.faults)
-    interpreter.be_exact()
+    interpreter.tune()
     exit_code = made.run()
     # What blocks in a thread past the grace period (a mail server that hangs) is left to rescue.
     os._exit(exit_code)

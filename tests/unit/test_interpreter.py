@@ -13,7 +13,7 @@ class Knot:
         living.add(id(self))
         weakref.finalize(self, living.discard, id(self))
 
-interpreter.collect_rarely()
+interpreter.tune()
 living, most = set(), 0
 for _ in range(100_000):
     Knot()
