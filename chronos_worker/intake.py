@@ -10,6 +10,7 @@ heartbeat, is the lease.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from threading import Event
 from uuid import UUID
@@ -50,14 +51,19 @@ class Intake:
         *,
         queue: str,
         begin: Callable[[Sequence[tuple[Claimed, JobSpec]]], None],
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
         stop: Event,
     ) -> None:
-        """Take what to do with claimed executions (``begin``), and what ends the waiting."""
+        """Take what to do with claimed executions (``begin``), and what ends the waiting.
+
+        ``turn`` surrounds each claim: whoever is to perform them can have it wait.
+        """
         self._engine = engine
         self._claimer = claimer
         self._recorder = recorder
         self._queue = queue
         self._begin = begin
+        self._turn = turn
         self._stop = stop
         self._specs = Specs()
 
@@ -70,8 +76,9 @@ class Intake:
             return
         if not self._recorder.wait_for_room(ROOM_TIMEOUT_SECONDS):
             raise Unavailable("The database takes no outcomes; nothing new is started.")
-        claimed = self._claimer.claim(identifiers, specs, queue=self._queue)
-        self._begin([(each, specs[each.job_id]) for each in claimed])
+        with self._turn():
+            claimed = self._claimer.claim(identifiers, specs, queue=self._queue)
+            self._begin([(each, specs[each.job_id]) for each in claimed])
 
     def _give_back(self, identifiers: Sequence[UUID]) -> None:
         """Let another worker have what this one, stopping, has not claimed."""

@@ -5,6 +5,7 @@ that have not left go back, the others get their grace, what they brought is rec
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from functools import partial
 from threading import Event
@@ -77,7 +78,9 @@ class Worker:
         notices = Notices(self._engine, mailer, public_url=settings.public_url)
         self._test_runs = Runner(self._engine, settings)
         tasks = {
-            queues.WEBHOOKS: self._intake(queues.WEBHOOKS, self._webhooks.begin),
+            queues.WEBHOOKS: self._intake(
+                queues.WEBHOOKS, self._webhooks.begin, turn=self._webhooks.turn
+            ),
             queues.EMAILS: self._intake(queues.EMAILS, performer.begin),
             queues.TASKS: self._intake(queues.TASKS, performer.begin),
             queues.NOTIFICATIONS: notices.send,
@@ -103,7 +106,11 @@ class Worker:
         )
 
     def _intake(
-        self, queue: str, begin: Callable[[Sequence[tuple[Claimed, JobSpec]]], None]
+        self,
+        queue: str,
+        begin: Callable[[Sequence[tuple[Claimed, JobSpec]]], None],
+        *,
+        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> app.Task:
         return Intake(
             self._engine,
@@ -111,6 +118,7 @@ class Worker:
             self._recorder,
             queue=queue,
             begin=begin,
+            turn=turn,
             stop=self._stopping,
         ).accept
 

@@ -1,6 +1,6 @@
 """Which transfer may start next, so that no host and no slow job takes every place.
 
-Pure bookkeeping without input or output; only the engine's thread uses it.
+Pure bookkeeping without input or output; only the engine's thread changes it.
 
 1. At most ``max_transfers`` run at once, and at most ``max_per_host`` to one host and port.
 2. What must wait queues by host, first in, first out; hosts take turns. So a host whose quota is
@@ -120,6 +120,16 @@ class Slots:
                 slot.host.slow += 1
                 self._slow += 1
                 self._remember(slot.request.target.job_id)
+
+    def behind(self) -> int:
+        """Return how many wait for the engine rather than for hosts that keep their places.
+
+        The others of a host whose transfers are mostly slow wait for those. This may be asked from
+        any thread.
+        """
+        # A list of all at once: the engine's thread adds and forgets hosts meanwhile.
+        hosts = list(self._hosts.values())
+        return sum(len(host.waiting) for host in hosts if host.slow * 2 <= host.running)
 
     def _start(self, host: _Host, now: float, *, slow: bool) -> Slot:
         host.running += 1

@@ -114,6 +114,11 @@ class TransferEngine:
         """How many requests were taken and have not started."""
         return len(self._waiting)
 
+    @property
+    def behind(self) -> int:
+        """How many requests are due and wait for this engine, rather than for hosts that hang."""
+        return self._slots.behind()
+
     def overdue(self, before: datetime) -> list[UUID]:
         """Return the executions due before ``before`` that wait for a slot still."""
         return [

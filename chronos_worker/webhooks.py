@@ -4,7 +4,8 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from time import monotonic
+from threading import Semaphore
+from time import monotonic, sleep
 from uuid import UUID
 
 import structlog
@@ -32,6 +33,12 @@ _log = structlog.get_logger(__name__)
 MAX_WAITING = 20_000
 POSTPONED_BY = timedelta(seconds=10)
 
+#: Batches that are claimed and prepared at once, and how many requests may be late before the next
+#: has to wait, for so long at most.
+BATCHES = 4
+MAX_BEHIND = 1000
+TURN_SECONDS = 1.0
+
 #: A transfer younger than this is not worth asking whether somebody cancelled it.
 WATCH_AFTER = timedelta(seconds=1)
 
@@ -47,6 +54,7 @@ class Webhooks:
         self._recorder = recorder
         self._heartbeat = heartbeat
         self._refused: deque[Request] = deque()
+        self._turns = Semaphore(BATCHES)
         self._transfers = TransferEngine(
             limits=Limits(settings.max_transfers, settings.max_transfers_per_host),
             guard=EgressGuard(settings.egress_allow),
@@ -68,6 +76,19 @@ class Webhooks:
     def silent_seconds(self) -> float:
         """For how long the engine has made no turn."""
         return monotonic() - self._transfers.last_turn
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until it is worth claiming another batch.
+
+        When the engine is late with what it has, whoever claims and prepares more takes the
+        processor from it: it would send less, and what it cannot hold would go back.
+        """
+        with self._turns:
+            ends = monotonic() + TURN_SECONDS
+            while self._transfers.behind > MAX_BEHIND and monotonic() < ends:
+                sleep(0.005)
+            yield
 
     def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
         """Send each execution's request at its instant."""

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from socket import socket
+from threading import Event, Thread
 from uuid import UUID
 
 import pytest
@@ -13,16 +15,17 @@ from sqlalchemy.exc import OperationalError
 import factories
 from chronos_common import clock, settings
 from chronos_common.domain import queues
+from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.heartbeat import Heartbeat
 from chronos_common.storage import executions
 from chronos_common.storage.database import connect
 from chronos_common.storage.specs import Specs
-from chronos_worker import webhooks
+from chronos_worker import slots, webhooks
 from chronos_worker.recorder import Recorder
 from chronos_worker.webhooks import POSTPONED_BY, Webhooks
 from factories import Workspace
 from rigs import wait_until
-from targets import Target, hang
+from targets import Received, Target, hang, reply
 
 
 @pytest.fixture
@@ -40,6 +43,54 @@ def heartbeat(engine: Engine) -> Iterator[Heartbeat]:
     heartbeat.start()
     yield heartbeat
     heartbeat.stop()
+
+
+@pytest.fixture
+def sending(
+    engine: Engine, heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Webhooks]:
+    """Return what sends one request at a time."""
+    monkeypatch.setattr(webhooks, "MAX_WAITING", 2)
+    monkeypatch.setattr(webhooks, "WATCH_AFTER", timedelta(0))
+    for name, value in {
+        "DATABASE_URL": "postgresql://unused/unused",
+        "REDIS_URL": "redis://unused",
+        "SECRET_KEY": "0123456789abcdef0123456789abcdef",
+        "EGRESS_ALLOW": "127.0.0.0/8",
+        "MAX_TRANSFERS": "1",
+    }.items():
+        monkeypatch.setenv(f"CHRONOS_{name}", value)
+    impatient = connect(
+        engine.url.render_as_string(hide_password=False), name="test", lock_seconds=0.2
+    )
+    sending = Webhooks(impatient, Recorder(engine), heartbeat, settings.load())
+    sending.start()
+    yield sending
+    sending.stop(0)
+    impatient.dispose()
+
+
+def _claimed(
+    engine: Engine, workspace: Workspace, worker_id: UUID, url: str, *, times: int
+) -> tuple[UUID, list[tuple[Claimed, JobSpec]]]:
+    """Store a job and claim as many executions of it; return its id, and what is to be sent."""
+    now = clock.now()
+    with engine.begin() as connection:
+        schedule = factories.every(3600, anchor=now)
+        job_id = factories.job(connection, workspace, schedule, now=now, payload={"url": url})
+        triggered = [
+            executions.trigger(
+                connection,
+                workspace_id=workspace.id,
+                job_id=job_id,
+                queue=queues.WEBHOOKS,
+                now=now,
+            )
+            for _ in range(times)
+        ]
+        specs = Specs().of(connection, triggered)
+        claimed = executions.claim(connection, triggered, worker_id=worker_id, now=now)
+    return job_id, [(each, specs[job_id]) for each in claimed]
 
 
 @dataclass(frozen=True)
@@ -60,45 +111,12 @@ def crowd(
     workspace: Workspace,
     heartbeat: Heartbeat,
     target: Target,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Crowd]:
-    monkeypatch.setattr(webhooks, "MAX_WAITING", 2)
-    monkeypatch.setattr(webhooks, "WATCH_AFTER", timedelta(0))
-    for name, value in {
-        "DATABASE_URL": "postgresql://unused/unused",
-        "REDIS_URL": "redis://unused",
-        "SECRET_KEY": "0123456789abcdef0123456789abcdef",
-        "EGRESS_ALLOW": "127.0.0.0/8",
-        "MAX_TRANSFERS": "1",
-    }.items():
-        monkeypatch.setenv(f"CHRONOS_{name}", value)
-    now = clock.now()
-    with engine.begin() as connection:
-        schedule = factories.every(3600, anchor=now)
-        payload = {"url": target.url}
-        job_id = factories.job(connection, workspace, schedule, now=now, payload=payload)
-        triggered = [
-            executions.trigger(
-                connection,
-                workspace_id=workspace.id,
-                job_id=job_id,
-                queue=queues.WEBHOOKS,
-                now=now,
-            )
-            for _ in range(6)
-        ]
-        specs = Specs().of(connection, triggered)
-        claimed = executions.claim(connection, triggered, worker_id=heartbeat.id, now=now)
-    impatient = connect(
-        engine.url.render_as_string(hide_password=False), name="test", lock_seconds=0.2
-    )
-    sending = Webhooks(impatient, Recorder(engine), heartbeat, settings.load())
-    sending.start()
-    sending.begin([(each, specs[job_id]) for each in claimed])
+    sending: Webhooks,
+) -> Crowd:
+    job_id, claimed = _claimed(engine, workspace, heartbeat.id, target.url, times=6)
+    sending.begin(claimed)
     wait_until(lambda: len(target.received) == 1)
-    yield Crowd(job_id, sending)
-    sending.stop(0)
-    impatient.dispose()
+    return Crowd(job_id, sending)
 
 
 def test_what_waits_for_targets_that_hang_does_not_fill_the_memory(
@@ -133,3 +151,44 @@ def test_what_postgresql_does_not_take_back_is_not_forgotten(
     crowd.webhooks.watch()
     kept = 3 if job_status == "active" else 1
     assert crowd.by_status(engine) == {"running": kept, "queued": 6 - kept}
+
+
+def test_no_more_is_claimed_while_what_was_claimed_is_late(
+    engine: Engine,
+    workspace: Workspace,
+    heartbeat: Heartbeat,
+    target: Target,
+    sending: Webhooks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(webhooks, "MAX_BEHIND", 1)
+    monkeypatch.setattr(webhooks, "TURN_SECONDS", 60)
+    # A host that hangs is none of this; for so long this one does not count as such.
+    monkeypatch.setattr(slots, "SLOW_AFTER", 60)
+    answers, its_turn = Event(), Event()
+
+    def answer_at_last(target: Target, received: Received, stream: socket) -> None:
+        answers.wait(30)
+        reply()(target, received, stream)
+
+    def take_a_turn() -> None:
+        with sending.turn():
+            its_turn.set()
+
+    target.answer = answer_at_last
+    for _ in range(4):
+        sending.begin(_claimed(engine, workspace, heartbeat.id, target.url, times=1)[1])
+    wait_until(lambda: len(target.received) == 1 and sending.in_flight == 4)
+    Thread(target=take_a_turn, daemon=True).start()
+    assert not its_turn.wait(1)
+    answers.set()
+    assert its_turn.wait(30)
+
+
+def test_a_batch_waits_for_its_turn_only_for_a_while(
+    sending: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "MAX_BEHIND", -1)
+    monkeypatch.setattr(webhooks, "TURN_SECONDS", 0.1)
+    with sending.turn():
+        assert sending.in_flight == 0

@@ -155,6 +155,17 @@ def test_an_aborted_transfer_does_not_prove_its_job_quick() -> None:
     assert len(_take_all(slots, 6)) == 1
 
 
+def test_what_waits_for_a_host_that_hangs_does_not_count_as_behind() -> None:
+    slots = Slots(Limits(10, 2))
+    _offer(slots, _requests(A, A, A, A, A))
+    _take_all(slots)
+    assert slots.behind() == 3
+    slots.age(SLOW_AFTER)
+    _offer(slots, _requests(B, B, B, B))
+    _take_all(slots)
+    assert slots.behind() == 2
+
+
 def test_hosts_with_nothing_to_do_are_forgotten() -> None:
     slots = Slots(Limits(10, 10))
     _offer(slots, _requests(A, B, C))
