@@ -33,6 +33,9 @@ from chronos_worker.recorder import Finished, Recorder
 
 _log = structlog.get_logger(__name__)
 
+#: Surrounds a claim, which it may have wait, though not longer than until the event.
+Turn = Callable[[Event], AbstractContextManager[object]]
+
 #: Covers the claim's round trip, so that it does not delay the start.
 CLAIM_AHEAD = timedelta(milliseconds=30)
 
@@ -51,12 +54,12 @@ class Intake:
         *,
         queue: str,
         begin: Callable[[Sequence[tuple[Claimed, JobSpec]]], None],
-        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+        turn: Turn = nullcontext,
         stop: Event,
     ) -> None:
         """Take what to do with claimed executions (``begin``), and what ends the waiting.
 
-        ``turn`` surrounds each claim: whoever is to perform them can have it wait.
+        ``turn`` lets whoever performs them have the next claim wait.
         """
         self._engine = engine
         self._claimer = claimer
@@ -76,7 +79,10 @@ class Intake:
             return
         if not self._recorder.wait_for_room(ROOM_TIMEOUT_SECONDS):
             raise Unavailable("The database takes no outcomes; nothing new is started.")
-        with self._turn():
+        with self._turn(self._stop):
+            if self._stop.is_set():
+                self._give_back(identifiers)
+                return
             claimed = self._claimer.claim(identifiers, specs, queue=self._queue)
             self._begin([(each, specs[each.job_id]) for each in claimed])
 

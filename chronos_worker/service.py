@@ -5,7 +5,7 @@ that have not left go back, the others get their grace, what they brought is rec
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from datetime import timedelta
 from functools import partial
 from threading import Event
@@ -27,7 +27,7 @@ from chronos_worker import app, watchdog
 from chronos_worker.actions import celery_task, email
 from chronos_worker.actions.celery_task import Publisher
 from chronos_worker.claim import Claimer
-from chronos_worker.intake import Intake
+from chronos_worker.intake import Intake, Turn
 from chronos_worker.mail import Mailer
 from chronos_worker.notices import Notices
 from chronos_worker.performer import Action, Performer
@@ -110,7 +110,7 @@ class Worker:
         queue: str,
         begin: Callable[[Sequence[tuple[Claimed, JobSpec]]], None],
         *,
-        turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+        turn: Turn = nullcontext,
     ) -> app.Task:
         return Intake(
             self._engine,

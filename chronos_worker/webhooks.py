@@ -4,8 +4,8 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import Semaphore
-from time import monotonic, sleep
+from threading import Event, Semaphore
+from time import monotonic
 from uuid import UUID
 
 import structlog
@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 from chronos_common import clock, metrics
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.errors import Unavailable
 from chronos_common.heartbeat import Heartbeat
 from chronos_common.settings import Settings
 from chronos_common.storage import losses
@@ -38,6 +39,8 @@ POSTPONED_BY = timedelta(seconds=10)
 BATCHES = 4
 MAX_BEHIND = 1000
 TURN_SECONDS = 1.0
+#: The longest wait for the batches before, all of whose waits are bounded too.
+QUEUE_SECONDS = 60.0
 
 #: A transfer younger than this is not worth asking whether somebody cancelled it.
 WATCH_AFTER = timedelta(seconds=1)
@@ -78,17 +81,23 @@ class Webhooks:
         return monotonic() - self._transfers.last_turn
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait until it is worth claiming another batch.
+    def turn(self, stop: Event) -> Iterator[None]:
+        """Wait until it is worth claiming another batch, or until ``stop``.
 
         When the engine is late with what it has, whoever claims and prepares more takes the
         processor from it: it would send less, and what it cannot hold would go back.
+        Raises :class:`Unavailable` if the batches before take too long.
         """
-        with self._turns:
+        if not self._turns.acquire(timeout=QUEUE_SECONDS):
+            raise Unavailable("The batches before this one take too long to be claimed.")
+        try:
             ends = monotonic() + TURN_SECONDS
             while self._transfers.behind > MAX_BEHIND and monotonic() < ends:
-                sleep(0.005)
+                if stop.wait(0.005):
+                    break
             yield
+        finally:
+            self._turns.release()
 
     def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
         """Send each execution's request at its instant."""

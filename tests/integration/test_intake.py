@@ -1,6 +1,7 @@
 """Intake: nothing that is stored, or said to the queue, keeps the rest from being performed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Event
 from uuid import UUID, uuid4
@@ -16,7 +17,7 @@ from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Succeeded
 from chronos_common.domain.statuses import JobType
 from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import executions
+from chronos_common.storage import dispatches, executions
 from chronos_worker.actions import webhook
 from chronos_worker.claim import Claimer
 from chronos_worker.intake import Intake
@@ -40,10 +41,16 @@ def _prepared(execution: Claimed, job: JobSpec) -> tuple[Succeeded, Attempt]:
 
 
 @pytest.fixture
-def intake(engine: Engine, recorder: Recorder) -> Iterator[Intake]:
+def heartbeat(engine: Engine) -> Iterator[Heartbeat]:
     heartbeat = Heartbeat(engine, kind="worker", timeout=timedelta(seconds=15))
     heartbeat.start()
-    yield Intake(
+    yield heartbeat
+    heartbeat.stop()
+
+
+@pytest.fixture
+def intake(engine: Engine, recorder: Recorder, heartbeat: Heartbeat) -> Intake:
+    return Intake(
         engine,
         Claimer(engine, heartbeat),
         recorder,
@@ -51,7 +58,6 @@ def intake(engine: Engine, recorder: Recorder) -> Iterator[Intake]:
         begin=Performer({JobType.WEBHOOK: _prepared}, recorder).begin,
         stop=Event(),
     )
-    heartbeat.stop()
 
 
 def _due(engine: Engine, workspace: Workspace, now: datetime, queue: str) -> tuple[UUID, UUID]:
@@ -124,3 +130,30 @@ def test_an_execution_without_its_job_is_not_taken(
     intake.accept([first, second], clock.now())
     assert recorder.flush(10)
     assert [row["status"] for row in factories.executions_of(engine, sound)] == ["succeeded"]
+
+
+def test_what_waits_for_its_turn_when_the_worker_stops_goes_back(
+    engine: Engine, workspace: Workspace, recorder: Recorder, heartbeat: Heartbeat, now: datetime
+) -> None:
+    job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
+    with engine.begin() as connection:
+        dispatches.dispatch(connection, [execution_id], now=now)
+    begun: list[Sequence[tuple[Claimed, JobSpec]]] = []
+
+    @contextmanager
+    def stopped_meanwhile(stop: Event) -> Iterator[None]:
+        stop.set()
+        yield
+
+    intake = Intake(
+        engine,
+        Claimer(engine, heartbeat),
+        recorder,
+        queue=queues.WEBHOOKS,
+        begin=begun.append,
+        turn=stopped_meanwhile,
+        stop=Event(),
+    )
+    intake.accept([execution_id], now)
+    [execution] = factories.executions_of(engine, job_id)
+    assert (execution["status"], execution["dispatched_at"], begun) == ("queued", None, [])

@@ -165,14 +165,14 @@ def test_no_more_is_claimed_while_what_was_claimed_is_late(
     monkeypatch.setattr(webhooks, "TURN_SECONDS", 60)
     # A host that hangs is none of this; for so long this one does not count as such.
     monkeypatch.setattr(slots, "SLOW_AFTER", 60)
-    answers, its_turn = Event(), Event()
+    answers, its_turn, stop = Event(), Event(), Event()
 
     def answer_at_last(target: Target, received: Received, stream: socket) -> None:
         answers.wait(30)
         reply()(target, received, stream)
 
     def take_a_turn() -> None:
-        with sending.turn():
+        with sending.turn(stop):
             its_turn.set()
 
     target.answer = answer_at_last
@@ -190,5 +190,16 @@ def test_a_batch_waits_for_its_turn_only_for_a_while(
 ) -> None:
     monkeypatch.setattr(webhooks, "MAX_BEHIND", -1)
     monkeypatch.setattr(webhooks, "TURN_SECONDS", 0.1)
-    with sending.turn():
+    with sending.turn(Event()):
+        assert sending.in_flight == 0
+
+
+def test_a_worker_that_stops_waits_for_no_turn(
+    sending: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "MAX_BEHIND", -1)
+    monkeypatch.setattr(webhooks, "TURN_SECONDS", 3600)
+    stop = Event()
+    stop.set()
+    with sending.turn(stop):
         assert sending.in_flight == 0
