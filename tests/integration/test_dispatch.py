@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from redis import Redis
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 import factories
 from chronos_common import clock
@@ -13,8 +13,8 @@ from chronos_common.domain import queues
 from chronos_common.domain.retries import MAX_REDELIVERIES
 from chronos_common.domain.schedules import Schedule
 from chronos_common.domain.statuses import JobType
-from chronos_common.storage import dispatches, executions
-from chronos_scheduler.dispatch import Dispatcher
+from chronos_common.storage import dispatches, executions, partitions
+from chronos_scheduler.dispatch import RECENT, Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer
 from factories import Workspace
@@ -257,3 +257,27 @@ def test_a_retry_of_a_job_paused_meanwhile_ends_as_cancelled(
     dispatcher.tick()
     [execution] = factories.executions_of(engine, job_id)
     assert (execution["status"], execution["reason"]) == ("cancelled", "paused")
+
+
+def test_a_tick_looks_into_none_of_the_days_to_come(engine: Engine, now: datetime) -> None:
+    """Fails without the upper bound on the ids: planning over a week takes most of the time."""
+    seen: list[tuple[str, object]] = []
+
+    def note(_c: object, _u: object, statement: str, values: object, *_: object) -> None:
+        seen.append((statement, values))
+
+    with engine.connect() as connection:
+        tomorrow = now.date() + timedelta(days=1)
+        # Whatever is made here is rolled back.
+        coming = [tomorrow + timedelta(days=ahead) for ahead in range(1, 4)]
+        for day in set(coming).difference(partitions.existing(connection)):
+            partitions.create(connection, day)
+        event.listen(connection, "before_cursor_execute", note)
+        dispatches.undispatched(
+            connection, queues.ALL, horizon=now + SECOND, batch=10, since=now - RECENT
+        )
+        event.remove(connection, "before_cursor_execute", note)
+        [(statement, values)] = seen
+        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", values).scalars())
+    assert "executions" in plan
+    assert not [day for day in coming if f"executions_{day:%Y%m%d}" in plan]

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from socket import socket
@@ -16,6 +17,7 @@ import factories
 from chronos_common import clock, settings
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.errors import Unavailable
 from chronos_common.heartbeat import Heartbeat
 from chronos_common.storage import executions
 from chronos_common.storage.database import connect
@@ -202,4 +204,17 @@ def test_a_worker_that_stops_waits_for_no_turn(
     stop = Event()
     stop.set()
     with sending.turn(stop):
+        assert sending.in_flight == 0
+
+
+def test_a_batch_that_waits_too_long_for_those_before_is_left_to_rescue(
+    sending: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "QUEUE_SECONDS", 0.01)
+    with ExitStack() as stack:
+        for _ in range(webhooks.BATCHES):
+            stack.enter_context(sending.turn(Event()))
+        with pytest.raises(Unavailable, match="too long"):
+            stack.enter_context(sending.turn(Event()))
+    with sending.turn(Event()):
         assert sending.in_flight == 0
