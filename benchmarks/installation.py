@@ -187,7 +187,7 @@ def _wait_until_ready(api_url: str, children: Mapping[str, Child]) -> None:
         try:
             if requests.get(f"{api_url}/api/v1/ready", timeout=5).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             pass
         time.sleep(0.1)
     words = "\n".join(f"{child.name}: {child.last_words(5)}" for child in children.values())

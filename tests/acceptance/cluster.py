@@ -59,7 +59,7 @@ class Cluster:
             assert process.poll() is None, self.logs()
         try:
             return requests.get(f"{self.api_url}/api/v1/ready", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def call(self, method: str, path: str, body: object = None, *, expect: int = 200) -> Any:

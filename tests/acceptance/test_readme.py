@@ -81,7 +81,7 @@ def _wait_until_ready(address: str, process: subprocess.Popen[bytes], output: Pa
 def _is_ready(address: str) -> bool:
     try:
         return requests.get(f"http://{address}/api/v1/ready", timeout=5).ok
-    except requests.ConnectionError:
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 

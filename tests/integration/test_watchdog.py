@@ -156,7 +156,7 @@ def test_a_worker_that_hears_nothing_ends_so_that_it_is_started_again(
     def is_healthy() -> bool:
         try:
             return requests.get(f"http://127.0.0.1:{port}/health", timeout=5).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     wait_until(is_healthy, within=60)

@@ -43,7 +43,7 @@ class Server:
         assert self.process.poll() is None, self.log.read_text()
         try:
             return requests.get(f"{self.url}/health", timeout=5).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     def speak(self, request: bytes) -> bytes:
