@@ -31,16 +31,9 @@ def time(moment: datetime | None) -> str | None:
 def job(row: RowMapping, *, now: datetime) -> dict[str, Any]:
     """Return a job as it stands."""
     schedule = definitions.stored_schedule(row)
-    fields = definitions.fields_of(row)
-    times = {
-        name: time(value)
-        for name, value in definitions.schedule_fields(row).items()
-        if isinstance(value, datetime)
-    }
     return {
         "id": str(row["id"]),
-        **fields,
-        **times,
+        **definitions.fields_of(row, time=time),
         "payload": redactions.shown(row["type"], row["payload"]),
         "status": row["status"],
         "schedule_description": schedule.describe(),

@@ -4,9 +4,8 @@ A definition is checked as a whole, with every wrong field reported together: th
 those of the payload's type, and those of the schedule's kind.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -193,7 +192,7 @@ def recurrence_of(kind: str) -> Recurrence:
 
 def stored_schedule(row: RowMapping) -> Schedule:
     """Return the schedule of a stored job."""
-    return schedule_of(SimpleNamespace(job_id=row["id"], **row))
+    return schedule_of(row["id"], row)
 
 
 def is_stored(definition: JobDefinition, row: RowMapping) -> bool:
@@ -222,11 +221,16 @@ def schedule_fields(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def fields_of(row: RowMapping) -> dict[str, Any]:
-    """Return a stored definition as a user would write it, secrets included."""
+def fields_of(
+    row: RowMapping, *, time: Callable[[datetime], str | None] = datetime.isoformat
+) -> dict[str, Any]:
+    """Return a stored definition as a user would write it, secrets included.
+
+    ``time`` writes its moments.
+    """
     exponential = not row["retry_delays"]
     times_as_text = {
-        name: value.isoformat() if isinstance(value, datetime) else value
+        name: time(value) if isinstance(value, datetime) else value
         for name, value in schedule_fields(row).items()
     }
     return {

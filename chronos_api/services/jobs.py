@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.access import Principal
 from chronos_api.services import default_webhooks, definitions, differences, unplanned
+from chronos_api.services.long_lists import LongLists
 from chronos_common import ids
 from chronos_common.domain.statuses import JobStatus, Reason
 from chronos_common.errors import Invalid, JobNotFound, VersionConflict
@@ -20,6 +21,8 @@ from chronos_common.storage.job_lists import Part, Position
 
 #: The versions that a change may be based on; None if any.
 Versions = frozenset[int] | None
+
+_long_lists = LongLists()
 
 
 def create(
@@ -125,12 +128,24 @@ def listed(engine: Engine, who: Principal, wanted: JobsWanted) -> JobPage:
     with reading(engine) as connection:
         of_workspace = connection, who.workspace_id, wanted.chosen
         is_common = job_lists.are_common(*of_workspace)
-        count = job_lists.count(*of_workspace, is_common=is_common)
+        count = _count(*of_workspace, is_common=is_common)
         found = job_lists.page(*of_workspace, replace(wanted.part, is_common=is_common))
     if wanted.chosen.last_outcome and wanted.after is None and found.last is None:
         return JobPage(found.rows, len(found.rows), None)
     is_exact = count <= job_lists.MAX_COUNT and wanted.chosen.last_outcome is None
     return JobPage(found.rows, min(count, job_lists.MAX_COUNT), found.last, is_exact)
+
+
+def _count(
+    connection: Connection, workspace_id: UUID, chosen: JobFilter, *, is_common: bool
+) -> int:
+    """Return how many jobs there are, or one more than anyone counts."""
+    if _long_lists.holds((workspace_id, chosen)):
+        return job_lists.MAX_COUNT + 1
+    count = job_lists.count(connection, workspace_id, chosen, is_common=is_common)
+    if count > job_lists.MAX_COUNT:
+        _long_lists.add((workspace_id, chosen))
+    return count
 
 
 def delete(

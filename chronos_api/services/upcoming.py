@@ -95,7 +95,7 @@ def _fill(
             break
         considered += 1
         try:
-            schedule = schedule_of(row)
+            schedule = schedule_of(row.job_id, row._mapping)  # noqa: SLF001 - public in spite of its name
             start = _start(schedule, row.next_run_at, now)
             key = schedule, start, row.runs_left
             if key not in known:

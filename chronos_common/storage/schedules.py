@@ -1,6 +1,6 @@
 """The statements on ``schedules``: the narrow row that says when a job is due next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -107,17 +107,17 @@ def _due(
         return Broken(job_id, workspace_id, JobType(job_type), next_run_at)
 
 
-def schedule_of(row: Any) -> Schedule:
-    """Return the schedule that a row with the columns of ``schedules`` holds."""
+def schedule_of(job_id: UUID, row: Mapping[Any, Any]) -> Schedule:
+    """Return the job's schedule, which a row with the columns of ``schedules`` holds."""
     return _schedule(
-        row.kind,
-        row.expression,
-        row.timezone,
-        row.interval_seconds,
-        row.anchor,
-        row.starts_at,
-        row.ends_at,
-        jitter_of(row.job_id, row.jitter_seconds),
+        row["kind"],
+        row["expression"],
+        row["timezone"],
+        row["interval_seconds"],
+        row["anchor"],
+        row["starts_at"],
+        row["ends_at"],
+        jitter_of(job_id, row["jitter_seconds"]),
     )
 
 

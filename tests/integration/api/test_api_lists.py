@@ -7,6 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, text
 
+from chronos_api.services import jobs as services
+from chronos_api.services.long_lists import LongLists
 from chronos_common import clock
 from chronos_common.domain.statuses import FINAL
 from chronos_common.storage import history, job_lists
@@ -200,3 +202,17 @@ def test_counting_stops_where_a_total_would_cost_too_much(
     plan(db, caller, made[0], [in_seconds(1), in_seconds(2), in_seconds(3)])
     page = caller.get("executions").json
     assert (page["total"], page["total_is_exact"], len(page["items"])) == (2, False, 3)
+
+
+def test_a_list_found_long_is_not_counted_again_for_some_seconds(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if every page of a long list is counted."""
+    monkeypatch.setattr(job_lists, "MAX_COUNT", 2)
+    monkeypatch.setattr(services, "_long_lists", LongLists(seconds=3600))
+    made = [caller.create()["id"] for _ in range(3)]
+    assert caller.get("jobs").json["total_is_exact"] is False
+    caller.delete(f"jobs/{made[0]}")
+    page = caller.get("jobs").json
+    assert (page["total"], page["total_is_exact"], len(page["items"])) == (2, False, 2)
+    assert caller.get("jobs?status=active").json["total_is_exact"] is True
