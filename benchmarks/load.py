@@ -16,7 +16,8 @@ from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules import Schedule, ScheduleKind
 from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
-from chronos_common.storage import jobs, schedules
+from chronos_common.storage import new_jobs
+from chronos_common.storage.new_jobs import NewJob
 from chronos_common.storage.tables import jobs as jobs_table
 from chronos_common.storage.tables import schedules as schedules_table
 
@@ -108,20 +109,15 @@ def _insert_alike(
         return
     now = clock.now()
     template = ids.new_id(now)
-    workspace_id = installation.workspace_id
-    jobs.insert_job(
-        connection,
-        template,
-        definition,
-        workspace_id=workspace_id,
-        created_by=installation.owner_id,
-        now=now,
-    )
     due = definition.schedule.first_at_or_after(now)
     if definition.schedule.kind is ScheduleKind.CRON:
         due = definition.schedule.starts_at
-    schedules.insert_schedule(
-        connection, template, definition, workspace_id=workspace_id, next_run_at=due
+    new_jobs.insert_one(
+        connection,
+        NewJob(template, definition, due),
+        workspace_id=installation.workspace_id,
+        created_by=installation.owner_id,
+        now=now,
     )
     # The copies refer to what their template does: there is nothing to check a million times.
     connection.execute(text("SET session_replication_role = replica"))

@@ -12,7 +12,8 @@ from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules import Schedule, ScheduleKind
 from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
-from chronos_common.storage import jobs, schedules, users
+from chronos_common.storage import new_jobs, users
+from chronos_common.storage.new_jobs import NewJob
 from chronos_common.storage.tables import executions
 from chronos_common.storage.tables import jobs as jobs_table
 
@@ -79,16 +80,8 @@ def job(
     """Store a job that is next due at ``next_run_at``, by default the schedule's first."""
     job_id = ids.new_id(now)
     made = definition(schedule, **changes)
-    jobs.insert_job(
-        connection, job_id, made, workspace_id=owner.id, created_by=owner.owner, now=now
-    )
-    schedules.insert_schedule(
-        connection,
-        job_id,
-        made,
-        workspace_id=owner.id,
-        next_run_at=next_run_at or schedule.first_at_or_after(now),
-    )
+    new = NewJob(job_id, made, next_run_at or schedule.first_at_or_after(now))
+    new_jobs.insert_one(connection, new, workspace_id=owner.id, created_by=owner.owner, now=now)
     return job_id
 
 

@@ -11,10 +11,10 @@ from chronos_api.access import Principal
 from chronos_api.services import default_webhooks, definitions
 from chronos_api.services.jobs import first_status, note_all
 from chronos_common import ids
-from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Invalid, InvalidItems
-from chronos_common.storage import jobs, schedules
+from chronos_common.storage import jobs, new_jobs
 from chronos_common.storage.database import transaction
+from chronos_common.storage.new_jobs import NewJob
 
 MAX_JOBS = 1000
 
@@ -53,28 +53,19 @@ def _default_url(engine: Engine, who: Principal, bodies: Sequence[Any]) -> str |
     return None
 
 
-def _checked(fields: Any, default_url: str | None, *, now: datetime) -> jobs.New:
+def _checked(fields: Any, default_url: str | None, *, now: datetime) -> NewJob:
     if not isinstance(fields, Mapping):
         raise Invalid({"": ["Must be an object."]})
     job_id: UUID = ids.new_id(now)
     definition = definitions.define(fields, job_id=job_id, now=now, default_url=default_url)
-    return jobs.New(job_id, definition, first_status(fields.get("status")))
+    first = definition.schedule.first_at_or_after(now)
+    return NewJob(job_id, definition, first, first_status(fields.get("status")))
 
 
-def _store(engine: Engine, who: Principal, new: Sequence[jobs.New], *, now: datetime) -> None:
-    planned = [
-        schedules.New(
-            job_id=each.id,
-            definition=each.definition,
-            next_run_at=each.definition.schedule.first_at_or_after(now),
-            active=each.status is JobStatus.ACTIVE,
-        )
-        for each in new
-    ]
+def _store(engine: Engine, who: Principal, new: Sequence[NewJob], *, now: datetime) -> None:
     with transaction(engine) as connection:
-        jobs.insert_jobs(
+        new_jobs.insert_all(
             connection, new, workspace_id=who.workspace_id, created_by=who.user_id, now=now
         )
-        schedules.insert_schedules(connection, planned, workspace_id=who.workspace_id)
         details = {each.id: {"name": each.definition.name} for each in new}
         note_all(connection, who, "job.create", details, now=now)

@@ -14,10 +14,11 @@ from chronos_api.services.long_lists import LongLists
 from chronos_common import ids
 from chronos_common.domain.statuses import JobStatus, Reason
 from chronos_common.errors import Invalid, JobNotFound, VersionConflict
-from chronos_common.storage import audit, history, job_lists, jobs, schedules, stats
+from chronos_common.storage import audit, history, job_lists, jobs, new_jobs, schedules, stats
 from chronos_common.storage.database import reading, transaction
 from chronos_common.storage.job_filters import JobFilter
 from chronos_common.storage.job_lists import Part, Position
+from chronos_common.storage.new_jobs import NewJob
 
 #: The versions that a change may be based on; None if any.
 Versions = frozenset[int] | None
@@ -40,19 +41,16 @@ def add(
     job_id = ids.new_id(now)
     default_url = default_webhooks.url_for(connection, who.workspace_id, fields)
     definition = definitions.define(fields, job_id=job_id, now=now, default_url=default_url)
-    status = first_status(fields.get("status"))
-    jobs.insert_jobs(
+    first = definition.schedule.first_at_or_after(now)
+    row = new_jobs.insert_one(
         connection,
-        [jobs.New(job_id, definition, status)],
+        NewJob(job_id, definition, first, first_status(fields.get("status"))),
         workspace_id=who.workspace_id,
         created_by=who.user_id,
         now=now,
     )
-    first = definition.schedule.first_at_or_after(now)
-    schedule = schedules.New(job_id, definition, first, active=status is JobStatus.ACTIVE)
-    schedules.insert_schedules(connection, [schedule], workspace_id=who.workspace_id)
     note(connection, who, "job.create", job_id, {"name": definition.name}, now=now)
-    return _found(connection, who, job_id)
+    return row
 
 
 def first_status(wanted: object) -> JobStatus:

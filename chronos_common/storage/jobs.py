@@ -1,7 +1,6 @@
 """The statements on ``jobs``: what users defined."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +14,6 @@ from sqlalchemy import (
     bindparam,
     cast,
     func,
-    insert,
     select,
     text,
     update,
@@ -30,56 +28,6 @@ from chronos_common.storage.tables import jobs, schedules
 SCHEDULE_COLUMNS = [
     column for column in schedules.c if column.name not in {"job_id", "workspace_id", "job_type"}
 ]
-
-
-def insert_job(
-    connection: Connection,
-    job_id: UUID,
-    definition: JobDefinition,
-    *,
-    workspace_id: UUID,
-    created_by: UUID,
-    now: datetime,
-) -> None:
-    """Store a new job; its schedule is stored by ``storage.schedules``."""
-    new = New(job_id, definition, JobStatus.ACTIVE)
-    insert_jobs(connection, [new], workspace_id=workspace_id, created_by=created_by, now=now)
-
-
-@dataclass(frozen=True, slots=True)
-class New:
-    """A job to be stored, active or paused."""
-
-    id: UUID
-    definition: JobDefinition
-    status: JobStatus
-
-
-def insert_jobs(
-    connection: Connection,
-    new: Sequence[New],
-    *,
-    workspace_id: UUID,
-    created_by: UUID,
-    now: datetime,
-) -> None:
-    """Store new jobs; their schedules are stored by ``storage.schedules``."""
-    connection.execute(
-        insert(jobs),
-        [
-            {
-                "id": each.id,
-                "workspace_id": workspace_id,
-                "created_by": created_by,
-                "status": each.status,
-                "version": 1,
-                "created_at": now,
-                "updated_at": now,
-                **columns_of(each.definition),
-            }
-            for each in new
-        ],
-    )
 
 
 def replace(

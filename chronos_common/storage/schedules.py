@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, select, text, update
 
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.schedules import Schedule, ScheduleKind, jitter_of
@@ -148,46 +148,6 @@ def advance(connection: Connection, advances: Sequence[Advance]) -> None:
     )
 
 
-def insert_schedule(
-    connection: Connection,
-    job_id: UUID,
-    definition: JobDefinition,
-    *,
-    workspace_id: UUID,
-    next_run_at: datetime | None,
-) -> None:
-    """Store the schedule of a new job, active."""
-    new = New(job_id, definition, next_run_at, active=True)
-    insert_schedules(connection, [new], workspace_id=workspace_id)
-
-
-class New(NamedTuple):
-    """The schedule of a new job, to be stored; one that is not ``active`` is not planned."""
-
-    job_id: UUID
-    definition: JobDefinition
-    next_run_at: datetime | None
-    active: bool
-
-
-def insert_schedules(connection: Connection, new: Sequence[New], *, workspace_id: UUID) -> None:
-    """Store the schedules of new jobs."""
-    connection.execute(
-        insert(schedules),
-        [
-            {
-                "job_id": each.job_id,
-                "workspace_id": workspace_id,
-                "active": each.active,
-                "next_run_at": each.next_run_at,
-                "runs_left": each.definition.max_runs,
-                **_columns(each.definition),
-            }
-            for each in new
-        ],
-    )
-
-
 def replace(
     connection: Connection,
     job_id: UUID,
@@ -207,12 +167,13 @@ def replace(
             next_run_at=next_run_at,
             runs_left=runs_left,
             resumed_at=resumed_at,
-            **_columns(definition),
+            **columns_of(definition),
         )
     )
 
 
-def _columns(definition: JobDefinition) -> dict[str, Any]:
+def columns_of(definition: JobDefinition) -> dict[str, Any]:
+    """Return what the schedule of a job with this definition holds of it."""
     schedule = definition.schedule
     return {
         "job_type": definition.type,
