@@ -123,14 +123,14 @@ def listed(engine: Engine, who: Principal, wanted: JobsWanted) -> JobPage:
 
     With a filter by the last outcome, the total is known only if the page holds all of them.
     """
+    part = wanted.part
     with reading(engine) as connection:
         of_workspace = connection, who.workspace_id, wanted.chosen
         is_common = job_lists.are_common(*of_workspace)
-        count = _count(*of_workspace, is_common=is_common)
-        found = job_lists.page(*of_workspace, replace(wanted.part, is_common=is_common))
-    if wanted.chosen.last_outcome and wanted.after is None and found.last is None:
-        return JobPage(found.rows, len(found.rows), None)
-    is_exact = count <= job_lists.MAX_COUNT and wanted.chosen.last_outcome is None
+        found = job_lists.page(*of_workspace, replace(part, is_common=is_common))
+        is_whole = part.after is None and part.offset == 0 and found.last is None
+        count = len(found.rows) if is_whole else _count(*of_workspace, is_common=is_common)
+    is_exact = is_whole or (count <= job_lists.MAX_COUNT and wanted.chosen.last_outcome is None)
     return JobPage(found.rows, min(count, job_lists.MAX_COUNT), found.last, is_exact)
 
 
