@@ -37,8 +37,10 @@ class Check:
             return ""
         spent = _cpu_by_part(self.seen)
         parts = ", ".join(f"{name} {seconds:.3f}" for name, seconds in spent.items())
+        stolen = self.seen.figures.get("stolen_cores")
+        missing = "" if stolen is None else f", while {stolen:.2f} cores were stolen"
         return (
-            f"{sum(spent.values()):.2f} CPU s per 1,000 at {self.seen.case} ({parts}); "
+            f"{sum(spent.values()):.2f} CPU s per 1,000 at {self.seen.case} ({parts}){missing}; "
             "see the profile, and 'What was tried'"
         )
 

@@ -86,6 +86,7 @@ def _costs(results: Sequence[Result]) -> Table:
     columns = {
         **{part: _figure(f"cpu_{part}_s_per_1000", "{:.3f}") for part in parts},
         "others, cores": _figure("others_cores", "{:.2f}"),
+        "stolen, cores": _figure("stolen_cores", "{:.2f}"),
         "WAL bytes": _figure("wal_bytes_per_execution", "{:,.0f}"),
         "rows": _figure("rows_written_per_execution", "{:.2f}"),
         "heap-only": _figure("hot_update_ratio", "{:.0%}"),
@@ -117,7 +118,7 @@ _OTHERS = {
         for kind in ("create", "read", "list")
         for name in ("p50", "p99")
     }
-    | {"failures": "failures"},
+    | {"failures": "failures", "stolen, cores": "stolen_cores"},
     memory.NAME: {
         f"{name} MiB {when}": f"{name}_mib_{key}"
         for name in ("scheduler", "worker", "api")
@@ -134,7 +135,10 @@ _HEADINGS = {
 
 
 def _others(results: Sequence[Result], name: str, keys: dict[str, str]) -> Table:
-    columns = {heading: _figure(key, "{:,.1f}") for heading, key in keys.items()}
+    columns = {
+        heading: _figure(key, "{:.2f}" if key.endswith("_cores") else "{:,.1f}")
+        for heading, key in keys.items()
+    }
     return _table(_HEADINGS[name], results, columns, lambda result: result.scenario == name)
 
 

@@ -12,14 +12,16 @@ _GONE = (FileNotFoundError, ProcessLookupError)
 
 #: The name under which everything is found that is none of the named processes.
 OTHERS = "others"
+#: The name under which the time is found that a hypervisor gave to other guests of the host.
+STOLEN = "stolen"
 
 
 @dataclass(frozen=True)
 class Usage:
     """CPU seconds until now of each named process with its descendants, and of all others.
 
-    The others are the kernel's own threads, the benchmark, and whatever disturbs it, with the
-    time that a hypervisor gave to somebody else.
+    The others are the kernel's own threads, the benchmark, and whatever disturbs it. What is
+    stolen could not be used by anybody here, although somebody waited for it.
     """
 
     cpu_seconds: Mapping[str, float]
@@ -32,7 +34,8 @@ class Usage:
 def measure(pids: Mapping[str, list[int]]) -> Usage:
     """Add up the CPU time of each name's processes."""
     named = {name: sum(map(_cpu_of_tree, roots)) for name, roots in pids.items()}
-    return Usage(named | {OTHERS: _cpu_of_machine() - sum(named.values())})
+    used, stolen = _cpu_of_machine()
+    return Usage(named | {OTHERS: used - sum(named.values()), STOLEN: stolen})
 
 
 def reset_peaks(pids: Mapping[str, list[int]]) -> None:
@@ -71,10 +74,11 @@ def cpu_of_children(root: int) -> dict[int, float]:
     return {pid: _cpu(pid, with_children=False) for pid in _tree(root)}
 
 
-def _cpu_of_machine() -> float:
+def _cpu_of_machine() -> tuple[float, float]:
+    """Return the CPU seconds that all processes used, and those that were stolen from them."""
     # user nice system idle iowait irq softirq steal
-    fields = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
-    return sum(map(int, [*fields[:3], *fields[5:]])) / _TICKS
+    fields = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return sum([*fields[:3], *fields[5:7]]) / _TICKS, fields[7] / _TICKS
 
 
 def _cpu_of_tree(root: int) -> float:
