@@ -59,8 +59,6 @@ class Trial:
     def figures(self) -> dict[str, float]:
         """The trial's figures by name, as results keep them."""
         seconds = (self.until - self.since).total_seconds()
-        cpu = dict(self.cpu_seconds)
-        others, stolen = cpu.pop(usage.OTHERS), cpu.pop(usage.STOLEN)
         finished = max(self.finished_in_window, 1)
         verdict = self.verdict
         return {
@@ -70,9 +68,7 @@ class Trial:
             **_quantiles("drift", self.drifts_ms),
             **verdict.faults,
             "not_succeeded": verdict.not_succeeded,
-            **{f"cpu_{name}_s_per_1000": spent / finished * 1000 for name, spent in cpu.items()},
-            "others_cores": others / seconds,
-            "stolen_cores": stolen / seconds,
+            **usage.figures(self.cpu_seconds, count=finished, seconds=seconds),
             "wal_bytes_per_execution": self.writes.wal_bytes / finished,
             "rows_written_per_execution": self.writes.row_count / finished,
             "hot_update_ratio": self.writes.hot_ratio,

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+_STAT = Path("/proc/stat")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _GONE = (FileNotFoundError, ProcessLookupError)
 
@@ -36,6 +37,20 @@ def measure(pids: Mapping[str, list[int]]) -> Usage:
     named = {name: sum(map(_cpu_of_tree, roots)) for name, roots in pids.items()}
     used, stolen = _cpu_of_machine()
     return Usage(named | {OTHERS: used - sum(named.values()), STOLEN: stolen})
+
+
+def figures(spent: Mapping[str, float], *, count: int, seconds: float) -> dict[str, float]:
+    """Return what ``count`` executions or requests cost, by the names that results keep.
+
+    ``spent`` are CPU seconds, as :meth:`Usage.since` tells them, of so many ``seconds``.
+    """
+    by_cores = (OTHERS, STOLEN)
+    costs = {
+        f"cpu_{name}_s_per_1000": cpu / count * 1000
+        for name, cpu in spent.items()
+        if name not in by_cores
+    }
+    return costs | {f"{name}_cores": spent[name] / seconds for name in by_cores}
 
 
 def reset_peaks(pids: Mapping[str, list[int]]) -> None:
@@ -77,7 +92,7 @@ def cpu_of_children(root: int) -> dict[int, float]:
 def _cpu_of_machine() -> tuple[float, float]:
     """Return the CPU seconds that all processes used, and those that were stolen from them."""
     # user nice system idle iowait irq softirq steal
-    fields = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    fields = [int(each) for each in _STAT.read_text().splitlines()[0].split()[1:9]]
     return sum([*fields[:3], *fields[5:7]]) / _TICKS, fields[7] / _TICKS
 
 

@@ -89,9 +89,7 @@ def run(bench: Bench) -> Iterator[Result]:
         times = _send_all(client, count=count, rate=options.api_rate)
         spent = usage.measure(chronos.pids).since(before)
     figures: dict[str, float] = {"requests_per_s": options.api_rate, "failures": client.failures}
-    for name in (usage.OTHERS, usage.STOLEN):
-        figures[f"{name}_cores"] = spent.pop(name) / bench.timing.window
-    figures |= {f"cpu_{name}_s_per_1000": cpu / count * 1000 for name, cpu in spent.items()}
+    figures |= usage.figures(spent, count=count, seconds=bench.timing.window)
     for kind, ordered in times.items():
         figures[f"{kind}_p50_ms"] = referee.percentile(ordered, 0.5)
         figures[f"{kind}_p99_ms"] = referee.percentile(ordered, 0.99)

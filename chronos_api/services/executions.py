@@ -1,5 +1,6 @@
 """Executions: list, read, trigger, cancel, retry."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -7,12 +8,15 @@ from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.access import Principal
 from chronos_api.services.jobs import Page
+from chronos_api.services.long_lists import LongLists
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import FINAL, JobType
 from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
 from chronos_common.storage import audit, executions, history, jobs, stats
 from chronos_common.storage.database import transaction
 from chronos_common.storage.history import HistoryFilter
+
+_long_lists = LongLists()
 
 
 def trigger(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> RowMapping:
@@ -34,11 +38,21 @@ def listed(
         rows = history.page(
             connection, who.workspace_id, chosen, offset=(page - 1) * limit, limit=limit + 1
         )
-        count = history.count(connection, who.workspace_id, chosen)
-    # One row more than asked for tells that there is another page.
-    last = rows[limit - 1]["id"] if len(rows) > limit else None
+        # One row more than asked for tells that there is another page.
+        last = rows[limit - 1]["id"] if len(rows) > limit else None
+        is_whole = page == 1 and chosen.before is None and last is None
+        count = len(rows) if is_whole else _count(connection, who.workspace_id, chosen)
     total = min(count, history.MAX_COUNT)
     return Page(rows[:limit], total, last, total_is_exact=count == total)
+
+
+def _count(connection: Connection, workspace_id: UUID, chosen: HistoryFilter) -> int:
+    """Return how many executions there are, or one more than anyone counts."""
+    return _long_lists.count(
+        (workspace_id, replace(chosen, before=None)),
+        lambda: history.count(connection, workspace_id, chosen),
+        most=history.MAX_COUNT,
+    )
 
 
 def listed_of_job(

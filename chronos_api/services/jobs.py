@@ -138,12 +138,11 @@ def _count(
     connection: Connection, workspace_id: UUID, chosen: JobFilter, *, is_common: bool
 ) -> int:
     """Return how many jobs there are, or one more than anyone counts."""
-    if _long_lists.holds((workspace_id, chosen)):
-        return job_lists.MAX_COUNT + 1
-    count = job_lists.count(connection, workspace_id, chosen, is_common=is_common)
-    if count > job_lists.MAX_COUNT:
-        _long_lists.add((workspace_id, chosen))
-    return count
+    return _long_lists.count(
+        (workspace_id, chosen),
+        lambda: job_lists.count(connection, workspace_id, chosen, is_common=is_common),
+        most=job_lists.MAX_COUNT,
+    )
 
 
 def delete(

@@ -5,7 +5,7 @@ long list does so again.
 """
 
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final
 
 #: So long may a list that became short still be called long.
@@ -21,12 +21,19 @@ class LongLists:
         self._seconds = seconds
         self._until: dict[Hashable, float] = {}
 
-    def holds(self, which: Hashable) -> bool:
-        """Tell whether ``which`` was found to be long just now."""
-        return self._until.get(which, 0.0) > time.monotonic()
+    def count(self, which: Hashable, count: Callable[[], int], *, most: int) -> int:
+        """Return what ``count`` finds in the list ``which``: ``most`` + 1 if there are more.
 
-    def add(self, which: Hashable) -> None:
-        """Remember that ``which`` is long."""
+        A list that was found to be so long just now is not counted.
+        """
+        if self._until.get(which, 0.0) > time.monotonic():
+            return most + 1
+        counted = count()
+        if counted > most:
+            self._remember(which)
+        return counted
+
+    def _remember(self, which: Hashable) -> None:
         if len(self._until) >= _MAX_KEPT:
             self._until.clear()
         self._until[which] = time.monotonic() + self._seconds

@@ -1,12 +1,13 @@
 """The statements that store new jobs, each with its schedule."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, Table, bindparam, insert, select
+from sqlalchemy.sql.dml import ReturningInsert
 
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.statuses import JobStatus
@@ -30,8 +31,9 @@ def insert_one(
     connection: Connection, new: NewJob, *, workspace_id: UUID, created_by: UUID, now: datetime
 ) -> RowMapping:
     """Store a new job and return it as ``jobs.find`` does, in one round trip."""
-    parameters = _of_job(new, workspace_id, created_by, now) | _of_schedule(new, workspace_id)
-    return connection.execute(_INSERT_ONE, parameters).mappings().one()
+    values = _named(jobs, _of_job(new, workspace_id, created_by, now))
+    values |= _named(schedules, _of_schedule(new, workspace_id))
+    return connection.execute(_INSERT_ONE, values).mappings().one()
 
 
 def insert_all(
@@ -75,13 +77,18 @@ def _of_schedule(new: NewJob, workspace_id: UUID) -> dict[str, Any]:
     }
 
 
-def _given(table: Table) -> dict[str, Any]:
-    # What both tables have, the workspace, is the same for both.
-    return {column.name: bindparam(column.name, type_=column.type) for column in table.c}
+def _named(table: Table, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by the names of their parameters, which tell two tables' columns apart."""
+    return {f"{table.name}_{column}": value for column, value in values.items()}
 
 
-_JOB = insert(jobs).values(_given(jobs)).returning(*jobs.c).cte("job")
-_SCHEDULE = insert(schedules).values(_given(schedules)).returning(*schedules.c).cte("schedule")
+def _insert(table: Table) -> ReturningInsert[Any]:
+    values = {each: bindparam(f"{table.name}_{each.name}", type_=each.type) for each in table.c}
+    return insert(table).values(values).returning(*table.c)
+
+
+_JOB = _insert(jobs).cte("job")
+_SCHEDULE = _insert(schedules).cte("schedule")
 _INSERT_ONE = select(
     *_JOB.c, *(_SCHEDULE.c[column.name] for column in SCHEDULE_COLUMNS)
 ).join_from(_JOB, _SCHEDULE, _SCHEDULE.c.job_id == _JOB.c.id)

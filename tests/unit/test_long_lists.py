@@ -5,19 +5,41 @@ import pytest
 from chronos_api.services import long_lists
 from chronos_api.services.long_lists import LongLists
 
+MOST = 10
 
-def test_a_long_list_is_remembered_for_its_time_only() -> None:
-    lists = LongLists(seconds=3600)
-    lists.add("one")
-    assert (lists.holds("one"), lists.holds("other")) == (True, False)
-    over = LongLists(seconds=0)
-    over.add("one")
-    assert not over.holds("one")
+
+class Counted:
+    """Counts how often it was asked to count."""
+
+    def __init__(self, found: int) -> None:
+        self.found, self.times = found, 0
+
+    def __call__(self) -> int:
+        self.times += 1
+        return self.found
+
+
+def count(lists: LongLists, which: str, counted: Counted) -> int:
+    return lists.count(which, counted, most=MOST)
+
+
+def test_a_long_list_is_not_counted_again_and_a_short_one_is() -> None:
+    lists, long, short = LongLists(seconds=3600), Counted(MOST + 1), Counted(MOST)
+    assert [count(lists, "long", long) for _ in range(3)] == [MOST + 1] * 3
+    assert [count(lists, "short", short) for _ in range(3)] == [MOST] * 3
+    assert (long.times, short.times) == (1, 3)
+
+
+def test_a_long_list_is_counted_again_after_its_time() -> None:
+    lists, long = LongLists(seconds=0), Counted(MOST + 1)
+    for _ in range(3):
+        count(lists, "long", long)
+    assert long.times == 3
 
 
 def test_no_more_lists_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_lists, "_MAX_KEPT", 2)
-    lists = LongLists(seconds=3600)
-    for number in range(3):
-        lists.add(number)
-    assert [lists.holds(number) for number in range(3)] == [False, False, True]
+    lists, long = LongLists(seconds=3600), Counted(MOST + 1)
+    for which in ("first", "second", "third", "first"):
+        count(lists, which, long)
+    assert long.times == 4
