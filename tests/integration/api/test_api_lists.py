@@ -237,3 +237,14 @@ def test_a_page_that_holds_the_whole_list_says_its_total_and_is_not_counted(
     for name in ("jobs", "executions"):
         page = caller.get(name).json
         assert (page["total"], page["total_is_exact"], len(page["items"])) == (1, True, 1)
+
+
+def test_the_last_page_says_the_total_of_the_whole_list(caller: Caller, db: Engine) -> None:
+    """Fails if a page that ends the list is taken for all of it."""
+    made = [caller.create()["id"] for _ in range(3)]
+    plan(db, caller, made[0], [in_seconds(1), in_seconds(2), in_seconds(3)])
+    for name in ("jobs", "executions"):
+        first = caller.get(f"{name}?limit=2").json
+        for way in ("page=2", f"cursor={first['next_cursor']}"):
+            last = caller.get(f"{name}?limit=2&{way}").json
+            assert (last["total"], len(last["items"]), last["next_cursor"]) == (3, 1, None)
