@@ -54,13 +54,14 @@ def wait_until(
 ) -> bool:
     """Ask ``condition`` again and again; return whether it came true within ``seconds``.
 
-    Raises :class:`Stopped` as soon as ``stop`` is asked for.
+    Raises :class:`Stopped` as soon as ``stop`` is asked for, whatever the condition says by then:
+    a child that is about to leave the terminal's group dies of the same Ctrl-C.
     """
     deadline = time.monotonic() + seconds
-    while not condition():
+    while True:
+        is_true = condition()
         if stop is not None and stop.asked:
             raise Stopped
-        if time.monotonic() >= deadline:
-            return False
+        if is_true or time.monotonic() >= deadline:
+            return is_true
         time.sleep(_POLL_SECONDS)
-    return True

@@ -164,7 +164,7 @@ def first_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         assert {"postgres", "valkey", "api", "scheduler", "worker"} <= set(up.children())
         assert is_healthy(up)
         up.press_ctrl_c()
-        assert up.wait() == 0
+        assert up.wait() == 0, up.output
         assert_nothing_is_left(folder, started)
         assert took < SECONDS_TO_START / 2
         return folder, up.output
@@ -251,7 +251,7 @@ def test_whatever_is_killed_starts_again_and_it_still_stops_cleanly(folder: Path
         assert eventually(lambda: is_healthy(up) and log_in(up).ok, 60)
         started = up.descendants()
         up.process.send_signal(signal.SIGTERM)
-        assert up.wait() == 0
+        assert up.wait() == 0, up.output
         assert_nothing_is_left(folder, started)
 
 
@@ -271,7 +271,7 @@ def test_ctrl_c_during_the_start_leaves_nothing(tmp_path: Path) -> None:
     try:
         assert eventually((folder / "run" / "postgres.lock").exists, 30)
         up.press_ctrl_c()
-        assert up.wait() == 0
+        assert up.wait() == 0, up.output
         assert "Stopped" in up.output
         assert_nothing_is_left(folder, [])
     finally:
@@ -286,7 +286,7 @@ def test_the_demo_shows_executions_and_loads_its_jobs_once(folder: Path) -> None
         assert eventually(lambda: re.search(r"Welcome mail +succeeded", up.output) is not None, 60)
         assert list((folder / "mail").iterdir())
         up.press_ctrl_c()
-        assert up.wait() == 0
+        assert up.wait() == 0, up.output
     with running(folder, "--demo") as up:
         up.wait_for("0 sample jobs were created")
         assert eventually(lambda: re.search(r"Heartbeat +succeeded", up.output) is not None, 60)
@@ -313,7 +313,7 @@ def test_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
             assert {process.uids().effective for process in started} == {NOBODY}
             assert log_in(up).ok
             up.press_ctrl_c()
-            assert up.wait() == 0
+            assert up.wait() == 0, up.output
             assert_nothing_is_left(folder, started)
     finally:
         os.close(descriptor)

@@ -305,4 +305,6 @@ def test_waiting_ends_when_somebody_asks_to_stop() -> None:
     request.ask()
     with pytest.raises(Stopped):
         wait_until(lambda: False, seconds=60, stop=request)
+    with pytest.raises(Stopped):
+        wait_until(lambda: True, seconds=60, stop=request)
     assert not wait_until(lambda: False, seconds=0)
