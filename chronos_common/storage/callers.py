@@ -9,6 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from chronos_common.storage.prepared import prepared
+
 #: ``last_used_at`` of a key is written at most this often.
 USE_RESOLUTION = timedelta(minutes=1)
 
@@ -31,7 +33,8 @@ class Found:
     scopes: frozenset[str] = frozenset()
 
 
-_BY_LOGIN = text("""
+_BY_LOGIN = prepared(
+    text("""
     SELECT u.id AS user_id, u.email, u.is_operator, u.verified_at, m.workspace_id, m.role
       FROM users u
       LEFT JOIN LATERAL (
@@ -42,6 +45,7 @@ _BY_LOGIN = text("""
      WHERE u.id = :user_id AND u.disabled_at IS NULL
        AND (SELECT bool_and(revoked_at IS NULL) FROM refresh_tokens
              WHERE family_id = :family_id AND user_id = u.id)""")
+)
 
 
 def by_login(
@@ -56,7 +60,8 @@ def by_login(
 
 
 # A key acts as its creator: without their membership there is no key.
-_BY_KEY = text("""
+_BY_KEY = prepared(
+    text("""
     SELECT k.id AS key_id, k.secret_sha256, k.scopes, k.last_used_at,
            u.id AS user_id, u.email, u.is_operator, u.verified_at, m.workspace_id, m.role
       FROM api_keys k
@@ -64,6 +69,7 @@ _BY_KEY = text("""
       JOIN memberships m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
      WHERE k.prefix = :prefix AND k.revoked_at IS NULL
        AND (k.expires_at IS NULL OR k.expires_at > :now)""")
+)
 
 # Requests of one key come side by side; one of them is enough to note it.
 _USED = text("""

@@ -1,12 +1,14 @@
-"""Which jobs of a workspace a list means, as conditions of SQL."""
+"""Which jobs of a workspace a list means, as conditions of SQL.
+
+The statement that they become a part of is told the workspace as :data:`WORKSPACE`.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, TextClause, any_, func, literal, text
+from sqlalchemy import ColumnElement, TextClause, any_, bindparam, func, literal, text
 
 from chronos_common import ids
 from chronos_common.domain.statuses import JobStatus, JobType
@@ -16,6 +18,8 @@ from chronos_common.storage.tables import jobs, schedules
 _GRAM = 3
 
 _MILLISECOND = timedelta(milliseconds=1)
+
+WORKSPACE = bindparam("workspace_id", type_=jobs.c.workspace_id.type)
 
 
 class LastOutcome(StrEnum):
@@ -60,7 +64,7 @@ _HAS_TERMS = """
            @> job_terms(:workspace_id, :words, CAST(:tags AS text[]))"""
 
 
-def conditions(workspace_id: UUID, chosen: JobFilter, *, by_terms: bool = True) -> list[Any]:
+def conditions(chosen: JobFilter, *, by_terms: bool = True) -> list[Any]:
     """Return what the jobs of the workspace fulfil that ``chosen`` means.
 
     With ``by_terms``, words and tags are looked up in their index; without, each job that the
@@ -77,8 +81,8 @@ def conditions(workspace_id: UUID, chosen: JobFilter, *, by_terms: bool = True) 
     if chosen.search:
         found.append(_holds(jobs.c.name, chosen.search))
         found[-1] |= _holds(jobs.c.description, chosen.search)
-    if by_terms and has_terms(workspace_id, chosen) is not None:
-        found.append(_bound(f"jobs.id = ANY(ARRAY({_HAS_TERMS}))", workspace_id, chosen))
+    if by_terms and has_terms(chosen) is not None:
+        found.append(_bound(f"jobs.id = ANY(ARRAY({_HAS_TERMS}))", chosen))
     elif chosen.tag:
         found.append(literal(chosen.tag) == any_(jobs.c.tags))
     if chosen.as_of:
@@ -93,18 +97,16 @@ def _holds(column: ColumnElement[str], words: str) -> ColumnElement[bool]:
     return func.strpos(func.lower(column), func.lower(words)) > 0
 
 
-def has_terms(workspace_id: UUID, chosen: JobFilter) -> TextClause | None:
+def has_terms(chosen: JobFilter) -> TextClause | None:
     """Return the query for the ids of jobs with these words and tags; None if there are none."""
     if not chosen.tag and len(chosen.search or "") < _GRAM:
         return None
-    return _bound(_HAS_TERMS, workspace_id, chosen)
+    return _bound(_HAS_TERMS, chosen)
 
 
-def _bound(statement: str, workspace_id: UUID, chosen: JobFilter) -> TextClause:
+def _bound(statement: str, chosen: JobFilter) -> TextClause:
     return text(statement).bindparams(
-        workspace_id=workspace_id,
-        words=chosen.search or "",
-        tags=[chosen.tag] if chosen.tag else [],
+        WORKSPACE, words=chosen.search or "", tags=[chosen.tag] if chosen.tag else []
     )
 
 

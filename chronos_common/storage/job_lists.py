@@ -5,7 +5,8 @@ joined with the rest of their columns. What a text search needs is the index ``j
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,8 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Select,
+    Uuid,
+    bindparam,
     func,
     literal,
     select,
@@ -23,7 +26,13 @@ from sqlalchemy import (
 
 from chronos_common import ids
 from chronos_common.domain.statuses import FINAL, JobStatus
-from chronos_common.storage.job_filters import JobFilter, LastOutcome, conditions, has_terms
+from chronos_common.storage.job_filters import (
+    WORKSPACE,
+    JobFilter,
+    LastOutcome,
+    conditions,
+    has_terms,
+)
 from chronos_common.storage.jobs import SCHEDULE_COLUMNS
 from chronos_common.storage.tables import executions, jobs, schedules
 
@@ -76,6 +85,20 @@ class Found:
     last: Position | None
 
 
+#: Like a sort: the jobs that have no next run, by their age.
+_IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A way along an index: which jobs are met, and in which order."""
+
+    chosen: JobFilter
+    sort: str
+    descending: bool
+    by_terms: bool
+
+
 def page(connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Part) -> Found:
     """Return a part of the list.
 
@@ -105,54 +128,98 @@ def _rows(
 ) -> Sequence[RowMapping]:
     """Return a row more than asked for, which tells that there is more."""
     limit = MAX_LOOKED_AT if chosen.last_outcome else part.limit + 1
+    walk = _Walk(chosen, part.sort, part.descending, by_terms=not part.is_common)
     if part.sort == NEXT_RUN:
-        return _by_next_run(connection, workspace_id, chosen, part, limit)
-    query = _ids(workspace_id, chosen, by_terms=not part.is_common)
-    column = SORTS[part.sort]
-    if part.after:
-        place = (jobs.c.id,) if part.after.key is None else (column, jobs.c.id)
-        values = [value for value in (part.after.key, part.after.id) if value is not None]
-        query = query.where(_behind(place, values, descending=part.descending))
-    order = [jobs.c.id] if column is jobs.c.id else [column, jobs.c.id]
-    return _whole(connection, query, order, part, chosen, offset=part.offset, limit=limit)
+        return _by_next_run(connection, workspace_id, walk, part, limit)
+    return _walked(connection, workspace_id, walk, part.after, offset=part.offset, limit=limit)
 
 
 def _by_next_run(
-    connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Part, limit: int
+    connection: Connection, workspace_id: UUID, due: _Walk, part: Part, limit: int
 ) -> Sequence[RowMapping]:
     """Return jobs by their next run, the ones that have none at the end, by their age.
 
     These are two walks along two indexes; the second begins where the first ends.
     """
-    of_schedules = _ids(workspace_id, chosen, with_schedule=True, by_terms=not part.is_common)
-    is_due = (
-        jobs.c.status == JobStatus.ACTIVE,
-        schedules.c.active,
-        schedules.c.next_run_at > _NEVER,
-    )
-    due, idle = of_schedules.where(*is_due), of_schedules.where(~_all(is_due))
+    idle = replace(due, sort=_IDLE)
     rows: list[RowMapping] = []
     offset, after = part.offset, part.after
     if after is None or after.key is not None:
-        if after:
-            place = (schedules.c.next_run_at, schedules.c.job_id)
-            values = [after.key, after.id]
-            due = due.where(_behind(place, values, descending=part.descending))
-        order: list[Any] = [schedules.c.next_run_at, schedules.c.job_id]
-        rows += _whole(connection, due, order, part, chosen, offset=offset, limit=limit)
+        rows += _walked(connection, workspace_id, due, after, offset=offset, limit=limit)
         if len(rows) == limit:
             return rows
-        passed = len(rows) + offset if rows else _counted(connection, due, at_most=offset)
-        offset = max(offset - passed, 0)
-    elif after:
-        idle = idle.where(_behind((jobs.c.id,), [after.id], descending=part.descending))
+        passed = len(rows) + offset
+        if not rows:
+            passed = _counted(connection, workspace_id, _met(due), at_most=offset)
+        offset, after = max(offset - passed, 0), None
     left = limit - len(rows)
-    rows += _whole(connection, idle, [jobs.c.id], part, chosen, offset=offset, limit=left)
+    rows += _walked(connection, workspace_id, idle, after, offset=offset, limit=left)
     return rows
 
 
-#: Before every instant: a condition that no null fulfils, and that the index serves.
-_NEVER = literal(ids.moment_of(UUID(int=0)))
+def _walked(
+    connection: Connection,
+    workspace_id: UUID,
+    walk: _Walk,
+    after: Position | None,
+    *,
+    offset: int,
+    limit: int,
+) -> Sequence[RowMapping]:
+    values = {"workspace_id": workspace_id, "offset": offset, "limit": limit}
+    if after:
+        values |= {"after_key": after.key, "after_id": after.id}
+    statement = _listing(walk, is_continued=after is not None)
+    return connection.execute(statement, values).mappings().all()
+
+
+#: Building a statement takes most of a millisecond, and the same lists are asked for again and
+#: again: those of so many walks are kept.
+_WALKS = 200
+
+# Put together once, and not with every list.
+_WHOLE = select(*jobs.c, *SCHEDULE_COLUMNS).join(schedules, schedules.c.job_id == jobs.c.id)
+
+
+@lru_cache(_WALKS)
+def _listing(walk: _Walk, *, is_continued: bool) -> Select[Any]:
+    """Return the statement for the jobs met; only those are joined with their columns.
+
+    Its parameters are ``workspace_id``, ``offset`` and ``limit``, and the place behind which it
+    ``is_continued``: ``after_id`` and, but for sorts by age, ``after_key``.
+    """
+    order = _order(walk.sort)
+    query = _met(walk)
+    if is_continued:
+        place = [bindparam("after_key", type_=order[0].type), bindparam("after_id", type_=Uuid)]
+        columns, behind = tuple_(*order), tuple_(*place[-len(order) :])
+        query = query.where(columns < behind if walk.descending else columns > behind)
+    names = [f"key_{number}" for number in range(len(order))]
+    keys = [each.label(name) for each, name in zip(order, names, strict=True)]
+    sorted_by = [each.desc() if walk.descending else each.asc() for each in order]
+    page = query.add_columns(*keys).order_by(*sorted_by)
+    listed = page.offset(bindparam("offset")).limit(bindparam("limit")).subquery()
+    again = [listed.c[name].desc() if walk.descending else listed.c[name] for name in names]
+    return (
+        _WHOLE.add_columns(_fits(walk.chosen.last_outcome).label("outcome_fits"))
+        .join(listed, listed.c.id == jobs.c.id)
+        .order_by(*again)
+    )
+
+
+def _order(sort: str) -> list[ColumnElement[Any]]:
+    if sort == NEXT_RUN:
+        return [schedules.c.next_run_at, schedules.c.job_id]
+    column = jobs.c.id if sort == _IDLE else SORTS[sort]
+    return [jobs.c.id] if column is jobs.c.id else [column, jobs.c.id]
+
+
+def _met(walk: _Walk) -> Select[Any]:
+    """Return the query for the ids of all jobs that a walk meets."""
+    if walk.sort not in {NEXT_RUN, _IDLE}:
+        return _ids(walk.chosen, by_terms=walk.by_terms)
+    query = _ids(walk.chosen, by_terms=walk.by_terms, with_schedule=True)
+    return query.where(*_IS_DUE) if walk.sort == NEXT_RUN else query.where(~_all(_IS_DUE))
 
 
 def _all(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
@@ -163,52 +230,25 @@ def _all(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
     return func.coalesce(first, False)
 
 
-def _behind(
-    place: Sequence[ColumnElement[Any]], values: Sequence[Any], *, descending: bool
-) -> ColumnElement[bool]:
-    columns, behind = tuple_(*place), tuple_(*map(literal, values))
-    return columns < behind if descending else columns > behind
+#: Before every instant: a condition that no null fulfils, and that the index serves.
+_NEVER = literal(ids.moment_of(UUID(int=0)))
+
+_IS_DUE = (
+    jobs.c.status == JobStatus.ACTIVE,
+    schedules.c.active,
+    schedules.c.next_run_at > _NEVER,
+)
 
 
-def _ids(
-    workspace_id: UUID, chosen: JobFilter, *, with_schedule: bool = False, by_terms: bool = True
-) -> Select[Any]:
+def _ids(chosen: JobFilter, *, with_schedule: bool = False, by_terms: bool = True) -> Select[Any]:
     query = select(jobs.c.id).where(
-        jobs.c.workspace_id == workspace_id,
+        jobs.c.workspace_id == WORKSPACE,
         jobs.c.deleted_at.is_(None),
-        *conditions(workspace_id, chosen, by_terms=by_terms),
+        *conditions(chosen, by_terms=by_terms),
     )
     if with_schedule or chosen.needs_schedule:
         query = query.join(schedules, schedules.c.job_id == jobs.c.id)
     return query
-
-
-# Put together once, and not with every request.
-_WHOLE = select(*jobs.c, *SCHEDULE_COLUMNS).join(schedules, schedules.c.job_id == jobs.c.id)
-
-
-def _whole(
-    connection: Connection,
-    query: Select[Any],
-    order: Sequence[ColumnElement[Any]],
-    part: Part,
-    chosen: JobFilter,
-    *,
-    offset: int,
-    limit: int,
-) -> Sequence[RowMapping]:
-    """Return the jobs of ``query`` in ``order``; only those are joined with their columns."""
-    sorted_by = [each.desc() if part.descending else each.asc() for each in order]
-    names = [f"key_{number}" for number in range(len(order))]
-    keys = [each.label(name) for each, name in zip(order, names, strict=True)]
-    listed = query.add_columns(*keys).order_by(*sorted_by).offset(offset).limit(limit).subquery()
-    again = [listed.c[name].desc() if part.descending else listed.c[name] for name in names]
-    whole = (
-        _WHOLE.add_columns(_fits(chosen.last_outcome).label("outcome_fits"))
-        .join(listed, listed.c.id == jobs.c.id)
-        .order_by(*again)
-    )
-    return connection.execute(whole).mappings().all()
 
 
 def _fits(wanted: LastOutcome | None) -> ColumnElement[bool]:
@@ -227,11 +267,11 @@ def _fits(wanted: LastOutcome | None) -> ColumnElement[bool]:
 
 def are_common(connection: Connection, workspace_id: UUID, chosen: JobFilter) -> bool:
     """Tell whether more than :data:`MAX_COUNT` jobs have the words and tags that are wanted."""
-    having = has_terms(workspace_id, chosen)
+    having = has_terms(chosen)
     if having is None:
         return False
     query = having.columns(jobs.c.id).subquery()
-    return _counted(connection, select(query), at_most=MAX_COUNT + 1) > MAX_COUNT
+    return _counted(connection, workspace_id, select(query), at_most=MAX_COUNT + 1) > MAX_COUNT
 
 
 def count(
@@ -241,13 +281,15 @@ def count(
 
     The last outcome does not count.
     """
-    query = _ids(workspace_id, chosen, by_terms=not is_common)
-    return _counted(connection, query, at_most=MAX_COUNT + 1)
+    query = _ids(chosen, by_terms=not is_common)
+    return _counted(connection, workspace_id, query, at_most=MAX_COUNT + 1)
 
 
-def _counted(connection: Connection, query: Select[Any], *, at_most: int) -> int:
-    counted = query.limit(at_most).subquery()
-    return connection.execute(select(func.count()).select_from(counted)).scalar_one()
+def _counted(
+    connection: Connection, workspace_id: UUID, query: Select[Any], *, at_most: int
+) -> int:
+    counted = select(func.count()).select_from(query.limit(at_most).subquery())
+    return connection.execute(counted, {"workspace_id": workspace_id}).scalar_one()
 
 
 def matching(
@@ -255,6 +297,5 @@ def matching(
 ) -> list[UUID]:
     """Return the ids of up to ``at_most`` jobs, the oldest first."""
     is_common = are_common(connection, workspace_id, chosen)
-    query = _ids(workspace_id, chosen, by_terms=not is_common)
-    query = query.order_by(jobs.c.id).limit(at_most)
-    return list(connection.execute(query).scalars())
+    query = _ids(chosen, by_terms=not is_common).order_by(jobs.c.id).limit(at_most)
+    return list(connection.execute(query, {"workspace_id": workspace_id}).scalars())

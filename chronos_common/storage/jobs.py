@@ -22,6 +22,7 @@ from sqlalchemy import (
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import JobStatus
+from chronos_common.storage.prepared import prepared
 from chronos_common.storage.tables import jobs, schedules
 
 #: What a schedule adds to its job where both are read together.
@@ -69,7 +70,7 @@ _WHOLE = (
 )
 
 # Put together once, and not with every request.
-_FIND = _WHOLE.where(jobs.c.id == bindparam("job_id"))
+_FIND = prepared(_WHOLE.where(jobs.c.id == bindparam("job_id")))
 _FIND_AND_LOCK = _FIND.with_for_update(of=jobs)
 
 

@@ -14,6 +14,7 @@ from chronos_common.domain.statuses import JobStatus
 from chronos_common.storage import jobs as job_rows
 from chronos_common.storage import schedules as schedule_rows
 from chronos_common.storage.jobs import SCHEDULE_COLUMNS
+from chronos_common.storage.prepared import prepared
 from chronos_common.storage.tables import jobs, schedules
 
 
@@ -89,6 +90,8 @@ def _insert(table: Table) -> ReturningInsert[Any]:
 
 _JOB = _insert(jobs).cte("job")
 _SCHEDULE = _insert(schedules).cte("schedule")
-_INSERT_ONE = select(
-    *_JOB.c, *(_SCHEDULE.c[column.name] for column in SCHEDULE_COLUMNS)
-).join_from(_JOB, _SCHEDULE, _SCHEDULE.c.job_id == _JOB.c.id)
+_INSERT_ONE = prepared(
+    select(*_JOB.c, *(_SCHEDULE.c[column.name] for column in SCHEDULE_COLUMNS)).join_from(
+        _JOB, _SCHEDULE, _SCHEDULE.c.job_id == _JOB.c.id
+    )
+)
