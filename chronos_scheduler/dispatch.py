@@ -23,7 +23,7 @@ from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain import queues
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import dispatches, executions, stats
-from chronos_common.storage.database import transaction
+from chronos_common.storage.database import reading, transaction
 from chronos_common.storage.dispatches import Dispatched
 
 _log = structlog.get_logger(__name__)
@@ -77,13 +77,15 @@ class Dispatcher:
         if not accepting:
             return False
         now = clock.now()
+        horizon = now + self._lookahead
+        with reading(self._engine) as connection:
+            if not dispatches.is_any_undispatched(
+                connection, accepting, horizon=horizon, since=since
+            ):
+                return False
         with transaction(self._engine) as connection:
             due = dispatches.undispatched(
-                connection,
-                accepting,
-                horizon=now + self._lookahead,
-                batch=self._batch,
-                since=since,
+                connection, accepting, horizon=horizon, batch=self._batch, since=since
             )
             dispatched = dispatches.dispatch(connection, due.waiting, now=now)
             for identifiers, reason in (

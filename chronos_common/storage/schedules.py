@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import Connection, select, text, update
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select, text, update
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.schedules import Schedule, ScheduleKind, jitter_of
 from chronos_common.domain.statuses import JobType, MisfirePolicy
+from chronos_common.storage.prepared import prepared
 from chronos_common.storage.tables import schedules
 
 
@@ -43,6 +44,14 @@ class Advance(NamedTuple):
     job_id: UUID
     next_run_at: datetime | None
     runs_left: int | None
+
+
+_NEXT_DUE = prepared(text("SELECT min(next_run_at) FROM schedules WHERE active"))
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """Return when a schedule is due next, or has been for the longest; None if none will be."""
+    return cast("datetime | None", connection.execute(_NEXT_DUE).scalar_one())
 
 
 # SKIP LOCKED lets any number of schedulers share the work without waiting for each other.

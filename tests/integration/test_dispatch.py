@@ -1,13 +1,15 @@
 """Dispatch and rescue: whatever Redis loses, PostgreSQL still knows."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import pytest
 from redis import Redis
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Connection, Engine, event, text
 
 import factories
-from chronos_common import clock
+from chronos_common import clock, ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain import queues
 from chronos_common.domain.retries import MAX_REDELIVERIES
@@ -259,25 +261,68 @@ def test_a_retry_of_a_job_paused_meanwhile_ends_as_cancelled(
     assert (execution["status"], execution["reason"]) == ("cancelled", "paused")
 
 
-def test_a_tick_looks_into_none_of_the_days_to_come(engine: Engine, now: datetime) -> None:
-    """Fails without the upper bound on the ids: planning over a week takes most of the time."""
+Searching = Callable[[Connection, datetime], object]
+
+
+def _looking(connection: Connection, now: datetime) -> None:
+    dispatches.is_any_undispatched(
+        connection, queues.ALL, horizon=now + SECOND, since=now - RECENT
+    )
+
+
+def _locking(connection: Connection, now: datetime) -> None:
+    dispatches.undispatched(
+        connection, queues.ALL, horizon=now + SECOND, batch=10, since=now - RECENT
+    )
+
+
+def _plan_of(connection: Connection, search: Searching, now: datetime) -> str:
     seen: list[tuple[str, object]] = []
 
     def note(_c: object, _u: object, statement: str, values: object, *_: object) -> None:
         seen.append((statement, values))
 
+    event.listen(connection, "before_cursor_execute", note)
+    search(connection, now)
+    event.remove(connection, "before_cursor_execute", note)
+    [(statement, values)] = seen
+    return "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", values).scalars())
+
+
+@pytest.mark.parametrize("search", [_looking, _locking])
+def test_a_tick_looks_into_none_of_the_days_to_come(
+    engine: Engine, now: datetime, search: Searching
+) -> None:
+    """Fails without the upper bound on the ids: planning over a week takes most of the time."""
     with engine.connect() as connection:
         tomorrow = now.date() + timedelta(days=1)
         # Whatever is made here is rolled back.
         coming = [tomorrow + timedelta(days=ahead) for ahead in range(1, 4)]
         for day in set(coming).difference(partitions.existing(connection)):
             partitions.create(connection, day)
-        event.listen(connection, "before_cursor_execute", note)
-        dispatches.undispatched(
-            connection, queues.ALL, horizon=now + SECOND, batch=10, since=now - RECENT
-        )
-        event.remove(connection, "before_cursor_execute", note)
-        [(statement, values)] = seen
-        plan = "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", values).scalars())
+        plan = _plan_of(connection, search, now)
     assert "executions" in plan
     assert not [day for day in coming if f"executions_{day:%Y%m%d}" in plan]
+
+
+@pytest.mark.parametrize("search", [_looking, _locking])
+def test_a_tick_goes_by_the_index_although_many_were_waiting(
+    engine: Engine, workspace: Workspace, now: datetime, search: Searching
+) -> None:
+    """Fails without the order: where many are thought to wait, the first row will do."""
+    with engine.connect() as connection:
+        # Whatever is made here is rolled back.
+        connection.execute(
+            text("""
+                INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue,
+                    scheduled_for, due_at, attempt, redeliveries, attempts)
+                SELECT CAST(overlay(CAST(:first AS text) PLACING lpad(to_hex(n), 12, '0') FROM 25)
+                       AS uuid), :workspace, :workspace, 'manual', 'queued', 'webhooks', :now,
+                       :now, 1, 0, '[]'
+                  FROM generate_series(1, 5000) AS n"""),
+            {"first": str(ids.lowest_at(now)), "workspace": workspace.id, "now": now},
+        )
+        connection.execute(text("ANALYZE executions"))
+        plan = _plan_of(connection, search, now)
+    assert "Index Scan" in plan
+    assert "Seq Scan on executions" not in plan
