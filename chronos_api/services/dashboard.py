@@ -85,10 +85,16 @@ def _ended(totals: Totals) -> dict[str, Any]:
         **counts,
         "success_rate": success_rate(counts),
         "average_duration_ms": _average_duration(totals.executions, totals.duration_ms),
-        "drift_p50_ms": histograms.percentile(totals.drift_counts, 50),
-        "drift_p99_ms": histograms.percentile(totals.drift_counts, 99),
+        "drift_p50_ms": _drift(totals, 50),
+        "drift_p99_ms": _drift(totals, 99),
         "drift_max_ms": totals.drift_ms_max if has_drift else None,
     }
+
+
+def _drift(totals: Totals, percent: float) -> int | None:
+    """Return a percentile; what is inexact within a bucket is not beyond the largest value."""
+    found = histograms.percentile(totals.drift_counts, percent)
+    return None if found is None else min(found, totals.drift_ms_max)
 
 
 def success_rate(counts: Mapping[str, int]) -> float | None:

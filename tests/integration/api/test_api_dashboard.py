@@ -130,6 +130,21 @@ def test_percentiles_of_drift_are_within_a_fifth(caller: Caller, db: Engine) -> 
     assert found["drift_max_ms"] >= exact[98]
 
 
+def test_a_percentile_of_drift_is_not_beyond_the_largest(caller: Caller, db: Engine) -> None:
+    finish(db, caller, 1, within=HOUR)
+    with db.begin() as connection:
+        for table in ("execution_stats", "execution_stats_hourly"):
+            connection.execute(
+                text(
+                    f"UPDATE {table} SET drift_ms_max = 32,"  # noqa: S608 - a constant
+                    " drift_counts = array_fill(0, ARRAY[16]) || 1 WHERE workspace_id = :id"
+                ),
+                {"id": caller.workspace_id},
+            )
+    found = caller.get("dashboard/stats").json
+    assert found["drift_p50_ms"] == found["drift_p99_ms"] == found["drift_max_ms"] == 32
+
+
 def test_an_empty_workspace_has_zeros_and_no_rates(caller: Caller) -> None:
     found = caller.get("dashboard/stats").json
     assert found["total"] == found["succeeded"] == found["queue_depth"] == 0
