@@ -12,7 +12,7 @@ from chronos_api.services import bulk_changes, definitions, redactions
 from chronos_api.services.bulk_changes import Action, Fate, Result
 from chronos_api.services.jobs import JobPage, Page
 from chronos_api.services.logs import Line
-from chronos_common import ids
+from chronos_common import clock, ids
 from chronos_common.domain.schedules import Schedule
 from chronos_common.domain.statuses import JobStatus
 
@@ -22,10 +22,8 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def time(moment: datetime | None) -> str | None:
-    """Return ``moment``, which is in UTC, as RFC 3339 writes it, in milliseconds."""
-    if moment is None:
-        return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Return ``moment``, which is in UTC, as all answers write it."""
+    return None if moment is None else clock.rfc3339(moment)
 
 
 def job(row: RowMapping, *, now: datetime) -> dict[str, Any]:

@@ -32,3 +32,8 @@ def host_now() -> datetime:
 def to_milliseconds(moment: datetime) -> datetime:
     """Cut ``moment`` to whole milliseconds, the resolution of schedules and execution ids."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return ``moment``, which is in UTC, as RFC 3339 writes it, in milliseconds."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -118,8 +118,8 @@ class Notices:
         name = mail.one_line(notification.job_name)
         text = _TEXT.format(
             name=name,
-            scheduled_for=notification.scheduled_for.isoformat(timespec="milliseconds"),
-            finished_at=notification.finished_at.isoformat(timespec="milliseconds"),
+            scheduled_for=clock.rfc3339(notification.scheduled_for),
+            finished_at=clock.rfc3339(notification.finished_at),
             attempts=notification.execution_attempts,
             error=notification.error or "-",
             public_url=self._public_url,
@@ -137,8 +137,8 @@ class Notices:
         text = _DIGEST.format(
             name=name,
             failures=notification.failures,
-            first=notification.created_at.isoformat(timespec="milliseconds"),
-            last=notification.last_failed_at.isoformat(timespec="milliseconds"),
+            first=clock.rfc3339(notification.created_at),
+            last=clock.rfc3339(notification.last_failed_at),
             errors="\n".join(lines) or "-",
             public_url=self._public_url,
             job_id=notification.job_id,

@@ -257,12 +257,12 @@ def _as_json(
     attempt = finished.attempt
     history = {
         "number": finished.claimed.attempt,
-        "started_at": _rfc3339(attempt.started_at),
+        "started_at": clock.rfc3339(attempt.started_at),
         "duration_ms": attempt.duration_ms,
         "status": status,
         "http_status": attempt.http_status,
         "error": error,
-        "retry_at": _rfc3339(due_at) if due_at else None,
+        "retry_at": clock.rfc3339(due_at) if due_at else None,
         "worker": finished.claimed.worker_id,
         "redeliveries": finished.claimed.redeliveries,
         "request": attempt.request,
@@ -272,10 +272,6 @@ def _as_json(
     # The standard library's json takes as long for this as PostgreSQL for the whole row.
     given = {name: value for name, value in history.items() if value is not None}
     return orjson.dumps(given).decode()
-
-
-def _rfc3339(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _without_answer(finished: Finished) -> Finished:

@@ -159,7 +159,7 @@ def _result(status: Status, error: str | None, attempt: Attempt) -> dict[str, An
     return {
         "status": status,
         "error": error,
-        "started_at": attempt.started_at.isoformat(timespec="milliseconds"),
+        "started_at": clock.rfc3339(attempt.started_at),
         "duration_ms": attempt.duration_ms,
         "http_status": attempt.http_status,
         "request": attempt.request,

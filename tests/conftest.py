@@ -20,6 +20,7 @@ from sqlalchemy import Engine, create_engine, make_url, text
 from chronos_common.embedded import servers as embedded
 from chronos_common.migrations import schema
 from chronos_common.storage.database import connect
+from targets import Target
 
 # How fast this machine is today is not what a property is about.
 settings.register_profile(
@@ -119,3 +120,12 @@ def redis_url(servers: embedded.Servers) -> Iterator[str]:
     with Redis.from_url(servers.redis_url) as client:
         client.flushdb()
         yield servers.redis_url
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    """A server that webhooks can call, and that answers as the test wants."""
+    target = Target()
+    target.start()
+    yield target
+    target.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from chronos_common import clock
 from chronos_common.domain.statuses import FINAL, Reason, Status, Trigger
 
 
@@ -52,7 +53,7 @@ def _due(row: RowMapping) -> Line:
         case Trigger.RETRY:
             message = f"Triggered as a retry of execution {row['retry_of']}"
     if row["missed_count"]:
-        until = f" until {_time(row['missed_until'])}" if row["missed_until"] else ""
+        until = f" until {clock.rfc3339(row['missed_until'])}" if row["missed_until"] else ""
         message += f"; stands for {row['missed_count']} missed occurrences{until}"
     return Line(row["scheduled_for"], "info", message)
 
@@ -106,7 +107,3 @@ def _end(row: RowMapping) -> Iterator[Line]:
     elif row["error"]:
         message += f": {row['error']}"
     yield Line(row["finished_at"], level, message)
-
-
-def _time(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

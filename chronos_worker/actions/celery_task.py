@@ -1,7 +1,6 @@
 """The Celery action: hands a task to the user's own Celery application, through its broker."""
 
 import time
-from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -103,7 +102,7 @@ def perform(execution: Claimed, job: JobSpec, *, publisher: Publisher) -> tuple[
     task_id = str(execution.id)
     headers = {
         "chronos_job_id": str(job.id),
-        "chronos_scheduled_for": _rfc3339(execution.scheduled_for),
+        "chronos_scheduled_for": clock.rfc3339(execution.scheduled_for),
         "chronos_attempt": str(execution.attempt),
     }
     try:
@@ -117,7 +116,3 @@ def perform(execution: Claimed, job: JobSpec, *, publisher: Publisher) -> tuple[
         duration_ms=round((time.monotonic() - started) * 1000),
         request={"task": task.task, "queue": task.queue, "task_id": task_id},
     )
-
-
-def _rfc3339(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"

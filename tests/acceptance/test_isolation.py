@@ -1,7 +1,7 @@
 """What hangs for one kind of job keeps no other kind waiting."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,14 +15,6 @@ from targets import Target
 pytestmark = pytest.mark.xdist_group("acceptance")
 
 THREADS = 2
-
-
-@pytest.fixture
-def target() -> Iterator[Target]:
-    target = Target()
-    target.start()
-    yield target
-    target.close()
 
 
 def test_a_mail_server_that_hangs_keeps_no_webhook_waiting(

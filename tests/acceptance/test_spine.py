@@ -31,14 +31,6 @@ def inbox() -> Iterator[Inbox]:
         yield inbox
 
 
-@pytest.fixture
-def target() -> Iterator[Target]:
-    target = Target()
-    target.start()
-    yield target
-    target.close()
-
-
 @pytest.fixture(scope="module")
 def cluster(
     tmp_path_factory: pytest.TempPathFactory,

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, RowMapping, select, text
 
 import factories
 import mail_servers
+from chronos_common import clock
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import executions, notifications, tables
 from chronos_worker.mail import Mailer
@@ -106,8 +107,8 @@ def test_ten_thousand_failures_of_a_job_become_one_mail_at_once_and_one_digest(
     body = digest.get_content()
     assert "700 x Timed out." in body
     assert "300 x 500 Internal Server Error" in body
-    assert f"From: {now.isoformat(timespec='milliseconds')}" in body
-    assert f"To:   {(now + 7 * SECOND).isoformat(timespec='milliseconds')}" in body
+    assert f"From: {clock.rfc3339(now)}" in body
+    assert f"To:   {clock.rfc3339(now + 7 * SECOND)}" in body
     assert f"/api/v1/jobs/{job_id}/executions?status=failed" in body
 
 

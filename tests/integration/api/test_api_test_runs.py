@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -64,14 +65,6 @@ def worker(db: Engine, redis_url: str, **changes: object) -> Iterator[Runner]:
 
 
 @pytest.fixture
-def target() -> Iterator[Target]:
-    target = Target()
-    target.start()
-    yield target
-    target.close()
-
-
-@pytest.fixture
 def running(db: Engine, servers: Servers, tmp_path: Path) -> Iterator[Runner]:
     with worker(db, servers.redis_url, mail_dir=tmp_path) as runner:
         yield runner
@@ -100,6 +93,7 @@ def test_a_webhook_is_tried_out_signed_and_marked(
     assert result["response"]["body"] == '{"short": true}'
     assert result["request"]["headers"]["Authorization"] == "[redacted]"
     assert {"dns", "connect", "first_byte", "total"} <= result["timing_ms"].keys()
+    assert re.fullmatch(r"[\d-]{10}T[\d:]{8}\.\d{3}Z", result["started_at"])
     (received,) = target.received
     headers = {name.lower(): value for name, value in received.headers.items()}
     assert headers["x-chronos-test"] == "true"
