@@ -43,8 +43,14 @@ def doctor(*, data_dir: Path | None, as_json: bool) -> None:
 
     Exits with 0 if all is well, 1 if there are warnings, 2 if there are problems.
     """
-    chosen = data_dir or settings.given("DATA_DIR") or "~/.chronos"
-    for name, value in (folder.remembered(Path(chosen).expanduser()) | _STAND_INS).items():
+    place = Path(data_dir or settings.given("DATA_DIR") or "~/.chronos").expanduser()
+    remembered = folder.remembered(place)
+    if not remembered and settings.given("DATABASE_URL") is None:
+        raise click.UsageError(
+            f"There is no installation to look at: no 'chronos up' has kept its data in {place}. "
+            "Name its folder with --data-dir, or set CHRONOS_DATABASE_URL and CHRONOS_REDIS_URL."
+        )
+    for name, value in (remembered | _STAND_INS).items():
         if settings.given(name) is None:
             settings.export({name: value})
     loaded = settings.load()

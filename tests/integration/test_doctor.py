@@ -103,6 +103,17 @@ def test_it_looks_at_what_up_started_in_a_data_folder(
     assert answer.exit_code == 0, answer.output
 
 
+def test_without_anything_to_look_at_it_says_how_to_name_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY"):
+        monkeypatch.delenv(f"CHRONOS_{name}", raising=False)
+    answer = CliRunner().invoke(command.doctor, [], env={"CHRONOS_DATA_DIR": str(tmp_path)})
+    assert answer.exit_code == 2
+    for named in (str(tmp_path), "--data-dir", "CHRONOS_DATABASE_URL"):
+        assert named in answer.output
+
+
 def test_a_database_and_a_redis_that_do_not_answer_are_problems(closed_port: int) -> None:
     code, output = _run(
         f"postgresql://chronos@127.0.0.1:{closed_port}/chronos",
