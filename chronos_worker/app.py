@@ -33,8 +33,8 @@ Task = Callable[[Sequence[UUID], datetime], None]
 
 def build(redis_url: str, queue: str, task: Task) -> Celery:
     """Return the application that hands the messages of ``queue`` to ``task``."""
-    transport.install()
     app = celery_app(redis_url, [queue])
+    app.amqp_cls = transport.AMQP
     app.conf.update(
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=False,
