@@ -5,6 +5,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from celery import Celery
+from kombu.exceptions import LimitExceeded
+from kombu.pools import ProducerPool
 
 from chronos_common import clock
 from chronos_common.broker import SOCKET_OPTIONS
@@ -39,10 +41,14 @@ class Publisher:
             accept_content=["json"],
             task_ignore_result=True,
             result_backend=None,
-            broker_pool_limit=_CONNECTIONS,
-            broker_pool_acquire_timeout=_WAIT_SECONDS,
             broker_connection_timeout=_WAIT_SECONDS,
             broker_transport_options=_transport_options(broker_url),
+        )
+        # The application's own pool would be limited together with those of all others in the
+        # process, which fails while one of them is in use.
+        self._connections = self._app.connection_for_write().Pool(limit=_CONNECTIONS)
+        self._producers: Any = ProducerPool(  # type: ignore[no-untyped-call]
+            self._connections, limit=_CONNECTIONS
         )
 
     def publish(self, task: CeleryTask, *, task_id: str, headers: dict[str, str]) -> None:
@@ -51,22 +57,28 @@ class Publisher:
             text = f"{task.queue!r} belongs to Chronos itself on this broker; use another name."
             raise Invalid({"payload.queue": [text]})
         try:
-            self._app.send_task(
-                task.task,
-                args=list(task.args),
-                kwargs=dict(task.kwargs),
-                queue=task.queue,
-                task_id=task_id,
-                headers=headers,
-                serializer="json",
-                retry=False,
-            )
+            with self._producers.acquire(block=True, timeout=_WAIT_SECONDS) as producer:
+                self._app.send_task(
+                    task.task,
+                    args=list(task.args),
+                    kwargs=dict(task.kwargs),
+                    queue=task.queue,
+                    task_id=task_id,
+                    headers=headers,
+                    producer=producer,
+                    serializer="json",
+                    retry=False,
+                )
+        except LimitExceeded:
+            text = f"All {_CONNECTIONS} connections to the broker were busy for {_WAIT_SECONDS} s."
+            raise NotPublished(text) from None
         except Exception as error:
             # Each kind of broker has errors of its own, with no class in common.
             raise NotPublished(f"The broker did not take the task: {error}") from error
 
     def close(self) -> None:
         """Close the connections."""
+        self._connections.force_close_all()
         self._app.close()
 
 

@@ -87,6 +87,34 @@ def test_connections_are_used_again_and_bounded(redis_url: str, publisher: Publi
     assert len({json.loads(each)["headers"]["id"] for each in waiting}) == 20
 
 
+def test_what_other_connections_of_the_process_do_keeps_no_task_back(redis_url: str) -> None:
+    with Celery("another", broker=redis_url, set_as_current=False) as another:
+        another.conf.broker_pool_limit = 10
+        with another.pool.acquire():
+            publisher = Publisher(redis_url)
+            assert _perform(publisher)[0] == Succeeded()
+            publisher.close()
+
+
+def test_a_task_waits_for_one_of_the_connections_for_a_bounded_time(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(celery_task, "_CONNECTIONS", 1)
+    monkeypatch.setattr(celery_task, "_WAIT_SECONDS", 0.2)
+    publisher = Publisher(redis_url)
+    outcomes: list[Outcome] = []
+
+    def meanwhile(*_: Any, **__: Any) -> None:
+        outcomes.append(_perform(publisher)[0])
+
+    monkeypatch.setattr(publisher._app, "send_task", meanwhile)
+    _perform(publisher)
+    monkeypatch.undo()
+    assert outcomes == [Failed("All 1 connections to the broker were busy for 0.2 s.")]
+    assert _perform(publisher)[0] == Succeeded()
+    publisher.close()
+
+
 def test_a_broker_that_is_not_there_is_worth_another_attempt() -> None:
     publisher = Publisher("redis://127.0.0.1:1/0")
     started = time.monotonic()
@@ -119,8 +147,10 @@ def test_a_broker_that_refuses_is_worth_another_attempt(
 ) -> None:
     with Redis.from_url(redis_url) as client:
         client.set("taken", "by something else")
-    outcome, _ = _perform(publisher, queue="taken")
-    assert isinstance(outcome, Failed)
+    for _ in range(10):
+        outcome, _ = _perform(publisher, queue="taken")
+        assert isinstance(outcome, Failed)
+        assert "kind of value" in outcome.error
     assert not outcome.permanent
     assert _perform(publisher, queue="free")[0] == Succeeded()
 
