@@ -43,7 +43,7 @@ from chronos_common.storage.executions import Move, Moved
 
 _log = structlog.get_logger(__name__)
 
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 MAX_BATCH = 500
 MAX_BACKLOG = 20_000
 LONGEST_PAUSE_SECONDS = 2.0
@@ -185,7 +185,7 @@ class Recorder:
     def _write(self, batch: Sequence[Finished]) -> None:
         faultpoints.reached("record.begins")
         now = clock.now()
-        moves = [_move(finished, now=now) for finished in batch]
+        moves = [_move(finished) for finished in batch]
         with metrics.RECORD_SECONDS.time(), transaction(self._engine) as connection:
             moved = executions.record(connection, moves, now=now)
             stats.add(connection, moved, now=now)
@@ -208,14 +208,15 @@ def _pause_after(failures: int) -> float:
     return longest * random.uniform(0.5, 1)  # noqa: S311 - not a secret
 
 
-def _move(finished: Finished, *, now: datetime) -> Move:
+def _move(finished: Finished) -> Move:
     """Turn an outcome into what becomes of its execution."""
     claimed, attempt = finished.claimed, finished.attempt
     match _step(finished):
         case Finish(status=status, error=error, reason=reason):
             due_at = None
         case Retry(delay=delay, error=error):
-            status, reason, due_at = Status.RETRYING, None, now + delay
+            ended_at = attempt.started_at + timedelta(milliseconds=attempt.duration_ms)
+            status, reason, due_at = Status.RETRYING, None, ended_at + delay
         case Redeliver():
             raise AssertionError("a worker does not report itself as lost")
     return Move(

@@ -108,11 +108,14 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
 ) -> None:
     queued = _queue(engine, workspace, job_id)
     [first] = _claim(engine, queued)
-    before = clock.now()
-    _record(recorder, _finished(first, Failed("500 Internal Server Error"), http_status=500))
+    # However late it is recorded, the delay counts from the attempt's end.
+    started_at = clock.now() - 20 * SECOND
+    failed = _finished(first, Failed("500 Internal Server Error"), http_status=500)
+    attempt = failed.attempt._replace(started_at=started_at, duration_ms=2000)
+    _record(recorder, failed._replace(attempt=attempt))
     [row] = factories.executions_of(engine, job_id)
     assert (row["status"], row["attempt"], row["finished_at"]) == ("retrying", 2, None)
-    assert before + 30 * SECOND <= row["due_at"] <= clock.now() + 30 * SECOND
+    assert row["due_at"] == started_at + 32 * SECOND
     assert _claim(engine, queued) == []
 
     with engine.begin() as connection:
