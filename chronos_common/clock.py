@@ -36,4 +36,5 @@ def to_milliseconds(moment: datetime) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """Return ``moment``, which is in UTC, as RFC 3339 writes it, in milliseconds."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    # Python takes twice as long to write an offset, even that of UTC.
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -64,11 +64,11 @@ class Claimer:
 
 def _started(claimed: Claimed) -> Moved:
     return Moved(
-        id=claimed.id,
-        workspace_id=claimed.workspace_id,
-        job_id=claimed.job_id,
-        status=Status.RUNNING,
-        scheduled_for=claimed.scheduled_for,
+        claimed.id,
+        claimed.workspace_id,
+        claimed.job_id,
+        Status.RUNNING,
+        claimed.scheduled_for,
         started_at=None,
         duration_ms=None,
     )

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from chronos_common import clock
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_worker import signing
 
@@ -92,11 +93,10 @@ def request_of(execution: Claimed, job: JobSpec, target: Target) -> Request:
     The trace id (W3C Trace Context) is the execution's id; the span id names the attempt.
     """
     message_id = str(execution.id)
-    scheduled_for = execution.scheduled_for.astimezone(UTC).isoformat(timespec="milliseconds")
     span = execution.id.int & _LOW_64_BITS ^ execution.attempt
     lines = (
         f"webhook-id: {message_id}\n"
-        f"X-Chronos-Scheduled-For: {scheduled_for[:-6]}Z\n"
+        f"X-Chronos-Scheduled-For: {clock.rfc3339(execution.scheduled_for)}\n"
         f"X-Chronos-Attempt: {execution.attempt}\n"
         f"traceparent: 00-{execution.id.hex}-{span:016x}-01"
     )

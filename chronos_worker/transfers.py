@@ -20,6 +20,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from threading import Thread
 from typing import Final
 from uuid import UUID
@@ -38,6 +39,7 @@ _STARTS_PER_TURN: Final = 32
 # The clock may be corrected, and transfers become slow, while nothing else happens.
 _LONGEST_WAIT_SECONDS: Final = 0.5
 _ANSWER_SECONDS: Final = 5.0
+_FIRE_AT: Final = attrgetter("execution.due_at")
 
 _log = structlog.get_logger(__name__)
 
@@ -75,7 +77,8 @@ class TransferEngine:
         self._now = now
         self._inbox: deque[Callable[[], None]] = deque()
         self._sequence = itertools.count()
-        self._future: list[tuple[float, int, Request]] = []
+        # What a message brought for the same instant stays together.
+        self._future: list[tuple[float, int, Sequence[Request]]] = []
         self._waiting: dict[int, Request] = {}
         self._slots = Slots(limits)
         self._reactor = Reactor(max_connections=limits.max_transfers)
@@ -190,8 +193,9 @@ class TransferEngine:
             identifier = request.execution.id
             self._flights.abort(identifier)
             self._waiting[identifier.int] = request
-            if not self._is_closed:
-                entry = request.fire_at.timestamp(), next(self._sequence), request
+        if not self._is_closed:
+            for fire_at, together in itertools.groupby(requests, _FIRE_AT):
+                entry = fire_at.timestamp(), next(self._sequence), list(together)
                 heapq.heappush(self._future, entry)
 
     def _forget(self, execution_id: UUID, started: float | None) -> None:
@@ -219,9 +223,9 @@ class TransferEngine:
             return
         now = self._now().timestamp()
         while future and future[0][0] <= now:
-            request = heapq.heappop(future)[2]
-            if self._waiting.get(request.execution.id.int) is request:
-                self._slots.offer(request)
+            for request in heapq.heappop(future)[2]:
+                if self._waiting.get(request.execution.id.int) is request:
+                    self._slots.offer(request)
 
     def _start_some(self) -> bool:
         """Start what has a slot; tell whether there may be more to start at once."""

@@ -8,6 +8,7 @@ function. Statements name the type: ``CAST(:ids AS uuid[])``.
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,8 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+# Most rows of a statement share their instants.
+@lru_cache(maxsize=1024)
 def _moment(moment: datetime) -> str:
     return '"' + moment.isoformat() + '"'
 

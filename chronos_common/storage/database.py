@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from chronos_common import clock
-from chronos_common.storage import arrays, prepared
+from chronos_common.storage import arrays, prepared, uuids
 from chronos_common.storage.patience import BoundedConnection
 
 STATEMENT_TIMEOUT_SECONDS = 15
@@ -57,6 +57,7 @@ def connect(
             "-c idle_in_transaction_session_timeout=10s",
         },
     )
+    uuids.follow(engine)
     prepared.follow(engine)
     if checks_pooled:
         event.listen(engine, "checkout", _check)
