@@ -103,6 +103,25 @@ def test_a_capacity_counts_as_the_worst_of_its_repeats() -> None:
     assert (capacity.reached, capacity.met) == ("6,000.0/s", False)
 
 
+def test_a_capacity_between_two_trials_is_explained_by_the_one_below() -> None:
+    trials = [
+        Result(
+            "ladder",
+            ladder.case(due),
+            {
+                "due_per_s": float(due),
+                "cpu_worker_s_per_1000": 0.2,
+                "drift_p99_ms": 9.0,
+                "peak_worker_mib": 9.0,
+            },
+        )
+        for due in (2000, 4000, 6000)
+    ]
+    repeats = [Result("ladder", "capacity", {"capacity_per_s": n}) for n in (4000, 6000)]
+    capacity = checks.check(medians([*trials, *repeats]))[0]
+    assert "at 4,000 at one instant (worker 0.200)" in capacity.explanation
+
+
 def test_a_missed_target_says_where_the_time_went() -> None:
     costs = {"cpu_worker_s_per_1000": 0.2, "cpu_PostgreSQL_s_per_1000": 0.3}
     late = Result("ladder", ladder.case(1000), costs | {"drift_p99_ms": 151})
