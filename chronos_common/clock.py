@@ -35,6 +35,6 @@ def to_milliseconds(moment: datetime) -> datetime:
 
 
 def rfc3339(moment: datetime) -> str:
-    """Return ``moment``, which is in UTC, as RFC 3339 writes it, in milliseconds."""
+    """Return ``moment`` as RFC 3339 writes it, in UTC and in milliseconds."""
     # Python takes twice as long to write an offset, even that of UTC.
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -6,7 +6,7 @@ function. Statements name the type: ``CAST(:ids AS uuid[])``.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
@@ -19,9 +19,14 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def _moment(moment: datetime) -> str:
+    # In a zone, the two instants of an hour that comes twice are equal, and one to a cache.
+    return _instant(moment.astimezone(UTC))
+
+
 # Most rows of a statement share their instants.
 @lru_cache(maxsize=1024)
-def _moment(moment: datetime) -> str:
+def _instant(moment: datetime) -> str:
     return '"' + moment.isoformat() + '"'
 
 
