@@ -35,7 +35,6 @@ _SETTINGS = {
     "unix_socket_directories": "",
     # Enough for as many workers and schedulers as ``chronos up`` starts, with their pools.
     "max_connections": "500",
-    "shared_buffers": "128MB",
     "wal_compression": "on",
     "autovacuum_naptime": "10s",
     "jit": "off",
@@ -46,6 +45,7 @@ _SETTINGS = {
     "lc_messages": "C",
     "cluster_name": "chronos",
 }
+_LEAST_BUFFERS_MIB, _MOST_BUFFERS_MIB = 128, 512
 _DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -143,7 +143,8 @@ class Postgres:
 
     def _child_on(self, port: int) -> Child:
         self._port = port
-        settings = _SETTINGS | (_DURABLE if self._durable else _FAST) | {"port": str(port)}
+        settings = _SETTINGS | (_DURABLE if self._durable else _FAST)
+        settings |= {"port": str(port), "shared_buffers": f"{shared_buffers_mib(_memory_mib())}MB"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Child(self._program("postgres", "-D", str(self._data), *options))
 
@@ -197,6 +198,20 @@ class Postgres:
     def _url(self, database: str) -> str:
         password = (self._home / "password").read_text()
         return f"postgresql://{ROLE}:{password}@127.0.0.1:{self._port}/{database}"
+
+
+def shared_buffers_mib(memory_mib: int) -> int:
+    """Return how much memory PostgreSQL may use for its pages, on a machine with so much.
+
+    A quarter, as PostgreSQL's manual advises (section 19.4.1), but no more than the pages of a
+    minute of full load: whoever needs the place of a page that was changed has to write it out
+    first, and most are changed again within that time.
+    """
+    return max(_LEAST_BUFFERS_MIB, min(memory_mib // 4, _MOST_BUFFERS_MIB))
+
+
+def _memory_mib() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
 
 
 def _initdb_options(data: Path, password_file: Path, durable: bool) -> list[str]:  # noqa: FBT001 - private

@@ -106,10 +106,20 @@ def test_an_empty_folder_becomes_a_database_and_a_redis_that_answer(tmp_path: Pa
             *["on", "on", "on"],
             *["127.0.0.1", "UTC"],
         ]
+        memory_mib = psutil.virtual_memory().total >> 20
+        buffers = f"{postgres.shared_buffers_mib(memory_mib)}MB"
+        assert run_sql(started, "SHOW shared_buffers") == [(buffers,)]
         run_sql(started, "CREATE DATABASE another")
         with redis.Redis.from_url(started.redis_url) as client:
             assert client.ping()
     assert processes_in(tmp_path) == []
+
+
+@pytest.mark.parametrize(("memory_mib", "buffers_mib"), [(256, 128), (1024, 256), (65536, 512)])
+def test_postgres_takes_a_quarter_of_the_memory_within_bounds(
+    memory_mib: int, buffers_mib: int
+) -> None:
+    assert postgres.shared_buffers_mib(memory_mib) == buffers_mib
 
 
 def test_data_survives_a_stop(folder: Path) -> None:
