@@ -1,8 +1,8 @@
 """What workers need of jobs, for the executions that they are about to claim.
 
-Thousands of executions a second are mostly of jobs that have not changed since their last one. A
-row's version (``xmin``: the transaction that wrote it; PostgreSQL manual, section 5.6) tells,
-and what is known is not read, parsed and built again.
+Thousands of executions a second are mostly of jobs that have not changed since their last one. The
+transactions that wrote the rows (``xmin``; PostgreSQL manual, section 5.6) tell a job's state, and
+what is known is not read, parsed and built again.
 """
 
 import json
@@ -21,21 +21,23 @@ MAX_KEPT = 10_000
 #: Payloads above this are read anew each time.
 MAX_KEPT_BYTES = 4 << 10
 
-_VERSIONS = text("""
-    SELECT j.id, CAST(j.xmin AS text) || '/' || CAST(w.xmin AS text)
-      FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
-     WHERE j.id IN (SELECT job_id FROM executions WHERE id = ANY(CAST(:ids AS uuid[])))""")
+# One text for each job is read in a fraction of the time that its parts take.
+_STATE = "concat(j.id, '/', j.xmin, '/', w.xmin)"
 
-_SPECS = text("""
+_STATES = text(f"""
+    SELECT {_STATE} FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
+     WHERE j.id IN (SELECT job_id FROM executions WHERE id = ANY(CAST(:ids AS uuid[])))""")  # noqa: S608 - constants
+
+_SPECS = text(f"""
     SELECT j.id, j.workspace_id, j.name, j.type, CAST(j.payload AS text) AS payload,
            j.timeout_seconds, j.max_attempts,
            j.retry_delays, j.backoff_seconds, j.backoff_factor, j.backoff_cap_seconds,
            j.retry_jitter, j.overlap_policy, w.signing_secret, w.default_webhook_url,
            CASE WHEN w.previous_secret_until > now() THEN w.previous_signing_secret END
                AS previous_signing_secret,
-           CAST(j.xmin AS text) || '/' || CAST(w.xmin AS text) AS row_version
+           {_STATE} AS state
       FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
-     WHERE j.id = ANY(CAST(:ids AS uuid[]))""")
+     WHERE j.id = ANY(CAST(:ids AS uuid[]))""")  # noqa: S608 - constants
 
 
 class Specs:
@@ -43,19 +45,19 @@ class Specs:
 
     def __init__(self) -> None:
         """Know nothing yet."""
-        self._kept: dict[UUID, tuple[str, JobSpec]] = {}
+        # By the job's state, so that what is known of an earlier one is never found again.
+        self._kept: dict[str, JobSpec] = {}
 
     def of(self, connection: Connection, execution_ids: Sequence[UUID]) -> dict[UUID, JobSpec]:
         """Return, by job id, what a worker needs to perform these executions."""
-        versions = connection.execute(_VERSIONS, {"ids": list(execution_ids)}).all()
-        found: dict[UUID, JobSpec] = {}
-        unknown: list[UUID] = []
-        for job_id, version in versions:
-            kept = self._kept.get(job_id)
-            if kept is not None and kept[0] == version:
-                found[job_id] = kept[1]
-            else:
-                unknown.append(job_id)
+        states = connection.execute(_STATES, {"ids": list(execution_ids)}).scalars().all()
+        known = [self._kept.get(state) for state in states]
+        found = {spec.id: spec for spec in known if spec is not None}
+        unknown = [
+            UUID(state.partition("/")[0])
+            for state, spec in zip(states, known, strict=True)
+            if spec is None
+        ]
         if unknown:
             for row in connection.execute(_SPECS, {"ids": unknown}):
                 found[row.id] = self._keep(row)
@@ -63,12 +65,12 @@ class Specs:
 
     def _keep(self, row: Any) -> JobSpec:
         spec = _spec(row)
-        # A previous secret ends by the clock, which no version tells.
+        # A previous secret ends by the clock, which no state tells.
         if len(row.payload) <= MAX_KEPT_BYTES and spec.previous_signing_secret is None:
             if len(self._kept) >= MAX_KEPT:
                 # Among jobs that take turns, the oldest is the next one needed.
                 self._kept.clear()
-            self._kept[spec.id] = row.row_version, spec
+            self._kept[row.state] = spec
         return spec
 
 
