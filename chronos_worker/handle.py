@@ -198,7 +198,7 @@ class Handle:
             started_at=started_at,
             duration_seconds=duration_ms / 1000,
             http_status=status,
-            header_lines=self._last_header(),
+            header_lines=tuple(self._header_lines),
             body=b"".join(self._chunks),
             truncated=is_cut or self._body_bytes > KEPT_BODY_BYTES,
             error=error,
@@ -210,12 +210,6 @@ class Handle:
         self._header_lines.clear()
         self._chunks.clear()
         return result
-
-    def _last_header(self) -> list[bytes]:
-        """Return the response's header lines, without those of interim responses (1xx)."""
-        lines = self._header_lines
-        starts = [at for at, line in enumerate(lines) if line.startswith(b"HTTP/")]
-        return lines[starts[-1] :] if starts else []
 
     def error(self, code: int, message: str) -> TransferError:
         """Return what libcurl's result ``code`` with its ``message`` means."""

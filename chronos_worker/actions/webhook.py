@@ -4,9 +4,7 @@ The transfer in between is the engine's business (``chronos_worker.transfers``).
 """
 
 import codecs
-from collections.abc import Sequence
 from datetime import timedelta
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,7 +12,7 @@ from chronos_common.domain import redaction
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Succeeded
-from chronos_worker import redirects, retry_after
+from chronos_worker import header, redirects, retry_after
 from chronos_worker.request import Request, request_of
 from chronos_worker.result import ErrorKind, Result
 from chronos_worker.targets import target_of
@@ -24,7 +22,6 @@ _PERMANENT_ERRORS: Final = frozenset(
     {ErrorKind.REFUSED_BY_EGRESS, ErrorKind.INVALID_URL, ErrorKind.REDIRECT, ErrorKind.INTERNAL}
 )
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
-_KEPT_HEADER_BYTES: Final = 16 << 10
 #: Decoded as declared; anything else is read as UTF-8, with marks where it is not.
 _CHARSETS: Final = ("iso-8859-1", "windows-1252", "us-ascii")
 
@@ -65,7 +62,8 @@ def _judge(request: Request, result: Result) -> Succeeded | Failed:
     if status not in _RETRYABLE_STATUSES and status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return Failed(message, permanent=True)
     answered_at = result.started_at + timedelta(seconds=result.duration_seconds)
-    asked = retry_after.parse(_value_of("retry-after", result.header_lines), now=answered_at)
+    fields = header.of(result.header_lines).first
+    asked = retry_after.parse(fields.get("retry-after"), now=answered_at)
     return Failed(message, retry_after=asked)
 
 
@@ -76,7 +74,7 @@ def _is_success(status: int, listed: frozenset[int]) -> bool:
 def _refusal(status: int, result: Result) -> str:
     phrase = _PHRASES.get(status)
     text = f"The target answered {status} {phrase}" if phrase else f"The target answered {status}"
-    if status in redirects.STATUSES and _value_of("location", result.header_lines):
+    if status in redirects.STATUSES and header.of(result.header_lines).first.get("location"):
         return f"{text}; this job does not follow redirects."
     return f"{text}."
 
@@ -85,46 +83,14 @@ def _sentence(message: str) -> str:
     return message if message.endswith(".") else f"{message}."
 
 
-@lru_cache(maxsize=8192)
-def _field(line: bytes) -> tuple[str, str, str] | None:
-    """Return a header line's name in lower case, its value, and what may be shown of that.
-
-    Targets repeat themselves: most lines were seen before.
-    """
-    name, separator, value = line.replace(b"\x00", b"").decode("latin-1").partition(":")
-    if not separator:
-        return None
-    name, value = name.lower(), value.strip()
-    return name, value, redaction.header(name, value)
-
-
-def _value_of(name: str, lines: Sequence[bytes]) -> str | None:
-    """Return the first value of a header field."""
-    fields = filter(None, map(_field, lines))
-    return next((value for each, value, _ in fields if each == name), None)
-
-
-def _shown(lines: Sequence[bytes]) -> dict[str, str]:
-    """Return header fields as the history keeps them; repeated ones are joined with commas."""
-    shown: dict[str, str] = {}
-    room = _KEPT_HEADER_BYTES
-    for line in lines:
-        room -= len(line)
-        field = _field(line) if room >= 0 else None
-        if field:
-            name, _, value = field
-            shown[name] = f"{shown[name]}, {value}" if name in shown else value
-    return shown
-
-
 def _response(result: Result) -> dict[str, Any] | None:
     if result.http_status is None:
         return None
-    content_type = _value_of("content-type", result.header_lines) or ""
+    fields = header.of(result.header_lines)
     response: dict[str, Any] = {
         "status": result.http_status,
-        "headers": _shown(result.header_lines),
-        "body": _text(result.body, content_type, is_cut=result.truncated),
+        "headers": fields.shown,
+        "body": _text(result.body, fields.first.get("content-type", ""), is_cut=result.truncated),
         "body_truncated": result.truncated,
     }
     if result.redirects:

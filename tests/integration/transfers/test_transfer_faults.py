@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from chronos_common.domain.outcomes import Failed, Succeeded
-from chronos_worker import handle
+from chronos_worker import handle, header
 from chronos_worker.actions import webhook
 from chronos_worker.handle import KEPT_BODY_BYTES, MAX_BODY_BYTES
 from chronos_worker.result import ErrorKind
@@ -137,7 +137,7 @@ def test_interim_responses_are_not_the_response(rig: Rig, target: Target) -> Non
     )
     result = rig.send(target.url)
     assert result.http_status == 204
-    assert [line for line in result.header_lines if line.startswith(b"X-")] == [b"X-Final: 1\r\n"]
+    assert header.of(result.header_lines).shown == {"x-final": "1"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,71 @@
+"""The header of a response: from the lines that came to the fields that matter.
+
+Targets repeat themselves: most lines were seen before, and at thousands of requests a second so
+were most headers as a whole. Both are remembered, within bounds.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+from chronos_common.domain import redaction
+
+#: The history keeps no more of a header than this.
+KEPT_BYTES: Final = 16 << 10
+#: Longer headers, and longer lines, are read anew each time.
+_LARGEST_REMEMBERED_BYTES: Final = 2 << 10
+_MAX_HEADERS: Final = 2048
+_MAX_LINES: Final = 8192
+
+
+class Header(NamedTuple):
+    """A response's fields by their names in lower case.
+
+    ``first`` holds the first value of each; ``shown`` is what the history keeps, without secrets,
+    with the values of repeated fields joined by commas.
+    """
+
+    first: Mapping[str, str]
+    shown: Mapping[str, str]
+
+
+def of(lines: Sequence[bytes]) -> Header:
+    """Return the header that ``lines`` are, without those of interim responses (1xx) before it."""
+    if sum(map(len, lines)) <= _LARGEST_REMEMBERED_BYTES:
+        return _remembered(tuple(lines))
+    return _read(lines)
+
+
+def _read(lines: Sequence[bytes]) -> Header:
+    first: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    room = KEPT_BYTES
+    for line in _last(lines):
+        found = _known_field(line) if len(line) <= _LARGEST_REMEMBERED_BYTES else _field(line)
+        room -= len(line)
+        if found:
+            name, value, may_be_shown = found
+            first.setdefault(name, value)
+            if room >= 0:
+                shown[name] = f"{shown[name]}, {may_be_shown}" if name in shown else may_be_shown
+    return Header(first, shown)
+
+
+_remembered = lru_cache(maxsize=_MAX_HEADERS)(_read)
+
+
+def _last(lines: Sequence[bytes]) -> Sequence[bytes]:
+    starts = [at for at, line in enumerate(lines) if line.startswith(b"HTTP/")]
+    return lines[starts[-1] :] if starts else lines
+
+
+def _field(line: bytes) -> tuple[str, str, str] | None:
+    """Return a line's name in lower case, its value, and what may be shown of that."""
+    name, separator, value = line.replace(b"\x00", b"").decode("latin-1").partition(":")
+    if not separator:
+        return None
+    name, value = name.lower(), value.strip()
+    return name, value, redaction.header(name, value)
+
+
+_known_field = lru_cache(maxsize=_MAX_LINES)(_field)

@@ -1,0 +1,46 @@
+"""The header of a response: its fields, what may be shown of them, and what is remembered."""
+
+import pytest
+
+from chronos_worker import header
+from chronos_worker.header import KEPT_BYTES
+
+STATUS = b"HTTP/1.1 200 OK\r\n"
+
+
+def test_fields_by_their_names_the_first_value_and_all_that_may_be_shown() -> None:
+    lines = [STATUS, b"Via: a\r\n", b"VIA: b\r\n", b"Set-Cookie: c=1\r\n", b"\r\n"]
+    assert header.of(lines) == header.Header(
+        first={"via": "a", "set-cookie": "c=1"},
+        shown={"via": "a, b", "set-cookie": "[redacted]"},
+    )
+
+
+def test_interim_responses_are_left_out() -> None:
+    interim = [b"HTTP/1.1 103 Early Hints\r\n", b"Link: </a>\r\n", b"\r\n"]
+    assert header.of([*interim, STATUS, b"Via: a\r\n", b"\r\n"]).first == {"via": "a"}
+
+
+def test_the_same_lines_are_not_read_again() -> None:
+    lines = [STATUS, b"X-Same: 1\r\n"]
+    assert header.of(lines) is header.of(tuple(lines))
+
+
+@pytest.mark.parametrize("lines", [[b"X-Long: " + b"x" * 5000], [b"X-Many: 1\r\n"] * 1000])
+def test_long_headers_are_not_remembered(lines: list[bytes]) -> None:
+    assert header.of(lines).first
+    assert header.of(lines) is not header.of(lines)
+
+
+def test_long_lines_are_not_remembered() -> None:
+    before = header._known_field.cache_info().currsize
+    assert header.of([b"X-Long: " + b"x" * 5000]).first
+    assert header._known_field.cache_info().currsize == before
+
+
+def test_no_more_is_shown_than_the_history_keeps() -> None:
+    lines = [b"X-%d: %b" % (number, b"y" * 1000) for number in range(30)]
+    found = header.of(lines)
+    assert len(found.first) == 30
+    assert sum(map(len, found.shown.values())) <= KEPT_BYTES
+    assert len(found.shown) == 16
