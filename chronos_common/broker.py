@@ -114,7 +114,7 @@ class Broker:
             for batch in batches:
                 self._app.send_task(
                     TASK_OF[batch.queue],
-                    args=([str(each) for each in batch.ids], ids.milliseconds(batch.fire_at)),
+                    args=(ids.pack(batch.ids), ids.milliseconds(batch.fire_at)),
                     queue=batch.queue,
                     headers=headers,
                     # What Celery would show of the ids in its logs takes longer than sending them.

@@ -8,12 +8,50 @@ the id is a ready idempotency key for the target.
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from typing import Any, Final
+from uuid import UUID, SafeUUID
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _TAIL_BITS = 80
+_BYTES = 16
+
+#: How long one identifier is as :func:`pack` writes it.
+PACKED_LENGTH = 2 * _BYTES
+
+# A UUID refuses to be changed, but not by its own slots.
+_SLOTS: Final[Any] = vars(UUID)
+_set_int = _SLOTS["int"].__set__
+_set_is_safe = _SLOTS["is_safe"].__set__
+
+
+def of_int(number: int) -> UUID:
+    """Return the identifier that is this number of 128 bits, which the caller has made sure of.
+
+    ``UUID`` checks what it is given, and takes more than twice as long for it.
+    """
+    made = object.__new__(UUID)
+    _set_int(made, number)
+    _set_is_safe(made, SafeUUID.unknown)
+    return made
+
+
+def pack(identifiers: Iterable[UUID]) -> str:
+    """Return identifiers as one text, 32 hexadecimal digits for each."""
+    return "".join([each.hex for each in identifiers])
+
+
+def unpack(text: str) -> list[UUID]:
+    """Return the identifiers of :func:`pack`. Raises ``ValueError`` for any other text."""
+    packed = bytes.fromhex(text)
+    if len(packed) % _BYTES:
+        raise ValueError("not whole identifiers")
+    return [
+        of_int(int.from_bytes(packed[start : start + _BYTES], "big"))
+        for start in range(0, len(packed), _BYTES)
+    ]
 
 
 def milliseconds(moment: datetime) -> int:
@@ -53,4 +91,4 @@ def _timed_uuid(at: int, tail: int, *, version: int) -> UUID:
     value = at << _TAIL_BITS | tail
     value = value & ~(0xF << 76) | version << 76
     value = value & ~(0x3 << 62) | 0x2 << 62
-    return UUID(int=value)
+    return of_int(value)

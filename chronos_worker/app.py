@@ -19,6 +19,7 @@ from celery.platforms import EX_FAILURE, SecurityWarning
 from celery.signals import worker_shutting_down
 from celery.worker import WorkController, state
 
+from chronos_common import ids
 from chronos_common.broker import TASK_OF, celery_app
 from chronos_worker import transport
 
@@ -47,14 +48,15 @@ def build(redis_url: str, queue: str, task: Task) -> Celery:
     return app
 
 
-def _parsing(task: Task) -> Callable[[Sequence[object], object], None]:
+def _parsing(task: Task) -> Callable[[object, object], None]:
     """Check what came over the wire: whoever can write to Redis can write anything."""
 
-    def run(identifiers: Sequence[object], fire_at_ms: object) -> None:
-        if len(identifiers) > MAX_IDS or not isinstance(fire_at_ms, int):
-            raise ValueError("not a message of our scheduler")
-        fire_at = datetime.fromtimestamp(fire_at_ms / 1000, UTC)
-        task([UUID(str(each)) for each in identifiers], fire_at)
+    def run(packed: object, fire_at_ms: object) -> None:
+        if not isinstance(packed, str) or not isinstance(fire_at_ms, int):
+            raise TypeError("not a message of our scheduler")
+        if len(packed) > MAX_IDS * ids.PACKED_LENGTH:
+            raise ValueError("too many executions for a message of our scheduler")
+        task(ids.unpack(packed), datetime.fromtimestamp(fire_at_ms / 1000, UTC))
 
     return run
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, text
 from chronos_common import ids
 from chronos_common.domain.executions import Claimed
 from chronos_common.domain.statuses import Reason, Status, Trigger
+from chronos_common.storage import uuids
 
 
 class Planned(NamedTuple):
@@ -107,7 +108,8 @@ _CLAIM = text("""
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued'
        AND (CAST(:queue AS text) IS NULL OR queue = :queue)
        AND (CAST(:jobs AS uuid[]) IS NULL OR job_id = ANY(CAST(:jobs AS uuid[])))
- RETURNING id, job_id, workspace_id, scheduled_for, due_at, attempt, redeliveries""")
+ RETURNING id, job_id, CAST(workspace_id AS text), scheduled_for, NULLIF(due_at, scheduled_for),
+           attempt, redeliveries""")
 
 
 def claim(
@@ -136,7 +138,11 @@ def claim(
         },
     )
     return [
-        Claimed(row[0], row[1], row[2], worker_id, row[3], row[4], row[5], row[6]) for row in rows
+        Claimed(
+            *(row[0], row[1], uuids.shared(row[2]), worker_id),
+            *(row[3], row[4] or row[3], row[5], row[6]),
+        )
+        for row in rows
     ]
 
 
@@ -144,7 +150,7 @@ class Move(NamedTuple):
     """What a recorded attempt makes of its execution.
 
     ``due_at`` is set if it is tried again; ``attempt_json`` is the attempt as its history
-    keeps it.
+    keeps it, in one line.
     """
 
     claimed: Claimed
@@ -174,6 +180,9 @@ class Moved(NamedTuple):
 # comes back finds that its executions have moved on. The list of ids prunes partitions and finds
 # each row by its key. Comparing the status with a column keeps the planner's estimate at one row
 # an id, and so from comparing every row with every move.
+# JSON has no line breaks of its own; as elements of an array it would have every quote escaped
+# twice. What comes back is what the caller does not know: which did not move, and when those
+# that were tried before started first.
 _RECORD = text("""
     WITH m AS MATERIALIZED (
         SELECT *, 'running' AS held
@@ -182,26 +191,29 @@ _RECORD = text("""
                       CAST(:statuses AS text[]), CAST(:started AS timestamptz[]),
                       CAST(:durations AS integer[]), CAST(:http_statuses AS smallint[]),
                       CAST(:errors AS text[]), CAST(:reasons AS text[]),
-                      CAST(:due AS timestamptz[]), CAST(:jsons AS text[]))
+                      CAST(:due AS timestamptz[]), string_to_array(:jsons, chr(10)))
             AS m (id, worker_id, attempt, redeliveries, status, started_at, duration_ms,
-                  http_status, error, reason, due_at, attempt_json))
-    UPDATE executions e
-       SET status = m.status,
-           finished_at = CASE WHEN m.due_at IS NULL THEN CAST(:now AS timestamptz) END,
-           due_at = COALESCE(m.due_at, e.due_at),
-           dispatched_at = CASE WHEN m.due_at IS NULL THEN e.dispatched_at END,
-           started_at = CASE WHEN e.attempt = 1 THEN m.started_at ELSE e.started_at END,
-           attempt = CASE WHEN m.due_at IS NULL THEN e.attempt ELSE e.attempt + 1 END,
-           duration_ms = m.duration_ms, http_status = m.http_status,
-           error = m.error, reason = m.reason,
-           attempts = CAST(CASE WHEN json_array_length(e.attempts) = 0 THEN '['
-                                ELSE left(CAST(e.attempts AS text), -1) || ','
-                           END || m.attempt_json || ']' AS json)
-      FROM m
-     WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.id = m.id AND e.status = m.held
-       AND e.worker_id = m.worker_id
-       AND e.attempt = m.attempt AND e.redeliveries = m.redeliveries
- RETURNING e.id, e.started_at""")
+                  http_status, error, reason, due_at, attempt_json)),
+    moved AS (
+        UPDATE executions e
+           SET status = m.status,
+               finished_at = CASE WHEN m.due_at IS NULL THEN CAST(:now AS timestamptz) END,
+               due_at = COALESCE(m.due_at, e.due_at),
+               dispatched_at = CASE WHEN m.due_at IS NULL THEN e.dispatched_at END,
+               started_at = CASE WHEN e.attempt = 1 THEN m.started_at ELSE e.started_at END,
+               attempt = CASE WHEN m.due_at IS NULL THEN e.attempt ELSE e.attempt + 1 END,
+               duration_ms = m.duration_ms, http_status = m.http_status,
+               error = m.error, reason = m.reason,
+               attempts = CAST(CASE WHEN json_array_length(e.attempts) = 0 THEN '['
+                                    ELSE left(CAST(e.attempts AS text), -1) || ','
+                               END || m.attempt_json || ']' AS json)
+          FROM m
+         WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.id = m.id AND e.status = m.held
+           AND e.worker_id = m.worker_id
+           AND e.attempt = m.attempt AND e.redeliveries = m.redeliveries
+     RETURNING e.id, e.started_at)
+    SELECT m.id, moved.started_at FROM m LEFT JOIN moved ON moved.id = m.id
+     WHERE moved.id IS NULL OR m.attempt > 1""")
 
 
 def record(connection: Connection, moves: Sequence[Move], *, now: datetime) -> list[Moved]:
@@ -223,18 +235,15 @@ def record(connection: Connection, moves: Sequence[Move], *, now: datetime) -> l
             "errors": [move.error for move in moves],
             "reasons": [move.reason for move in moves],
             "due": [move.due_at for move in moves],
-            "jsons": [move.attempt_json for move in moves],
+            "jsons": "\n".join([move.attempt_json for move in moves]),
         },
     )
     first_starts = {row.id: row.started_at for row in rows}
-    return [
-        _after(move, first_starts[move.claimed.id])
-        for move in moves
-        if move.claimed.id in first_starts
-    ]
+    after = [_after(move, first_starts.get(move.claimed.id, move.started_at)) for move in moves]
+    return [each for each in after if each.started_at is not None]
 
 
-def _after(move: Move, first_start: datetime) -> Moved:
+def _after(move: Move, first_start: datetime | None) -> Moved:
     claimed = move.claimed
     return Moved(
         claimed.id,

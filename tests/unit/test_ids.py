@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,3 +46,20 @@ def test_ids_sort_by_instant_whatever_made_them(job_id: UUID, a: datetime, b: da
 def test_triggers_at_one_instant_are_different_executions() -> None:
     moment = datetime(2026, 11, 21, tzinfo=UTC)
     assert len({ids.trigger_id(moment) for _ in range(100)}) == 100
+
+
+@given(st.lists(st.uuids()))
+def test_what_was_packed_is_unpacked(identifiers: list[UUID]) -> None:
+    packed = ids.pack(identifiers)
+    assert len(packed) == len(identifiers) * ids.PACKED_LENGTH
+    unpacked = ids.unpack(packed)
+    assert unpacked == identifiers
+    assert [(str(each), hash(each)) for each in unpacked] == [
+        (str(each), hash(each)) for each in identifiers
+    ]
+
+
+@pytest.mark.parametrize("text", ["0", "x" * 32, "00" * 15, "00" * 17])
+def test_nothing_else_is_unpacked(text: str) -> None:
+    with pytest.raises(ValueError, match=r"hexadecimal|identifiers"):
+        ids.unpack(text)
