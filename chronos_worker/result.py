@@ -32,9 +32,9 @@ class Result(NamedTuple):
     """A transfer that came to its end.
 
     ``started_at`` is the instant the request left; ``duration_seconds`` runs from there over all
-    redirects. ``http_status``, ``header_lines`` (of interim responses, 1xx, too), ``body`` (at most
-    64 KiB; ``truncated`` if there was more), ``primary_ip`` and ``timing_ms`` are those of the last
-    hop. ``redirects`` lists the URLs that the first one led to.
+    redirects. ``http_status``, ``header_lines`` (those of interim responses, 1xx, too), ``body``
+    (at most 64 KiB; ``truncated`` if there was more), ``primary_ip`` and ``timing_ms`` are those of
+    the last hop. ``redirects`` lists the URLs that the first one led to.
     """
 
     started_at: datetime
