@@ -33,7 +33,7 @@ class Result(NamedTuple):
 
     ``started_at`` is the instant the request left; ``duration_seconds`` runs from there over all
     redirects. ``http_status``, ``header_lines`` (those of interim responses, 1xx, too), ``body``
-    (at most 64 KiB; ``truncated`` if there was more), ``primary_ip`` and ``timing_ms`` are those of
+    (at most 64 KiB; ``truncated`` if there was more), ``primary_ip`` and ``timing_ms`` are of
     the last hop. ``redirects`` lists the URLs that the first one led to.
     """
 
