@@ -2,6 +2,7 @@
 
 import json
 from base64 import b64encode
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit, urlunsplit
 from uuid import UUID
@@ -61,7 +62,6 @@ def _build(job: JobSpec) -> Target:
     if credentials:
         given.setdefault("authorization", ("Authorization", credentials))
     public, private = _header_lines(given, webhook, body)
-    public.append(f"X-Chronos-Job-Id: {job.id}".encode())
     shown_headers = redaction.headers(dict(given.values()))
     return Target(
         job_id=job.id,
@@ -70,6 +70,7 @@ def _build(job: JobSpec) -> Target:
         origin=origin_of(url),
         headers=public,
         private_headers=private,
+        own_headers=_own_headers(job, given),
         body=body,
         keys=[
             signing.key_of(secret)
@@ -126,11 +127,16 @@ def _header_lines(
     for lower, (name, value) in given.items():
         line = _line(name, value)
         (public if lower in _DESCRIPTIVE else private).append(line)
-    if "user-agent" not in given:
-        public.append(f"User-Agent: chronos/{__version__}".encode())
     if "content-type" not in given and body is not None:
         public.append(_content_type(webhook.body))
     return public, private
+
+
+def _own_headers(job: JobSpec, given: Collection[str]) -> bytes:
+    lines = [f"X-Chronos-Job-Id: {job.id}"]
+    if "user-agent" not in given:
+        lines.append(f"User-Agent: chronos/{__version__}")
+    return "\r\n".join(lines).encode()
 
 
 def _content_type(body: object) -> bytes:

@@ -45,7 +45,7 @@ HEADER = "X-Chronos-Test"
 #: Few, and few to one target: somebody sits in front of each.
 LIMITS = Limits(32, 8)
 
-_MARK = f"{HEADER}: true".encode()
+_MARK = f"\r\n{HEADER}: true".encode()
 #: What a transfer may take beyond its own timeout until its result is known.
 _MARGIN_SECONDS = 5.0
 
@@ -132,7 +132,7 @@ class Runner:
     def _send(self, claimed: Claimed, spec: JobSpec) -> tuple[Outcome, Attempt]:
         """Send a webhook, and wait for what comes back."""
         request = webhook.prepare(claimed, spec)
-        request = request._replace(lines=[*request.lines, _MARK])
+        request = request._replace(own_headers=request.own_headers + _MARK)
         future: Future[tuple[Request, Result]] = Future()
         with self._lock:
             self._waiting[claimed.id] = future

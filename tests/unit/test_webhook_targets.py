@@ -24,8 +24,9 @@ def _message(payload: dict[str, Any], *, attempt: int = 1) -> Message:
 
 
 def _headers(message: Message) -> dict[str, str]:
-    lines = (line.decode("latin-1").partition(":") for line in message.headers)
-    return {name: value.strip() for name, _, value in lines}
+    lines = b"\r\n".join(message.headers).decode("latin-1").split("\r\n")
+    fields = (line.partition(":") for line in lines)
+    return {name: value.strip() for name, _, value in fields}
 
 
 def test_a_changed_default_webhook_applies_from_the_next_execution_on() -> None:
