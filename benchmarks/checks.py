@@ -56,9 +56,16 @@ def capacity_of(results: Sequence[Result]) -> float:
     return found.figures["capacity_per_s"] if found else 0
 
 
-def best_of(results: Sequence[Result], scenario: str) -> float:
+def best_of(results: Sequence[Result], scenario: str, case: str | None = None) -> float:
     """Return the most that a control reached in a second, zero if it did not run."""
-    return max((each.figures["done_per_s"] for each in _of(results, scenario)), default=0)
+    return max((each.figures["done_per_s"] for each in _of(results, scenario, case)), default=0)
+
+
+def held(results: Sequence[Result], scenario: str) -> float:
+    """Return the most executions due every second of which a control does at least 99 %."""
+    figures = [each.figures for each in _of(results, scenario)]
+    enough = [each for each in figures if each["done_per_s"] >= 0.99 * each["due_per_s"]]
+    return max((each["due_per_s"] for each in enough), default=0)
 
 
 def _of(results: Sequence[Result], scenario: str, case: str | None = None) -> list[Result]:
@@ -118,13 +125,15 @@ def _spread(results: Sequence[Result]) -> Iterator[Check]:
 
 def _ratios(results: Sequence[Result]) -> Iterator[Check]:
     capacity = capacity_of(results)
-    for scenario, target in ((celery_classic.NAME, 12), (celery_beat.NAME, 20)):
+    controls = (
         # celery-classic is the plain one; a session per thread is shown beside it.
-        case = celery_classic.PLAIN if scenario == celery_classic.NAME else None
-        best = max((r.figures["done_per_s"] for r in _of(results, scenario, case)), default=0)
-        if best and capacity:
-            what, seen = f"capacity against {scenario}", _at_capacity(results)
-            yield _at_least(what, capacity / best, target, " times", seen)
+        (celery_classic.NAME, best_of(results, celery_classic.NAME, celery_classic.PLAIN), 12),
+        (f"the most that {celery_beat.NAME} holds", held(results, celery_beat.NAME), 20),
+    )
+    for what, reached, target in controls:
+        if reached and capacity:
+            ratio, seen = capacity / reached, _at_capacity(results)
+            yield _at_least(f"capacity against {what}", ratio, target, " times", seen)
 
 
 def _idle(results: Sequence[Result]) -> Iterator[Check]:

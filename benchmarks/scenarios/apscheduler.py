@@ -8,7 +8,7 @@ from benchmarks.processes import python
 from benchmarks.results import Result
 
 NAME = "apscheduler"
-JOBS = (200, 400, 800)
+JOBS = (100, 200, 300, 400)
 
 
 def run(bench: Bench) -> Iterator[Result]:

@@ -1,6 +1,7 @@
 """Control: celery beat with N entries of one second, in front of the plain worker.
 
-The figure is the most that arrives in a second, whatever N: beat falls behind without saying so.
+The figures are what arrives in a second: beat falls behind without saying so. It holds an N of
+which 99 % arrive, as Chronos has to.
 """
 
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from benchmarks.results import Result
 from benchmarks.scenarios import celery_classic
 
 NAME = "celery-beat"
-ENTRIES = (200, 400, 800)
+ENTRIES = (200, 300, 400, 500, 600)
 
 
 def run(bench: Bench) -> Iterator[Result]:
