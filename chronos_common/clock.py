@@ -7,8 +7,12 @@ here, so that a wrong host clock does not matter.
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from chronos_common import faultpoints
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 
 _correction = timedelta(0)
 
@@ -36,5 +40,10 @@ def to_milliseconds(moment: datetime) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """Return ``moment`` as RFC 3339 writes it, in UTC and in milliseconds."""
-    # Python takes twice as long to write an offset, even that of UTC.
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return f"{_written((moment - _EPOCH) // _SECOND)}.{moment.microsecond // 1000:03d}Z"
+
+
+# Thousands of executions have their second in common, and writing it takes the longest.
+@lru_cache(maxsize=1024)
+def _written(second: int) -> str:
+    return (_EPOCH + second * _SECOND).replace(tzinfo=None).isoformat()

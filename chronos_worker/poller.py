@@ -66,11 +66,14 @@ class EpollPoller:
         self._resting.discard(descriptor)
         self._watched.add(descriptor)
         if is_known:
-            # The kernel forgets a descriptor when it is closed; its number may come again.
-            with suppress(FileNotFoundError):
+            # Not suppress(), which takes as long as the kernel: this is for every request.
+            try:
                 self._epoll.modify(descriptor, self._WANTED[events])
-                return
-        self._epoll.register(descriptor, self._WANTED[events])
+            except FileNotFoundError:
+                # The kernel forgets a descriptor when it is closed; its number came again.
+                is_known = False
+        if not is_known:
+            self._epoll.register(descriptor, self._WANTED[events])
 
     def wait(self, timeout: float) -> Sequence[tuple[int, int]]:
         """Return what is ready; errors and hang-ups show as both."""

@@ -21,6 +21,8 @@ _RETRYABLE_STATUSES: Final = frozenset({408, 425, 429})
 _PERMANENT_ERRORS: Final = frozenset(
     {ErrorKind.REFUSED_BY_EGRESS, ErrorKind.INVALID_URL, ErrorKind.REDIRECT, ErrorKind.INTERNAL}
 )
+# Members of an enumeration take as long to look up as the rest of the question.
+_SUCCESS: Final = range(HTTPStatus.OK.value, HTTPStatus.MULTIPLE_CHOICES.value)
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 #: Decoded as declared; anything else is read as UTF-8, with marks where it is not.
 _CHARSETS: Final = ("iso-8859-1", "windows-1252", "us-ascii")
@@ -68,7 +70,7 @@ def _judge(request: Request, result: Result) -> Succeeded | Failed:
 
 
 def _is_success(status: int, listed: frozenset[int]) -> bool:
-    return status in listed if listed else HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES
+    return status in (listed or _SUCCESS)
 
 
 def _refusal(status: int, result: Result) -> str:
