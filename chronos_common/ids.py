@@ -25,6 +25,7 @@ PACKED_LENGTH = 2 * _BYTES
 _SLOTS: Final[Any] = vars(UUID)
 _set_int = _SLOTS["int"].__set__
 _set_is_safe = _SLOTS["is_safe"].__set__
+_UNKNOWN: Final = SafeUUID.unknown
 
 
 def of_int(number: int) -> UUID:
@@ -34,7 +35,7 @@ def of_int(number: int) -> UUID:
     """
     made = object.__new__(UUID)
     _set_int(made, number)
-    _set_is_safe(made, SafeUUID.unknown)
+    _set_is_safe(made, _UNKNOWN)
     return made
 
 
