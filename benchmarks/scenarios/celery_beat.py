@@ -13,7 +13,7 @@ from benchmarks.results import Result
 from benchmarks.scenarios import celery_classic
 
 NAME = "celery-beat"
-ENTRIES = (200, 300, 400, 500, 600)
+ENTRIES = (200, 300, 400, 500)
 
 
 def run(bench: Bench) -> Iterator[Result]:
