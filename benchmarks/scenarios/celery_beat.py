@@ -1,7 +1,6 @@
 """Control: celery beat with N entries of one second, in front of the plain worker.
 
-The figures are what arrives in a second: beat falls behind without saying so. It holds an N of
-which 99 % arrive, as Chronos has to.
+The figure is the most that arrives in a second, whatever N: beat falls behind without saying so.
 """
 
 from collections.abc import Iterator

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import checks, referee, scenarios
 from benchmarks.referee import Row, Seen
 from benchmarks.results import Result, faults_of, medians
-from benchmarks.scenarios import celery_beat, ladder
+from benchmarks.scenarios import ladder
 from benchmarks.target import Arrival
 
 AT = 1_795_242_600_000
@@ -136,13 +136,3 @@ def test_every_scenario_is_described() -> None:
     page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
     for name in scenarios.SCENARIOS:
         assert f"| `{name}` |" in page, name
-
-
-def test_a_control_holds_what_nearly_all_of_arrives() -> None:
-    rates = {200: 199.0, 300: 297.0, 400: 395.9, 600: 410.0}
-    results = [
-        Result(celery_beat.NAME, f"{due} entries", {"due_per_s": due, "done_per_s": done})
-        for due, done in rates.items()
-    ]
-    assert checks.held(results, celery_beat.NAME) == 300
-    assert checks.held([], celery_beat.NAME) == 0
