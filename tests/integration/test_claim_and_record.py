@@ -124,7 +124,7 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
         )
         dispatches.dispatch(connection, due.waiting, now=clock.now())
     [second] = _claim(engine, queued)
-    assert second.attempt == 2
+    assert (second.attempt, second.due_at) == (2, row["due_at"])
     _record(recorder, _finished(second, Failed("500 Internal Server Error"), http_status=500))
     [row] = factories.executions_of(engine, job_id)
     assert (row["status"], row["error"]) == ("failed", "500 Internal Server Error")
@@ -132,7 +132,12 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
     assert row["started_at"] < row["finished_at"]
     with engine.connect() as connection:
         told = connection.execute(text("SELECT recipients, execution_id FROM notifications")).all()
+        drift_ms = connection.execute(
+            text("SELECT drift_ms_sum FROM execution_stats")
+        ).scalar_one()
     assert [tuple(each) for each in told] == [([factories.OWNER_EMAIL], row["id"])]
+    # Drift is that of the first start, which the worker of the last attempt does not know.
+    assert drift_ms == (started_at - row["scheduled_for"]) // timedelta(milliseconds=1)
 
 
 def test_ten_thousand_that_fail_together_come_back_spread_by_their_jitter(
