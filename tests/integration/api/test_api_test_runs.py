@@ -11,7 +11,6 @@ from email import message_from_bytes, policy
 from ipaddress import ip_network
 from pathlib import Path
 from threading import Event, Thread
-from uuid import UUID
 
 import pytest
 from redis import Redis
@@ -49,10 +48,8 @@ def worker(db: Engine, redis_url: str, **changes: object) -> Iterator[Runner]:
             while not stop.is_set():
                 found = client.brpop([queues.TESTS], timeout=1)
                 if found:
-                    (identifiers, _), *_ = json.loads(
-                        base64.b64decode(json.loads(found[1])["body"])
-                    )
-                    runner.perform([UUID(each) for each in identifiers], clock.now())
+                    (packed, _), *_ = json.loads(base64.b64decode(json.loads(found[1])["body"]))
+                    runner.perform(ids.unpack(packed), clock.now())
 
     thread = Thread(target=consume)
     thread.start()
