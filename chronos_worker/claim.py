@@ -1,21 +1,53 @@
-"""Claim: take executions for this worker, by compare-and-set, obeying overlap policies."""
+"""Claim: take executions for this worker, by compare-and-set, obeying overlap policies.
 
+When PostgreSQL goes away just then, nobody knows whether the claim was committed. If it was, the
+executions belong to a worker that lives and does not know of them. So it gives them back later.
+"""
+
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import monotonic
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import clock, faultpoints, metrics
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.statuses import OverlapPolicy, Status
 from chronos_common.errors import Unavailable
 from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import changes, executions, overlaps
-from chronos_common.storage.database import transaction
+from chronos_common.storage import changes, executions, losses, overlaps
+from chronos_common.storage.database import STATEMENT_TIMEOUT_SECONDS, transaction
 from chronos_common.storage.executions import Moved
 
 #: The longest wait for a lease that has ended, before a batch is left to rescue.
 LEASE_TIMEOUT_SECONDS = 5.0
+
+#: After so long PostgreSQL has ended whatever it was doing on the connection of a claim.
+DECIDED_SECONDS = 2.0 * STATEMENT_TIMEOUT_SECONDS
+
+#: Claims without an answer that are remembered; what is beyond, the sweep finds.
+MAX_UNANSWERED = 1000
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unanswered:
+    """A claim of which nobody knows whether it was committed."""
+
+    identifiers: Sequence[UUID]
+    worker_id: UUID
+    claimed_at: datetime
+    failed_at: float = field(default_factory=monotonic)
+
+    @property
+    def is_decided(self) -> bool:
+        return monotonic() - self.failed_at >= DECIDED_SECONDS
 
 
 class Claimer:
@@ -25,6 +57,7 @@ class Claimer:
         """Take where to claim, and who claims."""
         self._engine = engine
         self._heartbeat = heartbeat
+        self._unanswered: deque[_Unanswered] = deque(maxlen=MAX_UNANSWERED)
 
     def claim(
         self, identifiers: Sequence[UUID], specs: Mapping[UUID, JobSpec], *, queue: str
@@ -36,7 +69,22 @@ class Claimer:
         """
         if not self._heartbeat.wait_for_lease(LEASE_TIMEOUT_SECONDS):
             raise Unavailable("This worker's lease cannot be renewed; nothing new is claimed.")
-        now = clock.now()
+        worker_id, now = self._heartbeat.id, clock.now()
+        try:
+            return self._claim(identifiers, specs, queue=queue, worker_id=worker_id, now=now)
+        except SQLAlchemyError:
+            self._unanswered.append(_Unanswered(identifiers, worker_id, now))
+            raise
+
+    def _claim(
+        self,
+        identifiers: Sequence[UUID],
+        specs: Mapping[UUID, JobSpec],
+        *,
+        queue: str,
+        worker_id: UUID,
+        now: datetime,
+    ) -> list[Claimed]:
         policies = {
             job_id: spec.overlap_policy
             for job_id, spec in specs.items()
@@ -50,7 +98,7 @@ class Claimer:
             claimed = executions.claim(
                 connection,
                 identifiers,
-                worker_id=self._heartbeat.id,
+                worker_id=worker_id,
                 now=now,
                 queue=queue,
                 job_ids=list(specs),
@@ -60,6 +108,21 @@ class Claimer:
         metrics.CLAIMED.labels(queue).inc(len(claimed))
         metrics.UNCLAIMED.labels(queue).inc(len(identifiers) - len(claimed))
         return claimed
+
+    def settle(self) -> None:
+        """Give back what was claimed for this worker without an answer; call it now and then."""
+        for each in list(self._unanswered):
+            with transaction(self._engine) as connection:
+                given = losses.give_back(
+                    connection,
+                    each.identifiers,
+                    worker_id=each.worker_id,
+                    claimed_at=each.claimed_at,
+                )
+            if given:
+                _log.warning("claimed without an answer, given back", executions=given)
+            if given or each.is_decided:
+                self._unanswered.remove(each)
 
 
 def _started(claimed: Claimed) -> Moved:

@@ -72,7 +72,7 @@ class Worker:
         self._recorder = Recorder(self._engine)
         self._webhooks = Webhooks(self._engine, self._recorder, self._heartbeat, settings)
         self._claimer = Claimer(self._engine, self._heartbeat)
-        self._watch = Loop("watch", self._webhooks.watch, idle_seconds=1)
+        self._watch = Loop("watch", self._look_after_claims, idle_seconds=1)
         mailer = Mailer(settings)
         performer = Performer(_actions(settings, mailer), self._recorder)
         notices = Notices(self._engine, mailer, public_url=settings.public_url)
@@ -145,6 +145,11 @@ class Worker:
             return self._exit_code or exit_code
         finally:
             self._stop()
+
+    def _look_after_claims(self) -> bool:
+        """Part with what this worker holds and must not, or does not know of."""
+        self._claimer.settle()
+        return self._webhooks.watch()
 
     def _restart(self, _queue: str) -> None:
         """End this process, so that its supervisor starts it again."""

@@ -49,15 +49,25 @@ _GIVE_BACK = text("""
     UPDATE executions
        SET status = 'queued', worker_id = NULL, dispatched_at = NULL
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
+       AND (CAST(:claimed_at AS timestamptz) IS NULL OR claimed_at = :claimed_at)
  RETURNING id""")
 
 
-def give_back(connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID) -> int:
-    """Queue claimed executions that a stopping worker did not start; return how many."""
+def give_back(
+    connection: Connection,
+    identifiers: Sequence[UUID],
+    *,
+    worker_id: UUID,
+    claimed_at: datetime | None = None,
+) -> int:
+    """Queue claimed executions that their worker did not start; return how many.
+
+    With ``claimed_at`` only those of that very claim.
+    """
     if not identifiers:
         return 0
-    rows = connection.execute(_GIVE_BACK, {"ids": list(identifiers), "worker_id": worker_id})
-    return len(rows.all())
+    parameters = {"ids": list(identifiers), "worker_id": worker_id, "claimed_at": claimed_at}
+    return len(connection.execute(_GIVE_BACK, parameters).all())
 
 
 _POSTPONE = text("""

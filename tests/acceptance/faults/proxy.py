@@ -1,7 +1,8 @@
-"""A TCP proxy that can stop forwarding without closing: connections that are open on one side."""
+"""A TCP proxy that can stop forwarding without closing, or lose an answer by closing."""
 
 import socket
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
 from urllib.parse import urlsplit
 
@@ -21,6 +22,8 @@ class Proxy:
         self._lock = Lock()
         self._frozen = Event()  # of the connections that are open now; later ones get another
         self._sockets: list[socket.socket] = []
+        self._lost = b""  # what closes the connection instead of being forwarded, if anything does
+        self.losses = 0
         self._thread = Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -29,6 +32,15 @@ class Proxy:
         with self._lock:
             self._frozen.set()
             self._frozen = Event()
+
+    @contextmanager
+    def losing(self, answer: bytes) -> Iterator[None]:
+        """Close each connection on which ``answer`` comes from the server, before it arrives."""
+        self._lost = answer
+        try:
+            yield
+        finally:
+            self._lost = b""
 
     def close(self) -> None:
         """Close everything."""
@@ -59,13 +71,26 @@ class Proxy:
                 self._sockets += [client, server]
             for one, other in ((client, server), (server, client)):
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                Thread(target=_pump, args=(one, other, frozen), daemon=True).start()
+                loses = self._is_lost if one is server else _is_never_lost
+                Thread(target=_pump, args=(one, other, frozen, loses), daemon=True).start()
+
+    def _is_lost(self, data: bytes) -> bool:
+        """Tell whether this answer closes the connection, and count it."""
+        is_lost = bool(self._lost) and self._lost in data
+        self.losses += is_lost
+        return is_lost
 
 
-def _pump(source: socket.socket, sink: socket.socket, frozen: Event) -> None:
+def _is_never_lost(_data: bytes) -> bool:
+    return False
+
+
+def _pump(
+    source: socket.socket, sink: socket.socket, frozen: Event, loses: Callable[[bytes], bool]
+) -> None:
     """Forward what comes until the end, or until the connection is frozen for good."""
     with suppress(OSError):
-        while data := source.recv(65536):
+        while (data := source.recv(65536)) and not loses(data):
             if frozen.is_set():
                 return
             sink.sendall(data)

@@ -1,4 +1,4 @@
-"""Connections that are open on one side only: nothing comes any more, and nobody says so."""
+"""Connections that are open on one side only, and answers that nobody gets."""
 
 from collections.abc import Iterator
 
@@ -42,4 +42,23 @@ def test_a_half_open_connection_is_noticed_and_loses_nothing(
     account = stage.end(load)
     # What was on its way may have arrived although its answer did not.
     account.assert_nothing_lost(within=NOTICED_WITHIN + 15, repeated=10 * PER_SECOND)
+    triggers.assert_all_ran()
+
+
+def test_commits_without_an_answer_lose_and_repeat_nothing(proxied_stage: Stage) -> None:
+    """Proves that nobody takes a commit without an answer for one that did not happen.
+
+    Fails without ``Claimer.settle``: what was claimed so stays running for minutes.
+    """
+    stage = proxied_stage
+    postgres = stage.proxies["postgres"]
+    before = postgres.losses
+    load = stage.begin(per_second=PER_SECOND)
+    with Triggers(stage) as triggers:
+        with postgres.losing(b"COMMIT\0"):
+            stage.wait(3)
+        stage.until(triggers.is_answered)
+        stage.recover()
+    assert postgres.losses > before
+    stage.end(load).assert_nothing_lost(within=30)
     triggers.assert_all_ran()

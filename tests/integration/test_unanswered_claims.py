@@ -1,0 +1,116 @@
+"""A claim whose commit is not answered: whoever lives goes on, and what it holds goes on too."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg2
+import pytest
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
+
+import factories
+from chronos_common import clock
+from chronos_common.domain import queues
+from chronos_common.heartbeat import Heartbeat
+from chronos_common.storage import executions
+from chronos_common.storage.specs import Specs
+from chronos_worker import claim
+from chronos_worker.claim import Claimer
+from factories import Workspace
+
+
+@pytest.fixture
+def heartbeat(engine: Engine) -> Iterator[Heartbeat]:
+    heartbeat = Heartbeat(engine, kind="worker", timeout=timedelta(seconds=15))
+    heartbeat.start()
+    yield heartbeat
+    heartbeat.stop()
+
+
+@pytest.fixture
+def claimer(engine: Engine, heartbeat: Heartbeat) -> Claimer:
+    return Claimer(engine, heartbeat)
+
+
+@pytest.fixture
+def queued(engine: Engine, workspace: Workspace, now: datetime) -> list[UUID]:
+    with engine.begin() as connection:
+        job_id = factories.job(connection, workspace, factories.every(3600, anchor=now), now=now)
+        return [
+            executions.trigger(
+                connection,
+                workspace_id=workspace.id,
+                job_id=job_id,
+                queue=queues.WEBHOOKS,
+                now=clock.now(),
+            )
+            for _ in range(3)
+        ]
+
+
+def _claim(engine: Engine, claimer: Claimer, identifiers: list[UUID]) -> int:
+    with engine.connect() as connection:
+        specs = Specs().of(connection, identifiers)
+    return len(claimer.claim(identifiers, specs, queue=queues.WEBHOOKS))
+
+
+def _lose_answer(engine: Engine, monkeypatch: pytest.MonkeyPatch, *, commits: bool) -> None:
+    """Break the connection at the next commit, after or before PostgreSQL has committed."""
+
+    def do_commit(connection: Any) -> None:
+        monkeypatch.undo()
+        if commits:
+            connection.commit()
+        connection.close()
+        raise psycopg2.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(engine.dialect, "do_commit", do_commit)
+
+
+def _states(engine: Engine, identifiers: list[UUID]) -> set[tuple[str, bool]]:
+    query = text("""
+        SELECT status, worker_id IS NOT NULL FROM executions
+         WHERE id = ANY(CAST(:ids AS uuid[]))""")
+    with engine.connect() as connection:
+        return {tuple(row) for row in connection.execute(query, {"ids": identifiers})}
+
+
+def test_what_was_claimed_without_an_answer_is_given_back_and_nothing_else(
+    engine: Engine, claimer: Claimer, queued: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, unknown = queued[:1], queued[1:]
+    assert _claim(engine, claimer, known) == 1
+    _lose_answer(engine, monkeypatch, commits=True)
+    with pytest.raises(OperationalError):
+        _claim(engine, claimer, queued)
+    assert _states(engine, unknown) == {("running", True)}
+    claimer.settle()
+    assert _states(engine, known) == {("running", True)}
+    assert _states(engine, unknown) == {("queued", False)}
+    assert not claimer._unanswered
+
+
+def test_what_is_claimed_properly_afterwards_is_kept(
+    engine: Engine, claimer: Claimer, queued: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _lose_answer(engine, monkeypatch, commits=False)
+    with pytest.raises(OperationalError):
+        _claim(engine, claimer, queued)
+    assert _claim(engine, claimer, queued) == 3
+    claimer.settle()
+    assert _states(engine, queued) == {("running", True)}
+
+
+def test_it_is_asked_again_as_long_as_the_commit_may_come(
+    engine: Engine, claimer: Claimer, queued: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _lose_answer(engine, monkeypatch, commits=False)
+    with pytest.raises(OperationalError):
+        _claim(engine, claimer, queued)
+    claimer.settle()
+    assert len(claimer._unanswered) == 1
+    monkeypatch.setattr(claim, "DECIDED_SECONDS", 0.0)
+    claimer.settle()
+    assert not claimer._unanswered
