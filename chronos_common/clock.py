@@ -40,10 +40,10 @@ def to_milliseconds(moment: datetime) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """Return ``moment`` as RFC 3339 writes it, in UTC and in milliseconds."""
-    return f"{_written((moment - _EPOCH) // _SECOND)}.{moment.microsecond // 1000:03d}Z"
+    return f"{_to_the_second((moment - _EPOCH) // _SECOND)}.{moment.microsecond // 1000:03d}Z"
 
 
 # Thousands of executions have their second in common, and writing it takes the longest.
 @lru_cache(maxsize=1024)
-def _written(second: int) -> str:
+def _to_the_second(second: int) -> str:
     return (_EPOCH + second * _SECOND).replace(tzinfo=None).isoformat()

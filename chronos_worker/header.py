@@ -14,8 +14,9 @@ from chronos_common.domain import redaction
 KEPT_BYTES: Final = 16 << 10
 #: Longer headers, and longer lines, are read anew each time.
 _LARGEST_REMEMBERED_BYTES: Final = 2 << 10
+_LONGEST_REMEMBERED_LINE_BYTES: Final = 512
 _MAX_HEADERS: Final = 2048
-_MAX_LINES: Final = 8192
+_MAX_LINES: Final = 4096
 
 
 class Header(NamedTuple):
@@ -41,7 +42,7 @@ def _read(lines: Sequence[bytes]) -> Header:
     shown: dict[str, str] = {}
     room = KEPT_BYTES
     for line in _last(lines):
-        found = _known_field(line) if len(line) <= _LARGEST_REMEMBERED_BYTES else _field(line)
+        found = _known_field(line) if len(line) <= _LONGEST_REMEMBERED_LINE_BYTES else _field(line)
         room -= len(line)
         if found:
             name, value, may_be_shown = found

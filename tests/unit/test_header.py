@@ -34,7 +34,7 @@ def test_long_headers_are_not_remembered(lines: list[bytes]) -> None:
 
 def test_long_lines_are_not_remembered() -> None:
     before = header._known_field.cache_info().currsize
-    assert header.of([b"X-Long: " + b"x" * 5000]).first
+    assert header.of([b"X-Long: " + b"x" * 600]).first
     assert header._known_field.cache_info().currsize == before
 
 
