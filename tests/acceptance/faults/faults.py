@@ -98,6 +98,12 @@ def half_open(stage: Stage, chance: Random) -> None:
     stage.wait(1)
 
 
+def lose_answers(stage: Stage, chance: Random) -> None:
+    """Close the connections to PostgreSQL on which it says that something was done."""
+    with stage.proxies["postgres"].losing(chance.choice([b"COMMIT\0", b"INSERT 0 ", b"UPDATE "])):
+        stage.wait(chance.uniform(1, 5))
+
+
 def restart_postgres(stage: Stage, chance: Random) -> None:
     """Stop PostgreSQL, fast or at once, and start it again after up to 20 seconds."""
     stage.servers.stop_postgres(chance.choice([signal.SIGINT, signal.SIGQUIT]))
@@ -143,6 +149,7 @@ ALL: Mapping[str, Fault] = {
         litter,
         usurp,
         half_open,
+        lose_answers,
         restart_postgres,
         hang_up,
         lock,
