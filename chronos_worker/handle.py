@@ -12,6 +12,7 @@ from typing import Any, Final
 import certifi
 import pycurl
 
+from chronos_common import __version__
 from chronos_worker.egress import EgressGuard
 from chronos_worker.request import Message
 from chronos_worker.result import ErrorKind, Result, TransferError
@@ -80,6 +81,7 @@ class Handle:
         return [
             (pycurl.NOSIGNAL, 1),
             (pycurl.PROXY, ""),
+            (pycurl.USERAGENT, f"chronos/{__version__}"),
             (pycurl.PROTOCOLS, http),
             (pycurl.REDIR_PROTOCOLS, http),
             (pycurl.FOLLOWLOCATION, 0),

@@ -47,7 +47,7 @@ def message_after(
         raise NotFollowed("The redirect does not lead to an http or https URL") from error
     target = request.target
     method, body = _method_after(status, message)
-    headers = [*target.headers, request.signed_headers(now, body)]
+    headers = [*target.headers, request.own_lines(now, body)]
     if _is_same(target.origin, origin):
         headers += target.private_headers
     if body is None and message.body is not None:

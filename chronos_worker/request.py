@@ -19,7 +19,8 @@ class Target:
 
     ``origin`` is ``scheme://host:port``. ``headers`` are lines as libcurl takes them;
     ``private_headers`` are those that go to ``origin`` only, not where it redirects to.
-    ``own_headers`` are Chronos's, in one piece. ``shown`` is the redacted request for the history.
+    ``job_line`` is Chronos's own that names the job. ``shown`` is the redacted request for the
+    history.
     """
 
     job_id: UUID
@@ -28,7 +29,7 @@ class Target:
     origin: str
     headers: Sequence[bytes]
     private_headers: Sequence[bytes]
-    own_headers: bytes
+    job_line: bytes
     body: bytes | None
     keys: Sequence[bytes]
     timeout_seconds: float
@@ -44,8 +45,8 @@ class Message(NamedTuple):
     """One HTTP request, ready for libcurl.
 
     An element of ``headers`` may hold several lines, with line breaks between them. libcurl sends
-    them as they are, and compares each element with a dozen names that matter to it, which no
-    header of our own is.
+    them as they are, but sees only the first one's name: what replaces a header of its own
+    (``User-Agent``, ``Accept``, ``Content-Type``) has to be an element by itself.
     """
 
     method: str
@@ -57,16 +58,16 @@ class Message(NamedTuple):
 class Request(NamedTuple):
     """One attempt of an execution: the message for its target, and when it leaves.
 
-    ``own_headers`` are the lines that tell this execution from others, with line breaks between
-    them. They are made before its instant (see :func:`request_of`); at the instant only the
-    signature is left to make.
+    ``execution_lines`` are the headers that tell this execution from others, with line breaks
+    between them. They are made before its instant (see :func:`request_of`); at the instant only
+    the signature is left to make.
     """
 
     execution: Claimed
     job: JobSpec
     target: Target
     message_id: bytes
-    own_headers: bytes
+    execution_lines: bytes
 
     @property
     def fire_at(self) -> datetime:
@@ -79,11 +80,11 @@ class Request(NamedTuple):
         headers = [
             *target.headers,
             *target.private_headers,
-            self.signed_headers(sent_at, target.body),
+            self.own_lines(sent_at, target.body),
         ]
         return Message(target.method, target.url, headers, target.body)
 
-    def signed_headers(self, sent_at: datetime, body: bytes | None) -> bytes:
+    def own_lines(self, sent_at: datetime, body: bytes | None) -> bytes:
         """Return Chronos's own header lines, with a signature of ``body`` for each key."""
         timestamp = int(sent_at.timestamp())
         signatures = b" ".join(
@@ -93,8 +94,8 @@ class Request(NamedTuple):
             ]
         )
         return b"%b\r\n%b\r\nwebhook-timestamp: %d\r\nwebhook-signature: %b" % (
-            self.target.own_headers,
-            self.own_headers,
+            self.target.job_line,
+            self.execution_lines,
             timestamp,
             signatures,
         )
@@ -107,10 +108,10 @@ def request_of(execution: Claimed, job: JobSpec, target: Target) -> Request:
     """
     message_id = str(execution.id)
     span = execution.id.int & _LOW_64_BITS ^ execution.attempt
-    own_headers = (
+    execution_lines = (
         f"webhook-id: {message_id}\r\n"
         f"X-Chronos-Scheduled-For: {clock.rfc3339(execution.scheduled_for)}\r\n"
         f"X-Chronos-Attempt: {execution.attempt}\r\n"
         f"traceparent: 00-{execution.id.hex}-{span:016x}-01"
     )
-    return Request(execution, job, target, message_id.encode(), own_headers.encode())
+    return Request(execution, job, target, message_id.encode(), execution_lines.encode())

@@ -2,12 +2,10 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Collection
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
-from chronos_common import __version__
 from chronos_common.domain import payloads, redaction
 from chronos_common.domain.executions import JobSpec
 from chronos_common.domain.payloads import Webhook
@@ -70,7 +68,7 @@ def _build(job: JobSpec) -> Target:
         origin=origin_of(url),
         headers=public,
         private_headers=private,
-        own_headers=_own_headers(job, given),
+        job_line=f"X-Chronos-Job-Id: {job.id}".encode(),
         body=body,
         keys=[
             signing.key_of(secret)
@@ -130,13 +128,6 @@ def _header_lines(
     if "content-type" not in given and body is not None:
         public.append(_content_type(webhook.body))
     return public, private
-
-
-def _own_headers(job: JobSpec, given: Collection[str]) -> bytes:
-    lines = [f"X-Chronos-Job-Id: {job.id}"]
-    if "user-agent" not in given:
-        lines.append(f"User-Agent: chronos/{__version__}")
-    return "\r\n".join(lines).encode()
 
 
 def _content_type(body: object) -> bytes:

@@ -132,7 +132,7 @@ class Runner:
     def _send(self, claimed: Claimed, spec: JobSpec) -> tuple[Outcome, Attempt]:
         """Send a webhook, and wait for what comes back."""
         request = webhook.prepare(claimed, spec)
-        request = request._replace(own_headers=request.own_headers + _MARK)
+        request = request._replace(execution_lines=request.execution_lines + _MARK)
         future: Future[tuple[Request, Result]] = Future()
         with self._lock:
             self._waiting[claimed.id] = future

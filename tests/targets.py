@@ -14,7 +14,10 @@ CERTIFICATE = Path(__file__).with_name("localhost.pem")
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it arrived at ``time.time()`` over connection number ``connection``."""
+    """A request as it arrived at ``time.time()`` over connection number ``connection``.
+
+    Values of a header that came more than once are joined by commas.
+    """
 
     arrived_at: float
     connection: int
@@ -190,7 +193,11 @@ def _read_request(stream: socket.socket, number: int) -> Received | None:
     head, _, body = data.partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     method, path, _ = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     length = int(headers.get("content-length", "0"))
     while len(body) < length:
         chunk = stream.recv(65536)

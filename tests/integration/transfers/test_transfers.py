@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import rigs
-from chronos_common import clock
+from chronos_common import __version__, clock
 from rigs import Rig, request_to, wait_until
 from targets import Target, after, by_path, hang, reply
 
@@ -21,12 +21,35 @@ def test_a_request_arrives_whole(rig: Rig, target: Target) -> None:
     (received,) = target.received
     assert (received.method, received.path) == ("PUT", "/hook?a=1&b=2&b=3")
     assert received.body == '{"name":"Zoë"}'.encode()
-    assert received.headers["content-type"] == "application/json"
-    assert received.headers["x-thing"] == "yes"
-    assert received.headers["x-empty"] == ""
-    assert "expect" not in received.headers
+    execution = rig.done[-1][0].execution
+    assert {
+        name: value
+        for name, value in received.headers.items()
+        if name not in {"webhook-timestamp", "webhook-signature", "traceparent"}
+    } == {
+        "host": f"127.0.0.1:{target.port}",
+        "user-agent": f"chronos/{__version__}",
+        "accept": "*/*",
+        "content-type": "application/json",
+        "content-length": "15",
+        "x-thing": "yes",
+        "x-empty": "",
+        "webhook-id": str(execution.id),
+        "x-chronos-job-id": str(execution.job_id),
+        "x-chronos-scheduled-for": clock.rfc3339(execution.scheduled_for),
+        "x-chronos-attempt": "1",
+    }
     assert (result.http_status, result.body, result.error) == (200, b"ok", None)
     assert result.primary_ip == "127.0.0.1"
+
+
+def test_the_users_own_headers_replace_those_that_are_sent_otherwise(
+    rig: Rig, target: Target
+) -> None:
+    own = {"user-agent": "mine", "accept": "text/html", "content-type": "application/xml"}
+    rig.send(target.url, headers=own, body="<a/>")
+    (received,) = target.received
+    assert {name: received.headers[name] for name in own} == own
 
 
 def test_a_request_leaves_at_its_instant_and_not_before(rig: Rig, target: Target) -> None:
