@@ -138,11 +138,8 @@ def claim(
         },
     )
     return [
-        Claimed(
-            *(row[0], row[1], uuids.shared(row[2]), worker_id),
-            *(row[3], row[4] or row[3], row[5], row[6]),
-        )
-        for row in rows
+        Claimed(each, job, uuids.shared(space), worker_id, at, due or at, attempt, redeliveries)
+        for each, job, space, at, due, attempt, redeliveries in rows
     ]
 
 
@@ -182,7 +179,8 @@ class Moved(NamedTuple):
 # an id, and so from comparing every row with every move.
 # JSON has no line breaks of its own; as elements of an array it would have every quote escaped
 # twice. What comes back is what the caller does not know: which did not move, and when those
-# that were tried before started first.
+# that were tried before started first. It comes by the move's place, for a batch may hold what a
+# worker that was frozen and what its successor did with the same execution.
 _RECORD = text("""
     WITH m AS MATERIALIZED (
         SELECT *, 'running' AS held
@@ -192,8 +190,9 @@ _RECORD = text("""
                       CAST(:durations AS integer[]), CAST(:http_statuses AS smallint[]),
                       CAST(:errors AS text[]), CAST(:reasons AS text[]),
                       CAST(:due AS timestamptz[]), string_to_array(:jsons, chr(10)))
+               WITH ORDINALITY
             AS m (id, worker_id, attempt, redeliveries, status, started_at, duration_ms,
-                  http_status, error, reason, due_at, attempt_json)),
+                  http_status, error, reason, due_at, attempt_json, place)),
     moved AS (
         UPDATE executions e
            SET status = m.status,
@@ -211,9 +210,9 @@ _RECORD = text("""
          WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.id = m.id AND e.status = m.held
            AND e.worker_id = m.worker_id
            AND e.attempt = m.attempt AND e.redeliveries = m.redeliveries
-     RETURNING e.id, e.started_at)
-    SELECT m.id, moved.started_at FROM m LEFT JOIN moved ON moved.id = m.id
-     WHERE moved.id IS NULL OR m.attempt > 1""")
+     RETURNING m.place, e.started_at)
+    SELECT m.place, moved.started_at FROM m LEFT JOIN moved ON moved.place = m.place
+     WHERE moved.place IS NULL OR m.attempt > 1""")
 
 
 def record(connection: Connection, moves: Sequence[Move], *, now: datetime) -> list[Moved]:
@@ -238,8 +237,11 @@ def record(connection: Connection, moves: Sequence[Move], *, now: datetime) -> l
             "jsons": "\n".join([move.attempt_json for move in moves]),
         },
     )
-    first_starts = {row.id: row.started_at for row in rows}
-    after = [_after(move, first_starts.get(move.claimed.id, move.started_at)) for move in moves]
+    first_starts = {row.place: row.started_at for row in rows}
+    after = [
+        _after(move, first_starts.get(place, move.started_at))
+        for place, move in enumerate(moves, 1)
+    ]
     return [each for each in after if each.started_at is not None]
 
 

@@ -174,6 +174,32 @@ def test_what_was_given_to_somebody_else_meanwhile_is_not_overwritten(
         assert connection.execute(text("SELECT count(*) FROM execution_stats")).scalar_one() == 0
 
 
+@pytest.mark.parametrize("late_comes_first", [True, False])
+def test_of_two_outcomes_in_a_batch_only_the_owners_counts(
+    engine: Engine,
+    workspace: Workspace,
+    job_id: UUID,
+    recorder: Recorder,
+    *,
+    late_comes_first: bool,
+) -> None:
+    [frozen] = _claim(engine, _queue(engine, workspace, job_id))
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE executions SET worker_id = :other, redeliveries = 1"),
+            {"other": SOMEBODY_ELSE},
+        )
+    owned = frozen._replace(worker_id=SOMEBODY_ELSE, redeliveries=1)
+    late, counts = _finished(frozen, Failed("late", permanent=True)), _finished(owned, Succeeded())
+    _record(recorder, *((late, counts) if late_comes_first else (counts, late)))
+    [row] = factories.executions_of(engine, job_id)
+    assert (row["status"], len(row["attempts"])) == ("succeeded", 1)
+    with engine.connect() as connection:
+        query = text("SELECT status, executions FROM execution_stats")
+        assert [tuple(each) for each in connection.execute(query)] == [("succeeded", 1)]
+        assert connection.execute(text("SELECT count(*) FROM notifications")).scalar_one() == 0
+
+
 def test_a_cancelled_running_execution_stays_cancelled(
     engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
 ) -> None:
