@@ -19,6 +19,7 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import __version__, clock, ids
 from chronos_common.loops import Loop
@@ -59,11 +60,17 @@ class Heartbeat:
         self._loop.start()
 
     def stop(self) -> None:
-        """End the renewals and forget the process, whose executions must be given back before."""
+        """End the renewals and forget the process, whose executions must be given back before.
+
+        Without the database the process counts as lost once its lease has ended.
+        """
         self._loop.stop()
         self._loop.join(timeout=5)
-        with transaction(self._engine) as connection:
-            workers.remove(connection, self.id)
+        try:
+            with transaction(self._engine) as connection:
+                workers.remove(connection, self.id)
+        except SQLAlchemyError as error:
+            _log.warning("not forgotten", worker=str(self.id), error=str(error))
 
     def holds(self, identifier: UUID) -> bool:
         """Tell whether this process may still act under ``identifier``."""

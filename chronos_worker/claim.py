@@ -13,25 +13,25 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from chronos_common import clock, faultpoints, metrics
 from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.jobs import MAX_TIMEOUT_SECONDS
 from chronos_common.domain.statuses import OverlapPolicy, Status
 from chronos_common.errors import Unavailable
 from chronos_common.heartbeat import Heartbeat
 from chronos_common.storage import changes, executions, losses, overlaps
-from chronos_common.storage.database import STATEMENT_TIMEOUT_SECONDS, transaction
+from chronos_common.storage.database import transaction
 from chronos_common.storage.executions import Moved
 
 #: The longest wait for a lease that has ended, before a batch is left to rescue.
 LEASE_TIMEOUT_SECONDS = 5.0
 
-#: After so long PostgreSQL has ended whatever it was doing on the connection of a claim.
-DECIDED_SECONDS = 2.0 * STATEMENT_TIMEOUT_SECONDS
-
-#: Claims without an answer that are remembered; what is beyond, the sweep finds.
-MAX_UNANSWERED = 1000
+#: How many claims without an answer are remembered, and for how long: a commit may wait for a
+#: disk or a standby. What is beyond, the sweep finds.
+MAX_UNANSWERED = 100
+REMEMBERED_SECONDS = 2.0 * MAX_TIMEOUT_SECONDS
 
 _log = structlog.get_logger(__name__)
 
@@ -46,8 +46,8 @@ class _Unanswered:
     failed_at: float = field(default_factory=monotonic)
 
     @property
-    def is_decided(self) -> bool:
-        return monotonic() - self.failed_at >= DECIDED_SECONDS
+    def is_old(self) -> bool:
+        return monotonic() - self.failed_at >= REMEMBERED_SECONDS
 
 
 class Claimer:
@@ -57,7 +57,7 @@ class Claimer:
         """Take where to claim, and who claims."""
         self._engine = engine
         self._heartbeat = heartbeat
-        self._unanswered: deque[_Unanswered] = deque(maxlen=MAX_UNANSWERED)
+        self._unanswered: deque[_Unanswered] = deque()
 
     def claim(
         self, identifiers: Sequence[UUID], specs: Mapping[UUID, JobSpec], *, queue: str
@@ -72,8 +72,10 @@ class Claimer:
         worker_id, now = self._heartbeat.id, clock.now()
         try:
             return self._claim(identifiers, specs, queue=queue, worker_id=worker_id, now=now)
-        except SQLAlchemyError:
-            self._unanswered.append(_Unanswered(identifiers, worker_id, now))
+        except DBAPIError as error:
+            # Any other error is PostgreSQL's word that it has claimed nothing.
+            if error.connection_invalidated and len(self._unanswered) < MAX_UNANSWERED:
+                self._unanswered.append(_Unanswered(identifiers, worker_id, now))
             raise
 
     def _claim(
@@ -109,9 +111,10 @@ class Claimer:
         metrics.UNCLAIMED.labels(queue).inc(len(identifiers) - len(claimed))
         return claimed
 
-    def settle(self) -> None:
-        """Give back what was claimed for this worker without an answer; call it now and then."""
-        for each in list(self._unanswered):
+    def settle(self) -> bool:
+        """Give back what was claimed without an answer; for a loop of its own."""
+        for _ in range(len(self._unanswered)):
+            each = self._unanswered[0]
             with transaction(self._engine) as connection:
                 given = losses.give_back(
                     connection,
@@ -121,8 +124,10 @@ class Claimer:
                 )
             if given:
                 _log.warning("claimed without an answer, given back", executions=given)
-            if given or each.is_decided:
-                self._unanswered.remove(each)
+            elif not each.is_old:
+                self._unanswered.append(each)
+            self._unanswered.popleft()
+        return False
 
 
 def _started(claimed: Claimed) -> Moved:

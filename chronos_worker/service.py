@@ -72,7 +72,6 @@ class Worker:
         self._recorder = Recorder(self._engine)
         self._webhooks = Webhooks(self._engine, self._recorder, self._heartbeat, settings)
         self._claimer = Claimer(self._engine, self._heartbeat)
-        self._watch = Loop("watch", self._look_after_claims, idle_seconds=1)
         mailer = Mailer(settings)
         performer = Performer(_actions(settings, mailer), self._recorder)
         notices = Notices(self._engine, mailer, public_url=settings.public_url)
@@ -94,14 +93,18 @@ class Worker:
             queue: app.build(settings.redis_url, queue, self._watchdog.watched(queue, task))
             for queue, task in tasks.items()
         }
-        self._guard = Loop("watchdog", self._watchdog.tick, idle_seconds=watchdog.LOOK_SECONDS)
+        self._loops = [
+            Loop("watch", self._webhooks.watch, idle_seconds=1),
+            Loop("settle", self._claimer.settle, idle_seconds=3),
+            Loop("watchdog", self._watchdog.tick, idle_seconds=watchdog.LOOK_SECONDS),
+        ]
         self._exit_code = 0
         self.progress = Progress(
             [
                 progress.heartbeat(self._heartbeat),
                 Part("recorder", lambda: self._recorder.silent_seconds, PATIENCE_SECONDS),
                 Part("transfers", lambda: self._webhooks.silent_seconds, PATIENCE_SECONDS),
-                *(progress.loop(each) for each in (self._watch, self._guard)),
+                *map(progress.loop, self._loops),
             ]
         )
 
@@ -130,10 +133,10 @@ class Worker:
         self._heartbeat.start()
         self._recorder.start()
         self._webhooks.start()
-        self._watch.start()
         self._test_runs.start()
         _log.info("worker started", worker=str(self._heartbeat.id))
-        self._guard.start()
+        for loop in self._loops:
+            loop.start()
         try:
             exit_code = app.run(
                 self._consumers,
@@ -145,11 +148,6 @@ class Worker:
             return self._exit_code or exit_code
         finally:
             self._stop()
-
-    def _look_after_claims(self) -> bool:
-        """Part with what this worker holds and must not, or does not know of."""
-        self._claimer.settle()
-        return self._webhooks.watch()
 
     def _restart(self, _queue: str) -> None:
         """End this process, so that its supervisor starts it again."""
@@ -166,7 +164,7 @@ class Worker:
     def _stop(self) -> None:
         self._stopping.set()
         self._test_runs.stop()
-        stop_all([self._watch, self._guard], timeout=5)
+        stop_all(self._loops, timeout=5)
         self._webhooks.stop(self._settings.shutdown_grace_seconds)
         if not self._recorder.flush(FLUSH_SECONDS):
             _log.error("outcomes left to rescue", outcomes=self._recorder.backlog)

@@ -101,6 +101,7 @@ class Runner:
             job_id=spec.id,
             workspace_id=spec.workspace_id,
             worker_id=spec.id,
+            claimed_at=now,
             scheduled_for=now,
             due_at=now,
             attempt=1,

@@ -1,15 +1,16 @@
 """Webhooks on their way: between the claim and the recorder stands the transfer engine."""
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event, Semaphore
 from time import monotonic
 from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import clock, metrics
 from chronos_common.domain import queues
@@ -56,7 +57,7 @@ class Webhooks:
         self._engine = engine
         self._recorder = recorder
         self._heartbeat = heartbeat
-        self._refused: deque[Request] = deque()
+        self._unstarted: deque[Request] = deque()  # taken from the engine, not given back yet
         self._turns = Semaphore(BATCHES)
         self._transfers = TransferEngine(
             limits=Limits(settings.max_transfers, settings.max_transfers_per_host),
@@ -115,7 +116,7 @@ class Webhooks:
         if self._heartbeat.holds(request.execution.worker_id):
             return True
         _log.warning("lease ended before the start", execution_id=str(request.execution.id))
-        self._refused.append(request)
+        self._unstarted.append(request)
         return False
 
     def _done(self, request: Request, result: Result) -> None:
@@ -125,19 +126,32 @@ class Webhooks:
 
     def watch(self) -> bool:
         """Let go of what is not this worker's to send any more, or must not start any more."""
-        self._give_back_refused()
+        self._give_back_unstarted()
         self._abort_lost()
         self._take_back_unwanted()
         self._postpone_excess()
         metrics.IN_FLIGHT.set(self.in_flight)
         return False
 
-    def _give_back_refused(self) -> None:
-        """Give back what was not started because the lease had ended, unless rescue took it."""
-        refused = list(self._refused)
-        self._give_back(refused)
-        for _ in refused:
-            self._refused.popleft()
+    def _give_back_unstarted(self) -> None:
+        """Give back what is not to be started here, unless rescue took it."""
+        unstarted = [self._unstarted.popleft() for _ in range(len(self._unstarted))]
+        with self._kept(unstarted):
+            for (worker_id, claimed_at), mine in _by_claim(unstarted).items():
+                with transaction(self._engine) as connection:
+                    given = losses.give_back(
+                        connection, mine, worker_id=worker_id, claimed_at=claimed_at
+                    )
+                _log.info("given back", executions=given)
+
+    @contextmanager
+    def _kept(self, requests: Sequence[Request]) -> Iterator[None]:
+        """Give requests back later, unless PostgreSQL confirms that it has them."""
+        try:
+            yield
+        except Exception:
+            self._unstarted.extend(requests)
+            raise
 
     def _abort_lost(self) -> None:
         """Abort transfers whose execution was cancelled or given to somebody else meanwhile."""
@@ -160,46 +174,44 @@ class Webhooks:
         with transaction(self._engine) as connection:
             wanted = losses.still_wanted(connection, waiting, worker_id=self._heartbeat.id)
         unwanted = set(waiting) - wanted
-        with self._taken_back(unwanted) as requests:
-            self._give_back(requests)
+        if unwanted:
+            self._unstarted.extend(self._transfers.take_back(unwanted))
+            self._give_back_unstarted()
 
     def _postpone_excess(self) -> None:
         """Keep targets that hang from filling this worker's memory."""
         excess = self._transfers.overdue(clock.now() - WATCH_AFTER)[MAX_WAITING:]
+        if not excess:
+            return
+        requests = self._transfers.take_back(excess)
         due_at = clock.now() + POSTPONED_BY
-        with self._taken_back(excess) as requests:
-            for worker_id, mine in _by_worker(requests).items():
+        with self._kept(requests):
+            for (worker_id, claimed_at), mine in _by_claim(requests).items():
                 with transaction(self._engine) as connection:
-                    number = losses.postpone(connection, mine, worker_id=worker_id, due_at=due_at)
-                _log.warning("too many wait for their targets", postponed=number)
-
-    @contextmanager
-    def _taken_back(self, execution_ids: Collection[UUID]) -> Iterator[Sequence[Request]]:
-        """Take requests back from the engine, which gets them again if PostgreSQL does not."""
-        requests = self._transfers.take_back(execution_ids) if execution_ids else []
-        try:
-            yield requests
-        except Exception:
-            self._transfers.submit(requests)
-            raise
+                    losses.postpone(
+                        connection, mine, worker_id=worker_id, claimed_at=claimed_at, due_at=due_at
+                    )
+        _log.warning("too many wait for their targets", postponed=len(requests))
 
     def stop(self, grace_seconds: float) -> None:
         """Put back what has not started, wait for the rest, and put back what does not end."""
-        self._give_back(self._transfers.withdraw())
+        self._put_back(self._transfers.withdraw())
         self._transfers.drain(grace_seconds)
         leftover = self._transfers.stop()
-        self._give_back([*leftover.unstarted, *leftover.aborted])
+        self._put_back([*leftover.unstarted, *leftover.aborted])
 
-    def _give_back(self, requests: Sequence[Request]) -> None:
-        for worker_id, mine in _by_worker(requests).items():
-            with transaction(self._engine) as connection:
-                given = losses.give_back(connection, mine, worker_id=worker_id)
-            _log.info("given back", executions=given)
+    def _put_back(self, requests: Sequence[Request]) -> None:
+        self._unstarted.extend(requests)
+        try:
+            self._give_back_unstarted()
+        except SQLAlchemyError:
+            _log.exception("left to rescue", executions=len(self._unstarted))
 
 
-def _by_worker(requests: Sequence[Request]) -> dict[UUID, list[UUID]]:
-    """Return the executions of each identity that this process claimed them under."""
-    found: dict[UUID, list[UUID]] = defaultdict(list)
+def _by_claim(requests: Sequence[Request]) -> dict[tuple[UUID, datetime], list[UUID]]:
+    """Return executions by the identity that this process claimed them under, and when."""
+    found: dict[tuple[UUID, datetime], list[UUID]] = defaultdict(list)
     for request in requests:
-        found[request.execution.worker_id].append(request.execution.id)
+        execution = request.execution
+        found[execution.worker_id, execution.claimed_at].append(execution.id)
     return found

@@ -39,6 +39,7 @@ def claimed(of: JobSpec, due_at: datetime = MOMENT, *, attempt: int = 1) -> Clai
         job_id=of.id,
         workspace_id=of.workspace_id,
         worker_id=UUID(int=9),
+        claimed_at=due_at,
         scheduled_for=due_at,
         due_at=due_at,
         attempt=attempt,

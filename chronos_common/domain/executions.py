@@ -36,13 +36,16 @@ class Claimed(NamedTuple):
     """An execution that a worker holds: the right to perform attempt number ``attempt``.
 
     ``worker_id``, ``attempt`` and ``redeliveries`` together are the fencing token: what was
-    handed to somebody else since differs in one of them, and is not overwritten.
+    handed to somebody else since differs in one of them, and is not overwritten. What was not
+    started is given back, and may be claimed by the same worker again; ``claimed_at`` tells
+    those claims apart.
     """
 
     id: UUID
     job_id: UUID
     workspace_id: UUID
     worker_id: UUID
+    claimed_at: datetime
     scheduled_for: datetime
     due_at: datetime
     attempt: int

@@ -138,8 +138,8 @@ def claim(
         },
     )
     return [
-        Claimed(each, job, uuids.shared(space), worker_id, at, due or at, attempt, redeliveries)
-        for each, job, space, at, due, attempt, redeliveries in rows
+        Claimed(each, job, uuids.shared(workspace), worker_id, now, at, due or at, *counts)
+        for each, job, workspace, at, due, *counts in rows
     ]
 
 

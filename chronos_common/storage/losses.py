@@ -49,7 +49,7 @@ _GIVE_BACK = text("""
     UPDATE executions
        SET status = 'queued', worker_id = NULL, dispatched_at = NULL
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
-       AND (CAST(:claimed_at AS timestamptz) IS NULL OR claimed_at = :claimed_at)
+       AND claimed_at = :claimed_at
  RETURNING id""")
 
 
@@ -58,11 +58,11 @@ def give_back(
     identifiers: Sequence[UUID],
     *,
     worker_id: UUID,
-    claimed_at: datetime | None = None,
+    claimed_at: datetime,
 ) -> int:
-    """Queue claimed executions that their worker did not start; return how many.
+    """Queue what a worker claimed then and did not start; return how many.
 
-    With ``claimed_at`` only those of that very claim.
+    To do so twice is harmless: a later claim, by the same worker too, is left alone.
     """
     if not identifiers:
         return 0
@@ -74,17 +74,27 @@ _POSTPONE = text("""
     UPDATE executions
        SET status = 'queued', worker_id = NULL, dispatched_at = NULL, due_at = :due_at
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
- RETURNING id""")
+       AND claimed_at = :claimed_at""")
 
 
 def postpone(
-    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID, due_at: datetime
-) -> int:
-    """Queue claimed executions that did not start for ``due_at``; return how many."""
-    if not identifiers:
-        return 0
-    parameters = {"ids": list(identifiers), "worker_id": worker_id, "due_at": due_at}
-    return len(connection.execute(_POSTPONE, parameters).all())
+    connection: Connection,
+    identifiers: Sequence[UUID],
+    *,
+    worker_id: UUID,
+    claimed_at: datetime,
+    due_at: datetime,
+) -> None:
+    """Queue for ``due_at`` what a worker claimed then and did not start."""
+    connection.execute(
+        _POSTPONE,
+        {
+            "ids": list(identifiers),
+            "worker_id": worker_id,
+            "claimed_at": claimed_at,
+            "due_at": due_at,
+        },
+    )
 
 
 _UNCLAIMED = text("""

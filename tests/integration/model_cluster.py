@@ -175,9 +175,13 @@ class ModelWorker:
         """Put back what is held, as a worker that is told to stop."""
         given = self.held
         with self._engine.begin() as connection:
-            losses.give_back(
-                connection, [each.claimed.id for each in given], worker_id=self.heartbeat.id
-            )
+            for each in given:
+                losses.give_back(
+                    connection,
+                    [each.claimed.id],
+                    worker_id=self.heartbeat.id,
+                    claimed_at=each.claimed.claimed_at,
+                )
             workers.remove(connection, self.heartbeat.id)
         self.held = []
         return given

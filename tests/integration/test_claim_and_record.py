@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -308,8 +309,10 @@ def test_given_back_executions_are_dispatched_again_by_nobody_elses_hand(
 ) -> None:
     [mine] = _claim(engine, _queue(engine, workspace, job_id))
     with engine.begin() as connection:
-        assert losses.give_back(connection, [mine.id], worker_id=SOMEBODY_ELSE) == 0
-        assert losses.give_back(connection, [mine.id], worker_id=ME) == 1
+        give_back = partial(losses.give_back, connection, [mine.id])
+        assert give_back(worker_id=SOMEBODY_ELSE, claimed_at=mine.claimed_at) == 0
+        assert give_back(worker_id=ME, claimed_at=mine.claimed_at - timedelta(seconds=1)) == 0
+        assert give_back(worker_id=ME, claimed_at=mine.claimed_at) == 1
     [row] = factories.executions_of(engine, job_id)
     assert (row["status"], row["redeliveries"], row["dispatched_at"]) == ("queued", 0, None)
 

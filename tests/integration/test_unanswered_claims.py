@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-import psycopg2
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError
@@ -19,6 +17,7 @@ from chronos_common.storage.specs import Specs
 from chronos_worker import claim
 from chronos_worker.claim import Claimer
 from factories import Workspace
+from outages import lose_answer
 
 
 @pytest.fixture
@@ -56,19 +55,6 @@ def _claim(engine: Engine, claimer: Claimer, identifiers: list[UUID]) -> int:
     return len(claimer.claim(identifiers, specs, queue=queues.WEBHOOKS))
 
 
-def _lose_answer(engine: Engine, monkeypatch: pytest.MonkeyPatch, *, commits: bool) -> None:
-    """Break the connection at the next commit, after or before PostgreSQL has committed."""
-
-    def do_commit(connection: Any) -> None:
-        monkeypatch.undo()
-        if commits:
-            connection.commit()
-        connection.close()
-        raise psycopg2.OperationalError("server closed the connection unexpectedly")
-
-    monkeypatch.setattr(engine.dialect, "do_commit", do_commit)
-
-
 def _states(engine: Engine, identifiers: list[UUID]) -> set[tuple[str, bool]]:
     query = text("""
         SELECT status, worker_id IS NOT NULL FROM executions
@@ -82,7 +68,7 @@ def test_what_was_claimed_without_an_answer_is_given_back_and_nothing_else(
 ) -> None:
     known, unknown = queued[:1], queued[1:]
     assert _claim(engine, claimer, known) == 1
-    _lose_answer(engine, monkeypatch, commits=True)
+    lose_answer(engine, monkeypatch)
     with pytest.raises(OperationalError):
         _claim(engine, claimer, queued)
     assert _states(engine, unknown) == {("running", True)}
@@ -95,7 +81,7 @@ def test_what_was_claimed_without_an_answer_is_given_back_and_nothing_else(
 def test_what_is_claimed_properly_afterwards_is_kept(
     engine: Engine, claimer: Claimer, queued: list[UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _lose_answer(engine, monkeypatch, commits=False)
+    lose_answer(engine, monkeypatch, commits=False)
     with pytest.raises(OperationalError):
         _claim(engine, claimer, queued)
     assert _claim(engine, claimer, queued) == 3
@@ -106,11 +92,11 @@ def test_what_is_claimed_properly_afterwards_is_kept(
 def test_it_is_asked_again_as_long_as_the_commit_may_come(
     engine: Engine, claimer: Claimer, queued: list[UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _lose_answer(engine, monkeypatch, commits=False)
+    lose_answer(engine, monkeypatch, commits=False)
     with pytest.raises(OperationalError):
         _claim(engine, claimer, queued)
     claimer.settle()
     assert len(claimer._unanswered) == 1
-    monkeypatch.setattr(claim, "DECIDED_SECONDS", 0.0)
+    monkeypatch.setattr(claim, "REMEMBERED_SECONDS", 0.0)
     claimer.settle()
     assert not claimer._unanswered

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from socket import socket
 from threading import Event, Thread
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -19,13 +20,14 @@ from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.errors import Unavailable
 from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import executions
+from chronos_common.storage import executions, losses
 from chronos_common.storage.database import connect
 from chronos_common.storage.specs import Specs
 from chronos_worker import slots, webhooks
 from chronos_worker.recorder import Recorder
 from chronos_worker.webhooks import POSTPONED_BY, Webhooks
 from factories import Workspace
+from outages import lose_answer
 from rigs import wait_until
 from targets import Received, Target, hang, reply
 
@@ -137,7 +139,7 @@ def test_what_waits_for_targets_that_hang_does_not_fill_the_memory(
 def test_what_postgresql_does_not_take_back_is_not_forgotten(
     engine: Engine, crowd: Crowd, job_status: str
 ) -> None:
-    """Fails without the end of ``_taken_back``: nobody would know of what stays ``running``."""
+    """Fails without ``_kept``: nobody would know of what stays ``running``."""
     with engine.begin() as connection:
         connection.execute(
             text("UPDATE jobs SET status = :status WHERE id = :id"),
@@ -149,10 +151,72 @@ def test_what_postgresql_does_not_take_back_is_not_forgotten(
         )
         with pytest.raises(OperationalError, match="lock timeout"):
             crowd.webhooks.watch()
-        wait_until(lambda: crowd.webhooks.in_flight == 6)
     crowd.webhooks.watch()
     kept = 3 if job_status == "active" else 1
+    assert crowd.webhooks.in_flight == kept
     assert crowd.by_status(engine) == {"running": kept, "queued": 6 - kept}
+
+
+@pytest.mark.parametrize("statement", ["postpone", "give_back"])
+def test_what_postgresql_took_back_without_saying_so_is_not_sent(
+    engine: Engine, crowd: Crowd, heartbeat: Heartbeat, statement: str
+) -> None:
+    """Fails if the engine gets it again: it would be sent although it is somebody else's."""
+    if statement == "give_back":
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE jobs SET status = 'cancelled'"))
+    with pytest.MonkeyPatch.context() as patched:
+        execute = getattr(losses, statement)
+
+        def execute_and_lose_answer(*arguments: Any, **options: Any) -> Any:
+            lose_answer(crowd.webhooks._engine, patched)
+            return execute(*arguments, **options)
+
+        patched.setattr(losses, statement, execute_and_lose_answer)
+        with pytest.raises(OperationalError, match="closed the connection"):
+            crowd.webhooks.watch()
+    kept = 3 if statement == "postpone" else 1
+    assert crowd.by_status(engine) == {"running": kept, "queued": 6 - kept}
+    rows = factories.executions_of(engine, crowd.job_id)
+    one = next(row["id"] for row in rows if row["status"] == "queued")
+    with engine.begin() as connection:
+        executions.claim(connection, [one], worker_id=heartbeat.id, now=clock.now())
+    crowd.webhooks.watch()
+    assert crowd.webhooks.in_flight == kept
+    # What this very worker claimed anew is not given back.
+    assert crowd.by_status(engine) == {"running": kept + 1, "queued": 5 - kept}
+
+
+def test_a_worker_that_stops_without_a_database_waits_for_what_is_on_its_way(
+    engine: Engine,
+    workspace: Workspace,
+    heartbeat: Heartbeat,
+    target: Target,
+    sending: Webhooks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fails if ``stop`` ends at what cannot be given back: the rest would be cut off."""
+    answers = Event()
+
+    def answer_at_last(target: Target, received: Received, stream: socket) -> None:
+        answers.wait(30)
+        reply()(target, received, stream)
+
+    target.answer = answer_at_last
+    job_id, claimed = _claimed(engine, workspace, heartbeat.id, target.url, times=2)
+    sending.begin(claimed)
+    wait_until(lambda: len(target.received) == 1)
+    stopping = Thread(target=sending.stop, args=(30,))
+    with engine.begin() as connection:
+        connection.execute(
+            text("SELECT FROM executions WHERE job_id = :id FOR UPDATE"), {"id": job_id}
+        )
+        stopping.start()
+        wait_until(lambda: sending.in_flight == 1)
+        answers.set()
+        stopping.join(30)
+    assert sending._recorder.backlog == 1
+    monkeypatch.setattr(sending, "stop", lambda _: None)  # as the fixture would again
 
 
 def test_no_more_is_claimed_while_what_was_claimed_is_late(
