@@ -69,8 +69,9 @@ class Proxy:
             with self._lock:
                 frozen = self._frozen
                 self._sockets += [client, server]
+            for each in (client, server):
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for one, other in ((client, server), (server, client)):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 loses = self._is_lost if one is server else _is_never_lost
                 Thread(target=_pump, args=(one, other, frozen, loses), daemon=True).start()
 
