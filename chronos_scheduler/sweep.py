@@ -5,6 +5,7 @@ Each find is repaired, counted and logged; in a healthy system it finds nothing.
 """
 
 from datetime import datetime, timedelta
+from time import monotonic
 
 import structlog
 from sqlalchemy import Connection, Engine
@@ -35,13 +36,16 @@ class Sweeper:
     def __init__(self, engine: Engine) -> None:
         """Take where to look."""
         self._engine = engine
+        self._began = monotonic()
 
     def tick(self) -> bool:
         """Sweep once; True if a full batch says that there may be more."""
         now = clock.now()
         with transaction(self._engine) as connection:
-            self._find_unplanned(connection, now=now)
-            self._find_unsent(connection, now=now)
+            # At first it may be overdue because nobody was there.
+            if monotonic() - self._began >= PATIENCE.total_seconds():
+                self._find_unplanned(connection, now=now)
+                self._find_unsent(connection, now=now)
             stuck = self._free_stuck(connection, now=now)
             faultpoints.reached("sweep.halfway")
             queued = self._free_queued(connection, now=now)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Engine, text
 
@@ -16,7 +17,7 @@ from chronos_scheduler.complete import Completer
 from chronos_scheduler.notify import Notifier
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.prune import Pruner
-from chronos_scheduler.sweep import Sweeper
+from chronos_scheduler.sweep import PATIENCE, Sweeper
 from factories import Workspace
 from rigs import wait_until
 
@@ -58,9 +59,11 @@ def test_a_sweep_of_a_healthy_system_finds_nothing(
     assert [_finds(kind) for kind in kinds] == before
 
 
+@pytest.mark.parametrize("was_there", [True, False])
 def test_a_sweep_counts_and_repairs_what_should_be_impossible(
-    engine: Engine, workspace: Workspace, now: datetime
+    engine: Engine, workspace: Workspace, now: datetime, *, was_there: bool
 ) -> None:
+    """What is overdue is no find of a scheduler that has just begun."""
     _hourly_job(engine, workspace, now, next_run_at=now - DAY)
     unclaimed, stuck = (_hourly_job(engine, workspace, now) for _ in range(2))
     for job_id in (unclaimed, stuck):
@@ -68,7 +71,7 @@ def test_a_sweep_counts_and_repairs_what_should_be_impossible(
     _change(engine, "UPDATE executions SET dispatched_at = now() - interval '1 hour',"
                     " due_at = now() - interval '1 hour'")  # fmt: skip
     with engine.begin() as connection:
-        executions.claim(
+        factories.claim(
             connection,
             [row["id"] for row in factories.executions_of(engine, stuck)],
             worker_id=UUID(int=1),
@@ -85,8 +88,12 @@ def test_a_sweep_counts_and_repairs_what_should_be_impossible(
         notifications.enqueue(connection, [failed], now=now - DAY)
     kinds = ["schedule_overdue", "execution_stuck", "execution_unclaimed", "notification_overdue"]
     before = [_finds(kind) for kind in kinds]
-    Sweeper(engine).tick()
-    assert [_finds(kind) - old for kind, old in zip(kinds, before, strict=True)] == [1, 1, 1, 1]
+    sweeper = Sweeper(engine)
+    if was_there:
+        sweeper._began -= PATIENCE.total_seconds()
+    sweeper.tick()
+    found = [_finds(kind) - old for kind, old in zip(kinds, before, strict=True)]
+    assert found == ([1, 1, 1, 1] if was_there else [0, 1, 1, 0])
     for job_id in (unclaimed, stuck):
         row = factories.executions_of(engine, job_id)[0]
         assert (row["status"], row["dispatched_at"]) == ("queued", None)
