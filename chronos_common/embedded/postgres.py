@@ -9,6 +9,8 @@ import os
 import secrets
 import shutil
 import signal
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg2
@@ -46,6 +48,11 @@ _SETTINGS = {
     "cluster_name": "chronos",
 }
 _LEAST_BUFFERS_MIB, _MOST_BUFFERS_MIB = 128, 512
+# Where a container finds its limit (control groups, version 2 and 1).
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 _DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
@@ -144,7 +151,7 @@ class Postgres:
     def _child_on(self, port: int) -> Child:
         self._port = port
         settings = _SETTINGS | (_DURABLE if self._durable else _FAST)
-        settings |= {"port": str(port), "shared_buffers": f"{shared_buffers_mib(_memory_mib())}MB"}
+        settings |= {"port": str(port), "shared_buffers": f"{shared_buffers_mib(memory_mib())}MB"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Child(self._program("postgres", "-D", str(self._data), *options))
 
@@ -210,8 +217,13 @@ def shared_buffers_mib(memory_mib: int) -> int:
     return max(_LEAST_BUFFERS_MIB, min(memory_mib // 4, _MOST_BUFFERS_MIB))
 
 
-def _memory_mib() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 20
+def memory_mib(limits: Iterable[Path] = _MEMORY_LIMITS) -> int:
+    """Return the memory of the machine, or what the container that this runs in may use of it."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for each in limits:
+        with suppress(OSError, ValueError):  # it is not there, or says "max"
+            memory = min(memory, int(each.read_text()))
+    return memory >> 20
 
 
 def _initdb_options(data: Path, password_file: Path, durable: bool) -> list[str]:  # noqa: FBT001 - private

@@ -106,8 +106,7 @@ def test_an_empty_folder_becomes_a_database_and_a_redis_that_answer(tmp_path: Pa
             *["on", "on", "on"],
             *["127.0.0.1", "UTC"],
         ]
-        memory_mib = psutil.virtual_memory().total >> 20
-        buffers = f"{postgres.shared_buffers_mib(memory_mib)}MB"
+        buffers = f"{postgres.shared_buffers_mib(postgres.memory_mib())}MB"
         assert run_sql(started, "SHOW shared_buffers") == [(buffers,)]
         run_sql(started, "CREATE DATABASE another")
         with redis.Redis.from_url(started.redis_url) as client:
@@ -120,6 +119,15 @@ def test_postgres_takes_a_quarter_of_the_memory_within_bounds(
     memory_mib: int, buffers_mib: int
 ) -> None:
     assert postgres.shared_buffers_mib(memory_mib) == buffers_mib
+
+
+@pytest.mark.parametrize(("limit", "memory_mib"), [("536870912\n", 512), ("max\n", None)])
+def test_a_container_has_the_memory_that_it_may_use(
+    tmp_path: Path, limit: str, memory_mib: int | None
+) -> None:
+    (tmp_path / "memory.max").write_text(limit)
+    found = postgres.memory_mib([tmp_path / "memory.max", tmp_path / "there is none"])
+    assert found == (memory_mib or psutil.virtual_memory().total >> 20)
 
 
 def test_data_survives_a_stop(folder: Path) -> None:
