@@ -12,7 +12,8 @@ from typing import Any
 
 import requests
 
-from chronos_common.domain.statuses import FINAL, Status
+from chronos_common import clock
+from chronos_common.domain.statuses import FINAL, JobStatus, Status
 from chronos_common.embedded.admin import Client, RequestRefused
 from chronos_common.embedded.console import Terminal
 
@@ -48,36 +49,65 @@ def sample_jobs(echo: str, *, now: datetime) -> list[dict[str, Any]]:
 def load(client: Client, jobs: Sequence[Mapping[str, Any]]) -> int:
     """Create those ``jobs`` that do not exist by name; return how many.
 
-    One that exists only learns where the echo server is today.
+    One that exists learns where the echo server is today, and goes on if it was paused.
     """
-    listed = client.get("/api/v1/jobs", {"tag": "demo", "limit": _LIST_LIMIT})["items"]
-    existing = {job["name"]: job for job in listed}
+    existing = {job["name"]: job for job in _stored(client)}
     created = 0
     for job in jobs:
         found = existing.get(job["name"])
         if found is None:
             client.post("/api/v1/jobs", job)
             created += 1
-        elif found["payload"].get("url") != job["payload"].get("url"):
+            continue
+        if found["payload"].get("url") != job["payload"].get("url"):
             client.patch(f"/api/v1/jobs/{found['id']}", {"payload": job["payload"]})
+        if found["status"] == JobStatus.PAUSED:
+            client.post(f"/api/v1/jobs/{found['id']}/resume", {})
     return created
+
+
+def pause(client: Client, jobs: Sequence[Mapping[str, Any]]) -> None:
+    """Pause ``jobs``: what they call ends with the demo."""
+    names = {job["name"] for job in jobs}
+    running = [
+        job["id"]
+        for job in _stored(client)
+        if job["name"] in names and job["status"] == JobStatus.ACTIVE
+    ]
+    if running:
+        client.post("/api/v1/jobs/bulk/pause", {"ids": running})
+
+
+def _stored(client: Client) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]]
+    found = client.get("/api/v1/jobs", {"tag": "demo", "limit": _LIST_LIMIT})["items"]
+    return found
 
 
 @contextmanager
 def watch(client: Client, echo: str, terminal: Terminal, *, now: datetime) -> Iterator[None]:
-    """Load the sample jobs and print executions while the ``with`` block lasts."""
-    try:
-        created = load(client, sample_jobs(echo, now=now))
-    except (requests.RequestException, RequestRefused) as error:
-        terminal.warn(f"The sample jobs could not be loaded: {error}")
-    else:
-        terminal.say(f"{created} sample jobs were created; they call {echo}.\n")
+    """Print executions while the ``with`` block lasts, at whose end the sample jobs are paused."""
+    jobs = sample_jobs(echo, now=now)
+    with _warning(terminal, "The sample jobs could not be loaded"):
+        created = load(client, jobs)
+        known = len(jobs) - created
+        terminal.say(f"Sample jobs: {created} new, {known} known. They call {echo}.\n")
     printer = _Printer(client, terminal, since=now)
     printer.start()
     try:
         yield
     finally:
         printer.stop()
+        with _warning(terminal, "The sample jobs could not be paused"):
+            pause(client, jobs)
+
+
+@contextmanager
+def _warning(terminal: Terminal, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (requests.RequestException, RequestRefused) as error:
+        terminal.warn(f"{what}: {error}")
 
 
 class _Printer:
@@ -148,6 +178,8 @@ def describe(execution: Mapping[str, Any]) -> str:
 
 
 def _when(execution: Mapping[str, Any]) -> datetime:
+    if execution["status"] == Status.RETRYING:
+        return clock.host_now()  # what has ended is an attempt, of which lists say nothing
     text = execution["finished_at"] or execution["started_at"] or execution["scheduled_for"]
     return datetime.fromisoformat(text)
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ import psutil
 import pytest
 import requests
 
-from chronos_common.embedded import launch, leftovers, lock, ports
+from chronos_common.embedded import admin, launch, leftovers, lock, ports
 
 pytestmark = pytest.mark.xdist_group("up")  # each start takes both cores of a small machine
 
@@ -278,9 +279,11 @@ def test_ctrl_c_during_the_start_leaves_nothing(tmp_path: Path) -> None:
         up.close()
 
 
-def test_the_demo_shows_executions_and_loads_its_jobs_once(folder: Path) -> None:
+def test_the_demo_shows_executions_loads_its_jobs_once_and_leaves_them_paused(
+    folder: Path,
+) -> None:
     with running(folder, "--demo") as up:
-        up.wait_for("12 sample jobs were created")
+        up.wait_for("Sample jobs: 12 new, 0 known.")
         for line in [r"Heartbeat +succeeded", r"Charge subscriptions +retrying"]:
             assert eventually(lambda line=line: re.search(line, up.output), 60), up.output  # type: ignore[misc]
         assert eventually(lambda: re.search(r"Welcome mail +succeeded", up.output) is not None, 60)
@@ -288,8 +291,15 @@ def test_the_demo_shows_executions_and_loads_its_jobs_once(folder: Path) -> None
         up.press_ctrl_c()
         assert up.wait() == 0, up.output
     with running(folder, "--demo") as up:
-        up.wait_for("0 sample jobs were created")
+        up.wait_for("Sample jobs: 0 new, 12 known.")
         assert eventually(lambda: re.search(r"Heartbeat +succeeded", up.output) is not None, 60)
+        up.press_ctrl_c()
+        assert up.wait() == 0, up.output
+    with running(folder) as up:
+        client = admin.Client(up.address, admin.saved_account(folder))
+        assert client.log_in()
+        stored = client.get("/api/v1/jobs", {"tag": "demo", "limit": 100})["items"]
+        assert Counter(job["status"] for job in stored) == {"paused": 11, "completed": 1}
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="the other tests run as an ordinary user already")
