@@ -71,9 +71,9 @@ class BulkWish(Strict):
         metadata={"description": "Tell what would be done, and do nothing", "default": False},
     )
 
-    @validates_schema(skip_on_field_errors=False)
-    def _check_choice(self, data: dict[str, Any], **_: object) -> None:
-        if ("ids" in data) == ("filter" in data):
+    @validates_schema(skip_on_field_errors=False, pass_original=True)
+    def _check_choice(self, _data: object, given: dict[str, Any], **_: object) -> None:
+        if ("ids" in given) == ("filter" in given):
             raise ValidationError("Give either ids or filter.", "ids")
 
 

@@ -7,9 +7,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Engine, func, select
 
+import factories
 from chronos_api.services import bulk_changes
 from chronos_common import clock, ids
-from chronos_common.storage import executions as storage
 from chronos_common.storage.tables import audit_log, jobs, schedules
 from integration.api.callers import DAILY, WEBHOOK, Caller, errors_of, job
 from integration.api.rows import fates, in_seconds, plan, stored_job, stored_schedule
@@ -64,7 +64,7 @@ def test_jobs_are_paused_and_resumed_by_a_filter(caller: Caller, db: Engine) -> 
     planned = plan(db, caller, night[0], [in_seconds(-1), in_seconds(1)])
     with db.begin() as connection:
         worker_id = ids.new_id(clock.now())
-        storage.claim(connection, planned[:1], worker_id=worker_id, now=clock.now())
+        factories.claim(connection, planned[:1], worker_id=worker_id, now=clock.now())
     body = {"filter": {"tag": "night"}}
     rehearsed = caller.post("jobs/bulk/pause", {**body, "dry_run": True}).json
     assert (rehearsed["matched"], rehearsed["changed"], rehearsed["dry_run"]) == (3, 2, True)
@@ -167,14 +167,19 @@ def test_more_than_are_changed_at_once_are_refused_and_counted(
         ({}, "ids"),
         ({"ids": [], "filter": {}}, "ids"),
         ({"ids": ["x"]}, "ids.0"),
-        ({"ids": ["x"] * 1001}, "ids"),
+        ({"ids": [str(UUID(int=1))] * 1001}, "ids"),
         ({"filter": {"stauts": "active"}}, "filter.stauts"),
         ({"filter": {"last_outcome": "failed"}}, "filter.last_outcome"),
         ({"filter": {}, "dry_run": "yes"}, "dry_run"),
     ],
 )
 def test_a_wrong_choice_is_named(caller: Caller, body: dict[str, object], field: str) -> None:
-    assert field in errors_of(caller.post("jobs/bulk/pause", body))
+    assert set(errors_of(caller.post("jobs/bulk/pause", body))) == {field}
+
+
+@pytest.mark.parametrize("body", [[], "ids", 7])
+def test_a_choice_that_is_no_object_is_refused(caller: Caller, body: object) -> None:
+    assert caller.post("jobs/bulk/pause", body).status_code == 422
 
 
 def test_a_viewer_changes_nothing_in_bulk(caller: Caller, db: Engine) -> None:
