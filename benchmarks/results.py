@@ -39,7 +39,7 @@ def _join(group: list[Result]) -> Result:
     for name in names:
         values = [result.figures[name] for result in group if name in result.figures]
         figures[name] = max(values) if name in FAULTS else median(values)
-        if len(values) > 1 and name in {"capacity_per_s", "drift_p99_ms"}:
-            figures[f"{name}_worst"] = min(values) if name == "capacity_per_s" else max(values)
+        if len(values) > 1 and name == "capacity_per_s":
+            figures["capacity_per_s_worst"] = min(values)
     notes = {name: text for result in group for name, text in result.notes.items()}
     return Result(group[0].scenario, group[0].case, figures, notes)

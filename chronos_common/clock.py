@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from chronos_common import faultpoints
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
 _correction = timedelta(0)
@@ -33,6 +33,11 @@ def host_now() -> datetime:
     return datetime.fromtimestamp(time.time() + faultpoints.CLOCK_SECONDS, UTC)
 
 
+def floor(moment: datetime, step: timedelta) -> datetime:
+    """Return the latest multiple of ``step`` since 1970 that is not after ``moment``."""
+    return EPOCH + (moment - EPOCH) // step * step
+
+
 def to_milliseconds(moment: datetime) -> datetime:
     """Cut ``moment`` to whole milliseconds, the resolution of schedules and execution ids."""
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
@@ -40,10 +45,10 @@ def to_milliseconds(moment: datetime) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """Return ``moment`` as RFC 3339 writes it, in UTC and in milliseconds."""
-    return f"{_to_the_second((moment - _EPOCH) // _SECOND)}.{moment.microsecond // 1000:03d}Z"
+    return f"{_to_the_second((moment - EPOCH) // _SECOND)}.{moment.microsecond // 1000:03d}Z"
 
 
 # Thousands of executions have their second in common, and writing it takes the longest.
 @lru_cache(maxsize=1024)
 def _to_the_second(second: int) -> str:
-    return (_EPOCH + second * _SECOND).replace(tzinfo=None).isoformat()
+    return (EPOCH + second * _SECOND).replace(tzinfo=None).isoformat()

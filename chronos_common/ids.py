@@ -9,11 +9,12 @@ the id is a ready idempotency key for the target.
 import hashlib
 import secrets
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, SafeUUID
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from chronos_common.clock import EPOCH
+
 _MILLISECOND = timedelta(milliseconds=1)
 _TAIL_BITS = 80
 _BYTES = 16
@@ -45,7 +46,7 @@ def pack(identifiers: Iterable[UUID]) -> str:
 
 
 def unpack(text: str) -> list[UUID]:
-    """Return the identifiers of :func:`pack`. Raises ``ValueError`` for any other text."""
+    """Return the identifiers of :func:`pack`. Raises ``ValueError`` for what holds none."""
     packed = bytes.fromhex(text)
     if len(packed) % _BYTES:
         raise ValueError("not whole identifiers")
@@ -57,12 +58,12 @@ def unpack(text: str) -> list[UUID]:
 
 def milliseconds(moment: datetime) -> int:
     """Return the whole milliseconds from 1970 to ``moment``."""
-    return (moment - _EPOCH) // _MILLISECOND
+    return (moment - EPOCH) // _MILLISECOND
 
 
 def moment_of(identifier: UUID) -> datetime:
     """Return the instant that the first 48 bits of a time-ordered identifier hold."""
-    return _EPOCH + (identifier.int >> _TAIL_BITS) * _MILLISECOND
+    return EPOCH + (identifier.int >> _TAIL_BITS) * _MILLISECOND
 
 
 def new_id(moment: datetime) -> UUID:

@@ -205,7 +205,6 @@ class Handle:
             truncated=is_cut or self._body_bytes > KEPT_BODY_BYTES,
             error=error,
             timing_ms=timing_ms,
-            primary_ip=getinfo(pycurl.PRIMARY_IP) or None,
             redirects=redirects,
         )
         # An idle handle holds no answer.

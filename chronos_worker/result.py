@@ -33,8 +33,8 @@ class Result(NamedTuple):
 
     ``started_at`` is the instant the request left; ``duration_seconds`` runs from there over all
     redirects. ``http_status``, ``header_lines`` (those of interim responses, 1xx, too), ``body``
-    (at most 64 KiB; ``truncated`` if there was more), ``primary_ip`` and ``timing_ms`` are of
-    the last hop. ``redirects`` lists the URLs that the first one led to.
+    (at most 64 KiB; ``truncated`` if there was more) and ``timing_ms`` are of the last hop.
+    ``redirects`` lists the URLs that the first one led to.
     """
 
     started_at: datetime
@@ -45,5 +45,4 @@ class Result(NamedTuple):
     truncated: bool = False
     error: TransferError | None = None
     timing_ms: Mapping[str, float] | None = None
-    primary_ip: str | None = None
     redirects: Sequence[str] = ()

@@ -57,8 +57,8 @@ class TransferEngine:
 
     ``on_done`` and ``may_start`` are called on the engine's thread and must return quickly.
     ``now`` gives the time that ``fire_at`` is meant in. All methods may be called from any thread.
-    ``dropped`` counts what ``may_start`` kept from leaving; ``last_turn`` is the sign of life, in
-    ``time.monotonic`` seconds, never older than a second while all is well.
+    ``last_turn`` is the sign of life, in ``time.monotonic`` seconds, never older than a second
+    while all is well.
     """
 
     def __init__(
@@ -70,7 +70,6 @@ class TransferEngine:
         may_start: Callable[[Request], bool],
         now: Callable[[], datetime],
     ) -> None:
-        self.dropped = 0
         self.last_turn = time.monotonic()
         self._on_done = on_done
         self._may_start = may_start
@@ -247,7 +246,6 @@ class TransferEngine:
                 self._waiting.pop(request.execution.id.int, None)
                 return
             del self._waiting[request.execution.id.int]
-            self.dropped += 1
         self._slots.release(slot, time.monotonic(), ended=False)
 
     def _is_allowed(self, request: Request) -> bool:

@@ -1,5 +1,6 @@
 """Rows for tests: a workspace with its owner, and jobs."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,12 +9,16 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, RowMapping, select, text
 
 from chronos_common import ids
+from chronos_common.domain import queues
+from chronos_common.domain.executions import Claimed
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules import Schedule, ScheduleKind
 from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
+from chronos_common.storage import executions as executions_storage
 from chronos_common.storage import new_jobs, users
 from chronos_common.storage.new_jobs import NewJob
+from chronos_common.storage.specs import Specs
 from chronos_common.storage.tables import executions
 from chronos_common.storage.tables import jobs as jobs_table
 
@@ -110,3 +115,18 @@ def worker(connection: Connection, *, now: datetime, silent_for: timedelta = tim
         {"id": worker_id, "at": now - silent_for},
     )
     return worker_id
+
+
+def claim(
+    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID, now: datetime
+) -> list[Claimed]:
+    """Claim webhooks as a worker does that has just read their jobs."""
+    specs = Specs().of(connection, identifiers)
+    return executions_storage.claim(
+        connection,
+        identifiers,
+        worker_id=worker_id,
+        now=now,
+        queue=queues.WEBHOOKS,
+        job_ids=list(specs),
+    )

@@ -50,7 +50,10 @@ class ExecutionAnswer(Schema):
     started_at = Instant(
         required=True,
         allow_none=True,
-        metadata={"description": "When the first attempt's request left"},
+        metadata={
+            "description": "When the first attempt's request left; while that is under way, when "
+            "it was due or taken by a worker, whichever is later"
+        },
     )
     finished_at = Instant(required=True, allow_none=True)
     duration_ms = fields.Integer(

@@ -1,7 +1,7 @@
 """The figures of a workspace, and their course: read from sums, never from the history."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from chronos_api import answers
+from chronos_common import clock
 from chronos_common.domain import histograms
 from chronos_common.domain.statuses import FINAL, JobStatus, Status
 from chronos_common.storage import jobs, trends, workers
@@ -18,7 +19,6 @@ from chronos_common.storage.trends import Totals
 #: How many unfinished executions of the installation a look at the queue takes into account.
 MAX_UNFINISHED = 10_000
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
 _FATES = sorted(FINAL)
 
 
@@ -112,7 +112,7 @@ def _average_duration(counts: Mapping[str, int], durations: Mapping[str, int]) -
 def trend(engine: Engine, workspace_id: UUID, period: Period, *, now: datetime) -> dict[str, Any]:
     """Return how the executions of the ``period`` ended, bucket by bucket, the last one open."""
     step = STEPS[period]
-    last = _EPOCH + (now - _EPOCH) // step * step
+    last = clock.floor(now, step)
     first = last - LENGTHS[period] + step
     with transaction(engine) as connection:
         rows = trends.buckets(connection, workspace_id, since=first, step=step)

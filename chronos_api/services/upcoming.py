@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy import Engine, Row
 
 from chronos_api import answers
+from chronos_common import clock
 from chronos_common.domain import counts
 from chronos_common.domain.schedules import Schedule
 from chronos_common.errors import Invalid
@@ -26,8 +27,6 @@ BUDGET_SECONDS = 1.0
 
 #: Jobs that a bucket names: those that run least often in it, which the others would hide.
 NAMED = 5
-
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(slots=True)
@@ -47,7 +46,7 @@ def forecast(
     engine: Engine, workspace_id: UUID, *, hours: int, step: timedelta, now: datetime
 ) -> dict[str, Any]:
     """Return what will run, in buckets of length ``step``, the first of which is under way."""
-    first = _EPOCH + (now - _EPOCH) // step * step
+    first = clock.floor(now, step)
     number = -(-timedelta(hours=hours) // step)
     starts = [first + index * step for index in range(number)]
     until = first + number * step

@@ -104,10 +104,9 @@ def trigger(
 _CLAIM = text("""
     UPDATE executions
        SET status = 'running', worker_id = :worker_id, claimed_at = :now,
-           started_at = COALESCE(started_at, :now)
+           started_at = COALESCE(started_at, GREATEST(:now, due_at))
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued'
-       AND (CAST(:queue AS text) IS NULL OR queue = :queue)
-       AND (CAST(:jobs AS uuid[]) IS NULL OR job_id = ANY(CAST(:jobs AS uuid[])))
+       AND queue = :queue AND job_id = ANY(CAST(:jobs AS uuid[]))
  RETURNING id, job_id, CAST(workspace_id AS text), scheduled_for, NULLIF(due_at, scheduled_for),
            attempt, redeliveries""")
 
@@ -118,10 +117,10 @@ def claim(
     *,
     worker_id: UUID,
     now: datetime,
-    queue: str | None = None,
-    job_ids: Sequence[UUID] | None = None,
+    queue: str,
+    job_ids: Sequence[UUID],
 ) -> list[Claimed]:
-    """Take queued executions for ``worker_id``; only those of ``queue`` and ``job_ids``, if given.
+    """Take queued executions of ``queue`` and ``job_ids`` for ``worker_id``.
 
     What was paused, cancelled or taken meanwhile is not returned.
     """
@@ -134,7 +133,7 @@ def claim(
             "worker_id": worker_id,
             "now": now,
             "queue": queue,
-            "jobs": None if job_ids is None else list(job_ids),
+            "jobs": list(job_ids),
         },
     )
     return [

@@ -122,12 +122,6 @@ def find_many(
     return connection.execute(query, {"workspace_id": workspace_id}).mappings().all()
 
 
-def find_named(connection: Connection, workspace_id: UUID, name: str) -> RowMapping | None:
-    """Return the oldest job of that name, or None."""
-    query = _WHOLE.where(jobs.c.name == name).order_by(jobs.c.id).limit(1)
-    return connection.execute(query, {"workspace_id": workspace_id}).mappings().one_or_none()
-
-
 def set_status(connection: Connection, job_id: UUID, status: JobStatus, *, now: datetime) -> None:
     """Change the job's status, as a new version of it."""
     connection.execute(

@@ -57,7 +57,7 @@ def _queue(engine: Engine, workspace: Workspace, job_id: UUID, count: int = 1) -
 
 def _claim(engine: Engine, queued: list[UUID], worker_id: UUID = ME) -> list[Claimed]:
     with engine.begin() as connection:
-        return executions.claim(connection, queued, worker_id=worker_id, now=clock.now())
+        return factories.claim(connection, queued, worker_id=worker_id, now=clock.now())
 
 
 def _finished(claimed: Claimed, outcome: Outcome, **attempt: object) -> Finished:

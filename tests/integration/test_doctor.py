@@ -209,7 +209,7 @@ def test_executions_that_wait_run_nowhere_or_run_again_are_told(
             for _ in range(3)
         )
         dead = factories.worker(connection, now=now, silent_for=MINUTE)
-        executions.claim(connection, [running], worker_id=dead, now=now)
+        factories.claim(connection, [running], worker_id=dead, now=now)
         connection.execute(
             text("UPDATE executions SET redeliveries = 1, due_at = :now WHERE id = :id"),
             {"now": now, "id": repeated},

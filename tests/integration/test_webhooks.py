@@ -93,7 +93,7 @@ def _claimed(
             for _ in range(times)
         ]
         specs = Specs().of(connection, triggered)
-        claimed = executions.claim(connection, triggered, worker_id=worker_id, now=now)
+        claimed = factories.claim(connection, triggered, worker_id=worker_id, now=now)
     return job_id, [(each, specs[job_id]) for each in claimed]
 
 
@@ -180,7 +180,7 @@ def test_what_postgresql_took_back_without_saying_so_is_not_sent(
     rows = factories.executions_of(engine, crowd.job_id)
     one = next(row["id"] for row in rows if row["status"] == "queued")
     with engine.begin() as connection:
-        executions.claim(connection, [one], worker_id=heartbeat.id, now=clock.now())
+        factories.claim(connection, [one], worker_id=heartbeat.id, now=clock.now())
     crowd.webhooks.watch()
     assert crowd.webhooks.in_flight == kept
     # What this very worker claimed anew is not given back.

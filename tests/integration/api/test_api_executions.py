@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, select
 
+import factories
 from chronos_common import clock, ids
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import dispatches, settlements
@@ -57,7 +58,7 @@ def attempted(
     """Claim the execution and record an attempt, as a worker does."""
     with db.begin() as connection:
         dispatches.dispatch(connection, [execution_id], now=after(started - 5))
-        (claimed,) = storage.claim(
+        (claimed,) = factories.claim(
             connection, [execution_id], worker_id=WORKER, now=after(started)
         )
         attempt = {
@@ -202,7 +203,7 @@ def test_an_unfinished_execution_can_be_cancelled_once(caller: Caller, job_id: s
 def test_a_running_execution_can_be_cancelled(caller: Caller, db: Engine, job_id: str) -> None:
     execution_id = planned(db, caller, job_id)
     with db.begin() as connection:
-        storage.claim(connection, [execution_id], worker_id=WORKER, now=clock.now())
+        factories.claim(connection, [execution_id], worker_id=WORKER, now=clock.now())
     log = caller.get(f"executions/{execution_id}/logs").json["items"]
     assert log[-1]["message"] == f"Attempt 1 claimed by worker {WORKER}"
     assert caller.post(f"executions/{execution_id}/cancel").json["status"] == "cancelled"

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import Engine, select
 
+import factories
 from chronos_common import clock, ids
-from chronos_common.storage import executions as storage
 from chronos_common.storage.tables import execution_stats, schedules
 from integration.api.callers import Caller
 from integration.api.rows import fates, in_seconds, plan, stored_schedule
@@ -18,7 +18,9 @@ def test_pausing_cancels_what_has_not_started(caller: Caller, db: Engine) -> Non
     made = caller.create()
     planned = plan(db, caller, made["id"], [in_seconds(-2), in_seconds(-1), in_seconds(1)])
     with db.begin() as connection:
-        storage.claim(connection, planned[:1], worker_id=ids.new_id(clock.now()), now=clock.now())
+        factories.claim(
+            connection, planned[:1], worker_id=ids.new_id(clock.now()), now=clock.now()
+        )
     paused = caller.post(f"jobs/{made['id']}/pause")
     assert (paused.json["status"], paused.json["next_run_at"]) == ("paused", None)
     cancelled = ("cancelled", "paused")
