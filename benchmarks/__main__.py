@@ -164,6 +164,8 @@ def _shown(options: Options) -> dict[str, object]:
         "warm-up": f"{options.timing.warmup} s",
         "window": f"{options.timing.window} s",
         "repeats": options.repeats,
+        "ladder": " ".join(map(str, options.ladder)),
+        "rate": options.rate or "what the ladder held",
     }
 
 

@@ -126,7 +126,7 @@ def _ratios(results: Sequence[Result]) -> Iterator[Check]:
     for what, reached, target in controls:
         if reached and capacity:
             ratio, seen = capacity / reached, _at_capacity(results)
-            yield _at_least(f"capacity against {what}", ratio, target, " times", seen)
+            yield _at_least(f"median capacity against {what}", ratio, target, " times", seen)
 
 
 def _idle(results: Sequence[Result]) -> Iterator[Check]:

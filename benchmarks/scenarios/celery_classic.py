@@ -40,13 +40,14 @@ def run(bench: Bench) -> Iterator[Result]:
         }
         for case, keep_session in ((PLAIN, False), (WITH_SESSION, True)):
             done_per_s = rate(place, best, bench.timing, keep_session=keep_session)
-            yield Result(NAME, case, {"done_per_s": done_per_s}, notes)
+            how = notes if case == PLAIN else {"pool": notes["best pool"]}
+            yield Result(NAME, case, {"done_per_s": done_per_s}, how)
 
 
 def best_pool(bench: Bench) -> tuple[str, int]:
     """Return the pool that did best, if this control ran before; else one that usually does."""
     for result in bench.results:
-        if result.scenario == NAME:
+        if result.scenario == NAME and result.case == PLAIN:
             kind, _, size = result.notes["best pool"].partition(" ")
             return kind, int(size)
     return _USUAL_POOL
