@@ -9,6 +9,7 @@ from time import monotonic
 
 import structlog
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import clock, faultpoints, metrics
 from chronos_common.domain.jobs import MAX_TIMEOUT_SECONDS
@@ -36,14 +37,21 @@ class Sweeper:
     def __init__(self, engine: Engine) -> None:
         """Take where to look."""
         self._engine = engine
-        self._began = monotonic()
+        self._able_since = monotonic()
 
     def tick(self) -> bool:
         """Sweep once; True if a full batch says that there may be more."""
+        try:
+            return self._sweep()
+        except SQLAlchemyError:
+            self._able_since = monotonic()
+            raise
+
+    def _sweep(self) -> bool:
         now = clock.now()
         with transaction(self._engine) as connection:
-            # At first it may be overdue because nobody was there.
-            if monotonic() - self._began >= PATIENCE.total_seconds():
+            # At first, and after an outage, it may be overdue because nobody could do it.
+            if monotonic() - self._able_since >= PATIENCE.total_seconds():
                 self._find_unplanned(connection, now=now)
                 self._find_unsent(connection, now=now)
             stuck = self._free_stuck(connection, now=now)

@@ -5,9 +5,9 @@ executions belong to a worker that lives and does not know of them. So it gives 
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from time import monotonic
 from uuid import UUID
 
@@ -40,9 +40,7 @@ _log = structlog.get_logger(__name__)
 class _Unanswered:
     """A claim of which nobody knows whether it was committed."""
 
-    identifiers: Sequence[UUID]
-    worker_id: UUID
-    claimed_at: datetime
+    claimed: Sequence[Claimed]
     failed_at: float = field(default_factory=monotonic)
 
     @property
@@ -69,47 +67,44 @@ class Claimer:
         """
         if not self._heartbeat.wait_for_lease(LEASE_TIMEOUT_SECONDS):
             raise Unavailable("This worker's lease cannot be renewed; nothing new is claimed.")
-        worker_id, now = self._heartbeat.id, clock.now()
-        try:
-            return self._claim(identifiers, specs, queue=queue, worker_id=worker_id, now=now)
-        except DBAPIError as error:
-            # Any other error is PostgreSQL's word that it has claimed nothing.
-            if error.connection_invalidated and len(self._unanswered) < MAX_UNANSWERED:
-                self._unanswered.append(_Unanswered(identifiers, worker_id, now))
-            raise
-
-    def _claim(
-        self,
-        identifiers: Sequence[UUID],
-        specs: Mapping[UUID, JobSpec],
-        *,
-        queue: str,
-        worker_id: UUID,
-        now: datetime,
-    ) -> list[Claimed]:
+        now = clock.now()
         policies = {
             job_id: spec.overlap_policy
             for job_id, spec in specs.items()
             if spec.overlap_policy is not OverlapPolicy.ALLOW
         }
-        with transaction(self._engine) as connection:
+        with self._remembered() as claimed, transaction(self._engine) as connection:
             if policies:
                 held_back = overlaps.of_jobs(connection, identifiers, list(policies))
                 admitted = overlaps.admit(connection, held_back, policies, now=now)
                 identifiers = [*set(identifiers).difference(held_back), *admitted]
-            claimed = executions.claim(
-                connection,
-                identifiers,
-                worker_id=worker_id,
-                now=now,
-                queue=queue,
-                job_ids=list(specs),
+            claimed.extend(
+                executions.claim(
+                    connection,
+                    identifiers,
+                    worker_id=self._heartbeat.id,
+                    now=now,
+                    queue=queue,
+                    job_ids=list(specs),
+                )
             )
             changes.note(connection, map(_started, claimed))
         faultpoints.reached("claim.committed")
         metrics.CLAIMED.labels(queue).inc(len(claimed))
         metrics.UNCLAIMED.labels(queue).inc(len(identifiers) - len(claimed))
         return claimed
+
+    @contextmanager
+    def _remembered(self) -> Iterator[list[Claimed]]:
+        """Remember what was claimed when the connection breaks before the commit is answered."""
+        claimed: list[Claimed] = []
+        try:
+            yield claimed
+        except DBAPIError as error:
+            # Any other error is PostgreSQL's word that it has committed nothing.
+            if claimed and error.connection_invalidated and len(self._unanswered) < MAX_UNANSWERED:
+                self._unanswered.append(_Unanswered(claimed))
+            raise
 
     def settle(self) -> bool:
         """Give back what was claimed without an answer; for a loop of its own."""
@@ -118,9 +113,9 @@ class Claimer:
             with transaction(self._engine) as connection:
                 given = losses.give_back(
                     connection,
-                    each.identifiers,
-                    worker_id=each.worker_id,
-                    claimed_at=each.claimed_at,
+                    [execution.id for execution in each.claimed],
+                    worker_id=each.claimed[0].worker_id,
+                    claimed_at=each.claimed[0].claimed_at,
                 )
             if given:
                 _log.warning("claimed without an answer, given back", executions=given)

@@ -128,16 +128,16 @@ class TransferEngine:
         ]
 
     def take_back(self, execution_ids: Collection[UUID]) -> list[Request]:
-        """Take back the requests of these executions that have not started."""
-        answer: Future[list[Request]] = Future()
-        self._order(partial(self._take_back, execution_ids, answer))
-        return answer.result(_ANSWER_SECONDS)
+        """Take back the requests of these executions that have not started.
+
+        None are, if the engine does not come to it within some seconds: it keeps them.
+        """
+        return self._asked(partial(self._take_back, execution_ids))
 
     def withdraw(self) -> list[Request]:
-        """Take back what has not started; from now on nothing starts."""
-        answer: Future[list[Request]] = Future()
-        self._order(partial(self._withdraw, answer))
-        return answer.result(_ANSWER_SECONDS)
+        """Take back, as :meth:`take_back`, all that has not started; what comes does not start."""
+        self._order(self._close)
+        return self._asked(self._take_back_all)
 
     def drain(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds until nothing waits and nothing is on its way."""
@@ -159,6 +159,22 @@ class TransferEngine:
     def _order(self, order: Callable[[], None]) -> None:
         self._inbox.append(order)
         self._reactor.wake()
+
+    def _asked(self, hand_over: Callable[[], list[Request]]) -> list[Request]:
+        """Return what ``hand_over`` returns on the engine's thread."""
+        answer: Future[list[Request]] = Future()
+
+        def give_answer() -> None:
+            # Nobody would have what is handed over when nobody waits for it any more.
+            if answer.set_running_or_notify_cancel():
+                answer.set_result(hand_over())
+
+        self._order(give_answer)
+        try:
+            return answer.result(_ANSWER_SECONDS)
+        except TimeoutError:
+            _log.warning("transfer engine is late")
+            return [] if answer.cancel() else answer.result(_ANSWER_SECONDS)
 
     def _run(self) -> None:
         while not self._is_stopped:
@@ -202,15 +218,17 @@ class TransferEngine:
             self._waiting.pop(execution_id.int, None)
         self._flights.abort(execution_id, started=started)
 
-    def _take_back(self, execution_ids: Collection[UUID], answer: Future[list[Request]]) -> None:
+    def _take_back(self, execution_ids: Collection[UUID]) -> list[Request]:
         found = [self._waiting.pop(each.int, None) for each in execution_ids]
-        answer.set_result([request for request in found if request])
+        return [request for request in found if request]
 
-    def _withdraw(self, answer: Future[list[Request]]) -> None:
-        self._is_closed = True
+    def _take_back_all(self) -> list[Request]:
         taken, self._waiting = list(self._waiting.values()), {}
+        return taken
+
+    def _close(self) -> None:
+        self._is_closed = True
         self._future.clear()
-        answer.set_result(taken)
 
     def _stop(self) -> None:
         self._is_closed = self._is_stopped = True

@@ -4,7 +4,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from threading import Event, Semaphore
+from threading import Event, Lock, Semaphore
 from time import monotonic
 from uuid import UUID
 
@@ -58,6 +58,7 @@ class Webhooks:
         self._recorder = recorder
         self._heartbeat = heartbeat
         self._unstarted: deque[Request] = deque()  # taken from the engine, not given back yet
+        self._taking = Lock()
         self._turns = Semaphore(BATCHES)
         self._transfers = TransferEngine(
             limits=Limits(settings.max_transfers, settings.max_transfers_per_host),
@@ -135,14 +136,22 @@ class Webhooks:
 
     def _give_back_unstarted(self) -> None:
         """Give back what is not to be started here, unless rescue took it."""
-        unstarted = [self._unstarted.popleft() for _ in range(len(self._unstarted))]
+        with self._taking:
+            unstarted = [self._unstarted.popleft() for _ in range(len(self._unstarted))]
         with self._kept(unstarted):
-            for (worker_id, claimed_at), mine in _by_claim(unstarted).items():
-                with transaction(self._engine) as connection:
-                    given = losses.give_back(
-                        connection, mine, worker_id=worker_id, claimed_at=claimed_at
-                    )
-                _log.info("given back", executions=given)
+            self._give_back(unstarted, have_left=False)
+
+    def _give_back(self, requests: Sequence[Request], *, have_left: bool) -> None:
+        for (worker_id, claimed_at), mine in _by_claim(requests).items():
+            with transaction(self._engine) as connection:
+                given = losses.give_back(
+                    connection,
+                    mine,
+                    worker_id=worker_id,
+                    claimed_at=claimed_at,
+                    have_left=have_left,
+                )
+            _log.info("given back", executions=given)
 
     @contextmanager
     def _kept(self, requests: Sequence[Request]) -> Iterator[None]:
@@ -195,17 +204,19 @@ class Webhooks:
 
     def stop(self, grace_seconds: float) -> None:
         """Put back what has not started, wait for the rest, and put back what does not end."""
-        self._put_back(self._transfers.withdraw())
+        self._unstarted.extend(self._transfers.withdraw())
+        self._put_back()
         self._transfers.drain(grace_seconds)
         leftover = self._transfers.stop()
-        self._put_back([*leftover.unstarted, *leftover.aborted])
+        self._unstarted.extend(leftover.unstarted)
+        self._put_back(leftover.aborted)
 
-    def _put_back(self, requests: Sequence[Request]) -> None:
-        self._unstarted.extend(requests)
+    def _put_back(self, aborted: Sequence[Request] = ()) -> None:
         try:
             self._give_back_unstarted()
+            self._give_back(aborted, have_left=True)
         except SQLAlchemyError:
-            _log.exception("left to rescue", executions=len(self._unstarted))
+            _log.exception("left to rescue", executions=len(self._unstarted) + len(aborted))
 
 
 def _by_claim(requests: Sequence[Request]) -> dict[tuple[UUID, datetime], list[UUID]]:

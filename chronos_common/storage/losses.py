@@ -47,7 +47,9 @@ def redeliver(connection: Connection, identifiers: Sequence[UUID]) -> int:
 
 _GIVE_BACK = text("""
     UPDATE executions
-       SET status = 'queued', worker_id = NULL, dispatched_at = NULL
+       SET status = 'queued', worker_id = NULL, dispatched_at = NULL,
+           started_at = CASE WHEN :have_left OR attempt > 1 OR redeliveries > 0
+                             THEN started_at END
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
        AND claimed_at = :claimed_at
  RETURNING id""")
@@ -59,20 +61,28 @@ def give_back(
     *,
     worker_id: UUID,
     claimed_at: datetime,
+    have_left: bool = False,
 ) -> int:
-    """Queue what a worker claimed then and did not start; return how many.
+    """Queue what a worker claimed then and did not finish; return how many.
 
-    To do so twice is harmless: a later claim, by the same worker too, is left alone.
+    Unless its request may have left, an execution that was not tried before has not started. To
+    give back twice is harmless: a later claim, by the same worker too, is left alone.
     """
     if not identifiers:
         return 0
-    parameters = {"ids": list(identifiers), "worker_id": worker_id, "claimed_at": claimed_at}
+    parameters = {
+        "ids": list(identifiers),
+        "worker_id": worker_id,
+        "claimed_at": claimed_at,
+        "have_left": have_left,
+    }
     return len(connection.execute(_GIVE_BACK, parameters).all())
 
 
 _POSTPONE = text("""
     UPDATE executions
-       SET status = 'queued', worker_id = NULL, dispatched_at = NULL, due_at = :due_at
+       SET status = 'queued', worker_id = NULL, dispatched_at = NULL, due_at = :due_at,
+           started_at = CASE WHEN attempt > 1 OR redeliveries > 0 THEN started_at END
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
        AND claimed_at = :claimed_at""")
 

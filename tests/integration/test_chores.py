@@ -90,7 +90,7 @@ def test_a_sweep_counts_and_repairs_what_should_be_impossible(
     before = [_finds(kind) for kind in kinds]
     sweeper = Sweeper(engine)
     if was_there:
-        sweeper._began -= PATIENCE.total_seconds()
+        sweeper._able_since -= PATIENCE.total_seconds()
     sweeper.tick()
     found = [_finds(kind) - old for kind, old in zip(kinds, before, strict=True)]
     assert found == ([1, 1, 1, 1] if was_there else [0, 1, 1, 0])

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 import factories
@@ -99,4 +99,16 @@ def test_it_is_asked_again_as_long_as_the_commit_may_come(
     assert len(claimer._unanswered) == 1
     monkeypatch.setattr(claim, "REMEMBERED_SECONDS", 0.0)
     claimer.settle()
+    assert not claimer._unanswered
+
+
+def test_a_claim_that_broke_before_its_commit_is_not_remembered(
+    engine: Engine, claimer: Claimer, queued: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end_connection(connection: Connection, *_: object, **__: object) -> None:
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    monkeypatch.setattr(executions, "claim", end_connection)
+    with pytest.raises(OperationalError):
+        _claim(engine, claimer, queued)
     assert not claimer._unanswered

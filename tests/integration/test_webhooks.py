@@ -157,6 +157,18 @@ def test_what_postgresql_does_not_take_back_is_not_forgotten(
     assert crowd.by_status(engine) == {"running": kept, "queued": 6 - kept}
 
 
+def test_what_was_given_back_or_postponed_has_not_started(engine: Engine, crowd: Crowd) -> None:
+    crowd.webhooks.watch()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE jobs SET status = 'cancelled'"))
+    crowd.webhooks.watch()
+    rows = factories.executions_of(engine, crowd.job_id)
+    assert Counter((row["status"], row["started_at"] is not None) for row in rows) == {
+        ("running", True): 1,
+        ("queued", False): 5,
+    }
+
+
 @pytest.mark.parametrize("statement", ["postpone", "give_back"])
 def test_what_postgresql_took_back_without_saying_so_is_not_sent(
     engine: Engine, crowd: Crowd, heartbeat: Heartbeat, statement: str

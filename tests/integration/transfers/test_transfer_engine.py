@@ -8,9 +8,11 @@ from socket import socket
 from threading import Event
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from chronos_common import clock
+from chronos_worker import transfers
 from chronos_worker.actions import webhook
 from chronos_worker.request import Request
 from chronos_worker.request import Target as Destination
@@ -194,6 +196,23 @@ def test_what_waits_for_a_slot_can_be_taken_back_and_what_has_started_cannot(
     release.set()
     wait_until(lambda: len(rig.done) == 1)
     assert rig.engine.waiting == 1
+
+
+def test_an_engine_that_is_late_keeps_what_it_has(
+    rig: Rig, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if the engine hands over although nobody waits any more: it would be nowhere."""
+    monkeypatch.setattr(transfers, "_ANSWER_SECONDS", 0.1)
+    is_late = Event()
+    rig.engine._order(lambda: bool(is_late.wait(30)))
+    request = request_to(target.url, at=clock.now() + timedelta(seconds=60))
+    rig.engine.submit([request])
+    assert rig.engine.take_back([request.execution.id]) == []
+    assert rig.engine.withdraw() == []
+    is_late.set()
+    wait_until(lambda: rig.engine.waiting == 1)
+    monkeypatch.undo()
+    assert rig.engine.take_back([request.execution.id]) == [request]
 
 
 def test_stopping_gives_back_everything_that_has_no_result(rig: Rig, target: Target) -> None:
