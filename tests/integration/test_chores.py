@@ -6,12 +6,14 @@ from uuid import UUID
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import OperationalError
 
 import factories
 from chronos_common import clock, ids
 from chronos_common.broker import Broker
 from chronos_common.heartbeat import Heartbeat
 from chronos_common.storage import executions, notifications, partitions, workers
+from chronos_common.storage.database import connect
 from chronos_common.storage.executions import Planned
 from chronos_scheduler.complete import Completer
 from chronos_scheduler.notify import Notifier
@@ -97,6 +99,22 @@ def test_a_sweep_counts_and_repairs_what_should_be_impossible(
     for job_id in (unclaimed, stuck):
         row = factories.executions_of(engine, job_id)[0]
         assert (row["status"], row["dispatched_at"]) == ("queued", None)
+
+
+def test_what_an_outage_held_up_is_no_find(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    _hourly_job(engine, workspace, now, next_run_at=now - DAY)
+    url = engine.url.render_as_string(hide_password=False)
+    sweeper = Sweeper(connect(url, name="test", lock_seconds=0.2))
+    sweeper._able_since -= PATIENCE.total_seconds()
+    with engine.begin() as connection:
+        connection.execute(text("LOCK TABLE schedules"))
+        with pytest.raises(OperationalError, match="lock timeout"):
+            sweeper.tick()
+    before = _finds("schedule_overdue")
+    sweeper.tick()
+    assert _finds("schedule_overdue") == before
 
 
 def test_partitions_exist_for_the_days_around_today(engine: Engine, now: datetime) -> None:
