@@ -9,7 +9,7 @@ While the database is away it keeps what it has and tries again: an outcome is n
 
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
@@ -43,7 +43,11 @@ from chronos_common.storage.executions import Move, Moved
 
 _log = structlog.get_logger(__name__)
 
+#: For how long outcomes are gathered, and while requests are late; how often that is looked at.
 GATHER_SECONDS = 0.1
+LONGEST_GATHER_SECONDS = 0.5
+LOOK_SECONDS = 0.02
+
 MAX_BATCH = 500
 MAX_BACKLOG = 20_000
 LONGEST_PAUSE_SECONDS = 2.0
@@ -65,9 +69,15 @@ class Finished(NamedTuple):
 class Recorder:
     """Writes finished attempts, in a thread of its own."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Take where to write; nothing is written before :meth:`start`."""
+    def __init__(self, engine: Engine, *, is_late: Callable[[], bool] = lambda: False) -> None:
+        """Take where to write; nothing is written before :meth:`start`.
+
+        ``is_late`` tells that requests are due which have not left. Recording waits for them a
+        while, for it takes the processor from sending.
+        """
         self._engine = engine
+        self._is_late = is_late
+        self._is_caught_up = True
         self._finished: SimpleQueue[Finished] = SimpleQueue()
         self._changed = Condition()
         self._backlog = 0
@@ -120,18 +130,22 @@ class Recorder:
                 self._forget(len(batch))
 
     def _gather(self) -> list[Finished]:
-        """Wait for an attempt, then a moment for others to join it."""
+        """Wait for an attempt, then a moment for others to join it, unless they wait already."""
         self._moved_at = monotonic()
         try:
             batch = [self._finished.get(timeout=0.5)]
         except Empty:
             return []
-        if self._backlog < MAX_BATCH:
+        if self._is_caught_up:
             # Asleep, so that those who put need not wake this thread for each attempt.
+            ends = monotonic() + LONGEST_GATHER_SECONDS
             self._stop.wait(GATHER_SECONDS)
+            while self._is_late() and monotonic() < ends and not self._stop.wait(LOOK_SECONDS):
+                pass
         with suppress(Empty):
             while len(batch) < MAX_BATCH:
                 batch.append(self._finished.get_nowait())
+        self._is_caught_up = len(batch) < MAX_BATCH
         return batch
 
     def _forget(self, count: int) -> None:

@@ -69,7 +69,7 @@ class Worker:
             timeout=timedelta(seconds=settings.worker_timeout_seconds),
             in_flight=lambda: self._webhooks.in_flight,
         )
-        self._recorder = Recorder(self._engine)
+        self._recorder = Recorder(self._engine, is_late=lambda: self._webhooks.is_late)
         self._webhooks = Webhooks(self._engine, self._recorder, self._heartbeat, settings)
         self._claimer = Claimer(self._engine, self._heartbeat)
         mailer = Mailer(settings)

@@ -78,6 +78,11 @@ class Webhooks:
         return self._transfers.waiting + len(self._transfers.in_flight())
 
     @property
+    def is_late(self) -> bool:
+        """Whether requests are due and wait for the engine, rather than for hosts that hang."""
+        return self._transfers.behind > 0
+
+    @property
     def silent_seconds(self) -> float:
         """For how long the engine has made no turn."""
         return monotonic() - self._transfers.last_turn

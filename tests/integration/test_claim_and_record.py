@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import partial
+from threading import Event
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,7 @@ from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import dispatches, executions, history, losses
+from chronos_worker import recorder as recorders
 from chronos_worker.recorder import Finished, Recorder
 from factories import Workspace
 
@@ -223,6 +225,47 @@ def test_an_answer_that_cannot_be_stored_keeps_nobody_elses_outcome_from_being_r
     rows = factories.executions_of(engine, job_id)
     assert {row["status"] for row in rows} == {"succeeded"}
     assert all("response" not in row["attempts"][0] for row in rows)
+
+
+def test_outcomes_wait_while_requests_are_late(
+    engine: Engine, workspace: Workspace, job_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if recording takes the processor from sending as soon as there is a batch."""
+    monkeypatch.setattr(recorders, "LONGEST_GATHER_SECONDS", 30)
+    monkeypatch.setattr(recorders, "MAX_BATCH", 2)
+    asked, sent = Event(), Event()
+    backlogs = []
+
+    def is_late() -> bool:
+        backlogs.append(recorder.backlog)
+        asked.set()
+        return not sent.is_set()
+
+    recorder = Recorder(engine, is_late=is_late)
+    claimed = _claim(engine, _queue(engine, workspace, job_id, 5))
+    for each in claimed:
+        recorder.put(_finished(each, Succeeded()))
+    recorder.start()
+    assert asked.wait(10)
+    assert {row["status"] for row in factories.executions_of(engine, job_id)} == {"running"}
+    sent.set()
+    assert recorder.flush(10)
+    recorder.stop()
+    assert {row["status"] for row in factories.executions_of(engine, job_id)} == {"succeeded"}
+    # It does so once, then writes until nothing is left: more never ends when all is late.
+    assert set(backlogs) == {5}
+
+
+def test_outcomes_do_not_wait_for_ever_for_late_requests(
+    engine: Engine, workspace: Workspace, job_id: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorders, "LONGEST_GATHER_SECONDS", 0.2)
+    recorder = Recorder(engine, is_late=lambda: True)
+    recorder.start()
+    [claimed] = _claim(engine, _queue(engine, workspace, job_id))
+    recorder.put(_finished(claimed, Succeeded()))
+    assert recorder.flush(10)
+    recorder.stop()
 
 
 def test_outcomes_wait_while_the_database_is_away(
