@@ -1,4 +1,4 @@
-"""Parts of the scheduler, on this test's own database and Valkey."""
+"""Parts of schedulers and workers, on this test's own database and Valkey."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 import factories
 from chronos_common import clock
 from chronos_common.broker import Broker
+from chronos_common.heartbeat import Heartbeat
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer
@@ -34,6 +35,15 @@ def broker(redis_url: str) -> Iterator[Broker]:
     broker = Broker(redis_url)
     yield broker
     broker.close()
+
+
+@pytest.fixture
+def heartbeat(engine: Engine) -> Iterator[Heartbeat]:
+    """A worker's sign of life."""
+    heartbeat = Heartbeat(engine, kind="worker", timeout=timedelta(seconds=15))
+    heartbeat.start()
+    yield heartbeat
+    heartbeat.stop()
 
 
 @pytest.fixture

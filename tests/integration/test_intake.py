@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from threading import Event
 from uuid import UUID, uuid4
 
@@ -38,14 +38,6 @@ def _prepared(execution: Claimed, job: JobSpec) -> tuple[Succeeded, Attempt]:
     """Understand the payload, but send nothing."""
     webhook.prepare(execution, job)
     return Succeeded(), Attempt(started_at=clock.now(), duration_ms=1)
-
-
-@pytest.fixture
-def heartbeat(engine: Engine) -> Iterator[Heartbeat]:
-    heartbeat = Heartbeat(engine, kind="worker", timeout=timedelta(seconds=15))
-    heartbeat.start()
-    yield heartbeat
-    heartbeat.stop()
 
 
 @pytest.fixture

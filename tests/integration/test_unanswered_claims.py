@@ -1,7 +1,6 @@
 """A claim whose commit is not answered: whoever lives goes on, and what it holds goes on too."""
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 import pytest
@@ -18,14 +17,6 @@ from chronos_worker import claim
 from chronos_worker.claim import Claimer
 from factories import Workspace
 from outages import lose_answer
-
-
-@pytest.fixture
-def heartbeat(engine: Engine) -> Iterator[Heartbeat]:
-    heartbeat = Heartbeat(engine, kind="worker", timeout=timedelta(seconds=15))
-    heartbeat.start()
-    yield heartbeat
-    heartbeat.stop()
 
 
 @pytest.fixture
@@ -55,6 +46,19 @@ def _claim(engine: Engine, claimer: Claimer, identifiers: list[UUID]) -> int:
     return len(claimer.claim(identifiers, specs, queue=queues.WEBHOOKS))
 
 
+def _claim_without_answer(
+    engine: Engine,
+    claimer: Claimer,
+    identifiers: list[UUID],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    commits: bool,
+) -> None:
+    lose_answer(engine, monkeypatch, commits=commits)
+    with pytest.raises(OperationalError):
+        _claim(engine, claimer, identifiers)
+
+
 def _states(engine: Engine, identifiers: list[UUID]) -> set[tuple[str, bool]]:
     query = text("""
         SELECT status, worker_id IS NOT NULL FROM executions
@@ -68,9 +72,7 @@ def test_what_was_claimed_without_an_answer_is_given_back_and_nothing_else(
 ) -> None:
     known, unknown = queued[:1], queued[1:]
     assert _claim(engine, claimer, known) == 1
-    lose_answer(engine, monkeypatch)
-    with pytest.raises(OperationalError):
-        _claim(engine, claimer, queued)
+    _claim_without_answer(engine, claimer, queued, monkeypatch, commits=True)
     assert _states(engine, unknown) == {("running", True)}
     claimer.settle()
     assert _states(engine, known) == {("running", True)}
@@ -81,9 +83,7 @@ def test_what_was_claimed_without_an_answer_is_given_back_and_nothing_else(
 def test_what_is_claimed_properly_afterwards_is_kept(
     engine: Engine, claimer: Claimer, queued: list[UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lose_answer(engine, monkeypatch, commits=False)
-    with pytest.raises(OperationalError):
-        _claim(engine, claimer, queued)
+    _claim_without_answer(engine, claimer, queued, monkeypatch, commits=False)
     assert _claim(engine, claimer, queued) == 3
     claimer.settle()
     assert _states(engine, queued) == {("running", True)}
@@ -92,9 +92,7 @@ def test_what_is_claimed_properly_afterwards_is_kept(
 def test_it_is_asked_again_as_long_as_the_commit_may_come(
     engine: Engine, claimer: Claimer, queued: list[UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lose_answer(engine, monkeypatch, commits=False)
-    with pytest.raises(OperationalError):
-        _claim(engine, claimer, queued)
+    _claim_without_answer(engine, claimer, queued, monkeypatch, commits=False)
     claimer.settle()
     assert len(claimer._unanswered) == 1
     monkeypatch.setattr(claim, "REMEMBERED_SECONDS", 0.0)

@@ -29,7 +29,7 @@ from chronos_worker.webhooks import POSTPONED_BY, Webhooks
 from factories import Workspace
 from outages import lose_answer
 from rigs import wait_until
-from targets import Received, Target, hang, reply
+from targets import Answer, Received, Target, hang, reply
 
 
 @pytest.fixture
@@ -39,14 +39,6 @@ def target() -> Iterator[Target]:
     target.start()
     yield target
     target.close()
-
-
-@pytest.fixture
-def heartbeat(engine: Engine) -> Iterator[Heartbeat]:
-    heartbeat = Heartbeat(engine, kind="worker", timeout=timedelta(seconds=15))
-    heartbeat.start()
-    yield heartbeat
-    heartbeat.stop()
 
 
 @pytest.fixture
@@ -72,6 +64,16 @@ def sending(
     yield sending
     sending.stop(0)
     impatient.dispose()
+
+
+def _once(may_answer: Event) -> Answer:
+    """Answer properly, but not before ``may_answer``."""
+
+    def answer(target: Target, received: Received, stream: socket) -> None:
+        may_answer.wait(30)
+        reply()(target, received, stream)
+
+    return answer
 
 
 def _claimed(
@@ -210,11 +212,7 @@ def test_a_worker_that_stops_without_a_database_waits_for_what_is_on_its_way(
     """Fails if ``stop`` ends at what cannot be given back: the rest would be cut off."""
     answers = Event()
 
-    def answer_at_last(target: Target, received: Received, stream: socket) -> None:
-        answers.wait(30)
-        reply()(target, received, stream)
-
-    target.answer = answer_at_last
+    target.answer = _once(answers)
     job_id, claimed = _claimed(engine, workspace, heartbeat.id, target.url, times=2)
     sending.begin(claimed)
     wait_until(lambda: len(target.received) == 1)
@@ -245,15 +243,11 @@ def test_no_more_is_claimed_while_what_was_claimed_is_late(
     monkeypatch.setattr(slots, "SLOW_AFTER", 60)
     answers, its_turn, stop = Event(), Event(), Event()
 
-    def answer_at_last(target: Target, received: Received, stream: socket) -> None:
-        answers.wait(30)
-        reply()(target, received, stream)
-
     def take_a_turn() -> None:
         with sending.turn(stop):
             its_turn.set()
 
-    target.answer = answer_at_last
+    target.answer = _once(answers)
     for _ in range(4):
         sending.begin(_claimed(engine, workspace, heartbeat.id, target.url, times=1)[1])
     wait_until(lambda: len(target.received) == 1 and sending.in_flight == 4)
