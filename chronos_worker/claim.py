@@ -106,7 +106,7 @@ class Claimer:
                 self._unanswered.append(_Unanswered(claimed))
             raise
 
-    def settle(self) -> bool:
+    def give_back_unanswered(self) -> bool:
         """Give back what was claimed without an answer; for a loop of its own."""
         for _ in range(len(self._unanswered)):
             each = self._unanswered[0]

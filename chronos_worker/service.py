@@ -95,7 +95,7 @@ class Worker:
         }
         self._loops = [
             Loop("watch", self._webhooks.watch, idle_seconds=1),
-            Loop("settle", self._claimer.settle, idle_seconds=3),
+            Loop("unanswered", self._claimer.give_back_unanswered, idle_seconds=3),
             Loop("watchdog", self._watchdog.tick, idle_seconds=watchdog.LOOK_SECONDS),
         ]
         self._exit_code = 0

@@ -74,7 +74,7 @@ def test_what_was_claimed_without_an_answer_is_given_back_and_nothing_else(
     assert _claim(engine, claimer, known) == 1
     _claim_without_answer(engine, claimer, queued, monkeypatch, commits=True)
     assert _states(engine, unknown) == {("running", True)}
-    claimer.settle()
+    claimer.give_back_unanswered()
     assert _states(engine, known) == {("running", True)}
     assert _states(engine, unknown) == {("queued", False)}
     assert not claimer._unanswered
@@ -85,7 +85,7 @@ def test_what_is_claimed_properly_afterwards_is_kept(
 ) -> None:
     _claim_without_answer(engine, claimer, queued, monkeypatch, commits=False)
     assert _claim(engine, claimer, queued) == 3
-    claimer.settle()
+    claimer.give_back_unanswered()
     assert _states(engine, queued) == {("running", True)}
 
 
@@ -93,10 +93,10 @@ def test_it_is_asked_again_as_long_as_the_commit_may_come(
     engine: Engine, claimer: Claimer, queued: list[UUID], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _claim_without_answer(engine, claimer, queued, monkeypatch, commits=False)
-    claimer.settle()
+    claimer.give_back_unanswered()
     assert len(claimer._unanswered) == 1
     monkeypatch.setattr(claim, "REMEMBERED_SECONDS", 0.0)
-    claimer.settle()
+    claimer.give_back_unanswered()
     assert not claimer._unanswered
 
 

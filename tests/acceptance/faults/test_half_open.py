@@ -48,7 +48,7 @@ def test_a_half_open_connection_is_noticed_and_loses_nothing(
 def test_commits_without_an_answer_lose_and_repeat_nothing(proxied_stage: Stage) -> None:
     """Proves that nobody takes a commit without an answer for one that did not happen.
 
-    Fails without ``Claimer.settle``: what was claimed so stays running for minutes.
+    Fails without ``Claimer.give_back_unanswered``: what was claimed so stays running for minutes.
     """
     stage = proxied_stage
     postgres = stage.proxies["postgres"]
