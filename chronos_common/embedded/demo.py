@@ -67,15 +67,18 @@ def load(client: Client, jobs: Sequence[Mapping[str, Any]]) -> int:
 
 
 def pause(client: Client, jobs: Sequence[Mapping[str, Any]]) -> None:
-    """Pause ``jobs``: what they call ends with the demo."""
+    """Pause those of ``jobs`` that would go on: what they call ends with the demo.
+
+    One with nothing left to come is about to be completed, which a paused job would not be.
+    """
     names = {job["name"] for job in jobs}
-    running = [
+    going_on = [
         job["id"]
         for job in _stored(client)
-        if job["name"] in names and job["status"] == JobStatus.ACTIVE
+        if job["name"] in names and job["status"] == JobStatus.ACTIVE and job["next_run_at"]
     ]
-    if running:
-        client.post("/api/v1/jobs/bulk/pause", {"ids": running})
+    if going_on:
+        client.post("/api/v1/jobs/bulk/pause", {"ids": going_on})
 
 
 def _stored(client: Client) -> Sequence[Mapping[str, Any]]:
