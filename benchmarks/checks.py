@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.results import Result, faults_of
+from benchmarks.results import HELD_RATIO, Result, faults_of
 from benchmarks.scenarios import (
     api,
     celery_beat,
@@ -59,6 +59,13 @@ def capacity_of(results: Sequence[Result]) -> float:
 def best_of(results: Sequence[Result], scenario: str, case: str | None = None) -> float:
     """Return the most that a control reached in a second, zero if it did not run."""
     return max((each.figures["done_per_s"] for each in _of(results, scenario, case)), default=0)
+
+
+def held_by(results: Sequence[Result], scenario: str) -> float:
+    """Return the most a second that a control holds of the rates that were tried, or zero."""
+    tried = [each.figures for each in _of(results, scenario)]
+    held = [f["due_per_s"] for f in tried if f["done_per_s"] >= HELD_RATIO * f["due_per_s"]]
+    return max(held, default=0)
 
 
 def _of(results: Sequence[Result], scenario: str, case: str | None = None) -> list[Result]:
@@ -121,7 +128,7 @@ def _ratios(results: Sequence[Result]) -> Iterator[Check]:
     controls = (
         # celery-classic is the plain one; a session per thread is shown beside it.
         (celery_classic.NAME, best_of(results, celery_classic.NAME, celery_classic.PLAIN), 12),
-        (celery_beat.NAME, best_of(results, celery_beat.NAME), 20),
+        (f"what {celery_beat.NAME} holds", held_by(results, celery_beat.NAME), 20),
     )
     for what, reached, target in controls:
         if reached and capacity:

@@ -6,6 +6,9 @@ from statistics import median
 
 from benchmarks.referee import FAULTS
 
+#: A rate holds if at least this part of what is due in the window is done in it.
+HELD_RATIO = 0.99
+
 
 @dataclass(frozen=True)
 class Result:
