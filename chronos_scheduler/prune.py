@@ -1,5 +1,6 @@
 """Prune: make the partitions of the days to come, remove history past its retention."""
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import structlog
@@ -39,29 +40,41 @@ class Pruner:
     def tick(self) -> bool:
         """Create and drop partitions, one transaction each; never asks to be called at once."""
         now = clock.now()
-        with transaction(self._engine) as connection:
-            days = set(partitions.existing(connection))
-        for offset in range(-1, DAYS_AHEAD + 1):
-            day = now.date() + timedelta(days=offset)
-            if day not in days:
-                self._create(day)
+        self.create_partitions()
         faultpoints.reached("prune.halfway")
-        for day in sorted(days):
+        for day in self._existing():
             if _end_of(day) < now - self._retention:
                 self._drop(day)
         self._prune_rest(now)
         return False
 
+    def create_partitions(self) -> None:
+        """Create those there should be and are not; a day's first rows may not come before."""
+        today = clock.now().date()
+        wanted = [today + timedelta(days=offset) for offset in range(-1, DAYS_AHEAD + 1)]
+        for day in sorted(set(wanted).difference(self._existing())):
+            self._create(day)
+
+    def _existing(self) -> Sequence[date]:
+        with transaction(self._engine) as connection:
+            return partitions.existing(connection)
+
     def _create(self, day: date) -> None:
         with transaction(self._engine) as connection:
-            if partitions.lock(connection) and day not in partitions.existing(connection):
-                partitions.create(connection, day)
-                _log.info("partition created", day=str(day))
+            partitions.lock(connection)
+            if day in partitions.existing(connection):
+                return
+            created = partitions.create(connection, day)
+        if created:
+            _log.info("partition created", day=str(day))
+        else:
+            _log.warning("the day's rows stay in the default partition", day=str(day))
 
     def _drop(self, day: date) -> None:
         """Drop the day's history, unless something of it still waits for its fate."""
         with transaction(self._engine) as connection:
-            if not partitions.lock(connection) or day not in partitions.existing(connection):
+            partitions.lock(connection)
+            if day not in partitions.existing(connection):
                 return
             unfinished = partitions.unfinished_in(connection, day)
             if unfinished:

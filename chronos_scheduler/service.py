@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import progress
 from chronos_common.broker import Broker, connect_redis
@@ -53,10 +54,10 @@ class Scheduler:
         )
         planner = Planner(self._engine, dispatcher, lookahead=lookahead, batch=settings.plan_batch)
         rescuer = Rescuer(self._engine, self._broker, dispatcher, worker_timeout=worker_timeout)
-        pruner = Pruner(self._engine, retention=timedelta(days=settings.retention_days))
+        self._pruner = Pruner(self._engine, retention=timedelta(days=settings.retention_days))
         # Plan looks ahead, so its rest costs no exactness; a trigger waits for dispatch's.
         self._loops = [
-            Loop("prune", pruner.tick, idle_seconds=3600),
+            Loop("prune", self._pruner.tick, idle_seconds=3600),
             Loop("plan", planner.tick, idle_seconds=settings.lookahead_seconds / 10),
             Loop("dispatch", dispatcher.tick, idle_seconds=0.05),
             Loop("notify", Notifier(self._engine, self._broker).tick, idle_seconds=1),
@@ -70,6 +71,7 @@ class Scheduler:
     def run(self, *, wait: Callable[[], object]) -> None:
         """Work until ``wait`` returns. Raises if the database does not answer at the start."""
         self._heartbeat.start()
+        self._create_partitions()
         for loop in self._loops:
             loop.start()
         _log.info("scheduler started", worker=str(self._heartbeat.id))
@@ -80,3 +82,10 @@ class Scheduler:
         self._broker.close()
         self._engine.dispose()
         _log.info("scheduler stopped", late_loops=late)
+
+    def _create_partitions(self) -> None:
+        """Have today's partition before its first rows, which would stay in the default one."""
+        try:
+            self._pruner.create_partitions()
+        except SQLAlchemyError:
+            _log.warning("partitions are missing; prune tries again", exc_info=True)

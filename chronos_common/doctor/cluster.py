@@ -170,13 +170,14 @@ def storage(cluster: Cluster) -> Iterator[Finding]:
             "partitions",
             f"There is no partition for {missing[0]}: history goes into the default one, which "
             "can only be removed row by row.",
-            "A scheduler makes them ahead; look into its logs for 'loop failed' and 'prune'.",
+            "A scheduler makes them a week ahead, but not for a day that has rows already; look "
+            "into its logs for 'loop failed' and 'prune'.",
         )
     elif strays:
         yield warning(
             "partitions",
             f"{strays:,} executions of today or later lie in the default partition.",
-            "They move when a scheduler makes their day's; look into its logs for 'prune'.",
+            "They were there before a scheduler made their day's, and are removed row by row.",
         )
     else:
         ahead = (max(days) - today).days

@@ -17,10 +17,13 @@ _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '2s'")
 _LOCK_KEY = 0x43_48_52_50
 
 
-def lock(connection: Connection) -> bool:
-    """Take the right to change partitions until the transaction ends; False if it is taken."""
-    query = text("SELECT pg_try_advisory_xact_lock(:key)")
-    return bool(connection.execute(query, {"key": _LOCK_KEY}).scalar_one())
+def lock(connection: Connection) -> None:
+    """Take the right to change partitions until the transaction ends; others wait for it.
+
+    No lock is waited for longer than two seconds in this transaction from here on.
+    """
+    connection.execute(_LOCK_TIMEOUT)
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
 
 
 _EXISTING = text("""
@@ -34,14 +37,20 @@ def existing(connection: Connection) -> Sequence[date]:
     return [_day_of(name) for name in connection.execute(_EXISTING).scalars()]
 
 
-def create(connection: Connection, day: date) -> None:
-    """Give ``day`` its partition.
+def create(connection: Connection, day: date) -> bool:
+    """Give ``day`` its partition; False if rows of it lie in the default partition already.
 
-    Attaching locks the parent only lightly, so that the hot path goes on. Rows of that day that
-    already lie in the default partition move over.
+    Those stay there, and the day with them: a statement that was planned before they moved would
+    not find them, and take them for gone. Attaching locks the parent only lightly, so that the
+    hot path goes on.
     """
     name, lowest, highest = _name_of(day), _lowest(day), _lowest(day + _DAY)
-    connection.execute(_LOCK_TIMEOUT)
+    connection.exec_driver_sql("LOCK TABLE executions_default IN ACCESS EXCLUSIVE MODE")
+    strays = connection.exec_driver_sql(
+        f"SELECT FROM executions_default WHERE id >= '{lowest}' AND id < '{highest}' LIMIT 1"
+    )
+    if strays.first() is not None:
+        return False
     connection.exec_driver_sql(
         f"CREATE TABLE {name} (LIKE executions INCLUDING DEFAULTS INCLUDING CONSTRAINTS) "
         # Room for the claim of each row beside it: a heap-only update touches no index.
@@ -49,14 +58,10 @@ def create(connection: Connection, day: date) -> None:
         "autovacuum_vacuum_cost_delay = 0)"
     )
     connection.exec_driver_sql(
-        f"WITH moved AS (DELETE FROM executions_default "  # noqa: S608 - names and ids of ours
-        f"WHERE id >= '{lowest}' AND id < '{highest}' RETURNING *) "
-        f"INSERT INTO {name} SELECT * FROM moved"
-    )
-    connection.exec_driver_sql(
         f"ALTER TABLE executions ATTACH PARTITION {name} "
         f"FOR VALUES FROM ('{lowest}') TO ('{highest}')"
     )
+    return True
 
 
 def unfinished_in(connection: Connection, day: date) -> int:
@@ -67,7 +72,6 @@ def unfinished_in(connection: Connection, day: date) -> int:
 
 def drop(connection: Connection, day: date) -> None:
     """Remove the history of ``day``."""
-    connection.execute(_LOCK_TIMEOUT)
     connection.exec_driver_sql(f"DROP TABLE {_name_of(day)}")
 
 

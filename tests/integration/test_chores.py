@@ -1,5 +1,6 @@
 """The scheduler's chores: sweep, prune, complete, notify, heartbeat."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -149,18 +150,42 @@ def test_history_past_its_retention_is_dropped_unless_it_waits_for_its_fate(
     assert [row["scheduled_for"] for row in factories.executions_of(engine, job_id)] == old[1:]
 
 
-def test_rows_of_the_default_partition_move_into_their_days_own(
+def test_schedulers_that_start_together_leave_no_day_to_each_other(
+    engine: Engine, now: datetime
+) -> None:
+    """Fails if one that finds another at it goes on to the next day, as the other does then."""
+    pruner = Pruner(engine, retention=30 * DAY)
+    with ThreadPoolExecutor() as thread:
+        with engine.begin() as connection:
+            partitions.lock(connection)
+            creation = thread.submit(pruner.create_partitions)
+            wait_until(lambda: _is_somebody_waiting(engine))
+        creation.result()
+    with engine.connect() as connection:
+        assert partitions.existing(connection) == [now.date() + n * DAY for n in range(-1, 8)]
+
+
+def _is_somebody_waiting(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        query = text(
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+            " WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted"
+        )
+        return bool(connection.execute(query).scalar_one())
+
+
+def test_a_day_whose_rows_lie_in_the_default_partition_stays_there(
     engine: Engine, workspace: Workspace, now: datetime
 ) -> None:
+    """Rows that moved would be missed by statements under way: their outcomes would be lost."""
     job_id = _hourly_job(engine, workspace, now)
     identifier = _trigger(engine, workspace, job_id)
-    with engine.connect() as connection:
-        count = text("SELECT count(*) FROM ONLY executions_default")
-        assert connection.execute(count).scalar_one() == 1
     Pruner(engine, retention=30 * DAY).tick()
     with engine.connect() as connection:
-        assert connection.execute(count).scalar_one() == 0
-    assert [row["id"] for row in factories.executions_of(engine, job_id)] == [identifier]
+        rows = connection.execute(text("SELECT id FROM ONLY executions_default"))
+        assert list(rows.scalars()) == [identifier]
+        days = partitions.existing(connection)
+    assert days == [now.date() + n * DAY for n in range(-1, 8) if n]
 
 
 def test_a_job_is_completed_when_nothing_is_left_to_come_or_to_finish(
