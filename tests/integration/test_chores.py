@@ -159,19 +159,39 @@ def test_schedulers_that_start_together_leave_no_day_to_each_other(
         with engine.begin() as connection:
             partitions.lock(connection)
             creation = thread.submit(pruner.create_partitions)
-            wait_until(lambda: _is_somebody_waiting(engine))
+            wait_until(lambda: _is_somebody_waiting(engine, for_a="advisory"))
         creation.result()
     with engine.connect() as connection:
         assert partitions.existing(connection) == [now.date() + n * DAY for n in range(-1, 8)]
 
 
-def _is_somebody_waiting(engine: Engine) -> bool:
+def _is_somebody_waiting(engine: Engine, *, for_a: str) -> bool:
     with engine.connect() as connection:
         query = text(
             "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
-            " WHERE d.datname = current_database() AND l.locktype = 'advisory' AND NOT l.granted"
+            " WHERE d.datname = current_database() AND l.locktype = :kind AND NOT l.granted"
         )
-        return bool(connection.execute(query).scalar_one())
+        return bool(connection.execute(query, {"kind": for_a}).scalar_one())
+
+
+def test_a_row_that_comes_while_its_partition_is_made_is_waited_for(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    """Fails if the default partition is not locked before it is looked at."""
+    job_id = _hourly_job(engine, workspace, now)
+
+    def create() -> bool:
+        with engine.begin() as connection:
+            return partitions.create(connection, now.date())
+
+    with ThreadPoolExecutor() as thread:
+        with engine.begin() as connection:
+            executions.trigger(
+                connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
+            )
+            creation = thread.submit(create)
+            wait_until(lambda: _is_somebody_waiting(engine, for_a="relation"))
+        assert creation.result() is False
 
 
 def test_a_day_whose_rows_lie_in_the_default_partition_stays_there(

@@ -7,7 +7,7 @@ from sqlalchemy import Engine, text
 
 import factories
 from chronos_common import settings
-from chronos_common.storage import health
+from chronos_common.storage import health, partitions
 from chronos_scheduler.service import Scheduler
 from factories import Workspace
 from rigs import wait_until
@@ -15,14 +15,15 @@ from rigs import wait_until
 HOUR = timedelta(hours=1)
 
 
-def test_the_first_rows_of_a_day_find_its_partition(
+@pytest.fixture
+def scheduler(
     engine: Engine,
     redis_url: str,
     workspace: Workspace,
     now: datetime,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Fails if plan begins while the partitions are made: the day would have none."""
+) -> Scheduler:
+    """A scheduler with jobs that are due every second, before its start."""
     monkeypatch.setenv("CHRONOS_DATABASE_URL", engine.url.render_as_string(hide_password=False))
     monkeypatch.setenv("CHRONOS_REDIS_URL", redis_url)
     monkeypatch.setenv("CHRONOS_SECRET_KEY", "x" * 32)
@@ -30,12 +31,30 @@ def test_the_first_rows_of_a_day_find_its_partition(
         for _ in range(20):
             schedule = factories.every(1, anchor=now)
             factories.job(connection, workspace, schedule, now=now, next_run_at=now)
+    return Scheduler(settings.load())
 
+
+def _wait_until_planned(engine: Engine) -> None:
     def planned() -> bool:
         with engine.connect() as connection:
             query = text("SELECT count(DISTINCT scheduled_for) FROM executions")
             return bool(connection.execute(query).scalar_one() >= 2)
 
-    Scheduler(settings.load()).run(wait=lambda: wait_until(planned))
+    wait_until(planned)
+
+
+def test_the_first_rows_of_a_day_find_its_partition(
+    engine: Engine, scheduler: Scheduler, now: datetime
+) -> None:
+    """Fails if plan begins while the partitions are made: the day would have none."""
+    scheduler.run(wait=lambda: _wait_until_planned(engine))
     with engine.connect() as connection:
         assert health.strays(connection, since=now - HOUR) == 0
+
+
+def test_partitions_that_cannot_be_made_do_not_stop_it(
+    engine: Engine, scheduler: Scheduler
+) -> None:
+    with engine.begin() as connection:
+        partitions.lock(connection)
+        scheduler.run(wait=lambda: _wait_until_planned(engine))
