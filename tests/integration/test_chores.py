@@ -153,13 +153,17 @@ def test_history_past_its_retention_is_dropped_unless_it_waits_for_its_fate(
 def test_schedulers_that_start_together_leave_no_day_to_each_other(
     engine: Engine, now: datetime
 ) -> None:
-    """Fails if one that finds another at it goes on to the next day, as the other does then."""
+    """Fails if one that finds another at it goes on to the next day, as the other does then.
+
+    Fails too if it does not look again at what the other made meanwhile.
+    """
     pruner = Pruner(engine, retention=30 * DAY)
     with ThreadPoolExecutor() as thread:
         with engine.begin() as connection:
             partitions.lock(connection)
             creation = thread.submit(pruner.create_partitions)
             wait_until(lambda: _is_somebody_waiting(engine, for_a="advisory"))
+            partitions.create(connection, now.date())
         creation.result()
     with engine.connect() as connection:
         assert partitions.existing(connection) == [now.date() + n * DAY for n in range(-1, 8)]
