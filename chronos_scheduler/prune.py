@@ -49,7 +49,7 @@ class Pruner:
         return False
 
     def create_partitions(self) -> None:
-        """Create those there should be and are not; a day's first rows may not come before."""
+        """Create those that are missing; call it before the first row of a day is written."""
         today = clock.now().date()
         wanted = [today + timedelta(days=offset) for offset in range(-1, DAYS_AHEAD + 1)]
         for day in sorted(set(wanted).difference(self._existing())):
