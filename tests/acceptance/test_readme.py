@@ -22,7 +22,7 @@ END_OF_BLOCK = "--- end of block ---"
 
 #: What each block's output must say, in the order of the blocks.
 EXPECTED: tuple[list[str], ...] = (
-    ['"access_token"', '"user@example.com"'],
+    ['"admin@chronos.example"', '"role": "owner"'],
     ['"name": "Weekly Newsletter"', "Monday", "Europe/Berlin", '"next_run_at": "20'],
     [],
     ['"status": "succeeded"', '"drift_ms"', '"job_name": "In 3 seconds"', '"http_status": 200'],
@@ -72,7 +72,8 @@ def _environment_without_settings() -> dict[str, str]:
 
 def _wait_until_ready(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
     deadline = time.monotonic() + 100
-    while not _is_ready(address):
+    # The administrator's account exists once the welcome is printed.
+    while not (_is_ready(address) and "is running" in output.read_text()):
         assert process.poll() is None, output.read_text()
         assert time.monotonic() < deadline, output.read_text()
         time.sleep(0.2)
@@ -87,7 +88,7 @@ def _is_ready(address: str) -> bool:
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples need curl")
-def test_the_examples_of_the_readme_work_word_for_word(address: str) -> None:
+def test_the_examples_of_the_readme_work_word_for_word(address: str, tmp_path: Path) -> None:
     section = SECTION.search(README.read_text())
     assert section is not None
     blocks = [block.replace("127.0.0.1:8080", address) for block in BLOCK.findall(section[1])]
@@ -100,6 +101,7 @@ def test_the_examples_of_the_readme_work_word_for_word(address: str) -> None:
         text=True,
         timeout=150,
         check=False,
+        env=_environment_without_settings() | {"CHRONOS_DATA_DIR": str(tmp_path / "data")},
     )
 
     outputs = done.stdout.split(END_OF_BLOCK)
