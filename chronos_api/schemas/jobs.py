@@ -65,7 +65,9 @@ class ScheduleFields(Strict):
         longest=MAX_EXPRESSION_LENGTH,
         allow_none=True,
         metadata={
-            "description": "Five fields, or six with seconds first; @daily and friends",
+            "description": "Five fields (minute, hour, day of month, month, day of week), or six "
+            "with seconds first. Names, lists, ranges, steps, `L`, `LW`, `L-3`, `15W`, `5L`, `5#2`; "
+            "`@daily` and friends",
             "examples": ["0 9 * * 1"],
         },
     )
@@ -225,7 +227,7 @@ class JobAnswer(Schema):
     jitter_seconds = fields.Float(required=True)
     max_runs = fields.Integer(required=True, allow_none=True)
     schedule_description = fields.String(
-        required=True, metadata={"examples": ["At 09:00, only on Monday (Europe/Berlin)"]}
+        required=True, metadata={"examples": ["At 09:00 on Monday (Europe/Berlin)"]}
     )
     next_run_at = Instant(
         required=True, allow_none=True, metadata={"description": "null unless active"}

@@ -2,7 +2,7 @@
 
 Five fields, or six with seconds first. Day of month and day of week go together as in Debian's
 cron (crontab(5)): if either starts with ``*``, both must match, otherwise any of the two.
-croniter finds the dates; times of day and clock changes are worked out here.
+``cron_dates`` finds the dates; times of day and clock changes are worked out here.
 
 **Clock changes** follow Debian's cron (cron(8), and the cronsim library after it). A job with a
 wildcard as its minute or hour keeps its rhythm: it runs whenever the clock shows a matching time,
@@ -11,20 +11,17 @@ clock skips that time, it runs once, right after the gap; if the time comes twic
 first time. Unlike Debian's cron, this holds for changes of any length.
 """
 
-import copy
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import product
 from zoneinfo import ZoneInfo
 
-from cron_descriptor import Options, get_description
-from croniter import croniter
-
+from chronos_common.domain import cron_dates, cron_dialects, wording
 from chronos_common.domain import cron_fields as fields
+from chronos_common.domain.cron_dates import Dates
 from chronos_common.domain.zones import (
     SECOND,
     check_timezone,
@@ -57,10 +54,6 @@ _ANY_MINUTE = re.compile(r"\*|0+/|0+-59")
 _ANY_HOUR = re.compile(r"\*|0+/|0+-23")
 
 _DAY = timedelta(days=1)
-_EVERY_DAY = "* * *"
-
-# A date that comes at all comes within 50 years of any other, even a certain weekday on
-# February 29 (40 years around 2100); croniter gives up after as many.
 _ANY_DATE = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall clock's reading
 
 
@@ -132,50 +125,23 @@ def _in_rhythm(parsed: "Parsed", local: datetime, zone: ZoneInfo) -> datetime:
     return instants[0]
 
 
-def describe(expression: str) -> str:
-    """Return what ``expression`` says in plain English, or itself where words fail."""
-    try:
-        return _describe(_normalise(expression))
-    except Exception:  # noqa: BLE001 - cron-descriptor raises anything; words are a courtesy
-        return str(expression)
-
-
 @lru_cache(maxsize=4096)
-def _describe(normalised: str) -> str:
-    *times, day, month, weekday = normalised.upper().split()
-    sentences = [
-        _sentence(" ".join([*times, days, month, weekdays]))
-        for days, weekdays in _dates(day, weekday, _describable(day), _describable(weekday))
-    ]
-    if len(sentences) == 1:
-        return sentences[0]
-    first, *others = (sentence.replace(", only on ", ", on ") for sentence in sentences)
-    return "; also ".join([first, *(other[0].lower() + other[1:] for other in others)])
+def describe(expression: str) -> str:
+    """Return in plain English when ``expression`` runs; raises :class:`Invalid`.
 
-
-def _sentence(expression: str) -> str:
-    english = Options(use_24hour_time_format=True, locale_code="en_US")
-    # Where both must match, cron-descriptor may still say that any of the two does.
-    sentence: str = get_description(expression, english)
-    return sentence.replace(", or on ", ", and only on ")
-
-
-def _describable(text: str) -> list[str]:
-    """Take apart lists with ``#`` or ``L``, for which cron-descriptor has no words."""
-    items = text.split(",")
-    special = [item for item in items if "#" in item or "L" in item]
-    plain = [item for item in items if item not in special]
-    return [*([",".join(plain)] if plain else []), *special]
+    The words come from the parsed values, so they say what the instants do. Words that begin with
+    *Every* or *Whenever* are those of a rhythm, words that begin with *At* those of fixed times.
+    """
+    parsed = parse(expression)
+    times = wording.times(parsed.hours, parsed.minutes, parsed.seconds, rhythm=parsed.rhythm)
+    return times + wording.dates(parsed.dates)
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """An expression that was understood, on a calendar and a clock that never change.
+    """An expression that was understood, on a calendar and a clock that never change."""
 
-    A date matches if it matches any of the ``dates`` (day of month, month, day of week).
-    """
-
-    dates: Sequence[str]
+    dates: Dates
     hours: Sequence[int]
     minutes: Sequence[int]
     seconds: Sequence[int]
@@ -192,12 +158,11 @@ class Parsed:
 
     def names(self, day: date) -> bool:
         """Tell whether the date matches."""
-        return any(_date_from(each, day) == day for each in self.dates)
+        return self.dates.first_from(day) == day
 
     def _date_from(self, day: date) -> date:
         """Return the first date that matches, not before ``day``."""
-        found = [_date_from(each, day) for each in self.dates]
-        first = min((each for each in found if each is not None), default=None)
+        first = self.dates.first_from(day)
         if first is None:
             raise _NeverAgain
         return first
@@ -223,55 +188,35 @@ def _first_from(values: Sequence[int], low: int) -> int | None:
     return values[index] if index < len(values) else None
 
 
-@lru_cache(maxsize=65_536)
-def _date_from(pattern: str, day: date) -> date | None:
-    """Return the first date from ``day`` on that ``pattern`` matches, if there is one."""
-    if pattern == _EVERY_DAY:
-        return day
-    before = datetime.combine(day, time()) - SECOND
-    try:
-        # croniter keeps its position in itself; a copy for each question keeps threads apart.
-        found: datetime = copy.copy(_calendar(pattern)).get_next(datetime, start_time=before)
-    except (ValueError, OverflowError):  # none in 50 years, or the calendar's end
-        return None
-    return found.date()
-
-
-@lru_cache(maxsize=4096)
-def _calendar(pattern: str) -> croniter:
-    """Return what finds the midnights of dates with ``day month weekday``, all of which match."""
-    return croniter(f"0 0 {pattern}", _ANY_DATE, day_or=False)
-
-
 @lru_cache(maxsize=16_384)
 def parse(expression: str) -> Parsed:
     """Read ``expression``; raises :class:`Invalid`."""
-    second, minute, hour, day, month, weekday = _split(_normalise(expression).upper())
+    normalised = _normalise(expression)
     try:
-        months = fields.months(month)
-        dates = _dates(day, weekday, [fields.days(day)], fields.weekdays(weekday))
-        return Parsed(
-            dates=[f"{days} {months} {weekdays}" for days, weekdays in dates],
-            hours=fields.values(fields.HOUR, hour),
-            minutes=fields.values(fields.MINUTE, minute),
-            seconds=fields.values(fields.SECOND, second),
-            rhythm=bool(_ANY_MINUTE.match(minute) or _ANY_HOUR.match(hour)),
-        )
+        return _parse(normalised.upper().split())
     except fields.WrongField as error:
-        raise _invalid(str(error)) from error
+        raise _invalid(cron_dialects.remedy(normalised) or str(error)) from error
 
 
-def _dates(
-    day: str, weekday: str, days: Sequence[str], weekdays: Sequence[str]
-) -> list[tuple[str, str]]:
-    """Return the alternative pairs of a day of month and a day of week that must both match.
-
-    ``days`` and ``weekdays`` are ``day`` and ``weekday`` taken apart. See crontab(5) of Debian:
-    a field is restricted if it does not start with ``*``, and any of two restricted ones will do.
-    """
-    if day[0] in "*?" or weekday[0] in "*?":
-        return list(product(days, weekdays))
-    return [(each, "*") for each in days] + [("*", each) for each in weekdays]
+def _parse(parts: list[str]) -> Parsed:
+    if parts and parts[0].startswith("@"):
+        raise fields.WrongField(
+            f"{parts[0].lower()!r} is not known; use {', '.join(_MACROS)}, or schedule_type "
+            "'interval' or 'once'."
+        )
+    if len(parts) not in {_WITHOUT_SECONDS, _WITH_SECONDS}:
+        raise fields.WrongField(
+            f"Has {len(parts)} fields, but must have five (minute, hour, day of month, month, day "
+            "of week), or six with the second first."
+        )
+    second, minute, hour, *dates = parts if len(parts) == _WITH_SECONDS else ["0", *parts]
+    return Parsed(
+        seconds=fields.values(fields.SECOND, second),
+        minutes=fields.values(fields.MINUTE, minute),
+        hours=fields.values(fields.HOUR, hour),
+        dates=cron_dates.read(*dates),
+        rhythm=bool(_ANY_MINUTE.match(minute) or _ANY_HOUR.match(hour)),
+    )
 
 
 def _normalise(expression: str) -> str:
@@ -280,27 +225,7 @@ def _normalise(expression: str) -> str:
     if len(expression) > MAX_LENGTH:
         raise _invalid(f"Must have at most {MAX_LENGTH} characters.")
     normalised = " ".join(expression.split())
-    if not normalised.startswith("@"):
-        return normalised
-    try:
-        return _MACROS[normalised.lower()]
-    except KeyError:
-        raise _invalid(
-            f"{normalised!r} is not known; use {', '.join(_MACROS)}, or schedule_type 'interval' "
-            "or 'once'."
-        ) from None
-
-
-def _split(expression: str) -> list[str]:
-    """Return the six fields, seconds first."""
-    parts = expression.split()
-    if len(parts) not in {_WITHOUT_SECONDS, _WITH_SECONDS}:
-        years = " (for years, use starts_at and ends_at)" if len(parts) > _WITH_SECONDS else ""
-        raise _invalid(
-            f"Has {len(parts)} fields, but must have five (minute, hour, day of month, month, day "
-            f"of week), or six with the second first{years}."
-        )
-    return parts if len(parts) == _WITH_SECONDS else ["0", *parts]
+    return _MACROS.get(normalised.lower(), normalised)
 
 
 def _invalid(message: str) -> Invalid:

@@ -1,11 +1,16 @@
-"""The fields of a cron expression: what users write, as the plain numbers that croniter gets.
+"""The fields of a cron expression: the values that the text of each field names.
 
 Ranges, steps and names are spelled out here, because croniter reads some of them in ways of its
-own: ``5-5`` as the whole hour, ``23-4/2`` without the 1, ``R`` differently in every process.
+own: ``5-5`` as the whole hour, ``23-4/2`` without the 1, ``R`` differently in every process, and
+any list of 31 days as ``*``.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T", int, tuple[int, int])
 
 
 class WrongField(ValueError):
@@ -49,7 +54,14 @@ class Field:
 SECOND = Field("second", 0, 59, 60)
 MINUTE = Field("minute", 0, 59, 60)
 HOUR = Field("hour", 0, 23, 24)
-DAY = Field("day of month", 1, 31, 31, hint=", L for the last day, 15W for the nearest weekday")
+DAY = Field(
+    "day of month",
+    1,
+    31,
+    31,
+    hint=", L for the last day, L-3 for three days before it, LW for the last weekday (Monday to "
+    "Friday), 15W for the weekday nearest to day 15",
+)
 MONTH = Field("month", 1, 12, 12, "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC")
 WEEKDAY = Field(
     "day of week",
@@ -62,68 +74,111 @@ WEEKDAY = Field(
 
 _ITEM = re.compile(r"(?P<low>\*|\w+)(-(?P<high>\w+))?(/(?P<step>\d+))?", re.ASCII)
 _NEAREST_WEEKDAY = re.compile(r"(\d{1,2})W", re.ASCII)
+_FROM_END = re.compile(r"L(?:-(?P<back>\d{1,2}))?(?P<weekday>W)?", re.ASCII)
 _NTH = re.compile(r"(\w+)#([1-5])", re.ASCII)
 _LAST = re.compile(r"L([0-7])|([0-7]|[A-Z]{3})L", re.ASCII)
-_SPREAD = re.compile(r"[HR](\W|$)", re.ASCII)
+
+#: ``L-30`` is the first day of a month of 31 days.
+_FURTHEST_BACK = 30
 
 
-def values(field: Field, text: str) -> list[int]:
-    """Return the values that ``text`` names, in order."""
-    return sorted({value for item in text.split(",") for value in _expand(field, item)})
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days of month; a date matches if it is any of them.
 
-
-def months(text: str) -> str:
-    """Return the months as ``*`` or as a list of numbers."""
-    return "*" if text == "*" else ",".join(map(str, values(MONTH, text)))
-
-
-def days(text: str) -> str:
-    """Return the days of month as ``*``, as a list of numbers and ``L``, or as ``15W``."""
-    if text in {"*", "?"}:
-        return "*"
-    nearest = _NEAREST_WEEKDAY.fullmatch(text)
-    if nearest:
-        return f"{DAY.value(nearest[1], text)}W"
-    items = text.split(",")
-    if any(_NEAREST_WEEKDAY.fullmatch(item) for item in items):
-        raise WrongField(f"The day of month {text!r} is not understood; W does not go in lists.")
-    plain = {value for item in items if item != "L" for value in _expand(DAY, item)}
-    return ",".join([*map(str, sorted(plain)), *(["L"] if "L" in items else [])])
-
-
-def weekdays(text: str) -> list[str]:
-    """Return the days of week as one or two fields; a day that either one names is meant.
-
-    croniter refuses lists that hold both ``FRI`` and ``MON#2``, so these come apart.
+    ``from_end`` counts back from the last day of the month, which is 0. ``nearest`` and
+    ``nearest_from_end`` mean the weekday (Monday to Friday) of the month nearest to that day.
     """
-    if text in {"*", "?"}:
-        return ["*"]
+
+    numbers: tuple[int, ...]
+    from_end: tuple[int, ...] = ()
+    nearest: tuple[int, ...] = ()
+    nearest_from_end: tuple[int, ...] = ()
+
+    @property
+    def move(self) -> bool:
+        """Return whether some of them are other numbers in other months."""
+        return bool(self.from_end or self.nearest or self.nearest_from_end)
+
+
+@dataclass(frozen=True, slots=True)
+class Weekdays:
+    """Days of week, 0 for Sunday; a date matches if it is any of them.
+
+    ``nth`` holds pairs: the second Friday of the month is (2, 5). ``last`` holds the weekdays
+    whose last date in the month is meant.
+    """
+
+    numbers: tuple[int, ...]
+    nth: tuple[tuple[int, int], ...] = ()
+    last: tuple[int, ...] = ()
+
+    @property
+    def move(self) -> bool:
+        """Return whether some of them depend on the month."""
+        return bool(self.nth or self.last)
+
+
+ALL_DAYS = Days(tuple(range(1, 32)))
+ALL_MONTHS = tuple(range(1, 13))
+ALL_WEEKDAYS = Weekdays(tuple(range(7)))
+
+
+def values(field: Field, text: str) -> tuple[int, ...]:
+    """Return the values that ``text`` names, in order."""
+    return _sorted(value for item in text.split(",") for value in _expand(field, item))
+
+
+def days(text: str) -> Days:
+    """Return the days of month that ``text`` names."""
     plain: set[int] = set()
-    within_month: list[str] = []
-    for item in text.split(","):
-        special = _within_month(item)
-        if special:
-            within_month.append(special)
+    from_end: set[int] = set()
+    nearest: set[int] = set()
+    nearest_from_end: set[int] = set()
+    for item in [] if text == "?" else text.split(","):
+        if match := _NEAREST_WEEKDAY.fullmatch(item):
+            nearest.add(DAY.value(match[1], item))
+        elif match := _FROM_END.fullmatch(item):
+            (nearest_from_end if match["weekday"] else from_end).add(_back(match["back"]))
+        else:
+            plain.update(_expand(DAY, item))
+    if text == "?" or len(plain) == DAY.span:
+        return ALL_DAYS
+    return Days(*map(_sorted, (plain, from_end, nearest, nearest_from_end)))
+
+
+def weekdays(text: str) -> Weekdays:
+    """Return the days of week that ``text`` names."""
+    plain: set[int] = set()
+    nth: set[tuple[int, int]] = set()
+    last: set[int] = set()
+    for item in [] if text == "?" else text.split(","):
+        if match := _NTH.fullmatch(item):
+            nth.add((int(match[2]), WEEKDAY.value(match[1], item) % WEEKDAY.span))
+        elif match := _LAST.fullmatch(item):
+            last.add(WEEKDAY.value(match[1] or match[2], item) % WEEKDAY.span)
         else:
             plain.update(_expand(WEEKDAY, item))
-    return [",".join(group) for group in ([*map(str, sorted(plain))], within_month) if group]
+    if text == "?" or len(plain) == WEEKDAY.span:
+        return ALL_WEEKDAYS
+    return Weekdays(_sorted(plain), _sorted(nth), _sorted(last))
 
 
-def _within_month(item: str) -> str | None:
-    """Return ``FRI#2`` as ``5#2`` and ``FRIL`` or ``5L`` as ``L5``."""
-    nth = _NTH.fullmatch(item)
-    if nth:
-        return f"{WEEKDAY.value(nth[1], item) % WEEKDAY.span}#{nth[2]}"
-    last = _LAST.fullmatch(item)
-    if last:
-        return f"L{WEEKDAY.value(last[1] or last[2], item) % WEEKDAY.span}"
-    return None
+def _sorted(found: Iterable[T]) -> tuple[T, ...]:
+    return tuple(sorted(set(found)))
+
+
+def _back(text: str | None) -> int:
+    back = int(text or 0)
+    if back > _FURTHEST_BACK:
+        raise WrongField(
+            f"The day of month 'L-{back}' is in no month; use L-1 to L-{_FURTHEST_BACK}."
+        )
+    return back
 
 
 def _expand(field: Field, item: str) -> list[int]:
     """Return the values of one item of a list: a value, a range or a step."""
-    if _SPREAD.match(item):
-        raise WrongField(f"{item!r} is not supported; spread jobs with jitter_seconds instead.")
     parts = _ITEM.fullmatch(item)
     if parts is None or (parts["low"] == "*" and parts["high"]):
         raise field.wrong(item)

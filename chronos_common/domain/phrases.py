@@ -1,21 +1,46 @@
 """Durations and instants in plain English."""
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
-_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+_UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
+_SECOND, _MILLISECOND = timedelta(seconds=1), timedelta(milliseconds=1)
 
 
 def every(seconds: int) -> str:
     """Return a rhythm: ``every second``, ``every 2 hours``, ``every 1 minute and 30 seconds``."""
-    parts = []
+    text = duration(timedelta(seconds=seconds))
+    number, _, unit = text.partition(" ")
+    return f"every {unit if number == '1' and ' ' not in unit else text}"
+
+
+def duration(length: timedelta) -> str:
+    """Return ``1 hour and 3.250 seconds``, with milliseconds only where there are some.
+
+    One that is not positive is ``0 seconds``.
+    """
+    seconds, rest = divmod(max(length, timedelta()), _SECOND)
+    texts = []
     for size, unit in _UNITS:
         number, seconds = divmod(seconds, size)
         if number:
-            parts.append((number, unit))
-    if len(parts) == 1 and parts[0][0] == 1:
-        return f"every {parts[0][1]}"
-    texts = [f"{number} {unit}{'s' if number > 1 else ''}" for number, unit in parts]
-    return "every " + " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
+            texts.append(f"{number} {unit}{_plural(number)}")
+    if milliseconds := rest // _MILLISECOND:
+        texts.append(f"{seconds}.{milliseconds:03} seconds")
+    elif seconds or not texts:
+        texts.append(f"{seconds} second{_plural(seconds)}")
+    return joined(texts)
+
+
+def joined(texts: Sequence[str], conjunction: str = "and") -> str:
+    """Return a list: ``a``, ``a and b``, ``a, b and c``."""
+    if len(texts) == 1:
+        return texts[0]
+    return f"{', '.join(texts[:-1])} {conjunction} {texts[-1]}"
+
+
+def _plural(number: int) -> str:
+    return "" if number == 1 else "s"
 
 
 def moment(instant: datetime) -> str:

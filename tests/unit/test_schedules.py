@@ -202,7 +202,7 @@ def test_jitter_spreads_jobs_over_all_of_its_bound() -> None:
         (interval(90_061), "Every 1 day, 1 hour, 1 minute and 1 second"),
         (once(), "Once, at 2026-11-21 12:00:00 UTC"),
         (once(NOON + 25 * MILLISECOND), "Once, at 2026-11-21 12:00:00.025 UTC"),
-        (cron("0 9 * * 1", "Europe/Berlin"), "At 09:00, only on Monday (Europe/Berlin)"),
+        (cron("0 9 * * 1", "Europe/Berlin"), "At 09:00 on Monday (Europe/Berlin)"),
         (cron("@hourly"), "Every hour (UTC)"),
         (
             interval(5, starts_at=NOON, ends_at=NOON + timedelta(days=1)),
