@@ -88,19 +88,30 @@ class Schedule:
             yield instant
 
     def describe(self) -> str:
-        """Return in plain English when the job runs."""
+        """Return in plain English the instants that :meth:`next_after` finds."""
         match self.kind:
             case ScheduleKind.CRON:
                 text = f"{cron.describe(_set(self.expression))} ({self.timezone})"
+                if self.jitter:
+                    text += f", each time {phrases.duration(self.jitter)} later"
             case ScheduleKind.INTERVAL:
-                text = phrases.every(_set(self.interval_seconds)).capitalize()
+                every = phrases.every(_set(self.interval_seconds)).capitalize()
+                text = f"{every}, from {phrases.moment(self._first_of_interval())}{self._shift()}"
             case ScheduleKind.ONCE:
-                text = f"Once, at {phrases.moment(_set(self.anchor))}"
-        if self.starts_at is not None:
+                text = f"Once, at {phrases.moment(_set(self.anchor) + self.jitter)}{self._shift()}"
+        if self.starts_at is not None and self.kind is not ScheduleKind.INTERVAL:
             text += f", from {phrases.moment(self.starts_at)}"
         if self.ends_at is not None:
             text += f", until {phrases.moment(self.ends_at)}"
         return text
+
+    def _first_of_interval(self) -> datetime:
+        """Return the instant from which an interval is counted, starts_at and jitter included."""
+        shifted = _set(self.anchor) + self.jitter
+        return replace(self, ends_at=None).first_at_or_after(shifted) or shifted
+
+    def _shift(self) -> str:
+        return f" ({phrases.duration(self.jitter)} of jitter included)" if self.jitter else ""
 
     def _next_unbounded(self, moment: datetime) -> datetime | None:
         if self.starts_at is not None:

@@ -1,4 +1,4 @@
-"""Schedules: their instants, their bounds, their words, and what users may ask for."""
+"""Schedules: their instants, their bounds, and what users may ask for."""
 
 import math
 from dataclasses import replace
@@ -185,33 +185,6 @@ def test_jitter_is_fixed_and_smaller_than_its_bound(job_id: UUID, jitter_seconds
 def test_jitter_spreads_jobs_over_all_of_its_bound() -> None:
     tenths = {jitter_of(UUID(int=each), 10).seconds for each in range(1000)}
     assert tenths == set(range(10))
-
-
-# -- words ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("schedule", "words"),
-    [
-        (interval(1), "Every second"),
-        (interval(2), "Every 2 seconds"),
-        (interval(60), "Every minute"),
-        (interval(90), "Every 1 minute and 30 seconds"),
-        (interval(7200), "Every 2 hours"),
-        (interval(86_400), "Every day"),
-        (interval(90_061), "Every 1 day, 1 hour, 1 minute and 1 second"),
-        (once(), "Once, at 2026-11-21 12:00:00 UTC"),
-        (once(NOON + 25 * MILLISECOND), "Once, at 2026-11-21 12:00:00.025 UTC"),
-        (cron("0 9 * * 1", "Europe/Berlin"), "At 09:00 on Monday (Europe/Berlin)"),
-        (cron("@hourly"), "Every hour (UTC)"),
-        (
-            interval(5, starts_at=NOON, ends_at=NOON + timedelta(days=1)),
-            "Every 5 seconds, from 2026-11-21 12:00:00 UTC, until 2026-11-22 12:00:00 UTC",
-        ),
-    ],
-)
-def test_a_schedule_says_when_it_runs(schedule: Schedule, words: str) -> None:
-    assert schedule.describe() == words
 
 
 # -- what users ask for -----------------------------------------------------------------------
