@@ -46,7 +46,7 @@ MONTH_LIST = listed(rf"{MONTH}(?: through {MONTH})?")
 WEEKDAY = rf"(?:{'|'.join(WEEKDAYS)})"
 WEEKDAY_LIST = listed(rf"{WEEKDAY}(?: through {WEEKDAY})?")
 NTH = rf"the (?:{'|'.join(ORDINALS)}|last) {WEEKDAY}"
-FROM_END = r"the day \d+ days? before the last"
+FROM_END = r"the day (?:\d+ days )?before the last"
 NEAREST = r"the weekday nearest to day \d+(?: or else to the last day)?"
 MOVING = (
     rf"(?:the weekday nearest to {FROM_END}|{NEAREST}|the last weekday|{FROM_END}|the last day)"
@@ -266,7 +266,8 @@ def _days(words: str) -> frozenset[object]:
     found: set[object] = set()
 
     def moving(match: re.Match[str]) -> str:
-        number = int((re.findall(r"\d+", match[0]) or ["0"])[0])
+        unnumbered = "1" if "before" in match[0] else "0"
+        number = int((re.findall(r"\d+", match[0]) or [unnumbered])[0])
         counts_back = "last" in match[0].replace(" or else to the last day", "")
         nearest = "weekday" in match[0]
         assert ("or else" in match[0]) == (nearest and not counts_back and number > 28)

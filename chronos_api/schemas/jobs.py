@@ -65,9 +65,9 @@ class ScheduleFields(Strict):
         longest=MAX_EXPRESSION_LENGTH,
         allow_none=True,
         metadata={
-            "description": "Five fields (minute, hour, day of month, month, day of week), or six "
-            "with seconds first. Names, lists, ranges, steps, `L`, `LW`, `L-3`, `15W`, `5L`, `5#2`; "
-            "`@daily` and friends",
+            "description": "Five fields (minute, hour, day of month, month, day of week), or "
+            "six with seconds first. Names, lists, ranges, steps, `L`, `LW`, `L-3`, `15W`, `5L`, "
+            "`5#2`; `@daily` and friends",
             "examples": ["0 9 * * 1"],
         },
     )

@@ -221,13 +221,9 @@ def _days(days: Days, months: Sequence[str]) -> str:
 
 
 def _from_end(back: int) -> str:
-    if not back:
+    if back == 0:
         return "the last day"
-    return f"the day {_before_last(back)}"
-
-
-def _before_last(back: int) -> str:
-    return f"{back} day{'s' if back > 1 else ''} before the last"
+    return "the day before the last" if back == 1 else f"the day {back} days before the last"
 
 
 def _nearest(number: int) -> str:
@@ -236,7 +232,7 @@ def _nearest(number: int) -> str:
 
 
 def _nearest_from_end(back: int) -> str:
-    return f"the weekday nearest to the day {_before_last(back)}" if back else "the last weekday"
+    return f"the weekday nearest to {_from_end(back)}" if back else "the last weekday"
 
 
 def _weekdays(weekdays: Weekdays, months: Sequence[str]) -> str:

@@ -1,6 +1,8 @@
 """Clock changes: a table worked out by hand, and two oracles for everything else."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from chronos_common.domain import cron
 from chronos_common.errors import Invalid
+from tests import cron_english
 
 # In UTC, after which the clock of the zone stands otherwise than before:
 #   Berlin     2026-03-29 01:00 +1 h, 2026-10-25 01:00 -1 h
@@ -128,26 +131,49 @@ EXPRESSIONS = st.tuples(MINUTE_FIELDS, HOUR_FIELDS, DATE_FIELDS).map(" ".join)
 NEAR_A_CHANGE = st.integers(-2 * 1440, 1440)
 
 
-def matches(rules: CronSim, wall: datetime) -> bool:
-    return (
-        wall.minute in rules.minutes
-        and wall.hour in rules.hours
-        and wall.month in rules.months
-        and rules.match_day(wall.date())
-    )
+class Rules(Protocol):
+    """When a job runs, on a clock that is never changed; and whether it keeps a rhythm."""
+
+    rhythm: bool
+
+    def match(self, wall: datetime) -> bool: ...
 
 
-def by_every_minute(
-    expression: str, zone: str, moment: datetime, until: datetime
-) -> list[datetime]:
+class WrittenRules:
+    """What cronsim reads in an expression."""
+
+    def __init__(self, expression: str) -> None:
+        self._rules = CronSim(expression, datetime(2026, 1, 1))  # noqa: DTZ001 - just to read it
+        minute, hour, _ = expression.split(maxsplit=2)
+        self.rhythm = "*" in minute or "*" in hour
+
+    def match(self, wall: datetime) -> bool:
+        return (
+            wall.minute in self._rules.minutes
+            and wall.hour in self._rules.hours
+            and wall.month in self._rules.months
+            and self._rules.match_day(wall.date())
+        )
+
+
+class SaidRules:
+    """What a reader of its own reads in the description."""
+
+    def __init__(self, expression: str) -> None:
+        self._reading = cron_english.read(cron.describe(expression))
+        self.rhythm = self._reading.rhythm
+
+    def match(self, wall: datetime) -> bool:
+        second = 3600 * wall.hour + 60 * wall.minute
+        return bool(self._reading.times >> second & 1) and self._reading.has(wall.date())
+
+
+def by_every_minute(rules: Rules, zone: str, moment: datetime, until: datetime) -> list[datetime]:
     """Return what happens when somebody watches the clock of ``zone`` every minute.
 
     Rhythm: whenever the clock shows a time that matches. Fixed time: when the clock shows or has
     passed, for the first time ever, a time that matches.
     """
-    rules = CronSim(expression, datetime(2026, 1, 1))  # noqa: DTZ001 - just to read it
-    minute, hour, _ = expression.split(maxsplit=2)
-    rhythm = "*" in minute or "*" in hour
     # A day and a half earlier, so that the clock has shown whatever comes twice.
     now = moment - timedelta(hours=36)
     furthest = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
@@ -155,15 +181,16 @@ def by_every_minute(
     while now < until:
         now += MINUTE
         wall = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-        fires = matches(rules, wall) if rhythm else False
+        fires = rules.match(wall) if rules.rhythm else False
         while furthest < wall:
             furthest += MINUTE
-            fires = fires or (not rhythm and matches(rules, furthest))
+            fires = fires or (not rules.rhythm and rules.match(furthest))
         if fires and now > moment:
             found.append(now)
     return found
 
 
+@pytest.mark.parametrize("rules", [WrittenRules, SaidRules])
 @settings(deadline=None, max_examples=100)
 @given(
     expression=EXPRESSIONS,
@@ -172,7 +199,11 @@ def by_every_minute(
     seconds=st.integers(0, 59),
 )
 def test_instants_are_those_of_somebody_who_watches_the_clock(
-    expression: str, change: tuple[str, datetime], offset: int, seconds: int
+    rules: Callable[[str], Rules],
+    expression: str,
+    change: tuple[str, datetime],
+    offset: int,
+    seconds: int,
 ) -> None:
     zone, changed_at = change
     whole = changed_at + offset * MINUTE
@@ -182,7 +213,7 @@ def test_instants_are_those_of_somebody_who_watches_the_clock(
     while following is not None and following <= until:
         found.append(following)
         following = cron.next_after(expression, zone, following)
-    assert found == by_every_minute(expression, zone, whole, until)
+    assert found == by_every_minute(rules(expression), zone, whole, until)
 
 
 @settings(deadline=None, max_examples=200)
