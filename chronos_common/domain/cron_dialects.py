@@ -137,8 +137,8 @@ _FORMS = [
     _form(r"^cron\s*\((?P<inner>[^)]*)\)$", _in_aws),
     _form(
         r"^crontab\s*\(|\b(?:minute|hour|day_of_week)\s*=",
-        "This is Celery's crontab(...); write its fields in the order minute, hour, day of month, "
-        "month, day of week, like '30 7 * * 1'.",
+        "This is the form of Celery's crontab(...) or APScheduler; write the fields in the order "
+        "minute, hour, day of month, month, day of week, like '30 7 * * 1'.",
     ),
     _form(
         r"\b(?:RRULE|FREQ|DTSTART|RDATE)\s*[:=;]",
@@ -147,7 +147,7 @@ _FORMS = [
         "and max_runs for COUNT.",
     ),
     _form(
-        r"^R\d*/",
+        r"^R\d*/(?:\d{4}-?\d\d|P)",
         "{0!r} begins a repetition of ISO 8601; use schedule_type 'interval' with "
         "interval_seconds, starts_at and max_runs.",
     ),

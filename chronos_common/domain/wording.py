@@ -37,13 +37,17 @@ _UNITS = ((1, _SECONDS), (_MINUTE, _MINUTES), (_HOUR, _HOURS))
 
 #: From so many on, values are read more easily as a range, as steps.
 _SHORTEST_RANGE, _SHORTEST_STEPS = 3, 5
+#: Fixed times are read more easily one by one than times of a rhythm are.
+_SHORTEST_FIXED, _SHORTEST_RHYTHM = 5, 3
+#: Up to so many minutes of an hour are read more easily one by one.
+_FEW = 4
 #: Up to so many, times of day are named one by one, and spans of time.
 _LONGEST_LIST, _MOST_SPANS = 8, 4
 
 #: Seconds, minutes and hours; all combinations are meant.
 Fields = tuple[Sequence[int], Sequence[int], Sequence[int]]
 
-#: Not every month has a day from this one on.
+#: Every month has the days up to this one.
 _SHORTEST_MONTH = 28
 
 
@@ -54,7 +58,7 @@ def times(
     fields = (seconds, minutes, hours)
     text = (
         (_endless(fields) if rhythm else None)
-        or _progression(fields, least=3 if rhythm else 5)
+        or _progression(fields, least=_SHORTEST_RHYTHM if rhythm else _SHORTEST_FIXED)
         or _list(fields, "or" if rhythm else "and")
         or _spans(fields)
         or _parts(fields, rhythm=rhythm)
@@ -72,9 +76,9 @@ def _endless(fields: Fields) -> str | None:
         return None
     if not minutes[0] and not seconds[0]:
         return phrases.every(step)
-    if step == _MINUTE:
+    if step <= _MINUTE and len(seconds) <= _FEW:
         return f"every minute at {_named('second', seconds)}"
-    if step == _HOUR:
+    if _MINUTE < step <= _HOUR and len(minutes) <= _FEW:
         return f"every hour at {_within_hour(minutes, seconds)}"
     return None
 

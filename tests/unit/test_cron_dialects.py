@@ -58,6 +58,7 @@ SYSTEMD = "systemd's OnCalendar form; write five fields instead"
         ("H H(0-7) * * 1-5", JITTER),
         ("R * * * *", JITTER),
         ("0 R(9,17) * * *", JITTER),
+        ("R/5 * * * *", JITTER),
         ("0~30 * * * *", JITTER),
         ("~ 0~5 * * *", JITTER),
         # Quartz.
@@ -78,6 +79,7 @@ SYSTEMD = "systemd's OnCalendar form; write five fields instead"
         ("2026-12-25T09:00:00Z", ONCE),
         ("2026-12-25 09:00", ONCE),
         ("2026-12-25", ONCE),
+        ("day_of_week='mon', hour=9", "in the order minute"),
         ("crontab(minute=0, hour=7)", "in the order minute, hour, day of month"),
         # A line of a crontab.
         ("0 9 * * * /usr/bin/backup --all", "its type and payload"),
