@@ -1,0 +1,89 @@
+"""Character encodings: from the bytes of a body to its text, as its ``Content-Type`` declares."""
+
+import codecs
+import encodings
+import pkgutil
+import re
+from encodings.aliases import aliases
+from functools import lru_cache
+from typing import Final
+
+# Encodings of Python's own, which are no charsets.
+_NOT_CHARSETS: Final = frozenset(
+    {"charmap", "idna", "mbcs", "oem", "punycode", "raw_unicode_escape", "undefined"}
+    | {"unicode_escape"}
+)
+# Python remembers each name that it is asked for, also those that it does not know. So the names
+# that targets invent are not asked for.
+_KNOWN: Final = frozenset(
+    {module.name for module in pkgutil.iter_modules(encodings.__path__)} | aliases.keys()
+)
+
+_PARAMETER: Final = re.compile(
+    r""";\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))""", re.DOTALL
+)
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
+
+# The longer ones first: a UTF-32 mark begins as one of UTF-16 does.
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_ANY_MARK: Final = tuple(mark for mark, _ in _MARKS)
+_MARK: Final = "\ufeff"
+# Without a byte order mark these are read as browsers read them.
+_UNMARKED: Final = {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}
+
+# UTF-7 can name halves of characters, which no database stores.
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+
+def decode(body: bytes, content_type: str, *, is_cut: bool) -> str:
+    """Return ``body`` as text that PostgreSQL stores: without NUL and lone surrogates.
+
+    Bytes that are wrong in its encoding become U+FFFD. With ``is_cut``, a character that the cut
+    divided is left out.
+    """
+    encoding = _encoding_of(body, declared_by(content_type))
+    if is_cut:
+        text = codecs.getincrementaldecoder(encoding)("replace").decode(body)
+    else:
+        text = body.decode(encoding, "replace")
+    text = text.removeprefix(_MARK).replace("\x00", "")
+    return text if encoding == "utf-8" else _SURROGATES.sub("\ufffd", text)
+
+
+@lru_cache(maxsize=1024)
+def declared_by(content_type: str) -> str | None:
+    """Return Python's name of the charset that ``Content-Type`` declares, if it knows it."""
+    for name, quoted, plain in _PARAMETER.findall(content_type):
+        if name.lower() == "charset":
+            return _known(_ESCAPED.sub(r"\1", quoted) or plain.strip())
+    return None
+
+
+def _known(charset: str) -> str | None:
+    name = encodings.normalize_encoding(charset.lower()) if charset.isascii() else ""
+    name = name.replace(".", "_")
+    if name not in _KNOWN or aliases.get(name, name) in _NOT_CHARSETS:
+        return None
+    try:
+        codec = codecs.lookup(name)
+    except LookupError:
+        return None
+    # The attribute that open() and str.encode() go by: rot13 and base64 do not have it.
+    return codec.name if codec._is_text_encoding else None  # noqa: SLF001 - there is no public one
+
+
+def _encoding_of(body: bytes, declared: str | None) -> str:
+    """Return the declared encoding, else the one that a byte order mark tells, else UTF-8."""
+    if declared is not None and declared not in _UNMARKED:
+        return declared
+    unmarked = _UNMARKED[declared] if declared else "utf-8"
+    if not body.startswith(_ANY_MARK):
+        return unmarked
+    marked = next(name for mark, name in _MARKS if body.startswith(mark))
+    return marked if declared is None or marked.startswith(declared) else unmarked

@@ -1,0 +1,98 @@
+"""Content codings (RFC 9110, section 8.4): what a body was before its sender compressed it.
+
+A job may ask for them by ``Accept-Encoding``, and some targets compress unasked.
+"""
+
+import sys
+import zlib
+from collections.abc import Callable
+from typing import Final
+
+import brotli
+
+if sys.version_info >= (3, 14):
+    from compression.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
+else:
+    from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
+
+_MAX_CODINGS: Final = 3
+_IDENTITY: Final = frozenset({"", "identity"})
+
+_ZLIB: Final = zlib.MAX_WBITS
+_GZIP: Final = zlib.MAX_WBITS | 16
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_RAW_DEFLATE: Final = -zlib.MAX_WBITS
+# RFC 9659: senders of this content coding use windows of at most 8 MiB.
+_ZSTD_OPTIONS: Final = {DecompressionParameter.window_log_max: 23}
+
+
+class Undecodable(Exception):
+    """A body is not what its ``Content-Encoding`` says."""
+
+
+def decode(body: bytes, declared: str, *, max_bytes: int) -> tuple[bytes, bool]:
+    """Return the beginning of ``body`` without its codings, and whether that is all of it.
+
+    ``declared`` is the field ``Content-Encoding``. Raises :class:`Undecodable`.
+    """
+    codings = [name.strip().lower() for name in declared.split(",")]
+    codings = [name for name in codings if name not in _IDENTITY]
+    if len(codings) > _MAX_CODINGS:
+        raise Undecodable(f"The body has more than {_MAX_CODINGS} content codings")
+    is_whole = True
+    # The last one was applied last.
+    for coding in reversed(codings):
+        if coding not in _DECODERS:
+            raise Undecodable("The body's Content-Encoding is unknown")
+        try:
+            body, is_end = _DECODERS[coding](body, max_bytes)
+        except (zlib.error, brotli.error, ZstdError) as error:
+            raise Undecodable(f"The body is not {coding}, as its Content-Encoding says") from error
+        is_whole = is_whole and is_end
+    return body, is_whole
+
+
+def _gunzip(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
+    """Return what the members of a gzip file hold, and whether that is all."""
+    decoded, is_end, rest = _inflate(body, max_bytes, _GZIP)
+    while is_end and rest.startswith(_GZIP_MAGIC) and len(decoded) < max_bytes:
+        more, is_end, rest = _inflate(rest, max_bytes - len(decoded), _GZIP)
+        decoded += more
+    return decoded, is_end and not rest.startswith(_GZIP_MAGIC)
+
+
+def _deflate(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
+    try:
+        return _inflate(body, max_bytes, _ZLIB)[:2]
+    except zlib.error:
+        # Some senders leave the zlib format's header out.
+        return _inflate(body, max_bytes, _RAW_DEFLATE)[:2]
+
+
+def _inflate(body: bytes, max_bytes: int, window_bits: int) -> tuple[bytes, bool, bytes]:
+    """Return at most ``max_bytes``, whether the stream ends there, and what comes after it."""
+    decompressor = zlib.decompressobj(window_bits)
+    decoded = decompressor.decompress(body, max_bytes)
+    return decoded, decompressor.eof, decompressor.unused_data
+
+
+def _unbrotli(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
+    decompressor = brotli.Decompressor()
+    decoded = decompressor.process(body, output_buffer_limit=max_bytes)
+    # The limit is where it stops to grow its buffer, not where that ends.
+    return decoded[:max_bytes], decompressor.is_finished() and len(decoded) <= max_bytes
+
+
+def _unzstd(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
+    decompressor = ZstdDecompressor(options=_ZSTD_OPTIONS)
+    decoded = decompressor.decompress(body, max_bytes)
+    return decoded, decompressor.eof
+
+
+_DECODERS: Final[dict[str, Callable[[bytes, int], tuple[bytes, bool]]]] = {
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
+    "deflate": _deflate,
+    "br": _unbrotli,
+    "zstd": _unzstd,
+}
