@@ -9,7 +9,8 @@ from uuid import UUID
 
 import structlog
 
-from chronos_worker import redirects
+from chronos_worker import redirects, transfer_errors
+from chronos_worker.connections import Connections
 from chronos_worker.egress import EgressGuard
 from chronos_worker.handle import Handle
 from chronos_worker.reactor import Done, Reactor
@@ -37,15 +38,28 @@ class Flight:
     message: Message = _NO_MESSAGE
     elapsed_ms: float = 0.0
     redirects: list[str] = field(default_factory=list)
+    redirected: Result | None = None
 
-    def result(self, error: TransferError | None) -> Result:
-        """Return what became of it."""
-        return self.handle.result(
-            error,
+    @property
+    def seconds_left(self) -> float:
+        """How much of the job's timeout is left for the hops to come."""
+        return self.request.target.timeout_seconds - self.elapsed_ms / 1000
+
+    def result(self, problem: TransferError | None) -> Result:
+        """Return what became of it: the last answer that came, and what went wrong."""
+        result = self.handle.result(
+            problem,
             started_at=self.started_at,
             duration_ms=self.elapsed_ms,
             redirects=self.redirects,
         )
+        if result.error and self.redirected:
+            return self.redirected._replace(
+                duration_seconds=result.duration_seconds,
+                error=result.error,
+                timing_ms=result.timing_ms,
+            )
+        return result
 
 
 class Flights:
@@ -68,6 +82,7 @@ class Flights:
         self._by_execution: dict[int, Flight] = {}
         self._by_curl: dict[Any, Flight] = {}
         self._idle_handles: list[Handle] = []
+        self._connections = Connections()
 
     def __len__(self) -> int:
         return len(self._by_execution)
@@ -78,7 +93,7 @@ class Flights:
 
     def start(self, slot: Slot) -> None:
         """Send the request that was given ``slot``."""
-        handle = self._idle_handles.pop() if self._idle_handles else Handle(self._guard)
+        handle = self._idle_handles.pop() if self._idle_handles else self._new_handle()
         flight = Flight(slot.request, slot, handle, self._now(), time.monotonic())
         self._by_execution[slot.request.execution.id.int] = flight
         try:
@@ -86,6 +101,9 @@ class Flights:
             self._send(flight, flight.request.target.timeout_seconds)
         except Exception as error:  # noqa: BLE001 - whatever a user stored fails that job only
             self._fail(flight, error)
+
+    def _new_handle(self) -> Handle:
+        return Handle(self._guard, self._connections)
 
     def abort(self, execution_id: UUID, *, started: float | None = None) -> None:
         """End a flight (that began at ``started``, if given) at once, without a result.
@@ -112,49 +130,64 @@ class Flights:
                 self._land(flight, result)
 
     def _result_or_next_hop(self, flight: Flight, done: Done) -> Result | None:
+        handle, problem = flight.handle, None
         if done.code:
-            return flight.result(flight.handle.error(done.code, done.message))
-        if not self._leads_on(flight):
-            return flight.result(None)
-        try:
-            flight.message = self._next_message(flight)
-        except redirects.NotFollowed as error:
-            return flight.result(TransferError(ErrorKind.REDIRECT, str(error)))
-        flight.redirects.append(flight.message.url)
-        left = flight.request.target.timeout_seconds - flight.elapsed_ms / 1000
-        self._send(flight, max(left, _SHORTEST_TIMEOUT_SECONDS))
-        return None
-
-    def _send(self, flight: Flight, timeout_seconds: float) -> None:
-        handle, verify_tls = flight.handle, flight.request.target.verify_tls
-        handle.prepare(flight.message, timeout_seconds=timeout_seconds, verify_tls=verify_tls)
-        self._reactor.add(handle.curl)
-        self._by_curl[handle.curl] = flight
+            if handle.met_ended_connection:
+                self._send(flight, flight.seconds_left, is_fresh=True)
+                return None
+            timeout_seconds = flight.request.target.timeout_seconds
+            problem = handle.problem(done.code, done.message, timeout_seconds=timeout_seconds)
+        result = flight.result(problem)
+        if result.error or not self._leads_on(flight, result):
+            return result
+        return self._follow(flight, result)
 
     @staticmethod
-    def _leads_on(flight: Flight) -> bool:
+    def _leads_on(flight: Flight, result: Result) -> bool:
         return (
-            flight.handle.status() in redirects.STATUSES
+            result.http_status in redirects.STATUSES
             and flight.request.target.follow_redirects
-            and flight.handle.redirect_url() is not None
+            and redirects.location_of(result.header_lines) is not None
         )
 
-    def _next_message(self, flight: Flight) -> Message:
-        return redirects.message_after(
+    def _follow(self, flight: Flight, result: Result) -> Result | None:
+        """Send the next hop, or return the ``result`` of this one with the reason why not."""
+        target = flight.request.target
+        if flight.seconds_left <= 0:
+            return result._replace(error=transfer_errors.timed_out(target.timeout_seconds))
+        try:
+            flight.message = redirects.message_after(
+                flight.message,
+                flight.request,
+                status=result.http_status or 0,
+                location=redirects.location_of(result.header_lines) or b"",
+                hops=len(flight.redirects),
+                now=self._now(),
+            )
+        except redirects.NotFollowed as error:
+            return result._replace(error=TransferError(ErrorKind.REDIRECT, str(error)))
+        flight.redirected = result
+        flight.redirects.append(flight.message.url)
+        self._send(flight, flight.seconds_left)
+        return None
+
+    def _send(self, flight: Flight, timeout_seconds: float, *, is_fresh: bool = False) -> None:
+        handle = flight.handle
+        handle.prepare(
             flight.message,
-            flight.request,
-            status=flight.handle.status() or 0,
-            location=flight.handle.redirect_url() or "",
-            hops=len(flight.redirects),
-            now=self._now(),
+            timeout_seconds=max(timeout_seconds, _SHORTEST_TIMEOUT_SECONDS),
+            verify_tls=flight.request.target.verify_tls,
+            is_fresh=is_fresh,
         )
+        self._reactor.add(handle.curl)
+        self._by_curl[handle.curl] = flight
 
     def _fail(self, flight: Flight, error: Exception) -> None:
         execution_id = flight.request.execution.id
         _log.warning("request not sent", execution_id=str(execution_id), exc_info=error)
-        message = f"The request could not be sent: {error}"
-        problem = TransferError(ErrorKind.INTERNAL, message)
-        self._land(flight, Result(flight.started_at, 0.0, error=problem), is_reusable=False)
+        problem = transfer_errors.not_sent(error)
+        result = flight.redirected or Result(flight.started_at, 0.0)
+        self._land(flight, result._replace(error=problem), is_reusable=False)
 
     def _land(self, flight: Flight, result: Result | None, *, is_reusable: bool = True) -> None:
         try:

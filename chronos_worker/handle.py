@@ -7,12 +7,15 @@ as much as sending it. All of this runs on the engine's thread.
 import socket
 from collections.abc import Sequence
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 import certifi
 import pycurl
 
 from chronos_common import __version__
+from chronos_worker import transfer_errors
+from chronos_worker.connections import Connections
 from chronos_worker.egress import EgressGuard
 from chronos_worker.request import Message
 from chronos_worker.result import ErrorKind, Result, TransferError
@@ -22,6 +25,12 @@ KEPT_BODY_BYTES: Final = 64 << 10
 _CONNECT_TIMEOUT_MS: Final = 10_000
 # DNS changes are noticed although connections are kept.
 _MAX_CONNECTION_AGE_SECONDS: Final = 300
+# Older ones are closed instead of kept; ``connections`` is stricter about using one again.
+_MAX_IDLE_SECONDS: Final = 2
+
+# Interim responses (1xx) are no answer, but 101 is the last that comes in HTTP.
+_LOWEST_STATUS: Final = HTTPStatus.OK.value
+_SWITCHING: Final = HTTPStatus.SWITCHING_PROTOCOLS.value
 
 _ABORT: Final = -1
 # pycurl has no types of its own; these say what its constants are.
@@ -35,40 +44,26 @@ _TIMINGS: Final = (
     ("first_byte", pycurl.STARTTRANSFER_TIME_T),
     ("total", pycurl.TOTAL_TIME_T),
 )
-_KINDS: Final = {
-    pycurl.E_COULDNT_RESOLVE_HOST: ErrorKind.DNS,
-    pycurl.E_URL_MALFORMAT: ErrorKind.INVALID_URL,
-    pycurl.E_COULDNT_CONNECT: ErrorKind.CONNECT,
-    pycurl.E_SEND_ERROR: ErrorKind.CONNECT,
-    pycurl.E_RECV_ERROR: ErrorKind.CONNECT,
-    pycurl.E_GOT_NOTHING: ErrorKind.CONNECT,
-    pycurl.E_OPERATION_TIMEDOUT: ErrorKind.TIMEOUT,
-    pycurl.E_SSL_CONNECT_ERROR: ErrorKind.TLS,
-    pycurl.E_PEER_FAILED_VERIFICATION: ErrorKind.TLS,
-    pycurl.E_SSL_CERTPROBLEM: ErrorKind.TLS,
-    pycurl.E_SSL_CIPHER: ErrorKind.TLS,
-    pycurl.E_SSL_CACERT_BADFILE: ErrorKind.TLS,
-    pycurl.E_SSL_ISSUER_ERROR: ErrorKind.TLS,
-    pycurl.E_SSL_INVALIDCERTSTATUS: ErrorKind.TLS,
-    pycurl.E_OUT_OF_MEMORY: ErrorKind.INTERNAL,
-    pycurl.E_FAILED_INIT: ErrorKind.INTERNAL,
-    pycurl.E_BAD_FUNCTION_ARGUMENT: ErrorKind.INTERNAL,
-}
 
 
 class Handle:
     """Sends one message at a time and collects what comes back, within bounds."""
 
-    def __init__(self, guard: EgressGuard) -> None:
+    def __init__(self, guard: EgressGuard, connections: Connections) -> None:
         self.curl = pycurl.Curl()
         self._guard = guard
+        self._connections = connections
         self._header_lines: list[bytes] = []
         self._chunks: list[bytes] = []
         self._body_bytes = 0
         self._room = KEPT_BODY_BYTES
         self._refused = ""
-        self._opened = False
+        self._opened: list[int] = []
+        self._has_left = False
+        #: Nothing left, because the connection that libcurl chose had ended; a new one may do.
+        self.met_ended_connection = False
         self._error: TransferError | None = None
+        self._is_fresh = False
         self._verifies_tls = True
         self._method = ""
         self._has_body = False
@@ -87,6 +82,7 @@ class Handle:
             (pycurl.FOLLOWLOCATION, 0),
             (pycurl.CAINFO, certifi.where()),
             (pycurl.MAXLIFETIME_CONN, _MAX_CONNECTION_AGE_SECONDS),
+            (pycurl.MAXAGE_CONN, _MAX_IDLE_SECONDS),
             (pycurl.OPENSOCKETFUNCTION, self._open_socket),
             (pycurl.PREREQFUNCTION, self._before_request),
             # A list's own method costs no Python frame for each line. libcurl gives up above
@@ -95,16 +91,21 @@ class Handle:
             (pycurl.WRITEFUNCTION, self._take_body),
         ]
 
-    def prepare(self, message: Message, *, timeout_seconds: float, verify_tls: bool) -> None:
+    def prepare(
+        self, message: Message, *, timeout_seconds: float, verify_tls: bool, is_fresh: bool
+    ) -> None:
         """Set up the next transfer, which has ``timeout_seconds`` from connecting to the end.
 
-        Raises ``pycurl.error``, ``UnicodeError`` or ``TypeError`` for what libcurl cannot send.
+        With ``is_fresh`` it opens a connection of its own. Raises ``pycurl.error``,
+        ``UnicodeError`` or ``TypeError`` for what libcurl cannot send.
         """
         self._header_lines.clear()
         self._chunks.clear()
         self._body_bytes = 0
         self._room = KEPT_BODY_BYTES
-        self._refused, self._opened, self._error = "", False, None
+        self._opened.clear()
+        self._refused = ""
+        self._has_left, self.met_ended_connection, self._error = False, False, None
         self._set_method(message)
         setopt = self.curl.setopt
         setopt(pycurl.URL, message.url)
@@ -118,6 +119,9 @@ class Handle:
             setopt(pycurl.SSL_VERIFYPEER, int(verify_tls))
             setopt(pycurl.SSL_VERIFYHOST, 2 if verify_tls else 0)
             self._verifies_tls = verify_tls
+        if is_fresh != self._is_fresh:
+            setopt(pycurl.FRESH_CONNECT, int(is_fresh))
+            self._is_fresh = is_fresh
 
     def _set_method(self, message: Message) -> None:
         setopt = self.curl.setopt
@@ -133,7 +137,13 @@ class Handle:
             setopt(pycurl.POSTFIELDS, message.body)
 
     def _open_socket(self, _purpose: int, address: Any) -> int:
-        """Make the socket for a connection to ``address``, if it may be reached."""
+        """Make the socket for a connection to ``address``, if it may be reached.
+
+        A request that has left needs no other connection: libcurl would repeat it there.
+        """
+        if self._has_left:
+            self._error = transfer_errors.NO_ANSWER
+            return _BAD_SOCKET
         if address.family not in (socket.AF_INET, socket.AF_INET6):
             self._refused = "A local socket"
             return _BAD_SOCKET
@@ -144,16 +154,32 @@ class Handle:
         try:
             descriptor = socket.socket(address.family, address.socktype, address.protocol).detach()
         except OSError as error:
-            self._error = TransferError(ErrorKind.INTERNAL, f"No socket could be made: {error}")
+            text = f"The worker could not make a socket: {error.strerror}"
+            self._error = TransferError(ErrorKind.CONNECT, text)
             return _BAD_SOCKET
-        self._opened = True
+        self._opened.append(descriptor)
         return descriptor
 
-    def _before_request(self, ip: str, _local_ip: str, _port: int, _local_port: int) -> int:
-        """Look at the peer once more: a connection that is used again was not opened just now."""
-        if self._guard.permits(ip):
+    def _before_request(self, *ends: Any) -> int:
+        """Permit one request for each transfer, to an address that may be reached.
+
+        libcurl asks again before it repeats a request on another connection that it has.
+        """
+        if not self._guard.permits(ends[0]):
+            # A connection that is kept was not opened just now.
+            self._refused = ends[0]
+            self._opened.clear()
+        elif self._has_left:
+            self._error = transfer_errors.NO_ANSWER
+        elif self._opened:
+            self._connections.add(ends, self._opened)
+            self._has_left = True
             return _MAY_PROCEED
-        self._refused, self._opened = ip, False
+        elif self._is_fresh or self._connections.may_carry_another(ends):
+            self._has_left = True
+            return _MAY_PROCEED
+        else:
+            self.met_ended_connection = True
         return _MUST_NOT_PROCEED
 
     def _take_body(self, chunk: bytes) -> int | None:
@@ -167,13 +193,9 @@ class Handle:
         return None
 
     def status(self) -> int | None:
-        """Return the status code, if a response came."""
-        return self.curl.getinfo(pycurl.RESPONSE_CODE) or None
-
-    def redirect_url(self) -> str | None:
-        """Return the absolute URL that the response's ``Location`` leads to."""
-        url: str | None = self.curl.getinfo(pycurl.REDIRECT_URL)
-        return url
+        """Return the status code, if a final response came."""
+        status: int = self.curl.getinfo(pycurl.RESPONSE_CODE)
+        return status if status >= _LOWEST_STATUS or status == _SWITCHING else None
 
     def total_ms(self) -> float:
         """Return how long the transfer took, in milliseconds."""
@@ -182,28 +204,29 @@ class Handle:
 
     def result(
         self,
-        error: TransferError | None,
+        problem: TransferError | None,
         *,
         started_at: datetime,
         duration_ms: float,
         redirects: Sequence[str],
     ) -> Result:
-        """Return what became of a flight whose last transfer this was."""
+        """Return what became of a flight whose last transfer this was, and what went wrong."""
         getinfo = self.curl.getinfo
         status = self.status()
         timing_ms = {name: getinfo(option) / 1000 for name, option in _TIMINGS}
         if status is None:
             # libcurl puts the moment of failure here, but no byte came.
             timing_ms["first_byte"] = 0.0
-        is_cut = error is not None and error.kind is ErrorKind.TOO_LARGE
+        is_answered = status is not None
         result = Result(
             started_at=started_at,
             duration_seconds=duration_ms / 1000,
             http_status=status,
             header_lines=tuple(self._header_lines),
             body=b"".join(self._chunks),
-            truncated=is_cut or self._body_bytes > KEPT_BODY_BYTES,
-            error=error,
+            truncated=problem is not None or self._body_bytes > KEPT_BODY_BYTES,
+            error=None if is_answered else problem,
+            flaw=problem if is_answered else None,
             timing_ms=timing_ms,
             redirects=redirects,
         )
@@ -212,15 +235,19 @@ class Handle:
         self._chunks.clear()
         return result
 
-    def error(self, code: int, message: str) -> TransferError:
-        """Return what libcurl's result ``code`` with its ``message`` means."""
+    def problem(self, code: int, message: str, *, timeout_seconds: float) -> TransferError:
+        """Return what libcurl's result ``code`` means for an attempt of ``timeout_seconds``."""
         if self._refused and not self._opened:
             return TransferError(ErrorKind.REFUSED_BY_EGRESS, self._guard.refusal(self._refused))
         if self._error:
             return self._error
-        return TransferError(_KINDS.get(code, ErrorKind.PROTOCOL), message or f"libcurl: {code}")
+        if code != pycurl.E_OPERATION_TIMEDOUT:
+            return transfer_errors.error_of(code, message)
+        if not self._has_left and self.total_ms() < self._timeout_ms:
+            return transfer_errors.not_connected(_CONNECT_TIMEOUT_MS / 1000)
+        return transfer_errors.timed_out(timeout_seconds)
 
 
 _TOO_LARGE: Final = TransferError(
-    ErrorKind.TOO_LARGE, f"The response's body is larger than {MAX_BODY_BYTES >> 20} MiB"
+    ErrorKind.TOO_LARGE, f"The answer's body is larger than {MAX_BODY_BYTES >> 20} MiB"
 )

@@ -41,7 +41,7 @@ def _read(lines: Sequence[bytes]) -> Header:
     first: dict[str, str] = {}
     shown: dict[str, str] = {}
     room = KEPT_BYTES
-    for line in _last(lines):
+    for line in last(lines):
         found = _known_field(line) if len(line) <= _LONGEST_REMEMBERED_LINE_BYTES else _field(line)
         room -= len(line)
         if found:
@@ -55,18 +55,27 @@ def _read(lines: Sequence[bytes]) -> Header:
 _remembered = lru_cache(maxsize=_MAX_HEADERS)(_read)
 
 
-def _last(lines: Sequence[bytes]) -> Sequence[bytes]:
-    starts = [at for at, line in enumerate(lines) if line.startswith(b"HTTP/")]
+def last(lines: Sequence[bytes]) -> Sequence[bytes]:
+    """Return the lines of the last response, without those of interim ones before it."""
+    starts = [at for at, line in enumerate(lines) if line[:5].upper() == b"HTTP/"]
     return lines[starts[-1] :] if starts else lines
 
 
 def _field(line: bytes) -> tuple[str, str, str] | None:
     """Return a line's name in lower case, its value, and what may be shown of that."""
-    name, separator, value = line.replace(b"\x00", b"").decode("latin-1").partition(":")
+    name, separator, value = _text(line).replace("\x00", "").partition(":")
     if not separator:
         return None
-    name, value = name.lower(), value.strip()
+    name, value = name.lower(), value.strip(" \t\r\n")
     return name, value, redaction.header(name, value)
+
+
+def _text(line: bytes) -> str:
+    """Return a line as its sender most likely meant it: HTTP leaves the encoding open."""
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
 
 
 _known_field = lru_cache(maxsize=_MAX_LINES)(_field)

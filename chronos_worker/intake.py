@@ -94,12 +94,14 @@ class Intake:
 
 def unusable(claimed: Claimed, job: JobSpec, error: Exception) -> Finished:
     """Return the failure of an execution whose stored payload cannot be performed."""
+    reason = str(error)
     if not isinstance(error, Invalid):
         _log.error("payload not understood", execution_id=str(claimed.id), exc_info=error)
+        reason = "the worker's log says why."
     return Finished(
         claimed=claimed,
         queue=queues.QUEUE_OF[job.type],
         policy=job.policy,
-        outcome=Failed(f"The stored payload is invalid: {error}", permanent=True),
+        outcome=Failed(f"The stored payload is invalid: {reason}", permanent=True),
         attempt=Attempt(started_at=clock.now(), duration_ms=0),
     )

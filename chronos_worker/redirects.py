@@ -5,20 +5,28 @@ host that a target points to. Here they go only to the origin that the user name
 https twin; elsewhere goes what Chronos itself says about the execution.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
+from chronos_common.domain.hosts import ascii_host
+from chronos_worker import header
 from chronos_worker.request import Message, Request
 
 MAX_REDIRECTS: Final = 5
 STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER: Final = 303
+# Servers take about this much, and the history keeps each hop's.
+MAX_URL_LENGTH: Final = 8 << 10
+# What RFC 3986 lets stand in a path or query; the percent sign, because escapes are there already.
+_STANDS_IN_PATH: Final = "!$%&'()*+,/:;=?@[]~"
+_STANDS_IN_USERINFO: Final = "!$%&'()*+,:;=~"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class NotFollowed(Exception):
-    """A redirect leads too far, or to what is not http or https."""
+    """A redirect leads too far, or to no URL that can be requested."""
 
 
 def origin_of(url: str) -> str:
@@ -32,8 +40,17 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{parts.port or _DEFAULT_PORTS[parts.scheme]}"
 
 
+def location_of(lines: Sequence[bytes]) -> bytes | None:
+    """Return the ``Location`` that an answer's header lines hold, if it is not empty."""
+    for line in header.last(lines):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"location":
+            return value.strip() or None
+    return None
+
+
 def message_after(
-    message: Message, request: Request, *, status: int, location: str, hops: int, now: datetime
+    message: Message, request: Request, *, status: int, location: bytes, hops: int, now: datetime
 ) -> Message:
     """Return what ``request`` sends to ``location`` after ``message`` was answered ``status``.
 
@@ -41,18 +58,56 @@ def message_after(
     """
     if hops >= MAX_REDIRECTS:
         raise NotFollowed(f"The target redirected more than {MAX_REDIRECTS} times")
-    try:
-        origin = origin_of(location)
-    except ValueError as error:
-        raise NotFollowed("The redirect does not lead to an http or https URL") from error
+    url = _absolute(location, message.url)
     target = request.target
     method, body = _method_after(status, message)
     headers = [*target.headers, request.own_lines(now, body)]
-    if _is_same(target.origin, origin):
+    if _is_same(target.origin, origin_of(url)):
         headers += target.private_headers
     if body is None and message.body is not None:
         headers = [line for line in headers if not line.lower().startswith(b"content-type:")]
-    return Message(method, location, headers, body)
+    return Message(method, url, headers, body)
+
+
+def _absolute(location: bytes, base: str) -> str:
+    """Return the URL, in ASCII, that ``location`` means beside ``base``.
+
+    Bytes that are no UTF-8 may stand in its path and query. Raises :class:`NotFollowed`.
+    """
+    text = location.decode("utf-8", "surrogateescape")
+    try:
+        given = urlsplit(text)
+        parts = given if given.scheme else urlsplit(urljoin(base, text))
+        port = parts.port
+    except ValueError as error:
+        raise NotFollowed("The redirect leads to a malformed URL") from error
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        raise NotFollowed("The redirect does not lead to an http or https URL")
+    if port == 0:
+        raise NotFollowed("The redirect leads to port 0, which no server has")
+    path, query = (
+        quote(part, safe=_STANDS_IN_PATH, errors="surrogateescape")
+        for part in (parts.path, parts.query)
+    )
+    url = urlunsplit((parts.scheme, _place(parts, port), path, query, ""))
+    if len(url) > MAX_URL_LENGTH:
+        raise NotFollowed(f"The redirect's URL has more than {MAX_URL_LENGTH:,} characters")
+    return url
+
+
+def _place(parts: SplitResult, port: int | None) -> str:
+    """Return the user information, host and port of a URL, in ASCII."""
+    try:
+        host = ascii_host((parts.hostname or "").encode().decode())
+    except UnicodeEncodeError as error:
+        raise NotFollowed("The redirect's host name is not UTF-8") from error
+    except ValueError as error:
+        raise NotFollowed(f"The redirect cannot be followed: {error}") from error
+    place = f"[{host}]" if ":" in host else host
+    if port is not None:
+        place = f"{place}:{port}"
+    userinfo, at, _ = parts.netloc.rpartition("@")
+    return f"{quote(userinfo, safe=_STANDS_IN_USERINFO, errors='surrogateescape')}{at}{place}"
 
 
 def _method_after(status: int, message: Message) -> tuple[str, bytes | None]:

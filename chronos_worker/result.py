@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class ErrorKind(StrEnum):
-    """Why a transfer did not get a whole answer."""
+    """Why a transfer got no answer, or none that was whole."""
 
     REFUSED_BY_EGRESS = "refused_by_egress"
     INVALID_URL = "invalid_url"
@@ -32,9 +32,10 @@ class Result(NamedTuple):
     """A transfer that came to its end.
 
     ``started_at`` is the instant the request left; ``duration_seconds`` runs from there over all
-    redirects. ``http_status``, ``header_lines`` (those of interim responses, 1xx, too), ``body``
-    (at most 64 KiB; ``truncated`` if there was more) and ``timing_ms`` are of the last hop.
-    ``redirects`` lists the URLs that the first one led to.
+    redirects, whose URLs are in ``redirects``. ``http_status``, ``header_lines`` (those of interim
+    responses, 1xx, too) and ``body`` (at most 64 KiB; ``truncated`` if there was more) are of the
+    last answer that came. ``error`` says why that is not the end of the way. ``flaw`` says what
+    was wrong with that answer after its status. ``timing_ms`` is of the last hop.
     """
 
     started_at: datetime
@@ -44,5 +45,6 @@ class Result(NamedTuple):
     body: bytes = b""
     truncated: bool = False
     error: TransferError | None = None
+    flaw: TransferError | None = None
     timing_ms: Mapping[str, float] | None = None
     redirects: Sequence[str] = ()

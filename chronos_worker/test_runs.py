@@ -110,9 +110,11 @@ class Runner:
         try:
             return self._actions[spec.type](claimed, spec)
         except Exception as error:  # noqa: BLE001 - poison fails its own run only
+            reason = str(error)
             if not isinstance(error, Invalid | Stopped):
                 _log.error("test run failed", test_run_id=str(spec.id), exc_info=error)
-            text = f"It could not be performed: {error}"
+                reason = "the worker's log says why."
+            text = f"It could not be performed: {reason}"
             return Failed(text, permanent=True), Attempt(started_at=now, duration_ms=0)
 
     def _finish(self, identifier: UUID, outcome: Outcome, attempt: Attempt) -> None:

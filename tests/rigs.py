@@ -89,3 +89,7 @@ def wait_until(condition: Callable[[], bool], *, within: float = 10) -> None:
 
 def kind_of(result: Result) -> ErrorKind | None:
     return result.error.kind if result.error else None
+
+
+def flaw_of(result: Result) -> ErrorKind | None:
+    return result.flaw.kind if result.flaw else None

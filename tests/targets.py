@@ -38,7 +38,7 @@ class Target:
         self.closing = Event()
         self.answer: Answer = reply()
         self._lock = Lock()
-        self._tls = _tls_context() if tls else None
+        self._tls = tls_context() if tls else None
         self._open: set[socket.socket] = set()
         self._threads: list[Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
@@ -87,7 +87,7 @@ class Target:
         try:
             # A client that goes away in the middle is what many tests are about.
             with suppress(OSError, ValueError), self._secured(connection) as stream:
-                while received := _read_request(stream, number):
+                while received := read_request(stream, number):
                     self._take(received, stream)
         finally:
             with self._lock:
@@ -128,7 +128,7 @@ def reply(status: int = 200, body: bytes = b"ok", headers: dict[str, str] | None
     """Answer properly, keeping the connection."""
     fields = {"Content-Length": str(len(body)), **(headers or {})}
     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-    whole = f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode("latin-1") + body
+    whole = f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode() + body
 
     def answer(_target: Target, received: Received, stream: socket.socket) -> None:
         stream.sendall(whole[: -len(body)] if received.method == "HEAD" and body else whole)
@@ -182,7 +182,7 @@ def by_path(answers: dict[str, Answer]) -> Answer:
     return answer
 
 
-def _read_request(stream: socket.socket, number: int) -> Received | None:
+def read_request(stream: socket.socket, number: int) -> Received | None:
     data = b""
     while b"\r\n\r\n" not in data:
         chunk = stream.recv(65536)
@@ -207,7 +207,7 @@ def _read_request(stream: socket.socket, number: int) -> Received | None:
     return Received(arrived_at, number, method, path, headers, body)
 
 
-def _tls_context() -> ssl.SSLContext:
+def tls_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
     return context

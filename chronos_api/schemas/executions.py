@@ -95,7 +95,13 @@ class AttemptAnswer(Schema):
     worker = fields.UUID()
     redeliveries = fields.Integer()
     request = fields.Dict()
-    response = fields.Dict()
+    response = fields.Dict(
+        metadata={
+            "description": "Of a webhook, the last answer that came: status, headers, body (text, "
+            "decompressed, up to 64 KiB), body_truncated, redirects (the URLs that it led to), "
+            "and note (what was wrong after the status)"
+        }
+    )
     timing_ms = fields.Dict(
         metadata={"description": "dns, connect, tls, first_byte and total, in milliseconds"}
     )

@@ -125,7 +125,17 @@ class JobFields(ScheduleFields):
         JobStatus, allow_none=True, metadata={"description": "active or paused; see also pause"}
     )
     max_runs = Whole(low=1, allow_none=True, metadata={"description": "Complete after this many"})
-    max_attempts = Whole(low=1, high=bounds.MAX_ATTEMPTS, allow_none=True, metadata={"default": 4})
+    max_attempts = Whole(
+        low=1,
+        high=bounds.MAX_ATTEMPTS,
+        allow_none=True,
+        metadata={
+            "description": "How often an execution is tried until it succeeds. A webhook is tried "
+            "again if it got no answer, after 408, 425, 429 and 5xx, and after any other 4xx with "
+            "a Retry-After. Other answers that are no success end the execution at once",
+            "default": 4,
+        },
+    )
     retry_delays = fields.List(
         Number(low=0, high=bounds.MAX_DELAY_SECONDS),
         allow_none=True,

@@ -3,7 +3,7 @@
 The transfer in between is the engine's business (``chronos_worker.transfers``).
 """
 
-import codecs
+from collections.abc import Mapping
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -12,7 +12,8 @@ from chronos_common.domain import redaction
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Succeeded
-from chronos_worker import header, redirects, retry_after
+from chronos_worker import charsets, content_codings, header, redirects, retry_after
+from chronos_worker.handle import KEPT_BODY_BYTES
 from chronos_worker.request import Request, request_of
 from chronos_worker.result import ErrorKind, Result
 from chronos_worker.targets import target_of
@@ -24,8 +25,8 @@ _PERMANENT_ERRORS: Final = frozenset(
 # Members of an enumeration take as long to look up as the rest of the question.
 _SUCCESS: Final = range(HTTPStatus.OK.value, HTTPStatus.MULTIPLE_CHOICES.value)
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
-#: Decoded as declared; anything else is read as UTF-8, with marks where it is not.
-_CHARSETS: Final = ("iso-8859-1", "windows-1252", "us-ascii")
+#: A job that counts more statuses as success is told of the first ones.
+_MAX_LISTED: Final = 10
 
 
 def prepare(execution: Claimed, job: JobSpec) -> Request:
@@ -49,36 +50,57 @@ def outcome(request: Request, result: Result) -> tuple[Succeeded | Failed, Attem
 
 
 def _judge(request: Request, result: Result) -> Succeeded | Failed:
-    """Decide by what went wrong, else by the status code.
+    """Decide by the error if there is one, else by the status code.
 
-    An answer that is too long is an answer: its status decides, and the rest of it is cut off.
+    What was wrong with the answer after its status changes nothing: the target has decided.
     """
     error, status = result.error, result.http_status
-    if error and (error.kind is not ErrorKind.TOO_LARGE or status is None):
+    if error:
         return Failed(_sentence(error.message), permanent=error.kind in _PERMANENT_ERRORS)
     if status is None:
         return Failed("The target answered without a status.")
-    if _is_success(status, request.target.success_statuses):
+    listed = request.target.success_statuses
+    if status in (listed or _SUCCESS):
         return Succeeded()
-    message = _refusal(status, result)
-    if status not in _RETRYABLE_STATUSES and status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Failed(message, permanent=True)
-    answered_at = result.started_at + timedelta(seconds=result.duration_seconds)
     fields = header.of(result.header_lines).first
+    answered_at = result.started_at + timedelta(seconds=result.duration_seconds)
     asked = retry_after.parse(fields.get("retry-after"), now=answered_at)
+    message = _refusal(request, status, fields)
+    if not _is_retryable(status, asked):
+        return Failed(message, permanent=True)
     return Failed(message, retry_after=asked)
 
 
-def _is_success(status: int, listed: frozenset[int]) -> bool:
-    return status in (listed or _SUCCESS)
+def _is_retryable(status: int, asked: timedelta | None) -> bool:
+    """Return whether another try may help, or the target ``asked`` a client (4xx) for one."""
+    if status < HTTPStatus.BAD_REQUEST:
+        return False
+    return (
+        status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        or status in _RETRYABLE_STATUSES
+        or asked is not None
+    )
 
 
-def _refusal(status: int, result: Result) -> str:
+def _refusal(request: Request, status: int, fields: Mapping[str, str]) -> str:
     phrase = _PHRASES.get(status)
     text = f"The target answered {status} {phrase}" if phrase else f"The target answered {status}"
-    if status in redirects.STATUSES and header.of(result.header_lines).first.get("location"):
+    target = request.target
+    if status in redirects.STATUSES and target.follow_redirects:
+        text = f"{text} without a Location"
+    elif status in redirects.STATUSES and fields.get("location"):
         return f"{text}; this job does not follow redirects."
+    if target.success_statuses:
+        return f"{text}; this job counts {_listed(target.success_statuses)} as success."
     return f"{text}."
+
+
+def _listed(statuses: frozenset[int]) -> str:
+    shown = [str(status) for status in sorted(statuses)[:_MAX_LISTED]]
+    if len(statuses) > len(shown):
+        return f"{', '.join(shown)} and others"
+    *most, last = shown
+    return f"{', '.join(most)} and {last}" if most else f"only {last}"
 
 
 def _sentence(message: str) -> str:
@@ -89,24 +111,30 @@ def _response(result: Result) -> dict[str, Any] | None:
     if result.http_status is None:
         return None
     fields = header.of(result.header_lines)
+    body, is_whole, note = _decoded(result, fields.first)
+    content_type = fields.first.get("content-type", "")
     response: dict[str, Any] = {
         "status": result.http_status,
         "headers": fields.shown,
-        "body": _text(result.body, fields.first.get("content-type", ""), is_cut=result.truncated),
-        "body_truncated": result.truncated,
+        "body": charsets.decode(body, content_type, is_cut=not is_whole),
+        "body_truncated": not is_whole,
     }
+    notes = [_sentence(text) for text in (result.flaw and result.flaw.message, note) if text]
+    if notes:
+        response["note"] = " ".join(notes)
     if result.redirects:
         response["redirects"] = [redaction.url(url) for url in result.redirects]
     return response
 
 
-def _text(body: bytes, content_type: str, *, is_cut: bool) -> str:
-    """Return ``body`` as text that PostgreSQL stores: without NUL and lone surrogates."""
-    declared = content_type.lower()
-    charset = next((name for name in _CHARSETS if name in declared), "utf-8")
-    if is_cut:
-        # A character that the cut divided is left out.
-        text = codecs.getincrementaldecoder(charset)("replace").decode(body)
-    else:
-        text = body.decode(charset, "replace")
-    return text.replace("\x00", "")
+def _decoded(result: Result, fields: Mapping[str, str]) -> tuple[bytes, bool, str | None]:
+    """Return the body without its content codings, whether it is whole, and a note if not so."""
+    body, is_whole = result.body, not result.truncated
+    declared = fields.get("content-encoding")
+    if not declared or not body:
+        return body, is_whole, None
+    try:
+        body, is_end = content_codings.decode(body, declared, max_bytes=KEPT_BODY_BYTES)
+    except content_codings.Undecodable as error:
+        return body, is_whole, f"{error}; it is shown as it came"
+    return body, is_whole and is_end, None

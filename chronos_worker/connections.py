@@ -1,0 +1,74 @@
+"""Kept connections: whether the next request may leave on one.
+
+libcurl looks for connections that died only once a second, and repeats a request by itself if it
+met such a one. Chronos repeats nothing unasked, so it looks before each request.
+"""
+
+import select
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from socket import socket
+from time import monotonic
+from typing import Any, Final
+
+#: (address, local address, port, local port), as libcurl gives them.
+Ends = tuple[str, str, int, int]
+
+#: Jobs of every second keep their connection. Common servers close an idle one after 2 s
+#: (gunicorn), 5 s (Node, Apache) or 75 s (nginx); a request that crosses that close is lost.
+MAX_IDLE_SECONDS: Final = 1.5
+
+# The oldest is forgotten beyond this number. Its connection is then replaced, which is no harm.
+_MAX_REMEMBERED: Final = 20_000
+
+# The peer closed or reset. Where poll() cannot say the former, unread bytes stand for it.
+_ENDED: Final[int] = getattr(select, "POLLRDHUP", select.POLLIN)
+
+
+@dataclass(slots=True)
+class _Connection:
+    poll: Callable[[int], Sequence[Any]]
+    used: float
+
+
+class Connections:
+    """The connections of one engine. Only its thread uses them."""
+
+    def __init__(self) -> None:
+        self._by_ends: dict[Ends, _Connection] = {}
+
+    def add(self, ends: Ends, descriptors: Sequence[int]) -> None:
+        """Remember a new connection, whose socket is one of ``descriptors``."""
+        found = next((each for each in descriptors if _local_port(each) == ends[3]), None)
+        if found is None:
+            return
+        if len(self._by_ends) >= _MAX_REMEMBERED:
+            del self._by_ends[next(iter(self._by_ends))]
+        poll = select.poll()
+        poll.register(found, _ENDED)
+        self._by_ends[ends] = _Connection(poll.poll, monotonic())
+
+    def may_carry_another(self, ends: Ends) -> bool:
+        """Return whether a kept connection is open still, and was used a moment ago."""
+        connection = self._by_ends.get(ends)
+        now = monotonic()
+        if not connection or now - connection.used > MAX_IDLE_SECONDS or connection.poll(0):
+            self._by_ends.pop(ends, None)
+            return False
+        connection.used = now
+        return True
+
+
+def _local_port(descriptor: int) -> int | None:
+    """Return the port of a socket that may be closed already."""
+    try:
+        borrowed = socket(fileno=descriptor)
+    except OSError:
+        return None
+    try:
+        port: int = borrowed.getsockname()[1]
+    except (OSError, IndexError):
+        return None
+    finally:
+        borrowed.detach()
+    return port

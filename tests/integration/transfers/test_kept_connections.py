@@ -1,0 +1,148 @@
+"""Kept connections: used again while that is safe, and replaced before a request could be lost."""
+
+import socket
+import ssl
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Thread
+
+import pytest
+
+from chronos_worker import connections
+from chronos_worker.connections import MAX_IDLE_SECONDS
+from chronos_worker.result import ErrorKind
+from rigs import Rig, kind_of
+from targets import Received, Target, raw, tls_context
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Clock:
+    """Gives the time that a test says."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(connections, "monotonic", clock)
+    return clock
+
+
+def test_a_connection_that_died_while_idle_is_replaced_before_the_request(
+    rig: Rig, target: Target
+) -> None:
+    # The answer promises to keep the connection; closing it then takes libcurl by surprise.
+    target.answer = raw(OK)
+    for _ in range(5):
+        assert rig.send(target.url).http_status == 200
+    assert target.connections == 5
+    assert len(target.received) == 5
+
+
+def test_so_is_one_whose_target_only_stopped_sending(rig: Rig, target: Target) -> None:
+    target.answer = _answer_and_stop_sending
+    for _ in range(3):
+        assert rig.send(target.url).http_status == 200
+    assert target.connections == 3
+
+
+def test_so_is_one_over_tls(rig: Rig, start_target: Callable[..., Target]) -> None:
+    target = start_target(tls=True)
+    target.answer = raw(OK)
+    for _ in range(3):
+        assert rig.send(target.url, verify_tls=False).http_status == 200
+    assert target.connections == 3
+    assert len(target.received) == 3
+
+
+def test_jobs_of_every_second_keep_their_connection(
+    rig: Rig, target: Target, clock: Clock
+) -> None:
+    for second in range(5):
+        clock.now = second + 0.2 * (second % 2)
+        assert rig.send(target.url).http_status == 200
+    assert target.connections == 1
+
+
+def test_a_connection_that_was_idle_for_as_long_as_servers_wait_is_replaced(
+    rig: Rig, target: Target, clock: Clock
+) -> None:
+    assert rig.send(target.url).http_status == 200
+    clock.now += MAX_IDLE_SECONDS + 0.01
+    assert rig.send(target.url).http_status == 200
+    assert target.connections == 2
+    clock.now += MAX_IDLE_SECONDS - 0.01
+    assert rig.send(target.url).http_status == 200
+    assert target.connections == 2
+
+
+def test_what_is_remembered_of_connections_is_bounded(
+    rig: Rig, start_target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_MAX_REMEMBERED", 2)
+    targets = [start_target() for _ in range(4)]
+    for _ in range(2):
+        for target in targets:
+            assert rig.send(target.url).http_status == 200
+    assert len(rig.engine._flights._connections._by_ends) == 2
+    assert [len(target.received) for target in targets] == [2] * 4
+
+
+def test_a_stream_that_the_target_refuses_is_not_sent_again_by_itself(rig: Rig) -> None:
+    with _refusing_streams() as (url, requests):
+        result = rig.send(url, verify_tls=False)
+        assert kind_of(result) is ErrorKind.CONNECT
+        assert len(requests) == 1
+
+
+def _answer_and_stop_sending(_target: Target, _received: Received, stream: socket.socket) -> None:
+    stream.sendall(OK)
+    stream.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def _refusing_streams() -> Iterator[tuple[str, list[int]]]:
+    """Give an HTTP/2 server that refuses every stream, and the streams that it was asked for."""
+    context = tls_context()
+    context.set_alpn_protocols(["h2"])
+    streams: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=_refuse_all, args=(listener, context, streams), daemon=True)
+        thread.start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/", streams
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(10)
+
+
+def _refuse_all(listener: socket.socket, context: ssl.SSLContext, streams: list[int]) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        # The client goes away when it has seen enough.
+        with suppress(OSError), context.wrap_socket(connection, server_side=True) as stream:
+            _refuse_streams(stream, streams)
+
+
+def _refuse_streams(stream: ssl.SSLSocket, streams: list[int]) -> None:
+    """Speak just enough HTTP/2 (RFC 9113): SETTINGS, and RST_STREAM for each HEADERS."""
+    settings, headers, reset, refused = 4, 1, 3, 7
+    reader = stream.makefile("rb")
+    reader.read(len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
+    stream.sendall(struct.pack(">I", 0)[1:] + struct.pack(">BBI", settings, 0, 0))
+    while len(head := reader.read(9)) == 9:
+        length = int.from_bytes(head[:3], "big")
+        kind, _, number = struct.unpack(">BBI", head[3:])
+        reader.read(length)
+        if kind == headers:
+            streams.append(number)
+            frame = struct.pack(">I", 4)[1:] + struct.pack(">BBII", reset, 0, number, refused)
+            stream.sendall(frame)
