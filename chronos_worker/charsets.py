@@ -47,7 +47,10 @@ def decode(body: bytes, content_type: str, *, is_cut: bool) -> str:
     Bytes that are wrong in its encoding become U+FFFD. With ``is_cut``, a character that the cut
     divided is left out.
     """
-    encoding = _encoding_of(body, declared_by(content_type))
+    declared = declared_by(content_type)
+    encoding = declared or "utf-8"
+    if declared in _UNMARKED or body.startswith(_ANY_MARK):
+        encoding = _marked(body, declared)
     if is_cut:
         text = codecs.getincrementaldecoder(encoding)("replace").decode(body)
     else:
@@ -78,12 +81,11 @@ def _known(charset: str) -> str | None:
     return codec.name if codec._is_text_encoding else None  # noqa: SLF001 - there is no public one
 
 
-def _encoding_of(body: bytes, declared: str | None) -> str:
-    """Return the declared encoding, else the one that a byte order mark tells, else UTF-8."""
+def _marked(body: bytes, declared: str | None) -> str:
+    """Return the encoding of a body that has a byte order mark, or ought to have one."""
     if declared is not None and declared not in _UNMARKED:
         return declared
-    unmarked = _UNMARKED[declared] if declared else "utf-8"
-    if not body.startswith(_ANY_MARK):
-        return unmarked
-    marked = next(name for mark, name in _MARKS if body.startswith(mark))
-    return marked if declared is None or marked.startswith(declared) else unmarked
+    marked = next((name for mark, name in _MARKS if body.startswith(mark)), None)
+    if declared is None:
+        return marked or "utf-8"
+    return marked if marked and marked.startswith(declared) else _UNMARKED[declared]

@@ -111,7 +111,10 @@ def _response(result: Result) -> dict[str, Any] | None:
     if result.http_status is None:
         return None
     fields = header.of(result.header_lines)
-    body, is_whole, note = _decoded(result, fields.first)
+    body, is_whole, note = result.body, not result.truncated, None
+    coding = fields.first.get("content-encoding")
+    if coding and body:
+        body, is_whole, note = _decompressed(body, coding, is_whole=is_whole)
     content_type = fields.first.get("content-type", "")
     response: dict[str, Any] = {
         "status": result.http_status,
@@ -119,22 +122,18 @@ def _response(result: Result) -> dict[str, Any] | None:
         "body": charsets.decode(body, content_type, is_cut=not is_whole),
         "body_truncated": not is_whole,
     }
-    notes = [_sentence(text) for text in (result.flaw and result.flaw.message, note) if text]
-    if notes:
-        response["note"] = " ".join(notes)
+    if result.flaw or note:
+        texts = (result.flaw.message if result.flaw else None, note)
+        response["note"] = " ".join(_sentence(text) for text in texts if text)
     if result.redirects:
         response["redirects"] = [redaction.url(url) for url in result.redirects]
     return response
 
 
-def _decoded(result: Result, fields: Mapping[str, str]) -> tuple[bytes, bool, str | None]:
-    """Return the body without its content codings, whether it is whole, and a note if not so."""
-    body, is_whole = result.body, not result.truncated
-    declared = fields.get("content-encoding")
-    if not declared or not body:
-        return body, is_whole, None
+def _decompressed(body: bytes, coding: str, *, is_whole: bool) -> tuple[bytes, bool, str | None]:
+    """Return the body without its content codings, whether it is whole, and a note if need be."""
     try:
-        body, is_end = content_codings.decode(body, declared, max_bytes=KEPT_BODY_BYTES)
+        decoded, is_end = content_codings.decode(body, coding, max_bytes=KEPT_BODY_BYTES)
     except content_codings.Undecodable as error:
         return body, is_whole, f"{error}; it is shown as it came"
-    return body, is_whole and is_end, None
+    return decoded, is_whole and is_end, None
