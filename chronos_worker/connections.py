@@ -21,12 +21,15 @@ MAX_IDLE_SECONDS: Final = 1.5
 # The oldest is forgotten beyond this number. Its connection is then replaced, which is no harm.
 _MAX_REMEMBERED: Final = 20_000
 
-# The peer closed or reset. Where poll() cannot say the former, unread bytes stand for it.
-_ENDED: Final[int] = getattr(select, "POLLRDHUP", select.POLLIN)
+# The target closed or reset it, or sent what is no answer to the next request. Its end is
+# readable, too.
+_SPOILED: Final = select.POLLIN
 
 
 @dataclass(slots=True)
 class _Connection:
+    """Asks whether a connection is spoiled, and knows when its last request left."""
+
     poll: Callable[[int], Sequence[Any]]
     used: float
 
@@ -45,11 +48,11 @@ class Connections:
         if len(self._by_ends) >= _MAX_REMEMBERED:
             del self._by_ends[next(iter(self._by_ends))]
         poll = select.poll()
-        poll.register(found, _ENDED)
+        poll.register(found, _SPOILED)
         self._by_ends[ends] = _Connection(poll.poll, monotonic())
 
     def may_carry_another(self, ends: Ends) -> bool:
-        """Return whether a kept connection is open still, and was used a moment ago."""
+        """Return whether a kept connection is open and quiet, and was used a moment ago."""
         connection = self._by_ends.get(ends)
         now = monotonic()
         if not connection or now - connection.used > MAX_IDLE_SECONDS or connection.poll(0):

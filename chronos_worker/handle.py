@@ -22,7 +22,7 @@ from chronos_worker.result import ErrorKind, Result, TransferError
 
 MAX_BODY_BYTES: Final = 1 << 20
 KEPT_BODY_BYTES: Final = 64 << 10
-_CONNECT_TIMEOUT_MS: Final = 10_000
+_CONNECT_TIMEOUT_MS: Final = transfer_errors.CONNECT_TIMEOUT_SECONDS * 1000
 # DNS changes are noticed although connections are kept.
 _MAX_CONNECTION_AGE_SECONDS: Final = 300
 # Older ones are closed instead of kept; ``connections`` is stricter about using one again.
@@ -243,9 +243,10 @@ class Handle:
             return self._error
         if code != pycurl.E_OPERATION_TIMEDOUT:
             return transfer_errors.error_of(code, message)
-        if not self._has_left and self.total_ms() < self._timeout_ms:
-            return transfer_errors.not_connected(_CONNECT_TIMEOUT_MS / 1000)
-        return transfer_errors.timed_out(timeout_seconds)
+        if self._has_left:
+            return transfer_errors.timed_out(timeout_seconds)
+        is_ours = self.total_ms() < self._timeout_ms
+        return transfer_errors.not_connected(None if is_ours else timeout_seconds)
 
 
 _TOO_LARGE: Final = TransferError(

@@ -7,6 +7,9 @@ import pycurl
 
 from chronos_worker.result import ErrorKind, TransferError
 
+#: Making a connection takes no longer, even where the job's timeout would permit it.
+CONNECT_TIMEOUT_SECONDS: Final = 10
+
 # Codes of curl/curl.h that pycurl has no names for.
 _WEIRD_SERVER_REPLY: Final = 8
 _HTTP2_STREAM: Final = 92
@@ -73,8 +76,10 @@ _SPEAKING: Final = frozenset(
 _SILENT: Final = frozenset(
     {pycurl.E_GOT_NOTHING, pycurl.E_SEND_FAIL_REWIND, pycurl.E_OUT_OF_MEMORY, _TOO_LARGE}
 )
-# One hop's time, and OpenSSL's numbers, mean nothing to the owner of a job.
-_NOISE: Final = re.compile(r" after \d+ (?:ms|milliseconds)\b|\berror:[0-9A-Fa-f]+:")
+# One hop's time, and OpenSSL's numbers and files, mean nothing to the owner of a job.
+_NOISE: Final = re.compile(
+    r" after \d+ (?:ms|milliseconds)\b|\berror:[0-9A-Fa-f]+:|\b\w+ routines:\w*:| \(\d+\)$"
+)
 
 
 def error_of(code: int, message: str) -> TransferError:
@@ -99,11 +104,15 @@ def not_sent(error: Exception) -> TransferError:
 
 def timed_out(timeout_seconds: float) -> TransferError:
     """Return the error of an attempt that lasted as long as its job permits."""
-    text = f"The answer was not complete within the job's timeout_seconds ({timeout_seconds:g})"
+    text = f"The answer was not complete within {_limit(timeout_seconds)}"
     return TransferError(ErrorKind.TIMEOUT, text)
 
 
-def not_connected(seconds: float) -> TransferError:
-    """Return the error of an attempt that found no connection for ``seconds``."""
-    text = f"No connection to the target was made within {seconds:g} seconds"
-    return TransferError(ErrorKind.TIMEOUT, text)
+def not_connected(timeout_seconds: float | None = None) -> TransferError:
+    """Return the error of an attempt that found no connection in its job's time, or in ours."""
+    limit = _limit(timeout_seconds) if timeout_seconds else f"{CONNECT_TIMEOUT_SECONDS} seconds"
+    return TransferError(ErrorKind.TIMEOUT, f"No connection to the target was made within {limit}")
+
+
+def _limit(timeout_seconds: float) -> str:
+    return f"the job's timeout_seconds ({timeout_seconds:g})"

@@ -33,6 +33,7 @@ class Target:
     def __init__(self, *, tls: bool = False) -> None:
         self.received: list[Received] = []
         self.connections = 0
+        self.closed = 0
         self.busy = 0
         self.busiest = 0
         self.closing = Event()
@@ -93,6 +94,8 @@ class Target:
             with self._lock:
                 self._open.discard(connection)
             connection.close()
+            with self._lock:
+                self.closed += 1
 
     @contextmanager
     def _secured(self, connection: socket.socket) -> Iterator[socket.socket]:

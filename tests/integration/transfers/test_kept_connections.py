@@ -12,10 +12,12 @@ import pytest
 from chronos_worker import connections
 from chronos_worker.connections import MAX_IDLE_SECONDS
 from chronos_worker.result import ErrorKind
-from rigs import Rig, kind_of
+from rigs import Rig, kind_of, wait_until
 from targets import Received, Target, raw, tls_context
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+# Some servers send this to a connection that was idle for long.
+STRAY = b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n"
 
 
 class Clock:
@@ -35,31 +37,55 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+@pytest.mark.parametrize("tls", [False, True])
 def test_a_connection_that_died_while_idle_is_replaced_before_the_request(
-    rig: Rig, target: Target
+    rig: Rig, start_target: Callable[..., Target], *, tls: bool
 ) -> None:
+    target = start_target(tls=tls)
     # The answer promises to keep the connection; closing it then takes libcurl by surprise.
     target.answer = raw(OK)
-    for _ in range(5):
-        assert rig.send(target.url).http_status == 200
+    for count in range(1, 6):
+        assert rig.send(target.url, verify_tls=False).http_status == 200
+        wait_until(lambda count=count: target.closed == count)
     assert target.connections == 5
     assert len(target.received) == 5
 
 
 def test_so_is_one_whose_target_only_stopped_sending(rig: Rig, target: Target) -> None:
-    target.answer = _answer_and_stop_sending
-    for _ in range(3):
+    stopped: list[int] = []
+
+    def answer(_target: Target, received: Received, stream: socket.socket) -> None:
+        stream.sendall(OK)
+        stream.shutdown(socket.SHUT_WR)
+        stopped.append(received.connection)
+
+    target.answer = answer
+    for count in range(1, 4):
         assert rig.send(target.url).http_status == 200
-    assert target.connections == 3
+        wait_until(lambda count=count: len(stopped) == count)
+    assert stopped == [1, 2, 3]
 
 
-def test_so_is_one_over_tls(rig: Rig, start_target: Callable[..., Target]) -> None:
-    target = start_target(tls=True)
-    target.answer = raw(OK)
-    for _ in range(3):
-        assert rig.send(target.url, verify_tls=False).http_status == 200
-    assert target.connections == 3
-    assert len(target.received) == 3
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("is_late", [False, True])
+def test_an_answer_that_nobody_asked_for_is_not_the_next_requests(
+    rig: Rig, start_target: Callable[..., Target], *, tls: bool, is_late: bool
+) -> None:
+    target = start_target(tls=tls)
+    streams: list[socket.socket] = []
+
+    def answer(_target: Target, _received: Received, stream: socket.socket) -> None:
+        streams.append(stream)
+        is_first = len(streams) == 1
+        stream.sendall(OK + (STRAY if is_first and not is_late else b""))
+
+    target.answer = answer
+    assert rig.send(target.url, verify_tls=False).http_status == 200
+    if is_late:
+        streams[0].sendall(STRAY)
+    assert rig.send(target.url, verify_tls=False).http_status == 200
+    assert target.connections == 2
+    assert len(target.received) == 2
 
 
 def test_jobs_of_every_second_keep_their_connection(
@@ -100,11 +126,6 @@ def test_a_stream_that_the_target_refuses_is_not_sent_again_by_itself(rig: Rig) 
         result = rig.send(url, verify_tls=False)
         assert kind_of(result) is ErrorKind.CONNECT
         assert len(requests) == 1
-
-
-def _answer_and_stop_sending(_target: Target, _received: Received, stream: socket.socket) -> None:
-    stream.sendall(OK)
-    stream.shutdown(socket.SHUT_WR)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import rigs
 import wires
 from chronos_common.domain.outcomes import Failed
+from chronos_worker import connections
 from chronos_worker.actions import webhook
 from chronos_worker.result import ErrorKind
 from chronos_worker.slots import Limits
@@ -26,8 +27,15 @@ LARGE = "x" * (1 << 20)
 
 @pytest.fixture(scope="module")
 def shared_rig() -> Iterator[Rig]:
-    """Give all tests one engine: what one leaves behind must not harm the next."""
-    with rigs.running([ip_network("127.0.0.0/8")], Limits(100, 50)) as rig:
+    """Give all tests one engine: what one leaves behind must not harm the next.
+
+    On a slow machine, too, the connections that they keep are used again.
+    """
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        rigs.running([ip_network("127.0.0.0/8")], Limits(100, 50)) as rig,
+    ):
+        patch.setattr(connections, "MAX_IDLE_SECONDS", 60)
         yield rig
 
 

@@ -316,6 +316,17 @@ def test_a_certificate_of_a_known_authority_is_accepted(
     assert rig.send(tls_target.url).http_status == 200
 
 
+@pytest.mark.parametrize("limit", [0.3, 10])
+def test_a_target_that_never_finishes_the_handshake_ends_in_words(
+    rig: Rig, target: Target, monkeypatch: pytest.MonkeyPatch, limit: float
+) -> None:
+    monkeypatch.setattr(handle, "_CONNECT_TIMEOUT_MS", 300)
+    # A plain HTTP server waits for the end of a header that never comes.
+    outcome = rig.judge(target.url.replace("http", "https"), timeout=limit)
+    limit_in_words = "10 seconds" if limit == 10 else "the job's timeout_seconds (0.3)"
+    assert outcome == Failed(f"No connection to the target was made within {limit_in_words}.")
+
+
 def test_plain_http_on_a_tls_port_is_a_failure(rig: Rig, tls_target: Target) -> None:
     result = rig.send(tls_target.url.replace("https", "http"))
     assert kind_of(result) in {ErrorKind.PROTOCOL, ErrorKind.CONNECT}

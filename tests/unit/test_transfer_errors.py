@@ -1,0 +1,102 @@
+"""Failed transfers in words that the owner of a job can use."""
+
+import re
+
+import pycurl
+import pytest
+
+from chronos_worker import transfer_errors
+from chronos_worker.result import ErrorKind, TransferError
+
+#: All result codes of libcurl (curl/curl.h), with some to come.
+CODES = range(1, 110)
+
+
+@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("message", ["", "Something broke", "It broke after 187 milliseconds."])
+def test_every_code_has_words(code: int, message: str) -> None:
+    text = transfer_errors.error_of(code, message).message
+    assert re.match(r"[A-Z][a-z]+ ", text)
+    assert not text.endswith(".")
+    assert "millisecond" not in text
+    assert not re.fullmatch(r"\W*(libcurl)?\W*\d*\W*", text)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind", "text"),
+    [
+        (
+            pycurl.E_COULDNT_RESOLVE_HOST,
+            "Could not resolve host: x.invalid",
+            ErrorKind.DNS,
+            "Could not resolve host: x.invalid",
+        ),
+        (
+            pycurl.E_COULDNT_CONNECT,
+            "Failed to connect to x port 1 after 12 ms: Could not connect to server",
+            ErrorKind.CONNECT,
+            "Failed to connect to x port 1: Could not connect to server",
+        ),
+        (
+            pycurl.E_SSL_CONNECT_ERROR,
+            "TLS connect error: error:0A00010B:SSL routines::wrong version number",
+            ErrorKind.TLS,
+            "No TLS connection could be made: TLS connect error: wrong version number",
+        ),
+        (
+            pycurl.E_RECV_ERROR,
+            "Recv failure: Connection reset by peer",
+            ErrorKind.CONNECT,
+            "The answer could not be received: Recv failure: Connection reset by peer",
+        ),
+        (
+            pycurl.E_PEER_FAILED_VERIFICATION,
+            "SSL certificate OpenSSL verify result: self-signed certificate (18)",
+            ErrorKind.TLS,
+            "SSL certificate OpenSSL verify result: self-signed certificate",
+        ),
+        (16, "", ErrorKind.PROTOCOL, "The target broke the rules of HTTP/2"),
+        (
+            100,
+            "A value or data field grew larger than allowed",
+            ErrorKind.PROTOCOL,
+            "The answer's header is too long",
+        ),
+        (
+            pycurl.E_GOT_NOTHING,
+            "Empty reply from server",
+            ErrorKind.CONNECT,
+            "The target closed the connection without an answer",
+        ),
+    ],
+)
+def test_libcurls_message_is_kept_where_it_adds_something(
+    code: int, message: str, kind: ErrorKind, text: str
+) -> None:
+    assert transfer_errors.error_of(code, message) == TransferError(kind, text)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            pycurl.error(3, "URL rejected: Bad hostname"),
+            "URL is malformed: URL rejected: Bad host",
+        ),
+        (pycurl.error("invalid arguments to setopt"), "the worker's log says why"),
+        (UnicodeEncodeError("ascii", "\u00fc", 0, 1, "no"), "the worker's log says why"),
+        (KeyError("target"), "the worker's log says why"),
+    ],
+)
+def test_what_libcurl_does_not_accept_is_said_without_python(error: Exception, text: str) -> None:
+    message = transfer_errors.not_sent(error).message
+    assert text in message
+    assert "'" not in message.replace("'s", "")
+    assert "(" not in message
+
+
+def test_a_timeout_names_the_jobs_setting() -> None:
+    assert "timeout_seconds (30)" in transfer_errors.timed_out(30.0).message
+    assert "timeout_seconds (0.5)" in transfer_errors.timed_out(0.5).message
+    assert "timeout_seconds (2)" in transfer_errors.not_connected(2.0).message
+    assert "10 seconds" in transfer_errors.not_connected().message
