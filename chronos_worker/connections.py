@@ -42,6 +42,8 @@ class Connections:
 
     def add(self, ends: Ends, descriptors: Sequence[int]) -> None:
         """Remember a new connection, whose socket is one of ``descriptors``."""
+        # Ends come again, and must not bring an old socket's number with them.
+        self._by_ends.pop(ends, None)
         found = next((each for each in descriptors if _local_port(each) == ends[3]), None)
         if found is None:
             return

@@ -26,6 +26,25 @@ def test_the_same_lines_are_not_read_again() -> None:
     assert header.of(lines) is header.of(tuple(lines))
 
 
+def test_so_are_those_of_servers_that_write_http_in_small_letters() -> None:
+    interim = [b"http/1.1 103 Early Hints\r\n", b"Link: </a>\r\n", b"\r\n"]
+    assert header.of([*interim, b"http/1.1 200 OK\r\n", b"Via: a\r\n"]).first == {"via": "a"}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("Zoë à".encode(), "Zoë à"),
+        ("Zoë".encode("latin-1"), "Zoë"),
+        (b"\t a \x00b \t", "a b"),
+    ],
+)
+def test_values_are_read_as_utf8_if_they_are_that_and_else_as_latin1(
+    value: bytes, text: str
+) -> None:
+    assert header.of([STATUS, b"X-Name:" + value + b"\r\n"]).first == {"x-name": text}
+
+
 @pytest.mark.parametrize("lines", [[b"X-Long: " + b"x" * 5000], [b"X-Many: 1\r\n"] * 1000])
 def test_long_headers_are_not_remembered(lines: list[bytes]) -> None:
     assert header.of(lines).first
