@@ -5,14 +5,14 @@ met such a one. Chronos repeats nothing unasked, so it looks before each request
 """
 
 import select
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from socket import socket
 from time import monotonic
 from typing import Any, Final
 
 #: (address, local address, port, local port), as libcurl gives them.
-Ends = tuple[str, str, int, int]
+Ends = tuple[Any, ...]
 
 #: Jobs of every second keep their connection. Common servers close an idle one after 2 s
 #: (gunicorn), 5 s (Node, Apache) or 75 s (nginx); a request that crosses that close is lost.
@@ -21,16 +21,18 @@ MAX_IDLE_SECONDS: Final = 1.5
 # The oldest is forgotten beyond this number. Its connection is then replaced, which is no harm.
 _MAX_REMEMBERED: Final = 20_000
 
-# The target closed or reset it, or sent what is no answer to the next request. Its end is
-# readable, too.
+# The target closed or reset the connection. Systems whose poll() cannot tell say the latter only.
+_ENDED: Final[int] = getattr(select, "POLLRDHUP", 0)
+# That, or it sent something, which would be taken for the answer to the next request.
 _SPOILED: Final = select.POLLIN
 
 
 @dataclass(slots=True)
 class _Connection:
-    """Asks whether a connection is spoiled, and knows when its last request left."""
+    """Asks after a connection's socket, and knows when the last request left on it."""
 
-    poll: Callable[[int], Sequence[Any]]
+    descriptor: int
+    poller: select.poll
     used: float
 
 
@@ -49,15 +51,28 @@ class Connections:
             return
         if len(self._by_ends) >= _MAX_REMEMBERED:
             del self._by_ends[next(iter(self._by_ends))]
-        poll = select.poll()
-        poll.register(found, _SPOILED)
-        self._by_ends[ends] = _Connection(poll.poll, monotonic())
+        poller = select.poll()
+        poller.register(found, _ENDED)
+        self._by_ends[ends] = _Connection(found, poller, monotonic())
+
+    def answered_alone(self, ends: Ends) -> None:
+        """Take note of an answer over HTTP/1: what comes now would belong to no request.
+
+        HTTP/2 has frames of its own, which may come at any time.
+        """
+        connection = self._by_ends.get(ends)
+        if connection:
+            connection.poller.modify(connection.descriptor, _SPOILED)
 
     def may_carry_another(self, ends: Ends) -> bool:
         """Return whether a kept connection is open and quiet, and was used a moment ago."""
         connection = self._by_ends.get(ends)
         now = monotonic()
-        if not connection or now - connection.used > MAX_IDLE_SECONDS or connection.poll(0):
+        if (
+            connection is None
+            or now - connection.used > MAX_IDLE_SECONDS
+            or connection.poller.poll(0)
+        ):
             self._by_ends.pop(ends, None)
             return False
         connection.used = now

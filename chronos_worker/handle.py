@@ -15,7 +15,7 @@ import pycurl
 
 from chronos_common import __version__
 from chronos_worker import transfer_errors
-from chronos_worker.connections import Connections
+from chronos_worker.connections import Connections, Ends
 from chronos_worker.egress import EgressGuard
 from chronos_worker.request import Message
 from chronos_worker.result import ErrorKind, Result, TransferError
@@ -59,6 +59,7 @@ class Handle:
         self._room = KEPT_BODY_BYTES
         self._refused = ""
         self._opened: list[int] = []
+        self._ends: Ends = ()
         self._has_left = False
         #: Nothing left, because the connection that libcurl chose had ended; a new one may do.
         self.met_ended_connection = False
@@ -173,6 +174,7 @@ class Handle:
             self._error = transfer_errors.NO_ANSWER
         elif self._opened:
             self._connections.add(ends, self._opened)
+            self._ends = ends
             self._has_left = True
             return _MAY_PROCEED
         elif self._is_fresh or self._connections.may_carry_another(ends):
@@ -218,6 +220,8 @@ class Handle:
             # libcurl puts the moment of failure here, but no byte came.
             timing_ms["first_byte"] = 0.0
         is_answered = status is not None
+        if self._opened and getinfo(pycurl.INFO_HTTP_VERSION) <= pycurl.CURL_HTTP_VERSION_1_1:
+            self._connections.answered_alone(self._ends)
         result = Result(
             started_at=started_at,
             duration_seconds=duration_ms / 1000,

@@ -1,19 +1,17 @@
 """Kept connections: used again while that is safe, and replaced before a request could be lost."""
 
 import socket
-import ssl
-import struct
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from threading import Thread
+from collections.abc import Callable
 
 import pytest
 
+import http2
+import rigs
 from chronos_worker import connections
 from chronos_worker.connections import MAX_IDLE_SECONDS
 from chronos_worker.result import ErrorKind
 from rigs import Rig, kind_of, wait_until
-from targets import Received, Target, raw, tls_context
+from targets import Received, Target, raw
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 # Some servers send this to a connection that was idle for long.
@@ -122,48 +120,19 @@ def test_what_is_remembered_of_connections_is_bounded(
 
 
 def test_a_stream_that_the_target_refuses_is_not_sent_again_by_itself(rig: Rig) -> None:
-    with _refusing_streams() as (url, requests):
-        result = rig.send(url, verify_tls=False)
-        assert kind_of(result) is ErrorKind.CONNECT
-        assert len(requests) == 1
+    with http2.running(refuses=True) as target:
+        assert kind_of(rig.send(target.url, verify_tls=False)) is ErrorKind.CONNECT
+        assert target.streams == 1
 
 
-@contextmanager
-def _refusing_streams() -> Iterator[tuple[str, list[int]]]:
-    """Give an HTTP/2 server that refuses every stream, and the streams that it was asked for."""
-    context = tls_context()
-    context.set_alpn_protocols(["h2"])
-    streams: list[int] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = Thread(target=_refuse_all, args=(listener, context, streams), daemon=True)
-        thread.start()
-        yield f"https://127.0.0.1:{listener.getsockname()[1]}/", streams
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join(10)
-
-
-def _refuse_all(listener: socket.socket, context: ssl.SSLContext, streams: list[int]) -> None:
-    while True:
-        try:
-            connection, _ = listener.accept()
-        except OSError:
-            return
-        # The client goes away when it has seen enough.
-        with suppress(OSError), context.wrap_socket(connection, server_side=True) as stream:
-            _refuse_streams(stream, streams)
-
-
-def _refuse_streams(stream: ssl.SSLSocket, streams: list[int]) -> None:
-    """Speak just enough HTTP/2 (RFC 9113): SETTINGS, and RST_STREAM for each HEADERS."""
-    settings, headers, reset, refused = 4, 1, 3, 7
-    reader = stream.makefile("rb")
-    reader.read(len(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
-    stream.sendall(struct.pack(">I", 0)[1:] + struct.pack(">BBI", settings, 0, 0))
-    while len(head := reader.read(9)) == 9:
-        length = int.from_bytes(head[:3], "big")
-        kind, _, number = struct.unpack(">BBI", head[3:])
-        reader.read(length)
-        if kind == headers:
-            streams.append(number)
-            frame = struct.pack(">I", 4)[1:] + struct.pack(">BBII", reset, 0, number, refused)
-            stream.sendall(frame)
+def test_connections_that_carry_many_requests_at_once_are_kept(rig: Rig, clock: Clock) -> None:
+    assert clock.now == 0
+    with http2.running() as target:
+        for count in range(1, 4):
+            requests = [rigs.request_to(target.url, verify_tls=False, body="x") for _ in range(20)]
+            rig.engine.submit(requests)
+            assert {rig.result_of(each).http_status for each in requests} == {200}
+            assert target.streams == 20 * count
+            if count == 1:
+                opened = target.connections
+        assert target.connections == opened
