@@ -9,6 +9,7 @@ from enum import StrEnum
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
+from chronos_api.schemas import kinds
 from chronos_api.schemas.fields import (
     EmailAddress,
     FreeObject,
@@ -129,12 +130,7 @@ class JobFields(ScheduleFields):
         low=1,
         high=bounds.MAX_ATTEMPTS,
         allow_none=True,
-        metadata={
-            "description": "How often an execution is tried until it succeeds. A webhook is tried "
-            "again if it got no answer, after 408, 425, 429 and 5xx, and after any other 4xx with "
-            "a Retry-After. Other answers that are no success end the execution at once",
-            "default": 4,
-        },
+        metadata={"description": kinds.TRIED_AGAIN, "default": 4},
     )
     retry_delays = fields.List(
         Number(low=0, high=bounds.MAX_DELAY_SECONDS),

@@ -9,6 +9,12 @@ from typing import Any
 
 from chronos_common.domain import payloads
 
+TRIED_AGAIN = (
+    "How often an execution is tried until it succeeds. A webhook is tried again if it got no "
+    "answer, after 408, 425, 429 and 5xx, and after any other 4xx with a Retry-After. Other "
+    "answers that are no success end the execution at once"
+)
+
 _ADDRESS = {"type": "string", "format": "email", "maxLength": 254}
 _ADDRESSES = {
     "anyOf": [
