@@ -219,7 +219,9 @@ class Handle:
         if status is None:
             # libcurl puts the moment of failure here, but no byte came.
             timing_ms["first_byte"] = 0.0
-        is_answered = status is not None
+        # A target that is still at it when its time is up has not answered yet.
+        is_late = problem is not None and problem.kind is ErrorKind.TIMEOUT
+        is_answered = status is not None and not is_late
         if self._opened and getinfo(pycurl.INFO_HTTP_VERSION) <= pycurl.CURL_HTTP_VERSION_1_1:
             self._connections.answered_alone(self._ends)
         result = Result(

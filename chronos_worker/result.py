@@ -34,8 +34,9 @@ class Result(NamedTuple):
     ``started_at`` is the instant the request left; ``duration_seconds`` runs from there over all
     redirects, whose URLs are in ``redirects``. ``http_status``, ``header_lines`` (those of interim
     responses, 1xx, too) and ``body`` (at most 64 KiB; ``truncated`` if there was more) are of the
-    last answer that came. ``error`` says why that is not the end of the way. ``flaw`` says what
-    was wrong with that answer after its status. ``timing_ms`` is of the last hop.
+    last answer that came. ``error`` says why that is not the end of the way, a time-out included.
+    ``flaw`` says what was wrong with that answer after its status. ``timing_ms`` is of the last
+    hop.
     """
 
     started_at: datetime
