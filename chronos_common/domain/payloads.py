@@ -12,6 +12,7 @@ from email.headerregistry import Address
 from typing import Any
 from urllib.parse import urlsplit
 
+from chronos_common.domain.queues import reserved_queue
 from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
 
@@ -295,6 +296,8 @@ def _parse_celery_task(reader: _Reader) -> CeleryTask:
     queue = reader.text("queue", "celery")
     if not _QUEUE_NAME.fullmatch(queue):
         reader.wrong("queue", "Must be a queue's name of letters, digits, '_', '-', '.' or ':'.")
+    elif reason := reserved_queue(queue):
+        reader.wrong("queue", reason)
     return CeleryTask(
         task=task,
         args=reader.take("args", list, []),

@@ -1,4 +1,10 @@
-"""Which queue each kind of work waits in: separate queues, so that none waits behind another."""
+"""Which queue each kind of work waits in: separate queues, so that none waits behind another.
+
+Users name queues of their own Celery applications. Which names those must not have is said here.
+"""
+
+import re
+from typing import Final
 
 from chronos_common.domain.statuses import JobType
 
@@ -20,3 +26,32 @@ QUEUE_OF = {
     JobType.EMAIL: EMAILS,
     JobType.CELERY_TASK: TASKS,
 }
+
+# kombu's Redis transport keeps what is not acknowledged, the bindings and its locks beside the
+# queues, as hashes and sets: a list of such a name ends every worker of the broker. Remote
+# control, events, delayed delivery and results have queues and keys of their own. RabbitMQ
+# reserves "amq.", and RedBeat keeps its schedule under "redbeat:".
+_RESERVED: Final = re.compile(
+    r"unacked.*|_kombu.*|amq\..*"
+    r"|(?:.*\.)?pidbox|celeryev(?:\..*)?|(?:.*_)?celery_delayed_.*"
+    r"|celery-task-meta-.*|celery-taskset-meta-.*|chord-unlock-.*"
+    r"|chronos:.*|LIMITS:.*|redbeat:.*",
+    re.DOTALL,
+)
+
+
+def reserved_queue(name: str) -> str | None:
+    """Return why no task may go to the queue ``name``, whatever its broker is, or None."""
+    if not _RESERVED.fullmatch(name):
+        return None
+    return (
+        f"Under names like {name!r} Celery, its broker, RedBeat or Chronos keep their own data; "
+        "use another name."
+    )
+
+
+def own_queue(name: str) -> str | None:
+    """Return why no task may go to the queue ``name`` of Chronos's own broker, or None."""
+    if name in EVERY or ":" in name or name.startswith("chronos"):
+        return f"{name!r} belongs to Chronos itself on this broker; use another name."
+    return None

@@ -112,6 +112,8 @@ def test_a_celery_task_goes_to_its_queue() -> None:
         (JobType.CELERY_TASK, {}, "payload.task"),
         (JobType.CELERY_TASK, {"task": "a b"}, "payload.task"),
         (JobType.CELERY_TASK, {"task": "a", "queue": " "}, "payload.queue"),
+        (JobType.CELERY_TASK, {"task": "a", "queue": "unacked"}, "payload.queue"),
+        (JobType.CELERY_TASK, {"task": "a", "queue": "_kombu.binding.celery"}, "payload.queue"),
         (JobType.CELERY_TASK, {"task": "a", "args": {}}, "payload.args"),
     ],
 )
