@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal, DecimalException
 from functools import cache
 from math import isfinite
 from typing import Any, NoReturn
@@ -44,6 +45,7 @@ def parse(content: bytes) -> Any:
             content.decode(),
             object_pairs_hook=_object,
             parse_float=_float,
+            parse_int=_int,
             parse_constant=_constant,
         )
     except UnicodeDecodeError as error:
@@ -78,7 +80,26 @@ def _float(text: str) -> float:
     value = float(text)
     if not isfinite(value):
         raise MalformedBody(f"The body holds a number that is too large: {text[:40]}.")
+    if not _is_exact(text, value):
+        raise MalformedBody(
+            f"The body holds a number of more digits than are kept: {text[:40]}; "
+            "send it as a string."
+        )
     return value
+
+
+def _is_exact(text: str, value: float) -> bool:
+    """Return whether ``value`` is written as the number of ``text``, if not digit by digit."""
+    try:
+        return Decimal(text) == Decimal(repr(value))
+    except DecimalException:
+        # An exponent that even a decimal does not hold.
+        return False
+
+
+def _int(text: str) -> float:
+    # An int has no zero below zero, which a float has (RFC 8259, section 6, names it).
+    return -0.0 if text == "-0" else int(text)
 
 
 def _constant(name: str) -> NoReturn:

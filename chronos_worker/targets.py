@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes, urlencode, urlsplit, urlunsplit
 from uuid import UUID
 
-from chronos_common.domain import payloads, redaction
+from chronos_common.domain import payloads, redaction, same_json
 from chronos_common.domain.executions import JobSpec
 from chronos_common.domain.payloads import Webhook
 from chronos_common.errors import Invalid
@@ -32,12 +32,16 @@ def target_of(job: JobSpec) -> Target:
     Raises :class:`Invalid` if its payload cannot be sent.
     """
     cached = _cache.get(job.id)
-    if cached and (cached[0] is job or cached[0] == job):
+    if cached and (cached[0] is job or _is_same(cached[0], job)):
         return cached[1]
     target = _build(job)
     if len(target.body or b"") <= _LARGEST_CACHED_BODY:
         _remember(job, target)
     return target
+
+
+def _is_same(one: JobSpec, other: JobSpec) -> bool:
+    return one == other and same_json.is_same(one.payload, other.payload)
 
 
 def _remember(job: JobSpec, target: Target) -> None:

@@ -20,6 +20,7 @@ from chronos_common.domain import jobs as bounds
 from chronos_common.domain import payloads, schedules
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.same_json import is_same
 from chronos_common.domain.schedules import Schedule, ScheduleKind
 from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 from chronos_common.errors import Invalid
@@ -203,8 +204,9 @@ def is_stored(definition: JobDefinition, row: RowMapping) -> bool:
         "misfire_policy": definition.misfire_policy,
         "misfire_grace_seconds": definition.misfire_grace_seconds,
     }
-    is_same = all(row[name] == value for name, value in columns.items())
-    return is_same and definition.schedule == stored_schedule(row)
+    is_kept = all(row[name] == value for name, value in columns.items())
+    is_kept = is_kept and is_same(row["payload"], dict(definition.payload))
+    return is_kept and definition.schedule == stored_schedule(row)
 
 
 def schedule_fields(row: RowMapping) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from chronos_api.services import definitions, redactions
+from chronos_common.domain.same_json import is_same
 
 #: A value that is longer than this, as JSON, is left out.
 MAX_VALUE_LENGTH = 4096
@@ -17,7 +18,9 @@ LEFT_OUT = "[too long]"
 def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that differ, as they were and as they are; both hold no secrets."""
     names = sorted(
-        name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+        name
+        for name in before.keys() | after.keys()
+        if not is_same(before.get(name), after.get(name))
     )
     return {
         "before": {name: _bounded(before.get(name)) for name in names},

@@ -1,7 +1,7 @@
 """The tables that serve single requests of the API: rows that do not live long."""
 
 from sqlalchemy import Column, DateTime, Float, ForeignKey, SmallInteger, Table, Text, Uuid
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from chronos_common.storage.tables import metadata
 
@@ -44,10 +44,10 @@ test_runs = Table(
         nullable=False,
     ),
     Column("type", Text, nullable=False),
-    Column("payload", JSONB, nullable=False),
+    Column("payload", JSON, nullable=False),
     Column("timeout_seconds", Float, nullable=False),
     Column("status", Text, nullable=False),
-    Column("result", JSONB(none_as_null=True)),
+    Column("result", JSON(none_as_null=True)),
     Column("created_at", _MOMENT, nullable=False),
     Column("expires_at", _MOMENT, nullable=False),
 )

@@ -3,6 +3,7 @@
 ``schedules`` is narrow because it is written at every fire; ``jobs`` is wide and rarely written.
 ``executions`` is partitioned by day on its id (see ``chronos_common.ids``), so that retention
 drops a partition. Its attempts are a JSON array on the row: one write records an attempt.
+What users wrote is json and not jsonb, which would sort its members.
 """
 
 from uuid import UUID
@@ -22,7 +23,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import JSON, JSONB
+from sqlalchemy.dialects.postgresql import JSON
 
 metadata = MetaData()
 
@@ -160,7 +161,7 @@ jobs = Table(
     Column("name", Text, nullable=False),
     Column("description", Text, nullable=False, default=""),
     Column("type", Text, nullable=False),
-    Column("payload", JSONB, nullable=False),
+    Column("payload", JSON, nullable=False),
     Column("status", Text, nullable=False),
     Column("tags", ARRAY(Text), nullable=False),
     Column("notify", ARRAY(Text)),
@@ -296,6 +297,6 @@ audit_log = Table(
     Column("action", Text, nullable=False),
     Column("subject_type", Text, nullable=False),
     _id("subject_id"),
-    Column("details", JSONB, nullable=False),
+    Column("details", JSON, nullable=False),
     Column("at", _MOMENT, nullable=False),
 )

@@ -81,7 +81,7 @@ def claim(connection: Connection, identifier: UUID, *, now: datetime) -> JobSpec
 
 
 _FINISH = text("""
-    UPDATE test_runs SET status = :status, result = CAST(:result AS jsonb)
+    UPDATE test_runs SET status = :status, result = CAST(:result AS json)
      WHERE id = :id AND status = 'running'""")
 
 

@@ -76,8 +76,8 @@ def _damage(engine: Engine, job_id: UUID, damage: str) -> None:
         "payload = 'null'",
         "payload = '5'",
         "payload = '{}'",
-        "payload = CAST(repeat('9', 5000) AS jsonb)",
-        "payload = CAST(repeat('[', 3000) || repeat(']', 3000) AS jsonb)",
+        "payload = CAST(repeat('9', 5000) AS json)",
+        "payload = CAST(repeat('[', 3000) || repeat(']', 3000) AS json)",
         "type = 'email'",
     ],
 )

@@ -23,7 +23,7 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_json_is_read_as_json(value: Any) -> None:
-    assert parse(json.dumps(value).encode()) == value
+    assert json.dumps(parse(json.dumps(value).encode())) == json.dumps(value)
 
 
 @given(st.binary())
@@ -52,6 +52,34 @@ def test_the_depth_is_bounded(opening: bytes) -> None:
 def test_numbers_that_no_float_holds_are_refused(content: bytes) -> None:
     with pytest.raises(MalformedBody, match="too large"):
         parse(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"3.14159265358979323846", b"1e-400", b"[0.1000000000000000001]", b"1e-99999999999"],
+)
+def test_numbers_that_would_change_are_refused(content: bytes) -> None:
+    with pytest.raises(MalformedBody, match="as a string"):
+        parse(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "written"),
+    [
+        ("1.10", "1.1"),
+        ("1E2", "100.0"),
+        ("0.30000000000000004", "0.30000000000000004"),
+        ("1.7976931348623157e308", "1.7976931348623157e+308"),
+        ("5e-324", "5e-324"),
+        ("-0", "-0.0"),
+        ("-0.0", "-0.0"),
+        ("0e5", "0.0"),
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ("9" * 4000, "9" * 4000),
+    ],
+)
+def test_numbers_keep_their_value(content: str, written: str) -> None:
+    assert json.dumps(parse(content.encode())) == written
 
 
 def test_a_name_twice_is_refused_at_every_depth() -> None:

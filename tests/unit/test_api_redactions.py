@@ -41,6 +41,13 @@ def test_a_payload_for_the_default_webhook_is_the_users_own() -> None:
     assert restored(payload, STORED) == (payload, {})
 
 
+@pytest.mark.parametrize(("before", "after"), [(1, True), (1, 1.0), ([0, 1], [False, 1])])
+def test_a_parameter_that_python_calls_equal_is_changed(before: Any, after: Any) -> None:
+    payload = {"url": "https://example.com/", "params": {"n": after}}
+    stored = {"url": "https://example.com/", "params": {"n": before}}
+    assert repr(restored(payload, stored)) == repr((payload, {}))
+
+
 def test_other_types_are_shown_as_they_are() -> None:
     mail = {"to": ["a@example.com"], "subject": "token"}
     assert shown("email", mail) == mail

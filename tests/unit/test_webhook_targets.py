@@ -183,6 +183,23 @@ def test_a_target_is_built_once_and_again_when_its_job_changes() -> None:
     assert targets.target_of(replace(job, timeout_seconds=1)).timeout_seconds == 1
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "sent"),
+    [
+        ({"z": 1, "a": 2}, {"a": 2, "z": 1}, b'{"a":2,"z":1}'),
+        ({"n": 1}, {"n": True}, b'{"n":true}'),
+        ({"n": 1}, {"n": 1.0}, b'{"n":1.0}'),
+    ],
+)
+def test_a_change_that_python_calls_equal_is_sent(
+    before: dict[str, Any], after: dict[str, Any], sent: bytes
+) -> None:
+    job = specimens.job({"url": URL, "body": before})
+    targets.target_of(job)
+    changed = replace(job, payload={"url": URL, "body": after})
+    assert targets.target_of(changed).body == sent
+
+
 def test_the_history_shows_the_request_without_its_secrets() -> None:
     job = specimens.job(
         {
