@@ -9,7 +9,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from chronos_common.domain.payloads import is_email_address
+from chronos_common.domain.addresses import is_email_address
 
 #: Ids hold 48 bits of milliseconds; no schedule needs more than this.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)

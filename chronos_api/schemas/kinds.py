@@ -22,6 +22,7 @@ _ADDRESSES = {
         {"type": "array", "items": _ADDRESS, "minItems": 1, "maxItems": payloads.MAX_RECIPIENTS},
     ]
 }
+_COPIES = {"anyOf": [*_ADDRESSES["anyOf"], {"type": "array", "items": _ADDRESS, "maxItems": 0}]}
 _PARAMETER = {"type": ["string", "number", "boolean"]}
 
 PAYLOADS: dict[str, dict[str, Any]] = {
@@ -45,12 +46,18 @@ PAYLOADS: dict[str, dict[str, Any]] = {
             "params": {
                 "type": ["object", "null"],
                 "additionalProperties": {
-                    "anyOf": [_PARAMETER, {"type": "array", "items": _PARAMETER}]
+                    "anyOf": [_PARAMETER, {"type": "array", "items": _PARAMETER, "minItems": 1}]
                 },
             },
             "body": {
                 "type": ["object", "array", "string", "number", "boolean", "null"],
-                "description": "Sent as JSON, or as it is if it is a string",
+                "description": "A string is sent as it is, in the charset of the Content-Type; "
+                "other values as JSON, or as a form under application/x-www-form-urlencoded",
+            },
+            "body_base64": {
+                "type": ["string", "null"],
+                "contentEncoding": "base64",
+                "description": "Bytes, instead of body",
             },
             "success_statuses": {
                 "type": ["array", "null"],
@@ -75,10 +82,15 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         "type": "object",
         "properties": {
             "to": _ADDRESSES,
-            "subject": {"type": "string", "maxLength": payloads.MAX_SUBJECT_LENGTH},
+            "subject": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": payloads.MAX_SUBJECT_LENGTH,
+            },
             "body": {"type": ["string", "null"]},
             "html": {"type": ["string", "null"]},
-            "cc": {"anyOf": [*_ADDRESSES["anyOf"], {"type": "array", "maxItems": 0}]},
+            "cc": _COPIES,
+            "bcc": _COPIES | {"description": "Copies that no recipient sees"},
             "reply_to": _ADDRESS,
         },
         "required": ["to", "subject"],
@@ -89,7 +101,7 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         "description": "A task of your own Celery application",
         "type": "object",
         "properties": {
-            "task": {"type": "string", "examples": ["reports.tasks.build"]},
+            "task": {"type": "string", "minLength": 1, "examples": ["reports.tasks.build"]},
             "args": {"type": ["array", "null"]},
             "kwargs": {"type": ["object", "null"]},
             "queue": {"type": ["string", "null"], "default": "celery"},

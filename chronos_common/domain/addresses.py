@@ -1,0 +1,74 @@
+"""E-mail addresses: which ones every mail server can deliver to, and how they are sent."""
+
+from email.errors import MessageError
+from email.headerregistry import Address
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from chronos_common.domain.hosts import ascii_host
+
+# RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3.
+_MAX_LOCAL_LENGTH: Final = 64
+MAX_LENGTH: Final = 254
+
+
+def ascii_address(value: str) -> str:
+    """Return a plain address (``name@host.tld``) with its domain in ASCII.
+
+    What stands before the @ is ASCII already: servers without SMTPUTF8 (RFC 6531) take no other.
+    Raises :class:`ValueError`, in words.
+    """
+    local, at, domain = value.rpartition("@")
+    if not local.isascii():
+        raise ValueError(
+            "Must have ASCII characters only before the @; not every mail server takes others."
+        )
+    if not at or not domain or not _is_plain(local):
+        raise ValueError("Must be an e-mail address like name@example.com.")
+    if len(local) > _MAX_LOCAL_LENGTH:
+        raise ValueError(f"At most {_MAX_LOCAL_LENGTH} characters before the @.")
+    address = f"{local}@{_ascii_domain(domain)}"
+    if len(address) > MAX_LENGTH:
+        raise ValueError(f"At most {MAX_LENGTH} characters, with the domain in ASCII.")
+    return address
+
+
+def _is_plain(local: str) -> bool:
+    if not local.isprintable() or " " in local:
+        return False
+    try:
+        return bool(Address(addr_spec=f"{local}@example.com").username)
+    except (MessageError, ValueError, IndexError):
+        return False
+
+
+def _ascii_domain(domain: str) -> str:
+    if domain.startswith("[") and domain.endswith("]"):
+        return _checked_literal(domain)
+    host = ascii_host(domain)
+    *above, top = host.split(".")
+    if not above or not top or top.isdigit():
+        raise ValueError("Must have a domain like example.com after the @.")
+    return host
+
+
+def _checked_literal(domain: str) -> str:
+    """Return an address in brackets (RFC 5321, section 4.1.3)."""
+    text = domain[1:-1]
+    is_six = text[:5].lower() == "ipv6:"
+    try:
+        IPv6Address(text[5:]) if is_six else IPv4Address(text)
+    except ValueError:
+        raise ValueError(f"{domain!r} is not an IP address in brackets.") from None
+    return domain
+
+
+def is_email_address(value: object) -> bool:
+    """Return whether ``value`` is a plain address that every mail server can deliver to."""
+    if not isinstance(value, str):
+        return False
+    try:
+        ascii_address(value)
+    except ValueError:
+        return False
+    return True

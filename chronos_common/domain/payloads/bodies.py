@@ -1,0 +1,65 @@
+"""The bytes of a webhook's body: what its ``Content-Type`` says, in form and in encoding."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from chronos_common.domain.payloads.values import parameter
+
+JSON: Final = "application/json"
+TEXT: Final = "text/plain; charset=utf-8"
+BINARY: Final = "application/octet-stream"
+_FORM: Final = "application/x-www-form-urlencoded"
+
+_CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
+_MAX_SHOWN: Final = 100
+
+
+def encoded(body: Any, content_type: str) -> bytes:
+    """Return ``body`` as ``content_type`` says: a string as it is, other values as JSON or form.
+
+    Raises :class:`ValueError`, in words, for what cannot be sent so.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    found = _CHARSET.search(content_type)
+    charset = found[1] if found else "utf-8"
+    try:
+        if isinstance(body, str):
+            return body.encode(charset)
+        if media_type == JSON or media_type.endswith(("/json", "+json")):
+            return _json(body).encode(charset)
+        if media_type == _FORM:
+            return urlencode(_pairs(body), doseq=True, encoding=charset, errors="strict").encode()
+    except LookupError:
+        raise ValueError(f"{charset[:_MAX_SHOWN]!r} is no encoding that Chronos knows.") from None
+    except UnicodeError as error:
+        raise ValueError(_beyond(charset, error)) from error
+    raise ValueError(
+        f"Only a string can be sent as {content_type[:_MAX_SHOWN]!r}; give the body as a string, "
+        f"or with the Content-Type {JSON}, +json or {_FORM}."
+    )
+
+
+def _json(body: Any) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _pairs(body: Any) -> Mapping[str, str | list[str]]:
+    if not isinstance(body, Mapping):
+        raise ValueError(f"Must be an object or a string to be sent as {_FORM}.")  # noqa: TRY004 - a user's value
+    pairs = {}
+    for name, value in body.items():
+        try:
+            pairs[name] = parameter(value)
+        except ValueError as error:
+            raise ValueError(f"{name[:_MAX_SHOWN]!r} cannot be sent in a form. {error}") from error
+    return pairs
+
+
+def _beyond(charset: str, error: UnicodeError) -> str:
+    if isinstance(error, UnicodeEncodeError):
+        character = error.object[error.start]
+        return f"Contains {character!r}, which the encoding {charset[:_MAX_SHOWN]} does not have."
+    return f"Cannot be sent in the encoding {charset[:_MAX_SHOWN]}: {error}."

@@ -1,0 +1,91 @@
+"""URLs of webhooks: which ones can be requested, and how they are sent, in ASCII."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote, unquote, unquote_to_bytes, urlencode, urlsplit
+
+from chronos_common.domain.hosts import ascii_host
+
+MAX_URL_LENGTH: Final = 8192
+_MAX_PORT: Final = 65535
+
+# What RFC 3986 lets stand in a URL; the percent sign, because escapes are there already.
+_STANDS_IN_URL: Final = "!#$%&'()*+,/:;=?@[]~"
+_PORT: Final = re.compile(r"0*[1-9][0-9]{0,4}")
+_UNSAFE: Final = re.compile(r"[\x00-\x20\x7f]")
+_DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL as it is sent: in ASCII, without user information.
+
+    ``userinfo`` is the bytes of ``name:password``, None if the URL has none.
+    """
+
+    url: str
+    userinfo: bytes | None
+
+
+def address(url: str, params: Mapping[str, str | Sequence[str]]) -> Address:
+    """Return ``url`` with ``params`` behind its own query, as it is sent.
+
+    Raises :class:`ValueError`, in words, for what can never be requested or would be sent as
+    another URL than was written.
+    """
+    if not url:
+        raise ValueError("Must not be empty.")
+    if len(url) > MAX_URL_LENGTH:
+        raise ValueError(f"At most {MAX_URL_LENGTH} characters.")
+    if _UNSAFE.search(url):
+        raise ValueError("Must not contain spaces or control characters; percent-encode them.")
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValueError(f"Not a URL: {error}.") from error
+    userinfo, _, place = parts.netloc.rpartition("@")
+    if parts.scheme not in {"http", "https"} or not place:
+        raise ValueError("Must be an absolute http:// or https:// URL.")
+    if "#" in url:
+        raise ValueError(
+            "Must not contain a fragment, which HTTP does not send; remove it from '#' on, "
+            "or write %23 for the character."
+        )
+    if _DOT_SEGMENT.search(parts.path):
+        raise ValueError("Must not contain '.' or '..' as a part of its path; write it without.")
+    query = "&".join(filter(None, (parts.query, urlencode(params, doseq=True))))
+    # A question mark may stand without a query.
+    mark = "?" if query or "?" in url else ""
+    sent = f"{parts.scheme}://{_ascii_place(place)}{parts.path}{mark}{query}"
+    return Address(quote(sent, safe=_STANDS_IN_URL), _credentials(userinfo) if userinfo else None)
+
+
+def _ascii_place(place: str) -> str:
+    """Return a host with its port in ASCII."""
+    host, port = place, ""
+    if not place.endswith("]"):
+        before, colon, after = place.rpartition(":")
+        if colon:
+            host, port = before, after
+    if port and not (_PORT.fullmatch(port) and int(port) <= _MAX_PORT):
+        raise ValueError(f"The port must be a number from 1 to {_MAX_PORT}.")
+    try:
+        # RFC 3986, section 3.2.2: a name may be percent-encoded, as UTF-8.
+        host = ascii_host(unquote(host, errors="strict") if not host.startswith("[") else host)
+    except UnicodeDecodeError:
+        raise ValueError("The host name is percent-encoded, but not as UTF-8.") from None
+    return f"{host}:{int(port)}" if port else host
+
+
+def _credentials(userinfo: str) -> bytes:
+    """Return what a URL's user information is for Basic authentication (RFC 7617)."""
+    if "\\" in userinfo:
+        # Browsers read a slash here, and another host.
+        raise ValueError(r"Must not contain '\' before the host; write %5C.")
+    name, _, password = userinfo.partition(":")
+    user = unquote_to_bytes(name)
+    if b":" in user:
+        raise ValueError("The user name must not contain a colon (RFC 7617).")
+    return user + b":" + unquote_to_bytes(password)
