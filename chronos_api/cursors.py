@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from chronos_api.schemas.fields import text_fault
+from chronos_common.domain.texts import stored_fault
 from chronos_common.errors import Invalid
 from chronos_common.storage.job_lists import Position
 
@@ -60,7 +60,7 @@ def read_position(cursor: str | None, sort: str) -> Position | None:
 def _key(key: Any, sort: str) -> Any:
     if key is None and sort == "next_run_at":
         return None
-    if not isinstance(key, str) or text_fault(key):
+    if not isinstance(key, str) or stored_fault(key):
         raise ValueError("not a sort key")
     if sort not in _TIMES:
         return key

@@ -5,7 +5,7 @@ from marshmallow import Schema, fields
 from chronos_api.compat.shapes import EXECUTION_STATES
 from chronos_api.compat.words import AT_LEAST_ONCE
 from chronos_api.schemas.executions import JobState
-from chronos_api.schemas.fields import Digits, FreeObject, Instant, OneOf, Text
+from chronos_api.schemas.fields import Digits, FreeObject, Instant, Name, OneOf, Text
 from chronos_api.schemas.jobs import MAX_EXPRESSION_LENGTH, JobFields
 from chronos_api.schemas.lists import MAX_DEPTH, MAX_LIMIT
 from chronos_api.schemas.strict import Strict
@@ -22,7 +22,7 @@ _ANY_NAME = {"description": "Follows from the URL if it is left out"}
 class ChangedJob(JobFields):
     """Some fields of a job, in the words of 002, of 003 or of /api/v1/jobs."""
 
-    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True)
+    name = Name(longest=bounds.MAX_NAME_LENGTH)
     type = Text(  # type: ignore[assignment] # another spelling of the same types
         longest=20, allow_none=True, metadata={"enum": [*_TYPES, None], "default": "WEBHOOK"}
     )
@@ -54,13 +54,13 @@ class ChangedJob(JobFields):
 class NewJob(ChangedJob):
     """A job, in the words of 002, of 003 or of /api/v1/jobs."""
 
-    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True, required=True)
+    name = Name(longest=bounds.MAX_NAME_LENGTH, required=True)
 
 
 class SubmittedJob(ChangedJob):
     """A job, in the words of 003, of 002 or of /api/v1/jobs; its name may be left out."""
 
-    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True, metadata=_ANY_NAME)
+    name = Name(longest=bounds.MAX_NAME_LENGTH, metadata=_ANY_NAME)
 
 
 class PostJob(Strict):
@@ -77,7 +77,7 @@ class PostJob(Strict):
     )
     api = Text(longest=8192, required=True, metadata={"format": "uri", "description": "The URL"})
     type = Text(longest=20, metadata={"enum": list(AT_LEAST_ONCE)})
-    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True, metadata=_ANY_NAME)
+    name = Name(longest=bounds.MAX_NAME_LENGTH, metadata=_ANY_NAME)
     api_key = Text(
         longest=200, allow_none=True, metadata={"description": "The API key, if no header has it"}
     )
@@ -91,7 +91,10 @@ class JobsQuery(Strict):
     status = OneOf(JobStatus)
     type = Text(longest=20, metadata={"enum": _TYPES})
     search = Text(
-        longest=200, shortest=1, metadata={"description": "A part of name or description"}
+        longest=200,
+        shortest=1,
+        composed=True,
+        metadata={"description": "A part of name or description"},
     )
     api_key = Text(longest=200, metadata={"description": "The API key, if no header has it"})
 

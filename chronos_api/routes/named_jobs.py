@@ -3,6 +3,8 @@
 from typing import Any
 
 from flask import Response, jsonify, request, url_for
+from flask.blueprints import BlueprintSetupState
+from werkzeug.routing import BaseConverter
 
 from chronos_api import answers, etags, problems
 from chronos_api.access import Role, Scope, principal, requires
@@ -18,6 +20,20 @@ blueprint = Blueprint(
     url_prefix="/api/v1/jobs/by-name",
     description="Jobs by their name, for scripts",
 )
+
+
+class _NameConverter(BaseConverter):
+    """The rest of the path, whatever it is: a name may begin with a slash, and hold several."""
+
+    part_isolating = False
+    regex = "(?s:.+)"
+
+
+def _register_converter(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["name"] = _NameConverter
+
+
+blueprint.record_once(_register_converter)
 
 _ETAG = {"ETag": {"description": "The job's version", "schema": {"type": "string"}}}
 _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
@@ -42,7 +58,7 @@ _EXAMPLE = {
 }
 
 
-@blueprint.route("/<path:name>", "PUT")
+@blueprint.route("/<name:name>", "PUT")
 @blueprint.parameters(*_CONDITIONS)
 @blueprint.raw_body(JobByName, example=_EXAMPLE)
 @blueprint.answers(200, JobDetail, headers=_ETAG)

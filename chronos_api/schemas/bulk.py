@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
-from chronos_api.schemas.fields import Instant, OneOf, Text
+from chronos_api.schemas.fields import Instant, Name, OneOf
 from chronos_api.schemas.jobs import JobChoice, JobFields
 from chronos_api.schemas.strict import Strict
 from chronos_api.services import bulk_changes, bulk_creation
@@ -81,12 +81,12 @@ class BulkTags(BulkWish):
     """Which jobs, and which tags to add and to remove."""
 
     add = fields.List(
-        Text(longest=bounds.MAX_TAG_LENGTH, shortest=1, stripped=True),
+        Name(longest=bounds.MAX_TAG_LENGTH),
         load_default=list,
         validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
     )
     remove = fields.List(
-        Text(longest=bounds.MAX_TAG_LENGTH, shortest=1, stripped=True),
+        Name(longest=bounds.MAX_TAG_LENGTH),
         load_default=list,
         validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
     )

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from math import isfinite
 from typing import Any
+from unicodedata import normalize
 
 from marshmallow import ValidationError, fields
 
-from chronos_common.domain.addresses import is_email_address
+from chronos_common.domain.addresses import ascii_address
+from chronos_common.domain.texts import name_fault, name_of, stored_fault
 
 #: Ids hold 48 bits of milliseconds; no schedule needs more than this.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -22,41 +24,49 @@ MAX_KEY_LENGTH = 1000
 #: What the documentation says of texts: no NUL, and one character that is not white space.
 _STORED = r"^[^\x00]*$"
 _SEEN = r"^[^\x00]*[^\x00\s][^\x00]*$"
+#: What it says of names: one line, without control characters.
+_NAMED = (
+    r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\x00-\x20\x7f-\xa0\u2028\u2029]"
+    r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
+)
 # Without quotes, comments and address literals: nobody registers with those.
 _EMAIL = r"^[^@\s\x00-\x1f\x7f\"(),:;<>\[\\\]]+@[\w\-]+(\.[\w\-]+)+$"
-
-
-def text_fault(value: str) -> str | None:
-    """Return what keeps PostgreSQL from storing ``value``, or None."""
-    if "\x00" in value:
-        return "Must not contain NUL characters."
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        return "Must not contain unpaired surrogates; send whole Unicode characters."
-    return None
 
 
 class Text(fields.Field[str]):
     """A string with a bounded length."""
 
     def __init__(
-        self, *, longest: int, shortest: int = 0, stripped: bool = False, **kwargs: Any
+        self,
+        *,
+        longest: int,
+        shortest: int = 0,
+        stripped: bool = False,
+        composed: bool = False,
+        **kwargs: Any,
     ) -> None:
-        """Take the bounds in characters; ``stripped`` takes white space off both ends."""
+        """Take the bounds in characters; ``stripped`` takes white space off both ends.
+
+        ``composed`` is for what is searched and for the words to search for: a letter with its
+        accent is one character then (NFC), however it was typed.
+        """
         metadata = kwargs.pop("metadata", {})
         is_seen = stripped and shortest > 0
         bounds = {"type": "string", "maxLength": longest, "pattern": _SEEN if is_seen else _STORED}
         if shortest:
             bounds["minLength"] = shortest
         super().__init__(metadata=bounds | metadata, **kwargs)
-        self._longest, self._shortest, self._stripped = longest, shortest, stripped
+        self._longest, self._shortest = longest, shortest
+        self._stripped, self._composed = stripped, composed
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if not isinstance(value, str):
             raise ValidationError("Must be a string.")
-        fault = text_fault(value)
+        fault = stored_fault(value)
         if fault:
             raise ValidationError(fault)
         text: str = value.strip() if self._stripped else value
+        text = normalize("NFC", text) if self._composed else text
         if len(text) > self._longest:
             raise ValidationError(f"At most {self._longest} characters.")
         if len(text) < self._shortest:
@@ -68,8 +78,28 @@ class Text(fields.Field[str]):
         return text
 
 
+class Name(Text):
+    """What a thing is called, or a tag: one line that can be seen, composed and trimmed.
+
+    Every way in has this field, so that a thing is found by the name that it was given.
+    """
+
+    def __init__(self, *, longest: int, **kwargs: Any) -> None:
+        """Take the greatest length in characters."""
+        metadata = {"pattern": _NAMED} | kwargs.pop("metadata", {})
+        super().__init__(longest=longest, shortest=1, metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
+        if isinstance(value, str):
+            fault = name_fault(value)
+            if fault:
+                raise ValidationError(fault)
+            value = name_of(value)
+        return super()._deserialize(value, *rest, **more)
+
+
 class EmailAddress(Text):
-    """A plain e-mail address."""
+    """A plain e-mail address; one whose domain is beyond ASCII is kept as it is sent."""
 
     def __init__(self, **kwargs: Any) -> None:
         """Take what every field takes."""
@@ -78,9 +108,13 @@ class EmailAddress(Text):
 
     def _deserialize(self, value: Any, *rest: Any, **more: Any) -> str:
         address: str = super()._deserialize(value, *rest, **more)
-        if not re.fullmatch(_EMAIL, address) or not is_email_address(address):
+        try:
+            sent = ascii_address(address)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+        if not re.fullmatch(_EMAIL, sent):
             raise ValidationError("Must be an e-mail address like name@example.com.")
-        return address
+        return address if address.isascii() else sent
 
 
 class OneOf(fields.Field[StrEnum]):
@@ -189,7 +223,7 @@ class FreeObject(fields.Field[Mapping[str, Any]]):
             raise ValidationError("Must be an object.")
         faults: dict[str, list[str]] = {}
         for place, text in _texts(value):
-            fault = text_fault(text)
+            fault = stored_fault(text)
             if fault:
                 faults.setdefault(place, []).append(fault)
         if faults:

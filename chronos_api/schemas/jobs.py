@@ -14,6 +14,7 @@ from chronos_api.schemas.fields import (
     EmailAddress,
     FreeObject,
     Instant,
+    Name,
     Number,
     OneOf,
     Text,
@@ -101,8 +102,8 @@ class ScheduleFields(Strict):
 class JobFields(ScheduleFields):
     """What to do, when, and how to go on when it fails."""
 
-    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True, required=True)
-    description = Text(longest=bounds.MAX_DESCRIPTION_LENGTH, allow_none=True)
+    name = Name(longest=bounds.MAX_NAME_LENGTH, required=True)
+    description = Text(longest=bounds.MAX_DESCRIPTION_LENGTH, composed=True, allow_none=True)
     type = OneOf(
         JobType, allow_none=True, metadata={"default": "webhook", "description": "What it does"}
     )
@@ -110,10 +111,10 @@ class JobFields(ScheduleFields):
         required=True,
         metadata={
             "description": "For webhook: url, method, headers, params, body or body_base64, "
-            "success_statuses, follow_redirects, verify_tls; without a url, it goes as JSON to the workspace's "
-            "default_webhook_url. For email: to, subject, body, html, cc, bcc, reply_to. "
-            "For celery_task: task, args, kwargs, queue. Secret header, query and user values "
-            "are answered as [redacted]; sent back like that, they stay as they are.",
+            "success_statuses, follow_redirects, verify_tls; without a url, it goes as JSON to "
+            "the workspace's default_webhook_url. For email: to, subject, body, html, cc, bcc, "
+            "reply_to. For celery_task: task, args, kwargs, queue. Secret header, query and user "
+            "values are answered as [redacted]; sent back like that, they stay as they are.",
             "examples": [PAYLOAD_EXAMPLE],
         },
     )
@@ -182,7 +183,7 @@ class JobFields(ScheduleFields):
         },
     )
     tags = fields.List(
-        Text(longest=bounds.MAX_TAG_LENGTH, shortest=1, stripped=True),
+        Name(longest=bounds.MAX_TAG_LENGTH),
         allow_none=True,
         validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
     )
@@ -197,10 +198,8 @@ class JobFields(ScheduleFields):
 class JobByName(JobFields):
     """What to do and when, of a job that the path names."""
 
-    name = Text(
+    name = Name(
         longest=bounds.MAX_NAME_LENGTH,
-        shortest=1,
-        stripped=True,
         metadata={"description": "As in the path, if it is given"},
     )
 
@@ -208,7 +207,7 @@ class JobByName(JobFields):
 class JobChange(JobFields):
     """Some fields of a job; null resets one to its default."""
 
-    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, stripped=True)
+    name = Name(longest=bounds.MAX_NAME_LENGTH)
     payload = FreeObject()
     schedule_type = OneOf(ScheduleKind)
 
@@ -273,11 +272,12 @@ class JobChoice(Strict):
 
     status = OneOf(JobStatus)
     type = OneOf(JobType)
-    name = Text(longest=bounds.MAX_NAME_LENGTH, shortest=1, metadata={"description": "Just this"})
-    tag = Text(longest=bounds.MAX_TAG_LENGTH, shortest=1)
+    name = Name(longest=bounds.MAX_NAME_LENGTH, metadata={"description": "Just this"})
+    tag = Name(longest=bounds.MAX_TAG_LENGTH)
     search = Text(
         longest=200,
         shortest=1,
+        composed=True,
         metadata={"description": "A part of name or description, in small or capital letters"},
     )
     next_run_after = Instant(

@@ -4,7 +4,7 @@ from marshmallow import Schema, fields
 from marshmallow.validate import Length
 
 from chronos_api.access import Scope
-from chronos_api.schemas.fields import Instant, OneOf, Text
+from chronos_api.schemas.fields import Instant, Name, OneOf
 from chronos_api.schemas.lists import page_of
 from chronos_api.schemas.strict import Strict
 
@@ -14,7 +14,7 @@ _SCOPES = len(Scope)
 class KeyFields(Strict):
     """A new API key."""
 
-    name = Text(longest=100, shortest=1, stripped=True, required=True)
+    name = Name(longest=100, required=True)
     scopes = fields.List(
         OneOf(Scope),
         required=True,

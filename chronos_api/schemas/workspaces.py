@@ -4,7 +4,7 @@ from marshmallow import Schema, fields
 
 from chronos_api.access import Role
 from chronos_api.schemas.accounts import Membership
-from chronos_api.schemas.fields import EmailAddress, Instant, OneOf, Text, Whole
+from chronos_api.schemas.fields import EmailAddress, Instant, Name, OneOf, Text, Whole
 from chronos_api.schemas.lists import page_of
 from chronos_api.schemas.strict import Strict
 from chronos_common.domain.payloads import MAX_URL_LENGTH
@@ -16,13 +16,13 @@ DEFAULT_GRACE_HOURS = 24
 class WorkspaceFields(Strict):
     """A new workspace."""
 
-    name = Text(longest=MAX_NAME_LENGTH, shortest=1, stripped=True, required=True)
+    name = Name(longest=MAX_NAME_LENGTH, required=True)
 
 
 class WorkspaceChange(Strict):
     """Settings of a workspace; what is left out stays."""
 
-    name = Text(longest=MAX_NAME_LENGTH, shortest=1, stripped=True)
+    name = Name(longest=MAX_NAME_LENGTH)
     default_webhook_url = Text(
         longest=MAX_URL_LENGTH,
         shortest=1,

@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from marshmallow import ValidationError
 from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.access import Principal
+from chronos_api.bodies import made
+from chronos_api.schemas.jobs import JobByName
 from chronos_api.services import job_changes
 from chronos_api.services import jobs as services
 from chronos_api.services.jobs import Versions
+from chronos_common.domain.texts import name_of
 from chronos_common.errors import Conflict, Invalid, VersionConflict
 from chronos_common.storage import jobs
 from chronos_common.storage.database import transaction
@@ -47,7 +51,7 @@ def put(
     A job that is so already keeps its version. Raises :class:`SeveralJobs`, :class:`Invalid` and
     :class:`VersionConflict`.
     """
-    name = name.strip()
+    name = _checked(name)
     fields = {**body, "name": _same_name(body.get("name", name), name)}
     with transaction(engine) as connection:
         found = jobs.find_all_named(connection, who.workspace_id, name)
@@ -61,8 +65,17 @@ def put(
         return _created(connection, who, fields, expected, now=now), True
 
 
+def _checked(name: str) -> str:
+    """Return a name as jobs have it, before any job is looked for."""
+    try:
+        checked: str = made(JobByName).fields["name"].deserialize(name)
+    except ValidationError as error:
+        raise Invalid({"name": [str(text) for text in error.messages]}) from error
+    return checked
+
+
 def _same_name(given: object, name: str) -> str:
-    if not isinstance(given, str) or given.strip() != name:
+    if not isinstance(given, str) or name_of(given) != name:
         raise Invalid({"name": ["Differs from that in the path; leave it out, or correct it."]})
     return name
 

@@ -11,12 +11,14 @@ from chronos_api.schemas.fields import (
     EmailAddress,
     FreeObject,
     Instant,
+    Name,
     Number,
     Text,
     Whole,
 )
 
 TEXT = Text(longest=3, shortest=1, stripped=True)
+NAME = Name(longest=3)
 NUMBER = Number(low=0, high=10)
 WHOLE = Whole(low=1, high=100)
 DIGITS = Digits(low=1, high=100)
@@ -27,6 +29,11 @@ DIGITS = Digits(low=1, high=100)
     [
         (TEXT, " ab ", "ab"),
         (TEXT, "\N{GRINNING FACE}" * 3, "\N{GRINNING FACE}" * 3),
+        (Text(longest=3, composed=True), "u\u0308", "ü"),
+        (NAME, "\u3000u\u0308\u00a0", "ü"),
+        (NAME, "a b", "a b"),
+        (EmailAddress(), "a@Bücher.example", "a@xn--bcher-kva.example"),
+        (EmailAddress(), "a@例え。テスト", "a@xn--r8jz45g.xn--zckzah"),
         (NUMBER, 5, 5.0),
         (NUMBER, 0.5, 0.5),
         (WHOLE, 7, 7),
@@ -46,6 +53,11 @@ def test_a_right_value_is_taken(field: fields.Field[Any], given: object, expecte
     ("field", "given"),
     [
         *((TEXT, value) for value in ("", "  ", "abcd", "a\x00", "\ud83d", 1, None, ["a"], True)),
+        *(
+            (NAME, value)
+            for value in ("", " ", "a\n", "\na", "a\u2028", "\u200b", "\x07a", "abcd", 5, "a\x00")
+        ),
+        *((EmailAddress(), value) for value in ("ü@c.de", "a@[1.2.3.4]", "a@c.de.", "a@c..de")),
         *((NUMBER, value) for value in (-0.1, 10.1, True, "5", None, 10**400, float("inf"))),
         *((WHOLE, value) for value in (0, 101, 1.5, True, "5", 1e300, 10**400)),
         *((DIGITS, value) for value in ("", "0", "101", "-1", "1.0", "٣", "1" * 5000, 5, " 1")),

@@ -39,7 +39,7 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/api/v1/jobs"): job(),
     ("PATCH", "/api/v1/jobs/<uuid:job_id>"): {"name": "Changed"},
     ("PUT", "/api/v1/jobs/<uuid:job_id>"): job(),
-    ("PUT", "/api/v1/jobs/by-name/<path:name>"): job(name=...),
+    ("PUT", "/api/v1/jobs/by-name/<name:name>"): job(name=...),
     ("POST", "/api/v1/jobs/bulk"): {"jobs": [job()]},
     ("POST", "/api/v1/jobs/bulk/pause"): BY_NOBODY,
     ("POST", "/api/v1/jobs/bulk/resume"): BY_NOBODY,
@@ -98,7 +98,7 @@ class Route:
         """The path as the OpenAPI document writes it."""
         path = self.rule
         for name in self.arguments:
-            for converter in ("uuid", "path", "string", "int"):
+            for converter in ("uuid", "name", "string", "int"):
                 path = path.replace(f"<{converter}:{name}>", f"{{{name}}}")
             path = path.replace(f"<{name}>", f"{{{name}}}")
         return path

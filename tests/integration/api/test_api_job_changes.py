@@ -177,8 +177,10 @@ def test_a_put_replaces_the_whole_definition(caller: Caller) -> None:
 
 
 def test_secrets_are_never_answered(caller: Caller) -> None:
-    made = caller.create(payload={**SECRET, "url": "https://u:hidden@example.com/?key=hidden"})
-    assert made["payload"]["headers"] == {"Authorization": "[redacted]", "X-Team": "mail"}
+    headers = {"X-Api-Key": "hidden", "X-Team": "mail"}
+    url = "https://u:hidden@example.com/?key=hidden"
+    made = caller.create(payload={"url": url, "headers": headers})
+    assert made["payload"]["headers"] == {"X-Api-Key": "[redacted]", "X-Team": "mail"}
     for path in (f"jobs/{made['id']}", "jobs"):
         assert "hidden" not in caller.get(path).text
 

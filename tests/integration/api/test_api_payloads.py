@@ -15,7 +15,7 @@ from chronos_common.storage import test_runs as storage
 from chronos_common.storage.specs import Specs
 from chronos_common.storage.test_runs import TestRun
 from chronos_worker import targets
-from integration.api.callers import DAILY, Caller, job
+from integration.api.callers import DAILY, Caller, errors_of, job
 
 URL = "https://example.com/hook"
 WRITTEN = {
@@ -157,3 +157,39 @@ def test_text_that_cannot_be_kept_is_refused_in_words(caller: Caller, text: Any)
     answer = caller.post("jobs", data=content, content_type="application/json")
     assert answer.status_code == 422
     assert any(word in answer.text for word in ("NUL", "surrogates"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "field", "remedy"),
+    [
+        ("webhook", {"url": URL, "headers": {"X-A": "1", "x-a": "2"}}, "headers.x-a", "keep one"),
+        ("webhook", {"url": "http://./"}, "url", "empty part"),
+        ("webhook", {"url": "http://x:0/"}, "url", "1 to 65535"),
+        ("webhook", {"url": "http://i❤.ws/"}, "url", "IDNA 2008"),
+        (
+            "webhook",
+            {"url": URL, "body": {"a": 1}, "headers": {"Content-Type": "multipart/form-data"}},
+            "body",
+            "as a string",
+        ),
+        ("webhook", {"url": URL, "headers": {"X": "日本"}}, "headers.X", "RFC 8187"),
+        ("email", {"to": "ü@example.com", "subject": "s"}, "to", "ASCII"),
+        ("email", {"to": "a@example.com", "subject": ""}, "subject", "empty"),
+        ("email", {"to": "a@example.com", "subject": "a\u2028b"}, "subject", "U+2028"),
+        ("celery_task", {"task": ""}, "task", "empty"),
+        ("celery_task", {"task": "a", "queue": "unacked"}, "queue", "another name"),
+    ],
+)
+def test_a_payload_that_cannot_be_sent_as_it_is_written_is_refused(
+    caller: Caller, kind: str, payload: dict[str, Any], field: str, remedy: str
+) -> None:
+    wrong = errors_of(caller.post("jobs", job(type=kind, payload=payload)))
+    assert remedy in wrong[f"payload.{field}"]
+    tried = errors_of(caller.post("jobs/test", {"type": kind, "payload": payload}))
+    assert tried == wrong
+
+
+def test_addresses_are_kept_as_they_are_sent(caller: Caller) -> None:
+    made = caller.create(notify=["Ops@Bücher.example", "B@Example.com"])
+    assert made["notify"] == ["Ops@xn--bcher-kva.example", "B@Example.com"]
+    assert "notify.0" in errors_of(caller.post("jobs", job(notify=["ü@example.com"])))
