@@ -3,11 +3,20 @@
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import rigs
 from chronos_common import __version__, clock
+from chronos_common.domain.urls import address
 from rigs import Rig, request_to, wait_until
 from targets import Target, after, by_path, hang, reply
+
+FORM = "application/x-www-form-urlencoded"
 
 
 def test_a_request_arrives_whole(rig: Rig, target: Target) -> None:
@@ -40,6 +49,58 @@ def test_a_request_arrives_whole(rig: Rig, target: Target) -> None:
         "x-chronos-attempt": "1",
     }
     assert (result.http_status, result.body, result.error) == (200, b"ok", None)
+
+
+@pytest.mark.parametrize(
+    ("payload", "content_type", "body"),
+    [
+        ({"body": {"zeta": 1, "a": 2}}, "application/json", b'{"zeta":1,"a":2}'),
+        (
+            {"body": {"z": "ü", "a": [1, True]}, "headers": {"Content-Type": FORM}},
+            FORM,
+            b"z=%C3%BC&a=1&a=true",
+        ),
+        (
+            {"body": "ü", "headers": {"Content-Type": "text/plain; charset=iso-8859-1"}},
+            "text/plain; charset=iso-8859-1",
+            b"\xfc",
+        ),
+        ({"body_base64": "AP8KDQ=="}, "application/octet-stream", b"\x00\xff\n\r"),
+        ({"body_base64": ""}, "application/octet-stream", b""),
+        ({"body": 0, "method": "GET"}, "application/json", b"0"),
+        ({"body": "ü", "method": "DELETE"}, "text/plain; charset=utf-8", "ü".encode()),
+    ],
+)
+def test_the_bytes_that_leave_are_what_the_content_type_says(
+    rig: Rig, target: Target, payload: dict[str, Any], content_type: str, body: bytes
+) -> None:
+    rig.send(target.url, **payload)
+    (received,) = target.received
+    assert received.headers["content-type"] == content_type
+    assert received.headers["content-length"] == str(len(body))
+    assert received.body == body
+
+
+# What a person types into a URL, and escapes that stay as they are.
+_PARTS = st.text("ab/.~%?&=+;:@!$'()*,|<>\"^`{}\\[]ü日", max_size=12)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(path=_PARTS, query=st.dictionaries(_PARTS, _PARTS, max_size=3))
+def test_a_url_arrives_as_it_was_written(
+    rig: Rig, target: Target, path: str, query: dict[str, str]
+) -> None:
+    url = f"{target.url}/{path}"
+    try:
+        sent = address(url, query).url
+    except ValueError:
+        return
+    assert rig.send(url, params=query).http_status == 200
+    assert target.received[-1].path == sent.removeprefix(target.url)
+    pairs = parse_qsl(urlsplit(sent).query, keep_blank_values=True)
+    assert pairs[len(pairs) - len(query) :] == list(query.items())
 
 
 def test_the_users_own_headers_replace_those_that_are_sent_otherwise(
