@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote, unquote_to_bytes, urlencode, urlsplit
 
@@ -13,6 +14,7 @@ _MAX_PORT: Final = 65535
 
 # What RFC 3986 lets stand in a URL; the percent sign, because escapes are there already.
 _STANDS_IN_URL: Final = "!#$%&'()*+,/:;=?@[]~"
+_PLAIN: Final = re.compile(rf"[A-Za-z0-9_.\-{re.escape(_STANDS_IN_URL)}]*")
 _PORT: Final = re.compile(r"0*[1-9][0-9]{0,4}")
 _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f]")
 _DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
@@ -55,13 +57,19 @@ def address(url: str, params: Mapping[str, str | Sequence[str]]) -> Address:
         )
     if _DOT_SEGMENT.search(parts.path):
         raise ValueError("Must not contain '.' or '..' as a part of its path; write it without.")
-    query = "&".join(filter(None, (parts.query, urlencode(params, doseq=True))))
+    query = parts.query
+    if params:
+        query = "&".join(filter(None, (query, urlencode(params, doseq=True))))
     # A question mark may stand without a query.
     mark = "?" if query or "?" in url else ""
     sent = f"{parts.scheme}://{_ascii_place(place)}{parts.path}{mark}{query}"
-    return Address(quote(sent, safe=_STANDS_IN_URL), _credentials(userinfo) if userinfo else None)
+    if not _PLAIN.fullmatch(sent):
+        sent = quote(sent, safe=_STANDS_IN_URL)
+    return Address(sent, _credentials(userinfo) if userinfo else None)
 
 
+# Jobs have many URLs and few hosts; workers ask for each request that they build.
+@lru_cache(maxsize=4096)
 def _ascii_place(place: str) -> str:
     """Return a host with its port in ASCII."""
     host, port = place, ""

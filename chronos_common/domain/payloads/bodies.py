@@ -14,6 +14,9 @@ BINARY: Final = "application/octet-stream"
 _FORM: Final = "application/x-www-form-urlencoded"
 
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
+_WRITER: Final = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
+)
 _MAX_SHOWN: Final = 100
 
 
@@ -29,7 +32,7 @@ def encoded(body: Any, content_type: str) -> bytes:
         if isinstance(body, str):
             return body.encode(charset)
         if media_type == JSON or media_type.endswith(("/json", "+json")):
-            return _json(body).encode(charset)
+            return _WRITER.encode(body).encode(charset)
         if media_type == _FORM:
             return urlencode(_pairs(body), doseq=True, encoding=charset, errors="strict").encode()
     except LookupError:
@@ -40,10 +43,6 @@ def encoded(body: Any, content_type: str) -> bytes:
         f"Only a string can be sent as {content_type[:_MAX_SHOWN]!r}; give the body as a string, "
         f"or with the Content-Type {JSON}, +json or {_FORM}."
     )
-
-
-def _json(body: Any) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _pairs(body: Any) -> Mapping[str, str | list[str]]:

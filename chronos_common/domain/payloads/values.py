@@ -1,6 +1,6 @@
 """Values of query parameters and of forms, as text."""
 
-import json
+from math import isfinite
 from typing import Any
 
 
@@ -19,6 +19,8 @@ def parameter(value: Any) -> str | list[str]:
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, bool | int | float):
-        return json.dumps(value, allow_nan=False)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
+        return repr(value)
     raise ValueError("Must be a string, a number, true, false or a list of them.")

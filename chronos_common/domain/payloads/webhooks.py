@@ -53,8 +53,9 @@ RESERVED_HEADERS: Final = frozenset(
     }
 )
 
-# RFC 9110, section 5.6.2: the characters of a field name.
+# RFC 9110, section 5.6.2: the characters of a field name; section 5.5: a field value.
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_FIELD_VALUE: Final = re.compile(r"(?![\t ])[\t\x20-\x7e\x80-\xff]*(?<![\t ])")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _BEYOND_LATIN_1: Final = re.compile(r"[^\x00-\xff]")
 _STATUSES: Final = range(100, 600)
@@ -90,16 +91,19 @@ def parse(reader: Reader) -> Webhook:
     if method not in METHODS and not reader.is_wrong("method"):
         reader.wrong("method", f"Must be one of {', '.join(METHODS)}.")
     headers = _headers(reader)
+    given = {name.lower(): value for name, value in headers.items()}
     url, credentials = _address(reader)
     if credentials is not None:
-        if _value_of(headers, "authorization") is not None:
+        if "authorization" in given:
             reader.wrong(
                 "headers",
                 "Authorization is given, and the URL has user information, which is sent as "
                 "Authorization too; remove one of them.",
             )
         headers["Authorization"] = f"Basic {b64encode(credentials).decode()}"
-    body = _body(reader, method, headers)
+    body, content_type = _body(reader, method, given)
+    if content_type is not None:
+        headers["Content-Type"] = content_type
     return Webhook(
         url=url,
         method=method,
@@ -168,6 +172,10 @@ def _name_fault(name: str, same: str) -> str | None:
 
 
 def _value_fault(name: str, value: str) -> str | None:
+    if len(name) + len(value) > MAX_HEADER_LENGTH:
+        return f"At most {MAX_HEADER_LENGTH} characters, together with the name."
+    if _FIELD_VALUE.fullmatch(value):
+        return None
     if "\r" in value or "\n" in value:
         return "Must not contain line breaks."
     if control := _CONTROL.search(value):
@@ -177,41 +185,36 @@ def _value_fault(name: str, value: str) -> str | None:
             f"Must not contain {beyond[0]!r}: HTTP has Latin-1 in headers. Percent-encode it, or "
             "write the value as RFC 8187 says, whichever the receiver understands."
         )
-    if value != value.strip(" \t"):
-        return "Must not begin or end with white space, which HTTP does not keep."
-    if len(name) + len(value) > MAX_HEADER_LENGTH:
-        return f"At most {MAX_HEADER_LENGTH} characters, together with the name."
-    return None
+    return "Must not begin or end with white space, which HTTP does not keep."
 
 
-def _value_of(headers: Mapping[str, str], lower: str) -> str | None:
-    return next((value for name, value in headers.items() if name.lower() == lower), None)
+def _body(
+    reader: Reader, method: str, headers: Mapping[str, str]
+) -> tuple[bytes | None, str | None]:
+    """Return the body's bytes, and their ``Content-Type`` unless ``headers`` has one.
 
-
-def _body(reader: Reader, method: str, headers: dict[str, str]) -> bytes | None:
-    """Return the body's bytes, and add the ``Content-Type`` that they need to ``headers``."""
+    The names of ``headers`` are in small letters.
+    """
     body, base64 = reader.take_any("body"), reader.take("body_base64", str)
     if body is None and base64 is None:
         # A length of zero is said, not left out, where a body is expected.
-        return b"" if method in _METHODS_WITH_BODY else None
+        return (b"" if method in _METHODS_WITH_BODY else None), None
     if body is not None and base64 is not None:
         reader.wrong("body_base64", "Does not go with body; remove one of them.")
-        return None
+        return None, None
     name = "body" if base64 is None else "body_base64"
     if method == "HEAD":
         reader.wrong(name, "A HEAD request has no body; remove it, or choose another method.")
-    content_type = _value_of(headers, "content-type")
-    if content_type is None:
-        content_type = _default_type(body, base64)
-        headers["Content-Type"] = content_type
-    compression = _value_of(headers, "content-encoding")
-    if base64 is None and compression is not None and compression.lower() != "identity":
+    if base64 is None and headers.get("content-encoding", "identity").lower() != "identity":
         reader.wrong(name, "Is sent as it is; give bytes with a Content-Encoding as body_base64.")
+    implied = None if "content-type" in headers else _default_type(body, base64)
     try:
-        return _decoded(base64) if base64 is not None else bodies.encoded(body, content_type)
+        if base64 is not None:
+            return _decoded(base64), implied
+        return bodies.encoded(body, implied or headers["content-type"]), implied
     except ValueError as error:
         reader.wrong(name, str(error))
-        return None
+        return None, None
 
 
 def _default_type(body: object, base64: str | None) -> str:
