@@ -60,11 +60,11 @@ def _job() -> dict[str, Any]:
 
 
 def test_an_update_shows_before_and_after_without_secrets(caller: Caller) -> None:
-    payload = {"url": f"https://u:{SECRET}@example.com/", "headers": {"Authorization": SECRET}}
+    payload = {"url": f"https://u:{SECRET}@example.com/", "headers": {"X-Api-Key": SECRET}}
     job_id = caller.create(payload=payload, tags=["old"])["id"]
     changed = {
         "tags": ["new"],
-        "payload": {**payload, "headers": {"Authorization": f"{SECRET}2", "X-Trace": "on"}},
+        "payload": {**payload, "headers": {"X-Api-Key": f"{SECRET}2", "X-Trace": "on"}},
     }
     caller.patch(f"jobs/{job_id}", changed)
     caller.delete(f"jobs/{job_id}")

