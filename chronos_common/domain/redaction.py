@@ -53,6 +53,9 @@ def url(value: str) -> str:
     if "@" in netloc:
         netloc = f"{REDACTED}@{netloc.rpartition('@')[2]}"
     query = "&".join(_parameter(text) for text in parts.query.split("&"))
+    if netloc == parts.netloc and query == parts.query:
+        # Putting it together again would write some of it otherwise.
+        return value
     return urlunsplit((parts.scheme, netloc, parts.path, query, parts.fragment))
 
 

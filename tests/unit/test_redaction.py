@@ -85,3 +85,10 @@ def test_headers_keep_their_names_and_urls_among_them_are_looked_into() -> None:
         "Location": "https://e.com/?token=[redacted]",
         "Server": "nginx",
     }
+
+
+@pytest.mark.parametrize(
+    "value", ["HTTP://Example.com", "https://example.com/?", "https://example.com/a?b=&c#", "x"]
+)
+def test_a_url_without_secrets_is_shown_as_it_was_written(value: str) -> None:
+    assert redaction.url(value) == value

@@ -7,6 +7,7 @@ the same ones, so that a payload made invalid behind the API's back fails as tha
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chronos_common.domain.addresses import is_email_address
 from chronos_common.domain.payloads import celery_tasks, emails, webhooks
 from chronos_common.domain.payloads.celery_tasks import CeleryTask
 from chronos_common.domain.payloads.emails import (
@@ -31,6 +32,7 @@ __all__ = [
     "Email",
     "Payload",
     "Webhook",
+    "is_email_address",
     "mailboxes",
     "parse",
     "uses_default",

@@ -28,6 +28,7 @@ json_values = st.recursive(
 )
 FIELDS = [*JobFields().fields, "crontab"]
 PAYLOAD_FIELDS = ["url", "method", "headers", "params", "body", "to", "subject", "task", "args"]
+PAYLOAD_FIELDS += ["body_base64", "bcc", "reply_to", "html", "kwargs", "queue"]
 
 
 @settings(
