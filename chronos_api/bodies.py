@@ -89,9 +89,12 @@ def _float(text: str) -> float:
 
 
 def _is_exact(text: str, value: float) -> bool:
-    """Return whether ``value`` is written as the number of ``text``, if not digit by digit."""
+    """Return whether ``value`` is the number of ``text``, if not digit by digit.
+
+    Some writers give the fewest digits that tell a double from its neighbours, some always 17.
+    """
     try:
-        return Decimal(text) == Decimal(repr(value))
+        return Decimal(text) in {Decimal(repr(value)), Decimal(f"{value:.17g}")}
     except DecimalException:
         # An exponent that even a decimal does not hold.
         return False
