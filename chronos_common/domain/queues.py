@@ -28,11 +28,11 @@ QUEUE_OF = {
 }
 
 # kombu's Redis transport keeps what is not acknowledged, the bindings and its locks beside the
-# queues, as hashes and sets: a list of such a name ends every worker of the broker. Remote
-# control, events, delayed delivery and results have queues and keys of their own. RabbitMQ
-# reserves "amq.", and RedBeat keeps its schedule under "redbeat:".
+# queues, as hashes and sets: a list of such a name ends every worker of the broker. Broadcasts go
+# to "/0.name". Remote control, events, delayed delivery and results have queues and keys of their
+# own. RabbitMQ reserves "amq.", and RedBeat keeps its schedule under "redbeat:".
 _RESERVED: Final = re.compile(
-    r"unacked.*|_kombu.*|amq\..*"
+    r"unacked.*|_kombu.*|/.*|amq\..*"
     r"|(?:.*\.)?pidbox|celeryev(?:\..*)?|(?:.*_)?celery_delayed_.*"
     r"|celery-task-meta-.*|celery-taskset-meta-.*|chord-unlock-.*"
     r"|chronos:.*|LIMITS:.*|redbeat:.*",

@@ -66,6 +66,7 @@ def test_the_bytes_are_what_the_content_type_says(
         ([1], FORM, "object or a string"),
         (5, FORM, "object or a string"),
         ({"a": "日"}, f"{FORM}; charset=latin-1", "'日'"),
+        ({"a": 1}, f"{FORM}; charset=utf-16", "use UTF-8"),
         ({"a": 1}, "multipart/form-data; boundary=x", "as a string"),
         ({"a": 1}, "application/xml", "as a string"),
         ({"a": 1}, "text/plain", "as a string"),

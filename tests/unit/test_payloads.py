@@ -109,6 +109,11 @@ def test_a_celery_task_goes_to_its_queue() -> None:
         (JobType.WEBHOOK, HOOK | {"headers": {"X-A": "1", "x-a": "2"}}, "payload.headers.x-a"),
         (JobType.WEBHOOK, HOOK | {"headers": {"A": " b"}}, "payload.headers.A"),
         (JobType.WEBHOOK, HOOK | {"headers": {"A": " "}}, "payload.headers.A"),
+        (
+            JobType.WEBHOOK,
+            HOOK | {"body": {}, "headers": {"Content-Type": "日"}},
+            "payload.headers.Content-Type",
+        ),
         (JobType.WEBHOOK, HOOK | {"method": "HEAD", "body": 0}, "payload.body"),
         (JobType.WEBHOOK, HOOK | {"method": "HEAD", "body_base64": ""}, "payload.body_base64"),
         (JobType.WEBHOOK, HOOK | {"body": 0, "body_base64": ""}, "payload.body_base64"),

@@ -36,6 +36,7 @@ KEPT_BY_KOMBU = [
         "celeryev",
         "celeryev.4b7d",
         "celery_delayed_delivery",
+        "/0.celeryev",
         "amq.gen-1",
         "redbeat::lock",
         "chronos:events:wanted",

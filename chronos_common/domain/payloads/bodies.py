@@ -14,6 +14,8 @@ BINARY: Final = "application/octet-stream"
 _FORM: Final = "application/x-www-form-urlencoded"
 
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
+# What a form is made of beside its texts, in any encoding that it may have.
+_ASCII: Final = "&=+%"
 _WRITER: Final = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
 )
@@ -34,6 +36,8 @@ def encoded(body: Any, content_type: str) -> bytes:
         if media_type == JSON or media_type.endswith(("/json", "+json")):
             return _WRITER.encode(body).encode(charset)
         if media_type == _FORM:
+            if _ASCII.encode(charset) != _ASCII.encode():
+                raise ValueError(f"A form cannot be sent in {charset[:_MAX_SHOWN]}; use UTF-8.")
             return urlencode(_pairs(body), doseq=True, encoding=charset, errors="strict").encode()
     except LookupError:
         raise ValueError(f"{charset[:_MAX_SHOWN]!r} is no encoding that Chronos knows.") from None

@@ -146,7 +146,7 @@ def _params(reader: Reader) -> Mapping[str, str | Sequence[str]]:
 
 
 def _headers(reader: Reader) -> dict[str, str]:
-    headers: dict[str, Any] = reader.take("headers", dict, {})
+    headers: dict[str, Any] = dict(reader.take("headers", dict, {}))
     if len(headers) > MAX_HEADERS:
         reader.wrong("headers", f"At most {MAX_HEADERS} headers.")
     first: dict[str, str] = {}
@@ -157,7 +157,12 @@ def _headers(reader: Reader) -> dict[str, str]:
         for fault in (_name_fault(name, same), value_fault):
             if fault:
                 reader.wrong(f"headers.{name}", fault)
-    return {name: value for name, value in headers.items() if isinstance(value, str)}
+    if not reader.errors:
+        return headers
+    # What else depends on a wrong header shall not be called wrong too.
+    return {
+        name: value for name, value in headers.items() if not reader.is_wrong(f"headers.{name}")
+    }
 
 
 def _name_fault(name: str, same: str) -> str | None:
