@@ -1,12 +1,17 @@
 """The migrations and the tables that SQLAlchemy sees are the same."""
 
+from datetime import datetime
+from typing import Any
+
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select, text
 
+import factories
 from chronos_common.migrations import schema
 from chronos_common.storage import request_tables
-from chronos_common.storage.tables import metadata
+from chronos_common.storage.tables import jobs, metadata
 
 # Whose tables are part of the metadata once it is imported.
 assert request_tables.test_runs.metadata is metadata
@@ -34,3 +39,32 @@ def test_an_upgraded_database_is_current_and_upgrading_again_changes_nothing(
     assert schema.is_current(engine)
     schema.upgrade(engine)
     assert schema.is_current(engine)
+
+
+def test_a_payload_and_its_names_come_along_from_the_schema_before(
+    engine: Engine, now: datetime
+) -> None:
+    payload = {"url": "https://example.com/", "body": {"b": 1.0, "a": [10**30, None]}}
+    with engine.begin() as connection:
+        workspace = factories.workspace(connection, now=now)
+        changes: dict[str, Any] = {
+            "name": "Cafe\u0301",
+            "description": "o\u0308",
+            "tags": ("u\u0308", "b", "a"),
+            "payload": payload,
+        }
+        schedule = factories.every(60, anchor=now)
+        job_id = factories.job(connection, workspace, schedule, now=now, **changes)
+    config = schema._config()
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0005")
+        connection.commit()
+        kind = "SELECT pg_typeof(payload)::text FROM jobs"
+        assert connection.execute(text(kind)).scalar_one() == "jsonb"
+    schema.upgrade(engine)
+    assert schema.is_current(engine)
+    with engine.connect() as connection:
+        row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one()
+    assert row.payload == payload
+    assert (row.name, row.description, row.tags) == ("Café", "ö", ["ü", "b", "a"])

@@ -18,6 +18,18 @@ ALTER TABLE audit_log ALTER details TYPE json USING CAST(CAST(details AS text) A
 ALTER TABLE test_runs
     ALTER payload TYPE json USING CAST(CAST(payload AS text) AS json),
     ALTER result TYPE json USING CAST(CAST(result AS text) AS json);
+-- Names and tags are looked up composed (NFC), so that they have to be stored so. Only databases
+-- in UTF-8 know what that is.
+DO $$ BEGIN
+    IF current_setting('server_encoding') = 'UTF8' THEN
+        UPDATE jobs SET name = normalize(name), description = normalize(description)
+         WHERE name IS NOT NORMALIZED OR description IS NOT NORMALIZED;
+        UPDATE jobs SET tags = ARRAY(
+            SELECT normalize(t.tag) FROM unnest(tags) WITH ORDINALITY AS t (tag, place)
+             ORDER BY t.place)
+         WHERE array_to_string(tags, ' ') IS NOT NORMALIZED;
+    END IF;
+END $$;
 """
 DOWNGRADE = """
 ALTER TABLE jobs ALTER payload TYPE jsonb USING CAST(payload AS jsonb);
