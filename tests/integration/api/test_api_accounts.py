@@ -61,6 +61,18 @@ def test_an_address_has_one_account_in_whatever_case(nobody: Caller, email: str)
     assert login.status_code == 200
 
 
+def test_an_address_has_one_account_however_its_domain_is_written(nobody: Caller) -> None:
+    local = f"u{ids.new_id(clock.now())}"
+    made = nobody.post("auth/register", {"email": f"{local}@Bücher.example", "password": PASSWORD})
+    assert made.json["user"]["email"] == f"{local}@xn--bcher-kva.example"
+    for domain in ("bücher.EXAMPLE", "XN--BCHER-KVA.example", "bu\u0308cher。example"):
+        body = {"email": f"{local}@{domain}", "password": PASSWORD}
+        assert nobody.post("auth/register", body).status_code == 409
+        assert nobody.post("auth/login", body).status_code == 200
+    refused = nobody.post("auth/register", {"email": f"ü@{domain}", "password": PASSWORD})
+    assert "before the @" in errors_of(refused)["email"]
+
+
 def test_a_wrong_login_does_not_tell_what_was_wrong(nobody: Caller, email: str) -> None:
     logged_in(nobody, email)
     wrong = nobody.post("auth/login", {"email": email, "password": "SecurePass123?"})
