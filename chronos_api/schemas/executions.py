@@ -42,7 +42,15 @@ class ExecutionAnswer(Schema):
     job_id = fields.UUID(required=True)
     job_name = fields.String(required=True)
     trigger = OneOf(Trigger, required=True)
-    status = OneOf(Status, required=True)
+    status = OneOf(
+        Status,
+        required=True,
+        metadata={
+            "description": "succeeded means that the target answered with a status that counts "
+            "as success; for an e-mail, that the mail server has taken it for every recipient; "
+            "for a Celery task, that the broker has the task"
+        },
+    )
     scheduled_for = Instant(required=True)
     due_at = Instant(
         required=True, metadata={"description": "When its current or next attempt is due"}

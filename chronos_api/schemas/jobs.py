@@ -113,7 +113,8 @@ class JobFields(ScheduleFields):
             "description": "For webhook: url, method, headers, params, body or body_base64, "
             "success_statuses, follow_redirects, verify_tls; without a url, it goes as JSON to "
             "the workspace's default_webhook_url. For email: to, subject, body, html, cc, bcc, "
-            "reply_to. For celery_task: task, args, kwargs, queue. Secret header, query and user "
+            "reply_to. For celery_task: task, args, kwargs, queue; it has succeeded once the "
+            "broker has the task, whatever becomes of it there. Secret header, query and user "
             "values are answered as [redacted]; sent back like that, they stay as they are.",
             "examples": [PAYLOAD_EXAMPLE],
         },

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from chronos_common.domain.phrases import moment
+from chronos_common.domain.promises import HANDED_ON
 from chronos_common.domain.statuses import Reason, Status, Trigger
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -32,6 +33,7 @@ class Fate:
     id: UUID
     trigger: Trigger
     status: Status
+    queue: str
     scheduled_for: datetime
     due_at: datetime
     started_at: datetime | None
@@ -57,6 +59,8 @@ def explain(fate: Fate, *, max_attempts: int, workers: int) -> str:
     match fate.status:
         case Status.SUCCEEDED:
             text = f"It ran{_start(fate)} and succeeded{_answer(fate)}, {_attempts(fate)}."
+            if fate.queue in HANDED_ON:
+                text += f" That means: {HANDED_ON[fate.queue]}."
         case Status.FAILED if fate.started_at is None:
             text = f"It failed before it started: {fate.error or _reason(fate)}"
         case Status.FAILED:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from chronos_common import clock
+from chronos_common.domain.promises import HANDED_ON
 from chronos_common.domain.statuses import FINAL, Reason, Status, Trigger
 
 
@@ -102,7 +103,9 @@ def _end(row: RowMapping) -> Iterator[Line]:
         return
     level = {Status.SUCCEEDED: "info", Status.FAILED: "error"}.get(row["status"], "warning")
     message = row["status"].capitalize()
-    if row["reason"]:
+    if row["status"] == Status.SUCCEEDED and row["queue"] in HANDED_ON:
+        message += f": {HANDED_ON[row['queue']]}"
+    elif row["reason"]:
         message += f": {_REASONS[Reason(row['reason'])]}"
     elif row["error"]:
         message += f": {row['error']}"

@@ -25,8 +25,8 @@ def job(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping 
     return connection.execute(query).mappings().one_or_none()
 
 
-_COLUMNS = """id, trigger, status, scheduled_for, due_at, started_at, finished_at, duration_ms,
-    missed_count, missed_until, attempt, http_status, error, reason"""
+_COLUMNS = """id, trigger, status, queue, scheduled_for, due_at, started_at, finished_at,
+    duration_ms, missed_count, missed_until, attempt, http_status, error, reason"""
 
 # Ids begin with the instant, so that a range of them is a range of time.
 _AT = text(f"""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, text
 
 import factories
 from chronos_common import clock, ids
@@ -131,6 +131,39 @@ def test_the_log_tells_what_happened_in_order(caller: Caller, db: Engine, job_id
     ]
     times = [line["at"] for line in log["items"]]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize(
+    ("queue", "promise"),
+    [
+        ("webhooks", "Succeeded"),
+        (
+            "emails",
+            (
+                "Succeeded: the mail server has taken the e-mail for every recipient; Chronos "
+                "does not see whether it is delivered"
+            ),
+        ),
+        (
+            "tasks",
+            (
+                "Succeeded: the broker has the task; Chronos does not see whether a worker "
+                "performs it, nor how that ends"
+            ),
+        ),
+    ],
+)
+def test_the_log_promises_no_more_than_chronos_knows(
+    caller: Caller, db: Engine, job_id: str, queue: str, promise: str
+) -> None:
+    execution_id = planned(db, caller, job_id)
+    attempted(db, execution_id, Status.SUCCEEDED, started=7, http_status=200)
+    with db.begin() as connection:
+        connection.execute(text("UPDATE executions SET queue = :queue"), {"queue": queue})
+    log = caller.get(f"executions/{execution_id}/logs").json
+    assert [line["message"] for line in log["items"] if line["message"].startswith("Succ")] == [
+        promise
+    ]
 
 
 def test_what_did_not_run_says_why(caller: Caller, db: Engine, job_id: str) -> None:

@@ -117,6 +117,27 @@ def test_what_has_a_record_is_told_from_it(
     assert datetime.fromisoformat(found["following"]) == hour(-2)
 
 
+def test_the_success_of_a_celery_task_promises_no_more_than_chronos_knows(
+    caller: Caller, job: dict[str, Any], db: Engine
+) -> None:
+    at = hour(-3)
+    plan(db, caller, job["id"], [at])
+    change(
+        db,
+        job,
+        at,
+        status="succeeded",
+        queue="tasks",
+        started_at=at,
+        finished_at=at,
+        duration_ms=3,
+    )
+    assert ask(caller, job, at)["explanation"].endswith(
+        "That means: the broker has the task; Chronos does not see whether a worker performs it, "
+        "nor how that ends."
+    )
+
+
 def test_what_waits_for_a_worker_says_whether_there_is_one(
     caller: Caller, job: dict[str, Any], db: Engine
 ) -> None:
