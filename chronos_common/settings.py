@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from environs import Env, EnvError, EnvValidationError, ValidationError, validate
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from chronos_common.domain.hosts import ascii_host
+from chronos_common.domain.senders import Sender
 from chronos_common.errors import SettingsInvalid
 
 MIN_SECRET_BYTES = 32
@@ -125,9 +127,9 @@ def load() -> Settings:
         ),
         egress_allow=_networks(env.str("EGRESS_ALLOW", "", validate=_are_networks)),
         smtp_url=env.str("SMTP_URL", "", validate=_is_smtp_url),
-        mail_from=env.str("MAIL_FROM", "chronos@localhost.localdomain"),
+        mail_from=env.str("MAIL_FROM", "chronos@localhost.localdomain", validate=_is_sender),
         mail_dir=Path(env.str("MAIL_DIR", str(data_dir / "mail"))).expanduser(),
-        tasks_broker_url=env.str("TASKS_BROKER_URL", "") or redis_url,
+        tasks_broker_url=env.str("TASKS_BROKER_URL", "", validate=_are_broker_urls) or redis_url,
         log_level=env.str("LOG_LEVEL", "info", validate=validate.OneOf(_LOG_LEVELS)),
         log_format=env.str("LOG_FORMAT", "json", validate=validate.OneOf(["json", "console"])),
         metrics_host=env.str("METRICS_HOST", "127.0.0.1"),
@@ -166,9 +168,11 @@ _LOG_LEVELS = ["debug", "info", "warning", "error"]
 
 def _is_database_url(value: str) -> None:
     try:
-        name = make_url(value).get_backend_name()
-    except ArgumentError:
+        url = make_url(value)
+        name = "" if "@" in (url.host or "") else url.get_backend_name()
+    except (ArgumentError, ValueError):
         name = ""
+    _check_encoding(value)
     # libpq takes both names, and hosting services give either.
     if name not in {"postgresql", "postgres"}:
         raise ValidationError("must be like postgresql://user:password@host:5432/chronos")
@@ -182,6 +186,37 @@ def _database_url(value: str | None) -> str:
 def _is_redis_url(value: str) -> None:
     if not _names_a_host(value, "redis", "rediss"):
         raise ValidationError("must be like redis://:password@host:6379/0")
+    _check_login(value)
+
+
+def _are_broker_urls(value: str) -> None:
+    for url in filter(None, value.split(";")):
+        if "://" not in url:
+            raise ValidationError("must be like redis://:password@host:6379/0 or amqp://host")
+        _check_login(url)
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _check_encoding(value: str) -> None:
+    """Refuse a URL that its client would understand as another one."""
+    try:
+        decoded = unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        raise ValidationError("holds percent-encoded bytes that are not UTF-8") from None
+    if _CONTROLS.search(decoded) or "\ufffd" in decoded:
+        raise ValidationError("must not contain control characters")
+
+
+def _check_login(value: str) -> None:
+    """Refuse a login whose characters end it early: it would be taken for the host."""
+    _check_encoding(value)
+    _, _, rest = value.partition("://")
+    if "#" in rest or "@" in re.sub("[^/?]*", "", rest, count=1):
+        raise ValidationError(
+            "percent-encode the user and the password: # as %23, / as %2F, ? as %3F, @ as %40"
+        )
 
 
 def _names_a_host(value: str, *schemes: str) -> bool:
@@ -214,8 +249,27 @@ def _is_rate(value: str) -> None:
 
 
 def _is_smtp_url(value: str) -> None:
-    if value and not _names_a_host(value, "smtp", "smtps"):
+    if not value:
+        return
+    if not _names_a_host(value, "smtp", "smtps"):
         raise ValidationError("must be like smtp://user:password@host:587?starttls=1")
+    _check_login(value)
+    parts = urlsplit(value)
+    if parts.path.strip("/") or parse_qs(parts.query, keep_blank_values=True).keys() - {
+        "starttls"
+    }:
+        raise ValidationError("after the host and the port only ?starttls=1 may stand")
+    try:
+        ascii_host(parts.hostname or "")
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+
+
+def _is_sender(value: str) -> None:
+    try:
+        Sender.parse(value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
 
 
 def _is_long_enough(value: str) -> None:

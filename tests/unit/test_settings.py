@@ -8,11 +8,14 @@ from dataclasses import FrozenInstanceError
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from limits import parse_many
+from sqlalchemy import make_url
 
 from chronos_common import settings
+from chronos_common.domain.senders import Sender
 from chronos_common.errors import SettingsInvalid
 from chronos_common.settings import Settings
 
@@ -232,3 +235,77 @@ def test_a_number_that_is_none_is_refused(load: Load, text: str) -> None:
 def test_settings_do_not_change_once_they_are_read(load: Load) -> None:
     with pytest.raises(FrozenInstanceError):
         load({}).api_port = 80  # type: ignore[misc]
+
+
+def test_a_database_password_may_have_every_character(load: Load) -> None:
+    password = "pä ß@:/?#%日本"
+    url = f"postgresql://b%C3%BCro:{quote(password, safe='')}@db/chronos"
+    made = make_url(load({"CHRONOS_DATABASE_URL": url}).database_url)
+    assert (made.username, made.password, made.host) == ("büro", password, "db")
+    raw = "postgresql://büro:pä#ß@db/chronos"
+    assert make_url(load({"CHRONOS_DATABASE_URL": raw}).database_url).password == "pä#ß"
+
+
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("SMTP_URL", "smtp://user:12#x@mail.example.com"),
+        ("SMTP_URL", "smtp://user:12/x@mail.example.com"),
+        ("SMTP_URL", "smtp://user:12?x@mail.example.com"),
+        ("SMTP_URL", "smtp://user:p%E4ss@mail.example.com"),
+        ("SMTP_URL", "smtp://user:p%00ss@mail.example.com"),
+        ("SMTP_URL", "smtp://user:p\tss@mail.example.com"),
+        ("SMTP_URL", "smtp://mail.example.com?startls=1"),
+        ("SMTP_URL", "smtp://mail.example.com/box"),
+        ("SMTP_URL", "smtp://a..b.example"),
+        ("REDIS_URL", "redis://user:12#x@redis.example.com/0"),
+        ("REDIS_URL", "redis://user:p%E4ss@redis.example.com/0"),
+        ("TASKS_BROKER_URL", "redis.example.com"),
+        ("TASKS_BROKER_URL", "amqp://user:p%E4ss@rabbit.example.com//"),
+        ("TASKS_BROKER_URL", "amqp://user:12#x@rabbit.example.com//"),
+        ("DATABASE_URL", "postgresql://user:p%E4ss@db/chronos"),
+        ("DATABASE_URL", "postgresql://user:p@ss@db/chronos"),
+        ("MAIL_FROM", "nobody"),
+        ("MAIL_FROM", ""),
+        ("MAIL_FROM", "Chronos, Inc. <a@example.com>"),
+        ("MAIL_FROM", "a@example.com, b@example.com"),
+        ("MAIL_FROM", "A <a@example.com> B"),
+        ("MAIL_FROM", "A\nBcc: b@example.com <a@example.com>"),
+        ("MAIL_FROM", "a@-.example"),
+        ("MAIL_FROM", "jörg@example.com"),
+    ],
+)
+def test_what_a_client_would_understand_otherwise_is_refused_at_the_start(
+    load: Load, name: str, url: str
+) -> None:
+    with pytest.raises(SettingsInvalid, match=f"CHRONOS_{name}: "):
+        load({f"CHRONOS_{name}": url})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "smtp://b%C3%BCro:p%C3%A4%40%2F%3A%23@mail.bücher.example:587?starttls=1",
+        "smtp://büro:pä@mail.example.com",
+        "smtps://user:100%@[::1]:465",
+        "smtp://127.0.0.1:25/",
+    ],
+)
+def test_a_mail_servers_login_and_host_may_be_in_every_script(load: Load, url: str) -> None:
+    assert load({"CHRONOS_SMTP_URL": url}).smtp_url == url
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "address"),
+    [
+        ("a@example.com", "", "a@example.com"),
+        ("Büro Größe <a@büro.example>", "Büro Größe", "a@xn--bro-hoa.example"),
+        ('"Chronos, Inc." <a@example.com>', "Chronos, Inc.", "a@example.com"),
+        ("<a@example.com>", "", "a@example.com"),
+        ("日本 <a@example.com>", "日本", "a@example.com"),
+    ],
+)
+def test_a_sender_may_have_a_name_in_every_script(
+    load: Load, text: str, name: str, address: str
+) -> None:
+    assert Sender.parse(load({"CHRONOS_MAIL_FROM": text}).mail_from) == (name, address)
