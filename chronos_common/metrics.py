@@ -26,6 +26,14 @@ SWEEP_FINDS = Counter(
     ["find"],
 )
 NOTIFICATIONS = Counter("chronos_notifications_total", "Failure e-mails", ["result"])
+MAIL_RECIPIENTS = Counter(
+    "chronos_mail_recipients_total",
+    "Recipients of e-mails, by what the mail server said: accepted, deferred (for now), refused",
+    ["result"],
+)
+for _result in ("accepted", "deferred", "refused"):
+    # A series that appears with its first event hides that event from increase().
+    MAIL_RECIPIENTS.labels(_result)
 
 CLAIMED = Counter("chronos_claimed_total", "Executions claimed by this worker", ["queue"])
 UNCLAIMED = Counter(

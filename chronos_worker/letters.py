@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -12,13 +13,18 @@ from sqlalchemy import Engine
 
 from chronos_common import clock, ids, metrics
 from chronos_common.domain import mail_tokens
+from chronos_common.domain.addresses import ascii_address
 from chronos_common.domain.payloads import Email
+from chronos_common.domain.texts import one_line
 from chronos_common.errors import Invalid
 from chronos_common.storage import letters
 from chronos_common.storage.database import transaction
 from chronos_common.storage.letters import Kind, Letter
 from chronos_worker import mail
-from chronos_worker.mail import Mailer, MailFailed
+from chronos_worker import message as messages
+from chronos_worker.deadline import Deadline
+from chronos_worker.mail import Delivery, Mailer
+from chronos_worker.smtp import MailFailed
 
 _log = structlog.get_logger(__name__)
 
@@ -89,33 +95,54 @@ class Letters:
         self._public_url = public_url.rstrip("/")
         self._new_token = new_token
 
-    def send(self, identifiers: Sequence[UUID]) -> None:
-        """Send what of these was not sent yet; one that fails comes back later."""
+    def send(self, identifiers: Sequence[UUID], taken_at: datetime) -> None:
+        """Send what of these was taken then and not sent since; one that fails comes back."""
+        for identifier in identifiers:
+            letter = self._claimed(identifier, taken_at)
+            if letter:
+                self._send(letter)
+
+    def _claimed(self, identifier: UUID, taken_at: datetime) -> Letter | None:
+        now = clock.now()
         with transaction(self._engine) as connection:
-            found = letters.load(connection, identifiers, now=clock.now())
-        for letter in found:
-            self._send(letter)
+            until = now + mail.HOLD
+            if letters.claim(connection, identifier, taken_at=taken_at, until=until):
+                return letters.load(connection, identifier, now=now)
+        return None
 
     def _send(self, letter: Letter) -> None:
         if letter.recipient is not None:
-            token = self._new_token()
-            with transaction(self._engine) as connection:
-                letters.set_token(connection, letter, mail_tokens.digest(token))
             try:
-                email = self._email(letter, letter.recipient, token)
-                # Not the id of before: a repetition holds another token.
-                message_id = ids.new_id(clock.now())
-                self._mailer.send(mail.build(email, message_id=message_id, sent_at=clock.now()))
+                delivery = self._delivered(letter, letter.recipient)
             except MailFailed as error:
                 self._note_failure(letter, str(error), permanent=error.permanent)
                 return
-            except Invalid as error:
+            except (Invalid, ValueError) as error:
                 # What no message can hold will not be held by a later one.
                 self._note_failure(letter, str(error), permanent=True)
+                return
+            for refusal in delivery.refused.values():
+                self._note_failure(letter, refusal.words, permanent=refusal.is_permanent)
                 return
             metrics.NOTIFICATIONS.labels("sent").inc()
         with transaction(self._engine) as connection:
             letters.mark_sent(connection, letter.id, now=clock.now())
+
+    def _delivered(self, letter: Letter, recipient: str) -> Delivery:
+        address = ascii_address(recipient)
+        token = self._new_token()
+        with transaction(self._engine) as connection:
+            letters.set_token(connection, letter, mail_tokens.digest(token))
+        email = self._email(letter, address, token)
+        # Not the id of before: a repetition holds another token.
+        message_id = ids.new_id(clock.now())
+        message = messages.build(email, message_id=message_id, sent_at=clock.now())
+        return self._mailer.send(
+            message,
+            [address],
+            deadline=Deadline(mail.SEND_SECONDS),
+            verdict_seconds=mail.VERDICT_SECONDS,
+        )
 
     def _email(self, letter: Letter, recipient: str, token: str) -> Email:
         subject, text = _WORDS[Kind(letter.kind)]
@@ -125,7 +152,7 @@ class Letters:
             if letter.expires_at
             else "",
             "role": letter.role,
-            "workspace_name": mail.one_line(letter.workspace_name or ""),
+            "workspace_name": one_line(letter.workspace_name or ""),
             "invited_by": letter.invited_by or "Somebody",
             "token": token,
             "public_url": self._public_url,

@@ -1,62 +1,35 @@
 """Notices: the e-mails that Chronos itself sends, from the outboxes.
 
-Those that tell somebody of a final failure are written here, those about accounts in ``letters``.
+Those that tell somebody of a final failure are sent here, those about accounts in ``letters``.
+Each recipient has a fate of its own. A notification remembers who has the mail, and who is never
+to get it.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from chronos_common import clock, faultpoints, metrics
+from chronos_common.domain.addresses import ascii_address
 from chronos_common.domain.payloads import Email
+from chronos_common.domain.texts import one_line
 from chronos_common.errors import Invalid
-from chronos_common.storage import notifications
+from chronos_common.storage import notifications, schedules
 from chronos_common.storage.database import transaction
 from chronos_common.storage.notifications import Notification
-from chronos_worker import mail
+from chronos_worker import failure_emails, mail
+from chronos_worker import message as messages
+from chronos_worker.deadline import Deadline
 from chronos_worker.letters import Letters
-from chronos_worker.mail import Mailer, MailFailed
+from chronos_worker.mail import Delivery, Mailer
+from chronos_worker.replies import Refusal
+from chronos_worker.smtp import MailFailed
 
 _log = structlog.get_logger(__name__)
-
-#: Characters of each error in a digest.
-_MAX_ERROR = 300
-
-_TEXT = """\
-The job "{name}" failed, and Chronos does not try it again by itself.
-
-Scheduled for: {scheduled_for}
-Gave up at:    {finished_at}
-Attempts:      {attempts}
-Error:         {error}
-
-What was sent and what came back:
-{public_url}/api/v1/executions/{execution_id}
-
-To run it again: POST {public_url}/api/v1/executions/{execution_id}/retry
-To change who gets this mail, set "notify" of the job:
-{public_url}/api/v1/jobs/{job_id}
-"""
-
-_DIGEST = """\
-The job "{name}" failed {failures:,} times, and Chronos does not try these again by itself.
-
-From: {first}
-To:   {last}
-
-How often, and why (of the latest ones):
-{errors}
-
-The executions that failed:
-{public_url}/api/v1/jobs/{job_id}/executions?status=failed
-
-After its first failure, what follows within {minutes} minutes comes together, in one mail.
-To change who gets this mail, set "notify" of the job:
-{public_url}/api/v1/jobs/{job_id}
-"""
 
 
 class Notices:
@@ -69,34 +42,92 @@ class Notices:
         self._public_url = public_url.rstrip("/")
         self._letters = Letters(engine, mailer, public_url=public_url)
 
-    def send(self, identifiers: Sequence[UUID], _fire_at: datetime) -> None:
-        """Send what of these was not sent yet; one that fails comes back later."""
-        with transaction(self._engine) as connection:
-            found = notifications.load(connection, identifiers)
-        for notification in found:
-            self._send(notification)
+    def send(self, identifiers: Sequence[UUID], taken_at: datetime) -> None:
+        """Send what of these was taken then and not sent since; one that fails comes back."""
+        for identifier in identifiers:
+            notification = self._claimed(identifier, taken_at)
+            if notification:
+                self._send(notification)
         # Both outboxes share a queue; each knows its own ids.
-        self._letters.send(identifiers)
+        self._letters.send(identifiers, taken_at)
+
+    def _claimed(self, identifier: UUID, taken_at: datetime) -> Notification | None:
+        with transaction(self._engine) as connection:
+            until = clock.now() + mail.HOLD
+            if notifications.claim(connection, identifier, taken_at=taken_at, until=until):
+                return notifications.load(connection, identifier)
+        return None
 
     def _send(self, notification: Notification) -> None:
         try:
-            email = self._email(notification)
-            message = mail.build(email, message_id=notification.id, sent_at=clock.now())
-            self._mailer.send(message)
+            delivery = self._delivered(notification)
         except MailFailed as error:
             self._note_failure(notification, str(error), permanent=error.permanent)
-            return
         except Invalid as error:
             # What no message can hold will not be held by a later one.
             self._note_failure(notification, str(error), permanent=True)
-            return
-        faultpoints.reached("notice.sent")
+        else:
+            faultpoints.reached("notice.sent")
+            self._note(notification, delivery)
+
+    def _delivered(self, notification: Notification) -> Delivery:
+        """Send the mail to whoever lacks it; say who has it now, and for whom it was refused."""
+        mailboxes, unusable = _divided(notification.recipients)
+        settled = {*notification.delivered, *notification.refused}
+        waiting = [each for each in mailboxes if each not in settled]
+        if not waiting:
+            return Delivery("", [], unusable)
+        email = self._email(notification, mailboxes)
+        message = messages.build(email, message_id=notification.id, sent_at=clock.now())
+        delivery = self._mailer.send(
+            message,
+            waiting,
+            deadline=Deadline(mail.SEND_SECONDS),
+            verdict_seconds=mail.VERDICT_SECONDS,
+        )
+        return replace(delivery, refused={**delivery.refused, **unusable})
+
+    def _email(self, notification: Notification, mailboxes: Sequence[str]) -> Email:
         with transaction(self._engine) as connection:
-            notifications.mark_sent(connection, notification.id, now=clock.now())
+            schedule = schedules.find(connection, notification.job_id)
+            if notification.failures > 1:
+                errors = notifications.errors_of(connection, notification)
+                return failure_emails.digest(
+                    notification, mailboxes, errors, public_url=self._public_url
+                )
+        return failure_emails.single(
+            notification, mailboxes, schedule, public_url=self._public_url
+        )
+
+    def _note(self, notification: Notification, delivery: Delivery) -> None:
+        """Note each recipient's fate, and go on for those who were refused for now."""
+        never = {**notification.refused, **delivery.refused_for_good}
+        refused = never | delivery.deferred
+        error = "; ".join(f"{address}: {words}" for address, words in refused.items()) or None
+        if delivery.deferred or not (notification.delivered or delivery.accepted):
+            self._note_failure(
+                notification,
+                error or "It has no recipients.",
+                permanent=not delivery.deferred,
+                delivery=delivery,
+            )
+            return
+        with transaction(self._engine) as connection:
+            _settle(connection, notification, delivery)
+            notifications.mark_sent(connection, notification.id, now=clock.now(), error=error)
         metrics.NOTIFICATIONS.labels("sent").inc()
 
-    def _note_failure(self, notification: Notification, error: str, *, permanent: bool) -> None:
+    def _note_failure(
+        self,
+        notification: Notification,
+        error: str,
+        *,
+        permanent: bool,
+        delivery: Delivery | None = None,
+    ) -> None:
         with transaction(self._engine) as connection:
+            if delivery:
+                _settle(connection, notification, delivery)
             abandoned = notifications.mark_failed(
                 connection,
                 notification.id,
@@ -112,37 +143,23 @@ class Notices:
             abandoned=abandoned,
         )
 
-    def _email(self, notification: Notification) -> Email:
-        if notification.failures > 1:
-            return self._digest(notification)
-        name = mail.one_line(notification.job_name)
-        text = _TEXT.format(
-            name=name,
-            scheduled_for=clock.rfc3339(notification.scheduled_for),
-            finished_at=clock.rfc3339(notification.finished_at),
-            attempts=notification.execution_attempts,
-            error=notification.error or "-",
-            public_url=self._public_url,
-            execution_id=notification.execution_id,
-            job_id=notification.job_id,
-        )
-        return Email(notification.recipients, f"[Chronos] {name} failed", text)
 
-    def _digest(self, notification: Notification) -> Email:
-        """Tell of many failures of one job at once."""
-        name = mail.one_line(notification.job_name)
-        with transaction(self._engine) as connection:
-            errors = notifications.errors_of(connection, notification)
-        lines = [f"{number:7,} x {mail.one_line(error)[:_MAX_ERROR]}" for error, number in errors]
-        text = _DIGEST.format(
-            name=name,
-            failures=notification.failures,
-            first=clock.rfc3339(notification.created_at),
-            last=clock.rfc3339(notification.last_failed_at),
-            errors="\n".join(lines) or "-",
-            public_url=self._public_url,
-            job_id=notification.job_id,
-            minutes=notifications.DIGEST_WINDOW // timedelta(minutes=1),
-        )
-        subject = f"[Chronos] {name} failed {notification.failures:,} times"
-        return Email(notification.recipients, subject, text)
+def _settle(connection: Connection, notification: Notification, delivery: Delivery) -> None:
+    notifications.settle(
+        connection,
+        notification.id,
+        delivered=delivery.accepted,
+        refused=delivery.refused_for_good,
+    )
+
+
+def _divided(addresses: Sequence[str]) -> tuple[list[str], dict[str, Refusal]]:
+    """Return the mailboxes, each once, and which addresses are none: they hold nobody else up."""
+    mailboxes: list[str] = []
+    unusable: dict[str, Refusal] = {}
+    for address in addresses:
+        try:
+            mailboxes.append(ascii_address(address))
+        except ValueError as error:
+            unusable[one_line(address)] = Refusal(str(error), is_permanent=True)
+    return list(dict.fromkeys(mailboxes)), unusable

@@ -30,7 +30,7 @@ from chronos_worker.claim import Claimer
 from chronos_worker.intake import Intake, Turn
 from chronos_worker.mail import Mailer
 from chronos_worker.notices import Notices
-from chronos_worker.performer import Action, Performer
+from chronos_worker.performer import Action, Performer, earlier_attempts
 from chronos_worker.recorder import Recorder
 from chronos_worker.test_runs import Runner
 from chronos_worker.watchdog import Watchdog
@@ -73,7 +73,7 @@ class Worker:
         self._webhooks = Webhooks(self._engine, self._recorder, self._heartbeat, settings)
         self._claimer = Claimer(self._engine, self._heartbeat)
         mailer = Mailer(settings)
-        performer = Performer(_actions(settings, mailer), self._recorder)
+        performer = Performer(self._actions(mailer), self._recorder)
         notices = Notices(self._engine, mailer, public_url=settings.public_url)
         self._test_runs = Runner(self._engine, settings)
         tasks = {
@@ -107,6 +107,19 @@ class Worker:
                 *map(progress.loop, self._loops),
             ]
         )
+
+    def _actions(self, mailer: Mailer) -> dict[JobType, Action]:
+        """Return what is done with the executions that are no webhooks."""
+        settings = self._settings
+        publisher = Publisher(
+            settings.tasks_broker_url, is_shared=settings.tasks_broker_url == settings.redis_url
+        )
+        return {
+            JobType.EMAIL: partial(
+                email.perform, mailer=mailer, history=partial(earlier_attempts, self._engine)
+            ),
+            JobType.CELERY_TASK: partial(celery_task.perform, publisher=publisher),
+        }
 
     def _intake(
         self,
@@ -174,14 +187,3 @@ class Worker:
         self._broker.close()
         self._engine.dispose()
         _log.info("worker stopped")
-
-
-def _actions(settings: Settings, mailer: Mailer) -> dict[JobType, Action]:
-    """Return what is done with the executions that are no webhooks."""
-    publisher = Publisher(
-        settings.tasks_broker_url, is_shared=settings.tasks_broker_url == settings.redis_url
-    )
-    return {
-        JobType.EMAIL: partial(email.perform, mailer=mailer),
-        JobType.CELERY_TASK: partial(celery_task.perform, publisher=publisher),
-    }

@@ -27,9 +27,9 @@ from chronos_common.errors import Invalid
 from chronos_common.settings import Settings
 from chronos_common.storage import test_runs
 from chronos_common.storage.database import transaction
-from chronos_worker import mail
 from chronos_worker.actions import celery_task, email, webhook
 from chronos_worker.actions.celery_task import Publisher
+from chronos_worker.deadline import Deadline
 from chronos_worker.egress import EgressGuard
 from chronos_worker.mail import Delivery, Mailer
 from chronos_worker.performer import Action
@@ -175,14 +175,24 @@ class _Mailer(Mailer):
     """Marks the e-mails of test runs."""
 
     def send(
-        self, message: EmailMessage, *, timeout_seconds: float = mail.TIMEOUT_SECONDS
+        self,
+        message: EmailMessage,
+        recipients: Sequence[str],
+        *,
+        deadline: Deadline,
+        verdict_seconds: float = 0.0,
     ) -> Delivery:
         message[HEADER] = "true"
-        return super().send(message, timeout_seconds=timeout_seconds)
+        return super().send(
+            message, recipients, deadline=deadline, verdict_seconds=verdict_seconds
+        )
 
 
 class _Publisher(Publisher):
     """Marks the Celery tasks of test runs."""
 
-    def publish(self, task: CeleryTask, *, task_id: str, headers: dict[str, str]) -> None:
-        super().publish(task, task_id=task_id, headers=headers | {"chronos_test": "true"})
+    def publish(
+        self, task: CeleryTask, *, task_id: str, headers: Mapping[str, str], deadline: Deadline
+    ) -> None:
+        marked = {**headers, "chronos_test": "true"}
+        super().publish(task, task_id=task_id, headers=marked, deadline=deadline)

@@ -194,20 +194,21 @@ def storage(cluster: Cluster) -> Iterator[Finding]:
 
 
 def mail(cluster: Cluster) -> Iterator[Finding]:
-    """Look whether the e-mails about failures leave."""
+    """Look whether the e-mails about failures and accounts reach everybody."""
     with transaction(cluster.engine) as connection:
-        stuck, abandoned, error = health.mail(
+        mails = health.mail(
             connection, overdue_before=cluster.now - VERY_LATE, lately=cluster.now - LATELY
         )
-    if stuck or abandoned:
+    if mails.stuck or mails.abandoned or mails.partly:
         yield warning(
             "notifications",
-            f"{stuck:,} e-mails about failures wait for another attempt, {abandoned:,} were given "
-            f"up within {span(LATELY)}. The mail server said: {error or '-'}",
+            f"{mails.stuck:,} e-mails about failures or accounts wait for another attempt; within "
+            f"{span(LATELY)} {mails.abandoned:,} were given up, and {mails.partly:,} were sent, "
+            f"but refused for some of their recipients. One says: {mails.error or '-'}",
             "Correct CHRONOS_SMTP_URL and CHRONOS_MAIL_FROM, or the addresses of the jobs.",
         )
     else:
-        yield fine("notifications", "No e-mail about a failure is stuck.")
+        yield fine("notifications", "No e-mail about a failure or an account is stuck.")
 
 
 def outcomes(cluster: Cluster) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ Every statement looks at few rows, so that asking does not make a bad state wors
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -84,19 +84,35 @@ _MAIL = text("""
     SELECT count(*) FILTER (WHERE sent_at IS NULL AND abandoned_at IS NULL
                               AND (due_at < :overdue OR attempts > 1)) AS stuck,
            count(*) FILTER (WHERE abandoned_at > :lately) AS abandoned,
-           max(error) FILTER (WHERE sent_at IS NULL) AS error
-      FROM notifications WHERE created_at > :since""")
+           count(*) FILTER (WHERE sent_at > :lately AND error IS NOT NULL) AS partly,
+           max(error) AS error
+      FROM (SELECT sent_at, abandoned_at, due_at, attempts, error FROM notifications
+             WHERE created_at > :since
+            UNION ALL
+            SELECT sent_at, abandoned_at, due_at, attempts, error FROM letters
+             WHERE created_at > :since) AS mails""")
 
 
-def mail(
-    connection: Connection, *, overdue_before: datetime, lately: datetime
-) -> tuple[int, int, str | None]:
-    """Return how many failure e-mails are stuck, how many were given up, and one's error."""
+class Mail(NamedTuple):
+    """How many of Chronos's own e-mails are not with everybody whom they are for.
+
+    ``stuck`` wait for another attempt, ``abandoned`` were given up, ``partly`` were refused for
+    good by some of their recipients' servers. ``error`` is one's.
+    """
+
+    stuck: int
+    abandoned: int
+    partly: int
+    error: str | None
+
+
+def mail(connection: Connection, *, overdue_before: datetime, lately: datetime) -> Mail:
+    """Count the e-mails about failures and accounts that did not reach everybody."""
     row = connection.execute(
         _MAIL,
         {"overdue": overdue_before, "lately": lately, "since": lately - timedelta(days=1)},
     ).one()
-    return row.stuck, row.abandoned, row.error
+    return Mail(*row)
 
 
 _FATES = text("""

@@ -1,6 +1,6 @@
 """What the API reads of ``executions``, and how it ends them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -73,6 +73,13 @@ def find(connection: Connection, workspace_id: UUID, execution_id: UUID) -> RowM
         executions.c.id == execution_id, executions.c.workspace_id == workspace_id
     )
     return connection.execute(query).mappings().one_or_none()
+
+
+def attempts(connection: Connection, execution_id: UUID) -> Sequence[Mapping[str, Any]]:
+    """Return the recorded attempts of an execution, the earliest first."""
+    query = select(executions.c.attempts).where(executions.c.id == execution_id)
+    found: Sequence[Mapping[str, Any]] | None = connection.execute(query).scalar_one_or_none()
+    return found or ()
 
 
 def latest_of(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping | None:

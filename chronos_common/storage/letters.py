@@ -4,7 +4,6 @@ A letter holds no token. Whoever sends it makes one just before, stores its hash
 letter is about, and forgets it; so nobody reads a token out of the database.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +18,7 @@ from chronos_common.storage.tables import email_tokens, invitations, letters
 
 _outbox = Outbox(letters)
 take = _outbox.take
+claim = _outbox.claim
 mark_sent = _outbox.mark_sent
 mark_failed = _outbox.mark_failed
 count_overdue = _outbox.count_overdue
@@ -76,13 +76,13 @@ _LOAD = text("""
       LEFT JOIN email_tokens t ON l.kind = t.purpose AND t.id = l.subject_id
            AND t.used_at IS NULL AND t.expires_at > :now
       LEFT JOIN users u ON u.id = t.user_id AND u.disabled_at IS NULL
-     WHERE l.id = ANY(CAST(:ids AS uuid[])) AND l.sent_at IS NULL AND l.abandoned_at IS NULL""")
+     WHERE l.id = :id AND l.sent_at IS NULL AND l.abandoned_at IS NULL""")
 
 
-def load(connection: Connection, identifiers: Sequence[UUID], *, now: datetime) -> list[Letter]:
-    """Return those of these letters that were not sent yet."""
-    rows = connection.execute(_LOAD, {"ids": list(identifiers), "now": now})
-    return [Letter(**row) for row in map(dict[str, Any], rows.mappings())]
+def load(connection: Connection, identifier: UUID, *, now: datetime) -> Letter | None:
+    """Return a letter, unless it was sent or given up."""
+    row = connection.execute(_LOAD, {"id": identifier, "now": now}).mappings().one_or_none()
+    return Letter(**dict[str, Any](row)) if row else None
 
 
 def set_token(connection: Connection, letter: Letter, token_sha256: str) -> None:

@@ -4,8 +4,9 @@ A notification is written in the transaction that records the failure, so that n
 without the other.
 """
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from chronos_common.storage.tables import notifications
 
 _outbox = Outbox(notifications)
 take = _outbox.take
+claim = _outbox.claim
 mark_sent = _outbox.mark_sent
 mark_failed = _outbox.mark_failed
 count_overdue = _outbox.count_overdue
@@ -107,11 +109,15 @@ def enqueue(connection: Connection, failed: Sequence[Moved], *, now: datetime) -
 class Notification:
     """A failure to tell somebody of, or so many ``failures`` of one job.
 
-    What is said of an execution is then that of the first one.
+    What is said of an execution is then that of the first one. ``delivered`` have the mail
+    already; ``refused`` are never to get it, for the reason that the mail server gave.
+    ``response`` is what the last attempt brought.
     """
 
     id: UUID
     recipients: Sequence[str]
+    delivered: Sequence[str]
+    refused: Mapping[str, str]
     attempts: int
     execution_id: UUID
     job_id: UUID
@@ -119,27 +125,50 @@ class Notification:
     scheduled_for: datetime
     finished_at: datetime
     execution_attempts: int
+    http_status: int | None
     error: str | None
+    response: Mapping[str, Any] | None
     failures: int
     created_at: datetime
     last_failed_at: datetime
 
 
 _LOAD = text("""
-    SELECT n.id, n.recipients, n.attempts, e.id AS execution_id, j.id AS job_id,
-           j.name AS job_name, e.scheduled_for, e.finished_at, e.attempt AS execution_attempts,
-           e.error, n.failures, n.created_at,
+    SELECT n.id, n.recipients, n.delivered, n.refused, n.attempts, e.id AS execution_id,
+           j.id AS job_id, j.name AS job_name, e.scheduled_for, e.finished_at,
+           e.attempt AS execution_attempts, e.http_status, e.error,
+           e.attempts -> -1 -> 'response' AS response, n.failures, n.created_at,
            COALESCE(n.last_failed_at, n.created_at) AS last_failed_at
       FROM notifications n
       JOIN executions e ON e.id = n.execution_id
       JOIN jobs j ON j.id = n.job_id
-     WHERE n.id = ANY(CAST(:ids AS uuid[])) AND n.sent_at IS NULL AND n.abandoned_at IS NULL""")
+     WHERE n.id = :id AND n.sent_at IS NULL AND n.abandoned_at IS NULL""")
 
 
-def load(connection: Connection, identifiers: Sequence[UUID]) -> list[Notification]:
-    """Return what to say to whom, of the notifications that were not sent yet."""
-    rows = connection.execute(_LOAD, {"ids": list(identifiers)})
-    return [Notification(**row) for row in map(dict[str, Any], rows.mappings())]
+def load(connection: Connection, identifier: UUID) -> Notification | None:
+    """Return what to say to whom, unless it was said or given up."""
+    row = connection.execute(_LOAD, {"id": identifier}).mappings().one_or_none()
+    return Notification(**dict[str, Any](row)) if row else None
+
+
+_SETTLE = text("""
+    UPDATE notifications SET delivered = delivered || CAST(:delivered AS text[]),
+                             refused = refused || CAST(:refused AS jsonb)
+     WHERE id = :id""")
+
+
+def settle(
+    connection: Connection,
+    identifier: UUID,
+    *,
+    delivered: Sequence[str],
+    refused: Mapping[str, str],
+) -> None:
+    """Note who has the mail now, and who is never to get it, so that both get it no more."""
+    connection.execute(
+        _SETTLE,
+        {"id": identifier, "delivered": list(delivered), "refused": json.dumps(dict(refused))},
+    )
 
 
 #: How many failures a digest looks at, how far back their instants may lie, and what it tells.

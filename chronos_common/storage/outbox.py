@@ -1,17 +1,39 @@
 """Outboxes: e-mails to send, as rows written in the transaction that causes them.
 
-Sending is at least once: a row is taken for a while, and comes back if nobody says that it was
-sent. Each such table has the same columns for that.
+1. A scheduler takes a row that is due, for a minute or more, and hands its id to the workers.
+2. A worker claims it, for as long as sending may take.
+3. The worker marks it as sent, or as failed, which holds it until its next attempt is due.
+
+A row comes back if its message, or its worker, is lost. So sending is at least once; but nobody
+sends what another one is sending. Each such table has the same columns for that.
 """
 
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, Table, case, delete, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    case,
+    delete,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from chronos_common.clock import to_milliseconds
 
 #: Doubled after each attempt: eight attempts stretch over about two hours.
 FIRST_DELAY = timedelta(minutes=1)
 MAX_ATTEMPTS = 8
+
+
+def _delay_after(attempts: ColumnElement[int]) -> ColumnElement[timedelta]:
+    seconds = FIRST_DELAY.total_seconds() * func.power(2, attempts - 1)
+    return func.make_interval(0, 0, 0, 0, 0, 0, seconds)
 
 
 class Outbox:
@@ -39,19 +61,43 @@ class Outbox:
             .where(columns.id == due.c.id)
             .values(
                 attempts=columns.attempts + 1,
-                due_at=literal(now)
-                + func.make_interval(
-                    0, 0, 0, 0, 0, 0, FIRST_DELAY.total_seconds() * func.power(2, columns.attempts)
-                ),
+                due_at=literal(now) + _delay_after(columns.attempts + 1),
             )
             .returning(columns.id)
         )
         return list(connection.execute(taken).scalars())
 
-    def mark_sent(self, connection: Connection, identifier: UUID, *, now: datetime) -> None:
-        """Note that it was sent."""
+    def claim(
+        self, connection: Connection, identifier: UUID, *, taken_at: datetime, until: datetime
+    ) -> bool:
+        """Hold a row that was taken at ``taken_at`` until then, for sending it.
+
+        False if somebody has held it since, as when its message arrives a second time, or if it
+        needs no sending any more.
+        """
+        columns = self._table.c
+        # What the scheduler says in a message is cut to milliseconds.
+        until = to_milliseconds(until)
+        is_free = or_(columns.held_until.is_(None), columns.held_until <= taken_at)
+        claimed = (
+            update(self._table)
+            .where(columns.id == identifier, *self._waiting, is_free)
+            .values(due_at=until, held_until=until)
+            .returning(columns.id)
+        )
+        return connection.execute(claimed).scalar_one_or_none() is not None
+
+    def mark_sent(
+        self,
+        connection: Connection,
+        identifier: UUID,
+        *,
+        now: datetime,
+        error: str | None = None,
+    ) -> None:
+        """Note that it was sent, with what went wrong for some of its recipients."""
         query = update(self._table).where(self._table.c.id == identifier)
-        connection.execute(query.values(sent_at=now, error=None))
+        connection.execute(query.values(sent_at=now, error=error))
 
     def mark_failed(
         self,
@@ -64,11 +110,17 @@ class Outbox:
     ) -> bool:
         """Note that sending failed; True if it is not tried again."""
         columns = self._table.c
+        due_at = literal(to_milliseconds(now)) + _delay_after(columns.attempts)
         is_over = or_(literal(permanent), columns.attempts >= MAX_ATTEMPTS)
         failed = (
             update(self._table)
             .where(columns.id == identifier)
-            .values(error=error, abandoned_at=case((is_over, literal(now))))
+            .values(
+                error=error,
+                abandoned_at=case((is_over, literal(now))),
+                due_at=due_at,
+                held_until=due_at,
+            )
             .returning(columns.abandoned_at.is_not(None))
         )
         return bool(connection.execute(failed).scalar_one_or_none())

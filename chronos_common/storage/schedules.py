@@ -130,6 +130,16 @@ def schedule_of(job_id: UUID, row: Mapping[Any, Any]) -> Schedule:
     )
 
 
+def find(connection: Connection, job_id: UUID) -> Schedule | None:
+    """Return the job's schedule, or None if there is none that can be followed."""
+    query = select(schedules).where(schedules.c.job_id == job_id)
+    row = connection.execute(query).mappings().one_or_none()
+    try:
+        return schedule_of(job_id, row) if row else None
+    except (ArithmeticError, ValueError):
+        return None
+
+
 @lru_cache(maxsize=16_384)
 def _schedule(kind: str, *columns: Any) -> Schedule:
     """Make a schedule, or find the one that these columns made before: it never changes."""

@@ -23,7 +23,7 @@ from sqlalchemy import (
     Text,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 metadata = MetaData()
 
@@ -147,6 +147,7 @@ letters = Table(
     Column("created_at", _MOMENT, nullable=False),
     Column("due_at", _MOMENT, nullable=False),
     Column("attempts", SmallInteger, nullable=False),
+    Column("held_until", _MOMENT),
     Column("sent_at", _MOMENT),
     Column("abandoned_at", _MOMENT),
     Column("error", Text),
@@ -260,9 +261,12 @@ notifications = Table(
     Column("created_at", _MOMENT, nullable=False),
     Column("due_at", _MOMENT, nullable=False),
     Column("attempts", SmallInteger, nullable=False),
+    Column("held_until", _MOMENT),
     Column("sent_at", _MOMENT),
     Column("abandoned_at", _MOMENT),
     Column("error", Text),
+    Column("delivered", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("refused", JSONB, nullable=False, server_default="{}"),
     Column("failures", Integer, nullable=False, server_default="1"),
     Column("last_failed_at", _MOMENT),
     Column("window_ends_at", _MOMENT),

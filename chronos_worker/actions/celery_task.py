@@ -1,28 +1,34 @@
 """The Celery action: hands a task to the user's own Celery application, through its broker."""
 
-import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from celery import Celery
-from kombu.exceptions import LimitExceeded
 from kombu.pools import ProducerPool
 
 from chronos_common import clock
 from chronos_common.broker import SOCKET_OPTIONS
-from chronos_common.domain import payloads, queues
+from chronos_common.domain import payloads
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import CeleryTask
+from chronos_common.domain.promises import PROMISES
+from chronos_common.domain.queues import own_queue, reserved_queue
+from chronos_common.domain.statuses import JobType
 from chronos_common.errors import ChronosError, Invalid
+from chronos_worker import replies
+from chronos_worker.deadline import Deadline
 
 _WAIT_SECONDS: Final = 10
 _CONNECTIONS: Final = 4
 # More patience is the retry policy's, which holds no thread meanwhile.
 _RECONNECT_ONCE: Final = {"max_retries": 1, "interval_start": 0.2}
-# What Celery's transport and Chronos itself keep in Redis under names like those of queues.
-_OWN_PREFIXES: Final = ("chronos", "unacked", "_kombu")
+
+#: What the history says of an attempt that succeeded.
+_PUBLISHED: Final = {"note": f"Succeeded: {PROMISES[JobType.CELERY_TASK]}."}
 
 
 class NotPublished(ChronosError):
@@ -30,7 +36,12 @@ class NotPublished(ChronosError):
 
 
 class Publisher:
-    """Publishes tasks to the user's broker; used by many threads at once."""
+    """Publishes tasks to the user's broker; used by many threads at once.
+
+    No client of a broker knows a deadline for all that it does. So threads publish that nobody
+    has to wait for, as many as there are connections. In them no task of Celery's runs, which
+    would become the parent of the user's task.
+    """
 
     def __init__(self, broker_url: str, *, is_shared: bool = True) -> None:
         """Take the broker; one that is shared with Chronos keeps the names that Chronos uses."""
@@ -50,36 +61,64 @@ class Publisher:
         self._producers: Any = ProducerPool(  # type: ignore[no-untyped-call]
             self._connections, limit=_CONNECTIONS
         )
+        self._threads = ThreadPoolExecutor(_CONNECTIONS, thread_name_prefix="publish")
 
-    def publish(self, task: CeleryTask, *, task_id: str, headers: dict[str, str]) -> None:
-        """Put ``task`` into its queue. Raises :class:`NotPublished`, or :class:`Invalid`."""
-        if self._is_shared and _is_own(task.queue):
-            text = f"{task.queue!r} belongs to Chronos itself on this broker; use another name."
-            raise Invalid({"payload.queue": [text]})
+    def publish(
+        self, task: CeleryTask, *, task_id: str, headers: Mapping[str, str], deadline: Deadline
+    ) -> None:
+        """Put ``task`` into its queue before the deadline.
+
+        Raises :class:`NotPublished`, or :class:`Invalid`.
+        """
+        self._check(task.queue)
+        published = self._threads.submit(self._publish, task, task_id, headers, deadline)
         try:
-            with self._producers.acquire(block=True, timeout=_WAIT_SECONDS) as producer:
-                self._app.send_task(
-                    task.task,
-                    args=list(task.args),
-                    kwargs=dict(task.kwargs),
-                    queue=task.queue,
-                    task_id=task_id,
-                    headers=headers,
-                    producer=producer,
-                    serializer="json",
-                    retry=False,
-                )
-        except LimitExceeded:
-            text = f"All {_CONNECTIONS} connections to the broker were busy for {_WAIT_SECONDS} s."
-            raise NotPublished(text) from None
+            published.result(timeout=deadline.left())
+        except TimeoutError as error:
+            if published.cancel():
+                text = f"All {_CONNECTIONS} connections to the broker were busy"
+            else:
+                text = "The broker did not confirm that it has the task, and may have it"
+            raise NotPublished(f"{text}; time ran out after {deadline.seconds:g} s.") from error
         except Exception as error:
             # Each kind of broker has errors of its own, with no class in common.
-            raise NotPublished(f"The broker did not take the task: {error}") from error
+            raise NotPublished(
+                f"The broker did not confirm that it has the task: {_words(error)}"
+            ) from error
+
+    def _check(self, queue: str) -> None:
+        reason = reserved_queue(queue) or (own_queue(queue) if self._is_shared else None)
+        if reason:
+            raise Invalid({"payload.queue": [reason]})
+
+    def _publish(
+        self, task: CeleryTask, task_id: str, headers: Mapping[str, str], deadline: Deadline
+    ) -> None:
+        with self._producers.acquire(block=True, timeout=deadline.left()) as producer:
+            self._app.send_task(
+                task.task,
+                args=list(task.args),
+                kwargs=dict(task.kwargs),
+                queue=task.queue,
+                task_id=task_id,
+                root_id=task_id,
+                headers=dict(headers),
+                producer=producer,
+                serializer="json",
+                retry=False,
+            )
 
     def close(self) -> None:
         """Close the connections."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         self._connections.force_close_all()
         self._app.close()
+
+
+def _words(error: Exception) -> str:
+    """Return what an error says; kombu wraps those of the clients, AMQP's begin with numbers."""
+    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    return replies.clean(str(getattr(cause, "message", ""))) or replies.of_error(cause)
 
 
 def _transport_options(broker_url: str) -> dict[str, Any]:
@@ -97,20 +136,17 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
     return {}
 
 
-def _is_own(queue: str) -> bool:
-    return queue in queues.EVERY or ":" in queue or queue.startswith(_OWN_PREFIXES)
-
-
 def perform(execution: Claimed, job: JobSpec, *, publisher: Publisher) -> tuple[Outcome, Attempt]:
     """Publish the job's task; its id is the execution's, on every attempt.
 
     Success means that the broker has the task, not that somebody has performed it. Raises
     :class:`Invalid` if the stored payload cannot be published.
     """
+    deadline = Deadline(job.timeout_seconds)
     task = payloads.parse(job.type, job.payload)
     if not isinstance(task, CeleryTask):
         raise Invalid({"type": ["Must be celery_task."]})
-    started_at, started = clock.now(), time.monotonic()
+    started_at = clock.now()
     task_id = str(execution.id)
     headers = {
         "chronos_job_id": str(job.id),
@@ -118,13 +154,14 @@ def perform(execution: Claimed, job: JobSpec, *, publisher: Publisher) -> tuple[
         "chronos_attempt": str(execution.attempt),
     }
     try:
-        publisher.publish(task, task_id=task_id, headers=headers)
+        publisher.publish(task, task_id=task_id, headers=headers, deadline=deadline)
     except NotPublished as error:
         outcome: Outcome = Failed(str(error))
     else:
         outcome = Succeeded()
     return outcome, Attempt(
         started_at=started_at,
-        duration_ms=round((time.monotonic() - started) * 1000),
+        duration_ms=round(deadline.spent() * 1000),
         request={"task": task.task, "queue": task.queue, "task_id": task_id},
+        response=_PUBLISHED if isinstance(outcome, Succeeded) else None,
     )

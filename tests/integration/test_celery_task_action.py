@@ -3,7 +3,9 @@
 import json
 import time
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from celery import Celery
@@ -12,12 +14,15 @@ from kombu import Connection
 from redis import Redis
 
 import specimens
+from chronos_common.broker import Broker, connect_redis
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
+from chronos_common.domain.payloads import CeleryTask
 from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
 from chronos_worker.actions import celery_task
 from chronos_worker.actions.celery_task import Publisher
+from chronos_worker.deadline import Deadline
 from rigs import wait_until
 from targets import Target, hang
 
@@ -29,8 +34,11 @@ def publisher(redis_url: str) -> Iterator[Publisher]:
     publisher.close()
 
 
-def _perform(publisher: Publisher, **payload: Any) -> tuple[Outcome, Attempt]:
-    job = specimens.job({"task": "shop.tasks.report", **payload}, JobType.CELERY_TASK)
+def _perform(
+    publisher: Publisher, *, timeout_seconds: float = 20, **payload: Any
+) -> tuple[Outcome, Attempt]:
+    payload = {"task": "shop.tasks.report", **payload}
+    job = specimens.job(payload, JobType.CELERY_TASK, timeout_seconds=timeout_seconds)
     return celery_task.perform(specimens.claimed(job), job, publisher=publisher)
 
 
@@ -96,23 +104,89 @@ def test_what_other_connections_of_the_process_do_keeps_no_task_back(redis_url: 
             publisher.close()
 
 
-def test_a_task_waits_for_one_of_the_connections_for_a_bounded_time(
+def test_what_waits_for_a_connection_ends_at_the_jobs_timeout(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(celery_task, "_CONNECTIONS", 1)
-    monkeypatch.setattr(celery_task, "_WAIT_SECONDS", 0.2)
     publisher = Publisher(redis_url)
-    outcomes: list[Outcome] = []
-
-    def meanwhile(*_: Any, **__: Any) -> None:
-        outcomes.append(_perform(publisher)[0])
-
-    monkeypatch.setattr(publisher._app, "send_task", meanwhile)
-    _perform(publisher)
+    over = Event()
+    monkeypatch.setattr(publisher._app, "send_task", lambda *_, **__: over.wait(30))
+    first, _ = _perform(publisher, timeout_seconds=0.2)
+    second, _ = _perform(publisher, timeout_seconds=0.2)
+    over.set()
+    assert first == Failed(
+        "The broker did not confirm that it has the task, and may have it; time ran out after "
+        "0.2 s."
+    )
+    assert second == Failed("All 1 connections to the broker were busy; time ran out after 0.2 s.")
     monkeypatch.undo()
-    assert outcomes == [Failed("All 1 connections to the broker were busy for 0.2 s.")]
     assert _perform(publisher)[0] == Succeeded()
     publisher.close()
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_says_nothing_is_left_at_the_jobs_timeout(scheme: str) -> None:
+    silent = Target()
+    silent.answer = hang
+    silent.start()
+    try:
+        publisher = Publisher(f"{scheme}://127.0.0.1:{silent.port}/0")
+        started = time.monotonic()
+        outcome, attempt = _perform(publisher, timeout_seconds=0.5)
+        assert time.monotonic() - started < celery_task._WAIT_SECONDS / 2
+        assert attempt.duration_ms >= 500
+        assert isinstance(outcome, Failed)
+        assert not outcome.permanent
+        assert "time ran out after 0.5 s" in outcome.error
+    finally:
+        silent.close()
+        publisher.close()
+
+
+def test_the_login_at_a_broker_may_be_in_every_script(redis_url: str) -> None:
+    user, password = "büro", "pä ß@:/?#%日本"
+    with Redis.from_url(redis_url) as client:
+        client.acl_setuser(
+            user, enabled=True, passwords=[f"+{password}"], keys=["*"], channels=["*"],
+            commands=["+@all"],
+        )  # fmt: skip
+    place = redis_url.rpartition("@")[2]
+    url = f"redis://{quote(user, safe='')}:{quote(password, safe='')}@{place}"
+    publisher = Publisher(url)
+    broker = Broker(url)
+    try:
+        assert _perform(publisher, queue="reports")[0] == Succeeded()
+        assert broker.depths()["webhooks"] == 0
+        with connect_redis(url) as client:
+            assert client.llen("reports") == 1
+    finally:
+        publisher.close()
+        broker.close()
+        with Redis.from_url(redis_url) as client:
+            client.acl_deluser(user)
+
+
+def test_a_task_is_the_root_of_its_own_tree_and_nobodys_child(
+    redis_url: str, publisher: Publisher
+) -> None:
+    """Proves that the task of Chronos's own worker becomes no parent of the user's task."""
+    worker = Celery("chronos-like", broker=redis_url, set_as_current=False)
+    worker.conf.update(task_ignore_result=True, worker_hijack_root_logger=False)
+    outcomes: list[Outcome] = []
+
+    @worker.task(name="chronos.tasks")  # type: ignore[untyped-decorator]
+    def perform() -> None:
+        outcomes.append(_perform(publisher, queue="reports")[0])
+
+    with start_worker(worker, perform_ping_check=False, pool="threads", queues=["celery"]):
+        perform.delay()
+        wait_until(lambda: bool(outcomes))
+    assert outcomes == [Succeeded()]
+    with Connection(redis_url) as connection:
+        message = connection.SimpleQueue("reports").get(timeout=5)
+        message.ack()
+    assert message.headers["root_id"] == message.headers["id"]
+    assert message.headers["parent_id"] is None
 
 
 def test_a_broker_that_is_not_there_is_worth_another_attempt() -> None:
@@ -123,23 +197,6 @@ def test_a_broker_that_is_not_there_is_worth_another_attempt() -> None:
     assert isinstance(outcome, Failed)
     assert not outcome.permanent
     assert attempt.response is None
-
-
-def test_a_broker_that_says_nothing_is_left_after_a_bounded_wait(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        celery_task, "SOCKET_OPTIONS", {"socket_timeout": 0.3, "socket_connect_timeout": 0.3}
-    )
-    silent = Target()
-    silent.answer = hang
-    silent.start()
-    try:
-        outcome, _ = _perform(Publisher(f"redis://127.0.0.1:{silent.port}/0"))
-        assert isinstance(outcome, Failed)
-        assert not outcome.permanent
-    finally:
-        silent.close()
 
 
 def test_a_broker_that_refuses_is_worth_another_attempt(
@@ -155,9 +212,7 @@ def test_a_broker_that_refuses_is_worth_another_attempt(
     assert _perform(publisher, queue="free")[0] == Succeeded()
 
 
-@pytest.mark.parametrize(
-    "queue", ["webhooks", "emails", "tasks", "notifications", "unacked", "unacked_index", "a:b"]
-)
+@pytest.mark.parametrize("queue", ["webhooks", "emails", "tasks", "notifications", "a:b"])
 def test_no_task_gets_into_what_chronos_keeps_on_a_shared_broker(
     redis_url: str, publisher: Publisher, queue: str
 ) -> None:
@@ -167,10 +222,37 @@ def test_no_task_gets_into_what_chronos_keeps_on_a_shared_broker(
         assert client.keys() == []
 
 
-def test_on_a_broker_of_its_own_every_queue_is_the_users(redis_url: str) -> None:
+@pytest.mark.parametrize("is_shared", [True, False])
+@pytest.mark.parametrize(
+    "queue",
+    ["unacked", "unacked_index", "unacked_mutex", "_kombu.binding.celery", "celery.pidbox"],
+)
+def test_no_task_gets_into_what_celery_keeps_on_any_broker(
+    redis_url: str, queue: str, *, is_shared: bool
+) -> None:
+    """A worker of the user's that finds a list there ends, and ends again at each start."""
+    publisher = Publisher(redis_url, is_shared=is_shared)
+    task = CeleryTask("shop.tasks.report", queue=queue)
+    with pytest.raises(Invalid, match=r"payload\.queue"):
+        publisher.publish(task, task_id="1", headers={}, deadline=Deadline(5))
+    with Redis.from_url(redis_url) as client:
+        assert client.keys() == []
+    publisher.close()
+
+
+def test_on_a_broker_of_its_own_chronoss_names_are_the_users(redis_url: str) -> None:
     publisher = Publisher(redis_url, is_shared=False)
     assert _perform(publisher, queue="emails")[0] == Succeeded()
     publisher.close()
+
+
+def test_success_promises_no_more_than_that_the_broker_has_the_task(publisher: Publisher) -> None:
+    outcome, attempt = _perform(publisher, task="no.such.task")
+    assert outcome == Succeeded()
+    assert attempt.response == {
+        "note": "Succeeded: the broker has the task; Chronos does not see whether a worker "
+        "performs it, nor how that ends."
+    }
 
 
 def test_a_stored_payload_that_is_invalid_is_told(publisher: Publisher) -> None:

@@ -15,14 +15,14 @@ from redis import Redis
 from sqlalchemy import Engine, text
 
 import factories
-from chronos_common import __version__, clock
+from chronos_common import __version__, clock, ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.doctor import cluster, command, servers
 from chronos_common.doctor.cluster import Cluster
 from chronos_common.doctor.findings import Finding, Level, collect, worst
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.embedded import folder
-from chronos_common.storage import executions, notifications, partitions, stats
+from chronos_common.storage import executions, letters, notifications, partitions, stats
 from chronos_common.storage.database import connect
 from factories import Workspace
 
@@ -275,6 +275,32 @@ def test_failures_jobs_that_always_fail_and_mails_that_do_not_leave_are_told(
         "failing job": Level.WARNING,
     }
     assert "'Ping' failed for good 30 times" in findings[1].says
+
+
+def test_recipients_and_letters_that_a_mail_server_refuses_are_told(
+    engine: Engine, workspace: Workspace, seen: Cluster, now: datetime
+) -> None:
+    with engine.begin() as connection:
+        job_id = factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
+        triggered = executions.trigger(
+            connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
+        )
+        failed = executions.end(
+            connection, [triggered], status=Status.FAILED, reason=Reason.WORKER_LOST, now=now
+        )
+        notifications.enqueue(connection, failed, now=now)
+        (told,) = notifications.take(connection, batch=10, now=now)
+        error = "bob@example.com: 550 No such user"
+        notifications.mark_sent(connection, told, now=now, error=error)
+    finding = _of("notifications", cluster.mail(seen))
+    assert finding.level is Level.WARNING
+    assert "1 were sent, but refused for some of their recipients" in finding.says
+    assert error in finding.says
+    with engine.begin() as connection:
+        letters.enqueue(connection, letters.Kind.PASSWORD_RESET, ids.new_id(now), now=now)
+        (letter,) = letters.take(connection, batch=10, now=now)
+        letters.mark_failed(connection, letter, error="550 Gone", permanent=True, now=now)
+    assert "1 were given up" in _of("notifications", cluster.mail(seen)).says
 
 
 def test_a_transaction_that_stays_open_is_told(

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, RowMapping, select
 
 import mail_servers
-from chronos_common import ids
+from chronos_common import clock, ids
 from chronos_common.broker import Broker
 from chronos_common.domain import mail_tokens, queues
 from chronos_common.storage import email_tokens, invitations, letters, tables
@@ -130,7 +130,7 @@ def test_a_letter_that_could_not_be_sent_comes_back_with_another_token(
     server.replies.clear()
     _send(engine, notices, at=now)
     assert server.messages == []
-    _send(engine, notices, at=now + FIRST_DELAY)
+    _send(engine, notices, at=clock.now() + FIRST_DELAY)
     (message,) = server.messages
     assert _is_of_the_owner(engine, workspace, _token(message), now=now)
     letter = _letter(engine)
@@ -147,6 +147,22 @@ def test_a_letter_that_is_refused_for_good_is_given_up(
     assert (letter["sent_at"], letter["abandoned_at"] is not None) == (None, True)
     _send(engine, notices, at=now + timedelta(days=1))
     assert _letter(engine)["attempts"] == 1
+
+
+def test_a_letter_that_is_refused_for_now_is_sent_later(
+    engine: Engine, notices: Notices, server: MailServer, reset_id: UUID, now: datetime
+) -> None:
+    assert reset_id
+    server.replies[OWNER_EMAIL] = ["451 Greylisted"]
+    _send(engine, notices, at=now)
+    letter = _letter(engine)
+    assert (letter["error"], letter["sent_at"]) == ("451 Greylisted", None)
+    # The same message a second time hurries nothing.
+    notices.send([letter["id"]], now)
+    assert server.messages == []
+    _send(engine, notices, at=clock.now() + FIRST_DELAY)
+    assert len(server.messages) == 1
+    assert _letter(engine)["sent_at"] is not None
 
 
 def test_a_letter_whose_subject_is_gone_is_to_nobody(

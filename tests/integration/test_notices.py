@@ -1,5 +1,6 @@
 """Who is told of failures, and how often: the outbox, its digests, and the e-mails."""
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -195,3 +196,62 @@ def test_a_notification_that_no_mail_can_hold_is_abandoned_and_keeps_nobody_else
     assert rows[poison]["error"]
     assert rows[plain]["sent_at"] is not None
     assert [envelope[1] for envelope in server.envelopes] == [["ops@example.com"]]
+
+
+def _answered(
+    engine: Engine, workspace: Workspace, job_id: UUID, body: str, *, at: datetime
+) -> UUID:
+    """Let an execution fail whose target answered 503 with ``body``; return its id."""
+    _fail(engine, workspace, job_id, at=at, error="The target answered 503 Service Unavailable.")
+    attempt = {"number": 1, "response": {"status": 503, "body": body}}
+    with engine.begin() as connection:
+        return connection.execute(
+            text(
+                "UPDATE executions SET http_status = 503, attempts = CAST(:attempts AS json)"
+                " WHERE job_id = :job_id RETURNING id"
+            ),
+            {"attempts": json.dumps([{"number": 0}, attempt]), "job_id": job_id},
+        ).scalar_one()
+
+
+def test_the_mail_shows_what_a_person_needs_first(
+    engine: Engine, workspace: Workspace, notices: Notices, server: MailServer, now: datetime
+) -> None:
+    job_id = _job(engine, workspace, now, notify=CRITICS)
+    body = "<h1>Down</h1>\r\nwe\x1b[31m are back\u202e at 10\x00\n" + "more\n" * 1000
+    execution_id = _answered(engine, workspace, job_id, body.replace("\x00", ""), at=now)
+    _send_due(engine, notices, at=now)
+    (message,) = server.messages
+    lines = message.get_content().replace("\r\n", "\n").split("\n")
+    assert "Error:         The target answered 503 Service Unavailable." in lines
+    assert "HTTP status:   503 Service Unavailable" in lines
+    assert "Attempts:      1" in lines
+    assert f"Schedule:      {factories.every(3600, anchor=now).describe()}" in lines
+    start = lines.index("The answer began with:")
+    assert lines[start + 1 : start + 4] == ["> <h1>Down</h1>", "> we[31m are back at 10", "> more"]
+    assert 20 < sum(line.startswith("> ") for line in lines) <= 31
+    assert f"http://chronos.example.com/api/v1/executions/{execution_id}" in lines
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize("body", ["", "  \n"])
+def test_without_an_answer_the_mail_shows_none(
+    engine: Engine,
+    workspace: Workspace,
+    notices: Notices,
+    server: MailServer,
+    now: datetime,
+    body: str,
+) -> None:
+    _answered(engine, workspace, _job(engine, workspace, now, notify=CRITICS), body, at=now)
+    _send_due(engine, notices, at=now)
+    assert "answer began" not in server.messages[0].get_content()
+
+
+def test_a_long_answer_on_one_line_is_bounded(
+    engine: Engine, workspace: Workspace, notices: Notices, server: MailServer, now: datetime
+) -> None:
+    job_id = _job(engine, workspace, now, notify=CRITICS)
+    _answered(engine, workspace, job_id, "x" * 60_000, at=now)
+    _send_due(engine, notices, at=now)
+    assert len(server.messages[0].get_content()) < 4000

@@ -145,7 +145,7 @@ def _fail_once(stage: Stage) -> None:
 def _let_time_pass(stage: Stage) -> None:
     """Let what was taken come back now instead of in a minute."""
     with stage.engine.begin() as connection:
-        connection.execute(text("UPDATE notifications SET due_at = created_at"))
+        connection.execute(text("UPDATE notifications SET due_at = created_at, held_until = NULL"))
 
 
 def _unsent(stage: Stage) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, select
 
+from chronos_common import clock
 from chronos_common.storage.tables import letters
 from chronos_worker.letters import Letters
 from chronos_worker.mail import Mailer
@@ -32,7 +33,7 @@ class Inbox:
                 letters.c.sent_at.is_(None), letters.c.abandoned_at.is_(None)
             )
             waiting = list(connection.execute(query).scalars())
-        self._letters.send(waiting)
+        self._letters.send(waiting, clock.now())
 
     def of(self, address: str) -> list[EmailMessage]:
         """Return the mail to an address, the oldest first."""
