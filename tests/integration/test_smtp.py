@@ -190,6 +190,15 @@ def test_the_domain_of_an_address_is_sent_in_ascii() -> None:
     assert attempt.response["accepted"] == ["a@xn--bcher-kva.example", "b@xn--strae-oqa.example"]
 
 
+def test_who_is_in_bcc_gets_the_message_and_is_not_named_in_it() -> None:
+    with ScriptedServer() as server:
+        _, attempt = _perform(server.url, bcc=["eve@example.com"])
+    assert "RCPT TO:<eve@example.com>" in server.commands
+    assert b"eve" not in server.messages[0]
+    assert attempt.response
+    assert attempt.response["accepted"] == ["ann@example.com", "eve@example.com"]
+
+
 def test_a_mailbox_that_is_named_twice_is_told_to_the_server_once() -> None:
     with ScriptedServer() as server:
         _perform(server.url, to=["ann@example.com"] * 2, cc=["ann@EXAMPLE.com", "Ann@example.com"])
