@@ -137,7 +137,8 @@ _WORKSPACE = {
     "name": WORKSPACE_HEADER,
     "description": "The id of the workspace to work in; by default the one that you joined first, "
     "or that of the API key",
-    "schema": {"type": "string", "format": "uuid"},
+    # Without the format uuid: generated Python clients cannot put such an object into a header.
+    "schema": {"type": "string"},
 }
 
 

@@ -87,4 +87,6 @@ def document(api: ProblemApi) -> str:
     """Return the document as JSON."""
     content: dict[str, Any] = api.spec.to_dict()
     kinds.add_to(content)
+    # flask-smorest describes a pagination of its own, which nothing here uses.
+    del content["components"]["schemas"]["PaginationMetadata"]
     return json.dumps(content, indent=1)

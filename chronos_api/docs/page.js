@@ -38,6 +38,7 @@ class Description {
 
   typeOf(schema) {
     schema = this.resolve(schema) || {};
+    if (schema.anyOf) return schema.anyOf.map((each) => this.typeOf(each)).join(" or ");
     const types = [schema.type || "any"].flat().map((type) => {
       if (type === "array") return `list of ${this.typeOf(schema.items)}`;
       return schema.format ? `${type} (${schema.format})` : type;

@@ -13,7 +13,9 @@ from chronos_api.schemas.job_statistics import JobStatistics, StatisticsQuery
 from chronos_api.services import job_statistics
 from chronos_common import clock
 
-blueprint = Blueprint("job_statistics", __name__, url_prefix="/api/v1/jobs")
+blueprint = Blueprint(
+    "job_statistics", __name__, url_prefix="/api/v1/jobs", description="The figures of one job"
+)
 
 
 @blueprint.route("/<uuid:job_id>/statistics", "GET")

@@ -16,7 +16,9 @@ from chronos_api.services.fates import Fate
 from chronos_common import clock
 from chronos_common.clock import to_milliseconds
 
-blueprint = Blueprint("why", __name__, url_prefix="/api/v1/jobs")
+blueprint = Blueprint(
+    "why", __name__, url_prefix="/api/v1/jobs", description="Why an instant ran or did not"
+)
 
 
 @blueprint.route("/<uuid:job_id>/why", "GET")

@@ -21,16 +21,29 @@ MAX_INTEGER = 2**31 - 1
 MAX_KEY_LENGTH = 1000
 
 
+# Patterns are read by Python and, in the documentation, by ECMA-262 with the flag u. \s, \w and \d
+# mean something else there, and it refuses needless escapes: the classes are written out.
+
+#: What str.strip() takes off.
+_SPACE = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 #: What the documentation says of texts: no NUL, and one character that is not white space.
 _STORED = r"^[^\x00]*$"
-_SEEN = r"^[^\x00]*[^\x00\s][^\x00]*$"
+_SEEN = rf"^[^\x00]*[^\x00{_SPACE}][^\x00]*$"
 #: What it says of names: one line, without control characters.
 _NAMED = (
     r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\x00-\x20\x7f-\xa0\u2028\u2029]"
     r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 )
 # Without quotes, comments and address literals: nobody registers with those.
-_EMAIL = r"^[^@\s\x00-\x1f\x7f\"(),:;<>\[\\\]]+@[\w\-]+(\.[\w\-]+)+$"
+_LOCAL_PART = rf'[^@\x00-\x20\x7f{_SPACE}"(),:;<>\[\\\]]+'
+# Of ASCII, letters, digits, "-" and "_".
+_LABEL = rf"[^\x00-,./:-@\[-\^`\{{-\x7f{_SPACE}]+"
+_EMAIL = rf"^{_LOCAL_PART}@{_LABEL}(\.{_LABEL})+$"
+
+
+def in_any_case(word: str) -> str:
+    """Return a pattern of ``word`` in small letters, in capitals or mixed."""
+    return "".join(f"[{c.upper()}{c.lower()}]" if c.isalpha() else c for c in word)
 
 
 class Text(fields.Field[str]):
@@ -124,8 +137,10 @@ class OneOf(fields.Field[StrEnum]):
         """Take the enumeration."""
         values = [str(member) for member in enumeration]
         shown = [*values, None] if kwargs.get("allow_none") else values
-        metadata = {"type": "string", "enum": shown} | kwargs.pop("metadata", {})
-        super().__init__(metadata=metadata, **kwargs)
+        # Generators of clients name a type by its title; without one, they make several if null
+        # may stand for it.
+        shape = {"title": enumeration.__name__, "type": "string", "enum": shown}
+        super().__init__(metadata=shape | kwargs.pop("metadata", {}), **kwargs)
         self._enumeration, self._values = enumeration, values
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> StrEnum:
@@ -215,7 +230,8 @@ class FreeObject(fields.Field[Mapping[str, Any]]):
 
     def __init__(self, **kwargs: Any) -> None:
         """Take what every field takes."""
-        metadata = {"type": "object"} | kwargs.pop("metadata", {})
+        shape = {"type": "object", "additionalProperties": {}}
+        metadata = shape | kwargs.pop("metadata", {})
         super().__init__(metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Mapping[str, Any]:

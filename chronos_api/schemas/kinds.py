@@ -5,6 +5,7 @@ before it sends anything. What needs more than the text (whether a cron expressi
 whether an instant is past) only an answer tells.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from chronos_common.domain import payloads
@@ -16,18 +17,12 @@ TRIED_AGAIN = (
 )
 
 _ADDRESS = {"type": "string", "format": "email", "maxLength": 254}
-_ADDRESSES = {
-    "anyOf": [
-        _ADDRESS,
-        {"type": "array", "items": _ADDRESS, "minItems": 1, "maxItems": payloads.MAX_RECIPIENTS},
-    ]
-}
-_COPIES = {"anyOf": [*_ADDRESSES["anyOf"], {"type": "array", "items": _ADDRESS, "maxItems": 0}]}
+_ADDRESS_LIST = {"type": "array", "items": _ADDRESS, "maxItems": payloads.MAX_RECIPIENTS}
+_COPIES = {"anyOf": [_ADDRESS, _ADDRESS_LIST]}
 _PARAMETER = {"type": ["string", "number", "boolean"]}
 
 PAYLOADS: dict[str, dict[str, Any]] = {
     "WebhookPayload": {
-        "title": "Webhook",
         "description": "An HTTP request",
         "type": "object",
         "properties": {
@@ -49,8 +44,8 @@ PAYLOADS: dict[str, dict[str, Any]] = {
                     "anyOf": [_PARAMETER, {"type": "array", "items": _PARAMETER, "minItems": 1}]
                 },
             },
+            # Without a type, since it is any JSON value.
             "body": {
-                "type": ["object", "array", "string", "number", "boolean", "null"],
                 "description": "A string is sent as it is, in the charset of the Content-Type; "
                 "other values as JSON, or as a form under application/x-www-form-urlencoded",
             },
@@ -71,17 +66,16 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         "additionalProperties": False,
     },
     "DefaultWebhookPayload": {
-        "title": "Payload of the default webhook",
         "description": "Any object without url goes as JSON to the workspace's default webhook",
         "type": "object",
-        "not": {"required": ["url"]},
+        "additionalProperties": {},
+        "not": {"type": "object", "properties": {"url": {}}, "required": ["url"]},
     },
     "EmailPayload": {
-        "title": "E-mail",
         "description": "A message as text, HTML, or both",
         "type": "object",
         "properties": {
-            "to": _ADDRESSES,
+            "to": {"anyOf": [_ADDRESS, _ADDRESS_LIST | {"minItems": 1}]},
             "subject": {
                 "type": "string",
                 "minLength": 1,
@@ -97,13 +91,12 @@ PAYLOADS: dict[str, dict[str, Any]] = {
         "additionalProperties": False,
     },
     "CeleryTaskPayload": {
-        "title": "Celery task",
         "description": "A task of your own Celery application",
         "type": "object",
         "properties": {
             "task": {"type": "string", "minLength": 1, "examples": ["reports.tasks.build"]},
-            "args": {"type": ["array", "null"]},
-            "kwargs": {"type": ["object", "null"]},
+            "args": {"type": ["array", "null"], "items": {}},
+            "kwargs": {"type": ["object", "null"], "additionalProperties": {}},
             "queue": {"type": ["string", "null"], "default": "celery"},
         },
         "required": ["task"],
@@ -116,30 +109,35 @@ def _ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-_BY_TYPE = {
-    "oneOf": [
-        {
-            "title": "webhook",
-            "properties": {
-                "type": {"enum": ["webhook", None]},
-                "payload": {"anyOf": [_ref("WebhookPayload"), _ref("DefaultWebhookPayload")]},
-            },
-        },
-        {
-            "title": "email",
-            "properties": {"type": {"const": "email"}, "payload": _ref("EmailPayload")},
-            "required": ["type"],
-        },
-        {
-            "title": "celery_task",
-            "properties": {
-                "type": {"const": "celery_task"},
-                "payload": _ref("CeleryTaskPayload"),
-            },
-            "required": ["type"],
-        },
-    ]
+def _where(name: str, values: Sequence[str | None]) -> dict[str, Any]:
+    """Return what an object fulfils whose field ``name`` has one of ``values``.
+
+    One without the field fulfils it if ``None`` is among them.
+    """
+    required = {} if None in values else {"required": [name]}
+    return {"type": "object", "properties": {name: {"enum": list(values)}}, **required}
+
+
+_PAYLOADS_BY_TYPE: dict[str, tuple[str, ...]] = {
+    "webhook": ("WebhookPayload", "DefaultWebhookPayload"),
+    "email": ("EmailPayload",),
+    "celery_task": ("CeleryTaskPayload",),
 }
+
+
+def _any_of(*names: str) -> dict[str, Any]:
+    return {"anyOf": [_ref(name) for name in names]} if len(names) > 1 else _ref(*names)
+
+
+# Generators of clients ignore conditions and read the fields; validators apply both. Branches of
+# oneOf would need a discriminator that is always there, and type may be left out.
+_BY_TYPE = [
+    {
+        "if": _where("type", [kind, None] if kind == "webhook" else [kind]),
+        "then": {"type": "object", "properties": {"payload": _any_of(*names)}},
+    }
+    for kind, names in _PAYLOADS_BY_TYPE.items()
+]
 
 _OWN_FIELD = {
     "cron": ("cron_expression", "string"),
@@ -147,28 +145,35 @@ _OWN_FIELD = {
     "once": ("run_at", "string"),
 }
 
-_BY_KIND = {
-    "oneOf": [
-        {
-            "title": kind,
+_BY_KIND = [
+    {
+        "if": _where("schedule_type", [kind]),
+        "then": {
+            "type": "object",
             "properties": {
-                "schedule_type": {"const": kind},
                 own: {"type": its_type},
                 **{other: {"type": "null"} for other, _ in _OWN_FIELD.values() if other != own},
             },
-            "required": ["schedule_type", own],
-        }
-        for kind, (own, its_type) in _OWN_FIELD.items()
-    ]
-}
+            "required": [own],
+        },
+    }
+    for kind, (own, its_type) in _OWN_FIELD.items()
+]
 
 #: What each schema says beside its fields.
 RULES: dict[str, list[dict[str, Any]]] = {
-    "JobFields": [_BY_KIND, _BY_TYPE],
-    "JobByName": [_BY_KIND, _BY_TYPE],
-    "PreviewRequest": [_BY_KIND],
-    "TestRunRequest": [_BY_TYPE],
+    "JobFields": [*_BY_KIND, *_BY_TYPE],
+    "JobByName": [*_BY_KIND, *_BY_TYPE],
+    "PreviewRequest": _BY_KIND,
+    "TestRunRequest": _BY_TYPE,
 }
+
+#: The schemas whose payload is one of the kinds.
+_WITH_PAYLOAD = ("JobFields", "JobByName", "JobChange", "TestRunRequest")
+
+#: The schemas of changes. A field that is left out stays as it is, so that no default applies:
+#: generated clients would send it.
+_CHANGES = ("JobChange", "ChangedJob")
 
 
 def add_to(document: dict[str, Any]) -> None:
@@ -177,3 +182,11 @@ def add_to(document: dict[str, Any]) -> None:
     schemas |= PAYLOADS
     for name, rules in RULES.items():
         schemas[name]["allOf"] = rules
+    for name in _WITH_PAYLOAD:
+        payload = schemas[name]["properties"]["payload"]
+        for keyword in ("type", "additionalProperties"):
+            del payload[keyword]
+        payload |= _any_of(*PAYLOADS)
+    for name in _CHANGES:
+        for field in schemas[name]["properties"].values():
+            field.pop("default", None)

@@ -1,9 +1,12 @@
 """What fields of requests take."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from marshmallow import ValidationError, fields
 
 from chronos_api.schemas.fields import (
@@ -25,7 +28,7 @@ DIGITS = Digits(low=1, high=100)
 
 
 @pytest.mark.parametrize(
-    ("field", "given", "expected"),
+    ("field", "value", "expected"),
     [
         (TEXT, " ab ", "ab"),
         (TEXT, "\N{GRINNING FACE}" * 3, "\N{GRINNING FACE}" * 3),
@@ -45,12 +48,12 @@ DIGITS = Digits(low=1, high=100)
         (FreeObject(), {"a": [{"b": None}]}, {"a": [{"b": None}]}),
     ],
 )
-def test_a_right_value_is_taken(field: fields.Field[Any], given: object, expected: object) -> None:
-    assert field.deserialize(given) == expected
+def test_a_right_value_is_taken(field: fields.Field[Any], value: object, expected: object) -> None:
+    assert field.deserialize(value) == expected
 
 
 @pytest.mark.parametrize(
-    ("field", "given"),
+    ("field", "value"),
     [
         *((TEXT, value) for value in ("", "  ", "abcd", "a\x00", "\ud83d", 1, None, ["a"], True)),
         *(
@@ -83,9 +86,40 @@ def test_a_right_value_is_taken(field: fields.Field[Any], given: object, expecte
         ),
     ],
 )
-def test_a_wrong_value_is_refused(field: fields.Field[Any], given: object) -> None:
+def test_a_wrong_value_is_refused(field: fields.Field[Any], value: object) -> None:
     with pytest.raises(ValidationError):
-        field.deserialize(given)
+        field.deserialize(value)
+
+
+def _pattern(field: Any) -> str:
+    return str(field.metadata["pattern"])
+
+
+def _is_taken(field: fields.Field[Any], text: str) -> bool:
+    try:
+        field.deserialize(text)
+    except ValidationError:
+        return False
+    return True
+
+
+_SHORT = st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
+_SPACES = st.text(st.sampled_from([chr(c) for c in range(0x3001) if chr(c).isspace()]), max_size=3)
+
+
+@given(_SHORT | _SPACES)
+def test_the_documented_pattern_of_a_text_is_what_the_field_takes(text: str) -> None:
+    assert bool(re.search(_pattern(TEXT), text)) == _is_taken(TEXT, text)
+
+
+@given(
+    st.builds("{}@{}.{}".format, _SHORT, _SHORT, _SHORT)
+    | st.emails()
+    | st.sampled_from(["jörg@müller.example", "a_b@c_d.example", "a@b.c.d-e", "a@b..c", "@b.c"])
+)
+def test_the_documented_pattern_of_an_address_matches_all_that_the_field_takes(text: str) -> None:
+    if _is_taken(EmailAddress(), text):
+        assert re.search(_pattern(EmailAddress()), text)
 
 
 def test_the_place_of_a_wrong_text_is_named() -> None:

@@ -1,5 +1,7 @@
 """The OpenAPI document: valid as such, and as strict as the API where a schema can be."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -43,6 +45,72 @@ def test_every_example_of_a_body_is_valid_by_its_schema(app: Flask) -> None:
                     assert not faults, (path, method, faults)
                     seen += 1
     assert seen >= 10
+
+
+def _parts(part: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every object in a part of the document, with its place."""
+    if isinstance(part, dict):
+        yield place, part
+    pairs = part.items() if isinstance(part, dict) else enumerate(part)
+    for key, inner in pairs:
+        if isinstance(inner, dict | list) and key not in {"example", "examples"}:
+            yield from _parts(inner, f"{place}/{key}")
+
+
+def _is(kind: str, schema: dict[str, Any]) -> bool:
+    declared = schema.get("type")
+    return kind in (declared if isinstance(declared, list) else [declared])
+
+
+# What generators of clients stumble over; tests/clients runs some of them.
+
+
+def test_no_two_values_of_an_enumeration_differ_in_case_only(app: Flask) -> None:
+    for place, part in _parts(document_of(app)):
+        if isinstance(part.get("enum"), list):
+            names = [str(value).lower() for value in part["enum"]]
+            assert len(set(names)) == len(names), place
+
+
+def test_every_list_says_what_is_in_it_and_every_object(app: Flask) -> None:
+    for place, part in _parts(document_of(app)):
+        if _is("array", part):
+            assert "items" in part, place
+        if _is("object", part):
+            assert "properties" in part or "additionalProperties" in part, place
+
+
+def test_no_branches_overlap_without_a_discriminator(app: Flask) -> None:
+    for place, part in _parts(document_of(app)):
+        assert "oneOf" not in part or "discriminator" in part, place
+
+
+def test_patterns_have_no_escape_that_python_and_ecma_262_read_differently(app: Flask) -> None:
+    for place, part in _parts(document_of(app)):
+        if isinstance(part.get("pattern"), str):
+            escapes = re.findall(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|.)", part["pattern"])
+            odd = [
+                each for each in escapes if len(each) == 1 and each not in "tnrfv^$\\.*+?()[]{}|/-"
+            ]
+            assert not odd, (place, odd)
+
+
+def test_a_change_has_no_defaults_that_a_client_would_send(app: Flask) -> None:
+    schemas = document_of(app)["components"]["schemas"]
+    changes = {name for name in schemas if "Change" in name}
+    assert {"JobChange", "ChangedJob", "WorkspaceChange"} <= changes
+    for name in changes:
+        assert not [
+            key for key, field in schemas[name]["properties"].items() if "default" in field
+        ]
+
+
+def test_a_header_is_a_plain_text(app: Flask) -> None:
+    for place, part in _parts(document_of(app)):
+        if part.get("in") == "header" and "schema" in part:
+            assert (part["schema"]["type"], part["schema"].get("format")) == ("string", None), (
+                place
+            )
 
 
 @pytest.mark.parametrize(

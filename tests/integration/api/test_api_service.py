@@ -235,7 +235,8 @@ def test_the_schemas_of_the_document_are_valid_and_complete(app: Flask) -> None:
     for name, schema in document["components"]["schemas"].items():
         Draft202012Validator.check_schema(schema)
         for field, inner in schema.get("properties", {}).items():
-            assert {"type", "$ref", "anyOf", "allOf"} & inner.keys(), (name, field)
+            is_any_value = (name, field) == ("WebhookPayload", "body")
+            assert is_any_value or {"type", "$ref", "anyOf", "allOf"} & inner.keys(), (name, field)
     references = set(re.findall(r'"\$ref": "#/([^"]+)"', str(document).replace("'", '"')))
     assert references
     for reference in references:
