@@ -24,7 +24,7 @@ MIGRATIONS = ROOT / "chronos_common" / "migrations" / "versions"
 MAX_LINES, MAX_TEST_LINES = 320, 450
 
 #: Folders that hold what programs made, and files that are no part of the project.
-MADE = {"__pycache__", "build", "dist"}
+MADE = {"__pycache__", "build", "dist", "node_modules"}
 PRIVATE = {".git", ".env"}
 
 
