@@ -1,8 +1,6 @@
 """The application for a WSGI server of your own: ``gunicorn chronos_api.wsgi:app``."""
 
 from chronos_api.app import create_app
-from chronos_common import logs, settings
+from chronos_common import startup
 
-_loaded = settings.load()
-logs.configure(_loaded)
-app = create_app(_loaded)
+app = create_app(startup.begin())

@@ -8,11 +8,11 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 
 import click
+from sqlalchemy.exc import DBAPIError
 
-from chronos_common.errors import ChronosError
+from chronos_common.errors import EXIT_CODE, ChronosError
 
 _GROUP = "chronos.commands"
-_EXIT_CODE = 2
 
 
 class _InstalledCommands(click.Group):
@@ -43,8 +43,20 @@ def main() -> None:
     try:
         chronos()
     except ChronosError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(_EXIT_CODE)
+        _fail(error)
+    except DBAPIError as error:
+        # Imported here, since it is needed only now.
+        from chronos_common.storage import availability  # noqa: PLC0415
+
+        fault = availability.explain(error)
+        if fault is None:
+            raise
+        _fail(fault)
+
+
+def _fail(reason: object) -> None:
+    click.echo(f"Error: {reason}", err=True)
+    sys.exit(EXIT_CODE)
 
 
 def _registered() -> dict[str, EntryPoint]:

@@ -5,6 +5,9 @@ Only ``chronos_api.errors`` knows which HTTP status each one is.
 
 from collections.abc import Mapping, Sequence
 
+#: What a command exits with after an error of ours.
+EXIT_CODE = 2
+
 
 class ChronosError(Exception):
     """Something went wrong."""

@@ -1,15 +1,31 @@
-"""Structured logs: one JSON object a line, or readable lines for a terminal."""
+"""Structured logs: one JSON object a line, or readable lines for a terminal.
+
+Whatever else would write to stderr by itself (warnings, uncaught errors of threads, what Celery
+says when a signal comes) is made a record of the same form.
+"""
 
 import logging
+import os
 import sys
+import threading
+from typing import Any
 
 import structlog
 
 from chronos_common.settings import Settings
 
+_STDERR = 2
+
+_log = structlog.get_logger(__name__)
+
 
 def configure(settings: Settings) -> None:
     """Send structlog's and the standard library's records to stderr in one form."""
+    configure_as(settings.log_format, settings.log_level)
+
+
+def configure_as(form: str, level: str) -> None:
+    """Likewise, in the form "json" or "console", from a level on."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -18,7 +34,7 @@ def configure(settings: Settings) -> None:
     ]
     rendering: list[structlog.types.Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-        if settings.log_format == "json"
+        if form == "json"
         else [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -31,7 +47,7 @@ def configure(settings: Settings) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -40,7 +56,62 @@ def configure(settings: Settings) -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(settings.log_level.upper())
+    root.setLevel(level.upper())
     # These tell every connection or task; what matters of them we log ourselves.
     for chatty in ("celery", "kombu", "amqp", "urllib3", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _Handler(logging.StreamHandler[Any]):
+    """Writes records to stderr, and says in the same form if one cannot be written."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name for it
+        """Name the record instead of printing a traceback."""
+        lost = logging.LogRecord(
+            __name__,
+            logging.ERROR,
+            record.pathname,
+            record.lineno,
+            "a record of the log could not be written",
+            None,
+            sys.exc_info(),
+        )
+        os.write(_STDERR, self.format(lost).encode("utf-8", "replace") + b"\n")
+
+
+def say_in_signal_handler(text: str) -> None:
+    """Write a line of the log from a handler of signals, which may interrupt a line under way."""
+    root = logging.getLogger()
+    if root.isEnabledFor(logging.INFO) and root.handlers:
+        record = logging.LogRecord(__name__, logging.INFO, __file__, 0, text, None, None)
+        os.write(_STDERR, root.handlers[0].format(record).encode() + b"\n")
+
+
+def take_over() -> None:
+    """Make log records of warnings and of errors that nobody catches, in this process."""
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _uncaught
+    threading.excepthook = _uncaught_in_thread
+    sys.unraisablehook = _unraisable
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+    if not issubclass(kind, KeyboardInterrupt):
+        _log.critical("uncaught error", exc_info=(kind, error, traceback))
+
+
+def _uncaught_in_thread(given: threading.ExceptHookArgs) -> None:
+    if given.exc_value is not None:
+        name = given.thread.name if given.thread else None
+        told = (given.exc_type, given.exc_value, given.exc_traceback)
+        _log.error("thread ended by an error", thread=name, exc_info=told)
+
+
+def _unraisable(given: Any) -> None:
+    told = given.exc_value and (given.exc_type, given.exc_value, given.exc_traceback)
+    _log.error(
+        "error that nobody can catch",
+        message=given.err_msg,
+        object=repr(given.object),
+        exc_info=told,
+    )

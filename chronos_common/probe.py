@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from io import StringIO
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
+import structlog
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
 from chronos_common.settings import Settings
+
+_log = structlog.get_logger(__name__)
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -25,17 +29,40 @@ def serve(settings: Settings, faults: Callable[[], Sequence[str]]) -> None:
         settings.metrics_host,
         settings.metrics_port,
         application(faults),
-        ThreadingWSGIServer,
+        _Server,
         handler_class=_Quiet,
     )
     Thread(target=server.serve_forever, name="probe", daemon=True).start()
 
 
+class _Server(ThreadingWSGIServer):
+    """Tells the log of a request that could not be answered."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - socketserver's names
+        """Log the error, which would be printed otherwise."""
+        _log.warning("request not answered", client=str(client_address), exc_info=True)
+
+
 class _Quiet(WSGIRequestHandler):
-    """Writes no line for each request."""
+    """Writes no line for each request, and none that is not of the log."""
+
+    def get_stderr(self) -> Any:
+        """Return where wsgiref prints the traceback of an error."""
+        return _LogFile()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - wsgiref's name for it
         """Write nothing."""
+
+
+class _LogFile(StringIO):
+    """Makes what is written until it is flushed a record of the log."""
+
+    def flush(self) -> None:
+        """Log it."""
+        if text := self.getvalue().strip():
+            _log.warning("request not answered", exception=text)
+        self.truncate(0)
+        self.seek(0)
 
 
 def application(

@@ -1,7 +1,7 @@
 """Settings: ``CHRONOS_*`` environment variables, read once into frozen, validated objects.
 
 Every one stands in the README's table and in ``.env.example``. All wrong ones are reported at
-once. No other module reads the environment.
+once. What the environment holds besides is told by :func:`remarks`. No other module reads it.
 """
 
 import os
@@ -16,6 +16,7 @@ from environs import Env, EnvError, EnvValidationError, ValidationError, validat
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from chronos_common import variables
 from chronos_common.domain.hosts import ascii_host
 from chronos_common.domain.senders import Sender
 from chronos_common.errors import SettingsInvalid
@@ -80,8 +81,9 @@ def load() -> Settings:
 
     Raises :class:`SettingsInvalid` with one line for each wrong one.
     """
-    env = Env(eager=False, prefix="CHRONOS_")
-    data_dir = Path(env.str("DATA_DIR", "~/.chronos")).expanduser()
+    _forget_services()
+    env = Env(eager=False, prefix=variables.PREFIX)
+    data_dir = _folder(env.str("DATA_DIR", "~/.chronos", validate=_is_folder))
     redis_url = env.str("REDIS_URL", validate=_is_redis_url)
     settings = Settings(
         database_url=_database_url(env.str("DATABASE_URL", validate=_is_database_url)),
@@ -128,7 +130,7 @@ def load() -> Settings:
         egress_allow=_networks(env.str("EGRESS_ALLOW", "", validate=_are_networks)),
         smtp_url=env.str("SMTP_URL", "", validate=_is_smtp_url),
         mail_from=env.str("MAIL_FROM", "chronos@localhost.localdomain", validate=_is_sender),
-        mail_dir=Path(env.str("MAIL_DIR", str(data_dir / "mail"))).expanduser(),
+        mail_dir=_folder(env.str("MAIL_DIR", str(data_dir / "mail"), validate=_is_folder)),
         tasks_broker_url=env.str("TASKS_BROKER_URL", "", validate=_are_broker_urls) or redis_url,
         log_level=env.str("LOG_LEVEL", "info", validate=validate.OneOf(_LOG_LEVELS)),
         log_format=env.str("LOG_FORMAT", "json", validate=validate.OneOf(["json", "console"])),
@@ -142,9 +144,27 @@ def load() -> Settings:
     return settings
 
 
+def remarks() -> list[str]:
+    """Return a sentence for each ``CHRONOS_*`` variable that has no effect."""
+    known = {f"{variables.PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__}
+    services = [f"{name} describes a Service and is no setting: ignored." for name in _forgotten]
+    return [*services, *variables.misspelt(os.environ.keys(), known)]  # noqa: TID251 - this is the place
+
+
+#: The variables of Services that :func:`load` took out of the environment.
+_forgotten: list[str] = []
+
+
+def _forget_services() -> None:
+    """Take out of the environment whatever describes a Service, for child processes too."""
+    for name in variables.of_services(os.environ):  # noqa: TID251 - this is the place
+        del os.environ[name]  # noqa: TID251 - this is the place
+        _forgotten.append(name)
+
+
 def given(name: str) -> str | None:
     """Return the variable ``CHRONOS_<name>`` as it stands, ``None`` if it is missing."""
-    return os.environ.get(f"CHRONOS_{name}")  # noqa: TID251 - this is the place
+    return os.environ.get(f"{variables.PREFIX}{name}")  # noqa: TID251 - this is the place
 
 
 def export(values: Mapping[str, str]) -> None:
@@ -158,7 +178,7 @@ def environment(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _prefixed(values: Mapping[str, str]) -> dict[str, str]:
-    return {f"CHRONOS_{name}": value for name, value in values.items()}
+    return {f"{variables.PREFIX}{name}": value for name, value in values.items()}
 
 
 _RATE = re.compile(r"[1-9]\d* (per|/) ([1-9]\d* )?(second|minute|hour|day|month|year)s?")
@@ -225,6 +245,21 @@ def _names_a_host(value: str, *schemes: str) -> bool:
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def _is_folder(value: str) -> None:
+    try:
+        Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValidationError("names the home of a user who is not known here") from error
+
+
+def _folder(value: str | None) -> Path:
+    try:
+        return Path(value or "").expanduser()
+    except RuntimeError:
+        # Told by _is_folder, with all that is wrong.
+        return Path()
 
 
 def _is_http_url(value: str) -> None:

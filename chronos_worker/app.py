@@ -15,11 +15,12 @@ from uuid import UUID
 
 import structlog
 from celery import Celery
+from celery.apps import worker as celery_worker
 from celery.platforms import EX_FAILURE, SecurityWarning
 from celery.signals import worker_shutting_down
 from celery.worker import WorkController, state
 
-from chronos_common import ids
+from chronos_common import ids, logs
 from chronos_common.broker import TASK_OF, celery_app
 from chronos_worker import transport
 
@@ -76,6 +77,8 @@ def run(
     the calling thread, where signals arrive. A consumer that ends by itself ends them all:
     whoever supervises the process starts it again.
     """
+    # Celery writes to stdout by itself when a signal comes.
+    celery_worker.safe_say = _say
     # Celery warns of root because pickled messages could run anything; ours are JSON only.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     (first, app), *rest = apps.items()
@@ -100,6 +103,10 @@ def run(
         for other in others:
             other.join(max(deadline - monotonic(), 0))
     return exit_code
+
+
+def _say(message: str, _file: object = None) -> None:
+    logs.say_in_signal_handler(str(message).removeprefix("worker: "))
 
 
 def _options(queue: str, name: str, threads: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import click
 from redis import Redis
@@ -15,7 +16,15 @@ from sqlalchemy import Engine
 from chronos_common import broker, clock, settings
 from chronos_common.doctor import cluster, servers
 from chronos_common.doctor.cluster import Cluster
-from chronos_common.doctor.findings import EXIT_CODES, Check, Finding, Level, collect, worst
+from chronos_common.doctor.findings import (
+    EXIT_CODES,
+    Check,
+    Finding,
+    Level,
+    collect,
+    problem,
+    worst,
+)
 from chronos_common.embedded import folder
 from chronos_common.settings import Settings
 from chronos_common.storage.database import connect, measure_clock, transaction
@@ -24,6 +33,8 @@ from chronos_common.storage.database import connect, measure_clock, transaction
 _STAND_INS = {"SECRET_KEY": "-" * settings.MIN_SECRET_BYTES}
 
 _WIDTH = 17
+
+_DEFAULT_PLACE = "~/.chronos"
 
 _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 
@@ -43,17 +54,20 @@ def doctor(*, data_dir: Path | None, as_json: bool) -> None:
 
     Exits with 0 if all is well, 1 if there are warnings, 2 if there are problems.
     """
-    place = Path(data_dir or settings.given("DATA_DIR") or "~/.chronos").expanduser()
+    place = Path(data_dir or settings.given("DATA_DIR") or _DEFAULT_PLACE).expanduser()
     remembered = folder.remembered(place)
     if not remembered and settings.given("DATABASE_URL") is None:
         raise click.UsageError(
             f"There is no installation to look at: no 'chronos up' has kept its data in {place}. "
             "Name its folder with --data-dir, or set CHRONOS_DATABASE_URL and CHRONOS_REDIS_URL."
         )
+    is_of_up = "DATABASE_URL" in remembered and settings.given("DATABASE_URL") is None
     for name, value in (remembered | _STAND_INS).items():
         if settings.given(name) is None:
             settings.export({name: value})
     loaded = settings.load()
+    for remark in settings.remarks():
+        click.echo(f"Warning: {remark}", err=True)
     engine = connect(loaded.database_url, name="chronos-doctor", pool_size=1)
     client = broker.connect_redis(loaded.redis_url)
     queues = broker.Broker(loaded.redis_url)
@@ -63,6 +77,21 @@ def doctor(*, data_dir: Path | None, as_json: bool) -> None:
         queues.close()
         client.close()
         engine.dispose()
+    _show(_of_up(findings, place) if is_of_up else findings, as_json=as_json)
+
+
+def _of_up(findings: Sequence[Finding], place: Path) -> Sequence[Finding]:
+    """Return the findings, or one in their place if the 'chronos up' in ``place`` is stopped."""
+    first = findings[0]
+    if (first.topic, first.level) != ("database", Level.PROBLEM):
+        return findings
+    is_default = place == Path(_DEFAULT_PLACE).expanduser()
+    command = "chronos up" if is_default else f"chronos up --data-dir {place}"
+    says = f"It is stopped in {place}, or about to start: its PostgreSQL does not answer."
+    return [problem("chronos up", says, f"Start it with '{command}'. Its data is there.")]
+
+
+def _show(findings: Sequence[Finding], *, as_json: bool) -> NoReturn:
     click.echo(_as_json(findings) if as_json else _as_text(findings))
     sys.exit(EXIT_CODES[worst(findings)])
 

@@ -7,11 +7,11 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from chronos_common.doctor.findings import Finding, fine, problem, span, warning
 from chronos_common.migrations import schema
-from chronos_common.storage import health
+from chronos_common.storage import availability, health
 from chronos_common.storage.database import measure_clock, transaction
 
 #: A transaction that is open for longer keeps PostgreSQL from clearing away what is dead.
@@ -35,11 +35,12 @@ def database(engine: Engine) -> Iterator[Finding]:
         with transaction(engine) as connection:
             server = health.server(connection)
     except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        fault = availability.explain(error) if isinstance(error, DBAPIError) else None
         yield problem(
             "database",
-            f"PostgreSQL does not answer: {reason}",
-            "Start it, or correct CHRONOS_DATABASE_URL. Nothing runs until then; nothing is lost.",
+            fault.says if fault else f"PostgreSQL does not answer: {error}",
+            f"{fault.remedy if fault else 'Look into its log.'} "
+            "Nothing runs until then; nothing is lost.",
         )
         return
     yield fine(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import requests
 
-from chronos_common import clock
+from chronos_common import clock, settings
 from chronos_common.embedded import demo, echo, folder, leftovers, lock, servers
 from chronos_common.embedded.child import Child, ChildFailed
 from chronos_common.embedded.console import Terminal
@@ -15,6 +15,8 @@ from chronos_common.embedded.installation import Installation, configure
 from chronos_common.embedded.stop import Stopped, StopRequest, on_signals, wait_until
 from chronos_common.embedded.supervisor import Supervisor
 from chronos_common.embedded.welcome import show_welcome
+from chronos_common.storage import availability
+from chronos_common.storage.database import connect
 
 _SECONDS_TO_MIGRATE = 600
 _SECONDS_TO_ANSWER = 60
@@ -58,6 +60,8 @@ def up(
     )
     folder.prepare(installation.folder)
     terminal = Terminal(verbose=verbose)
+    for remark in settings.remarks():
+        terminal.warn(remark)
     with on_signals() as stop, lock.hold_folder(installation.folder, now=clock.host_now()):
         try:
             _run(installation, terminal, stop, with_demo=with_demo)
@@ -94,6 +98,8 @@ def _run(
             )
         )
         installation.connect(started)
+        if "DATABASE_URL" in installation.given:
+            _require_answer(settings.load().database_url)
         _migrate(installation, stop)
         supervisor = Supervisor(say=terminal.warn, show_log=terminal.show_log)
         supervisor.watch(started.children)
@@ -113,6 +119,15 @@ def _end_leftovers(data_dir: Path, terminal: Terminal, stop: StopRequest) -> Non
     if names := leftovers.names(data_dir):
         terminal.warn(f"The last start was killed; waiting for its {', '.join(names)} to end.")
         leftovers.end(data_dir, stop=stop)
+
+
+def _require_answer(url: str) -> None:
+    """Raise :class:`~availability.DatabaseUnusable` if the user's own database cannot be used."""
+    engine = connect(url, name="chronos-up", pool_size=1)
+    try:
+        availability.require_answer(engine)
+    finally:
+        engine.dispose()
 
 
 def _migrate(installation: Installation, stop: StopRequest) -> None:

@@ -95,8 +95,9 @@ def configure(
     settings.export({name: str(value) for name, value in chosen.items() if value is not None})
     given = {name: text for name in _PLACEHOLDERS if (text := settings.given(name))}
     settings.export(_PLACEHOLDERS | given)
-    settings.export({"LOG_FORMAT": "json"})  # the terminal shows them its own way
     settings.export({"DATA_DIR": str(settings.load().data_dir.absolute())})
+    # Only now, so that a wrong one is reported: the terminal shows the lines its own way.
+    settings.export({"LOG_FORMAT": "json"})
     installation = Installation(
         settings=settings.load(), given=given, workers=workers, schedulers=schedulers
     )

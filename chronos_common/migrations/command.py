@@ -2,7 +2,7 @@
 
 import click
 
-from chronos_common import logs, settings
+from chronos_common import startup
 from chronos_common.migrations import schema
 from chronos_common.storage.database import connect
 
@@ -16,8 +16,7 @@ def db() -> None:
 @click.option("--revision", default="head", show_default=True, help="The revision to go to.")
 def upgrade(revision: str) -> None:
     """Bring the schema to the version that this Chronos expects; safe to run at any time."""
-    loaded = settings.load()
-    logs.configure(loaded)
+    loaded = startup.begin()
     engine = connect(loaded.database_url, name="chronos-db")
     schema.upgrade(engine, revision)
     engine.dispose()

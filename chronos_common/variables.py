@@ -1,0 +1,45 @@
+"""Which ``CHRONOS_*`` variables of an environment are settings, and which are somebody else's.
+
+Kubernetes describes every Service of a namespace in variables of each container, as Docker did for
+its links: a Service ``chronos-api`` gives ``CHRONOS_API_PORT=tcp://10.0.0.1:8080``. Those are not
+for us. A name that is neither theirs nor a setting's is probably misspelt. It is reported and
+stops nothing: a setting that is new or gone in this version must not keep an upgrade, or the way
+back from one, from starting.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
+
+PREFIX = "CHRONOS_"
+
+#: The tests' own, which are no settings of anybody's.
+_OF_TESTS = (f"{PREFIX}FAULT_", f"{PREFIX}TEST_")
+
+_LINK = re.compile(r"(tcp|udp|sctp)://\S+")
+_SERVICE_NAME = re.compile(
+    rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
+)
+
+#: How alike a name and the setting that it may mean are at least.
+_ALIKE = 0.7
+
+
+def of_services(environment: Mapping[str, str]) -> list[str]:
+    """Return the names that describe a Service, whether or not a setting has the same name."""
+    return sorted(
+        name
+        for name, value in environment.items()
+        if _SERVICE_NAME.fullmatch(name)
+        or (name.startswith(PREFIX) and name.endswith("PORT") and _LINK.fullmatch(value))
+    )
+
+
+def misspelt(names: Collection[str], settings: Collection[str]) -> Iterator[str]:
+    """Yield a sentence for each of ``names`` that is no setting; values are never shown."""
+    for name in sorted(names):
+        if name in settings or not name.startswith(PREFIX) or name.startswith(_OF_TESTS):
+            continue
+        alike = get_close_matches(name, settings, n=1, cutoff=_ALIKE)
+        hint = f"Did you mean {alike[0]}?" if alike else "Remove it; the README lists them all."
+        yield f"{name} is no setting and has no effect. {hint}"

@@ -1,0 +1,230 @@
+"""What keeps a command from starting is one line with a remedy, whatever the command."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from psycopg2 import OperationalError
+from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from chronos_common.embedded import folder, ports
+from chronos_common.migrations import revisions
+from chronos_common.storage import availability
+from chronos_common.storage.database import connect
+
+REFUSAL = b'SFATAL\x00C28P01\x00Mpassword authentication failed for user "chronos"\x00\x00'
+
+
+def _chronos(*words: str, **given: str) -> "subprocess.CompletedProcess[str]":
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}  # noqa: TID251 - the child's
+    ours = {"REDIS_URL": "redis://127.0.0.1:1/0", "SECRET_KEY": "x" * 32, **given}
+    return subprocess.run(
+        [sys.executable, "-m", "chronos_common.cli", *words],
+        env=inherited | {f"CHRONOS_{name}": value for name, value in ours.items()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """The URL of a server that refuses every password, as PostgreSQL does."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def refuse() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                if b"\x04\xd2\x16\x2f" in connection.recv(1024):  # asks for TLS
+                    connection.sendall(b"N")
+                    connection.recv(1024)
+                connection.sendall(b"E" + (len(REFUSAL) + 4).to_bytes(4, "big") + REFUSAL)
+
+    thread = Thread(target=refuse)
+    thread.start()
+    yield f"postgresql://chronos:hidden@127.0.0.1:{listener.getsockname()[1]}/chronos"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(10)
+
+
+@pytest.fixture
+def faulty(database_url: str, refusing: str) -> Callable[[str], str]:
+    """Returns the URL of a database with a fault."""
+
+    def url_of(fault: str) -> str:
+        url = make_url(database_url)
+        match fault:
+            case "refused":
+                return f"postgresql://chronos@127.0.0.1:{ports.free()}/chronos"
+            case "password":
+                return refusing
+            case "missing":
+                url = url.set(database="nowhere")
+            case "user":
+                url = url.set(username="nobody_here")
+            case "old":
+                engine = connect(database_url, name="test", pool_size=1)
+                with engine.begin() as connection:
+                    older = {"older": revisions.known()[-2]}
+                    connection.execute(
+                        text("UPDATE alembic_version SET version_num=:older"), older
+                    )
+                engine.dispose()
+        return url.render_as_string(hide_password=False)
+
+    return url_of
+
+
+FAULTS = {
+    "refused": ("PostgreSQL does not answer: ", "Start it, or correct the address"),
+    "password": ("PostgreSQL refuses the user: ", "Correct the user and the password"),
+    "missing": ("PostgreSQL has no such database: ", "Create it with 'createdb'"),
+    "user": ("PostgreSQL refuses the user: ", "Correct the user and the password"),
+    "old": ("The schema is at revision ", "with 'chronos db upgrade'"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("command", ["scheduler", "worker"])
+def test_a_service_ends_with_one_line_of_its_log(
+    faulty: Callable[[str], str], command: str, fault: str
+) -> None:
+    answer = _chronos(command, DATABASE_URL=faulty(fault))
+    assert (answer.returncode, answer.stdout) == (2, "")
+    [line] = answer.stderr.splitlines()
+    says, remedy = FAULTS[fault]
+    told = json.loads(line)
+    assert told["level"] == "critical"
+    assert says in told["event"]
+    assert remedy in told["event"]
+    assert "hidden" not in line
+
+
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "old"])
+@pytest.mark.parametrize("words", [("db", "upgrade"), ("up",)])
+def test_a_command_ends_with_one_sentence(
+    faulty: Callable[[str], str], tmp_path: Path, words: tuple[str, ...], fault: str
+) -> None:
+    given = {"DATA_DIR": str(tmp_path / "data"), "API_PORT": str(ports.free())}
+    answer = _chronos(*words, DATABASE_URL=faulty(fault), **given)
+    assert answer.returncode == 2, answer.stderr
+    [line] = answer.stderr.splitlines()
+    says, remedy = FAULTS[fault]
+    assert line.startswith(f"Error: {says}")
+    assert remedy in line
+    assert "hidden" not in line
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_doctor_says_it_with_the_same_remedy(
+    faulty: Callable[[str], str], redis_url: str, fault: str
+) -> None:
+    answer = _chronos("doctor", "--json", DATABASE_URL=faulty(fault), REDIS_URL=redis_url)
+    assert answer.returncode == 2, answer.stderr
+    problems = [
+        each for each in json.loads(answer.stdout)["findings"] if each["level"] == "problem"
+    ]
+    topic = "schema" if fault == "old" else "database"
+    [remedy] = [each["remedy"] for each in problems if each["topic"] == topic]
+    assert FAULTS[fault][1].removeprefix("with ") in remedy
+
+
+def test_the_doctor_of_a_chronos_up_that_is_stopped_says_how_to_start_it(tmp_path: Path) -> None:
+    folder.remember(
+        tmp_path,
+        {
+            "DATABASE_URL": f"postgresql://chronos@127.0.0.1:{ports.free()}/chronos",
+            "REDIS_URL": f"redis://127.0.0.1:{ports.free()}/0",
+        },
+    )
+    answer = _chronos("doctor", "--data-dir", str(tmp_path))
+    assert answer.returncode == 2
+    assert f"'chronos up --data-dir {tmp_path}'" in answer.stdout
+
+
+def test_a_newer_schema_and_the_right_one_can_be_worked_with(
+    new_database: Callable[[], AbstractContextManager[str]],
+) -> None:
+    with new_database() as url:
+        engine = connect(url, name="test", pool_size=1)
+        availability.require(engine)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        availability.require(engine)
+        with engine.begin() as connection:
+            connection.execute(text("DROP TABLE alembic_version"))
+        with pytest.raises(availability.DatabaseUnusable, match="no schema yet"):
+            availability.require(engine)
+        engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("FATAL:  the database system is starting up", "Try again"),
+        ("FATAL:  sorry, too many clients already", "max_connections"),
+        ("FATAL:  no pg_hba.conf entry for host", "user"),
+        ("server does not support SSL, but SSL was required", "sslmode"),
+        ('could not translate host name "db" to address', "address"),
+        ("timeout expired", "address"),
+        ("", "address"),
+    ],
+)
+def test_each_refusal_has_its_remedy(said: str, remedy: str) -> None:
+    error = DBAPIError("", None, OperationalError(said), connection_invalidated=True)
+    fault = availability.explain(error)
+    assert fault is not None
+    assert remedy in fault.remedy
+    assert "\n" not in str(fault)
+
+
+@pytest.mark.parametrize("command", ["api", "scheduler", "worker"])
+def test_wrong_settings_are_one_line_of_the_log(command: str) -> None:
+    answer = _chronos(command, LOG_LEVEL="loud", API_PORT="eighty")
+    assert answer.returncode == 2
+    [line] = answer.stderr.splitlines()
+    for name in ("CHRONOS_LOG_LEVEL", "CHRONOS_API_PORT", "CHRONOS_DATABASE_URL"):
+        assert name in json.loads(line)["event"]
+
+
+@pytest.mark.parametrize("words", [("up",), ("db", "upgrade"), ("doctor",), ("worker",)])
+def test_every_command_reports_every_wrong_setting(tmp_path: Path, words: tuple[str, ...]) -> None:
+    wrong = {"LOG_FORMAT": "pretty", "LOG_LEVEL": "loud", "RETENTION_DAYS": "0"}
+    given = {"DATABASE_URL": "mysql://db/x", "DATA_DIR": str(tmp_path / "data")}
+    answer = _chronos(*words, **wrong, **given)
+    assert answer.returncode == 2
+    for name in (*wrong, "DATABASE_URL"):
+        assert f"CHRONOS_{name}: " in answer.stderr
+
+
+def test_a_misspelt_setting_is_told_at_the_start(tmp_path: Path, database_url: str) -> None:
+    answer = _chronos(
+        "db",
+        "upgrade",
+        DATABASE_URL=database_url,
+        WORKER_TREADS="a hidden value",
+        API_PORT="tcp://10.0.0.1:8080",
+        DATA_DIR=str(tmp_path),
+    )
+    assert answer.returncode == 0, answer.stderr
+    told = [json.loads(line) for line in answer.stderr.splitlines()]
+    assert {each["level"] for each in told} == {"warning"}
+    events = " ".join(each["event"] for each in told)
+    assert "CHRONOS_WORKER_TREADS is no setting" in events
+    assert "CHRONOS_WORKER_THREADS" in events
+    assert "CHRONOS_API_PORT describes a Service" in events
+    assert "hidden" not in answer.stderr
