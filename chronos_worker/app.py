@@ -17,7 +17,7 @@ import structlog
 from celery import Celery
 from celery.apps import worker as celery_worker
 from celery.platforms import EX_FAILURE, SecurityWarning
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging, worker_shutting_down
 from celery.worker import WorkController, state
 
 from chronos_common import ids, logs
@@ -77,8 +77,7 @@ def run(
     the calling thread, where signals arrive. A consumer that ends by itself ends them all:
     whoever supervises the process starts it again.
     """
-    # Celery writes to stdout by itself when a signal comes.
-    celery_worker.safe_say = _say
+    _keep_log()
     # Celery warns of root because pickled messages could run anything; ours are JSON only.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     (first, app), *rest = apps.items()
@@ -103,6 +102,18 @@ def run(
         for other in others:
             other.join(max(deadline - monotonic(), 0))
     return exit_code
+
+
+def _keep_log() -> None:
+    """Keep Celery from changing the log's level, adding handlers, or writing past it."""
+    # It leaves logging alone if anybody listens to this.
+    setup_logging.connect(_configure_nothing)
+    # What it says when a signal comes.
+    celery_worker.safe_say = _say
+
+
+def _configure_nothing(**_: object) -> None:
+    """Configure nothing: ``logs.configure`` has."""
 
 
 def _say(message: str, _file: object = None) -> None:
