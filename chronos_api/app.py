@@ -1,6 +1,10 @@
 """Puts the API together."""
 
-from flask import Flask
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, json
 from sqlalchemy import Engine
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -98,10 +102,24 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     for blueprint in _BLUEPRINTS:
         api.register_blueprint(blueprint)
     app.register_blueprint(docs.blueprint)
-    app.extensions["chronos-openapi"] = openapi.document(api)
+    content = openapi.document(api)
+    app.extensions["chronos-openapi"] = json.dumps(content, indent=1)
+    _expect_requests(app, content)
     errors.register(app)
     access.check_routes(app)
     return app
+
+
+def _expect_requests(app: Flask, content: Mapping[str, Any]) -> None:
+    """Tell the metrics which route may answer what, by the OpenAPI ``content``."""
+    # Of a rule like /jobs/<uuid:job_id> the document shows /jobs/{job_id}.
+    rules = {_SLOT.sub(r"{\1}", rule.rule): rule.rule for rule in app.url_map.iter_rules()}
+    for method, path, statuses in openapi.answers(content):
+        context.of(app).metrics.expect(method=method, route=rules[path], statuses=statuses)
+
+
+#: A variable part of a rule.
+_SLOT = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 
 def _context(settings: Settings, engine: Engine) -> Context:

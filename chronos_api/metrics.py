@@ -5,9 +5,11 @@ scrape time, so that it is right whichever replica answers.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from threading import Lock
+from time import monotonic
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
@@ -27,6 +29,9 @@ from chronos_common.storage import losses, schedules, workers
 from chronos_common.storage.database import transaction
 
 _log = structlog.get_logger(__name__)
+
+#: For how long the text is shown again.
+_CACHED_SECONDS = 1.0
 
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -53,6 +58,9 @@ class Metrics:
             buckets=_SECONDS,
             registry=own,
         )
+        self._lock = Lock()
+        self._text = b""
+        self._stale_at = 0.0
         self._registry = CollectorRegistry()
         if _is_shared():
             MultiProcessCollector(self._registry)  # type: ignore[no-untyped-call]
@@ -66,9 +74,21 @@ class Metrics:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
+    def expect(self, *, method: str, route: str, statuses: Iterable[int]) -> None:
+        """Begin the series of what a route may answer, so that no first event is missed."""
+        for status in statuses:
+            self._requests.labels(method, route, str(status))
+
     def text(self) -> bytes:
-        """Return everything in Prometheus' text format."""
-        return generate_latest(self._registry)
+        """Return everything in Prometheus' text format, as it was at most a second ago.
+
+        Several scrapers, or one that nobody bounds, cost the database no more than one.
+        """
+        with self._lock:
+            if monotonic() >= self._stale_at:
+                self._text = generate_latest(self._registry)
+                self._stale_at = monotonic() + _CACHED_SECONDS
+            return self._text
 
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"

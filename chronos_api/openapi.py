@@ -1,8 +1,9 @@
 """The OpenAPI 3.1 document, generated from the routes and their schemas."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import Flask, json
+from flask import Flask
 from flask_smorest import Api
 
 from chronos_api import credentials, problems
@@ -83,10 +84,18 @@ def create(app: Flask, public_url: str) -> ProblemApi:
     return ProblemApi(app)
 
 
-def document(api: ProblemApi) -> str:
-    """Return the document as JSON."""
+def document(api: ProblemApi) -> dict[str, Any]:
+    """Return the document."""
     content: dict[str, Any] = api.spec.to_dict()
     kinds.add_to(content)
     # flask-smorest describes a pagination of its own, which nothing here uses.
     del content["components"]["schemas"]["PaginationMetadata"]
-    return json.dumps(content, indent=1)
+    return content
+
+
+def answers(content: Mapping[str, Any]) -> Iterator[tuple[str, str, list[int]]]:
+    """Yield the method and the path of each operation, with the statuses that it may answer."""
+    for path, item in content["paths"].items():
+        for method, operation in item.items():
+            if method != "parameters":
+                yield method.upper(), path, [int(each) for each in operation["responses"]]

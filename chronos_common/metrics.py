@@ -1,16 +1,54 @@
 """The Prometheus metrics of the scheduler and of the worker; ``probe`` shows them.
 
 What is the same seen from every process (queue depths, unfinished executions) the API reads at
-scrape time from the database and from Redis; see ``chronos_api.metrics``.
+scrape time from the database and from Redis; see ``chronos_api.metrics``. All of them stand in
+``docs/metrics.md``.
+
+A series that begins with its first event hides that event from ``increase()``. So every known
+value of a label has its series from the start.
 """
+
+from collections.abc import Iterable
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from chronos_common.domain import queues
+from chronos_common.domain.statuses import Reason, Status
+
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
+
+def _counter(name: str, text: str, label: str, known: Iterable[str]) -> Counter:
+    """Return a counter with a series for each known value of its label."""
+    made = Counter(name, text, [label])
+    for value in known:
+        made.labels(value)
+    return made
+
+
+def _histogram(name: str, text: str, label: str, known: Iterable[str]) -> Histogram:
+    """Return a histogram of seconds, likewise."""
+    made = Histogram(name, text, [label], buckets=_SECONDS)
+    for value in known:
+        made.labels(value)
+    return made
+
+
+def _gauge(name: str, text: str, label: str, known: Iterable[str]) -> Gauge:
+    """Return a gauge, likewise."""
+    made = Gauge(name, text, [label])
+    for value in known:
+        made.labels(value)
+    return made
+
+
 PLANNED = Counter("chronos_planned_total", "Occurrences turned into executions")
-SETTLED = Counter("chronos_settled_total", "Occurrences whose fate was not to run", ["reason"])
-DISPATCHED = Counter("chronos_dispatched_total", "Executions handed to workers", ["queue"])
+SETTLED = _counter(
+    "chronos_settled_total", "Occurrences whose fate was not to run", "reason", Reason
+)
+DISPATCHED = _counter(
+    "chronos_dispatched_total", "Executions handed to workers", "queue", queues.ALL
+)
 PLAN_SECONDS = Histogram(
     "chronos_plan_seconds", "Time to plan one batch of schedules", buckets=_SECONDS
 )
@@ -18,41 +56,57 @@ PLAN_LATENESS = Gauge(
     "chronos_plan_lateness_seconds", "How late the last planned batch's first occurrence was"
 )
 PUBLISH_FAILURES = Counter("chronos_publish_failures_total", "Batches that Redis did not take")
-CONGESTED = Gauge("chronos_congested", "1 while a queue is too full to publish more", ["queue"])
-RESCUED = Counter("chronos_rescued_total", "Executions put back by rescue", ["cause"])
-SWEEP_FINDS = Counter(
+CONGESTED = _gauge(
+    "chronos_congested", "1 while a queue is too full to publish more", "queue", queues.ALL
+)
+RESCUED = _counter(
+    "chronos_rescued_total",
+    "Executions put back by rescue",
+    "cause",
+    ["worker_lost", "message_lost"],
+)
+SWEEP_FINDS = _counter(
     "chronos_sweep_finds_total",
     "Things the safety sweep found that should be impossible",
-    ["find"],
+    "find",
+    ["schedule_overdue", "notification_overdue", "execution_stuck", "execution_unclaimed"],
 )
-NOTIFICATIONS = Counter("chronos_notifications_total", "Failure e-mails", ["result"])
-MAIL_RECIPIENTS = Counter(
+NOTIFICATIONS = _counter(
+    "chronos_notifications_total", "Failure e-mails", "result", ["sent", "failed", "abandoned"]
+)
+MAIL_RECIPIENTS = _counter(
     "chronos_mail_recipients_total",
     "Recipients of e-mails, by what the mail server said: accepted, deferred (for now), refused",
-    ["result"],
+    "result",
+    ["accepted", "deferred", "refused"],
 )
-for _result in ("accepted", "deferred", "refused"):
-    # A series that appears with its first event hides that event from increase().
-    MAIL_RECIPIENTS.labels(_result)
 
-CLAIMED = Counter("chronos_claimed_total", "Executions claimed by this worker", ["queue"])
-UNCLAIMED = Counter(
+CLAIMED = _counter(
+    "chronos_claimed_total", "Executions claimed by this worker", "queue", queues.ALL
+)
+UNCLAIMED = _counter(
     "chronos_unclaimed_total",
     "Executions that were cancelled or taken before the claim",
-    ["queue"],
+    "queue",
+    queues.ALL,
 )
-EXECUTIONS = Counter("chronos_executions_total", "Attempts recorded, by what follows", ["status"])
+EXECUTIONS = _counter(
+    "chronos_executions_total",
+    "Attempts recorded, by what follows",
+    "status",
+    [Status.QUEUED, Status.RETRYING, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED],
+)
 SUPERSEDED = Counter(
     "chronos_superseded_total", "Outcomes not written: the execution had moved on meanwhile"
 )
-DRIFT_SECONDS = Histogram(
+DRIFT_SECONDS = _histogram(
     "chronos_drift_seconds",
     "From the scheduled instant until the phase was over, first attempts of schedules",
-    ["phase"],
-    buckets=_SECONDS,
+    "phase",
+    ["start"],
 )
-DURATION_SECONDS = Histogram(
-    "chronos_duration_seconds", "Duration of attempts", ["queue"], buckets=_SECONDS
+DURATION_SECONDS = _histogram(
+    "chronos_duration_seconds", "Duration of attempts", "queue", queues.ALL
 )
 RECORD_SECONDS = Histogram(
     "chronos_record_seconds", "Time to record one batch of outcomes", buckets=_SECONDS

@@ -14,9 +14,11 @@ from uuid import uuid4
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from prometheus_client import REGISTRY
 from redis import Redis
 from sqlalchemy import Engine, create_engine, make_url, text
 
+from chronos_common import metrics  # noqa: F401 - so that its series are there from the start
 from chronos_common.embedded import servers as embedded
 from chronos_common.migrations import schema
 from chronos_common.storage.database import connect
@@ -37,6 +39,24 @@ structlog.configure(
         ),
     ]
 )
+
+
+def _series() -> set[tuple[str, tuple[tuple[str, str], ...]]]:
+    """Return the series of our metrics in this process."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items())))
+        for family in REGISTRY.collect()
+        for sample in family.samples
+        if sample.name.startswith("chronos_")
+    }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _known_series() -> Iterator[None]:
+    """Whatever the tests do, each label value is one that ``chronos_common.metrics`` knows."""
+    from_the_start = _series()
+    yield
+    assert _series() == from_the_start
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from importlib.resources import files
 
@@ -13,7 +14,7 @@ from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy import text as sql
 
-from chronos_api import answers, problems
+from chronos_api import answers, context, metrics, openapi, problems
 from chronos_api.app import create_app
 from chronos_common import clock, ids
 from chronos_common.broker import Batch, Broker
@@ -23,6 +24,7 @@ from chronos_common.storage.database import connect
 from chronos_common.storage.workers import Process
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, document_of, job
+from unit.test_metrics import documented
 
 
 @pytest.fixture
@@ -116,6 +118,8 @@ def test_metrics_show_requests_and_the_cluster(caller: Caller, processes: None) 
     job_id = caller.create()["id"]
     caller.post(f"jobs/{job_id}/execute")
     caller.get(f"jobs/{job_id}")
+    # Another test may have asked within this second.
+    context.of(caller.app).metrics._stale_at = 0.0
     families = {
         family.name: {
             tuple(sorted(sample.labels.items())): sample.value
@@ -131,6 +135,63 @@ def test_metrics_show_requests_and_the_cluster(caller: Caller, processes: None) 
     assert families["chronos_queue_depth"][(("queue", "webhooks"),)] == 0
     assert families["chronos_up"][(("service", "database"),)] == 1
     assert "chronos_oldest_overdue_seconds" in families
+
+
+def _types(text: str) -> dict[str, str]:
+    """Return the types of our metrics in Prometheus' text format."""
+    found = dict(re.findall(r"^# TYPE (chronos_\w+) (\w+)$", text, re.MULTILINE))
+    return {name: kind for name, kind in found.items() if not name.endswith("_created")}
+
+
+def test_every_metric_of_the_api_is_documented_and_no_other(caller: Caller) -> None:
+    page = documented("Cluster", "API")
+    text = caller.get("/metrics").text
+    assert _types(text) == {name: kind for name, (kind, _) in page.items()}
+    for name, (_, labels) in page.items():
+        for label, values in labels.items():
+            shown = set(
+                re.findall(rf'^{name}(?:_count)?{{.*?{label}="([^"]*)"', text, re.MULTILINE)
+            )
+            assert shown, (name, label)
+            # Those of requests are the document's.
+            assert name.startswith("chronos_api_") or shown == values, name
+
+
+def test_what_a_route_may_answer_has_its_series_before_the_first_request(
+    db: Engine, servers: Servers
+) -> None:
+    url = db.url.render_as_string(hide_password=False)
+    fresh = create_app(settings_for(url, servers.redis_url), db)
+    text = Caller(fresh).get("/metrics").text
+    for method, path, statuses in openapi.answers(document_of(fresh)):
+        route = re.sub(r"\{\w+\}", "<[^>]*>", path)
+        for status in statuses:
+            series = f'method="{method}",route="{route}",status="{status}"}} 0.0'
+            assert re.search(series, text), series
+
+
+def test_metrics_are_computed_at_most_once_a_second(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = context.of(app).metrics
+    computed: list[object] = []
+    now = 1e9
+
+    def generate(registry: object) -> bytes:
+        computed.append(registry)
+        return str(len(computed)).encode()
+
+    monkeypatch.setattr(metrics, "generate_latest", generate)
+    monkeypatch.setattr(metrics, "monotonic", lambda: now)
+    monkeypatch.setattr(kept, "_stale_at", 0.0)
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(lambda _: kept.text(), range(32))) == {b"1"}
+    now += 0.9
+    assert kept.text() == b"1"
+    now += 0.2
+    assert kept.text() == b"2"
+    monkeypatch.undo()
+    kept._stale_at = 0.0
 
 
 def test_metrics_say_what_cannot_be_read(unreachable: Flask) -> None:
