@@ -146,9 +146,12 @@ def load() -> Settings:
 
 def remarks() -> list[str]:
     """Return a sentence for each ``CHRONOS_*`` variable that has no effect."""
-    known = {f"{variables.PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__}
     services = [f"{name} describes a Service and is no setting: ignored." for name in _forgotten]
-    return [*services, *variables.misspelt(os.environ.keys(), known)]  # noqa: TID251 - this is the place
+    unknown = variables.unknown(os.environ, _KNOWN)  # noqa: TID251 - this is the place
+    return [*services, *(variables.describe(name, _KNOWN) for name in unknown)]
+
+
+_KNOWN = frozenset(f"{variables.PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__)
 
 
 #: The variables of Services that :func:`load` took out of the environment.
@@ -173,8 +176,14 @@ def export(values: Mapping[str, str]) -> None:
 
 
 def environment(values: Mapping[str, str]) -> dict[str, str]:
-    """Return this process's environment with some ``CHRONOS_*`` variables set, for a child."""
-    return os.environ.copy() | _prefixed(values)  # noqa: TID251 - this is the place
+    """Return this process's environment with some ``CHRONOS_*`` variables set, for a child.
+
+    It lacks what :func:`remarks` tells, so that not every child tells it again.
+    """
+    inherited = dict(os.environ)  # noqa: TID251 - this is the place
+    for name in variables.unknown(inherited, _KNOWN):
+        del inherited[name]
+    return inherited | _prefixed(values)
 
 
 def _prefixed(values: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ back from one, from starting.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 PREFIX = "CHRONOS_"
@@ -35,11 +35,14 @@ def of_services(environment: Mapping[str, str]) -> list[str]:
     )
 
 
-def misspelt(names: Collection[str], settings: Collection[str]) -> Iterator[str]:
-    """Yield a sentence for each of ``names`` that is no setting; values are never shown."""
-    for name in sorted(names):
-        if name in settings or not name.startswith(PREFIX) or name.startswith(_OF_TESTS):
-            continue
-        alike = get_close_matches(name, settings, n=1, cutoff=_ALIKE)
-        hint = f"Did you mean {alike[0]}?" if alike else "Remove it; the README lists them all."
-        yield f"{name} is no setting and has no effect. {hint}"
+def unknown(names: Iterable[str], settings: Collection[str]) -> list[str]:
+    """Return those of ``names`` that begin like a setting and are none."""
+    ours = (name for name in names if name.startswith(PREFIX) and name not in settings)
+    return sorted(name for name in ours if not name.startswith(_OF_TESTS))
+
+
+def describe(name: str, settings: Collection[str]) -> str:
+    """Return a sentence about a name that is no setting; its value is never shown."""
+    alike = get_close_matches(name, settings, n=1, cutoff=_ALIKE)
+    hint = f"Did you mean {alike[0]}?" if alike else "Remove it; the README lists them all."
+    return f"{name} is no setting and has no effect. {hint}"

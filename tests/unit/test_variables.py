@@ -83,13 +83,21 @@ def test_an_unknown_name_is_told_with_the_nearest_right_one(
     assert "nobody may see" not in told
 
 
+def test_a_child_is_not_given_what_has_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {"CHRONOS_WORKER_TREADS": "3", "CHRONOS_TEST_X": "1", "CHRONOS_PLAN_BATCH": "5"}
+    _load(monkeypatch, given | _of_service("chronos-api", "10.0.0.1", 8080))
+    passed = settings.environment({"API_PORT": "9000"})
+    expected = {*REQUIRED, "CHRONOS_TEST_X", "CHRONOS_PLAN_BATCH", "CHRONOS_API_PORT", "HOME"}
+    assert passed.keys() == expected
+
+
 @given(
     st.dictionaries(
         st.from_regex(r"CHRONOS_[A-Z_]{0,20}", fullmatch=True), st.just("a hidden value")
     )
 )
 def test_every_unknown_name_is_told_once_and_no_value(given: Mapping[str, str]) -> None:
-    told = list(variables.misspelt(given.keys(), KNOWN))
+    told = [variables.describe(name, KNOWN) for name in variables.unknown(given, KNOWN)]
     own = ("CHRONOS_TEST_", "CHRONOS_FAULT_")
     unknown = {name for name in given if name not in KNOWN and not name.startswith(own)}
     assert sorted(sentence.split()[0] for sentence in told) == sorted(unknown)
