@@ -21,7 +21,7 @@ PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 MIGRATIONS = ROOT / "chronos_common" / "migrations" / "versions"
-MAX_LINES, MAX_TEST_LINES = 320, 450
+MAX_LINES, MAX_TEST_LINES = 400, 450
 
 #: Folders that hold what programs made, and files that are no part of the project.
 MADE = {"__pycache__", "build", "dist", "node_modules"}
