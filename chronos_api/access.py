@@ -11,20 +11,15 @@ from uuid import UUID
 
 from flask import Flask, current_app, g, request
 
-from chronos_api import credentials, limits
+from chronos_api import authentication, limits
+from chronos_api.authentication import WorkspaceNotFound
 from chronos_api.context import current
-from chronos_api.credentials import KeyText
 from chronos_api.limits import Rate
-from chronos_common import clock
-from chronos_common.errors import ChronosError, Forbidden, NotFound
+from chronos_common.errors import ChronosError, Forbidden
 from chronos_common.settings import Settings
-from chronos_common.storage import callers
 from chronos_common.storage.callers import Found
-from chronos_common.storage.database import reading
 
 View = TypeVar("View", bound=Callable[..., Any])
-
-WORKSPACE_HEADER = "X-Workspace"
 
 _ATTRIBUTE = "chronos_access"
 
@@ -69,7 +64,8 @@ class Access:
     """Who may call a route, and how often.
 
     ``role`` is what a member needs, ``scope`` what an API key needs (None: no key may call it).
-    With ``key_parameter`` the key may also come as ``api_key`` in the query or the JSON body.
+    With ``key_parameter`` the key may also come as ``api_key`` in the query or the JSON body, with
+    ``ticket`` a ticket may stand in the query.
     """
 
     who: Who
@@ -77,6 +73,7 @@ class Access:
     scope: Scope | None = None
     rate: Rate = Rate.NORMAL
     key_parameter: bool = False
+    ticket: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +99,21 @@ class Principal:
     key_id: UUID | None = None
 
 
-class WorkspaceNotFound(NotFound):
-    """There is no such workspace, or you are not one of its members; see X-Workspace."""
-
-
 def requires(
-    role: Role, scope: Scope | None, *, rate: Rate = Rate.NORMAL, key_parameter: bool = False
+    role: Role,
+    scope: Scope | None,
+    *,
+    rate: Rate = Rate.NORMAL,
+    key_parameter: bool = False,
+    ticket: bool = False,
 ) -> Callable[[View], View]:
     """Let only members with ``role``, or one that includes it, call the decorated route.
 
     An API key needs ``scope`` as well (None: no key may). ``key_parameter`` takes the key as
-    ``api_key`` too, in the query or the JSON body, which the route then has to expect.
+    ``api_key`` too, in the query or the JSON body, and ``ticket`` takes a ticket in the query,
+    which the route then has to expect.
     """
-    return _declare(Access(Who.MEMBERS, role, scope, rate, key_parameter))
+    return _declare(Access(Who.MEMBERS, role, scope, rate, key_parameter, ticket))
 
 
 def requires_login(
@@ -214,39 +213,14 @@ def _identify() -> None:
     if access is None or access.who is Who.EVERYBODY:
         return
     try:
-        found = _authenticate(access)
+        found, wanted = authentication.identify(
+            or_parameter=access.key_parameter, or_ticket=access.ticket
+        )
         g.account = _account(found)
         g.scopes = found.scopes
-        g.principal = _principal(found)
+        g.principal = _principal(found, wanted)
     except ChronosError as error:
         g.refusal = error
-
-
-def _authenticate(access: Access) -> Found:
-    presented = credentials.presented(or_parameter=access.key_parameter)
-    workspace_id = _wanted_workspace()
-    with reading(current().engine) as connection:
-        if isinstance(presented, KeyText):
-            found = callers.by_key(
-                connection, presented.prefix, presented.sha256, workspace_id, now=clock.now()
-            )
-        else:
-            found = callers.by_login(
-                connection, presented.user_id, presented.family_id, workspace_id
-            )
-    if found is None:
-        raise presented.refusal
-    return found
-
-
-def _wanted_workspace() -> UUID | None:
-    given = request.headers.get(WORKSPACE_HEADER)
-    if given is None:
-        return None
-    try:
-        return UUID(given)
-    except ValueError as error:
-        raise WorkspaceNotFound from error
 
 
 def _account(found: Found) -> Account:
@@ -260,9 +234,9 @@ def _account(found: Found) -> Account:
     )
 
 
-def _principal(found: Found) -> Principal | None:
+def _principal(found: Found, wanted: UUID | None) -> Principal | None:
     if found.workspace_id is None or found.role is None:
-        if WORKSPACE_HEADER in request.headers:
+        if wanted is not None:
             raise WorkspaceNotFound
         return None
     return Principal(

@@ -10,7 +10,8 @@ import flask_smorest
 from marshmallow import Schema
 
 from chronos_api import bodies, problems
-from chronos_api.access import WORKSPACE_HEADER, Access, Who
+from chronos_api.access import Access, Who
+from chronos_api.authentication import WORKSPACE_HEADER
 from chronos_api.limits import Rate
 from chronos_api.problems import Kind
 
@@ -158,6 +159,8 @@ def _security(access: Access) -> list[dict[str, list[str]]]:
     if access.scope is None:
         return [{"bearer": []}]
     ways: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}]
+    if access.ticket:
+        ways.append({"ticket": []})
     return [*ways, {"keyParameter": []}] if access.key_parameter else ways
 
 

@@ -1,4 +1,4 @@
-"""What a request shows to say who sends it: an access token, or an API key."""
+"""What a request shows to say who sends it: an access token, an API key, or a ticket."""
 
 import hashlib
 import re
@@ -11,11 +11,13 @@ from uuid import UUID
 from flask import json, request
 
 from chronos_api import tokens
+from chronos_api.tokens import Ticket
 from chronos_common.errors import Unauthenticated
 
 KEY_START = "chr_"
 KEY_HEADER = "X-API-Key"
 KEY_PARAMETER = "api_key"
+TICKET_PARAMETER = "ticket"
 
 _PREFIX_LENGTH, _SECRET_LENGTH = 10, 40
 _ALPHABET = string.ascii_letters + string.digits
@@ -68,11 +70,12 @@ def new_key() -> str:
     return f"{KEY_START}{prefix}_{secret}"
 
 
-def presented(*, or_parameter: bool) -> KeyText | LoginText:
-    """Return what the current request shows: a bearer token, ``X-API-Key``, or ``api_key``.
+def presented(*, or_parameter: bool, or_ticket: bool) -> KeyText | LoginText | Ticket:
+    """Return what the current request shows: a bearer token, ``X-API-Key``, or a parameter.
 
-    That last one is only looked for with ``or_parameter``. Raises
-    :class:`~chronos_common.errors.Unauthenticated` if there is nothing that could be either.
+    Headers come first. ``or_parameter`` looks for ``api_key`` in the query or the body too, and
+    ``or_ticket`` for ``ticket`` in the query. Raises
+    :class:`~chronos_common.errors.Unauthenticated` if there is nothing that could be any of them.
     """
     authorization = request.authorization
     if authorization is not None and authorization.type == "bearer" and authorization.token:
@@ -81,9 +84,11 @@ def presented(*, or_parameter: bool) -> KeyText | LoginText:
     key = request.headers.get(KEY_HEADER)
     if key is None and or_parameter and authorization is None:
         key = _parameter()
-    if key is None:
-        raise Unauthenticated
-    return KeyText.read(key)
+    if key is not None:
+        return KeyText.read(key)
+    if or_ticket and authorization is None and TICKET_PARAMETER in request.args:
+        return tokens.read_ticket(request.args[TICKET_PARAMETER])
+    raise Unauthenticated
 
 
 def _login(token: str) -> LoginText:

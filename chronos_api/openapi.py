@@ -68,6 +68,13 @@ def create(app: Flask, public_url: str) -> ProblemApi:
                         "name": credentials.KEY_PARAMETER,
                         "description": "Or as a field of the JSON body",
                     },
+                    "ticket": {
+                        "type": "apiKey",
+                        "in": "query",
+                        "name": credentials.TICKET_PARAMETER,
+                        "description": "A ticket of POST /api/v1/events/ticket, for a browser's "
+                        "EventSource, which can send no header",
+                    },
                 }
             },
             "x-problem-types": [

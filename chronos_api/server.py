@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -30,6 +31,7 @@ _KEEP_ALIVE_SECONDS = 15
 _CLOCK_SECONDS = 60
 _SECONDS_TO_REPLACE_A_FROZEN_WORKER = 60
 _COUNTS = "chronos-api"
+_QUERY = re.compile(r"\?[^\s'\"]+")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, which it makes safely
 
 
@@ -101,8 +103,15 @@ class _Logger(Logger):  # type: ignore[misc] # it has no types of its own
         """Configure nothing: ``logs.configure`` has."""
         self.cfg = cfg
         self._access_log_enabled = False
+        self.error_log.addFilter(_without_queries)
         self.error_log.setLevel(logging.NOTSET)
         self.error_log.propagate = True
+
+
+def _without_queries(record: logging.LogRecord) -> bool:
+    """Cut the query of each address in a record: it may hold a ticket or an API key."""
+    record.msg, record.args = _QUERY.sub("?...", record.getMessage()), ()
+    return True
 
 
 def run(settings: Settings) -> None:
@@ -150,7 +159,7 @@ def _write_problem(client: socket.socket, status: int, reason: str, detail: str)
         "type": kind.uri,
         "title": reason,
         "status": status,
-        "detail": detail or kind.meaning,
+        "detail": _QUERY.sub("?...", detail) or kind.meaning,
         # What could not be read has no path.
         "instance": "/",
         "request_id": str(uuid4()),

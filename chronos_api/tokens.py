@@ -1,8 +1,15 @@
-"""JSON Web Tokens: short access tokens, and refresh tokens that can be used once."""
+"""JSON Web Tokens: short access tokens, refresh tokens that can be used once, and tickets.
+
+A ticket opens the event stream for a browser, whose ``EventSource`` can send no header. It stands
+in an address, and addresses get into logs and histories, so it ends within a minute and serves
+for nothing else. Within that minute it serves again: an ``EventSource`` whose connection breaks
+comes back with the same address. It names the login or the API key that made it. What those may
+do is looked up when it is used, so it is never good for more than they are at that moment.
+"""
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -17,13 +24,19 @@ from flask_jwt_extended import (
 from flask_jwt_extended.exceptions import JWTExtendedException
 from jwt import PyJWTError
 
+from chronos_common import clock
 from chronos_common.errors import Unauthenticated
 from chronos_common.settings import Settings
 
 ACCESS = "access"
 REFRESH = "refresh"
 
+TICKET_LIFETIME = timedelta(seconds=60)
+
+_TICKET = "ticket"
 _FAMILY = "family"
+_KEY = "key"
+_WORKSPACE = "workspace"
 _ISSUER = "chronos"
 _LEEWAY_SECONDS = 10
 _REMEMBERED = 1024
@@ -31,6 +44,29 @@ _REMEMBERED = 1024
 
 class TokenRefused(Unauthenticated):
     """The token is not valid, or it has expired; log in again."""
+
+
+class TicketRefused(Unauthenticated):
+    """The ticket is not valid any more.
+
+    It serves for a minute, and as long as the login or the API key that made it. Make another:
+    POST /api/v1/events/ticket.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a ticket says: who made it, by which login or API key, and for which workspace."""
+
+    user_id: UUID
+    workspace_id: UUID
+    family_id: UUID | None
+    key_id: UUID | None
+
+    @property
+    def refusal(self) -> TicketRefused:
+        """Return what to raise if the maker's login or key has ended."""
+        return TicketRefused()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +121,33 @@ def read(token: str, kind: str) -> Claims:
         return Claims(UUID(claims["jti"]), UUID(claims["sub"]), UUID(claims[_FAMILY]))
     except (PyJWTError, JWTExtendedException, KeyError, ValueError, TypeError) as error:
         raise TokenRefused from error
+
+
+def write_ticket(ticket: Ticket) -> tuple[str, datetime]:
+    """Return the text of a new ticket, and when it ends."""
+    ends = clock.host_now().replace(microsecond=0) + TICKET_LIFETIME
+    maker = {_FAMILY: str(ticket.family_id)} if ticket.family_id else {_KEY: str(ticket.key_id)}
+    # An access token is told from it by the type alone, which ``read`` compares.
+    claims = {"type": _TICKET, "exp": ends, _WORKSPACE: str(ticket.workspace_id), **maker}
+    text: str = create_access_token(str(ticket.user_id), additional_claims=claims)
+    return text, ends
+
+
+def read_ticket(text: str) -> Ticket:
+    """Return what a ticket says. Raises :class:`TicketRefused` if it is none, or has ended."""
+    try:
+        claims = _verified(text, current_app.config["JWT_SECRET_KEY"])
+        # The leeway is for hosts whose clocks differ. A minute is a promise.
+        if claims["type"] != _TICKET or claims["exp"] <= clock.host_now().timestamp():
+            raise TicketRefused
+        return Ticket(
+            user_id=UUID(claims["sub"]),
+            workspace_id=UUID(claims[_WORKSPACE]),
+            family_id=UUID(claims[_FAMILY]) if _FAMILY in claims else None,
+            key_id=UUID(claims[_KEY]) if _KEY in claims else None,
+        )
+    except (PyJWTError, JWTExtendedException, KeyError, ValueError, TypeError) as error:
+        raise TicketRefused from error
 
 
 @lru_cache(_REMEMBERED)

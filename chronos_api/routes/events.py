@@ -4,14 +4,16 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from flask import Response, request
+from flask import Response, jsonify, request, url_for
 
-from chronos_api import problems
+from chronos_api import answers, problems, tokens
 from chronos_api.access import Role, Scope, principal, requires
 from chronos_api.blueprints import Blueprint
 from chronos_api.context import current
+from chronos_api.schemas.events import EventsQuery, TicketAnswer
 from chronos_api.services import dashboard, live
 from chronos_api.services.dashboard import Period
+from chronos_api.tokens import Ticket
 from chronos_common import clock
 
 blueprint = Blueprint(
@@ -37,20 +39,46 @@ _EVENT = {
 }
 
 
+@blueprint.route("/ticket", "POST")
+@blueprint.answers(201, TicketAnswer)
+@requires(Role.VIEWER, Scope.STATS_READ)
+def ticket() -> Response:
+    """Make a ticket, which opens the event stream for a browser's EventSource.
+
+    EventSource can send no header, so the ticket stands in its address. It serves for a minute,
+    for this workspace's event stream and nothing else, and ends with the login or the API key
+    that made it. Within the minute it may be used again, as EventSource does when it reconnects.
+    """
+    who = principal()
+    text, ends = tokens.write_ticket(
+        Ticket(who.user_id, who.workspace_id, who.family_id, who.key_id)
+    )
+    response = jsonify(
+        ticket=text,
+        expires_at=answers.time(ends),
+        url=url_for("events.stream", ticket=text),
+    )
+    response.status_code = 201
+    return response
+
+
 @blueprint.route("", "GET")
+@blueprint.query(EventsQuery)
 @blueprint.parameters(_LAST_EVENT_ID)
 @blueprint.answers(200, _EVENT, content_type="text/event-stream")
 @blueprint.problems(problems.UNAVAILABLE)
-@requires(Role.VIEWER, Scope.STATS_READ)
-def stream() -> Response:
+@requires(Role.VIEWER, Scope.STATS_READ, ticket=True)
+def stream(query: dict[str, Any]) -> Response:
     """Follow what happens in the workspace, as server-sent events.
 
     `stats` has what dashboard/stats answers; `changes` sums up, a few times a second, which
     executions moved and what users did, and names the latest of them; `reset` says that something
     may have been missed. A stream ends when an access token would: come back with Last-Event-ID.
+    A browser's EventSource opens it with a ticket.
     """
     context, workspace_id = current(), principal().workspace_id
-    last_seen = request.headers.get("Last-Event-ID", "")
+    # A browser that reconnects sends the header, and it is newer than the address.
+    last_seen = request.headers.get("Last-Event-ID") or query.get("last_event_id", "")
     subscription = context.hub.subscribe(
         workspace_id,
         last_seen=last_seen if _STREAM_ID.fullmatch(last_seen) else None,

@@ -60,16 +60,15 @@ def by_login(
 
 
 # A key acts as its creator: without their membership there is no key.
-_BY_KEY = prepared(
-    text("""
+_KEYS = """
     SELECT k.id AS key_id, k.secret_sha256, k.scopes, k.last_used_at,
            u.id AS user_id, u.email, u.is_operator, u.verified_at, m.workspace_id, m.role
       FROM api_keys k
       JOIN users u ON u.id = k.user_id AND u.disabled_at IS NULL
       JOIN memberships m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
-     WHERE k.prefix = :prefix AND k.revoked_at IS NULL
-       AND (k.expires_at IS NULL OR k.expires_at > :now)""")
-)
+     WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > :now)"""
+_BY_KEY = prepared(text(f"{_KEYS} AND k.prefix = :prefix"))
+_BY_KEY_ID = prepared(text(f"{_KEYS} AND k.id = :id"))
 
 # Requests of one key come side by side; one of them is enough to note it.
 _USED = text("""
@@ -94,14 +93,24 @@ def by_key(
     row = connection.execute(_BY_KEY, {"prefix": prefix, "now": now}).mappings().one_or_none()
     if row is None or not hmac.compare_digest(row["secret_sha256"], sha256):
         return None
+    return _use(connection, row, workspace_id, now=now)
+
+
+def by_key_id(
+    connection: Connection, key_id: UUID, workspace_id: UUID | None, *, now: datetime
+) -> Found | None:
+    """Return what :func:`by_key` does, of a key that has shown its secret already."""
+    row = connection.execute(_BY_KEY_ID, {"id": key_id, "now": now}).mappings().one_or_none()
+    return None if row is None else _use(connection, row, workspace_id, now=now)
+
+
+def _use(
+    connection: Connection, row: Mapping[Any, Any], workspace_id: UUID | None, *, now: datetime
+) -> Found:
     before = now - USE_RESOLUTION
     if row["last_used_at"] is None or row["last_used_at"] < before:
         connection.execute(_USED, {"id": row["key_id"], "now": now, "before": before})
     is_here = workspace_id in {None, row["workspace_id"]}
-    return _key_of(row, is_here=is_here)
-
-
-def _key_of(row: Mapping[Any, Any], *, is_here: bool) -> Found:
     return Found(
         user_id=row["user_id"],
         email=row["email"],
