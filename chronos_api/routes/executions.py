@@ -87,9 +87,11 @@ def cancel(execution_id: UUID) -> Response:
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def retry(execution_id: UUID) -> Response:
-    """Run a finished execution's job again, now.
+    """Run a finished execution's job again, now, as it is defined now.
 
-    This makes another execution, whose retry_of names this one.
+    This makes another execution, whose retry_of names this one. It starts beside others whatever
+    the overlap policy says. While a retry of this execution has not ended, another one is a 409
+    that names it. Once it has ended, however it did, this one can be run again.
     """
     row = executions.retry(current().engine, principal(), execution_id, now=clock.now())
     response = jsonify(answers.execution(row))

@@ -25,7 +25,7 @@ def trigger(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> R
     Raises :class:`JobNotFound`.
     """
     with transaction(engine) as connection:
-        execution_id = _trigger(connection, who, job_id, retry_of=None, now=now)
+        execution_id = _trigger(connection, _locked(connection, who, job_id), now=now)
         _note(connection, who, "job.execute", execution_id, job_id, now=now)
         return _found(connection, who, execution_id)
 
@@ -90,37 +90,44 @@ def cancel(engine: Engine, who: Principal, execution_id: UUID, *, now: datetime)
 def retry(engine: Engine, who: Principal, execution_id: UUID, *, now: datetime) -> RowMapping:
     """Run a finished execution's job again as it is defined now; return the new execution.
 
-    Raises :class:`ExecutionNotFound`, and :class:`Conflict` if it has not finished or its job
-    was deleted.
+    Requests that come at the same moment wait for each other at the job's row, so that only one
+    of them finds no retry under way. Raises :class:`ExecutionNotFound`, and :class:`Conflict` if
+    the execution or a retry of it has not finished, or if its job was deleted.
     """
     with transaction(engine) as connection:
         row = _found(connection, who, execution_id)
         if row["status"] not in FINAL:
             raise Conflict(f"The execution is still {row['status']}; wait for it, or cancel it.")
         try:
-            new_id = _trigger(connection, who, row["job_id"], retry_of=execution_id, now=now)
+            job = _locked(connection, who, row["job_id"])
         except JobNotFound as error:
             raise Conflict("The execution's job was deleted; it cannot run again.") from error
+        earlier = history.unfinished_retry_of(connection, execution_id, row["job_id"])
+        if earlier is not None:
+            raise Conflict(
+                f"The execution {earlier.id}, which is a retry of this one, is still "
+                f"{earlier.status}; wait for it, or cancel it."
+            )
+        new_id = _trigger(connection, job, retry_of=execution_id, now=now)
         _note(connection, who, "execution.retry", new_id, row["job_id"], now=now)
         return _found(connection, who, new_id)
 
 
-def _trigger(
-    connection: Connection,
-    who: Principal,
-    job_id: UUID,
-    *,
-    retry_of: UUID | None,
-    now: datetime,
-) -> UUID:
-    # Locked, so that a pause or delete at the same time comes wholly before or after.
+def _locked(connection: Connection, who: Principal, job_id: UUID) -> RowMapping:
+    """Return the job, locked: a pause or delete at the same time comes wholly before or after."""
     job = jobs.find(connection, who.workspace_id, job_id, lock=True)
     if job is None:
         raise JobNotFound
+    return job
+
+
+def _trigger(
+    connection: Connection, job: RowMapping, *, retry_of: UUID | None = None, now: datetime
+) -> UUID:
     return executions.trigger(
         connection,
-        workspace_id=who.workspace_id,
-        job_id=job_id,
+        workspace_id=job["workspace_id"],
+        job_id=job["id"],
         queue=QUEUE_OF[JobType(job["type"])],
         now=now,
         retry_of=retry_of,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, func, select, text
 
 from chronos_common import ids
 from chronos_common.clock import to_milliseconds
@@ -182,6 +182,20 @@ def planned_ahead(connection: Connection, job_id: UUID, *, now: datetime) -> dic
     """Lock the job's occurrences that are queued but still to come; return id and instant."""
     rows = connection.execute(_PLANNED_AHEAD, {"job_id": job_id, "now": now})
     return {row.id: row.scheduled_for for row in rows}
+
+
+# Few executions are unfinished at any moment, and only those are looked at.
+_UNFINISHED_RETRY = text("""
+    SELECT id, status FROM executions
+     WHERE job_id = :job_id AND finished_at IS NULL AND retry_of = :id LIMIT 1""")
+
+
+def unfinished_retry_of(
+    connection: Connection, execution_id: UUID, job_id: UUID
+) -> Row[Any] | None:
+    """Return ``id`` and ``status`` of a retry of this execution that has no fate yet, or None."""
+    parameters = {"id": execution_id, "job_id": job_id}
+    return connection.execute(_UNFINISHED_RETRY, parameters).first()
 
 
 _COUNT_UNFINISHED = text("""
