@@ -1,5 +1,8 @@
 """What workers need of jobs, for the executions that they are about to claim.
 
+A test run has no job, and is performed as if it had one: ``spec_of`` is where both get what they
+have in common, and what the workspace adds.
+
 Thousands of executions a second are mostly of jobs that have not changed since their last one. The
 transactions that wrote the rows (``xmin``; PostgreSQL manual, section 5.6) tell a job's state, and
 what is known is not read, parsed and built again.
@@ -13,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common.domain.executions import JobSpec
+from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import JobType, OverlapPolicy
 from chronos_common.storage.jobs import policy_of
 
@@ -28,14 +32,16 @@ _STATES = text(f"""
     SELECT {_STATE} FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
      WHERE j.id IN (SELECT job_id FROM executions WHERE id = ANY(CAST(:ids AS uuid[])))""")  # noqa: S608 - constants
 
+#: What a spec has of its workspace ``w``.
+OF_WORKSPACE = """w.signing_secret, w.default_webhook_url,
+           CASE WHEN w.previous_secret_until > now() THEN w.previous_signing_secret END
+               AS previous_signing_secret"""
+
 _SPECS = text(f"""
     SELECT j.id, j.workspace_id, j.name, j.type, CAST(j.payload AS text) AS payload,
            j.timeout_seconds, j.max_attempts,
            j.retry_delays, j.backoff_seconds, j.backoff_factor, j.backoff_cap_seconds,
-           j.retry_jitter, j.overlap_policy, w.signing_secret, w.default_webhook_url,
-           CASE WHEN w.previous_secret_until > now() THEN w.previous_signing_secret END
-               AS previous_signing_secret,
-           {_STATE} AS state
+           j.retry_jitter, j.overlap_policy, {OF_WORKSPACE}, {_STATE} AS state
       FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
      WHERE j.id = ANY(CAST(:ids AS uuid[]))""")  # noqa: S608 - constants
 
@@ -64,7 +70,8 @@ class Specs:
         return found
 
     def _keep(self, row: Any) -> JobSpec:
-        spec = _spec(row)
+        policy = OverlapPolicy(row.overlap_policy)
+        spec = spec_of(row, name=row.name, policy=policy_of(row), overlap_policy=policy)
         # A previous secret ends by the clock, which no state tells.
         if len(row.payload) <= MAX_KEPT_BYTES and spec.previous_signing_secret is None:
             if len(self._kept) >= MAX_KEPT:
@@ -74,16 +81,17 @@ class Specs:
         return spec
 
 
-def _spec(row: Any) -> JobSpec:
+def spec_of(row: Any, *, name: str, policy: RetryPolicy, overlap_policy: OverlapPolicy) -> JobSpec:
+    """Return the spec of a row that has ``payload`` as text and what is :data:`OF_WORKSPACE`."""
     return JobSpec(
         id=row.id,
         workspace_id=row.workspace_id,
-        name=row.name,
+        name=name,
         type=JobType(row.type),
         payload=_payload(row.payload),
         timeout_seconds=row.timeout_seconds,
-        policy=policy_of(row),
-        overlap_policy=OverlapPolicy(row.overlap_policy),
+        policy=policy,
+        overlap_policy=overlap_policy,
         signing_secret=row.signing_secret,
         default_webhook_url=row.default_webhook_url,
         previous_signing_secret=row.previous_signing_secret,

@@ -19,6 +19,7 @@ from chronos_common.domain.executions import JobSpec
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import JobType, OverlapPolicy, Status
 from chronos_common.storage.request_tables import test_runs
+from chronos_common.storage.specs import OF_WORKSPACE, spec_of
 
 #: How long a row is kept that nobody took.
 KEPT = timedelta(minutes=5)
@@ -53,12 +54,12 @@ def add(connection: Connection, run: TestRun, *, now: datetime, expires_at: date
     )
 
 
-_CLAIM = text("""
+_CLAIM = text(f"""
     UPDATE test_runs t SET status = 'running'
       FROM workspaces w
      WHERE t.id = :id AND t.status = 'queued' AND t.expires_at > :now AND w.id = t.workspace_id
- RETURNING t.id, t.workspace_id, t.type, t.payload, t.timeout_seconds, w.signing_secret,
-           w.default_webhook_url""")
+ RETURNING t.id, t.workspace_id, t.type, CAST(t.payload AS text) AS payload, t.timeout_seconds,
+           {OF_WORKSPACE}""")  # noqa: S608 - a constant
 
 
 def claim(connection: Connection, identifier: UUID, *, now: datetime) -> JobSpec | None:
@@ -66,17 +67,11 @@ def claim(connection: Connection, identifier: UUID, *, now: datetime) -> JobSpec
     row = connection.execute(_CLAIM, {"id": identifier, "now": now}).first()
     if row is None:
         return None
-    return JobSpec(
-        id=row.id,
-        workspace_id=row.workspace_id,
+    return spec_of(
+        row,
         name="Test run",
-        type=JobType(row.type),
-        payload=row.payload,
-        timeout_seconds=row.timeout_seconds,
         policy=RetryPolicy(max_attempts=1),
         overlap_policy=OverlapPolicy.ALLOW,
-        signing_secret=row.signing_secret,
-        default_webhook_url=row.default_webhook_url,
     )
 
 

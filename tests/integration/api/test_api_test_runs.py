@@ -4,7 +4,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
@@ -15,7 +15,7 @@ from threading import Event, Thread
 import pytest
 from redis import Redis
 from sqlalchemy import Engine, func, select
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 import targets
 from chronos_api.services import test_runs as service
@@ -99,6 +99,22 @@ def test_a_webhook_is_tried_out_signed_and_marked(
     assert Webhook("whsec_dGVzdA==").verify(received.body, headers) == {"a": 1}
     assert left_over(db, caller) == 0
     assert caller.get("jobs").json["total"] == caller.get("executions").json["total"] == 0
+
+
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize(("grace_hours", "fits"), [(2, True), (0, False)])
+def test_while_a_signing_secret_is_exchanged_both_verify_a_test_run(
+    caller: Caller, target: Target, grace_hours: int, *, fits: bool
+) -> None:
+    rotated = caller.post("workspace/signing-secret/rotate", {"grace_hours": grace_hours}).json
+    payload = {"url": target.url, "body": {"a": 1}}
+    assert caller.post("jobs/test", {"payload": payload}).status_code == 200
+    (received,) = target.received
+    headers = {name.lower(): value for name, value in received.headers.items()}
+    assert Webhook(rotated["signing_secret"]).verify(received.body, headers) == {"a": 1}
+    old = Webhook("whsec_dGVzdA==")
+    with nullcontext() if fits else pytest.raises(WebhookVerificationError):
+        old.verify(received.body, headers)
 
 
 @pytest.mark.usefixtures("running")
