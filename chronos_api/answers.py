@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from chronos_api import cursors
-from chronos_api.services import bulk_changes, definitions, redactions
+from chronos_api.services import attempts, bulk_changes, definitions, redactions
 from chronos_api.services.bulk_changes import Action, Fate, Result
 from chronos_api.services.jobs import JobPage, Page
 from chronos_api.services.logs import Line
@@ -27,12 +27,12 @@ def time(moment: datetime | None) -> str | None:
 
 
 def job(row: RowMapping, *, now: datetime) -> dict[str, Any]:
-    """Return a job as it stands."""
-    schedule = definitions.stored_schedule(row)
+    """Return a job as it stands. A list leaves out a payload that is too long for it."""
+    schedule, payload = definitions.stored_schedule(row), row["payload"]
     return {
         "id": str(row["id"]),
         **definitions.fields_of(row, time=time),
-        "payload": redactions.shown(row["type"], row["payload"]),
+        "payload": None if payload is None else redactions.shown(row["type"], payload),
         "status": row["status"],
         "schedule_description": schedule.describe(),
         "next_run_at": time(_next_run(row, schedule, now)),
@@ -135,9 +135,11 @@ def execution(row: RowMapping) -> dict[str, Any]:
     }
 
 
-def execution_detail(row: RowMapping) -> dict[str, Any]:
-    """Return an execution with its attempts."""
-    return execution(row) | {"attempts": row["attempts"]}
+def execution_detail(row: RowMapping, *, attempt: int | None) -> dict[str, Any]:
+    """Return an execution with its attempts, or with the one of this number."""
+    found = row["attempts"]
+    chosen = [attempts.numbered(found, attempt)] if attempt else attempts.shown(found)
+    return execution(row) | {"attempts": chosen}
 
 
 def page(

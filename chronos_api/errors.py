@@ -99,11 +99,11 @@ def _known_problem(error: ChronosError) -> Problem:
     if kind is None:
         return _internal(error)
     if isinstance(error, Invalid):
-        names = ", ".join(error.fields)
-        return Problem(kind, f"Wrong: {names}. See 'errors'.", error.fields)
+        detail = f"Wrong: {problems.named(error.fields)}. See 'errors'."
+        return Problem(kind, detail, error.fields)
     if isinstance(error, InvalidItems):
-        indexes = ", ".join(map(str, list(error.items)[:10]))
-        return Problem(kind, f"Wrong items: {indexes}. See 'errors'.", items=error.items)
+        detail = f"Wrong items: {problems.named(error.items)}. See 'errors'."
+        return Problem(kind, detail, items=error.items)
     if isinstance(error, TooManyRequests):
         return Problem(kind, str(error), headers={"Retry-After": str(error.seconds)})
     return Problem(kind, str(error), headers=_HEADERS.get(kind, {}))

@@ -1,13 +1,19 @@
 """Problem documents (RFC 9457): what every error answer of the API looks like."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 from flask import Response, g, has_request_context, json, request
 
 MEDIA_TYPE = "application/problem+json"
+
+#: A body of a megabyte can have more wrong fields than anybody reads, with names of any length.
+MAX_ERRORS = 100
+_MAX_NAMED = 10
+_MAX_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +147,8 @@ BY_STATUS = {kind.status: kind for kind in ALL}
 class Problem:
     """One error answer; ``fields`` maps each wrong field to what is wrong and the remedy.
 
-    ``items`` holds the same by the index of each wrong item, where many were sent.
+    ``items`` holds the same by the index of each wrong item, where many were sent. The document
+    names the first :data:`MAX_ERRORS` of them.
     """
 
     kind: Kind
@@ -164,21 +171,33 @@ class Problem:
             "status": int(self.kind.status),
             "detail": self.detail,
         }
-        if self.fields:
-            document["errors"] = list(_errors(self.fields))
-        if self.items:
-            document["errors"] = [
-                {"index": index, **error}
-                for index, fields in self.items.items()
-                for error in _errors(fields)
-            ]
+        errors = list(islice(self._errors(), MAX_ERRORS))
+        if errors:
+            document["errors"] = errors
         if has_request_context():
             document["instance"] = request.path
             document["request_id"] = g.get("request_id")
         return document
 
+    def _errors(self) -> Iterator[dict[str, Any]]:
+        yield from _errors(self.fields)
+        for index, fields in self.items.items():
+            for error in _errors(fields):
+                yield {"index": index, **error}
+
+
+def named(names: Collection[object]) -> str:
+    """Return names as a text that says how many more there are if there are many."""
+    shown = ", ".join(_cut(str(name)) for name in islice(names, _MAX_NAMED))
+    more = len(names) - _MAX_NAMED
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
 
 def _errors(fields: Mapping[str, Sequence[str]]) -> Iterator[dict[str, Any]]:
     for name, messages in fields.items():
         for message in messages:
-            yield {"field": name, "message": message}
+            yield {"field": _cut(name), "message": _cut(message)}
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}..."

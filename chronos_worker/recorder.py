@@ -23,7 +23,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from chronos_common import clock, faultpoints, metrics
-from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.attempts import MAX_ERROR_LENGTH, Attempt
 from chronos_common.domain.executions import Claimed
 from chronos_common.domain.jobs import MAX_DELAY_SECONDS
 from chronos_common.domain.outcomes import (
@@ -239,7 +239,7 @@ def _move(finished: Finished) -> Move:
         started_at=attempt.started_at,
         duration_ms=attempt.duration_ms,
         http_status=attempt.http_status,
-        error=error,
+        error=error and error[:MAX_ERROR_LENGTH],
         reason=reason,
         due_at=due_at,
         attempt_json=_as_json(finished, status, error, due_at),
@@ -276,7 +276,7 @@ def _as_json(
         "duration_ms": attempt.duration_ms,
         "status": status,
         "http_status": attempt.http_status,
-        "error": error,
+        "error": error and error[:MAX_ERROR_LENGTH],
         "retry_at": clock.rfc3339(due_at) if due_at else None,
         "worker": finished.claimed.worker_id,
         "redeliveries": finished.claimed.redeliveries,

@@ -146,10 +146,20 @@ class CompatJob(Schema):
     executions = fields.List(fields.Nested(CompatExecution), required=True)
 
 
+class ListedCompatJob(CompatJob):
+    """A job in a list."""
+
+    payload = fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={"description": "null if it is longer than 16 KiB: read the job for it"},
+    )
+
+
 class CompatJobs(Schema):
     """A part of the list of jobs; ``total`` says how many there are."""
 
-    jobs = fields.List(fields.Nested(CompatJob), required=True)
+    jobs = fields.List(fields.Nested(ListedCompatJob), required=True)
     total = fields.Integer(required=True)
     page = fields.Integer(required=True)
     limit = fields.Integer(required=True)

@@ -13,6 +13,7 @@ from chronos_api.schemas.executions import (
     ExecutionAnswer,
     ExecutionDetail,
     ExecutionPage,
+    ExecutionQuery,
     ExecutionsQuery,
     Logs,
 )
@@ -53,13 +54,19 @@ def listed(query: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/<uuid:execution_id>", "GET")
+@blueprint.query(ExecutionQuery)
 @blueprint.answers(200, ExecutionDetail)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
-def read(execution_id: UUID) -> Response:
-    """Read an execution with all of its attempts."""
+def read(query: dict[str, int], execution_id: UUID) -> Response:
+    """Read an execution with its attempts.
+
+    The last attempt is whole. An earlier one that takes more than 8 KiB is marked as shortened:
+    its texts, the response's body among them, end after 1,000 characters, and long headers are
+    left out. `?attempt=2` answers that attempt alone, and whole.
+    """
     row = executions.read(current().engine, principal(), execution_id)
-    return jsonify(answers.execution_detail(row))
+    return jsonify(answers.execution_detail(row, attempt=query.get("attempt")))
 
 
 @blueprint.route("/<uuid:execution_id>/logs", "GET")

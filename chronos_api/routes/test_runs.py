@@ -10,7 +10,7 @@ from chronos_api.blueprints import Blueprint
 from chronos_api.context import current
 from chronos_api.schemas.jobs import PAYLOAD_EXAMPLE
 from chronos_api.schemas.test_runs import TestRunRequest, TestRunResult
-from chronos_api.services import test_runs
+from chronos_api.services import attempts, test_runs
 from chronos_common import clock
 
 blueprint = Blueprint(
@@ -33,4 +33,4 @@ def run(body: dict[str, Any]) -> Response:
     identifier, result = test_runs.run(
         context.engine, context.broker, principal(), body, now=clock.now()
     )
-    return jsonify({"id": str(identifier), **result})
+    return jsonify({"id": str(identifier), **attempts.within(result, attempts.MAX_WHOLE_BYTES)})

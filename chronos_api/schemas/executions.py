@@ -5,6 +5,8 @@ from marshmallow.validate import Regexp
 
 from chronos_api.schemas.fields import Digits, Instant, OneOf, Text
 from chronos_api.schemas.lists import STABLE, StableQuery, page_of
+from chronos_api.schemas.strict import Strict
+from chronos_common.domain import jobs as bounds
 from chronos_common.domain.statuses import JobStatus, Reason, Status, Trigger
 
 
@@ -33,6 +35,16 @@ class ExecutionsQuery(JobExecutionsQuery):
     """Which executions to list."""
 
     job_id = fields.UUID(error_messages={"invalid_uuid": "Must be the id of a job."})
+
+
+class ExecutionQuery(Strict):
+    """How much of an execution to answer."""
+
+    attempt = Digits(
+        low=1,
+        high=bounds.MAX_ATTEMPTS,
+        metadata={"description": "Just the attempt of this number, whole"},
+    )
 
 
 class ExecutionAnswer(Schema):
@@ -94,6 +106,12 @@ class AttemptAnswer(Schema):
     """One try of an execution; what was not measured is left out."""
 
     number = fields.Integer()
+    shortened = fields.Boolean(
+        metadata={
+            "description": "true if texts end after 1,000 characters, and long headers and lists "
+            "are left out: ask for this attempt by ?attempt=<number>"
+        }
+    )
     status = fields.String()
     started_at = Instant()
     duration_ms = fields.Integer()
@@ -116,7 +134,7 @@ class AttemptAnswer(Schema):
 
 
 class ExecutionDetail(ExecutionAnswer):
-    """An execution with every attempt."""
+    """An execution with every attempt, the last one whole."""
 
     attempts = fields.List(fields.Nested(AttemptAnswer), required=True)
 

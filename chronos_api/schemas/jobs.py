@@ -316,4 +316,14 @@ class JobsQuery(StableQuery, JobChoice):
             raise ValidationError("Does not go with last_outcome; use cursor.", "page")
 
 
-JobPage = page_of(JobAnswer, "JobPage", STABLE)
+class ListedJob(JobAnswer):
+    """A job in a list."""
+
+    payload = fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={"description": "null if it is longer than 16 KiB: read the job for it"},
+    )
+
+
+JobPage = page_of(ListedJob, "JobPage", STABLE)

@@ -32,5 +32,6 @@ class ProblemDocument(Schema):
         required=True, metadata={"description": "Names the request in the log of Chronos"}
     )
     errors = fields.List(
-        fields.Nested(FieldError), metadata={"description": "Each wrong field or parameter"}
+        fields.Nested(FieldError),
+        metadata={"description": "Each wrong field or parameter, up to 100 of them"},
     )

@@ -40,6 +40,9 @@ class TestRunResult(Schema):
     status = fields.String(
         required=True, metadata={"enum": [Status.SUCCEEDED.value, Status.FAILED.value]}
     )
+    shortened = fields.Boolean(
+        metadata={"description": "true if it was too long for an answer, and was cut"}
+    )
     error = fields.String(required=True, allow_none=True)
     started_at = Instant(required=True)
     duration_ms = fields.Integer(required=True)

@@ -68,7 +68,7 @@ def listed_of_job(
 def read(engine: Engine, who: Principal, execution_id: UUID) -> RowMapping:
     """Return an execution with its attempts. Raises :class:`ExecutionNotFound`."""
     with transaction(engine) as connection:
-        return _found(connection, who, execution_id)
+        return _found(connection, who, execution_id, with_attempts=True)
 
 
 def cancel(engine: Engine, who: Principal, execution_id: UUID, *, now: datetime) -> RowMapping:
@@ -134,8 +134,10 @@ def _trigger(
     )
 
 
-def _found(connection: Connection, who: Principal, execution_id: UUID) -> RowMapping:
-    row = history.find(connection, who.workspace_id, execution_id)
+def _found(
+    connection: Connection, who: Principal, execution_id: UUID, *, with_attempts: bool = False
+) -> RowMapping:
+    row = history.find(connection, who.workspace_id, execution_id, with_attempts=with_attempts)
     if row is None:
         raise ExecutionNotFound
     return row

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+#: Characters of an error that the history keeps. Targets and mail servers write parts of it.
+MAX_ERROR_LENGTH = 2000
+
 
 class Attempt(NamedTuple):
     """What was sent, what came back, and how long each part took.

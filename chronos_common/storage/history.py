@@ -67,9 +67,11 @@ def count(connection: Connection, workspace_id: UUID, chosen: HistoryFilter) -> 
     return connection.execute(select(func.count()).select_from(counted)).scalar_one()
 
 
-def find(connection: Connection, workspace_id: UUID, execution_id: UUID) -> RowMapping | None:
-    """Return one execution with its attempts, or None."""
-    query = _with_job(*executions.c).where(
+def find(
+    connection: Connection, workspace_id: UUID, execution_id: UUID, *, with_attempts: bool = False
+) -> RowMapping | None:
+    """Return one execution, or None. Its attempts may be megabytes."""
+    query = _with_job(*(executions.c if with_attempts else _SUMMARY)).where(
         executions.c.id == execution_id, executions.c.workspace_id == workspace_id
     )
     return connection.execute(query).mappings().one_or_none()

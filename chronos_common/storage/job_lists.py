@@ -15,8 +15,11 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     Select,
+    Text,
     Uuid,
     bindparam,
+    case,
+    cast,
     func,
     literal,
     select,
@@ -177,8 +180,22 @@ def _walked(
 #: again: those of so many walks are kept.
 _WALKS = 200
 
+#: Payloads above this are null in a list: a hundred of a megabyte each would be too much.
+MAX_LISTED_PAYLOAD_BYTES = 16 << 10
+
+_PAYLOAD_IF_SHORT = case(
+    (
+        func.octet_length(cast(jobs.c.payload, Text)) <= MAX_LISTED_PAYLOAD_BYTES,
+        jobs.c.payload,
+    )
+).label("payload")
+
 # Put together once, and not with every list.
-_WHOLE = select(*jobs.c, *SCHEDULE_COLUMNS).join(schedules, schedules.c.job_id == jobs.c.id)
+_WHOLE = select(
+    *(column for column in jobs.c if column is not jobs.c.payload),
+    _PAYLOAD_IF_SHORT,
+    *SCHEDULE_COLUMNS,
+).join(schedules, schedules.c.job_id == jobs.c.id)
 
 
 @lru_cache(_WALKS)

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 import factories
 from chronos_common import clock, ids
 from chronos_common.domain import queues
-from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.attempts import MAX_ERROR_LENGTH, Attempt
 from chronos_common.domain.executions import Claimed
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
@@ -294,6 +294,16 @@ def test_a_retry_policy_that_leads_nowhere_fails_its_own_execution_only(
     assert (rows[poison.id]["status"], rows[poison.id]["reason"]) == ("failed", "invalid")
     assert rows[poison.id]["error"].startswith("Refused. The stored retry policy cannot be")
     assert rows[plain.id]["status"] == "succeeded"
+
+
+def test_of_a_long_error_the_beginning_is_kept(
+    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
+) -> None:
+    [claimed] = _claim(engine, _queue(engine, workspace, job_id))
+    error = "550 " + "x" * 100_000
+    _record(recorder, _finished(claimed, Failed(error, permanent=True)))
+    [row] = factories.executions_of(engine, job_id)
+    assert row["error"] == row["attempts"][0]["error"] == error[:MAX_ERROR_LENGTH]
 
 
 def test_an_outcome_that_cannot_be_stored_at_all_is_a_failure_of_its_own(
