@@ -95,9 +95,19 @@ class PostJob(Strict):
 class JobsQuery(Strict):
     """Which jobs to list."""
 
-    page = Digits(low=1, high=MAX_DEPTH // MAX_LIMIT, load_default=1, metadata={"default": 1})
-    limit = Digits(low=1, high=MAX_LIMIT, load_default=MAX_LIMIT, metadata={"default": MAX_LIMIT})
-    status = OneOf(JobStatus)
+    page = Digits(
+        low=1,
+        high=MAX_DEPTH // MAX_LIMIT,
+        load_default=1,
+        metadata={"description": "Which page, from 1", "default": 1},
+    )
+    limit = Digits(
+        low=1,
+        high=MAX_LIMIT,
+        load_default=MAX_LIMIT,
+        metadata={"description": "How many jobs a page has at most", "default": MAX_LIMIT},
+    )
+    status = OneOf(JobStatus, metadata={"description": "Whether the schedule is followed"})
     type = Text(longest=20, metadata=_TYPES)
     search = Text(
         longest=200,

@@ -56,7 +56,12 @@ class Registration(Strict):
 class Refresh(Strict):
     """A refresh token, to be used up."""
 
-    refresh_token = Text(longest=_MAX_JWT_LENGTH, shortest=1, required=True)
+    refresh_token = Text(
+        longest=_MAX_JWT_LENGTH,
+        shortest=1,
+        required=True,
+        metadata={"description": "The refresh token of the latest login or refresh"},
+    )
 
 
 class PasswordChange(Strict):

@@ -15,12 +15,16 @@ class AuditQuery(PageQuery):
     action = Text(
         longest=80,
         validate=Regexp(_ACTION, error="Must be like job.pause, or job.* for all about jobs."),
-        metadata={"examples": ["job.*"], "pattern": _ACTION},
+        metadata={
+            "description": "What was done, or job.* for all that was done to jobs",
+            "examples": ["job.*"],
+            "pattern": _ACTION,
+        },
     )
     subject_type = Text(
         longest=30, metadata={"description": "What was changed", "examples": ["job"]}
     )
-    subject_id = fields.UUID()
+    subject_id = fields.UUID(metadata={"description": "The id of what was changed"})
     user_id = fields.UUID(metadata={"description": "Who changed it"})
     key_id = fields.UUID(metadata={"description": "With which API key"})
     since = Instant(metadata={"description": "From this instant on"})

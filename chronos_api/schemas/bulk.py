@@ -21,6 +21,7 @@ class BulkJobs(Strict):
         fields.Nested(JobFields),
         required=True,
         validate=Length(1, bulk_creation.MAX_JOBS, error="Give {min} to {max} jobs."),
+        metadata={"description": "All of them are created, or none"},
     )
 
 
@@ -59,6 +60,7 @@ class BulkWish(Strict):
     ids = fields.List(
         fields.UUID(error_messages={"invalid_uuid": "Must be the id of a job."}),
         validate=Length(1, _MOST, error="Give {min} to {max} ids."),
+        metadata={"description": "The jobs that are meant"},
     )
     filter = fields.Nested(
         JobChoice,
@@ -84,11 +86,13 @@ class BulkTags(BulkWish):
         Name(longest=bounds.MAX_TAG_LENGTH),
         load_default=list,
         validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
+        metadata={"description": "Tags that the jobs get"},
     )
     remove = fields.List(
         Name(longest=bounds.MAX_TAG_LENGTH),
         load_default=list,
         validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
+        metadata={"description": "Tags that the jobs lose"},
     )
 
     @validates_schema(skip_on_field_errors=True)

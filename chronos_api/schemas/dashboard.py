@@ -20,7 +20,11 @@ def _maybe(kind: type[fields.Field[Any]], description: str) -> Any:
 class PeriodQuery(Strict):
     """How far back to look."""
 
-    period = OneOf(Period, load_default=Period.DAY, metadata={"default": Period.DAY})
+    period = OneOf(
+        Period,
+        load_default=Period.DAY,
+        metadata={"description": "Hours or days until now", "default": Period.DAY},
+    )
 
 
 class Stats(Schema):

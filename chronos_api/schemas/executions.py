@@ -13,8 +13,8 @@ from chronos_common.domain.statuses import JobStatus, Reason, Status, Trigger
 class JobExecutionsQuery(StableQuery):
     """Which executions of one job to list."""
 
-    status = OneOf(Status)
-    trigger = OneOf(Trigger)
+    status = OneOf(Status, metadata={"description": "What they do now, or how they ended"})
+    trigger = OneOf(Trigger, metadata={"description": "Why they exist"})
     since = Instant(metadata={"description": "Scheduled for this instant or later"})
     until = Instant(metadata={"description": "Scheduled before this instant"})
     http_status = Text(
@@ -34,7 +34,10 @@ class JobExecutionsQuery(StableQuery):
 class ExecutionsQuery(JobExecutionsQuery):
     """Which executions to list."""
 
-    job_id = fields.UUID(error_messages={"invalid_uuid": "Must be the id of a job."})
+    job_id = fields.UUID(
+        error_messages={"invalid_uuid": "Must be the id of a job."},
+        metadata={"description": "Of this job alone"},
+    )
 
 
 class ExecutionQuery(Strict):
@@ -53,17 +56,30 @@ class ExecutionAnswer(Schema):
     id = fields.UUID(required=True)
     job_id = fields.UUID(required=True)
     job_name = fields.String(required=True)
-    trigger = OneOf(Trigger, required=True)
+    trigger = OneOf(
+        Trigger,
+        required=True,
+        metadata={
+            "description": "schedule for an occurrence of the schedule, manual for a run by hand, "
+            "retry for an execution that was run again by hand"
+        },
+    )
     status = OneOf(
         Status,
         required=True,
         metadata={
-            "description": "succeeded means that the target answered with a status that counts "
-            "as success; for an e-mail, that the mail server has taken it for every recipient; "
-            "for a Celery task, that the broker has the task"
+            "description": "queued waits for its instant or a worker, running is performed, "
+            "retrying waits for its next attempt. The others are final: failed after its last "
+            "attempt, cancelled, skipped, which never ran, and succeeded. succeeded means that "
+            "the target answered with a status that counts as success; for an e-mail, that the "
+            "mail server has taken it for every recipient; for a Celery task, that the broker has "
+            "the task"
         },
     )
-    scheduled_for = Instant(required=True)
+    scheduled_for = Instant(
+        required=True,
+        metadata={"description": "Its instant: of the schedule, or when somebody asked for it"},
+    )
     due_at = Instant(
         required=True, metadata={"description": "When its current or next attempt is due"}
     )
@@ -82,24 +98,43 @@ class ExecutionAnswer(Schema):
     drift_ms = fields.Integer(
         required=True, allow_none=True, metadata={"description": "started_at - scheduled_for"}
     )
-    attempt = fields.Integer(required=True)
-    max_attempts = fields.Integer(required=True)
-    http_status = fields.Integer(required=True, allow_none=True)
-    error = fields.String(required=True, allow_none=True)
+    attempt = fields.Integer(
+        required=True,
+        metadata={"description": "The number, from 1, of the current, next or last attempt"},
+    )
+    max_attempts = fields.Integer(
+        required=True, metadata={"description": "How many attempts its job allows now"}
+    )
+    http_status = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Of the last attempt's answer"}
+    )
+    error = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why the last attempt failed: up to 2,000 characters"},
+    )
     reason = OneOf(
         Reason,
         required=True,
         allow_none=True,
         metadata={"description": "Why it did not run, or ended without its target's answer"},
     )
-    worker = fields.UUID(required=True, allow_none=True)
+    worker = fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The worker process that took it last"},
+    )
     missed_count = fields.Integer(
         required=True,
         allow_none=True,
         metadata={"description": "How many missed occurrences this row stands for"},
     )
     missed_until = Instant(required=True, allow_none=True)
-    retry_of = fields.UUID(required=True, allow_none=True)
+    retry_of = fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The execution that this one runs again"},
+    )
 
 
 class AttemptAnswer(Schema):

@@ -12,7 +12,12 @@ MAX_CONSIDERED = 500
 class StatisticsQuery(Strict):
     """Over how many of the job's executions."""
 
-    limit = Digits(low=1, high=MAX_CONSIDERED, load_default=100, metadata={"default": 100})
+    limit = Digits(
+        low=1,
+        high=MAX_CONSIDERED,
+        load_default=100,
+        metadata={"description": "How many of the latest executions to look at", "default": 100},
+    )
 
 
 class OutcomeAnswer(Schema):

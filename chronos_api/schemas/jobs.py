@@ -9,7 +9,6 @@ from enum import StrEnum
 from marshmallow import Schema, ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
-from chronos_api.schemas import kinds
 from chronos_api.schemas.fields import (
     EmailAddress,
     FreeObject,
@@ -21,6 +20,7 @@ from chronos_api.schemas.fields import (
     Whole,
 )
 from chronos_api.schemas.lists import STABLE, StableQuery, page_of
+from chronos_api.schemas.policies import PolicyFields
 from chronos_api.schemas.strict import Strict
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.schedules import (
@@ -32,8 +32,6 @@ from chronos_common.domain.statuses import JobStatus, JobType, MisfirePolicy, Ov
 from chronos_common.storage.job_filters import LastOutcome
 from chronos_common.storage.job_lists import MAX_LOOKED_AT, SORTS
 
-MAX_BACKOFF_FACTOR = 10
-MIN_TIMEOUT_SECONDS = 0.1
 MAX_EXPRESSION_LENGTH = 256
 
 
@@ -83,9 +81,18 @@ class ScheduleFields(Strict):
         },
     )
     interval_seconds = Whole(
-        low=1, high=MAX_INTERVAL_SECONDS, allow_none=True, metadata={"examples": [3600]}
+        low=1,
+        high=MAX_INTERVAL_SECONDS,
+        allow_none=True,
+        metadata={"description": "Seconds from one run to the next", "examples": [3600]},
     )
-    run_at = Instant(allow_none=True, metadata={"examples": ["2030-01-01T09:00:00Z"]})
+    run_at = Instant(
+        allow_none=True,
+        metadata={
+            "description": "The instant of the only run, in the future",
+            "examples": ["2030-01-01T09:00:00Z"],
+        },
+    )
     starts_at = Instant(allow_none=True, metadata={"description": "Never before this instant"})
     ends_at = Instant(allow_none=True, metadata={"description": "Never after this instant"})
     jitter_seconds = Number(
@@ -93,19 +100,27 @@ class ScheduleFields(Strict):
         high=MAX_JITTER_SECONDS,
         allow_none=True,
         metadata={
-            "description": "Shift every instant by a fixed offset below this, hashed from the id",
+            "description": "Seconds. Shifts every instant of this job by the same offset, at "
+            "least 0 and less than this, which follows from the job's id. Spreads jobs that have "
+            "the same schedule",
             "default": 0,
         },
     )
 
 
-class JobFields(ScheduleFields):
+class JobFields(ScheduleFields, PolicyFields):
     """What to do, when, and how to go on when it fails."""
 
     name = Name(longest=bounds.MAX_NAME_LENGTH, required=True)
     description = Text(longest=bounds.MAX_DESCRIPTION_LENGTH, composed=True, allow_none=True)
     type = OneOf(
-        JobType, allow_none=True, metadata={"default": "webhook", "description": "What it does"}
+        JobType,
+        allow_none=True,
+        metadata={
+            "default": "webhook",
+            "description": "webhook sends an HTTP request, email a message, and celery_task a "
+            "task to your own Celery workers",
+        },
     )
     payload = FreeObject(
         required=True,
@@ -125,74 +140,36 @@ class JobFields(ScheduleFields):
         metadata={"description": "Follows from schedule_type; checked if it is given"},
     )
     status = OneOf(
-        JobStatus, allow_none=True, metadata={"description": "active or paused; see also pause"}
-    )
-    max_runs = Whole(low=1, allow_none=True, metadata={"description": "Complete after this many"})
-    max_attempts = Whole(
-        low=1,
-        high=bounds.MAX_ATTEMPTS,
+        JobStatus,
         allow_none=True,
-        metadata={"description": kinds.TRIED_AGAIN, "default": 4},
-    )
-    retry_delays = fields.List(
-        Number(low=0, high=bounds.MAX_DELAY_SECONDS),
-        allow_none=True,
-        validate=Length(max=bounds.MAX_RETRY_DELAYS, error="At most {max} delays."),
         metadata={
-            "description": "Seconds after each failed attempt; the last one repeats. "
-            "Empty for exponential backoff",
-            "default": [60, 300, 900],
+            "description": "active follows the schedule, paused does not. A job becomes completed "
+            "when nothing of its schedule is left, and cancelled when it is deleted: neither can "
+            "be asked for here. A new job is active if nothing is said"
         },
     )
-    backoff_seconds = Number(
-        low=0,
-        high=bounds.MAX_DELAY_SECONDS,
-        allow_none=True,
-        metadata={"description": "First delay of exponential backoff, instead of retry_delays"},
-    )
-    backoff_factor = Number(low=1, high=MAX_BACKOFF_FACTOR, allow_none=True)
-    backoff_cap_seconds = Number(low=0, high=bounds.MAX_DELAY_SECONDS, allow_none=True)
-    retry_jitter = Number(
-        low=0,
-        high=1,
-        allow_none=True,
-        metadata={"description": "Lengthen each delay by up to this part of it", "default": 0},
-    )
-    timeout_seconds = Number(
-        low=MIN_TIMEOUT_SECONDS,
-        high=bounds.MAX_TIMEOUT_SECONDS,
-        allow_none=True,
-        metadata={"default": bounds.DEFAULT_TIMEOUT_SECONDS},
-    )
-    misfire_policy = OneOf(
-        MisfirePolicy,
-        allow_none=True,
-        metadata={"description": "What happens to missed occurrences", "default": "run_latest"},
-    )
-    misfire_grace_seconds = Number(
-        low=0,
-        high=bounds.MAX_DELAY_SECONDS,
-        allow_none=True,
-        metadata={"default": bounds.DEFAULT_MISFIRE_GRACE_SECONDS},
-    )
-    overlap_policy = OneOf(
-        OverlapPolicy,
+    max_runs = Whole(
+        low=1,
         allow_none=True,
         metadata={
-            "description": "What happens while an earlier execution is unfinished",
-            "default": "allow",
+            "description": "After so many runs of its schedule the job is completed. Runs and "
+            "retries by hand do not count. null for no limit"
         },
     )
     tags = fields.List(
         Name(longest=bounds.MAX_TAG_LENGTH),
         allow_none=True,
         validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
+        metadata={"description": "Words to find jobs by, in lists and in bulk requests"},
     )
     notify = fields.List(
         EmailAddress(),
         allow_none=True,
         validate=Length(max=bounds.MAX_NOTIFY, error="At most {max} addresses."),
-        metadata={"description": "Who is told of a final failure; null for the job's creator"},
+        metadata={
+            "description": "E-mail addresses that are told when an execution has failed for good. "
+            "null for the job's creator, an empty list for nobody"
+        },
     )
 
 
@@ -209,8 +186,11 @@ class JobChange(JobFields):
     """Some fields of a job; null resets one to its default."""
 
     name = Name(longest=bounds.MAX_NAME_LENGTH)
-    payload = FreeObject()
-    schedule_type = OneOf(ScheduleKind)
+    payload = FreeObject(metadata={"description": "The whole payload, as a new job's"})
+    schedule_type = OneOf(
+        ScheduleKind,
+        metadata={"description": "Another kind needs the field of that kind along with it"},
+    )
 
 
 class JobAnswer(Schema):
@@ -271,8 +251,8 @@ def _check_sort(value: str) -> None:
 class JobChoice(Strict):
     """Which jobs are meant; each condition applies if it is given."""
 
-    status = OneOf(JobStatus)
-    type = OneOf(JobType)
+    status = OneOf(JobStatus, metadata={"description": "Whether the schedule is followed"})
+    type = OneOf(JobType, metadata={"description": "What the jobs do"})
     name = Name(longest=bounds.MAX_NAME_LENGTH, metadata={"description": "Just this"})
     tag = Name(longest=bounds.MAX_TAG_LENGTH)
     search = Text(
@@ -305,6 +285,7 @@ class JobsQuery(StableQuery, JobChoice):
         load_default="-created_at",
         validate=_check_sort,
         metadata={
+            "description": "The order, with '-' in front for descending",
             "enum": [f"{sign}{name}" for name in SORTS for sign in ("", "-")],
             "default": "-created_at",
         },

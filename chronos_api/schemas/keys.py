@@ -19,7 +19,10 @@ class KeyFields(Strict):
         OneOf(Scope),
         required=True,
         validate=Length(min=1, max=_SCOPES, error=f"From 1 to {_SCOPES} scopes."),
-        metadata={"examples": [["jobs:read", "jobs:write"]]},
+        metadata={
+            "description": "What the key may do, as far as its maker may",
+            "examples": [["jobs:read", "jobs:write"]],
+        },
     )
     expires_at = Instant(
         allow_none=True, metadata={"description": "When it stops to serve; null for never"}

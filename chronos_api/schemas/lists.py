@@ -16,8 +16,21 @@ MAX_DEPTH = 10_000
 class PageQuery(Strict):
     """Where in a list to start, and how many items to answer."""
 
-    page = Digits(low=1, high=MAX_DEPTH, load_default=1, metadata={"default": 1})
-    limit = Digits(low=1, high=MAX_LIMIT, load_default=20, metadata={"default": 20})
+    page = Digits(
+        low=1,
+        high=MAX_DEPTH,
+        load_default=1,
+        metadata={
+            "description": f"Which page, from 1; page * limit is at most {MAX_DEPTH}",
+            "default": 1,
+        },
+    )
+    limit = Digits(
+        low=1,
+        high=MAX_LIMIT,
+        load_default=20,
+        metadata={"description": "How many items a page has at most", "default": 20},
+    )
     cursor = Text(
         longest=100, metadata={"description": "next_cursor of the page before, instead of page"}
     )

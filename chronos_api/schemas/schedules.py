@@ -11,7 +11,12 @@ MAX_PREVIEW = 100
 class PreviewRequest(ScheduleFields):
     """A schedule, and how much of it to show."""
 
-    count = Whole(low=1, high=MAX_PREVIEW, load_default=5, metadata={"default": 5})
+    count = Whole(
+        low=1,
+        high=MAX_PREVIEW,
+        load_default=5,
+        metadata={"default": 5, "description": "How many instants to name"},
+    )
     after = Instant(allow_none=True, metadata={"description": "Instead of now"})
 
 

@@ -3,7 +3,8 @@
 from marshmallow import Schema, fields
 
 from chronos_api.schemas.fields import FreeObject, Instant, Number, OneOf
-from chronos_api.schemas.jobs import MIN_TIMEOUT_SECONDS, PAYLOAD_EXAMPLE
+from chronos_api.schemas.jobs import PAYLOAD_EXAMPLE
+from chronos_api.schemas.policies import MIN_TIMEOUT_SECONDS
 from chronos_api.schemas.strict import Strict
 from chronos_common.domain.statuses import JobType, Status
 
@@ -16,7 +17,11 @@ class TestRunRequest(Strict):
 
     __test__ = False
 
-    type = OneOf(JobType, load_default=JobType.WEBHOOK, metadata={"default": "webhook"})
+    type = OneOf(
+        JobType,
+        load_default=JobType.WEBHOOK,
+        metadata={"description": "What to do, as that of a job", "default": "webhook"},
+    )
     payload = FreeObject(
         required=True,
         metadata={"description": "As that of a job", "examples": [PAYLOAD_EXAMPLE]},
@@ -25,7 +30,10 @@ class TestRunRequest(Strict):
         low=MIN_TIMEOUT_SECONDS,
         high=MAX_TIMEOUT_SECONDS,
         load_default=DEFAULT_TIMEOUT_SECONDS,
-        metadata={"default": DEFAULT_TIMEOUT_SECONDS},
+        metadata={
+            "description": "Seconds that it may take, from its start to its end",
+            "default": DEFAULT_TIMEOUT_SECONDS,
+        },
     )
 
 

@@ -12,8 +12,21 @@ _MINUTES = 60
 class UpcomingQuery(Strict):
     """How far ahead to look, and in what steps."""
 
-    hours = Digits(low=1, high=168, load_default=24, metadata={"default": 24})
-    bucket_minutes = Digits(low=1, high=1440, load_default=60, metadata={"default": 60})
+    hours = Digits(
+        low=1,
+        high=168,
+        load_default=24,
+        metadata={"description": "How many hours ahead to look", "default": 24},
+    )
+    bucket_minutes = Digits(
+        low=1,
+        high=1440,
+        load_default=60,
+        metadata={
+            "description": f"Minutes of one step; there are at most {MAX_BUCKETS} steps",
+            "default": 60,
+        },
+    )
 
     @validates_schema
     def _check_number(self, data: dict[str, int], **_: object) -> None:

@@ -65,7 +65,7 @@ class Rotation(Strict):
         high=168,
         load_default=DEFAULT_GRACE_HOURS,
         metadata={
-            "description": "For so long, webhooks are signed with both secrets",
+            "description": "Hours during which webhooks are signed with both secrets",
             "default": DEFAULT_GRACE_HOURS,
         },
     )
@@ -104,14 +104,14 @@ class Members(Schema):
 class MemberChange(Strict):
     """Another role for a member."""
 
-    role = OneOf(Role, required=True)
+    role = OneOf(Role, required=True, metadata={"description": "What they may do from now on"})
 
 
 class InvitationFields(Strict):
     """Whom to invite, and as what."""
 
     email = EmailAddress(required=True, metadata={"examples": ["colleague@example.com"]})
-    role = OneOf(Role, required=True)
+    role = OneOf(Role, required=True, metadata={"description": "What they may do as a member"})
 
 
 class InvitationAnswer(Schema):

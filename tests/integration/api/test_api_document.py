@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from flask import Flask
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
+from chronos_common.domain.statuses import MisfirePolicy, OverlapPolicy
 from integration.api.callers import DAILY, WEBHOOK, Caller, document_of, job
 
 MAIL = {"to": "user@example.com", "subject": "Report"}
@@ -156,3 +158,55 @@ def test_the_kinds_hold_for_previews_and_test_runs(app: Flask) -> None:
     run = schema_of(app, "TestRunRequest")
     assert run.is_valid({"payload": WEBHOOK})
     assert not run.is_valid({"type": "email", "payload": WEBHOOK})
+
+
+#: Fields whose names say it all, and those of requests that were written for other schedulers.
+OBVIOUS = {"name", "description", "email", "password", "current_password", "new_password", "tag"}
+COMPATIBLE = {"NewJob", "SubmittedJob", "ChangedJob", "PostJob"}
+
+
+def sent_fields(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield what clients send: where, the name, and what the document says of it."""
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            if method == "parameters":
+                continue
+            for each in operation.get("parameters", []):
+                yield f"{method} {path}", each["name"], each
+            content = operation.get("requestBody", {}).get("content", {})
+            for media_type in content.values():
+                schema = media_type["schema"]["$ref"].rpartition("/")[2]
+                if schema not in COMPATIBLE:
+                    found = document["components"]["schemas"][schema]["properties"]
+                    yield from ((schema, name, each) for name, each in found.items())
+
+
+def test_whatever_is_sent_says_its_meaning_and_its_unit(app: Flask) -> None:
+    fields = list(sent_fields(document_of(app)))
+    silent = [
+        (place, name)
+        for place, name, each in fields
+        if name not in OBVIOUS and not each.get("description")
+    ]
+    assert silent == []
+    without_unit = [
+        (place, name)
+        for place, name, each in fields
+        for unit in ("seconds", "hours", "minutes")
+        if name.endswith(f"_{unit}") and unit not in each["description"].lower()
+    ]
+    assert without_unit == []
+    assert {"timeout_seconds", "jitter_seconds", "page"} <= {name for _, name, _ in fields}
+
+
+@pytest.mark.parametrize(
+    ("field", "policies"), [("misfire_policy", MisfirePolicy), ("overlap_policy", OverlapPolicy)]
+)
+def test_a_policy_says_what_each_of_its_values_holds_for(
+    app: Flask, field: str, policies: type[StrEnum]
+) -> None:
+    described = document_of(app)["components"]["schemas"]["JobFields"]["properties"][field]
+    words = described["description"]
+    assert [policy for policy in policies if policy not in words] == []
+    # Runs by hand are no occurrences of the schedule: each policy says whether it is about them.
+    assert field == "misfire_policy" or "by hand" in words

@@ -4,11 +4,12 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 
 import factories
 from chronos_common import clock, ids
-from chronos_common.storage.tables import execution_stats, schedules
+from chronos_common.domain.statuses import Trigger
+from chronos_common.storage.tables import execution_stats, executions, schedules
 from integration.api.callers import Caller
 from integration.api.rows import fates, in_seconds, plan, stored_schedule
 from rigs import wait_until
@@ -32,6 +33,46 @@ def test_pausing_cancels_what_has_not_started(caller: Caller, db: Engine) -> Non
         )
         counted = {row.status: row.executions for row in connection.execute(query)}
     assert counted == {"cancelled": 2}
+
+
+KEPT = None
+#: What an action makes of an execution in each status, whatever triggered it: docs/jobs.md.
+ACTIONS = {
+    "pause": {"queued": "paused", "retrying": "paused", "running": KEPT},
+    "delete": {"queued": "deleted", "retrying": "deleted", "running": KEPT},
+    "cancel": {"queued": "cancelled", "retrying": "cancelled", "running": "cancelled"},
+    "resume": {"queued": KEPT, "retrying": KEPT, "running": KEPT},
+}
+
+
+@pytest.mark.parametrize("trigger", Trigger)
+@pytest.mark.parametrize("action", ACTIONS)
+def test_an_action_moves_executions_by_their_status(
+    caller: Caller, db: Engine, action: str, trigger: Trigger
+) -> None:
+    job_id = caller.create()["id"]
+    statuses = list(ACTIONS[action])
+    found = plan(db, caller, job_id, [in_seconds(-number) for number in range(len(statuses))])
+    with db.begin() as connection:
+        for execution_id, status in zip(found, statuses, strict=True):
+            connection.execute(
+                update(executions)
+                .where(executions.c.id == execution_id)
+                .values(status=status, trigger=trigger, worker_id=ids.new_id(clock.now()))
+            )
+    match action:
+        case "delete":
+            answers = [caller.delete(f"jobs/{job_id}")]
+        case "cancel":
+            answers = [caller.post(f"executions/{each}/cancel") for each in found]
+        case _:
+            answers = [caller.post(f"jobs/{job_id}/{action}")]
+    assert all(each.status_code < 300 for each in answers)
+    expected = [
+        (status, None) if reason is KEPT else ("cancelled", reason)
+        for status, reason in ACTIONS[action].items()
+    ]
+    assert fates(db, found) == expected
 
 
 def test_pausing_and_resuming_can_be_repeated(caller: Caller, db: Engine) -> None:
