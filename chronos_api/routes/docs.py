@@ -38,6 +38,13 @@ def page() -> Response:
     return _file(_read("page.html"), "text/html")
 
 
+@blueprint.get("/docs/")
+@public(Rate.NONE)
+def page_with_slash() -> AnyResponse:
+    """Lead to the documentation's page, whose own address has no slash at its end."""
+    return redirect(url_for("docs.page"))
+
+
 @blueprint.get("/docs/page.js")
 @public(Rate.NONE)
 def script() -> Response:

@@ -108,7 +108,7 @@ class ScheduleFields(Strict):
     )
 
 
-class JobFields(ScheduleFields, PolicyFields):
+class JobFields(PolicyFields, ScheduleFields):
     """What to do, when, and how to go on when it fails."""
 
     name = Name(longest=bounds.MAX_NAME_LENGTH, required=True)

@@ -71,11 +71,12 @@ WITHOUT_LIMIT = {
     "/",
     "/openapi.json",
     "/docs",
+    "/docs/",
     "/docs/page.js",
     "/docs/page.css",
 }
 #: Routes that are not in the OpenAPI document: they serve it.
-UNDOCUMENTED = {"/", "/openapi.json", "/docs", "/docs/page.js", "/docs/page.css"}
+UNDOCUMENTED = {"/", "/openapi.json", "/docs", "/docs/", "/docs/page.js", "/docs/page.css"}
 
 #: A name means something in each workspace: others' names are free, not foreign.
 NAMES = {"name"}
