@@ -108,7 +108,7 @@ class Crowded:
             name=WIDE * 200,
             description=WIDE * 2000,
             tags=[f"{n:02}" + WIDE * 48 for n in range(20)],
-            notify=[f"{n:02}{'a' * 200}@example.com" for n in range(20)],
+            notify=[f"{n:02}{'a' * 60}@{'b' * 60}.example.com" for n in range(20)],
             payload={"url": "https://example.com", "body": filling},
             schedule_type="interval",
             cron_expression=...,
