@@ -108,7 +108,7 @@ class JobsQuery(Strict):
         metadata={"description": "How many jobs a page has at most", "default": MAX_LIMIT},
     )
     status = OneOf(JobStatus, metadata={"description": "Whether the schedule is followed"})
-    type = Text(longest=20, metadata=_TYPES)
+    type = Text(longest=20, metadata={**_TYPES, "description": "What the jobs do"})
     search = Text(
         longest=200,
         shortest=1,
