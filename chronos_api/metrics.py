@@ -13,7 +13,7 @@ from time import monotonic
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from prometheus_client.values import MultiProcessValue
@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import clock
 from chronos_common.broker import Broker
+from chronos_common.domain import zone_files
 from chronos_common.domain.statuses import UNFINISHED
 from chronos_common.errors import Unavailable
 from chronos_common.settings import Settings
@@ -124,6 +125,11 @@ class _Cluster(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what can be read; ``chronos_up`` says which service answered."""
+        yield InfoMetricFamily(
+            "chronos_timezone_database",
+            "The release of the time zone database that this process follows",
+            value={"version": zone_files.VERSION},
+        )
         up = GaugeMetricFamily("chronos_up", "1 if the service answers", labels=["service"])
         for service, read in (("database", self._database), ("redis", self._redis)):
             try:

@@ -10,9 +10,9 @@ value of a label has its series from the start.
 
 from collections.abc import Iterable
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Info
 
-from chronos_common.domain import queues
+from chronos_common.domain import queues, zone_files
 from chronos_common.domain.statuses import Reason, Status
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -41,6 +41,11 @@ def _gauge(name: str, text: str, label: str, known: Iterable[str]) -> Gauge:
         made.labels(value)
     return made
 
+
+TIMEZONE_DATABASE = Info(
+    "chronos_timezone_database", "The release of the time zone database that this process follows"
+)
+TIMEZONE_DATABASE.info({"version": zone_files.VERSION})
 
 PLANNED = Counter("chronos_planned_total", "Occurrences turned into executions")
 SETTLED = _counter(

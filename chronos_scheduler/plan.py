@@ -1,8 +1,9 @@
 """Plan: turn schedules that are due into executions.
 
 1. Lock the schedules that are due within the lookahead; another scheduler skips them.
-2. Compute each one's following instant. What lies past its grace is settled by misfire policy;
-   a schedule that cannot be understood any more ends as its own job's failure.
+2. Compute each one's following instant. One that other rules of its zone have computed moves
+   first, and is planned by a later tick if it is still due. What lies past its grace is settled
+   by misfire policy; a schedule that cannot be understood any more ends as its own job's failure.
 3. Insert the executions and move the schedules on, in the same transaction: a scheduler that
    dies before the commit has planned nothing, one that dies after it has planned all.
 4. Publish. What is lost between commit and publish rescue finds.
@@ -22,6 +23,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from chronos_common import clock, faultpoints, ids, metrics
+from chronos_common.domain import zone_files
 from chronos_common.domain.misfires import Missed, settle
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import JobStatus, Reason, Status
@@ -39,6 +41,7 @@ from chronos_common.storage.executions import Planned
 from chronos_common.storage.schedules import Advance, Broken, Due
 from chronos_common.storage.settlements import Settled
 from chronos_scheduler.dispatch import Dispatcher
+from chronos_scheduler.zone_rules import ZoneRules
 
 _log = structlog.get_logger(__name__)
 
@@ -64,6 +67,7 @@ class _Plan:
     settled: list[Settled] = field(default_factory=list)
     advances: list[Advance] = field(default_factory=list)
     broken: list[Due | Broken] = field(default_factory=list)
+    outdated: list[UUID] = field(default_factory=list)
 
 
 class Planner:
@@ -77,6 +81,7 @@ class Planner:
         self._dispatcher = dispatcher
         self._lookahead = lookahead
         self._batch = batch
+        self._zone_rules = ZoneRules(engine, lookahead=lookahead)
 
     def tick(self) -> bool:
         """Plan a batch of what is due now, and some of what has long been; True for more."""
@@ -100,6 +105,9 @@ class Planner:
             plan = _Plan()
             taken = _plan_some(due, plan, now=now, dispatched_at=dispatched_at)
             existing = _store(connection, plan, now=now)
+            is_left = bool(plan.outdated) and not self._zone_rules.refresh(
+                connection, plan.outdated
+            )
         faultpoints.reached("plan.committed")
         _count(due, plan, now=now)
         self._dispatcher.publish(
@@ -109,7 +117,8 @@ class Planner:
                 if each.dispatched_at and each.id not in existing
             ]
         )
-        return taken < len(due) or len(due) == self._batch
+        # What is left to others would be found again at once.
+        return not is_left and (taken < len(due) or len(due) == self._batch)
 
 
 def _plan_some(
@@ -142,6 +151,9 @@ def _plan_some(
 def _plan_one(
     due: Due, plan: _Plan, *, now: datetime, dispatched_at: Mapping[str, datetime]
 ) -> None:
+    if due.zone_rules is not None and due.zone_rules != zone_files.mark(due.schedule.timezone):
+        plan.outdated.append(due.job_id)
+        return
     queue = QUEUE_OF[due.job_type]
     if _is_in_time(due, now):
         following = due.schedule.next_after(due.next_run_at)

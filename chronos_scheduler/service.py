@@ -22,6 +22,7 @@ from chronos_scheduler.plan import Planner
 from chronos_scheduler.prune import Pruner
 from chronos_scheduler.rescue import Rescuer
 from chronos_scheduler.sweep import Sweeper
+from chronos_scheduler.zone_rules import ZoneRules
 
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +53,7 @@ class Scheduler:
             max_queued=timedelta(seconds=settings.max_queued_seconds),
             on_failure=sweep.wake,
         )
+        self._zone_rules = ZoneRules(self._engine, lookahead=lookahead)
         planner = Planner(self._engine, dispatcher, lookahead=lookahead, batch=settings.plan_batch)
         rescuer = Rescuer(self._engine, self._broker, dispatcher, worker_timeout=worker_timeout)
         self._pruner = Pruner(self._engine, retention=timedelta(days=settings.retention_days))
@@ -72,6 +74,7 @@ class Scheduler:
         """Work until ``wait`` returns. Raises if the database does not answer at the start."""
         self._heartbeat.start()
         self._create_partitions()
+        self._zone_rules.adopt()
         for loop in self._loops:
             loop.start()
         _log.info("scheduler started", worker=str(self._heartbeat.id))

@@ -1,7 +1,6 @@
 """``/api/v1/schedules``."""
 
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from flask import Response, jsonify
 
@@ -11,6 +10,7 @@ from chronos_api.blueprints import Blueprint
 from chronos_api.schemas.schedules import Preview, PreviewRequest
 from chronos_common import clock, ids
 from chronos_common.domain import schedules
+from chronos_common.domain.zones import zone_of
 
 blueprint = Blueprint(
     "schedules", __name__, url_prefix="/api/v1/schedules", description="Schedules without a job"
@@ -36,7 +36,7 @@ def preview(body: dict[str, Any]) -> Response:
     now = clock.now()
     schedule = schedules.from_fields(body, job_id=ids.new_id(now), now=now)
     instants = schedule.upcoming(body.get("after") or now, body["count"])
-    zone = ZoneInfo(schedule.timezone)
+    zone = zone_of(schedule.timezone)
     return jsonify(
         {
             "description": schedule.describe(),

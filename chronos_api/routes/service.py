@@ -12,6 +12,7 @@ from chronos_api.limits import Rate
 from chronos_api.schemas.service import Health, Readiness
 from chronos_api.services import readiness
 from chronos_common import __version__, clock
+from chronos_common.domain import zone_files
 
 blueprint = Blueprint("service", __name__, description="The service itself")
 
@@ -53,6 +54,7 @@ def ready() -> Response:
     response = jsonify(
         {
             "status": "ready" if is_ready else "not ready",
+            "timezone_database": zone_files.VERSION,
             "checks": [
                 {"name": check.name, "ok": check.ok, "detail": check.detail} for check in found
             ],

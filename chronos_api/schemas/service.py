@@ -25,4 +25,8 @@ class Readiness(Schema):
     """Whether jobs run; if not, the checks say why."""
 
     status = fields.String(required=True, metadata={"enum": ["ready", "not ready"]})
+    timezone_database = fields.String(
+        required=True,
+        metadata={"description": "The release of the IANA time zone database, like 2026f"},
+    )
     checks = fields.List(fields.Nested(ReadinessCheck), required=True)

@@ -66,7 +66,8 @@ def define(
     """Return the definition that ``fields`` ask for.
 
     ``default_url`` is the workspace's default webhook, for a payload that needs it.
-    A schedule that is just as ``stored`` is kept as it is, past instants and anchor included.
+    A schedule that is just as ``stored`` is kept as it is, past instants and anchor included; of
+    another one, what it leaves as it was.
     Raises :class:`Invalid` with every wrong field.
     """
     loaded, errors = _load(fields)
@@ -80,7 +81,7 @@ def define(
         found += [faults, _payload_errors(job_type, loaded["payload"], default_url)]
     schedule = _kept_schedule(loaded, stored) if stored and not errors else None
     if schedule is None:
-        schedule = _schedule(loaded, found, job_id=job_id, now=now)
+        schedule = _schedule(loaded, found, job_id=job_id, now=now, stored=stored)
     found += [_recurrence_errors(loaded), _retry_errors(loaded)]
     for each in found:
         for name, messages in each.items():
@@ -115,9 +116,11 @@ def _schedule(
     *,
     job_id: UUID,
     now: datetime,
+    stored: RowMapping | None,
 ) -> Schedule | None:
+    before = None if stored is None else stored_schedule(stored)
     try:
-        return schedules.from_fields(loaded, job_id=job_id, now=now)
+        return schedules.from_fields(loaded, job_id=job_id, now=now, before=before)
     except Invalid as error:
         found.append(error.fields)
         return None

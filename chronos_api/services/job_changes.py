@@ -1,7 +1,6 @@
 """Changes of jobs: update, pause and resume."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,18 +8,23 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.access import Principal
-from chronos_api.services import default_webhooks, definitions, differences, unplanned
+from chronos_api.services import (
+    default_webhooks,
+    definitions,
+    differences,
+    positions,
+    unplanned,
+)
 from chronos_api.services.jobs import Versions, locked, note, stop
 from chronos_common.domain.jobs import JobDefinition
-from chronos_common.domain.schedules import Schedule
-from chronos_common.domain.statuses import JobStatus, Reason, Status
+from chronos_common.domain.statuses import JobStatus, Reason
 from chronos_common.errors import Conflict, Invalid, JobNotFound
-from chronos_common.storage import executions, history, jobs, schedules, stats
+from chronos_common.storage import jobs, schedules
 from chronos_common.storage.database import transaction
 
 
 class JobCompleted(Conflict):
-    """The job is completed: nothing of its schedule is left. Give it a new schedule."""
+    """The job is completed: no run is left. Give it a new schedule, or a higher max_runs."""
 
 
 def change(
@@ -143,32 +147,11 @@ def _move(
     note(connection, who, action, row["id"], {"name": row["name"]}, now=now)
 
 
-@dataclass(frozen=True, slots=True)
-class _Position:
-    """Where a schedule stands: its next instant, how many runs are left."""
-
-    next_run_at: datetime | None
-    runs_left: int | None
-
-
 def _store(
     connection: Connection, row: RowMapping, definition: JobDefinition, *, now: datetime
 ) -> None:
-    """Store a changed definition; a new schedule starts now and revives a completed job."""
-    rescheduled = definition.schedule != definitions.stored_schedule(row)
-    position = _position(row, definition, now=now)
-    if rescheduled:
-        unplanned.settle(connection, row, reason=Reason.RESCHEDULED, now=now)
-        _drop_planned(connection, row["id"], definition.schedule, now=now)
-        position = _Position(
-            *unplanned.start(
-                connection,
-                row["id"],
-                definition.schedule,
-                max_runs=definition.max_runs,
-                now=now,
-            )
-        )
+    """Store a changed definition; one with instants to come revives a completed job."""
+    position = positions.after_change(connection, row, definition, now=now)
     revived = row["status"] == JobStatus.COMPLETED and position.next_run_at is not None
     jobs.replace(connection, row["id"], definition, now=now)
     schedules.replace(
@@ -178,38 +161,8 @@ def _store(
         next_run_at=position.next_run_at,
         runs_left=position.runs_left,
         active=revived or row["active"],
-        resumed_at=None if rescheduled else row["resumed_at"],
+        resumed_at=position.resumed_at,
+        zone_rules=position.zone_rules,
     )
     if revived:
         jobs.set_status(connection, row["id"], JobStatus.ACTIVE, now=now)
-
-
-def _position(row: RowMapping, definition: JobDefinition, *, now: datetime) -> _Position:
-    """Return where an unchanged schedule goes on, with the runs that ``max_runs`` leaves."""
-    if definition.max_runs == row["max_runs"]:
-        return _Position(row["next_run_at"], row["runs_left"])
-    used = 0 if row["max_runs"] is None else row["max_runs"] - row["runs_left"]
-    left = None if definition.max_runs is None else max(definition.max_runs - used, 0)
-    was_used_up = row["runs_left"] == 0
-    first = definition.schedule.first_at_or_after(now)
-    next_run_at = first if was_used_up else row["next_run_at"]
-    return _Position(None if left == 0 else next_run_at, left)
-
-
-def _drop_planned(
-    connection: Connection, job_id: UUID, schedule: Schedule, *, now: datetime
-) -> None:
-    """Cancel occurrences planned ahead that the new ``schedule`` does not have.
-
-    Those it has stay: an occurrence has one id, so it could not be planned a second time.
-    """
-    planned = history.planned_ahead(connection, job_id, now=now)
-    gone = [
-        identifier
-        for identifier, instant in planned.items()
-        if schedule.first_at_or_after(instant) != instant
-    ]
-    ended = executions.end(
-        connection, gone, status=Status.CANCELLED, reason=Reason.RESCHEDULED, now=now
-    )
-    stats.add(connection, ended, now=now)

@@ -18,7 +18,6 @@ from chronos_common.domain.schedules import Schedule
 from chronos_common.domain.statuses import JobType, Reason, Status
 from chronos_common.storage import schedules, settlements, stats
 from chronos_common.storage.planned import planned_from
-from chronos_common.storage.schedules import Advance
 from chronos_common.storage.settlements import Settled
 
 
@@ -50,27 +49,24 @@ def settle(connection: Connection, row: Any, *, reason: Reason, now: datetime) -
         missed_until=missed.last,
     )
     stats.add(connection, settlements.add(connection, [settled], now=now), now=now)
-    following = Advance(row["id"], schedule.first_at_or_after(now), row["runs_left"])
-    schedules.advance(connection, [following])
+    schedules.restart(
+        connection,
+        row["id"],
+        next_run_at=schedule.first_at_or_after(now),
+        zone_rules=schedules.zone_rules_of(schedule),
+    )
 
 
 def start(
-    connection: Connection,
-    job_id: UUID,
-    schedule: Schedule,
-    *,
-    max_runs: int | None,
-    now: datetime,
-) -> tuple[datetime | None, int | None]:
-    """Return where a new schedule of a locked job begins, and how many runs it has from there.
+    connection: Connection, job_id: UUID, schedule: Schedule, *, now: datetime
+) -> datetime | None:
+    """Return where a new schedule of a locked job begins.
 
     An instant that was planned ahead of the change has its row already, whatever became of it: a
     second one could not be stored, nor anything else in its place.
     """
     planned = planned_from(connection, job_id, since=now)
-    instant, runs_left = schedule.first_at_or_after(now), max_runs
-    while instant in planned and runs_left != 0:
-        if runs_left is not None and planned[instant] is not Status.CANCELLED:
-            runs_left -= 1
+    instant = schedule.first_at_or_after(now)
+    while instant in planned:
         instant = schedule.next_after(instant)
-    return (None if runs_left == 0 else instant), runs_left
+    return instant

@@ -116,6 +116,7 @@ def examine(
     )
     checks: list[tuple[str, Check]] = [
         ("clock", partial(servers.clock, engine)),
+        ("time zones", partial(servers.zones, engine)),
         ("processes", partial(cluster.processes, seen)),
         ("queues", partial(cluster.queues, seen)),
         ("planning", partial(cluster.lateness, seen)),

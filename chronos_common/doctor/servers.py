@@ -10,8 +10,9 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from chronos_common.doctor.findings import Finding, fine, problem, span, warning
+from chronos_common.domain import zone_files
 from chronos_common.migrations import schema
-from chronos_common.storage import availability, health
+from chronos_common.storage import availability, health, zone_rules
 from chronos_common.storage.database import measure_clock, transaction
 
 #: A transaction that is open for longer keeps PostgreSQL from clearing away what is dead.
@@ -112,6 +113,22 @@ def clock(engine: Engine) -> Iterator[Finding]:
         "clock",
         f"{says} Chronos corrects that for its schedules; logs and tokens show it.",
         "Let an NTP client set the clocks of both hosts.",
+    )
+
+
+def zones(engine: Engine) -> Iterator[Finding]:
+    """Compare the time zone database of this installation with the one that planned last."""
+    with transaction(engine) as connection:
+        adopted = zone_rules.adopted(connection)
+    own = zone_files.VERSION
+    if adopted is None or adopted.digest == zone_files.digest():
+        yield fine("time zones", f"Schedules follow release {own} of the time zone database.")
+        return
+    yield warning(
+        "time zones",
+        f"Schedules follow release {adopted.version} of the time zone database, which a scheduler "
+        f"brought; here is release {own}, or another copy of it.",
+        "Install the same release of the package tzdata for all processes, and restart them.",
     )
 
 

@@ -112,8 +112,8 @@ def _quota(policy: MisfirePolicy, limit: int) -> int:
 class _Due:
     """The occurrences of ``schedule`` from ``first`` on.
 
-    The first one was planned and counts, even if the schedule would not name it any more: the
-    rules of its time zone may have changed meanwhile.
+    The first one counts, even if the schedule would not name it any more: another release of
+    Chronos may have planned it. Changed rules of its time zone have moved it before.
     """
 
     schedule: Schedule

@@ -147,7 +147,9 @@ def jitter_of(job_id: UUID, jitter_seconds: float) -> timedelta:
     return int.from_bytes(digest, "big") % milliseconds * _MILLISECOND
 
 
-def from_fields(fields: Mapping[str, Any], *, job_id: UUID, now: datetime) -> Schedule:
+def from_fields(
+    fields: Mapping[str, Any], *, job_id: UUID, now: datetime, before: Schedule | None = None
+) -> Schedule:
     """Return the schedule that the API's flat ``fields`` ask for; other fields are not looked at.
 
     ``schedule_type`` says which of ``cron_expression``, ``interval_seconds`` and ``run_at`` is
@@ -155,13 +157,17 @@ def from_fields(fields: Mapping[str, Any], *, job_id: UUID, now: datetime) -> Sc
     aware datetimes. Intervals count from ``starts_at``, or else from ``now``, when the first run
     is one interval away. A ``run_at`` that just went by means now.
 
-    Raises :class:`Invalid` with every wrong field; a schedule that would never run is wrong too.
+    What ``before``, the schedule that this one replaces, has as well is kept: a ``run_at`` may be
+    past, and an interval goes on counting from where it did.
+
+    Raises :class:`Invalid` with every wrong field; a schedule that would never run is wrong too,
+    unless it is that of ``before``, with nothing left, in other bounds.
     """
     reader = _Reader(fields)
     kind = reader.kind()
     expression = reader.read("cron_expression", cron.check)
     interval_seconds = reader.read("interval_seconds", _interval_seconds)
-    run_at = reader.read("run_at", partial(_run_at, now=now))
+    run_at = reader.read("run_at", partial(_run_at, now=now, before=before))
     timezone = reader.read("timezone", cron.check_timezone)
     starts_at = reader.read("starts_at", _moment)
     ends_at = reader.read("ends_at", _moment)
@@ -170,19 +176,47 @@ def from_fields(fields: Mapping[str, Any], *, job_id: UUID, now: datetime) -> Sc
     jitter_seconds = reader.read("jitter_seconds", _jitter_seconds)
     if kind is None or reader.errors:
         raise Invalid(reader.errors)
-    counted_from = now + timedelta(seconds=interval_seconds or 0)
     schedule = Schedule(
         kind=kind,
         expression=expression,
         timezone=timezone or "UTC",
         interval_seconds=interval_seconds,
-        anchor=starts_at or to_milliseconds(counted_from) if interval_seconds else run_at,
+        anchor=run_at,
         starts_at=starts_at,
         ends_at=ends_at,
         jitter=jitter_of(job_id, jitter_seconds or 0),
     )
-    _refuse_what_never_runs(schedule, now)
+    if interval_seconds:
+        schedule = replace(schedule, anchor=_interval_anchor(schedule, before, now))
+    if not (before and _is_over(before, schedule, now)):
+        _refuse_what_never_runs(schedule, now)
     return schedule
+
+
+def _interval_anchor(
+    schedule: Schedule, before: Schedule | None, now: datetime
+) -> datetime | None:
+    """Return from where an interval counts; another beginning or length counts anew."""
+    if (
+        before is not None
+        and before.interval_seconds == schedule.interval_seconds
+        and before.starts_at == schedule.starts_at
+    ):
+        return before.anchor
+    first = now + timedelta(seconds=schedule.interval_seconds or 0)
+    return schedule.starts_at or to_milliseconds(first)
+
+
+def _is_over(before: Schedule, schedule: Schedule, now: datetime) -> bool:
+    """Tell whether nothing was left of ``before``, and ``schedule`` names the same readings."""
+    same = replace(
+        schedule,
+        timezone=before.timezone,
+        jitter=before.jitter,
+        starts_at=before.starts_at,
+        ends_at=before.ends_at,
+    )
+    return same == before and before.next_after(now) is None
 
 
 _OWN_FIELDS = {
@@ -266,8 +300,10 @@ def _moment(value: Any) -> datetime:
     return to_milliseconds(value.astimezone(UTC))
 
 
-def _run_at(value: Any, *, now: datetime) -> datetime:
+def _run_at(value: Any, *, now: datetime, before: Schedule | None) -> datetime:
     run_at = _moment(value)
+    if before is not None and before.kind is ScheduleKind.ONCE and run_at == before.anchor:
+        return run_at
     if run_at < now - RUN_AT_TOLERANCE:
         raise ValueError("Lies in the past; give a time to come, or execute the job at once.")
     # One that just went by becomes the next millisecond, so that it still is to come.

@@ -1,4 +1,4 @@
-"""Time zones: their names, and which instants a wall clock's reading stands for.
+"""Time zones, and which instants a wall clock's reading stands for.
 
 A zone's clock is put forward and back. A reading that was jumped over stands for no instant, one
 that came twice stands for two. Everything here goes by the offsets of the IANA database, so it
@@ -7,18 +7,13 @@ holds for half-hour changes, changes at midnight and skipped days as well.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from functools import lru_cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
+from chronos_common.domain import zone_files, zone_names
 from chronos_common.errors import Invalid
 
 SECOND = timedelta(seconds=1)
-
-#: Names that the database has, but that mean something else on every machine, or nothing.
-_MEANINGLESS = frozenset({"localtime", "posixrules", "Factory"})
-
-_LONGEST_NAME = 64
 
 
 def check_timezone(name: str) -> str:
@@ -28,33 +23,15 @@ def check_timezone(name: str) -> str:
     """
     if not isinstance(name, str):
         raise Invalid({"timezone": ["Must be a string like 'Europe/Berlin'."]})
-    if name not in _names():
-        raise Invalid({"timezone": [_suggest(name)]})
+    if name not in zone_files.names():
+        raise Invalid({"timezone": [zone_names.fault(name)]})
     return name
 
 
 @lru_cache(maxsize=1024)
 def zone_of(name: str) -> ZoneInfo:
-    """Return the zone; kept here, because ``zoneinfo`` itself keeps only the last eight."""
-    return ZoneInfo(check_timezone(name))
-
-
-@lru_cache(maxsize=1)
-def _names() -> frozenset[str]:
-    return frozenset(available_timezones()) - _MEANINGLESS
-
-
-def _suggest(name: str) -> str:
-    remedy = "use an IANA name like 'Europe/Berlin' or 'UTC'"
-    if len(name) > _LONGEST_NAME:
-        return f"Not a time zone; {remedy}."
-    names = sorted(_names())
-    meant = {known.rpartition("/")[2].lower(): known for known in names}
-    meant |= {known.lower(): known for known in names}
-    close = get_close_matches(name.lower(), meant, n=1, cutoff=0.8)
-    if close:
-        return f"{name!r} is not a time zone; did you mean {meant[close[0]]!r}?"
-    return f"{name!r} is not a time zone; {remedy}."
+    """Return the zone, by the rules of the database that comes along."""
+    return zone_files.load(zone_files.content(check_timezone(name)), name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,26 +60,74 @@ def append_all(
     key_id: UUID | None = None,
 ) -> None:
     """Note the same change of several subjects; ``details`` is by the subject's id."""
+    _append(
+        connection,
+        {(workspace_id, subject_id): each for subject_id, each in details.items()},
+        now=now,
+        user_id=user_id,
+        key_id=key_id,
+        action=action,
+        subject_type=subject_type,
+    )
+
+
+def append_own(
+    connection: Connection,
+    *,
+    action: str,
+    subject_type: str,
+    details: Mapping[tuple[UUID, UUID], Mapping[str, Any]],
+    now: datetime,
+) -> None:
+    """Note what Chronos changed by itself; ``details`` is by workspace and subject."""
+    _append(
+        connection,
+        details,
+        now=now,
+        user_id=None,
+        key_id=None,
+        action=action,
+        subject_type=subject_type,
+    )
+
+
+def _append(
+    connection: Connection,
+    details: Mapping[tuple[UUID | None, UUID], Mapping[str, Any]]
+    | Mapping[tuple[UUID, UUID], Mapping[str, Any]],
+    *,
+    now: datetime,
+    action: str,
+    subject_type: str,
+    **who: UUID | None,
+) -> None:
+    if not details:
+        return
     connection.execute(
         insert(audit_log),
         [
             {
                 "id": ids.new_id(now),
                 "workspace_id": workspace_id,
-                "user_id": user_id,
-                "key_id": key_id,
+                **who,
                 "action": action,
                 "subject_type": subject_type,
                 "subject_id": subject_id,
                 "details": dict(each),
                 "at": now,
             }
-            for subject_id, each in details.items()
+            for (workspace_id, subject_id), each in details.items()
         ],
     )
-    if workspace_id is not None and subject_type in _LIVE:
-        acted = [changes.Acted(workspace_id, subject_type, each, action) for each in details]
-        changes.note(connection, acted)
+    if subject_type in _LIVE:
+        changes.note(
+            connection,
+            [
+                changes.Acted(workspace_id, subject_type, subject_id, action)
+                for workspace_id, subject_id in details
+                if workspace_id is not None
+            ],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

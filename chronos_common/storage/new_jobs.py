@@ -74,6 +74,7 @@ def _of_schedule(new: NewJob, workspace_id: UUID) -> dict[str, Any]:
         "next_run_at": new.next_run_at,
         "runs_left": new.definition.max_runs,
         "resumed_at": None,
+        "zone_rules": schedule_rows.zone_rules_of(new.definition.schedule),
         **schedule_rows.columns_of(new.definition),
     }
 

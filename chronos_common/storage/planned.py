@@ -6,16 +6,13 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common import ids
-from chronos_common.domain.statuses import Status
 
 _PLANNED_FROM = text("""
-    SELECT scheduled_for, status FROM executions
+    SELECT scheduled_for FROM executions
      WHERE job_id = :job_id AND id >= :lowest AND trigger = 'schedule'""")
 
 
-def planned_from(
-    connection: Connection, job_id: UUID, *, since: datetime
-) -> dict[datetime, Status]:
-    """Return the job's instants from ``since`` on that have a row, with its status."""
+def planned_from(connection: Connection, job_id: UUID, *, since: datetime) -> set[datetime]:
+    """Return the job's instants from ``since`` on that have a row."""
     rows = connection.execute(_PLANNED_FROM, {"job_id": job_id, "lowest": ids.lowest_at(since)})
-    return {row.scheduled_for: Status(row.status) for row in rows}
+    return set(rows.scalars())

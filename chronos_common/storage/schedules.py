@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, text, update
 
+from chronos_common.domain import zone_files
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.schedules import Schedule, ScheduleKind, jitter_of
 from chronos_common.domain.statuses import JobType, MisfirePolicy
@@ -27,6 +28,7 @@ class Due(NamedTuple):
     misfire_policy: MisfirePolicy
     misfire_grace: timedelta
     resumed_at: datetime | None
+    zone_rules: int | None
 
 
 class Broken(NamedTuple):
@@ -58,7 +60,7 @@ def next_due(connection: Connection) -> datetime | None:
 _CLAIM_DUE = text("""
     SELECT job_id, workspace_id, job_type, kind, expression, timezone, interval_seconds, anchor,
            starts_at, ends_at, jitter_seconds, runs_left, misfire_policy,
-           misfire_grace_seconds, resumed_at, next_run_at
+           misfire_grace_seconds, resumed_at, next_run_at, zone_rules
       FROM schedules
      WHERE active AND next_run_at > :since AND next_run_at <= :horizon
      ORDER BY next_run_at LIMIT :batch
@@ -90,6 +92,7 @@ def _due(
     misfire_grace_seconds: float,
     resumed_at: datetime | None,
     next_run_at: datetime,
+    zone_rules: int | None,
 ) -> Due | Broken:
     try:
         return Due(
@@ -111,6 +114,7 @@ def _due(
             MisfirePolicy(misfire_policy),
             timedelta(seconds=misfire_grace_seconds),
             resumed_at,
+            zone_rules,
         )
     except (ArithmeticError, ValueError):
         return Broken(job_id, workspace_id, JobType(job_type), next_run_at)
@@ -176,8 +180,12 @@ def replace(
     runs_left: int | None,
     active: bool,
     resumed_at: datetime | None,
+    zone_rules: int | None,
 ) -> None:
-    """Store a changed schedule. ``resumed_at`` stays what it was if the instants do."""
+    """Store a changed schedule. ``resumed_at`` stays what it was if the instants do.
+
+    ``zone_rules`` marks those that ``next_run_at`` was computed with.
+    """
     connection.execute(
         update(schedules)
         .where(schedules.c.job_id == job_id)
@@ -186,6 +194,7 @@ def replace(
             next_run_at=next_run_at,
             runs_left=runs_left,
             resumed_at=resumed_at,
+            zone_rules=zone_rules,
             **columns_of(definition),
         )
     )
@@ -208,6 +217,26 @@ def columns_of(definition: JobDefinition) -> dict[str, Any]:
         "misfire_policy": definition.misfire_policy,
         "misfire_grace_seconds": definition.misfire_grace_seconds,
     }
+
+
+def zone_rules_of(schedule: Schedule) -> int | None:
+    """Return the mark of the zone's rules today; None if no zone matters to the schedule."""
+    return zone_files.mark(schedule.timezone) if schedule.kind is ScheduleKind.CRON else None
+
+
+def restart(
+    connection: Connection,
+    job_id: UUID,
+    *,
+    next_run_at: datetime | None,
+    zone_rules: int | None,
+) -> None:
+    """Let a locked schedule go on at ``next_run_at``, by the rules that ``zone_rules`` marks."""
+    connection.execute(
+        update(schedules)
+        .where(schedules.c.job_id == job_id)
+        .values(next_run_at=next_run_at, zone_rules=zone_rules)
+    )
 
 
 def lock(connection: Connection, job_id: UUID) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     Table,
@@ -207,6 +208,16 @@ schedules = Table(
     Column("active", Boolean, nullable=False),
     Column("resumed_at", _MOMENT),
     Column("next_run_at", _MOMENT),
+    Column("zone_rules", BigInteger),
+)
+
+zone_databases = Table(
+    "zone_databases",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("archive", LargeBinary, nullable=False),
+    Column("adopted_at", _MOMENT),
 )
 
 executions = Table(

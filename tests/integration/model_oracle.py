@@ -37,7 +37,7 @@ class Period:
     def of(cls, answer: Row, began: datetime) -> "Period":
         expression = answer["expression"]
         step = int(expression.split()[0][2:]) if expression else answer["interval_seconds"] or 0
-        return cls(answer["kind"], step, answer["anchor"], began, answer["max_runs"])
+        return cls(answer["kind"], step, answer["anchor"], began, answer["runs_left"])
 
     def instants(self, until: datetime) -> Iterator[datetime]:
         """Yield the instants from the beginning to ``until``."""
@@ -134,7 +134,7 @@ def account(job: Job, rows: Collection[Row], now: datetime) -> None:
         instants = [each for of, each in due if of is period]
         missed = [each for each in instants if not covered[each]]
         if period.max_runs is not None and len(single.intersection(instants)) >= period.max_runs:
-            last = max(each for each in instants if covered[each])
+            last = max((each for each in instants if covered[each]), default=period.began)
             missed = [each for each in missed if each < last]
         assert not missed, f"missed: {list(map(str, missed))} of {period} of {job}"
     allowed = {each for period in job.periods for each in period.instants(_end(period, now))}

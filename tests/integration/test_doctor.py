@@ -20,9 +20,17 @@ from chronos_common.broker import Batch, Broker
 from chronos_common.doctor import cluster, command, servers
 from chronos_common.doctor.cluster import Cluster
 from chronos_common.doctor.findings import Finding, Level, collect, worst
+from chronos_common.domain import zone_files
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.embedded import folder
-from chronos_common.storage import executions, letters, notifications, partitions, stats
+from chronos_common.storage import (
+    executions,
+    letters,
+    notifications,
+    partitions,
+    stats,
+    zone_rules,
+)
 from chronos_common.storage.database import connect
 from factories import Workspace
 
@@ -71,6 +79,19 @@ def _run(database_url: str, redis_url: str, *words: str) -> tuple[int, str]:
     }
     answer = CliRunner().invoke(command.doctor, words, env=variables)
     return answer.exit_code, answer.output
+
+
+def test_it_shows_the_time_zone_database_and_finds_another_one(engine: Engine) -> None:
+    same = "Schedules follow release {} of the time zone database."
+    [found] = servers.zones(engine)
+    assert (found.level, found.says) == (Level.OK, same.format(zone_files.VERSION))
+    with engine.begin() as connection:
+        zone_rules.store(connection, "another", version="2019a", archive=b"")
+        zone_rules.adopt(connection, "another", now=clock.now())
+    [found] = servers.zones(engine)
+    assert found.level is Level.WARNING
+    assert "2019a" in found.says
+    assert zone_files.VERSION in found.says
 
 
 def test_a_healthy_cluster_has_nothing_but_good_findings(

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 import pytest
 from cronsim import CronSim
@@ -11,6 +10,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from chronos_common.domain import cron
+from chronos_common.domain.zones import zone_of
 from chronos_common.errors import Invalid
 from tests import cron_english
 
@@ -176,11 +176,11 @@ def by_every_minute(rules: Rules, zone: str, moment: datetime, until: datetime) 
     """
     # A day and a half earlier, so that the clock has shown whatever comes twice.
     now = moment - timedelta(hours=36)
-    furthest = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    furthest = now.astimezone(zone_of(zone)).replace(tzinfo=None)
     found = []
     while now < until:
         now += MINUTE
-        wall = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        wall = now.astimezone(zone_of(zone)).replace(tzinfo=None)
         fires = rules.match(wall) if rules.rhythm else False
         while furthest < wall:
             furthest += MINUTE
@@ -229,9 +229,9 @@ def test_instants_around_clock_changes_are_those_of_cronsim(
 ) -> None:
     zone, changed_at = change
     moment = changed_at + offset * MINUTE
-    simulation = CronSim(expression, moment.astimezone(ZoneInfo(zone)))
+    simulation = CronSim(expression, moment.astimezone(zone_of(zone)))
     # cronsim takes a time that comes twice for the first one, so it must not start in the second.
-    assume(simulation.fixup_tz is None or not moment.astimezone(ZoneInfo(zone)).fold)
+    assume(simulation.fixup_tz is None or not moment.astimezone(zone_of(zone)).fold)
     asked = moment
     for _ in range(5):
         expected = next(simulation).astimezone(UTC)

@@ -18,6 +18,7 @@ from chronos_api import answers, context, metrics, openapi, problems
 from chronos_api.app import create_app
 from chronos_common import clock, ids
 from chronos_common.broker import Batch, Broker
+from chronos_common.domain import zone_files
 from chronos_common.embedded.servers import Servers
 from chronos_common.storage import workers
 from chronos_common.storage.database import connect
@@ -76,6 +77,12 @@ def test_ready_means_that_jobs_run(
     with db.begin() as connection:
         workers.declare_lost(connection, alive_since=clock.now() + timedelta(seconds=1))
     assert failing(nobody) == {"scheduler", "worker"}
+
+
+def test_ready_and_metrics_show_the_time_zone_database(nobody: Caller) -> None:
+    assert nobody.get("ready").json["timezone_database"] == zone_files.VERSION
+    shown = f'chronos_timezone_database_info{{version="{zone_files.VERSION}"}} 1.0'
+    assert shown in nobody.get("/metrics").text.splitlines()
 
 
 def test_ready_names_what_is_missing(unreachable: Flask, database_url: str) -> None:

@@ -1,0 +1,182 @@
+"""Zone rules: after an update of the time zone database, schedules go on by the new rules.
+
+Every cron schedule that holds an instant has the mark of the rules that computed it. A database of
+zones is kept for as long as a mark may come from it, so an instant can be read as the reading of
+the wall clock that it was.
+
+1. A scheduler compares its database with the one that the installation adopted last, before it
+   plans anything. Mostly they are the same, and this is all.
+2. Otherwise it keeps a copy of its own. From now on every mark of it can be read.
+3. It goes through all schedules by their ids, a page in each transaction. It locks those whose
+   mark is not that of their zone today, and computes where the occurrence lies by the new rules.
+   Instant, mark and audit entry are written together. A schedule moves once, because it has the
+   new mark then: whoever comes to it again, after a crash or beside another scheduler, passes.
+4. Only behind the last page it adopts its database. A scheduler that dies before leaves the old
+   one adopted, so the next one goes through all pages, most of which are done.
+
+Schedulers and APIs of both databases may run beside each other while an installation is updated.
+A scheduler plans no schedule whose mark is not its own: those that an older API stored meanwhile
+it moves first (``refresh``), and those of a newer scheduler it leaves alone.
+
+Marks are missing from what releases before them stored. Those read the system's files first.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlalchemy import Connection, Engine, Row
+
+from chronos_common import clock, faultpoints
+from chronos_common.domain import zone_files
+from chronos_common.domain.rule_changes import moved
+from chronos_common.errors import ChronosError
+from chronos_common.storage import audit, zone_rules
+from chronos_common.storage.database import transaction
+from chronos_common.storage.schedules import schedule_of
+from chronos_common.storage.zone_rules import Adopted, Move
+
+_log = structlog.get_logger(__name__)
+
+#: Schedules of one transaction.
+PAGE = 1000
+
+_LOWEST = UUID(int=0)
+
+#: What moved a job, in the audit log.
+ACTION = "job.timezone_rules"
+
+
+class ZoneRules:
+    """The rules that this process plans with, and what brings schedules up to them."""
+
+    def __init__(self, engine: Engine, *, lookahead: timedelta) -> None:
+        """Take where schedules are, and how far ahead of their instants they are planned."""
+        self._engine = engine
+        self._lookahead = lookahead
+
+    def adopt(self) -> None:
+        """Move every schedule that other rules than today's have computed; see above."""
+        digest = zone_files.digest()
+        with transaction(self._engine) as connection:
+            before = zone_rules.adopted(connection)
+            if before is not None and before.digest == digest:
+                return
+            zone_rules.store(
+                connection, digest, version=zone_files.VERSION, archive=zone_files.archive()
+            )
+            former = _Former(zone_rules.archives(connection), before)
+        _log.info("time zone database changes", before=former.version, after=zone_files.VERSION)
+        marks, after, count = zone_files.marks(), _LOWEST, 0
+        while True:
+            with transaction(self._engine) as connection:
+                until = zone_rules.page_end(connection, after=after, size=PAGE)
+                if until is None:
+                    zone_rules.adopt(connection, digest, now=clock.now())
+                    break
+                rows = zone_rules.outdated_between(
+                    connection, after=after, until=until, marks=marks
+                )
+                count += self._move(connection, rows, former)
+            faultpoints.reached("zone_rules.page")
+            after = until
+        _log.info("time zone database adopted", version=zone_files.VERSION, moved_jobs=count)
+
+    def refresh(self, connection: Connection, job_ids: Sequence[UUID]) -> bool:
+        """Move schedules that a plan found to have another mark than today's.
+
+        False if the installation has adopted another database than that of this process, whose
+        schedules these may be.
+        """
+        current = zone_rules.adopted(connection)
+        if current is not None and current.digest != zone_files.digest():
+            _log.warning(
+                "schedules left to others: they follow another time zone database",
+                schedules=len(job_ids),
+                own=zone_files.VERSION,
+                adopted=current.version,
+            )
+            return False
+        former = _Former(zone_rules.archives(connection), current)
+        rows = zone_rules.outdated_of(connection, job_ids, marks=zone_files.marks())
+        self._move(connection, rows, former)
+        return True
+
+    def _move(self, connection: Connection, rows: Sequence[Row[Any]], former: "_Former") -> int:
+        """Move locked schedules; return how many have another instant now."""
+        now = clock.now()
+        horizon = now + self._lookahead
+        known: dict[tuple[Any, ...], datetime | None] = {}
+        moves, details = [], {}
+        for row in rows:
+            after = _instant_of(row, former, horizon=horizon, known=known)
+            moves.append(Move(row.job_id, after, zone_files.mark(row.timezone)))
+            if after != row.next_run_at:
+                details[row.workspace_id, row.job_id] = _detail(row, after, former)
+        zone_rules.move(connection, moves)
+        audit.append_own(connection, action=ACTION, subject_type="job", details=details, now=now)
+        return len(details)
+
+
+class _Former:
+    """The rules of before, by their marks."""
+
+    def __init__(self, archives: Sequence[bytes], before: Adopted | None) -> None:
+        self.version = None if before is None else before.version
+        self._files: dict[int, bytes] = {}
+        for each in archives:
+            self._files |= zone_files.unpacked(each)
+        self._zones: dict[tuple[int | None, str], ZoneInfo | None] = {}
+
+    def zone(self, mark: int | None, name: str) -> ZoneInfo | None:
+        """Return the zone whose rules have this mark; None if nobody knows them any more."""
+        key = mark, name
+        if key not in self._zones:
+            file = zone_files.of_system(name) if mark is None else self._files.get(mark)
+            if file is None and mark is None:
+                file = zone_files.content(name)
+            self._zones[key] = None if file is None else zone_files.load(file, name)
+        return self._zones[key]
+
+
+def _instant_of(
+    row: Row[Any],
+    former: _Former,
+    *,
+    horizon: datetime,
+    known: dict[tuple[Any, ...], datetime | None],
+) -> datetime | None:
+    """Return where a schedule goes on; many jobs share their schedule and instant.
+
+    One that cannot be followed stays where it is: plan makes that its job's failure.
+    """
+    try:
+        schedule = schedule_of(row.job_id, row._mapping)  # noqa: SLF001 - public in spite of its name
+        key = schedule, row.next_run_at, row.zone_rules
+        if key not in known:
+            old = former.zone(row.zone_rules, row.timezone)
+            known[key] = moved(schedule, row.next_run_at, old=old, horizon=horizon)
+        return known[key]
+    except (ArithmeticError, ValueError, ChronosError):
+        _log.exception("schedule cannot be followed", job_id=str(row.job_id))
+        instant: datetime = row.next_run_at
+        return instant
+
+
+def _detail(row: Row[Any], after: datetime | None, former: _Former) -> Mapping[str, Any]:
+    """Return what the audit log says of a job that moved."""
+    return {
+        "name": row.name,
+        "timezone": row.timezone,
+        "before": {
+            "next_run_at": clock.rfc3339(row.next_run_at),
+            "timezone_database": former.version if row.zone_rules is not None else "the system's",
+        },
+        "after": {
+            "next_run_at": None if after is None else clock.rfc3339(after),
+            "timezone_database": zone_files.VERSION,
+        },
+    }
