@@ -283,11 +283,19 @@ def _future(question: _Question) -> Answer | None:
         return None
     if job["next_run_at"] is None:
         return _completed(question)
-    before = counts.between(question.schedule, job["next_run_at"], at)
-    if job["runs_left"] is not None and before >= job["runs_left"]:
-        text = f"The {job['runs_left']} runs that are left (max_runs) come before it."
+    text, left = f"It is to come: the job will run at {moment(at)}.", job["runs_left"]
+    if left is None:
+        return Answer(Verdict.TO_COME, text)
+    used_up = counts.reaches(question.schedule, job["next_run_at"], at, left)
+    if used_up:
+        text = f"The {left} runs that are left (max_runs) come before it."
         return Answer(Verdict.COMPLETED, text)
-    return Answer(Verdict.TO_COME, f"It is to come: the job will run at {moment(at)}.")
+    if used_up is None:
+        text = (
+            f"It is to come: the job will run at {moment(at)}, unless the {left} runs that are "
+            "left (max_runs) come before it; so far ahead they are not counted."
+        )
+    return Answer(Verdict.TO_COME, text)
 
 
 def _completed(question: _Question) -> Answer | None:

@@ -19,6 +19,9 @@ _SMALLEST = datetime.resolution
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
+#: How far ahead a few instants are looked for: four years.
+COUNTED = timedelta(days=1461)
+
 #: More than any span of an hour has.
 _ALL = 4000
 
@@ -39,6 +42,27 @@ def between(schedule: Schedule, start: datetime, end: datetime) -> int:
         _whole(start - schedule.jitter),
         _whole(end - schedule.jitter),
     )
+
+
+def reaches(schedule: Schedule, start: datetime, end: datetime, number: int) -> bool | None:
+    """Return whether at least ``number`` instants lie in [``start``, ``end``).
+
+    Looks at no more than :data:`COUNTED`; None if that does not tell.
+    """
+    if schedule.kind is not ScheduleKind.CRON:
+        return between(schedule, start, end) >= number
+    # A day that is repeated has twice as many.
+    parsed = cron.parse(schedule.expression or "")
+    if 2 * _times_a_day(parsed) * ((end - start) // _DAY + 2) < number:
+        return False
+    found, low, span = 0, start, _DAY
+    while low < min(end, start + COUNTED):
+        high = min(low + span, end, start + COUNTED)
+        found += between(schedule, low, high)
+        if found >= number:
+            return True
+        low, span = high, 2 * span
+    return None if low < end else False
 
 
 def _stepped(schedule: Schedule, start: datetime, end: datetime) -> int:
@@ -94,14 +118,15 @@ def _of_walls(parsed: Parsed, start: datetime, end: datetime) -> int:
     while day <= end.date():
         if parsed.names(day):
             low = _times_before(parsed, start) if day == start.date() else 0
-            high = (
-                _times_before(parsed, end)
-                if day == end.date()
-                else len(parsed.hours) * len(parsed.minutes) * len(parsed.seconds)
-            )
+            high = _times_before(parsed, end) if day == end.date() else _times_a_day(parsed)
             total += high - low
         day += _DAY
     return total
+
+
+def _times_a_day(parsed: Parsed) -> int:
+    """Return how many times a matching day has."""
+    return len(parsed.hours) * len(parsed.minutes) * len(parsed.seconds)
 
 
 def _times_before(parsed: Parsed, wall: datetime) -> int:

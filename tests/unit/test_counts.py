@@ -137,3 +137,20 @@ def test_a_job_of_every_second_costs_no_more_than_another() -> None:
         assert counts.between(schedule, now, now + timedelta(days=7)) == 604_800
     # Naming them takes seconds, each time.
     assert time.process_time() - started < 1
+
+
+@given(number=st.integers(1, 400), days=st.integers(0, 400))
+def test_enough_instants_are_found_or_not(number: int, days: int) -> None:
+    schedule = Schedule(ScheduleKind.CRON, "30 2 * * *", "Europe/Berlin")
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    found = counts.reaches(schedule, start, start + timedelta(days=days), number)
+    assert found == (counts.between(schedule, start, start + timedelta(days=days)) >= number)
+
+
+def test_beyond_some_years_it_is_not_told_whether_they_are_enough() -> None:
+    schedule = Schedule(ScheduleKind.CRON, "30 2 * * *", "UTC")
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    end = start + 10 * counts.COUNTED
+    assert counts.reaches(schedule, start, end, 1400) is True
+    assert counts.reaches(schedule, start, end, 2000) is None
+    assert counts.reaches(schedule, start, end, 10**6) is False

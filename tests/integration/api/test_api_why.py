@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from chronos_common import clock, ids
+from chronos_common.domain import counts, cron
+from chronos_common.domain.cron import Parsed
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import settlements
 from chronos_common.storage.settlements import Settled
@@ -285,6 +287,60 @@ def test_runs_that_are_used_up_are_told(caller: Caller, job: dict[str, Any], db:
             connection.execute(text(statement), {"id": job["id"]})
     for at in (hour(-2), hour(2)):
         assert verdict(caller, job, at)[0] == "completed"
+
+
+class Work:
+    """How often a schedule is asked for an instant, or a date."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        for owner, name in ((cron, "next_after"), (Parsed, "names")):
+            monkeypatch.setattr(owner, name, self._counted(getattr(owner, name)))
+
+    def _counted(self, function: Any) -> Any:
+        def count(*arguments: Any) -> Any:
+            self.count += 1
+            return function(*arguments)
+
+        return count
+
+
+@pytest.mark.parametrize(
+    ("expression", "instant"),
+    [
+        ("30 1 * * *", "2400-02-29T01:30:00"),
+        ("* * * * * *", "2400-02-29T01:30:00"),
+        ("0 0 29 2 MON", "2400-02-28T00:00:00"),
+        ("0 0 29 2 *", "2400-02-29T00:00:00"),
+        ("0 0 29 2 *", "2400-02-29T00:00:01"),
+    ],
+)
+@pytest.mark.parametrize("max_runs", [None, 1, 2000, 200_000, 2**31 - 1])
+def test_an_instant_far_away_is_not_reached_run_by_run(
+    caller: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+    expression: str,
+    instant: str,
+    max_runs: int | None,
+) -> None:
+    """Fails if the work grows with the distance: a century has 36,525 days."""
+    far = caller.create(cron_expression=expression, timezone="UTC", max_runs=max_runs)
+    work = Work(monkeypatch)
+    was, _ = verdict(caller, far, datetime.fromisoformat(instant).replace(tzinfo=UTC))
+    assert was in {"to_come", "completed", "not_an_instant"}
+    assert work.count < 3 * counts.COUNTED.days
+
+
+def test_runs_that_are_left_are_counted_for_some_years_only(caller: Caller) -> None:
+    few = caller.create(cron_expression="30 1 * * *", max_runs=3000)
+    near, later = (hour(0).replace(hour=1, minute=30) + days * DAY for days in (1000, 2000))
+    assert verdict(caller, few, near) == (
+        "to_come",
+        f"It is to come: the job will run at {near:%Y-%m-%d %H:%M:%S} UTC.",
+    )
+    was, says = verdict(caller, few, later)
+    assert was == "to_come"
+    assert "unless the 3000 runs that are left (max_runs) come before it" in says
 
 
 def test_jitter_within_the_second_is_found_by_the_second(caller: Caller) -> None:
