@@ -10,6 +10,7 @@ from unicodedata import normalize
 
 from marshmallow import ValidationError, fields
 
+from chronos_api import times
 from chronos_common.domain.addresses import ascii_address
 from chronos_common.domain.texts import name_fault, name_of, stored_fault
 
@@ -202,7 +203,7 @@ class Digits(Whole):
 
 
 class Instant(fields.Field[datetime]):
-    """A moment, as RFC 3339 writes it."""
+    """A moment, as RFC 3339 writes it; see :mod:`chronos_api.times`."""
 
     def __init__(self, **kwargs: Any) -> None:
         """Take what every field takes."""
@@ -210,16 +211,14 @@ class Instant(fields.Field[datetime]):
         super().__init__(metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime:
-        example = "Must be a time with its offset, like '2026-07-01T09:00:00Z'."
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            raise ValidationError(times.number_fault(value))
         if not isinstance(value, str):
-            raise ValidationError(example)
+            raise ValidationError("Must be a string like '2026-07-01T09:00:00Z'.")
         try:
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is None:
-                raise ValidationError(example)
-            moment = moment.astimezone(UTC)
-        except (ValueError, OverflowError) as error:
-            raise ValidationError(example) from error
+            moment = times.parse(value)
+        except times.WrongTime as error:
+            raise ValidationError(str(error)) from error
         if not EARLIEST <= moment <= LATEST:
             raise ValidationError(f"Must be between the years {EARLIEST.year} and {LATEST.year}.")
         return moment

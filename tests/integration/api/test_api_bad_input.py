@@ -259,3 +259,36 @@ def test_a_wrong_parameter_is_named(caller: Caller, query: str) -> None:
 @pytest.mark.parametrize("query", ["job_id=5", "status=done", "trigger=x", "cursor=x", "foo=1"])
 def test_a_wrong_parameter_of_executions_is_named(caller: Caller, query: str) -> None:
     assert errors_of(caller.get(f"executions?{query}")).keys() == {query.partition("=")[0]}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "executions?since=",
+        "executions?until=",
+        "jobs?next_run_after=",
+        "jobs?as_of=",
+        "audit?since=",
+        "jobs/{id}/why?at=",
+    ],
+)
+def test_a_plus_that_a_query_turned_into_a_space_is_named(caller: Caller, path: str) -> None:
+    made = caller.create()
+    path = path.format(id=made["id"])
+    refused = caller.get(f"{path}2030-01-01T00:00:00+01:00")
+    assert "in a URL '+' means a space: write %2B." in refused.text
+    assert caller.get(f"{path}2030-01-01T00:00:00%2B01:00").status_code == 200
+    assert caller.get(f"{path}2030-01-01t00:00:00z").status_code == 200
+
+
+@pytest.mark.parametrize("field", ["run_at", "starts_at", "ends_at"])
+def test_a_wrong_time_is_refused_with_its_own_reason(caller: Caller, field: str) -> None:
+    def refused(value: Any) -> str:
+        schedule = {"schedule_type": "once", "run_at": "2030-01-01T00:00:00Z"}
+        body = job(**{**schedule, "cron_expression": ..., field: value})
+        return errors_of(caller.post("jobs", body))[field]
+
+    assert refused("2030-13-01T00:00:00Z") == "There is no month 13; months are 01 to 12."
+    assert refused("2030-01-01T00:00:00").startswith("Lacks its offset")
+    assert refused(1893456000).endswith("write '2030-01-01T00:00:00Z'.")
+    assert refused(True) == "Must be a string like '2026-07-01T09:00:00Z'."
