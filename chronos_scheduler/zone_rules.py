@@ -46,9 +46,6 @@ PAGE = 1000
 
 _LOWEST = UUID(int=0)
 
-#: What moved a job, in the audit log.
-ACTION = "job.timezone_rules"
-
 
 class ZoneRules:
     """The rules that this process plans with, and what brings schedules up to them."""
@@ -117,7 +114,9 @@ class ZoneRules:
             if after != row.next_run_at:
                 details[row.workspace_id, row.job_id] = _detail(row, after, former)
         zone_rules.move(connection, moves)
-        audit.append_own(connection, action=ACTION, subject_type="job", details=details, now=now)
+        audit.append_own(
+            connection, action=zone_rules.ACTION, subject_type="job", details=details, now=now
+        )
         return len(details)
 
 

@@ -1,9 +1,10 @@
 """Why an instant of a job ran or did not: one answer, from what is on record.
 
 1. What has a row is told from the row: its own, or one that stands for missed occurrences.
-2. Otherwise the first of these that holds: the job was not there yet, or not any more; the
-   instant lies out of the schedule's bounds, or is none of its instants; the job was paused, or
-   had another schedule; its history was removed; it is to come; nobody has planned it yet.
+2. Otherwise the first of these that holds: the job was not there yet, or not any more; the rules
+   of its time zone moved the occurrence; the instant lies out of the schedule's bounds, or is none
+   of its instants; the job was paused, or had another schedule; its history was removed; it is to
+   come; nobody has planned it yet.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from chronos_common.domain.phrases import moment
 from chronos_common.domain.schedules import Schedule
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import JobNotFound
-from chronos_common.storage import explanations, workers
+from chronos_common.storage import explanations, workers, zone_rules
 from chronos_common.storage.database import transaction
 
 _SECOND = timedelta(seconds=1)
@@ -134,7 +135,7 @@ def _recorded(question: _Question) -> Answer | None:
 
 
 def _unrecorded(question: _Question) -> Answer:
-    for find in (_existence, _instant, _pause, _change, _past, _future):
+    for find in (_existence, _moved, _instant, _pause, _change, _past, _future):
         answer = find(question)
         if answer is not None:
             return answer
@@ -152,6 +153,31 @@ def _existence(question: _Question) -> Answer | None:
         return Answer(Verdict.NOT_CREATED_YET, text)
     if job["deleted_at"] is not None and at >= job["deleted_at"]:
         return Answer(Verdict.DELETED, f"The job was deleted at {moment(job['deleted_at'])}.")
+    return None
+
+
+def _moved(question: _Question) -> Answer | None:
+    """Say so if it was an instant by the rules that the schedule's time zone had then."""
+    entries = explanations.log(
+        question.connection,
+        question.job["workspace_id"],
+        question.job["id"],
+        actions=[zone_rules.ACTION],
+        since=question.job["created_at"],
+        until=question.now,
+        limit=100,
+    )
+    for entry in entries:
+        before, after = entry.details["before"], entry.details["after"]
+        if question.at <= datetime.fromisoformat(before["next_run_at"]) < question.until:
+            text = (
+                f"The rules of the time zone {entry.details['timezone']} changed at "
+                f"{moment(entry.at)}: by release {after['timezone_database']} of its database, "
+                f"the occurrence of {moment(question.at)} lies "
+            )
+            moved = after["next_run_at"]
+            text += f"at {moment(datetime.fromisoformat(moved))}." if moved else "behind ends_at."
+            return Answer(Verdict.SCHEDULE_CHANGED, text)
     return None
 
 

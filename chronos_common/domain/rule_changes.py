@@ -25,8 +25,8 @@ def moved(
 
     ``schedule`` is one of cron. What is due until ``horizon`` and lies before ``instant`` has its
     execution already. An instant that today's rules put into the past is due at once. None means
-    that it lies behind ``ends_at`` now. Without the old rules, or if they do not name the instant
-    either, the schedule goes on with its first instant from there on.
+    that it lies behind ``ends_at`` now. An instant that the old rules do not explain, or nobody
+    knows any more, stays: it runs, and the schedule goes on behind it by today's rules.
     """
     parsed = cron.parse(schedule.expression or "")
     if len(parsed.hours) == _ALL_HOURS:
@@ -34,7 +34,7 @@ def moved(
     jitter = schedule.jitter
     reading = _reading(parsed, instant - jitter, old, horizon - jitter)
     if reading is None:
-        return schedule.first_at_or_after(instant)
+        return instant
     found = _instant(parsed, schedule, reading) + jitter
     if schedule.starts_at is not None and found < schedule.starts_at:
         return schedule.first_at_or_after(schedule.starts_at)

@@ -12,6 +12,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+#: What moved a job, in the audit log.
+ACTION = "job.timezone_rules"
+
 #: Databases to keep: an API of the one before may still have written with it.
 KEPT = 4
 

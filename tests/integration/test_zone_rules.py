@@ -19,6 +19,7 @@ from chronos_scheduler import zone_rules
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.zone_rules import ZoneRules
 from factories import Workspace
+from rigs import wait_until
 from zone_rules import Exchange
 
 ZONE, OTHER = "Africa/Abidjan", "Africa/Accra"
@@ -58,7 +59,7 @@ def stored(engine: Engine, job_id: UUID) -> RowMapping:
 
 def entries(engine: Engine) -> list[RowMapping]:
     with engine.connect() as connection:
-        query = select(audit_log).where(audit_log.c.action == zone_rules.ACTION)
+        query = select(audit_log).where(audit_log.c.action == storage.ACTION)
         return list(connection.execute(query.order_by(audit_log.c.id)).mappings())
 
 
@@ -355,3 +356,43 @@ def test_an_archive_holds_every_zone() -> None:
     files = zone_files.unpacked(zone_files.archive())
     for name in zone_files.names():
         assert files[zone_files.mark(name)] == zone_files.content(name)
+
+
+def test_what_a_newer_api_stores_runs_when_it_said(
+    engine: Engine, workspace: Workspace, planner: Planner, exchange: Exchange
+) -> None:
+    """The scheduler does not know these rules yet; the occurrence must not be lost for that."""
+    mover(engine).adopt()
+    due = clock.now().replace(microsecond=0)
+    exchange(ZONE, rules.zone_file(-2 * MINUTE))
+    job_id = store(engine, workspace, daily(due), next_run_at=due)
+    exchange(ZONE, rules.zone_file(timedelta(0)))
+    planner.tick()
+    planner.tick()
+    assert instants(engine, job_id) == [due]
+
+
+def test_a_plan_under_way_is_waited_for(
+    engine: Engine, workspace: Workspace, exchange: Exchange
+) -> None:
+    """Fails if the mover reads the row before it has the lock."""
+    mover(engine).adopt()
+    at = soon()
+    job_id = store(engine, workspace, daily(at))
+    exchange(ZONE, rules.zone_file(-2 * MINUTE))
+    with ThreadPoolExecutor(1) as pool:
+        with engine.begin() as planning:
+            planning.execute(schedules.update().values(next_run_at=at + DAY))
+            moving = pool.submit(mover(engine).adopt)
+            wait_until(lambda: _somebody_waits(engine), within=5)
+        moving.result(timeout=10)
+    assert stored(engine, job_id)["next_run_at"] == at + DAY + 2 * MINUTE
+
+
+def _somebody_waits(engine: Engine) -> bool:
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    with engine.connect() as connection:
+        return bool(connection.exec_driver_sql(query).scalar_one())

@@ -291,4 +291,4 @@ def test_a_wrong_time_is_refused_with_its_own_reason(caller: Caller, field: str)
     assert refused("2030-13-01T00:00:00Z") == "There is no month 13; months are 01 to 12."
     assert refused("2030-01-01T00:00:00").startswith("Lacks its offset")
     assert refused(1893456000).endswith("write '2030-01-01T00:00:00Z'.")
-    assert refused(True) == "Must be a string like '2026-07-01T09:00:00Z'."
+    assert refused([]) == "Must be a string like '2026-07-01T09:00:00Z'."

@@ -11,7 +11,7 @@ from chronos_common import clock, ids
 from chronos_common.domain import counts, cron
 from chronos_common.domain.cron import Parsed
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import settlements
+from chronos_common.storage import audit, settlements, zone_rules
 from chronos_common.storage.settlements import Settled
 from integration.api.callers import Caller
 from integration.api.rows import plan
@@ -287,6 +287,31 @@ def test_runs_that_are_used_up_are_told(caller: Caller, job: dict[str, Any], db:
             connection.execute(text(statement), {"id": job["id"]})
     for at in (hour(-2), hour(2)):
         assert verdict(caller, job, at)[0] == "completed"
+
+
+def test_an_instant_that_the_rules_of_its_zone_moved_is_told(
+    caller: Caller, job: dict[str, Any], db: Engine
+) -> None:
+    before, after = hour(5) + MINUTE, hour(5) + 3 * MINUTE
+    details = {
+        "name": "Ping",
+        "timezone": "Europe/Berlin",
+        "before": {"next_run_at": clock.rfc3339(before), "timezone_database": "2026e"},
+        "after": {"next_run_at": clock.rfc3339(after), "timezone_database": "2026f"},
+    }
+    with db.begin() as connection:
+        audit.append_own(
+            connection,
+            action=zone_rules.ACTION,
+            subject_type="job",
+            details={(caller.workspace_id, UUID(job["id"])): details},
+            now=clock.now(),
+        )
+    was, says = verdict(caller, job, before)
+    assert was == "schedule_changed"
+    assert "The rules of the time zone Europe/Berlin changed at" in says
+    assert says.endswith(f"lies at {after:%Y-%m-%d %H:%M:%S} UTC.")
+    assert verdict(caller, job, after)[0] == "not_an_instant"
 
 
 class Work:
