@@ -6,7 +6,7 @@ mean the same on each of them.
 
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from importlib import resources
@@ -65,7 +65,11 @@ def digest() -> str:
 
 def archive() -> bytes:
     """Return all different files of the database, packed."""
-    files = sorted({content(name) for name in names()})
+    return packed(sorted({content(name) for name in names()}))
+
+
+def packed(files: Iterable[bytes]) -> bytes:
+    """Return files in one, which :func:`unpacked` takes apart."""
     return zlib.compress(b"".join(_LENGTH.pack(len(each)) + each for each in files))
 
 

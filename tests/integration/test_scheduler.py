@@ -6,8 +6,12 @@ import pytest
 from sqlalchemy import Engine, text
 
 import factories
+import zone_rules
 from chronos_common import settings
+from chronos_common.domain import zone_files
+from chronos_common.domain.schedules import Schedule, ScheduleKind
 from chronos_common.storage import health, partitions
+from chronos_common.storage import zone_rules as storage
 from chronos_scheduler.service import Scheduler
 from factories import Workspace
 from rigs import wait_until
@@ -50,6 +54,27 @@ def test_the_first_rows_of_a_day_find_its_partition(
     scheduler.run(wait=lambda: _wait_until_planned(engine))
     with engine.connect() as connection:
         assert health.strays(connection, since=now - HOUR) == 0
+
+
+def test_what_other_rules_computed_moves_before_anything_is_planned(
+    engine: Engine, scheduler: Scheduler, workspace: Workspace, now: datetime
+) -> None:
+    """Fails if the loops start before the time zone database is adopted."""
+    due = now.replace(microsecond=0)
+    schedule = Schedule(ScheduleKind.CRON, f"{due.second} {due.minute} {due.hour} * * *", "UTC")
+    with engine.begin() as connection:
+        job_id = factories.job(connection, workspace, schedule, now=now, next_run_at=due - HOUR)
+        hour_ahead = zone_rules.zone_file(HOUR)
+        connection.execute(
+            text("UPDATE schedules SET zone_rules = :mark WHERE job_id = :id"),
+            {"mark": zone_files.mark_of(hour_ahead), "id": job_id},
+        )
+        packed = zone_files.packed([hour_ahead])
+        storage.store(connection, "former", version="2019a", archive=packed)
+        storage.adopt(connection, "former", now=now)
+    scheduler.run(wait=lambda: _wait_until_planned(engine))
+    instants = [each["scheduled_for"] for each in factories.executions_of(engine, job_id)]
+    assert instants == [due]
 
 
 def test_partitions_that_cannot_be_made_do_not_stop_it(

@@ -110,6 +110,14 @@ TABLE = [
         fixed(0, (at("2026-03-11T02:00"), HOUR)),
         "2026-03-12T01:00",
     ),
+    # A reading that comes twice now runs the first time.
+    (
+        "30 1 * * *",
+        "2026-03-11T01:30",
+        fixed(),
+        fixed(0, (at("2026-03-11T02:00"), -HOUR)),
+        "2026-03-11T01:30",
+    ),
     # The second time of a reading that comes once now.
     (
         "*/30 1 * * *",

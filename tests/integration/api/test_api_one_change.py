@@ -236,6 +236,22 @@ def test_an_occurrence_planned_ahead_moves_with_its_jitter(caller: Caller, db: E
     assert fates(db, [planned]) == [("cancelled", "rescheduled")]
 
 
+@pytest.mark.parametrize("state", ["overdue", "paused"])
+def test_another_beginning_leaves_what_is_overdue(caller: Caller, db: Engine, state: str) -> None:
+    made = made_in(caller, db, "cron", state)
+    before = stored_schedule(db, made["id"])
+    send(caller, "PATCH", made, {"starts_at": in_seconds(-9 * 86_400).isoformat()})
+    after = stored_schedule(db, made["id"])
+    assert {**after, "starts_at": None} == {**before, "starts_at": None}
+
+
+def test_an_earlier_beginning_has_earlier_instants(caller: Caller) -> None:
+    later = in_seconds(30 * 86_400)
+    made = caller.create(cron_expression="0 * * * *", starts_at=later.isoformat())
+    changed = caller.patch(f"jobs/{made['id']}", {"starts_at": None}).json
+    assert datetime.fromisoformat(changed["next_run_at"]) < clock.now() + HOUR
+
+
 def test_what_was_overdue_is_given_up_if_the_new_end_lies_before_it(
     caller: Caller, db: Engine
 ) -> None:
