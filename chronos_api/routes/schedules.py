@@ -9,7 +9,7 @@ from chronos_api.access import Role, Scope, requires
 from chronos_api.blueprints import Blueprint
 from chronos_api.schemas.schedules import Preview, PreviewRequest
 from chronos_common import clock, ids
-from chronos_common.domain import schedules
+from chronos_common.domain import schedule_fields
 from chronos_common.domain.zones import zone_of
 
 blueprint = Blueprint(
@@ -34,7 +34,7 @@ def preview(body: dict[str, Any]) -> Response:
     A jitter is drawn anew for each job, so that of a preview is an example.
     """
     now = clock.now()
-    schedule = schedules.from_fields(body, job_id=ids.new_id(now), now=now)
+    schedule = schedule_fields.from_fields(body, job_id=ids.new_id(now), now=now)
     instants = schedule.upcoming(body.get("after") or now, body["count"])
     zone = zone_of(schedule.timezone)
     return jsonify(

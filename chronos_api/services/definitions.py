@@ -17,10 +17,11 @@ from chronos_api.schemas.jobs import JobFields, Recurrence
 from chronos_api.services import redactions
 from chronos_common.clock import to_milliseconds
 from chronos_common.domain import jobs as bounds
-from chronos_common.domain import payloads, schedules
+from chronos_common.domain import payloads
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.same_json import is_same
+from chronos_common.domain.schedule_fields import from_fields
 from chronos_common.domain.schedules import Schedule, ScheduleKind
 from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 from chronos_common.errors import Invalid
@@ -120,7 +121,7 @@ def _schedule(
 ) -> Schedule | None:
     before = None if stored is None else stored_schedule(stored)
     try:
-        return schedules.from_fields(loaded, job_id=job_id, now=now, before=before)
+        return from_fields(loaded, job_id=job_id, now=now, before=before)
     except Invalid as error:
         found.append(error.fields)
         return None

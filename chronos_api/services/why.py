@@ -15,14 +15,14 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.access import Principal
-from chronos_api.services import definitions, fates
+from chronos_api.services import definitions, fates, rule_changes
 from chronos_api.services.fates import Fate
 from chronos_common.domain import counts, nearest
 from chronos_common.domain.phrases import moment
 from chronos_common.domain.schedules import Schedule
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import JobNotFound
-from chronos_common.storage import explanations, workers, zone_rules
+from chronos_common.storage import explanations, workers
 from chronos_common.storage.database import transaction
 
 _SECOND = timedelta(seconds=1)
@@ -157,28 +157,14 @@ def _existence(question: _Question) -> Answer | None:
 
 
 def _moved(question: _Question) -> Answer | None:
-    """Say so if it was an instant by the rules that the schedule's time zone had then."""
-    entries = explanations.log(
+    text = rule_changes.explain(
         question.connection,
-        question.job["workspace_id"],
-        question.job["id"],
-        actions=[zone_rules.ACTION],
-        since=question.job["created_at"],
-        until=question.now,
-        limit=100,
+        question.job,
+        since=question.at,
+        until=question.until,
+        now=question.now,
     )
-    for entry in entries:
-        before, after = entry.details["before"], entry.details["after"]
-        if question.at <= datetime.fromisoformat(before["next_run_at"]) < question.until:
-            text = (
-                f"The rules of the time zone {entry.details['timezone']} changed at "
-                f"{moment(entry.at)}: by release {after['timezone_database']} of its database, "
-                f"the occurrence of {moment(question.at)} lies "
-            )
-            moved = after["next_run_at"]
-            text += f"at {moment(datetime.fromisoformat(moved))}." if moved else "behind ends_at."
-            return Answer(Verdict.SCHEDULE_CHANGED, text)
-    return None
+    return None if text is None else Answer(Verdict.SCHEDULE_CHANGED, text)
 
 
 def _is_instant(question: _Question) -> bool:

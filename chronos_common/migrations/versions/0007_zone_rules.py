@@ -1,13 +1,13 @@
 """Remember the rules of time zones that stored instants were computed with.
 
 Revision ID: 0007
-Revises: 0005
+Revises: 0008
 """
 
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 

@@ -292,3 +292,10 @@ def test_a_wrong_time_is_refused_with_its_own_reason(caller: Caller, field: str)
     assert refused("2030-01-01T00:00:00").startswith("Lacks its offset")
     assert refused(1893456000).endswith("write '2030-01-01T00:00:00Z'.")
     assert refused([]) == "Must be a string like '2026-07-01T09:00:00Z'."
+
+
+def test_an_offset_as_time_zone_leads_to_the_zone_that_has_it(caller: Caller) -> None:
+    message = errors_of(caller.post("jobs", job(timezone="GMT+2")))["timezone"]
+    assert "'Etc/GMT-2'" in message
+    assert "Etc/GMT+2" not in message
+    assert caller.create(timezone="Etc/GMT-2")["timezone"] == "Etc/GMT-2"
