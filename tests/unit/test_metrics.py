@@ -46,7 +46,7 @@ def _shown(metric: MetricWrapperBase) -> tuple[str, dict[str, set[str]]]:
 
 
 def _full_name(metric: MetricWrapperBase) -> str:
-    return metric._name + ("_total" if metric._type == "counter" else "")
+    return metric._name + {"counter": "_total", "info": "_info"}.get(metric._type, "")
 
 
 def test_every_metric_is_documented_with_its_type_and_labels_and_no_other() -> None:
