@@ -1,12 +1,12 @@
 """Add what becomes of each recipient of an e-mail, and who sends it at the moment.
 
-Revision ID: 0008
+Revision ID: 0007
 Revises: 0006
 """
 
 from alembic import op
 
-revision = "0008"
+revision = "0007"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
