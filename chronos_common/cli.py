@@ -8,7 +8,6 @@ import sys
 from importlib.metadata import EntryPoint, entry_points
 
 import click
-from sqlalchemy.exc import DBAPIError
 
 from chronos_common.errors import EXIT_CODE, ChronosError
 
@@ -44,14 +43,22 @@ def main() -> None:
         chronos()
     except ChronosError as error:
         _fail(error)
-    except DBAPIError as error:
-        # Imported here, since it is needed only now.
-        from chronos_common.storage import availability  # noqa: PLC0415
-
-        fault = availability.explain(error)
+    except Exception as error:
+        fault = _database_fault(error)
         if fault is None:
             raise
         _fail(fault)
+
+
+def _database_fault(error: Exception) -> object:
+    """Return in words what is wrong with the database, or None if something else is."""
+    if "sqlalchemy" not in sys.modules:
+        return None  # it would take long to load, and nobody can have met an error of its own
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - as the comment says
+
+    from chronos_common.storage import availability  # noqa: PLC0415 - as above
+
+    return availability.explain(error) if isinstance(error, DBAPIError) else None
 
 
 def _fail(reason: object) -> None:

@@ -1,42 +1,8 @@
-"""``chronos doctor``."""
+"""``chronos doctor``; light, so that ``chronos --help`` loads no database driver."""
 
-import json
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import NoReturn
 
 import click
-from redis import Redis
-from sqlalchemy import Engine
-
-from chronos_common import broker, clock, settings
-from chronos_common.doctor import cluster, servers
-from chronos_common.doctor.cluster import Cluster
-from chronos_common.doctor.findings import (
-    EXIT_CODES,
-    Check,
-    Finding,
-    Level,
-    collect,
-    problem,
-    worst,
-)
-from chronos_common.embedded import folder
-from chronos_common.settings import Settings
-from chronos_common.storage.database import connect, measure_clock, transaction
-
-#: What is not looked at.
-_STAND_INS = {"SECRET_KEY": "-" * settings.MIN_SECRET_BYTES}
-
-_WIDTH = 17
-
-_DEFAULT_PLACE = "~/.chronos"
-
-_COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 
 
 @click.command()
@@ -54,99 +20,6 @@ def doctor(*, data_dir: Path | None, as_json: bool) -> None:
 
     Exits with 0 if all is well, 1 if there are warnings, 2 if there are problems.
     """
-    place = Path(data_dir or settings.given("DATA_DIR") or _DEFAULT_PLACE).expanduser()
-    remembered = folder.remembered(place)
-    if not remembered and settings.given("DATABASE_URL") is None:
-        raise click.UsageError(
-            f"There is no installation to look at: no 'chronos up' has kept its data in {place}. "
-            "Name its folder with --data-dir, or set CHRONOS_DATABASE_URL and CHRONOS_REDIS_URL."
-        )
-    is_of_up = "DATABASE_URL" in remembered and settings.given("DATABASE_URL") is None
-    for name, value in (remembered | _STAND_INS).items():
-        if settings.given(name) is None:
-            settings.export({name: value})
-    loaded = settings.load()
-    for remark in settings.remarks():
-        click.echo(f"Warning: {remark}", err=True)
-    engine = connect(loaded.database_url, name="chronos-doctor", pool_size=1)
-    client = broker.connect_redis(loaded.redis_url)
-    queues = broker.Broker(loaded.redis_url)
-    try:
-        findings = list(examine(engine, client, queues, loaded))
-    finally:
-        queues.close()
-        client.close()
-        engine.dispose()
-    _show(_of_up(findings, place) if is_of_up else findings, as_json=as_json)
+    from chronos_common.doctor import examination  # noqa: PLC0415 - only who asks loads it
 
-
-def _of_up(findings: Sequence[Finding], place: Path) -> Sequence[Finding]:
-    """Return the findings, or one in their place if the 'chronos up' in ``place`` is stopped."""
-    first = findings[0]
-    if (first.topic, first.level) != ("database", Level.PROBLEM):
-        return findings
-    is_default = place == Path(_DEFAULT_PLACE).expanduser()
-    command = "chronos up" if is_default else f"chronos up --data-dir {place}"
-    says = f"It is stopped in {place}, or about to start: its PostgreSQL does not answer."
-    return [problem("chronos up", says, f"Start it with '{command}'. Its data is there.")]
-
-
-def _show(findings: Sequence[Finding], *, as_json: bool) -> NoReturn:
-    click.echo(_as_json(findings) if as_json else _as_text(findings))
-    sys.exit(EXIT_CODES[worst(findings)])
-
-
-def examine(
-    engine: Engine, client: Redis, queues: broker.Broker, loaded: Settings
-) -> Iterator[Finding]:
-    """Look at everything; without PostgreSQL, at nothing that is read from it."""
-    found = list(collect([("database", partial(servers.database, engine))]))
-    yield from found
-    yield from collect([("redis", partial(servers.redis, client))])
-    if any(each.level is Level.PROBLEM and each.topic in _NEEDED for each in found):
-        return
-    with transaction(engine) as connection:
-        clock.correct_by(measure_clock(connection))
-    seen = Cluster(
-        engine,
-        queues,
-        worker_timeout=timedelta(seconds=loaded.worker_timeout_seconds),
-        retention=timedelta(days=loaded.retention_days),
-        now=clock.now(),
-    )
-    checks: list[tuple[str, Check]] = [
-        ("clock", partial(servers.clock, engine)),
-        ("time zones", partial(servers.zones, engine)),
-        ("processes", partial(cluster.processes, seen)),
-        ("queues", partial(cluster.queues, seen)),
-        ("planning", partial(cluster.lateness, seen)),
-        ("partitions", partial(cluster.storage, seen)),
-        ("notifications", partial(cluster.mail, seen)),
-        ("outcomes", partial(cluster.outcomes, seen)),
-    ]
-    yield from collect(checks)
-
-
-_NEEDED = {"database", "schema"}
-
-
-def _as_json(findings: Sequence[Finding]) -> str:
-    answer = {"status": worst(findings), "findings": [asdict(each) for each in findings]}
-    return json.dumps(answer, indent=2)
-
-
-def _as_text(findings: Sequence[Finding]) -> str:
-    lines = []
-    for each in findings:
-        level = click.style(f"{each.level.upper():8}", fg=_COLOURS[each.level])
-        lines.append(f"{level} {each.topic:{_WIDTH}} {each.says}")
-        if each.remedy:
-            lines.append(f"{'':8} {'':{_WIDTH}} -> {each.remedy}")
-    return "\n".join([*lines, "", _SUMMARIES[worst(findings)]])
-
-
-_SUMMARIES = {
-    Level.OK: "All is well.",
-    Level.WARNING: "Jobs run; see the warnings.",
-    Level.PROBLEM: "Something keeps jobs from running; see the problems.",
-}
+    examination.run(data_dir, as_json=as_json)

@@ -1,10 +1,6 @@
-"""``chronos db``."""
+"""``chronos db``; light, so that ``chronos --help`` loads no database driver."""
 
 import click
-
-from chronos_common import startup
-from chronos_common.migrations import schema
-from chronos_common.storage.database import connect
 
 
 @click.group()
@@ -16,6 +12,10 @@ def db() -> None:
 @click.option("--revision", default="head", show_default=True, help="The revision to go to.")
 def upgrade(revision: str) -> None:
     """Bring the schema to the version that this Chronos expects; safe to run at any time."""
+    from chronos_common import startup  # noqa: PLC0415 - only who upgrades loads these
+    from chronos_common.migrations import schema  # noqa: PLC0415 - as above
+    from chronos_common.storage.database import connect  # noqa: PLC0415 - as above
+
     loaded = startup.begin()
     engine = connect(loaded.database_url, name="chronos-db")
     schema.upgrade(engine, revision)

@@ -1,0 +1,143 @@
+"""Everything on this machine, with nothing installed but Python packages."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import requests
+
+from chronos_common import clock, settings
+from chronos_common.embedded import demo, echo, folder, leftovers, lock, servers
+from chronos_common.embedded.child import Child, ChildFailed
+from chronos_common.embedded.console import Terminal
+from chronos_common.embedded.installation import Installation, configure
+from chronos_common.embedded.stop import Stopped, StopRequest, on_signals, wait_until
+from chronos_common.embedded.supervisor import Supervisor
+from chronos_common.embedded.welcome import show_welcome
+from chronos_common.storage import availability
+from chronos_common.storage.database import connect
+
+_SECONDS_TO_MIGRATE = 600
+_SECONDS_TO_ANSWER = 60
+_HEALTH_TIMEOUT_SECONDS = 2
+
+
+def run(
+    chosen: Mapping[str, object],
+    *,
+    with_demo: bool,
+    workers: int,
+    schedulers: int,
+    verbose: bool,
+) -> None:
+    """Run an installation until a signal comes; ``chosen`` are settings of the command line."""
+    installation = configure(chosen, workers=workers, schedulers=schedulers, with_demo=with_demo)
+    folder.prepare(installation.folder)
+    terminal = Terminal(verbose=verbose)
+    for remark in settings.remarks():
+        terminal.warn(remark)
+    with on_signals() as stop, lock.hold_folder(installation.folder, now=clock.host_now()):
+        try:
+            _run(installation, terminal, stop, with_demo=with_demo)
+        except Stopped as stopped:
+            terminal.say(str(stopped))
+        except PermissionError as error:
+            raise folder.FolderUnusable(
+                f"{error.filename} belongs to another user, who has run 'chronos up' in "
+                f"{installation.folder} before. Give the whole folder to one user with chown."
+            ) from error
+
+
+def _run(
+    installation: Installation, terminal: Terminal, stop: StopRequest, *, with_demo: bool
+) -> None:
+    """Start things in the order in which they need each other, and stop them in reverse.
+
+    1. End what an earlier, killed start left behind; only then is the port known to be free.
+    2. PostgreSQL, Valkey, migrations.
+    3. API, scheduler and worker, watched from here on like the servers.
+    4. The administrator's account, the welcome, the demo; then wait.
+    """
+    _end_leftovers(installation.folder, terminal, stop)
+    port = installation.settings.api_port
+    folder.check_address(installation.settings.api_host, port)
+    with ExitStack() as running:
+        echo_address = running.enter_context(echo.serve(port + 1)) if with_demo else None
+        started = running.enter_context(
+            servers.start(
+                installation.folder,
+                database_url=installation.given.get("DATABASE_URL"),
+                redis_url=installation.given.get("REDIS_URL"),
+                stop=stop,
+            )
+        )
+        installation.connect(started)
+        if "DATABASE_URL" in installation.given:
+            _require_answer(settings.load().database_url)
+        _migrate(installation, stop)
+        supervisor = Supervisor(say=terminal.warn, show_log=terminal.show_log)
+        supervisor.watch(started.children)
+        parts = [Child(program) for program in installation.programs()]
+        running.callback(supervisor.stop, parts, stop)
+        supervisor.start(parts)
+        _wait_for_api(installation, parts, supervisor, stop)
+        client = show_welcome(installation, started, terminal)
+        if echo_address and client:
+            running.enter_context(demo.watch(client, echo_address, terminal, now=clock.host_now()))
+        supervisor.run_until(lambda: stop.asked)
+        terminal.say("Stopping; a second Ctrl-C does not wait for work in progress.")
+    terminal.say(f"Stopped. The data stays in {installation.folder}.")
+
+
+def _end_leftovers(data_dir: Path, terminal: Terminal, stop: StopRequest) -> None:
+    if names := leftovers.names(data_dir):
+        terminal.warn(f"The last start was killed; waiting for its {', '.join(names)} to end.")
+        leftovers.end(data_dir, stop=stop)
+
+
+def _require_answer(url: str) -> None:
+    """Raise :class:`~availability.DatabaseUnusable` if the user's own database cannot be used."""
+    engine = connect(url, name="chronos-up", pool_size=1)
+    try:
+        availability.require_answer(engine)
+    finally:
+        engine.dispose()
+
+
+def _migrate(installation: Installation, stop: StopRequest) -> None:
+    child = Child(installation.migration())
+    child.start()
+    try:
+        wait_until(lambda: not child.is_running(), seconds=_SECONDS_TO_MIGRATE, stop=stop)
+    finally:
+        child.stop()
+    if child.exit_code() != 0:
+        raise ChildFailed(
+            f"The database could not be brought up to date:\n{child.last_words(8)}\n"
+            f"All of it is in {child.log.path}"
+        )
+
+
+def _wait_for_api(
+    installation: Installation,
+    parts: Sequence[Child],
+    supervisor: Supervisor,
+    stop: StopRequest,
+) -> None:
+    url = f"{installation.address}/health"
+    if not supervisor.run_until(lambda: stop.asked or _answers(url), seconds=_SECONDS_TO_ANSWER):
+        raise ChildFailed(
+            f"The API did not answer {url} within {_SECONDS_TO_ANSWER} s:\n"
+            f"{parts[0].last_words(8)}\nAll of it is in {parts[0].log.path}"
+        )
+    if stop.asked:
+        raise Stopped
+
+
+def _answers(url: str) -> bool:
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy does not belong between us and ourselves
+        try:
+            return session.get(url, timeout=_HEALTH_TIMEOUT_SECONDS).ok
+        except requests.RequestException:
+            return False
