@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 
 from chronos_api import context, metrics, problems
 from chronos_api.app import create_app
+from chronos_api.streams import Hub
 from chronos_common import clock, interpreter
 from chronos_common.loops import Loop
 from chronos_common.settings import Settings
@@ -62,7 +63,9 @@ class Server(BaseApplication):  # type: ignore[misc] # it has no types of its ow
             "control_socket_disable": True,
             "logger_class": _Logger,
             "proc_name": "chronos-api",
-            "post_worker_init": _end_streams_first,
+            # Loaded once, and shared by the processes that are forked afterwards.
+            "preload_app": True,
+            "post_worker_init": _begin,
             "on_exit": self._remove_counts,
         }
         if _SHARED_MEMORY.is_dir():
@@ -76,17 +79,25 @@ class Server(BaseApplication):  # type: ignore[misc] # it has no types of its ow
             shutil.rmtree(self._counts, ignore_errors=True)
 
     def load(self) -> Flask:
-        """Return the application; called in each process that serves it."""
+        """Return the application; called once, before the processes that serve it are forked.
+
+        So nothing here may connect to anything or start a thread.
+        """
         app = create_app(self._settings)
-        engine = context.of(app).engine
-        Loop("clock", lambda: follow_clock(engine), idle_seconds=_CLOCK_SECONDS).start()
+        # What was loaded stays where it is, so that the processes go on sharing it.
         interpreter.tune()
         return app
 
 
-def _end_streams_first(worker: Any) -> None:
+def _begin(worker: Any) -> None:
+    """Prepare a process that was just forked."""
+    shared = context.of(worker.app.callable)
+    Loop("clock", lambda: follow_clock(shared.engine), idle_seconds=_CLOCK_SECONDS).start()
+    _end_streams_first(shared.hub)
+
+
+def _end_streams_first(hub: Hub) -> None:
     """Let SIGTERM end event streams, for which gunicorn would wait its whole grace period."""
-    hub = context.of(worker.app.callable).hub
     end: Any = signal.getsignal(signal.SIGTERM)
 
     def end_with_streams(number: int, frame: FrameType | None) -> None:
