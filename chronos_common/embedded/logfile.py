@@ -29,6 +29,8 @@ class LogFile:
     def new_lines(self) -> list[str]:
         """Return the complete lines that were written since the last call, at most 64 KiB."""
         try:
+            if self.path.stat().st_size == self._position:
+                return []
             with self.path.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)
                 if size < self._position:  # it was emptied

@@ -1,5 +1,7 @@
 """The wish to stop: where a signal puts it, and the waits that heed it."""
 
+import os
+import select
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from chronos_common.errors import ChronosError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.05
+_MANY = 4096
 
 
 class Stopped(ChronosError):
@@ -23,30 +26,51 @@ class StopRequest:
     waits for that event can lock up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, signals: int | None = None) -> None:
+        """Take the descriptor from which the numbers of handled signals can be read, if any."""
         self.asked = False
         self.urgent = False
+        self._signals = signals
 
     def ask(self) -> None:
         """Ask to stop; ask a second time to stop without waiting for work in progress."""
         self.urgent = self.asked
         self.asked = True
 
+    def wait(self, seconds: float) -> None:
+        """Sleep for so long, or until a signal comes; one that came since the last wait counts."""
+        if self._signals is None:
+            time.sleep(seconds)
+        elif select.select([self._signals], [], [], seconds)[0]:
+            os.read(self._signals, _MANY)
+
 
 @contextmanager
 def on_signals() -> Iterator[StopRequest]:
-    """Turn Ctrl-C, SIGTERM and a closed terminal into a :class:`StopRequest`."""
-    request = StopRequest()
+    """Turn Ctrl-C, SIGTERM and a closed terminal into a :class:`StopRequest`.
+
+    The end of a child process ends its ``wait``, too.
+    """
+    heard, told = os.pipe()
+    for descriptor in (heard, told):
+        os.set_blocking(descriptor, False)
+    request = StopRequest(heard)
 
     def ask(_number: int, _frame: FrameType | None) -> None:
         request.ask()
 
     before = {number: signal.signal(number, ask) for number in _SIGNALS}
+    # Without a handler, Python would not tell of it.
+    before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
+    told_before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     try:
         yield request
     finally:
+        signal.set_wakeup_fd(told_before)
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.close(told)
+        os.close(heard)
 
 
 def wait_until(

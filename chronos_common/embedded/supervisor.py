@@ -11,7 +11,11 @@ FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
 STABLE_SECONDS = 60.0
 
+# While something is waited for; and while nothing is, when a signal tells of what is urgent.
 _POLL_SECONDS = 0.1
+_REST_SECONDS = 1.0
+# Of a child's log; what is left comes with the next tick.
+_CHUNKS_PER_TICK = 16
 _LOG_CHECK_SECONDS = 60.0
 
 
@@ -46,8 +50,9 @@ class Supervisor:
     """Keeps children running until told to stop.
 
     ``say`` gets one line for everything that the operator should know, ``show_log`` every line
-    that a child logs, with the child's name. Use it from the main thread only: on Linux a child
-    is bound to the life of the thread that started it.
+    that a child logs, with the child's name. ``wait`` sleeps, and is best ended by the signal that
+    a child ended. Use it from the main thread only: on Linux a child is bound to the life of the
+    thread that started it.
     """
 
     def __init__(
@@ -56,10 +61,12 @@ class Supervisor:
         say: Callable[[str], None],
         show_log: Callable[[str, str], None],
         monotonic: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], object] = time.sleep,
     ) -> None:
         self._say = say
         self._show_log = show_log
         self._monotonic = monotonic
+        self._wait = wait
         self._watched: list[_Watched] = []
         self._logs_checked_at = monotonic()
 
@@ -80,8 +87,14 @@ class Supervisor:
             if deadline is not None and self._monotonic() >= deadline:
                 return False
             self.tick()
-            time.sleep(_POLL_SECONDS)
+            self._wait(self._seconds_to_rest() if seconds is None else _POLL_SECONDS)
         return True
+
+    def _seconds_to_rest(self) -> float:
+        starts = [each.starts_at for each in self._watched if each.starts_at is not None]
+        if not starts:
+            return _REST_SECONDS
+        return min(max(min(starts) - self._monotonic(), 0), _REST_SECONDS)
 
     def tick(self) -> None:
         """Look at every child once: its log, whether it died, whether it is due to start."""
@@ -139,8 +152,12 @@ class Supervisor:
         self._say(f"The {watched.child.name} runs again (process {watched.child.pid}).")
 
     def _forward_log(self, child: Child) -> None:
-        for line in child.log.new_lines():
-            self._show_log(child.name, line)
+        for _ in range(_CHUNKS_PER_TICK):
+            lines = child.log.new_lines()
+            for line in lines:
+                self._show_log(child.name, line)
+            if not lines:
+                break
 
     def _keep_logs_small(self) -> None:
         if self._monotonic() - self._logs_checked_at >= _LOG_CHECK_SECONDS:

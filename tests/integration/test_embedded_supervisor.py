@@ -308,3 +308,37 @@ def test_waiting_ends_when_somebody_asks_to_stop() -> None:
     with pytest.raises(Stopped):
         wait_until(lambda: True, seconds=60, stop=request)
     assert not wait_until(lambda: False, seconds=0)
+
+
+def test_a_wait_ends_with_the_end_of_a_child_and_with_a_signal() -> None:
+    begun = time.monotonic()
+    with on_signals() as request:
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        request.wait(60)
+        ended.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        request.wait(60)
+        assert request.asked
+    assert time.monotonic() - begun < 60
+
+
+def test_a_child_that_dies_ends_the_rest_of_its_supervisor(tmp_path: Path) -> None:
+    waits: list[float] = []
+    with on_signals() as request:
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            request.wait(seconds)
+
+        said: list[str] = []
+        watching = Supervisor(say=said.append, show_log=lambda *_: None, wait=wait)
+        program = Program(name="short", command=[sys.executable, "-c", ""], folder=tmp_path)
+        child = Child(program)
+        watching.start([child])
+        try:
+            watching.run_until(lambda: any("runs again" in each for each in said))
+        finally:
+            child.stop()
+    # It rests for long while all is well, and no longer than until the child starts again.
+    assert max(waits) == supervisor._REST_SECONDS
+    assert any(0 < each <= supervisor.FIRST_DELAY_SECONDS for each in waits)
