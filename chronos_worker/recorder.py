@@ -78,7 +78,8 @@ class Recorder:
         self._engine = engine
         self._is_late = is_late
         self._is_caught_up = True
-        self._finished: SimpleQueue[Finished] = SimpleQueue()
+        # None ends the wait of a recorder that was stopped.
+        self._finished: SimpleQueue[Finished | None] = SimpleQueue()
         self._changed = Condition()
         self._backlog = 0
         self._stop = Event()
@@ -92,6 +93,9 @@ class Recorder:
     def put(self, finished: Finished) -> None:
         """Take a finished attempt; never waits."""
         with self._changed:
+            if not self._backlog:
+                # It was not silent: it had nothing to write.
+                self._moved_at = monotonic()
             self._backlog += 1
         self._finished.put(finished)
 
@@ -116,6 +120,7 @@ class Recorder:
     def stop(self) -> None:
         """End the thread; what was not flushed before is left to rescue."""
         self._stop.set()
+        self._finished.put(None)
         self._thread.join(timeout=LONGEST_PAUSE_SECONDS + 1)
 
     def _wait_until_at_most(self, backlog: int, timeout: float) -> bool:
@@ -132,10 +137,10 @@ class Recorder:
     def _gather(self) -> list[Finished]:
         """Wait for an attempt, then a moment for others to join it, unless they wait already."""
         self._moved_at = monotonic()
-        try:
-            batch = [self._finished.get(timeout=0.5)]
-        except Empty:
+        first = self._finished.get()
+        if first is None:
             return []
+        batch = [first]
         if self._is_caught_up:
             # Asleep, so that those who put need not wake this thread for each attempt.
             ends = monotonic() + LONGEST_GATHER_SECONDS
@@ -143,8 +148,8 @@ class Recorder:
             while self._is_late() and monotonic() < ends and not self._stop.wait(LOOK_SECONDS):
                 pass
         with suppress(Empty):
-            while len(batch) < MAX_BATCH:
-                batch.append(self._finished.get_nowait())
+            while len(batch) < MAX_BATCH and (another := self._finished.get_nowait()):
+                batch.append(another)
         self._is_caught_up = len(batch) < MAX_BATCH
         return batch
 

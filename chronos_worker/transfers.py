@@ -38,6 +38,8 @@ from chronos_worker.slots import Limits, Slot, Slots
 _STARTS_PER_TURN: Final = 32
 # The clock may be corrected, and transfers become slow, while nothing else happens.
 _LONGEST_WAIT_SECONDS: Final = 0.5
+# Nothing waits and nothing is on its way: whatever comes wakes the engine.
+_LONGEST_REST_SECONDS: Final = 3.0
 _ANSWER_SECONDS: Final = 5.0
 _FIRE_AT: Final = attrgetter("execution.due_at")
 
@@ -57,8 +59,8 @@ class TransferEngine:
 
     ``on_done`` and ``may_start`` are called on the engine's thread and must return quickly.
     ``now`` gives the time that ``fire_at`` is meant in. All methods may be called from any thread.
-    ``last_turn`` is the sign of life, in ``time.monotonic`` seconds, never older than a second
-    while all is well.
+    ``last_turn`` is the sign of life, in ``time.monotonic`` seconds: while all is well never older
+    than a second, or than ``_LONGEST_REST_SECONDS`` while there is nothing to do.
     """
 
     def __init__(
@@ -286,6 +288,8 @@ class TransferEngine:
     def _seconds_to_next(self) -> float:
         if self._inbox or self._is_stopped:
             return 0
+        if not self._waiting and not self._flights:
+            return _LONGEST_REST_SECONDS
         if not self._future:
             return _LONGEST_WAIT_SECONDS
         seconds = self._future[0][0] - self._now().timestamp()

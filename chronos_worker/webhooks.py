@@ -175,6 +175,8 @@ class Webhooks:
             for identifier, started in self._transfers.in_flight()
             if started < before
         }
+        if not long_running:
+            return
         with transaction(self._engine) as connection:
             held = losses.still_held(connection, list(long_running), worker_id=self._heartbeat.id)
         for identifier in long_running.keys() - held:
@@ -185,6 +187,8 @@ class Webhooks:
     def _take_back_unwanted(self) -> None:
         """Give back what waits for a slot although it was cancelled, or its job stopped."""
         waiting = self._transfers.overdue(clock.now() - WATCH_AFTER)
+        if not waiting:
+            return
         with transaction(self._engine) as connection:
             wanted = losses.still_wanted(connection, waiting, worker_id=self._heartbeat.id)
         unwanted = set(waiting) - wanted
