@@ -15,6 +15,12 @@ from chronos_common.settings import Settings
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 
+#: Connections to PostgreSQL: what a scheduler or worker takes at most, what an API process takes
+#: beside those of its threads, and what is left for psql, the doctor, migrations and backups.
+CONNECTIONS_OF_A_SERVICE = 12
+CONNECTIONS_BESIDE_THREADS = 2
+CONNECTIONS_TO_SPARE = 24
+
 _SECONDS_BEYOND_GRACE = 5
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only compared
 
@@ -45,6 +51,17 @@ class Installation:
         """Where this machine reaches the API."""
         host = _WILDCARDS.get(self.settings.api_host, self.settings.api_host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api_port}"
+
+    @property
+    def connections(self) -> int:
+        """How many connections PostgreSQL has to take from all that runs here."""
+        services = self.schedulers + self.workers
+        of_an_api = self.settings.api_threads + CONNECTIONS_BESIDE_THREADS
+        return (
+            services * CONNECTIONS_OF_A_SERVICE
+            + self.settings.api_workers * of_an_api
+            + CONNECTIONS_TO_SPARE
+        )
 
     def connect(self, servers: Servers) -> None:
         """Give the programs the servers' addresses and the secret key."""

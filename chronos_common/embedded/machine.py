@@ -66,6 +66,7 @@ def _run(
         started = running.enter_context(
             servers.start(
                 installation.folder,
+                connections=installation.connections,
                 database_url=installation.given.get("DATABASE_URL"),
                 redis_url=installation.given.get("REDIS_URL"),
                 stop=stop,
@@ -75,7 +76,7 @@ def _run(
         if "DATABASE_URL" in installation.given:
             _require_answer(settings.load().database_url)
         _migrate(installation, stop)
-        supervisor = Supervisor(say=terminal.warn, show_log=terminal.show_log)
+        supervisor = Supervisor(say=terminal.warn, show_log=terminal.show_log, wait=stop.wait)
         supervisor.watch(started.children)
         parts = [Child(program) for program in installation.programs()]
         running.callback(supervisor.stop, parts, stop)

@@ -35,9 +35,10 @@ _STOPPING = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    # Enough for as many workers and schedulers as ``chronos up`` starts, with their pools.
-    "max_connections": "500",
     "wal_compression": "on",
+    # Of these nothing is used, or it costs more memory than it saves time on one machine.
+    "io_method": "sync",
+    "max_logical_replication_workers": "0",
     "autovacuum_naptime": "10s",
     "jit": "off",
     "timezone": "UTC",
@@ -56,6 +57,10 @@ _MEMORY_LIMITS = (
 _DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
+#: Enough for as many workers and schedulers as ``chronos up`` can start, with their pools. Each
+#: takes shared memory, used or not.
+MOST_CONNECTIONS = 500
+
 
 class DatabaseUnusable(ChronosError):
     """The data of the embedded PostgreSQL cannot be used."""
@@ -64,8 +69,11 @@ class DatabaseUnusable(ChronosError):
 class Postgres:
     """The server of one data folder. ``durable=False`` is for tests: faster, unsafe in a crash."""
 
-    def __init__(self, folder: Path, *, durable: bool = True) -> None:
+    def __init__(
+        self, folder: Path, *, durable: bool = True, connections: int = MOST_CONNECTIONS
+    ) -> None:
         self._folder = folder
+        self._connections = connections
         self._home = folder / "postgres"
         self._data = self._home / "data"
         self._durable = durable
@@ -151,7 +159,8 @@ class Postgres:
     def _child_on(self, port: int) -> Child:
         self._port = port
         settings = _SETTINGS | (_DURABLE if self._durable else _FAST)
-        settings |= {"port": str(port), "shared_buffers": f"{shared_buffers_mib(memory_mib())}MB"}
+        settings |= {"port": str(port), "max_connections": str(self._connections)}
+        settings |= {"shared_buffers": f"{shared_buffers_mib(memory_mib())}MB"}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return Child(self._program("postgres", "-D", str(self._data), *options))
 

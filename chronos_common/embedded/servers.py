@@ -7,7 +7,7 @@ from pathlib import Path
 
 from chronos_common.embedded import leftovers
 from chronos_common.embedded.child import Child
-from chronos_common.embedded.postgres import Postgres
+from chronos_common.embedded.postgres import MOST_CONNECTIONS, Postgres
 from chronos_common.embedded.stop import StopRequest
 from chronos_common.embedded.valkey import Valkey
 
@@ -26,16 +26,17 @@ def start(
     data_dir: Path,
     *,
     durable: bool = True,
+    connections: int = MOST_CONNECTIONS,
     database_url: str | None = None,
     redis_url: str | None = None,
     stop: StopRequest | None = None,
 ) -> Iterator[Servers]:
     """Run PostgreSQL and Valkey on ``data_dir``, creating what is missing, and stop them after.
 
-    A URL replaces the server of its kind. ``durable=False`` is for tests: faster, and a crash of
-    the machine may ruin the data. The caller sees to it that the folder has one user at a time
-    (``lock.hold_folder``). Raises :class:`~chronos_common.embedded.child.ChildFailed` when a
-    server does not start.
+    A URL replaces the server of its kind. PostgreSQL takes ``connections`` at once.
+    ``durable=False`` is for tests: faster, and a crash of the machine may ruin the data. The
+    caller sees to it that the folder has one user at a time (``lock.hold_folder``). Raises
+    :class:`~chronos_common.embedded.child.ChildFailed` when a server does not start.
     """
     data_dir = data_dir.absolute()
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -43,7 +44,7 @@ def start(
     with ExitStack() as running:
         children = []
         if database_url is None:
-            postgres = Postgres(data_dir, durable=durable)
+            postgres = Postgres(data_dir, durable=durable, connections=connections)
             children.append(postgres.start(stop=stop))
             running.callback(children[-1].stop)
             database_url = postgres.url

@@ -32,6 +32,7 @@ appendonly no
 maxmemory 512mb
 maxmemory-policy noeviction
 tcp-keepalive 60
+hz 1
 loglevel notice
 """
 

@@ -17,6 +17,10 @@ from chronos_common.storage.patience import BoundedConnection
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 
+#: A connection that nobody used for so long is closed: each takes megabytes in the server. It is
+#: no interval at which somebody asks for something, who would meet the server closing it.
+IDLE_SECONDS = 47
+
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 arrays.register()
 
@@ -28,20 +32,20 @@ def connect(
     pool_size: int = 5,
     wait_seconds: float = 5,
     lock_seconds: float = LOCK_TIMEOUT_SECONDS,
-    checks_pooled: bool = False,
 ) -> Engine:
     """Return an engine with at most ``pool_size`` connections, shown as ``name`` in PostgreSQL.
 
     Every wait is bounded: for a connection of the pool (``wait_seconds``), for the server, for a
     lock (``lock_seconds``), for a statement. A half-open connection is noticed within about 20
-    seconds, by TCP or by ``storage.patience``.
-    ``checks_pooled`` replaces a connection that broke while it lay in the pool: for callers that
-    do not repeat what failed.
+    seconds, by TCP or by ``storage.patience``. One that broke while it lay in the pool, or that
+    the server has closed because nobody used it, is replaced.
     """
     engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=0,
+        # The same few again and again, so that the others are closed in time.
+        pool_use_lifo=True,
         pool_timeout=wait_seconds,
         pool_recycle=1800,
         connect_args={
@@ -54,13 +58,12 @@ def connect(
             "connection_factory": BoundedConnection,
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s "
             f"-c lock_timeout={round(lock_seconds * 1000)}ms -c timezone=UTC "
-            "-c idle_in_transaction_session_timeout=10s",
+            f"-c idle_in_transaction_session_timeout=10s -c idle_session_timeout={IDLE_SECONDS}s",
         },
     )
     uuids.follow(engine)
     prepared.follow(engine)
-    if checks_pooled:
-        event.listen(engine, "checkout", _check)
+    event.listen(engine, "checkout", _check)
     return engine
 
 

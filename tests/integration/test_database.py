@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from chronos_common.storage import changes, database
 from chronos_common.storage.database import connect, reading, transaction
+from rigs import wait_until
 
 Opened = Callable[[Engine], AbstractContextManager[Connection]]
 
@@ -18,7 +19,7 @@ _OWN_END = text("SELECT pg_terminate_backend(pg_backend_pid())")
 @pytest.fixture
 def looking(database_url: str) -> Iterator[Engine]:
     """An engine like the API's: it looks at its connections, and its changes are followed."""
-    own = connect(database_url, name="test", checks_pooled=True)
+    own = connect(database_url, name="test")
     changes.follow(own, lambda _: None)
     yield own
     own.dispose()
@@ -61,3 +62,23 @@ def test_reading_leaves_a_connection_that_opens_transactions(looking: Engine) ->
         assert connection.connection.driver_connection.autocommit
     with transaction(looking) as connection:
         assert not connection.connection.driver_connection.autocommit
+
+
+def test_a_connection_that_nobody_uses_is_closed_and_replaced(
+    database_url: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "IDLE_SECONDS", 1)
+    own = connect(database_url, name="idle")
+    count = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'idle'")
+
+    def is_gone() -> bool:
+        with engine.connect() as connection:
+            return bool(connection.execute(count).scalar_one() == 0)
+
+    with reading(own) as connection:
+        assert not is_gone()
+        connection.execute(text("SELECT 1"))
+    wait_until(is_gone, within=30)
+    with transaction(own) as connection:
+        assert connection.execute(text("SELECT 1")).scalar_one() == 1
+    own.dispose()

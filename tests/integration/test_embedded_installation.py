@@ -4,11 +4,21 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy.pool import QueuePool
 
+from chronos_api import connections
 from chronos_common import settings
 from chronos_common.embedded.folder import remembered
-from chronos_common.embedded.installation import LOOPBACK, Installation, configure
+from chronos_common.embedded.installation import (
+    CONNECTIONS_BESIDE_THREADS,
+    CONNECTIONS_OF_A_SERVICE,
+    LOOPBACK,
+    Installation,
+    configure,
+)
 from chronos_common.embedded.servers import Servers
+from chronos_scheduler.service import Scheduler
+from chronos_worker.service import Worker
 
 SERVERS = Servers("postgresql://chronos@127.0.0.1:5/chronos", "redis://127.0.0.1:6/0")
 
@@ -113,3 +123,16 @@ def test_the_words_are_those_that_every_other_deployment_uses(tmp_path: Path) ->
     programs = [installation.migration(), *installation.programs()]
     words = [" ".join(program.command).partition("chronos_common.cli ")[2] for program in programs]
     assert words == ["db upgrade", "api", "scheduler", "worker"]
+
+
+def test_postgresql_takes_the_connections_of_all_that_runs(tmp_path: Path) -> None:
+    one, many = installed(tmp_path), installed(tmp_path, workers=3, schedulers=2)
+    loaded = many.settings
+    pool = connections.to_database(loaded).pool
+    assert isinstance(pool, QueuePool)
+    assert pool.size() <= loaded.api_threads + CONNECTIONS_BESIDE_THREADS
+    for service in (Scheduler(loaded), Worker(loaded)):
+        assert service._engine.pool.size() <= CONNECTIONS_OF_A_SERVICE
+    services = 5 * CONNECTIONS_OF_A_SERVICE
+    assert many.connections >= services + loaded.api_workers * pool.size()
+    assert many.connections - one.connections == 3 * CONNECTIONS_OF_A_SERVICE
