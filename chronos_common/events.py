@@ -1,8 +1,9 @@
 """Live events: what changed in a workspace, through Redis, for those who are looking.
 
 1. Whoever watches a workspace says so in the sorted set ``WANTED``, until a time to come.
-2. Each process sums up its changes per workspace, and a few times a second appends the sums to
-   the streams of the workspaces that are watched. Streams are bounded and expire.
+2. Each process sums up its changes per workspace, and at most a few times a second appends the
+   sums to the streams of the workspaces that are watched. Streams are bounded and expire.
+   On the channel ``CHANGED`` it says that something changed at all: schedulers look then.
 3. The API reads the streams and sums up again (``chronos_api.streams``).
 
 Events are news, not truth: while Redis is away they are dropped and counted. Nobody who makes a
@@ -14,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 from uuid import UUID
 
@@ -30,10 +31,14 @@ from chronos_common.storage.executions import Moved
 _log = structlog.get_logger(__name__)
 
 WANTED = "chronos:events:wanted"
+CHANGED = "chronos:events:changed"
 _STREAM = "chronos:events:{}"
 FIELD = b"sums"
 
+#: The least time between two flushes.
 FLUSH_SECONDS = 0.25
+#: A change ends the rest.
+REST_SECONDS = 3600.0
 #: A stream holds about this many sums, and is gone when nothing was appended for so long.
 MAX_SUMS = 200
 EXPIRE_SECONDS = 900
@@ -133,10 +138,12 @@ class Publisher:
         self._redis = redis
         self._lock = Lock()
         self._sums: dict[UUID, Sums] = {}
+        self._stopping = Event()
         self._loop: Loop | None = None
 
     def stop(self) -> None:
         """Publish what there is, and end."""
+        self._stopping.set()
         if self._loop is not None:
             self._loop.stop()
             self._loop.join(timeout=2)
@@ -155,13 +162,21 @@ class Publisher:
                     sums = self._sums[change.workspace_id] = Sums()
                 sums.add(change)
             if self._loop is None:
-                self._loop = Loop("events", self.flush, idle_seconds=FLUSH_SECONDS)
+                self._loop = Loop("events", self._flush_and_gather, idle_seconds=REST_SECONDS)
                 self._loop.start()
+            elif changes:
+                self._loop.wake()
         if dropped:
             metrics.EVENTS_DROPPED.inc(dropped)
 
-    def flush(self) -> bool:
-        """Publish what was summed up; never asks to be called at once."""
+    def _flush_and_gather(self) -> bool:
+        """Publish the first change at once; those that follow it soon come together."""
+        self.flush()
+        self._stopping.wait(FLUSH_SECONDS)
+        return False
+
+    def flush(self) -> None:
+        """Publish what was summed up."""
         with self._lock:
             taken, self._sums = self._sums, {}
         if taken:
@@ -170,12 +185,15 @@ class Publisher:
             except RedisError as error:
                 metrics.EVENTS_DROPPED.inc(len(taken))
                 _log.warning("live events dropped", workspaces=len(taken), error=str(error))
-        return False
 
     def _publish(self, taken: dict[UUID, Sums], *, now: datetime) -> None:
-        wanted = self._redis.zrange(WANTED, ids.milliseconds(now), "+inf", byscore=True)
-        watched = {each.decode() for each in wanted if isinstance(each, bytes)}
         pipeline = self._redis.pipeline(transaction=False)
+        pipeline.publish(CHANGED, b"")
+        pipeline.zrange(WANTED, ids.milliseconds(now), "+inf", byscore=True)
+        _, wanted = pipeline.execute()
+        watched = {each.decode() for each in wanted if isinstance(each, bytes)}
+        if not watched:
+            return
         for workspace_id, sums in taken.items():
             if str(workspace_id) in watched:
                 key = stream_of(workspace_id)

@@ -12,27 +12,48 @@ _log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 
+#: For how long a loop looks often after it found work, or was woken. Whoever announces a change
+#: may do so just before it can be seen.
+ALERT_SECONDS = 2.0
+
 
 class Loop:
     """Calls ``tick`` again and again, in a thread of its own.
 
     After a tick that found no work it rests for ``idle_seconds``; after one that raised, longer
     each time up to ``LONGEST_PAUSE_SECONDS``. Nothing that a tick raises ends the loop.
+
+    With ``quiet_seconds``, which are longer, it rests for these once there was no work for
+    ``ALERT_SECONDS``, until :meth:`wake` makes it look often again. While ``is_held_up`` says that
+    there may be work which it could not do, it does not become quiet.
     """
 
-    def __init__(self, name: str, tick: Callable[[], bool], *, idle_seconds: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        tick: Callable[[], bool],
+        *,
+        idle_seconds: float,
+        quiet_seconds: float | None = None,
+        is_held_up: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Take the work; nothing runs before :meth:`start`."""
         self.name = name
         self._tick = tick
         self._idle = idle_seconds
+        self._quiet = idle_seconds if quiet_seconds is None else quiet_seconds
+        self._is_held_up = is_held_up
+        self._alert_until = 0.0
+        self._first_rest = 0.0
         self._stop = Event()
         self._wake = Event()
         self._failures = 0
         self._ticking_since: float | None = None
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
+    def start(self, *, after_seconds: float = 0) -> None:
+        """Begin; the first tick comes ``after_seconds``."""
+        self._first_rest = after_seconds
         self._thread.start()
 
     @property
@@ -43,6 +64,7 @@ class Loop:
 
     def wake(self) -> None:
         """End the rest that is under way, or skip the next one."""
+        self._be_alert()
         self._wake.set()
 
     def stop(self) -> None:
@@ -56,9 +78,13 @@ class Loop:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            self._wake.wait(self._tick_once())
+        rest = self._first_rest
+        while True:
+            self._wake.wait(rest)
             self._wake.clear()
+            if self._stop.is_set():
+                return
+            rest = self._tick_once()
 
     def _tick_once(self) -> float:
         """Tick, and return for how many seconds to rest."""
@@ -72,7 +98,14 @@ class Loop:
         finally:
             self._ticking_since = None
         self._failures = 0
-        return 0 if found_work else self._idle
+        if found_work or self._is_held_up():
+            self._be_alert()
+        if found_work:
+            return 0
+        return self._idle if time.monotonic() < self._alert_until else self._quiet
+
+    def _be_alert(self) -> None:
+        self._alert_until = time.monotonic() + ALERT_SECONDS
 
     def _pause(self) -> float:
         longest = min(FIRST_PAUSE_SECONDS * 2 ** min(self._failures, 10), LONGEST_PAUSE_SECONDS)

@@ -73,7 +73,8 @@ class Dispatcher:
 
     def dispatch_due(self, *, since: datetime | None) -> bool:
         """Dispatch a batch of what was scheduled from ``since`` on; True if there may be more."""
-        accepting = self.accepting
+        # Unless it was held up, there is no need to look into the queues before there is work.
+        accepting = self.accepting if self.is_held_up else frozenset(queues.ALL)
         if not accepting:
             return False
         now = clock.now()
@@ -83,6 +84,9 @@ class Dispatcher:
                 connection, accepting, horizon=horizon, since=since
             ):
                 return False
+        accepting = self.accepting
+        if not accepting:
+            return False
         with transaction(self._engine) as connection:
             due = dispatches.undispatched(
                 connection, accepting, horizon=horizon, batch=self._batch, since=since
@@ -134,6 +138,11 @@ class Dispatcher:
                 return self._accepting
         self._note(self._look())
         return self._accepting
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether a queue did not take more when it was last looked at."""
+        return len(self._accepting) < len(queues.ALL)
 
     def _note(self, accepting: frozenset[str]) -> None:
         with self._lock:

@@ -19,7 +19,7 @@ from chronos_common import clock, faultpoints, metrics
 from chronos_common.broker import Broker, BrokerUnavailable
 from chronos_common.domain import queues
 from chronos_common.storage import dispatches, losses, workers
-from chronos_common.storage.database import transaction
+from chronos_common.storage.database import reading, transaction
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.redeliver import redeliver
 
@@ -68,9 +68,13 @@ class Rescuer:
 
     def _rescue_running(self) -> bool:
         now = clock.now()
+        may_declare, alive_since = self._has_listened(), now - self._worker_timeout
+        with reading(self._engine) as connection:
+            if not losses.is_any_lost(connection, alive_since=alive_since):
+                return False
         with transaction(self._engine) as connection:
-            if self._has_listened():
-                workers.declare_lost(connection, alive_since=now - self._worker_timeout)
+            if may_declare:
+                workers.declare_lost(connection, alive_since=alive_since)
             held = losses.lost(connection, batch=BATCH)
             redeliver(connection, held, now=now)
             faultpoints.reached("rescue.redelivered")
@@ -85,6 +89,9 @@ class Rescuer:
     def _rescue_queued(self) -> bool:
         """Mark executions whose message is gone as with no worker; dispatch finds them."""
         before = clock.now() - CLAIM_GRACE
+        with reading(self._engine) as connection:
+            if not losses.unclaimed(connection, None, before=before, batch=1):
+                return False
         try:
             oldest = self._broker.oldest()
         except BrokerUnavailable:

@@ -17,6 +17,7 @@ from chronos_common.storage import changes
 from chronos_common.storage.database import connect
 from chronos_scheduler.complete import Completer
 from chronos_scheduler.dispatch import Dispatcher
+from chronos_scheduler.listen import Listener
 from chronos_scheduler.notify import Notifier
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.prune import Pruner
@@ -28,6 +29,12 @@ _log = structlog.get_logger(__name__)
 
 #: Executions that one tick of dispatch takes.
 DISPATCH_TICK = 2000
+
+#: While nothing is heard of a change, plan and dispatch look at least so often for one.
+LONGEST_QUIET_SECONDS = 1.0
+
+#: Between the first ticks of two loops, so that they need no connection each.
+START_SECONDS = 0.05
 
 
 class Scheduler:
@@ -57,16 +64,42 @@ class Scheduler:
         planner = Planner(self._engine, dispatcher, lookahead=lookahead, batch=settings.plan_batch)
         rescuer = Rescuer(self._engine, self._broker, dispatcher, worker_timeout=worker_timeout)
         self._pruner = Pruner(self._engine, retention=timedelta(days=settings.retention_days))
+        quiet_seconds = _quiet_seconds(settings.lookahead_seconds)
         # Plan looks ahead, so its rest costs no exactness; a trigger waits for dispatch's.
+        followers = [
+            Loop(
+                "plan",
+                planner.tick,
+                idle_seconds=settings.lookahead_seconds / 10,
+                quiet_seconds=quiet_seconds,
+            ),
+            Loop(
+                "dispatch",
+                dispatcher.tick,
+                idle_seconds=0.05,
+                quiet_seconds=quiet_seconds,
+                is_held_up=lambda: dispatcher.is_held_up,
+            ),
+            Loop(
+                "notify",
+                Notifier(self._engine, self._broker).tick,
+                idle_seconds=1,
+                quiet_seconds=3,
+            ),
+            Loop("complete", Completer(self._engine).tick, idle_seconds=1, quiet_seconds=5),
+        ]
         self._loops = [
             Loop("prune", self._pruner.tick, idle_seconds=3600),
-            Loop("plan", planner.tick, idle_seconds=settings.lookahead_seconds / 10),
-            Loop("dispatch", dispatcher.tick, idle_seconds=0.05),
-            Loop("notify", Notifier(self._engine, self._broker).tick, idle_seconds=1),
+            *followers,
             Loop("rescue", rescuer.tick, idle_seconds=3),
-            Loop("complete", Completer(self._engine).tick, idle_seconds=1),
             sweep,
         ]
+
+        def wake() -> None:
+            for loop in followers:
+                loop.wake()
+
+        self._listener = Listener(connect_redis(settings.redis_url), wake)
         loops = [progress.loop(each) for each in self._loops]
         self.progress = Progress([progress.heartbeat(self._heartbeat), *loops])
 
@@ -75,10 +108,12 @@ class Scheduler:
         self._heartbeat.start()
         self._create_partitions()
         self._zone_rules.adopt()
-        for loop in self._loops:
-            loop.start()
+        for place, loop in enumerate(self._loops):
+            loop.start(after_seconds=place * START_SECONDS)
+        self._listener.start()
         _log.info("scheduler started", worker=str(self._heartbeat.id))
         wait()
+        self._listener.stop()
         late = stop_all(self._loops, timeout=5)
         self._heartbeat.stop()
         self._events.stop()
@@ -92,3 +127,11 @@ class Scheduler:
             self._pruner.create_partitions()
         except SQLAlchemyError:
             _log.warning("partitions are missing; prune tries again", exc_info=True)
+
+
+def _quiet_seconds(lookahead_seconds: float) -> float:
+    """Return how long plan and dispatch rest while nothing is heard of a change.
+
+    Half of the lookahead: what was known in time is found in time, whatever was not heard.
+    """
+    return min(lookahead_seconds / 2, LONGEST_QUIET_SECONDS)

@@ -17,6 +17,7 @@ from chronos_common.storage.outbox import Outbox
 from chronos_common.storage.tables import email_tokens, invitations, letters
 
 _outbox = Outbox(letters)
+is_any_due = _outbox.is_any_due
 take = _outbox.take
 claim = _outbox.claim
 mark_sent = _outbox.mark_sent

@@ -31,6 +31,19 @@ def lost(connection: Connection, *, batch: int) -> list[Held]:
     return [Held(*row) for row in connection.execute(_LOST, {"batch": batch})]
 
 
+# Most ticks find nothing; this says so in one round trip, without a transaction or a lock.
+_IS_ANY_LOST = text("""
+    SELECT EXISTS (SELECT FROM workers WHERE heartbeat_at <= :alive_since)
+        OR EXISTS (SELECT FROM executions e
+                    WHERE finished_at IS NULL AND status = 'running'
+                      AND NOT EXISTS (SELECT FROM workers w WHERE w.id = e.worker_id))""")
+
+
+def is_any_lost(connection: Connection, *, alive_since: datetime) -> bool:
+    """Tell whether a process gave no sign since then, or :func:`lost` may find something."""
+    return bool(connection.execute(_IS_ANY_LOST, {"alive_since": alive_since}).scalar_one())
+
+
 _REDELIVER = text("""
     UPDATE executions
        SET status = 'queued', worker_id = NULL, dispatched_at = NULL,

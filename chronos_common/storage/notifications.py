@@ -20,6 +20,7 @@ from chronos_common.storage.outbox import Outbox
 from chronos_common.storage.tables import notifications
 
 _outbox = Outbox(notifications)
+is_any_due = _outbox.is_any_due
 take = _outbox.take
 claim = _outbox.claim
 mark_sent = _outbox.mark_sent

@@ -44,6 +44,11 @@ class Outbox:
         self._table = table
         self._waiting = (table.c.sent_at.is_(None), table.c.abandoned_at.is_(None))
 
+    def is_any_due(self, connection: Connection, *, now: datetime) -> bool:
+        """Tell whether :meth:`take` may find something, which others may be about to take."""
+        due = select(self._table.c.id).where(*self._waiting, self._table.c.due_at <= now)
+        return connection.execute(due.limit(1)).one_or_none() is not None
+
     def take(self, connection: Connection, *, batch: int, now: datetime) -> list[UUID]:
         """Take rows that are due; each comes back later unless it is marked as sent."""
         columns = self._table.c

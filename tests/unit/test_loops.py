@@ -2,6 +2,9 @@
 
 from threading import Event
 
+import pytest
+
+from chronos_common import loops
 from chronos_common.loops import Loop, stop_all
 
 
@@ -59,3 +62,37 @@ def test_a_loop_that_does_not_end_is_named() -> None:
     assert stop_all([loop], timeout=0.05) == ["stuck"]
     release.set()
     assert loop.join(5)
+
+
+def _rests(loop: Loop) -> float:
+    """Return for how long the loop rests after a tick."""
+    return loop._tick_once()
+
+
+def test_a_loop_looks_often_for_a_while_after_it_found_work_or_was_woken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, found = 1000.0, [False, True, False]
+    monkeypatch.setattr(loops.time, "monotonic", lambda: now)
+    loop = Loop("plan", lambda: found.pop(0) if found else False, idle_seconds=1, quiet_seconds=9)
+    assert [_rests(loop) for _ in range(3)] == [9, 0, 1]
+    now += loops.ALERT_SECONDS - 0.001
+    assert _rests(loop) == 1
+    now += 0.001
+    assert _rests(loop) == 9
+    loop.wake()
+    assert _rests(loop) == 1
+
+
+def test_a_loop_that_is_held_up_goes_on_looking_often() -> None:
+    held_up = True
+    loop = Loop(
+        "dispatch", lambda: False, idle_seconds=1, quiet_seconds=9, is_held_up=lambda: held_up
+    )
+    assert _rests(loop) == 1
+    loop._alert_until, held_up = 0.0, False
+    assert _rests(loop) == 9
+
+
+def test_a_loop_without_quiet_rests_the_same_always() -> None:
+    assert {_rests(Loop("rescue", lambda: False, idle_seconds=3)) for _ in range(3)} == {3}

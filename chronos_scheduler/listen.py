@@ -1,0 +1,63 @@
+"""Listen: hear from other processes that something changed, instead of looking for it often.
+
+What is heard is a hint. It may come before the change can be seen, twice, or, when Redis is away,
+never: the loops look several times after each, and now and then without any.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from chronos_common.events import CHANGED
+from chronos_common.loops import FIRST_PAUSE_SECONDS, Loop
+
+_log = structlog.get_logger(__name__)
+
+#: How long one wait lasts.
+WAIT_SECONDS = 5.0
+
+
+class Listener:
+    """Calls ``wake``, in a thread of its own, when any process changed something."""
+
+    def __init__(self, redis: Redis, wake: Callable[[], None]) -> None:
+        """Take where to listen; nothing is connected before :meth:`start`."""
+        self._redis = redis
+        self._wake = wake
+        self._channel = redis.pubsub()  # type: ignore[no-untyped-call]
+        self._is_away = False
+        self._loop = Loop("listen", self._hear, idle_seconds=FIRST_PAUSE_SECONDS)
+
+    def start(self) -> None:
+        """Begin."""
+        self._loop.start()
+
+    def stop(self) -> None:
+        """End the thread, by a message of our own."""
+        self._loop.stop()
+        with suppress(RedisError):
+            self._redis.publish(CHANGED, b"")
+        if self._loop.join(timeout=2):
+            self._channel.close()
+            self._redis.close()
+
+    def _hear(self) -> bool:
+        """Wait for one message; False if Redis is away."""
+        try:
+            if not self._channel.subscribed:
+                self._channel.subscribe(CHANGED)
+            # That it is subscribed, for the first time or again, is a message too: something
+            # may have been missed.
+            message = self._channel.get_message(timeout=WAIT_SECONDS)
+        except RedisError as error:
+            if not self._is_away:
+                _log.warning("cannot listen for changes", error=str(error))
+            self._is_away = True
+            return False
+        self._is_away = False
+        if message is not None:
+            self._wake()
+        return True
