@@ -18,7 +18,12 @@ from benchmarks.scenarios import ONCE, QUICK, SCENARIOS, SUMMARIES, Scenario
 from benchmarks.trial import Timing
 
 _QUICK = Options(
-    Timing(warmup=3, window=8), repeats=1, api_jobs=1000, api_rate=20, nginx_wanted=False
+    Timing(warmup=3, window=8),
+    repeats=1,
+    api_jobs=1000,
+    api_rate=20,
+    rest_seconds=3,
+    nginx_wanted=False,
 )
 #: Of the tables, where there is no terminal to say.
 _WIDTH = 150
@@ -156,6 +161,11 @@ _SHOWN = (
     "create_p99_ms",
     "read_p99_ms",
     "list_p99_ms",
+    "seconds",
+    "pss_mib",
+    "peak_mib",
+    "cpu_percent",
+    "wakeups_per_s",
 )
 
 

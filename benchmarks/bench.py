@@ -24,6 +24,7 @@ class Options:
     rate: int | None = None
     memory_seconds: int = 600
     idle_jobs: int = 1_000_000
+    rest_seconds: int = 60
     burst: int = 60_000
     api_jobs: int = 100_000
     api_rate: int = 100

@@ -12,6 +12,7 @@ from benchmarks.scenarios import (
     idle,
     ladder,
     memory,
+    rest,
     spread,
     workers,
 )
@@ -194,6 +195,19 @@ def _memory(results: Sequence[Result]) -> Iterator[Check]:
             yield _at_most(f"growth of the {name} in the long run", grown, 5, " %")
 
 
+def _rest(results: Sequence[Result]) -> Iterator[Check]:
+    for result in _of(results, rest.NAME, rest.TOGETHER):
+        figures = result.figures
+        if figures["window_s"] < rest.SECONDS:
+            return  # a smoke test
+        yield _at_most("chronos up at rest: memory", figures["pss_mib"], 350, " MiB")
+        yield _at_most("chronos up at rest: CPU", figures["cpu_percent"], 1, " % of a core")
+        yield _at_most("chronos up: first useful line after", figures["seconds"], 5, " s")
+        for shown in _of(results, rest.NAME, rest.HELP):
+            yield _at_most("chronos --help: time", shown.figures["seconds"], 0.3, " s")
+            yield _at_most("chronos --help: memory", shown.figures["peak_mib"], 60, " MiB")
+
+
 def _workers(results: Sequence[Result]) -> Iterator[Check]:
     slow = [_of(results, workers.NAME, workers.slow_case(count)) for count in (1, 2)]
     if all(slow):
@@ -210,5 +224,6 @@ _PARTS: tuple[Callable[[Sequence[Result]], Iterator[Check]], ...] = (
     _hanging,
     _api,
     _memory,
+    _rest,
     _workers,
 )

@@ -145,7 +145,7 @@ def installation(
         children = {}
         for name in names:
             command = python("chronos_common.cli", name.partition("-")[0])
-            children[name] = Child(program(name, command, folder, _environment(values)))
+            children[name] = Child(program(name, command, folder, environment(values)))
             stack.callback(children[name].stop)
             children[name].start()
         api_url = f"http://127.0.0.1:{port}"
@@ -155,7 +155,7 @@ def installation(
         yield Installation(base, engine, target, api_url, token, workspace_id, owner_id, children)
 
 
-def _environment(values: Mapping[str, str]) -> dict[str, str]:
+def environment(values: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of Chronos: none of the user's own settings get in."""
     names = {f"CHRONOS_{name}" for name in values}
     inherited = settings.environment(values)

@@ -13,6 +13,7 @@ from benchmarks.scenarios import (
     celery_beat,
     celery_classic,
     memory,
+    rest,
     retries,
 )
 
@@ -121,6 +122,15 @@ _OTHERS = {
         for name in ("p50", "p99")
     }
     | {"failures": "failures", "stolen, cores": "stolen_cores"},
+    rest.NAME: {
+        "processes": "processes",
+        "MiB": "pss_mib",
+        "peak MiB": "peak_mib",
+        "% of a core": "cpu_percent",
+        "wake-ups/s": "wakeups_per_s",
+        "s to the first line": "seconds",
+        "CPU s": "cpu_s",
+    },
     memory.NAME: {
         f"{name} MiB {when}": f"{name}_mib_{key}"
         for name in ("scheduler", "worker", "api")
@@ -133,6 +143,7 @@ _HEADINGS = {
     retries.NAME: "Retries: later than their delay",
     api.NAME: "API: milliseconds to the answer",
     memory.NAME: "Growth",
+    rest.NAME: "At rest: chronos up with nothing to do, and its help",
 }
 
 

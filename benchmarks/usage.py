@@ -75,18 +75,61 @@ def resident_mib(pid: int) -> float:
 
 def proportional_mib(root: int) -> float:
     """Return the memory of a tree of processes, what they share counted once, in MiB."""
-    total = 0
-    for pid in _tree(root):
-        with suppress(*_GONE, PermissionError):
-            for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
-    return total / 1024
+    return sum(map(own_proportional_mib, _tree(root)))
+
+
+def own_proportional_mib(pid: int) -> float:
+    """Return the memory of one process with its share of what it has in common, in MiB."""
+    with suppress(*_GONE, PermissionError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    return 0
 
 
 def cpu_of_children(root: int) -> dict[int, float]:
     """Return the CPU seconds of a process and of each that it started, by process id."""
-    return {pid: _cpu(pid, with_children=False) for pid in _tree(root)}
+    return {pid: own_cpu(pid) for pid in _tree(root)}
+
+
+def own_cpu(pid: int) -> float:
+    """Return the CPU seconds of one process."""
+    return _cpu(pid, with_children=False)
+
+
+def wakeups(pid: int) -> int:
+    """Return how often the threads of a process have slept, and so were woken, until now."""
+    count = 0
+    with suppress(*_GONE):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for line in (task / "status").read_text().splitlines():
+                if line.startswith("voluntary_ctxt_switches:"):
+                    count += int(line.split()[1])
+    return count
+
+
+def processes_of(root: int) -> Iterator[int]:
+    """Yield a process and all that it started."""
+    return _tree(root)
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that this one started itself."""
+    return [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+
+
+def command_of(pid: int) -> list[str]:
+    """Return the words of a process's command."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+
+
+def exists(pid: int) -> bool:
+    """Tell whether there is such a process."""
+    return Path(f"/proc/{pid}").exists()
 
 
 def _cpu_of_machine() -> tuple[float, float]:

@@ -17,6 +17,7 @@ from benchmarks.scenarios import (
     ladder,
     memory,
     profile,
+    rest,
     retries,
     smoke,
     spread,
@@ -37,6 +38,7 @@ _ALL: tuple[ModuleType, ...] = (
     hanging,
     retries,
     api,
+    rest,
     workers,
     memory,
     profile,
@@ -46,7 +48,7 @@ _ALL: tuple[ModuleType, ...] = (
 SCENARIOS: Mapping[str, Scenario] = {module.NAME: module.run for module in _ALL}
 
 #: What ``--quick`` runs.
-QUICK: Mapping[str, Scenario] = {module.NAME: module.run for module in (smoke, api)}
+QUICK: Mapping[str, Scenario] = {module.NAME: module.run for module in (smoke, api, rest)}
 
 #: Run once, however many repeats there are.
 ONCE = frozenset({memory.NAME, profile.NAME})
