@@ -36,6 +36,8 @@ _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "wal_compression": "on",
+    # A second of full load fills three of them, and every commit empties them.
+    "wal_buffers": "4MB",
     # Of these nothing is used, or it costs more memory than it saves time on one machine.
     "io_method": "sync",
     "max_logical_replication_workers": "0",

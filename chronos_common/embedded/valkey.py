@@ -7,9 +7,8 @@ import importlib.util
 import os
 import secrets
 import signal
+import socket
 from pathlib import Path
-
-import redis
 
 from chronos_common.embedded import account, ports
 from chronos_common.embedded.child import Child, ChildFailed, Program
@@ -105,15 +104,15 @@ class Valkey:
             raise ChildFailed(f"Valkey did not start:\n{child.last_words(8)}")
 
     def _answers(self) -> bool:
-        client = redis.Redis.from_url(
-            self.url, socket_timeout=_CONNECT_SECONDS, socket_connect_timeout=_CONNECT_SECONDS
-        )
+        """Ask in the protocol itself: a client library would stay loaded as long as all runs."""
+        address = ("127.0.0.1", self._port)
         try:
-            return bool(client.ping())
-        except (redis.ConnectionError, redis.TimeoutError):
+            with socket.create_connection(address, timeout=_CONNECT_SECONDS) as connection:
+                connection.sendall(f"AUTH {self._password}\r\nPING\r\nQUIT\r\n".encode())
+                with connection.makefile("rb") as answer:
+                    return answer.read().split() == [b"+OK", b"+PONG", b"+OK"]
+        except OSError:
             return False
-        finally:
-            client.close()
 
 
 def _quoted(path: Path) -> str:

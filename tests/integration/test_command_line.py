@@ -45,3 +45,13 @@ def test_the_help_names_every_command_with_its_first_sentence() -> None:
     for name in cli._registered():
         assert f"  {name} " in shown
     assert "Serve the REST API until stopped." in shown
+
+
+def test_what_watches_the_others_loads_none_of_what_they_need() -> None:
+    code = "import sys; from chronos_common.embedded import machine; print(*sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    loaded = {name.partition(".")[0] for name in shown.split()}
+    assert "psycopg2" in loaded
+    assert not loaded & {"alembic", "celery", "flask", "kombu", "redis", "sqlalchemy"}

@@ -12,7 +12,8 @@ from urllib.parse import quote
 
 import pytest
 from limits import parse_many
-from sqlalchemy import make_url
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from chronos_common import settings
 from chronos_common.domain.senders import Sender
@@ -141,6 +142,39 @@ def test_what_is_required_and_missing_is_reported_by_name(
 def test_the_database_url_names_our_driver_whatever_it_named(load: Load, given: str) -> None:
     expected = "postgresql+psycopg2://user:p%40ss@db:5432/chronos?sslmode=require"
     assert load({"CHRONOS_DATABASE_URL": given}).database_url == expected
+
+
+@pytest.mark.parametrize(
+    ("rest", "is_one"),
+    [
+        ("", True),
+        ("/chronos", True),
+        ("db.example", True),
+        ("chronos@db.example:5432/chronos?sslmode=require", True),
+        ("chronos:p:a/s?s#w[o]rd%40@db.example:5432/chronos", True),
+        ("chronos:secret@[::1]:5432/chronos", True),
+        ("/chronos?host=/run/postgresql", True),
+        ("db.example:port/chronos", False),
+        ("db.example:/chronos", False),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+def test_a_database_url_is_what_sqlalchemy_reads(
+    load: Load,
+    scheme: str,
+    rest: str,
+    is_one: bool,  # noqa: FBT001 - a case
+) -> None:
+    given = {"CHRONOS_DATABASE_URL": f"{scheme}://{rest}"}
+    if is_one:
+        read = make_url(load(given).database_url)
+        asked = make_url(f"postgresql+psycopg2://{rest}")
+        assert read == asked
+        return
+    with pytest.raises((ArgumentError, ValueError)):
+        make_url(f"{scheme}://{rest}")
+    with pytest.raises(SettingsInvalid, match="CHRONOS_DATABASE_URL: must be like postgresql"):
+        load(given)
 
 
 @pytest.mark.parametrize("name", ["REDIS_URL", "SMTP_URL", "PUBLIC_URL"])
