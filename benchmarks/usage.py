@@ -89,12 +89,12 @@ def own_proportional_mib(pid: int) -> float:
 
 def cpu_of_children(root: int) -> dict[int, float]:
     """Return the CPU seconds of a process and of each that it started, by process id."""
-    return {pid: own_cpu(pid) for pid in _tree(root)}
+    return {pid: _cpu(pid, with_children=False) for pid in _tree(root)}
 
 
-def own_cpu(pid: int) -> float:
-    """Return the CPU seconds of one process."""
-    return _cpu(pid, with_children=False)
+def cpu_with_ended_children(pid: int) -> float:
+    """Return the CPU seconds of one process, and of those that it started and that have ended."""
+    return _cpu(pid, with_children=True)
 
 
 def wakeups(pid: int) -> int:

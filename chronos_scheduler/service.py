@@ -30,8 +30,11 @@ _log = structlog.get_logger(__name__)
 #: Executions that one tick of dispatch takes.
 DISPATCH_TICK = 2000
 
-#: While nothing is heard of a change, plan and dispatch look at least so often for one.
-LONGEST_QUIET_SECONDS = 1.0
+#: While nothing is heard of a change, plan and dispatch look at least so often for one: in parts
+#: of the lookahead, so that what was known in time is found in time, and in seconds. A new job may
+#: be due soon; what dispatch looks for besides retries is late already if it was not heard of.
+PLAN_QUIET, DISPATCH_QUIET = 0.5, 0.8
+LONGEST_QUIET_SECONDS = 1.5
 
 #: Between the first ticks of two loops, so that they need no connection each.
 START_SECONDS = 0.05
@@ -64,29 +67,28 @@ class Scheduler:
         planner = Planner(self._engine, dispatcher, lookahead=lookahead, batch=settings.plan_batch)
         rescuer = Rescuer(self._engine, self._broker, dispatcher, worker_timeout=worker_timeout)
         self._pruner = Pruner(self._engine, retention=timedelta(days=settings.retention_days))
-        quiet_seconds = _quiet_seconds(settings.lookahead_seconds)
         # Plan looks ahead, so its rest costs no exactness; a trigger waits for dispatch's.
         followers = [
             Loop(
                 "plan",
                 planner.tick,
                 idle_seconds=settings.lookahead_seconds / 10,
-                quiet_seconds=quiet_seconds,
+                quiet_seconds=_quiet_seconds(PLAN_QUIET, settings),
             ),
             Loop(
                 "dispatch",
                 dispatcher.tick,
                 idle_seconds=0.05,
-                quiet_seconds=quiet_seconds,
+                quiet_seconds=_quiet_seconds(DISPATCH_QUIET, settings),
                 is_held_up=lambda: dispatcher.is_held_up,
             ),
             Loop(
                 "notify",
                 Notifier(self._engine, self._broker).tick,
                 idle_seconds=1,
-                quiet_seconds=3,
+                quiet_seconds=5,
             ),
-            Loop("complete", Completer(self._engine).tick, idle_seconds=1, quiet_seconds=5),
+            Loop("complete", Completer(self._engine).tick, idle_seconds=1, quiet_seconds=10),
         ]
         self._loops = [
             Loop("prune", self._pruner.tick, idle_seconds=3600),
@@ -129,9 +131,6 @@ class Scheduler:
             _log.warning("partitions are missing; prune tries again", exc_info=True)
 
 
-def _quiet_seconds(lookahead_seconds: float) -> float:
-    """Return how long plan and dispatch rest while nothing is heard of a change.
-
-    Half of the lookahead: what was known in time is found in time, whatever was not heard.
-    """
-    return min(lookahead_seconds / 2, LONGEST_QUIET_SECONDS)
+def _quiet_seconds(part: float, settings: Settings) -> float:
+    """Return how long a loop may rest while nothing is heard of a change."""
+    return min(settings.lookahead_seconds * part, LONGEST_QUIET_SECONDS)

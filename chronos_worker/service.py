@@ -94,7 +94,13 @@ class Worker:
             for queue, task in tasks.items()
         }
         self._loops = [
-            Loop("watch", self._webhooks.watch, idle_seconds=1),
+            Loop(
+                "watch",
+                self._webhooks.watch,
+                idle_seconds=1,
+                quiet_seconds=3,
+                is_held_up=lambda: self._webhooks.in_flight > 0,
+            ),
             Loop("unanswered", self._claimer.give_back_unanswered, idle_seconds=3),
             Loop("watchdog", self._watchdog.tick, idle_seconds=watchdog.LOOK_SECONDS),
         ]

@@ -120,7 +120,7 @@ def _look(root: int, seconds: int) -> dict[str, dict[str, float]]:
 
 
 def _spent(pids: Sequence[int]) -> tuple[float, float]:
-    return sum(map(usage.own_cpu, pids)), sum(map(usage.wakeups, pids))
+    return sum(map(usage.cpu_with_ended_children, pids)), sum(map(usage.wakeups, pids))
 
 
 def _parts(root: int) -> dict[str, list[int]]:

@@ -41,7 +41,7 @@ _SETTINGS = {
     # Of these nothing is used, or it costs more memory than it saves time on one machine.
     "io_method": "sync",
     "max_logical_replication_workers": "0",
-    "autovacuum_naptime": "10s",
+    "autovacuum_naptime": "30s",
     "jit": "off",
     "timezone": "UTC",
     "log_timezone": "UTC",

@@ -103,7 +103,7 @@ def test_a_quiet_scheduler_finds_a_change_that_it_hears_of_and_one_that_it_does_
     is_heard: bool,  # noqa: FBT001 - a case
 ) -> None:
     if is_heard:
-        environment.setattr(service, "_quiet_seconds", lambda _: 3600.0)
+        environment.setattr(service, "_quiet_seconds", lambda *_: 3600.0)
     scheduler = Scheduler(settings.load())
 
     def change_something() -> None:
@@ -126,4 +126,6 @@ def test_what_was_known_in_time_is_found_in_time_without_hearing_of_it(
 ) -> None:
     environment.setenv("CHRONOS_LOOKAHEAD_SECONDS", str(lookahead))
     quiet = {loop.name: loop._quiet for loop in Scheduler(settings.load())._loops}
-    assert max(quiet["plan"], quiet["dispatch"]) <= min(lookahead / 2, 1)
+    assert quiet["plan"] <= lookahead / 2
+    assert quiet["dispatch"] < lookahead
+    assert max(quiet["plan"], quiet["dispatch"]) <= service.LONGEST_QUIET_SECONDS
