@@ -90,7 +90,7 @@ def load() -> Settings:
         api_host=env.str("API_HOST", "127.0.0.1"),
         api_port=env.int("API_PORT", 8080, validate=validate.Range(1, 65535)),
         api_threads=env.int("API_THREADS", 8, validate=validate.Range(1, 256)),
-        api_workers=env.int("API_WORKERS", 2, validate=validate.Range(1, 64)),
+        api_workers=env.int("API_WORKERS", 4, validate=validate.Range(1, 64)),
         public_url=env.str("PUBLIC_URL", "http://127.0.0.1:8080", validate=_is_http_url),
         secret_key=env.str("SECRET_KEY", validate=_is_long_enough),
         access_token_minutes=env.int("ACCESS_TOKEN_MINUTES", 15, validate=validate.Range(1, 1440)),
