@@ -24,7 +24,7 @@ class Loop:
     each time up to ``LONGEST_PAUSE_SECONDS``. Nothing that a tick raises ends the loop.
 
     With ``quiet_seconds``, which are longer, it rests for these once there was no work for
-    ``ALERT_SECONDS``, until :meth:`wake` makes it look often again. While ``is_held_up`` says that
+    ``ALERT_SECONDS``, until :meth:`hint` makes it look often again. While ``is_held_up`` says that
     there may be work which it could not do, it does not become quiet.
     """
 
@@ -66,6 +66,16 @@ class Loop:
         """End the rest that is under way, or skip the next one."""
         self._be_alert()
         self._wake.set()
+
+    def hint(self) -> None:
+        """Look often for a while, as there may be work; a rest that is short already goes on.
+
+        Hints may come many times a second, and must not make a busy loop busier.
+        """
+        is_quiet = time.monotonic() >= self._alert_until
+        self._be_alert()
+        if is_quiet:
+            self._wake.set()
 
     def stop(self) -> None:
         """Ask the loop to end after the tick that is under way."""

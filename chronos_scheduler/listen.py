@@ -21,12 +21,12 @@ WAIT_SECONDS = 5.0
 
 
 class Listener:
-    """Calls ``wake``, in a thread of its own, when any process changed something."""
+    """Calls ``hint``, in a thread of its own, when any process changed something."""
 
-    def __init__(self, redis: Redis, wake: Callable[[], None]) -> None:
+    def __init__(self, redis: Redis, hint: Callable[[], None]) -> None:
         """Take where to listen; nothing is connected before :meth:`start`."""
         self._redis = redis
-        self._wake = wake
+        self._hint = hint
         self._channel = redis.pubsub()  # type: ignore[no-untyped-call]
         self._is_away = False
         self._loop = Loop("listen", self._hear, idle_seconds=FIRST_PAUSE_SECONDS)
@@ -59,5 +59,5 @@ class Listener:
             return False
         self._is_away = False
         if message is not None:
-            self._wake()
+            self._hint()
         return True

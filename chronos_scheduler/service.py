@@ -97,11 +97,11 @@ class Scheduler:
             sweep,
         ]
 
-        def wake() -> None:
+        def hint() -> None:
             for loop in followers:
-                loop.wake()
+                loop.hint()
 
-        self._listener = Listener(connect_redis(settings.redis_url), wake)
+        self._listener = Listener(connect_redis(settings.redis_url), hint)
         loops = [progress.loop(each) for each in self._loops]
         self.progress = Progress([progress.heartbeat(self._heartbeat), *loops])
 

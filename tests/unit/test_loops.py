@@ -96,3 +96,19 @@ def test_a_loop_that_is_held_up_goes_on_looking_often() -> None:
 
 def test_a_loop_without_quiet_rests_the_same_always() -> None:
     assert {_rests(Loop("rescue", lambda: False, idle_seconds=3)) for _ in range(3)} == {3}
+
+
+def test_hints_end_a_quiet_rest_and_no_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(loops.time, "monotonic", lambda: now)
+    loop = Loop("plan", lambda: False, idle_seconds=1, quiet_seconds=9)
+    assert _rests(loop) == 9
+    loop.hint()
+    assert loop._wake.is_set()
+    loop._wake.clear()
+    assert _rests(loop) == 1
+    for _ in range(100):
+        now += loops.ALERT_SECONDS - 0.001
+        loop.hint()
+        assert not loop._wake.is_set()
+        assert _rests(loop) == 1
