@@ -30,6 +30,8 @@ def to_database(settings: Settings) -> Engine:
         pool_size=settings.api_threads + 2,
         wait_seconds=WAIT_SECONDS,
         lock_seconds=WAIT_SECONDS,
+        # A request is not repeated, so it must not be the one that finds a broken connection.
+        checks_pooled=True,
     )
 
 

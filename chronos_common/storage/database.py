@@ -1,6 +1,7 @@
 """Connections to PostgreSQL: bounded in number, in waiting and in the time of a statement."""
 
 import select
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,6 +21,10 @@ LOCK_TIMEOUT_SECONDS = 5
 #: A connection that nobody used for so long is closed: each takes megabytes in the server. It is
 #: no interval at which somebody asks for something, who would meet the server closing it.
 IDLE_SECONDS = 47
+#: Far less, and far more than between two uses of a busy connection.
+RESTED_SECONDS = 0.5
+
+_RESTS_SINCE = "chronos_rests_since"
 
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 arrays.register()
@@ -32,13 +37,15 @@ def connect(
     pool_size: int = 5,
     wait_seconds: float = 5,
     lock_seconds: float = LOCK_TIMEOUT_SECONDS,
+    checks_pooled: bool = False,
 ) -> Engine:
     """Return an engine with at most ``pool_size`` connections, shown as ``name`` in PostgreSQL.
 
     Every wait is bounded: for a connection of the pool (``wait_seconds``), for the server, for a
     lock (``lock_seconds``), for a statement. A half-open connection is noticed within about 20
-    seconds, by TCP or by ``storage.patience``. One that broke while it lay in the pool, or that
-    the server has closed because nobody used it, is replaced.
+    seconds, by TCP or by ``storage.patience``. One that the server has closed because nobody used
+    it is replaced. ``checks_pooled`` replaces any that broke while it lay in the pool: for callers
+    that do not repeat what failed.
     """
     engine = create_engine(
         url,
@@ -63,8 +70,19 @@ def connect(
     )
     uuids.follow(engine)
     prepared.follow(engine)
-    event.listen(engine, "checkout", _check)
+    event.listen(engine, "checkin", _note_rest)
+    event.listen(engine, "checkout", _check if checks_pooled else _check_if_rested)
     return engine
+
+
+def _note_rest(_connection: Any, record: Any) -> None:
+    record.info[_RESTS_SINCE] = time.monotonic()
+
+
+def _check_if_rested(connection: Any, record: Any, *_: object) -> None:
+    """Check what may have been closed; even that is too much for each of many transactions."""
+    if time.monotonic() - record.info.get(_RESTS_SINCE, time.monotonic()) >= RESTED_SECONDS:
+        _check(connection)
 
 
 def _check(connection: Any, *_: object) -> None:

@@ -19,7 +19,7 @@ _OWN_END = text("SELECT pg_terminate_backend(pg_backend_pid())")
 @pytest.fixture
 def looking(database_url: str) -> Iterator[Engine]:
     """An engine like the API's: it looks at its connections, and its changes are followed."""
-    own = connect(database_url, name="test")
+    own = connect(database_url, name="test", checks_pooled=True)
     changes.follow(own, lambda _: None)
     yield own
     own.dispose()

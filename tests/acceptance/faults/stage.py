@@ -142,7 +142,7 @@ def stage(
         )
         kinds = ["api", *["scheduler"] * schedulers, *["worker"] * workers]
         fleet = Fleet(cluster, kinds)
-        engine = connect(psycopg2_url(servers.database_url), name="test")
+        engine = connect(psycopg2_url(servers.database_url), name="test", checks_pooled=True)
         open_now.callback(engine.dispose)
         yield Stage(servers, fleet, target, engine, proxies)
 
