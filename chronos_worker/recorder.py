@@ -78,8 +78,7 @@ class Recorder:
         self._engine = engine
         self._is_late = is_late
         self._is_caught_up = True
-        # None ends the wait of a recorder that was stopped.
-        self._finished: SimpleQueue[Finished | None] = SimpleQueue()
+        self._finished: SimpleQueue[Finished | None] = SimpleQueue()  # None ends a wait
         self._changed = Condition()
         self._backlog = 0
         self._stop = Event()
@@ -93,9 +92,7 @@ class Recorder:
     def put(self, finished: Finished) -> None:
         """Take a finished attempt; never waits."""
         with self._changed:
-            if not self._backlog:
-                # It was not silent: it had nothing to write.
-                self._moved_at = monotonic()
+            self._moved_at = self._moved_at if self._backlog else monotonic()  # it rested
             self._backlog += 1
         self._finished.put(finished)
 
@@ -129,16 +126,14 @@ class Recorder:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            batch = self._gather()
-            if batch:
+            if batch := self._gather():
                 self._write_at_last(batch)
                 self._forget(len(batch))
 
     def _gather(self) -> list[Finished]:
         """Wait for an attempt, then a moment for others to join it, unless they wait already."""
         self._moved_at = monotonic()
-        first = self._finished.get()
-        if first is None:
+        if (first := self._finished.get()) is None:
             return []
         batch = [first]
         if self._is_caught_up:
