@@ -55,12 +55,15 @@ def run(bench: Bench) -> Iterator[Result]:
         for number in range(_JOBS):
             client.post("/api/v1/jobs", _job(number))
         time.sleep(bench.options.rest_seconds * _SETTLED_AFTER)
+        children = set(usage.children_of(child.pid))
         figures = _look(child.pid, bench.options.rest_seconds)
+        ended = len(children - set(usage.children_of(child.pid)))
         everything = list(usage.processes_of(child.pid))
-    left = sum(map(usage.exists, everything))
+    # None may end by itself, and none may be left behind.
+    failures = ended + sum(map(usage.exists, everything))
     yield from (Result(NAME, part, found) for part, found in figures.items())
     together = {name: sum(each[name] for each in figures.values()) for name in _SUMMED}
-    window = {"window_s": bench.options.rest_seconds, "seconds": started, "failures": left}
+    window = {"window_s": bench.options.rest_seconds, "seconds": started, "failures": failures}
     yield Result(NAME, TOGETHER, together | window)
 
 
