@@ -14,8 +14,6 @@ from chronos_common.embedded.installation import Installation, configure
 from chronos_common.embedded.stop import Stopped, StopRequest, on_signals, wait_until
 from chronos_common.embedded.supervisor import Supervisor
 from chronos_common.embedded.welcome import show_welcome
-from chronos_common.storage import availability
-from chronos_common.storage.database import connect
 
 _SECONDS_TO_MIGRATE = 600
 _SECONDS_TO_ANSWER = 60
@@ -98,6 +96,10 @@ def _end_leftovers(data_dir: Path, terminal: Terminal, stop: StopRequest) -> Non
 
 def _require_answer(url: str) -> None:
     """Raise :class:`~availability.DatabaseUnusable` if the user's own database cannot be used."""
+    # Loaded by whoever has a database of their own: it takes megabytes as long as all runs.
+    from chronos_common.storage import availability  # noqa: PLC0415 - see above
+    from chronos_common.storage.database import connect  # noqa: PLC0415 - see above
+
     engine = connect(url, name="chronos-up", pool_size=1)
     try:
         availability.require_answer(engine)
