@@ -30,49 +30,53 @@ MOST = {"second": 60, "minute": 60, "hour": 24}
 
 # How the parts look.
 CLOCK = r"\d\d:\d\d(?::\d\d)?"
-ITEM = r"\d+(?: through \d+(?: in steps of \d+)?)?"
+ITEM = r"\d+(?: through \d+(?: in steps of \d+| \(in steps of \d+\))?)?"
 
 
 def listed(item: str) -> str:
     return rf"{item}(?:(?:, {item})* (?:and|or) {item})?"
 
 
+NUMBER = r"(\d+)(?: through (\d+))?(?: \(?in steps of (\d+)\)?)?"
 NUMBERS = listed(ITEM)
 UNIT = rf"(?:every (?:second|minute|hour)|(?:second|minute|hour)s? {NUMBERS})"
-STEP = r"every (?:\d+ )?(?:second|minute|hour)s?"
+EVERY = r"every (?:\d+ )?(?:second|minute|hour)s?"
+STEP = rf"(?:{EVERY}|\d+-(?:second|minute|hour) intervals)"
 SPAN = rf"(?:from {CLOCK} through {CLOCK}|at {CLOCK})"
 MONTH = rf"(?:{'|'.join(MONTHS)})"
 MONTH_LIST = listed(rf"{MONTH}(?: through {MONTH})?")
 WEEKDAY = rf"(?:{'|'.join(WEEKDAYS)})"
-WEEKDAY_LIST = listed(rf"{WEEKDAY}(?: through {WEEKDAY})?")
+WEEKDAY_LIST = listed(rf"{WEEKDAY}s(?: through {WEEKDAY}s)?")
 NTH = rf"the (?:{'|'.join(ORDINALS)}|last) {WEEKDAY}"
 FROM_END = r"the day (?:\d+ days )?before the last"
 NEAREST = r"the weekday nearest to day \d+(?: or else to the last day)?"
 MOVING = (
-    rf"(?:the weekday nearest to {FROM_END}|{NEAREST}|the last weekday|{FROM_END}|the last day)"
+    rf"(?:the weekday nearest to {FROM_END}|{NEAREST}|the (?:first|last) weekday|{FROM_END}"
+    rf"|the last day)"
 )
 DAY_ITEM = rf"(?:(?:days? )?{ITEM}|{MOVING})"
 
 OF = rf"of (?:the month|{MONTH_LIST})"
-WITHIN = rf"(?: (?:in|from) {MONTH_LIST})?"
+WITHIN = rf"(?:,? (?:in|from) {MONTH_LIST})?"
 DAYS = rf"on {listed(DAY_ITEM)} {OF}(?: in steps of \d+)?"
-PLAIN_WEEKDAYS = rf"(?:on|from) {WEEKDAY_LIST}{WITHIN}"
+PLAIN_WEEKDAYS = rf"(?:on {WEEKDAY_LIST}|from {WEEKDAY} through {WEEKDAY}){WITHIN}"
 NTH_WEEKDAYS = rf"on {listed(NTH)} {OF}"
 DAYS_OF_WEEK = rf"(?:{PLAIN_WEEKDAYS}(?: and {NTH_WEEKDAYS})?|{NTH_WEEKDAYS})"
 
 TIMES = re.compile(
     rf"(?:At |Whenever the clock shows |(?=Every ))(?P<words>"
-    rf"(?i:{STEP} at {UNIT}(?:, {UNIT})?)"
+    rf"(?i:{EVERY} at {UNIT}(?:, {UNIT})?)"
     rf"|(?i:{STEP} {listed(SPAN)})"
     rf"|(?i:{UNIT}(?: of {UNIT}){{1,2}})"
-    rf"|(?i:{STEP} of {UNIT})"
-    rf"|(?i:{STEP})"
+    rf"|(?i:{STEP} in {UNIT})"
+    rf"|(?i:{EVERY})"
     rf"|{listed(CLOCK)})(?P<dates> .*|, .*|$)"
 )
 DATES = re.compile(
-    rf"(?: (?P<days>{DAYS}))?(?P<kind>, but only|, and also|)(?: (?P<weekdays>{DAYS_OF_WEEK}))?"
-    rf"(?P<months>{WITHIN})"
+    rf"(?: every day)?(?: (?P<days>{DAYS}))?(?P<kind>, but only|, and also|)"
+    rf"(?:,? (?P<weekdays>{DAYS_OF_WEEK}))?(?P<months>{WITHIN})"
 )
+TWO_RANGES = re.compile(r" through \S*[^ ,] from [A-Z]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +121,13 @@ def read(sentence: str) -> Reading:
     match = TIMES.fullmatch(sentence)
     assert match, sentence
     months, days, weekdays, both = _dates(match["dates"])
+    rhythm = not sentence.startswith("At ")
+    assert not TWO_RANGES.search(sentence), f"{sentence} runs two ranges together"
+    # Without "every day", a time alone could be understood as a single one.
+    is_daily = not rhythm and days is None and weekdays is None
+    assert match["dates"].startswith(" every day") == is_daily, sentence
     return Reading(
-        rhythm=not sentence.startswith("At "),
+        rhythm=rhythm,
         times=_times(match["words"].lower()),
         months=months,
         days=days,
@@ -146,21 +155,21 @@ def _times(words: str) -> int:
         smallest = min(SECONDS_OF[each] for each in units)
         larger = [each for each in SECONDS_OF if SECONDS_OF[each] > smallest]
         return _product({each: set(range(MOST[each])) for each in larger} | units)
-    if match := re.fullmatch(rf"({STEP}) of ({UNIT})", words):
+    if match := re.fullmatch(rf"({STEP}) in ({UNIT})", words):
         name, hours = _unit(match[2])
         assert name == "hour", words
         within = _progression(0, 3600, _step(words))
         return _or(within << 3600 * hour for hour in hours)
-    assert re.fullmatch(STEP, words), words
+    assert re.fullmatch(EVERY, words), words
     step = _step(words)
     assert 86_400 % step == 0, f"{words} is not even without end"
     return _progression(0, 86_400, step)
 
 
 def _step(words: str) -> int:
-    match = re.match(r"every (\d+ )?(second|minute|hour)", words)
+    match = re.match(r"(?:every )?(\d+[ -])?(second|minute|hour)", words)
     assert match, words
-    return int(match[1] or 1) * SECONDS_OF[match[2]]
+    return int((match[1] or "1").strip(" -")) * SECONDS_OF[match[2]]
 
 
 def _span(step: int, words: str) -> int:
@@ -194,7 +203,10 @@ def _unit(words: str) -> tuple[str, set[int]]:
 
 def _numbers(words: str) -> set[int]:
     found: set[int] = set()
-    for first, last, step in re.findall(r"(\d+)(?: through (\d+))?(?: in steps of (\d+))?", words):
+    # Of several items, those with steps have brackets around them: the others have none.
+    alone = re.fullmatch(rf"\D*{ITEM}", words)
+    assert ("(in steps" in words) == ("in steps" in words and not alone), words
+    for first, last, step in re.findall(NUMBER, words):
         values = range(int(first), int(last or first) + 1, int(step or 1))
         assert values[-1] == int(last or first), words
         assert not found & set(values), f"{words} names a value twice"
@@ -254,7 +266,7 @@ def _months(words: str) -> frozenset[int] | None:
 
 def _names(words: str, names: list[str]) -> set[int]:
     found: set[int] = set()
-    word = rf"({'|'.join(names)})"
+    word = rf"({'|'.join(names)})s?"
     for first, last in re.findall(rf"{word}(?: through {word})?", words):
         start = names.index(first)
         length = (names.index(last or first) - start) % len(names) + 1
@@ -266,7 +278,7 @@ def _days(words: str) -> frozenset[object]:
     found: set[object] = set()
 
     def moving(match: re.Match[str]) -> str:
-        unnumbered = "1" if "before" in match[0] else "0"
+        unnumbered = "1" if "before" in match[0] or "first" in match[0] else "0"
         number = int((re.findall(r"\d+", match[0]) or [unnumbered])[0])
         counts_back = "last" in match[0].replace(" or else to the last day", "")
         nearest = "weekday" in match[0]

@@ -213,7 +213,7 @@ class JobAnswer(Schema):
     jitter_seconds = fields.Float(required=True)
     max_runs = fields.Integer(required=True, allow_none=True)
     schedule_description = fields.String(
-        required=True, metadata={"examples": ["At 09:00 on Monday (Europe/Berlin)"]}
+        required=True, metadata={"examples": ["At 09:00 on Mondays (Europe/Berlin)"]}
     )
     next_run_at = Instant(
         required=True, allow_none=True, metadata={"description": "null unless active"}

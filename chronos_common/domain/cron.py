@@ -133,8 +133,8 @@ def describe(expression: str) -> str:
     *Every* or *Whenever* are those of a rhythm, words that begin with *At* those of fixed times.
     """
     parsed = parse(expression)
-    times = wording.times(parsed.hours, parsed.minutes, parsed.seconds, rhythm=parsed.rhythm)
-    return times + wording.dates(parsed.dates)
+    times = (parsed.seconds, parsed.minutes, parsed.hours)
+    return wording.sentence(times, parsed.dates, rhythm=parsed.rhythm)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,9 @@ def days(text: str) -> Days:
     nearest_from_end: set[int] = set()
     for item in [] if text == "?" else text.split(","):
         if match := _NEAREST_WEEKDAY.fullmatch(item):
-            nearest.add(DAY.value(match[1], item))
+            number = DAY.value(match[1], item)
+            # Of a month that is too short, its last day is meant, so 31W is LW.
+            nearest_from_end.add(0) if number == DAY.high else nearest.add(number)
         elif match := _FROM_END.fullmatch(item):
             (nearest_from_end if match["weekday"] else from_end).add(_back(match["back"]))
         else:

@@ -1,7 +1,8 @@
 """The values of a cron expression in plain English.
 
 The words are made from values alone, so that they name exactly those. *Every* and *Whenever* say
-that a rhythm is kept when clocks are changed, *At* that times are fixed (see ``cron``).
+that a rhythm is kept when clocks are changed, *At* that times are fixed (see ``cron``). A reader
+must not take what comes again for something that happens once: hence *every day* and *Mondays*.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,21 +52,33 @@ Fields = tuple[Sequence[int], Sequence[int], Sequence[int]]
 _SHORTEST_MONTH = 28
 
 
-def times(
-    hours: Sequence[int], minutes: Sequence[int], seconds: Sequence[int], *, rhythm: bool
-) -> str:
+def sentence(fields: Fields, rule: Dates, *, rhythm: bool) -> str:
+    """Return when a job runs: ``Every 15 minutes on Mondays``, ``At 09:00 every day``."""
+    text = _times(fields, rhythm=rhythm)
+    if not rhythm and rule.days is ALL_DAYS and rule.weekdays is ALL_WEEKDAYS:
+        text += " every day"
+    return _followed(text, _dates(rule))
+
+
+def _followed(text: str, clause: str) -> str:
+    """Return both, with a comma between two ranges, which would be read as one."""
+    _, through, end = text.rpartition(" through ")
+    comma = "," if through and " " not in end and clause.startswith("from ") else ""
+    return f"{text}{comma} {clause}" if clause else text
+
+
+def _times(fields: Fields, *, rhythm: bool) -> str:
     """Return the times of day: ``Every 15 minutes``, ``At 09:00 and 17:00``."""
-    fields = (seconds, minutes, hours)
     text = (
         (_endless(fields) if rhythm else None)
-        or _progression(fields, least=_SHORTEST_RHYTHM if rhythm else _SHORTEST_FIXED)
+        or _progression(fields, rhythm=rhythm)
         or _list(fields, "or" if rhythm else "and")
-        or _spans(fields)
+        or _spans(fields, rhythm=rhythm)
         or _parts(fields, rhythm=rhythm)
     )
-    if text.startswith("every "):
-        return text.capitalize() if rhythm else f"At {text}"
-    return f"Whenever the clock shows {text}" if rhythm else f"At {text}"
+    if not rhythm:
+        return f"At {text}"
+    return text.capitalize() if text.startswith("every ") else f"Whenever the clock shows {text}"
 
 
 def _endless(fields: Fields) -> str | None:
@@ -83,12 +96,19 @@ def _endless(fields: Fields) -> str | None:
     return None
 
 
-def _progression(fields: Fields, *, least: int) -> str | None:
+def _progression(fields: Fields, *, rhythm: bool) -> str | None:
     """Return the words of times that are equally far apart from the first to the last."""
     step = _step(fields)
-    if step is None or _count(fields) < least:
+    if step is None or _count(fields) < (_SHORTEST_RHYTHM if rhythm else _SHORTEST_FIXED):
         return None
-    return f"{phrases.every(step)} {_span(fields, fields[2][0], fields[2][-1])}"
+    return f"{_apart(step, rhythm=rhythm)} {_span(fields, fields[2][0], fields[2][-1])}"
+
+
+def _apart(step: int, *, rhythm: bool) -> str:
+    """Return ``every 2 hours`` of a rhythm, and what *At* can precede of fixed times."""
+    text = phrases.every(step)
+    _, *number, unit = text.split()
+    return text if rhythm or not number else f"{number[0]}-{unit.removesuffix('s')} intervals"
 
 
 def _list(fields: Fields, conjunction: str) -> str | None:
@@ -99,19 +119,19 @@ def _list(fields: Fields, conjunction: str) -> str | None:
     return phrases.joined(named, conjunction)
 
 
-def _spans(fields: Fields) -> str | None:
+def _spans(fields: Fields, *, rhythm: bool) -> str | None:
     """Return the words of times that are evenly spread over some hours of the day."""
     seconds, minutes, hours = fields
     within = (seconds, minutes, (0,))
     step = _step(within) or _HOUR
     if step * _count(within) != _HOUR:
         return None
-    runs = _runs(hours)
+    runs, apart = _runs(hours), _apart(step, rhythm=rhythm)
     if len(runs) <= _MOST_SPANS:
         spans = [_span(fields, run[0], run[-1]) for run in runs]
-        return f"{phrases.every(step)} {phrases.joined(spans)}"
+        return f"{apart} {phrases.joined(spans)}"
     if step < _HOUR and not minutes[0] and not seconds[0]:
-        return f"{phrases.every(step)} of {_named('hour', hours)}"
+        return f"{apart} in {_named('hour', hours)}"
     return None
 
 
@@ -142,7 +162,7 @@ def _within_hour(minutes: Sequence[int], seconds: Sequence[int]) -> str:
 
 def _named(unit: str, values: Sequence[int]) -> str:
     """Return ``minute 5`` or ``minutes 0 through 30``."""
-    return f"{unit}{'s' if len(values) > 1 else ''} {phrases.joined(_numbers(values))}"
+    return f"{unit}{'s' if len(values) > 1 else ''} {_listed(_numbers(values))}"
 
 
 def _span(fields: Fields, first_hour: int, last_hour: int) -> str:
@@ -179,14 +199,14 @@ def _step(fields: Fields) -> int | None:
     return step
 
 
-def dates(rule: Dates) -> str:
-    """Return the dates, with a space before: `` on day 1 of the month``; nothing for all dates."""
+def _dates(rule: Dates) -> str:
+    """Return the dates, like ``on day 1 of the month``; nothing for all dates."""
     months = [] if rule.months is ALL_MONTHS else _names(rule.months, 1, _MONTHS)
-    if rule.days is ALL_DAYS and rule.weekdays is ALL_WEEKDAYS:
-        return _within(months)
     if rule.days is ALL_DAYS:
-        return f" {_weekdays(rule.weekdays, months)}"
-    days = f" {_days(rule.days, months)}"
+        return (
+            _within(months) if rule.weekdays is ALL_WEEKDAYS else _weekdays(rule.weekdays, months)
+        )
+    days = _days(rule.days, months)
     if rule.weekdays is ALL_WEEKDAYS:
         return days
     if rule.both:
@@ -195,9 +215,7 @@ def dates(rule: Dates) -> str:
 
 
 def _within(months: Sequence[str]) -> str:
-    if not months:
-        return ""
-    return f" {'from' if _is_range(months) else 'in'} {phrases.joined(months)}"
+    return f"{'from' if _is_range(months) else 'in'} {phrases.joined(months)}" if months else ""
 
 
 def _of(months: Sequence[str]) -> str:
@@ -221,7 +239,17 @@ def _days(days: Days, months: Sequence[str]) -> str:
     ]
     if len(named) == 1 and _IN_STEPS in named[0]:
         return f"on {named[0].replace(_IN_STEPS, f' {_of(months)}{_IN_STEPS}')}"
-    return f"on {phrases.joined(named)} {_of(months)}"
+    return f"on {_listed(named)} {_of(months)}"
+
+
+def _listed(named: Sequence[str]) -> str:
+    """Return a list; steps stand in brackets unless they are those of the whole list."""
+    if len(named) > 1:
+        named = [
+            f"{each.replace(_IN_STEPS, f' ({_IN_STEPS[1:]}')})" if _IN_STEPS in each else each
+            for each in named
+        ]
+    return phrases.joined(named)
 
 
 def _from_end(back: int) -> str:
@@ -231,6 +259,9 @@ def _from_end(back: int) -> str:
 
 
 def _nearest(number: int) -> str:
+    if number == 1:
+        # Which never is in the month before, as "nearest to day 1" could be understood.
+        return "the first weekday"
     shorter = " or else to the last day" if number > _SHORTEST_MONTH else ""
     return f"the weekday nearest to day {number}{shorter}"
 
@@ -240,19 +271,25 @@ def _nearest_from_end(back: int) -> str:
 
 
 def _weekdays(weekdays: Weekdays, months: Sequence[str]) -> str:
-    """Return days of week: ``from Monday through Friday``, ``on the last Friday of the month``."""
+    """Return days of week: ``on Mondays``, ``on the last Friday of the month``."""
     # Weeks begin on Monday here, and on Sunday in cron expressions.
     plain = _names([(each - 1) % 7 for each in weekdays.numbers], 0, _WEEKDAYS)
-    preposition = "from" if _is_range(plain) else "on"
     special = [
         *(f"the {_ORDINALS[nth - 1]} {_weekday(each)}" for nth, each in weekdays.nth),
         *(f"the last {_weekday(each)}" for each in weekdays.last),
     ]
     parts = [
-        *([f"{preposition} {phrases.joined(plain)}{_within(months)}"] if plain else []),
+        *([_followed(_each(plain), _within(months))] if plain else []),
         *([f"on {phrases.joined(special)} {_of(months)}"] if special else []),
     ]
     return " and ".join(parts)
+
+
+def _each(weekdays: Sequence[str]) -> str:
+    """Return days of week that come every week: ``on Mondays``, ``from Monday through Friday``."""
+    if _is_range(weekdays):
+        return f"from {weekdays[0]}"
+    return f"on {phrases.joined(weekdays)}".replace("day", "days")
 
 
 def _weekday(number: int) -> str:

@@ -33,21 +33,39 @@ MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", 
         ("15,45 * * * * *", "Every minute at seconds 15 and 45"),
         ("30 */15 * * * *", "Every hour at minutes 0, 15, 30 and 45, second 30"),
         ("0 */6 * * *", "Every 6 hours"),
-        ("@daily", "At 00:00"),
-        ("0 9 * * 1", "At 09:00 on Monday"),
-        ("0 9,17 * * *", "At 09:00 and 17:00"),
+        ("@daily", "At 00:00 every day"),
+        ("0 9 * * 1", "At 09:00 on Mondays"),
+        ("0 9,17 * * *", "At 09:00 and 17:00 every day"),
         ("0 17 * * MON-FRI", "At 17:00 from Monday through Friday"),
-        ("0 0 * * SAT,SUN", "At 00:00 on Saturday and Sunday"),
+        ("0 0 * * SAT,SUN", "At 00:00 on Saturdays and Sundays"),
         ("30 2 1 * *", "At 02:30 on day 1 of the month"),
         ("0 0 1 1 *", "At 00:00 on day 1 of January"),
         ("0 0 1 */3 *", "At 00:00 on day 1 of January, April, July and October"),
-        ("0 0 * NOV-FEB *", "At 00:00 from November through February"),
-        ("0 9-17 * * *", "At every hour from 09:00 through 17:00"),
+        ("0 0 * NOV-FEB *", "At 00:00 every day from November through February"),
+        ("0 9-17 * * *", "At every hour from 09:00 through 17:00 every day"),
         (
             "*/5 9-17 * * MON-FRI",
-            "Every 5 minutes from 09:00 through 17:55 from Monday through Friday",
+            "Every 5 minutes from 09:00 through 17:55, from Monday through Friday",
         ),
-        ("15 30 2 * * *", "At 02:30:15"),
+        ("15 30 2 * * *", "At 02:30:15 every day"),
+        ("0 9 * * 1-3,5", "At 09:00 on Mondays through Wednesdays and Fridays"),
+        ("*/15 * * * MON-FRI", "Every 15 minutes from Monday through Friday"),
+        ("0 12 * DEC *", "At 12:00 every day in December"),
+        ("*/10 * * 11 *", "Every 10 minutes in November"),
+        (
+            "0 8 * 6-8 1-5",
+            "At 08:00 from Monday through Friday, from June through August",
+        ),
+        # English has "at every hour", and no "at every two hours".
+        ("0 7-19/2 * * *", "At 2-hour intervals from 07:00 through 19:00 every day"),
+        (
+            "0,30 9-17 * * 1-5",
+            "At 30-minute intervals from 09:00 through 17:30, from Monday through Friday",
+        ),
+        (
+            "0,30 0-4,6,8,10,12 * * 0",
+            "At 30-minute intervals in hours 0 through 4, 6, 8, 10 and 12 on Sundays",
+        ),
         # Days that move.
         ("0 0 ? * FRIL", "At 00:00 on the last Friday of the month"),
         ("0 0 * * 2#1", "At 00:00 on the first Tuesday of the month"),
@@ -56,30 +74,32 @@ MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", 
         ("0 14 L-3 * ?", "At 14:00 on the day 3 days before the last of the month"),
         ("0 0 L-1 * *", "At 00:00 on the day before the last of the month"),
         ("0 0 15W * *", "At 00:00 on the weekday nearest to day 15 of the month"),
+        ("0 0 1W * *", "At 00:00 on the first weekday of the month"),
+        ("0 0 31W * *", "At 00:00 on the last weekday of the month"),
         ("0 0 1,L * *", "At 00:00 on day 1 and the last day of the month"),
         (
             "0 0 2-31,L * *",
             "At 00:00 on days 2 through 31 and the last day of the month",
         ),
         # Day of month with day of week.
-        ("0 0 13 * FRI", "At 00:00 on day 13 of the month, and also on Friday"),
+        ("0 0 13 * FRI", "At 00:00 on day 13 of the month, and also on Fridays"),
         (
             "0 8 L * mon-thu",
             "At 08:00 on the last day of the month, and also from Monday through Thursday",
         ),
         (
             "0 0 */10 * SUN",
-            "At 00:00 on days 1, 11, 21 and 31 of the month, but only on Sunday",
+            "At 00:00 on days 1, 11, 21 and 31 of the month, but only on Sundays",
         ),
-        ("0 0 1-31 * SUN", "At 00:00"),
+        ("0 0 1-31 * SUN", "At 00:00 every day"),
         (
             "0 0 * 5 MON,FRI#3",
-            "At 00:00 on Monday in May and on the third Friday of May",
+            "At 00:00 on Mondays in May and on the third Friday of May",
         ),
         # A step that leaves one value, or that does not fit: no rhythm of weeks, days or minutes.
-        ("0 17 * * FRI/2", "At 17:00 on Friday"),
-        ("0 9 * * TUE,FRI/4", "At 09:00 on Tuesday and Friday"),
-        ("0 9 * * 1/2", "At 09:00 on Monday, Wednesday and Friday"),
+        ("0 17 * * FRI/2", "At 17:00 on Fridays"),
+        ("0 9 * * TUE,FRI/4", "At 09:00 on Tuesdays and Fridays"),
+        ("0 9 * * 1/2", "At 09:00 on Mondays, Wednesdays and Fridays"),
         ("0 9 31/1 * *", "At 09:00 on day 31 of the month"),
         ("0 0 */2 * *", "At 00:00 on days 1 through 31 of the month in steps of 2"),
         ("59/15 * * * *", "Every hour at minute 59"),
@@ -88,16 +108,25 @@ MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", 
         ("*/7 * * * *", "Every hour at minutes 0 through 56 in steps of 7"),
         ("0 */5 * * *", "Every 5 hours from 00:00 through 20:00"),
         ("1-59/2 * * * *", "Every 2 minutes from 00:01 through 23:59"),
+        # Steps that are those of one item, and not of the list.
+        (
+            "0-40/10,55 * * * *",
+            "Every hour at minutes 0 through 40 (in steps of 10) and 55",
+        ),
+        (
+            "0 0 1-9/2,L * *",
+            "At 00:00 on days 1 through 9 (in steps of 2) and the last day of the month",
+        ),
         # Lists and ranges over the end.
         ("55/10,0 * * * *", "Every hour at minutes 0 and 55"),
         ("7,*/20 * * * *", "Every hour at minutes 0, 7, 20 and 40"),
-        ("50-10 9 * * *", "At minutes 0 through 10 and 50 through 59 of hour 9"),
-        ("0 8-10,20 * * *", "At 08:00, 09:00, 10:00 and 20:00"),
-        ("0 22-2 * * *", "At 00:00, 01:00, 02:00, 22:00 and 23:00"),
+        ("50-10 9 * * *", "At minutes 0 through 10 and 50 through 59 of hour 9 every day"),
+        ("0 8-10,20 * * *", "At 08:00, 09:00, 10:00 and 20:00 every day"),
+        ("0 22-2 * * *", "At 00:00, 01:00, 02:00, 22:00 and 23:00 every day"),
         ("0 0 * * FRI-MON", "At 00:00 from Friday through Monday"),
         # The same values, with and without a rhythm: they differ where a clock is changed.
         ("*/30 2 * * *", "Whenever the clock shows 02:00 or 02:30"),
-        ("0,30 2 * * *", "At 02:00 and 02:30"),
+        ("0,30 2 * * *", "At 02:00 and 02:30 every day"),
     ],
 )
 def test_an_expression_says_what_it_means(expression: str, words: str) -> None:
@@ -120,7 +149,7 @@ def test_an_expression_without_a_meaning_has_no_words() -> None:
         cron.describe("every full moon")
 
 
-# -- a hundred thousand expressions -----------------------------------------------------------
+# -- fifty thousand expressions ---------------------------------------------------------------
 
 
 def meant(expression: str) -> Reading:
@@ -212,10 +241,10 @@ def drawn_expressions(count: int, *, seed: int) -> Iterator[str]:
             yield expression
 
 
-@pytest.mark.timeout(300)  # About 25 seconds of CPU time here.
-def test_a_hundred_thousand_sentences_name_the_values_of_their_expressions() -> None:
+@pytest.mark.timeout(300)  # About 13 seconds of CPU time here.
+def test_fifty_thousand_sentences_name_the_values_of_their_expressions() -> None:
     said: set[str] = set()
-    for expression in drawn_expressions(100_000, seed=1):
+    for expression in drawn_expressions(50_000, seed=1):
         sentence = cron.describe(expression)
         reading = meant(expression)
         # Not compared by ``assert``, which would write out the bits of whole days.
@@ -223,7 +252,7 @@ def test_a_hundred_thousand_sentences_name_the_values_of_their_expressions() -> 
         assert is_right, (expression, sentence)
         said.add(sentence)
         assert "week" not in sentence.replace("weekday", "")
-    assert len(said) > 50_000
+    assert len(said) > 25_000
     assert max(map(len, said)) < 1000
 
 

@@ -91,15 +91,18 @@ LATER = timedelta(minutes=36, seconds=3)
             once(jitter=34 * MINUTE + 48 * SECOND),
             "Once, at 2026-11-21 12:34:48 UTC (34 minutes and 48 seconds of jitter included)",
         ),
-        (cron("0 9 * * 1", "Europe/Berlin"), "At 09:00 on Monday (Europe/Berlin)"),
+        (cron("0 9 * * 1", "Europe/Berlin"), "At 09:00 on Mondays (Europe/Berlin)"),
         (cron("@hourly"), "Every hour (UTC)"),
         (
             cron("0 9 * * *", jitter=LATER),
-            "At 09:00 (UTC), each time 36 minutes and 3 seconds later",
+            "At 09:00 every day (UTC), each time 36 minutes and 3 seconds later",
         ),
         (
             cron("0 9 * * *", jitter=3 * SECOND + 5 * MILLISECOND, starts_at=NOON),
-            "At 09:00 (UTC), each time 3.005 seconds later, from 2026-11-21 12:00:00 UTC",
+            (
+                "At 09:00 every day (UTC), each time 3.005 seconds later, "
+                "from 2026-11-21 12:00:00 UTC"
+            ),
         ),
         (
             interval(5, starts_at=NOON, ends_at=NOON + timedelta(days=1)),

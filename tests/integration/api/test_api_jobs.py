@@ -16,7 +16,7 @@ def test_a_created_job_says_when_it_runs(caller: Caller) -> None:
     made = answer.json
     assert answer.headers["Location"] == f"/api/v1/jobs/{made['id']}"
     assert answer.headers["ETag"].startswith('"1.')
-    assert made["schedule_description"] == "At 09:00 on Monday (Europe/Berlin)"
+    assert made["schedule_description"] == "At 09:00 on Mondays (Europe/Berlin)"
     assert made["next_run_at"] == made["next_runs"][0]
     assert len(made["next_runs"]) == 5
     assert (made["status"], made["job_type"], made["type"]) == ("active", "recurring", "webhook")
