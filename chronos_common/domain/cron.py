@@ -205,9 +205,10 @@ def _parse(parts: list[str]) -> Parsed:
             "'interval' or 'once'."
         )
     if len(parts) not in {_WITHOUT_SECONDS, _WITH_SECONDS}:
+        plural = "" if len(parts) == 1 else "s"
         raise fields.WrongField(
-            f"Has {len(parts)} fields, but must have five (minute, hour, day of month, month, day "
-            "of week), or six with the second first."
+            f"Has {len(parts)} field{plural}, but must have five (minute, hour, day of month, "
+            "month, day of week), or six with the second first."
         )
     second, minute, hour, *dates = parts if len(parts) == _WITH_SECONDS else ["0", *parts]
     return Parsed(

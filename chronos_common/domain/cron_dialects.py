@@ -7,12 +7,17 @@ is. The forms come from the manuals of the schedulers that the messages name.
 import re
 from collections.abc import Callable
 
-_ZONE = r"(?P<zone>(?-i:[A-Z][A-Za-z]+(?:/[A-Z][\w+\-]+)+|UTC|GMT))"
+_ZONE = (
+    r"(?P<zone>(?-i:[A-Z][A-Za-z]+(?:/[A-Z][\w+\-]+)+)"
+    r"|(?:UTC|GMT)?[+-]\d\d?(?::?\d\d)?|UTC|GMT|Z|[ECMP][SDE]?T|[CE]EST|BST|IST|JST)"
+)
 _DURATION = r"(?:\d+(?:\.\d+)?\s*(?:ns|us|ms|[smhdw])\s*)+"
 _TIME = r"\d{1,2}:\d{2}(?::\d{2})?"
 _DATE = r"\d{4}-\d{2}-\d{2}"
 _YEAR = r"(?:\*|\?|[12]\d{3}(?:[-/,]\d+)*)"
 _FIELDS = r"\S+(?: \S+){4}"
+
+_NAME = r"(?:cron|schedule|expression|cron_?expression) ?[:=] ?"
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _UNIT_OF_WORD = {
@@ -57,6 +62,11 @@ def _weeks(match: re.Match[str]) -> str:
     )
 
 
+def _modulo(match: re.Match[str]) -> str:
+    seconds = int(match["weeks"]) * _UNIT_OF_WORD["week"]
+    return f"{_interval(repr(match[0]), seconds)} It counts from starts_at."
+
+
 def _in_aws(match: re.Match[str]) -> str:
     *fields, _ = match["inner"].split() or [""]
     inner = " ".join(fields) if len(fields) == 5 else "0 9 * * MON"  # noqa: PLR2004 - fields
@@ -76,9 +86,10 @@ def _zone_last(match: re.Match[str]) -> str:
 
 def _zone_first(match: re.Match[str]) -> str:
     rest = match["rest"].strip() or "0 9 * * *"
+    zone = repr(match["zone"]) if match["zone"] else "the zone"
     return (
         f"'{match['name']}=' names a time zone; write {rest!r} here, and "
-        f"{match['zone']!r} in the field timezone."
+        f"{zone} in the field timezone."
     )
 
 
@@ -89,6 +100,16 @@ def _year(match: re.Match[str]) -> str:
         f"The last field {match['year']!r} is a year, which cron expressions do not have here; "
         f"write {match['fields']!r}, and use starts_at and ends_at."
     )
+
+
+def _without_spaces(match: re.Match[str]) -> str:
+    fixed = re.sub(r"\s*,\s*", ",", match[0])
+    return f"Has a space within a list, but spaces separate fields; write {fixed!r}."
+
+
+def _surrounded(match: re.Match[str]) -> str:
+    inner = match["quoted"] or match["bare"] or ""
+    return f"Has quotes or a name around the expression; write {inner.strip()!r} alone."
 
 
 def _says(message: str) -> Callable[[re.Match[str]], str]:
@@ -107,7 +128,15 @@ _RHYTHM = "use schedule_type 'interval' with interval_seconds, or a cron express
 
 #: In order: the first that fits answers.
 _FORMS = [
-    _form(r"^(?P<name>CRON_TZ|TZ)\s*=\s*(?P<zone>\S*)(?P<rest>.*)$", _zone_first),
+    _form(
+        r"^(?P<name>CRON_TZ|TZ)\s*=\s*[\"']?(?P<zone>[a-z+\-:][^\s\"']*|)[\"']?(?P<rest>.*)$",
+        _zone_first,
+    ),
+    _form(
+        rf"^(?:- )?(?:{_NAME})?(?P<quote>[\"'`])(?P<quoted>[^\"'`]+)(?P=quote)"
+        rf"|^(?:- )?{_NAME}(?P<bare>[^\"'`]+?)(?: #.*)?$",
+        _surrounded,
+    ),
     _form(rf"^@every\s+(?P<duration>{_DURATION})$", _duration),
     _form(
         r"^@every\b",
@@ -185,6 +214,10 @@ _FORMS = [
     ),
     _form(rf"^(?P<fields>{_FIELDS}(?: \S+)?) {_ZONE}$", _zone_last),
     _form(
+        r"^#| #(?!\d)",
+        "Has a comment; leave out everything from '#' on.",
+    ),
+    _form(
         rf"^{_FIELDS} (?:\S+ )?(?:[./]\S*/\S*|(?:python|bash|sh|curl|wget|echo|php|node)\b)",
         "Has a command after the five fields; write the fields alone, and put what the job does "
         "into its type and payload.",
@@ -219,6 +252,7 @@ _FORMS = [
         "'L' alone as the day of week is Saturday in Quartz; write SAT. 5L is the last Friday of "
         "the month.",
     ),
+    _form(r"\w+%(?P<weeks>\d{1,2})(?:\+\d+)?", _modulo),
     _form(
         r"\w+-\w+#\d",
         "'#' goes with a single day of week; write 'MON#2,TUE#2' instead of 'MON-TUE#2'.",
@@ -234,5 +268,11 @@ _FORMS = [
         r"tomorrow|next|(?:mon|tues|wednes|thurs|fri|satur|sun)days?|\d+\s*[ap]m)\b",
         f"This is natural language, which is not understood; {_RHYTHM} like '0 9 * * MON-FRI' "
         "(minute, hour, day of month, month, day of week).",
+    ),
+    _form(r"^[\w*?/#, -]+(?:, | ,)[\w*?/#, -]+$", _without_spaces),
+    _form(
+        r"^[^ ;|&]+(?: [^ ;|&]+){4,5} ?[;|&]+ ?[^ ;|&]+(?: [^ ;|&]+){4,5}$"
+        r"|^\S+(?: [\d*?,/\-a-z#]+){9,}$",
+        "Has more than one expression; make a job for each.",
     ),
 ]

@@ -6,6 +6,7 @@ any list of 31 days as ``*``.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -44,11 +45,25 @@ class Field:
 
     def wrong(self, item: str) -> WrongField:
         """Return the error for ``item``, which is not of this field."""
+        if not item:
+            return WrongField(f"The {self.name} has a comma without a value; remove the comma.")
+        if not item.isascii():
+            return WrongField(f"The {self.name} {item!r} {_foreign_character(item)}.")
         words = f" or {self.words[:3]}-{self.words[-3:]}" if self.words else ""
         return WrongField(
             f"The {self.name} {item!r} is not understood; use {self.low}-{self.high}{words}, '*', "
             f"lists like 1,3, ranges like 1-5 and steps like */2{self.hint}."
         )
+
+
+def _foreign_character(item: str) -> str:
+    """Return what is wrong with a character that may look like another one."""
+    character = next(each for each in item if not each.isascii())
+    name = unicodedata.name(character, "without a name").lower()
+    is_dash = unicodedata.category(character) == "Pd" or character == "\N{MINUS SIGN}"
+    plain = "-" if is_dash else unicodedata.normalize("NFKC", character)
+    advice = f"write {plain!r}" if plain.isascii() else "use ASCII characters alone"
+    return f"has the character {character!r} ({name}); {advice}"
 
 
 SECOND = Field("second", 0, 59, 60)

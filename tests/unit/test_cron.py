@@ -317,7 +317,7 @@ def test_croniter_finds_the_dates_that_a_look_at_each_month_finds(
             "The step /90 does not fit the minute; use 1-60, or schedule_type 'inter",
         ),
         ("*/0 * * * *", "The step /0"),
-        ("1,,2 * * * *", "The minute ''"),
+        ("1,,2 * * * *", "The minute has a comma without a value"),
         ("1-2-3 * * * *", "The minute '1-2-3'"),
         ("*-5 * * * *", r"The minute '\*-5'"),
         ("-5 * * * *", "The minute '-5'"),

@@ -28,6 +28,14 @@ SYSTEMD = "systemd's OnCalendar form; write five fields instead"
         ("0 9 * * * Europe/Berlin", "write '0 9 * * *' here, and the zone in the field timezone"),
         ("0 0 9 * * * America/Argentina/Ushuaia", "the zone in the field timezone"),
         ("0 9 * * * UTC", "the zone in the field timezone"),
+        ("0 9 * * * cet", "'cet' is a time zone; write '0 9 * * *' here"),
+        ("0 9 * * * UTC+05:30", "'UTC+05:30' is a time zone"),
+        ("0 0 9 * * * -0800", "'-0800' is a time zone; write '0 0 9 * * *' here"),
+        ("CRON_TZ='Asia/Tokyo' 0 9 * * *", "write '0 9 * * *' here, and 'Asia/Tokyo' in"),
+        ("TZ= 0 9 * * *", "write '0 9 * * *' here, and the zone in the field timezone"),
+        # Weeks: fugit.
+        ("0 9 * * mon%2", f"{INTERVAL} 1209600."),
+        ("0 9 * * tue%3+1", f"{INTERVAL} 1814400. It counts from starts_at."),
         # Macros of robfig/cron, Debian's and FreeBSD's cron.
         ("@every 5m", f"{INTERVAL} 300."),
         ("@every 1h30m", f"{INTERVAL} 5400."),
@@ -85,6 +93,18 @@ SYSTEMD = "systemd's OnCalendar form; write five fields instead"
         ("0 9 * * * /usr/bin/backup --all", "its type and payload"),
         ("0 9 * * * root ./backup.sh", "its type and payload"),
         ("*/5 * * * * php artisan schedule:run", "its type and payload"),
+        ("0 9 * * * # every morning", "leave out everything from '#' on"),
+        ("#0 9 * * *", "leave out everything from '#' on"),
+        ("0 9 * * *; 0 17 * * *", "make a job for each"),
+        ("0 9 * * 1-5\n0 10 * * SAT", "make a job for each"),
+        # A line of a workflow or of a manifest.
+        ("'0 9 * * *'", "write '0 9 * * *' alone"),
+        ("- cron: '30 5,17 * * *'  # twice", "write '30 5,17 * * *' alone"),
+        ('schedule: "*/5 * * * *"', "write '*/5 * * * *' alone"),
+        ("cron: 0 9 * * MON#2 # monthly", "write '0 9 * * MON#2' alone"),
+        # Typed like prose.
+        ("0 9 * * MON, WED ,FRI", "write '0 9 * * MON,WED,FRI'"),
+        ("0, 30 9 * * *", "write '0,30 9 * * *'"),
         # Words.
         ("every 5 minutes", f"{INTERVAL} 300."),
         ("Every hour", f"{INTERVAL} 3600."),
@@ -122,7 +142,24 @@ def test_a_form_of_another_scheduler_is_refused_with_its_remedy(
         ("0 0 9 * 13 MON/2", "The month '13'"),
         ("*-5 * * * *", r"The minute '*-5'"),
         ("0 9 * * HUH", "The day of week 'HUH'"),
-        ("x", "Has 1 fields"),
+        ("x", "Has 1 field,"),
+        ("", "Has 0 fields,"),
+        # Copied from a document.
+        (
+            "0 9 * * MON\N{EN DASH}FRI",
+            "week 'MON\N{EN DASH}FRI' has the character '\N{EN DASH}' (en dash); write '-'.",
+        ),
+        ("0 9 * * 1\N{MINUS SIGN}5", "(minus sign); write '-'."),
+        ("\N{FULLWIDTH DIGIT FIVE} 9 * * *", "(fullwidth digit five); write '5'."),
+        ("\N{ASTERISK OPERATOR}/5 * * * *", "(asterisk operator); use ASCII characters alone."),
+        (
+            "\N{LEFT DOUBLE QUOTATION MARK}0 9 * * *",
+            "The minute '\N{LEFT DOUBLE QUOTATION MARK}0'",
+        ),
+        ("0 9 * * *\N{ZERO WIDTH SPACE}", "(zero width space); use"),
+        # A comma too many.
+        ("0 9 * * 1,", "The day of week has a comma without a value; remove the comma."),
+        ("1,,2 9 * * *", "The minute has a comma without a value; remove the comma."),
     ],
 )
 def test_a_slip_in_a_field_is_no_dialect(expression: str, message: str) -> None:
