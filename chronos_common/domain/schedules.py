@@ -86,7 +86,7 @@ class Schedule:
             case ScheduleKind.CRON:
                 text = f"{cron.describe(_set(self.expression))} ({self.timezone})"
                 if self.jitter:
-                    text += f", each time {phrases.duration(self.jitter)} later"
+                    text += f", delayed by {phrases.duration(self.jitter)} of jitter"
             case ScheduleKind.INTERVAL:
                 every = phrases.every(_set(self.interval_seconds)).capitalize()
                 text = f"{every}, from {phrases.moment(self._first_of_interval())}{self._shift()}"

@@ -42,6 +42,7 @@ EXPRESSIONS = st.sampled_from(
         "* * * * *",
         "*/10 * * * * *",
         "0 9 * * MON-FRI",
+        "0-40/10,55 * * * *",
         "*/7 8-18 * * *",
         "30 2 * * *",
         "0 0 LW * *",
@@ -95,12 +96,12 @@ LATER = timedelta(minutes=36, seconds=3)
         (cron("@hourly"), "Every hour (UTC)"),
         (
             cron("0 9 * * *", jitter=LATER),
-            "At 09:00 every day (UTC), each time 36 minutes and 3 seconds later",
+            "At 09:00 every day (UTC), delayed by 36 minutes and 3 seconds of jitter",
         ),
         (
             cron("0 9 * * *", jitter=3 * SECOND + 5 * MILLISECOND, starts_at=NOON),
             (
-                "At 09:00 every day (UTC), each time 3.005 seconds later, "
+                "At 09:00 every day (UTC), delayed by 3.005 seconds of jitter, "
                 "from 2026-11-21 12:00:00 UTC"
             ),
         ),
@@ -131,7 +132,7 @@ def test_a_schedule_runs_when_it_says(schedule: Schedule, moment: datetime) -> N
 MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{3})? UTC"
 WORDS = re.compile(
     rf"(?:Once, at (?P<once>{MOMENT})|Every (?P<every>[^(]+), from (?P<first>{MOMENT})"
-    rf"|(?P<cron>[^(]+) \(UTC\)(?:, each time (?P<later>.+?) later)?)"
+    rf"|(?P<cron>.+?) \(UTC\)(?:, delayed by (?P<later>.+?) of jitter)?)"
     rf"(?: \((?P<jitter>[^)]+) of jitter included\))?"
     rf"(?:, from (?P<from>{MOMENT}))?(?:, until (?P<until>{MOMENT}))?"
 )
