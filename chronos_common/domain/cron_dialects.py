@@ -12,6 +12,7 @@ _ZONE = (
     r"|(?:UTC|GMT)?[+-]\d\d?(?::?\d\d)?|UTC|GMT|Z|[ECMP][SDE]?T|[CE]EST|BST|IST|JST)"
 )
 _DURATION = r"(?:\d+(?:\.\d+)?\s*(?:ns|us|ms|[smhdw])\s*)+"
+_UNIT = r"(?P<unit>second|sec|minute|min|hour|hr|day|week|fortnight)s?"
 _TIME = r"\d{1,2}:\d{2}(?::\d{2})?"
 _DATE = r"\d{4}-\d{2}-\d{2}"
 _YEAR = r"(?:\*|\?|[12]\d{3}(?:[-/,]\d+)*)"
@@ -19,11 +20,17 @@ _FIELDS = r"\S+(?: \S+){4}"
 
 _NAME = r"(?:cron|schedule|expression|cron_?expression) ?[:=] ?"
 
+#: No longer interval is advised, because none is accepted (see ``schedules``).
+LONGEST_INTERVAL = 31_536_000
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _UNIT_OF_WORD = {
     "second": 1,
+    "sec": 1,
     "minute": 60,
+    "min": 60,
     "hour": 3600,
+    "hr": 3600,
     "day": 86_400,
     "week": 604_800,
     "fortnight": 1_209_600,
@@ -39,8 +46,8 @@ def remedy(text: str) -> str | None:
 
 
 def _interval(form: str, seconds: float) -> str:
-    whole = int(seconds)
-    value = f" {whole}" if whole == seconds and whole > 0 else ""
+    is_accepted = 1 <= seconds <= LONGEST_INTERVAL and seconds == int(seconds)
+    value = f" {int(seconds)}" if is_accepted else ""
     return f"{form} is an interval; use schedule_type 'interval' with interval_seconds{value}."
 
 
@@ -71,9 +78,9 @@ def _in_aws(match: re.Match[str]) -> str:
     *fields, _ = match["inner"].split() or [""]
     inner = " ".join(fields) if len(fields) == 5 else "0 9 * * MON"  # noqa: PLR2004 - fields
     return (
-        f"'cron(...)' is AWS's form; write the five fields alone, like {inner!r}. AWS counts days "
-        "of week from SUN = 1, Chronos from SUN = 0, so use names. For the year, use starts_at "
-        "and ends_at."
+        f"{match[0]!r} is AWS's form; write the five fields alone, like {inner!r}. AWS counts "
+        "days of week from SUN = 1, Chronos from SUN = 0, so use names. For the year, use "
+        "starts_at and ends_at."
     )
 
 
@@ -139,10 +146,6 @@ _FORMS = [
     ),
     _form(rf"^@every\s+(?P<duration>{_DURATION})$", _duration),
     _form(
-        r"^@every\b",
-        "{0!r} is an interval; use schedule_type 'interval' with interval_seconds.",
-    ),
-    _form(
         r"^@reboot\b",
         "'@reboot' has no instant; start the job with POST /api/v1/jobs/{{id}}/execute when the "
         "machine has started, or use schedule_type 'once' with run_at.",
@@ -164,6 +167,8 @@ _FORMS = [
         "{0!r} is AWS's single instant; use schedule_type 'once' with run_at and timezone.",
     ),
     _form(r"^cron\s*\((?P<inner>[^)]*)\)$", _in_aws),
+    # The same without the brackets. Here the "?" would be an hour or a month.
+    _form(r"^(?P<inner>\S+ \S+ (?:\? \S+ \S+|\S+ \S+ \?) \*)$", _in_aws),
     _form(
         r"^crontab\s*\(|\b(?:minute|hour|day_of_week)\s*=",
         "This is the form of Celery's crontab(...) or APScheduler; write the fields in the order "
@@ -228,10 +233,11 @@ _FORMS = [
         r"(?:ur)?|sun)(?:day)?\b|\bfortnight\b",
         _weeks,
     ),
+    _form(rf"^(?:@?every |each )?(?P<number>\d+) ?{_UNIT}$", _words),
+    _form(rf"^(?:@?every|each) (?P<number>){_UNIT}$", _words),
     _form(
-        r"^(?:every|each)\s+(?P<number>\d+)?\s*"
-        r"(?P<unit>second|minute|hour|day|week|fortnight)s?$",
-        _words,
+        r"^@every\b",
+        "{0!r} is an interval; use schedule_type 'interval' with interval_seconds.",
     ),
     _form(rf"^(?:every|each)?\s*(?P<duration>{_DURATION})$", _duration),
     _form(

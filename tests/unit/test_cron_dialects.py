@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronos_common.domain import cron
+from chronos_common.domain import cron, cron_dialects, schedules
 from chronos_common.errors import Invalid
 
 INTERVAL = "schedule_type 'interval' with interval_seconds"
@@ -41,6 +41,9 @@ SYSTEMD = "systemd's OnCalendar form; write five fields instead"
         ("@every 1h30m", f"{INTERVAL} 5400."),
         ("@every 1.5h", f"{INTERVAL} 5400."),
         ("@every 100ms", f"{INTERVAL}."),
+        ("@every 8760h", f"{INTERVAL} 31536000."),
+        ("@every 8760h1s", f"{INTERVAL}."),
+        (f"@every {'9' * 240}h", f"{INTERVAL}."),
         ("@every", INTERVAL),
         ("@reboot", "POST /api/v1/jobs/{id}/execute"),
         ("@every_minute", "'* * * * *' for every minute"),
@@ -56,6 +59,8 @@ SYSTEMD = "systemd's OnCalendar form; write five fields instead"
         ("cron(0 10 * * ? *)", "like '0 10 * * ?'"),
         ("cron(0 10 ? * MON-FRI 2030)", f"For the year, use {BOUNDS}"),
         ("cron()", "write the five fields alone"),
+        ("0 10 ? * MON-FRI *", "write the five fields alone, like '0 10 ? * MON-FRI'"),
+        ("0/15 * * * ? *", "write the five fields alone, like '0/15 * * * ?'"),
         ("rate(5 minutes)", f"{INTERVAL} 300."),
         ("rate(1 day)", f"{INTERVAL} 86400."),
         ("at(2026-11-20T13:00:00)", f"{ONCE} and timezone"),
@@ -108,6 +113,9 @@ SYSTEMD = "systemd's OnCalendar form; write five fields instead"
         # Words.
         ("every 5 minutes", f"{INTERVAL} 300."),
         ("Every hour", f"{INTERVAL} 3600."),
+        ("@every 10 minutes", f"{INTERVAL} 600."),
+        ("every 5 mins", f"{INTERVAL} 300."),
+        ("30 seconds", f"{INTERVAL} 30."),
         ("5m", f"{INTERVAL} 300."),
         ("every 2 weeks", WEEKS),
         ("every other Friday", WEEKS),
@@ -166,6 +174,10 @@ def test_a_slip_in_a_field_is_no_dialect(expression: str, message: str) -> None:
     with pytest.raises(Invalid) as refused:
         cron.check(expression)
     assert message in refused.value.fields["cron_expression"][0]
+
+
+def test_the_longest_interval_that_is_advised_is_the_longest_that_is_accepted() -> None:
+    assert cron_dialects.LONGEST_INTERVAL == schedules.MAX_INTERVAL_SECONDS
 
 
 ALPHABET = "0123456789*/,-#LWHRT~?@:.=()ZabceMONsmhd PY"
