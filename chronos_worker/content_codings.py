@@ -5,7 +5,7 @@ A job may ask for them by ``Accept-Encoding``, and some targets compress unasked
 
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import brotli
@@ -23,7 +23,7 @@ _GZIP: Final = zlib.MAX_WBITS | 16
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _RAW_DEFLATE: Final = -zlib.MAX_WBITS
 # RFC 9659: senders of this content coding use windows of at most 8 MiB.
-_ZSTD_OPTIONS: Final = {DecompressionParameter.window_log_max: 23}
+_ZSTD_OPTIONS: Final[Mapping[int, int]] = {DecompressionParameter.window_log_max: 23}
 
 
 class Undecodable(Exception):
