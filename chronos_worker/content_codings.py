@@ -3,6 +3,7 @@
 A job may ask for them by ``Accept-Encoding``, and some targets compress unasked.
 """
 
+import re
 import sys
 import zlib
 from collections.abc import Callable, Mapping
@@ -22,6 +23,10 @@ _ZLIB: Final = zlib.MAX_WBITS
 _GZIP: Final = zlib.MAX_WBITS | 16
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _RAW_DEFLATE: Final = -zlib.MAX_WBITS
+# A frame, or one that a decoder skips.
+_ZSTD_MAGIC: Final = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
+# Each frame costs as much time as some kilobytes of content.
+_MAX_ZSTD_FRAMES: Final = 200
 # RFC 9659: senders of this content coding use windows of at most 8 MiB.
 _ZSTD_OPTIONS: Final[Mapping[int, int]] = {DecompressionParameter.window_log_max: 23}
 
@@ -84,9 +89,23 @@ def _unbrotli(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
 
 
 def _unzstd(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
+    """Return what the frames of a zstd file hold (RFC 8878, section 3), and whether that is all.
+
+    Frames without content may stand anywhere. Other bytes after the last one are left alone.
+    """
+    decoded, is_end, rest = _unzstd_frame(body, max_bytes)
+    for _ in range(_MAX_ZSTD_FRAMES):
+        if not is_end or len(decoded) == max_bytes or not _ZSTD_MAGIC.match(rest):
+            break
+        more, is_end, rest = _unzstd_frame(rest, max_bytes - len(decoded))
+        decoded += more
+    return decoded, is_end and not _ZSTD_MAGIC.match(rest)
+
+
+def _unzstd_frame(body: bytes, max_bytes: int) -> tuple[bytes, bool, bytes]:
     decompressor = ZstdDecompressor(options=_ZSTD_OPTIONS)
     decoded = decompressor.decompress(body, max_bytes)
-    return decoded, decompressor.eof
+    return decoded, decompressor.eof, decompressor.unused_data
 
 
 _DECODERS: Final[dict[str, Callable[[bytes, int], tuple[bytes, bool]]]] = {

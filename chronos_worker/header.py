@@ -22,8 +22,9 @@ _MAX_LINES: Final = 4096
 class Header(NamedTuple):
     """A response's fields by their names in lower case.
 
-    ``first`` holds the first value of each; ``shown`` is what the history keeps, without secrets,
-    with the values of repeated fields joined by commas.
+    ``first`` holds the first value of each, but the whole list of content codings, which may
+    stand in several lines. ``shown`` is what the history keeps, without secrets, with the values
+    of repeated fields joined by commas.
     """
 
     first: Mapping[str, str]
@@ -46,6 +47,8 @@ def _read(lines: Sequence[bytes]) -> Header:
         room -= len(line)
         if found:
             name, value, may_be_shown = found
+            if name == "content-encoding" and name in first:
+                value = f"{first.pop(name)}, {value}"
             first.setdefault(name, value)
             if room >= 0:
                 shown[name] = f"{shown[name]}, {may_be_shown}" if name in shown else may_be_shown

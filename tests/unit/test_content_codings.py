@@ -60,6 +60,36 @@ def test_the_members_of_a_gzip_file_belong_together() -> None:
     assert content_codings.decode(encoded, "gzip", max_bytes=5) == (b"one t", False)
 
 
+def test_so_do_the_frames_of_a_zstd_file_and_those_to_be_skipped_hold_nothing() -> None:
+    skipped = b"\x5a\x2a\x4d\x18\x03\x00\x00\x00abc"
+    frames = [skipped, zstd.compress(b"one "), zstd.compress(b""), skipped, zstd.compress(b"two")]
+    encoded = b"".join(frames)
+    assert content_codings.decode(encoded, "zstd", max_bytes=ROOM) == (b"one two", True)
+    assert content_codings.decode(encoded, "zstd", max_bytes=5) == (b"one t", False)
+    assert content_codings.decode(encoded, "zstd", max_bytes=4) == (b"one ", False)
+    assert content_codings.decode(encoded[:-3], "zstd", max_bytes=ROOM)[1] is False
+    assert content_codings.decode(encoded + b"\x00\x00", "zstd", max_bytes=ROOM)[1] is True
+
+
+@given(pieces=st.lists(st.binary(max_size=200), min_size=1, max_size=10), room=st.integers(1, 900))
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_however_a_sender_cuts_its_text_into_files_it_is_read_as_one(
+    coding: str, pieces: list[bytes], room: int
+) -> None:
+    encoded = b"".join(map(ENCODERS[coding], pieces))
+    decoded, is_whole = content_codings.decode(encoded, coding, max_bytes=room)
+    whole = b"".join(pieces)
+    assert decoded == whole[:room]
+    assert is_whole or len(whole) >= room
+    assert not is_whole or len(whole) <= room
+
+
+def test_frames_that_hold_nothing_cost_little_time() -> None:
+    hollow = zstd.compress(b"")
+    encoded = hollow * 300 + zstd.compress(b"late")
+    assert content_codings.decode(encoded, "zstd", max_bytes=ROOM) == (b"", False)
+
+
 @pytest.mark.parametrize("coding", sorted(ENCODERS.keys() - {"identity"}))
 def test_a_bomb_gives_no_more_than_there_is_room_for(coding: str) -> None:
     bomb = ENCODERS[coding](bytes(16 << 20))

@@ -16,6 +16,11 @@ def test_fields_by_their_names_the_first_value_and_all_that_may_be_shown() -> No
     )
 
 
+def test_content_codings_in_several_lines_are_one_list() -> None:
+    lines = [STATUS, b"Content-Encoding: deflate\r\n", b"content-encoding:gzip\r\n"]
+    assert header.of(lines).first == {"content-encoding": "deflate, gzip"}
+
+
 def test_interim_responses_are_left_out() -> None:
     interim = [b"HTTP/1.1 103 Early Hints\r\n", b"Link: </a>\r\n", b"\r\n"]
     assert header.of([*interim, STATUS, b"Via: a\r\n", b"\r\n"]).first == {"via": "a"}
