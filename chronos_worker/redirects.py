@@ -8,9 +8,9 @@ https twin; elsewhere goes what Chronos itself says about the execution.
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
-from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
-from chronos_common.domain.hosts import ascii_host
+from chronos_common.domain.urls import ascii_place
 from chronos_worker import header
 from chronos_worker.request import Message, Request
 
@@ -78,35 +78,31 @@ def _absolute(location: bytes, base: str) -> str:
     try:
         given = urlsplit(text)
         parts = given if given.scheme else urlsplit(urljoin(base, text))
-        port = parts.port
     except ValueError as error:
         raise NotFollowed("The redirect leads to a malformed URL") from error
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise NotFollowed("The redirect does not lead to an http or https URL")
-    if port == 0:
-        raise NotFollowed("The redirect leads to port 0, which no server has")
     path, query = (
         quote(part, safe=_STANDS_IN_PATH, errors="surrogateescape")
         for part in (parts.path, parts.query)
     )
-    url = urlunsplit((parts.scheme, _place(parts, port), path, query, ""))
+    url = urlunsplit((parts.scheme, _place(parts.netloc), path, query, ""))
     if len(url) > MAX_URL_LENGTH:
         raise NotFollowed(f"The redirect's URL has more than {MAX_URL_LENGTH:,} characters")
     return url
 
 
-def _place(parts: SplitResult, port: int | None) -> str:
+def _place(netloc: str) -> str:
     """Return the user information, host and port of a URL, in ASCII."""
+    userinfo, at, place = netloc.rpartition("@")
+    if "\\" in userinfo:
+        raise NotFollowed("The redirect names two hosts: browsers read '\\' as '/'")
     try:
-        host = ascii_host((parts.hostname or "").encode().decode())
+        place = ascii_place(place.encode().decode())
     except UnicodeEncodeError as error:
         raise NotFollowed("The redirect's host name is not UTF-8") from error
     except ValueError as error:
         raise NotFollowed(f"The redirect cannot be followed: {error}") from error
-    place = f"[{host}]" if ":" in host else host
-    if port is not None:
-        place = f"{place}:{port}"
-    userinfo, at, _ = parts.netloc.rpartition("@")
     return f"{quote(userinfo, safe=_STANDS_IN_USERINFO, errors='surrogateescape')}{at}{place}"
 
 

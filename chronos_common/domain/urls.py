@@ -68,10 +68,11 @@ def address(url: str, params: Mapping[str, str | Sequence[str]]) -> Address:
     return Address(sent, _credentials(userinfo) if userinfo else None)
 
 
-# Jobs have many URLs and few hosts; workers ask for each request that they build.
-@lru_cache(maxsize=4096)
-def _ascii_place(place: str) -> str:
-    """Return a host with its port in ASCII."""
+def ascii_place(place: str) -> str:
+    """Return a host with its port in ASCII.
+
+    Raises :class:`ValueError`, in words, for what can never be connected.
+    """
     host, port = place, ""
     if not place.endswith("]"):
         before, colon, after = place.rpartition(":")
@@ -85,6 +86,10 @@ def _ascii_place(place: str) -> str:
     except UnicodeDecodeError:
         raise ValueError("The host name is percent-encoded, but not as UTF-8.") from None
     return f"{host}:{int(port)}" if port else host
+
+
+# Jobs have many URLs and few hosts; workers ask for each request that they build.
+_ascii_place = lru_cache(maxsize=4096)(ascii_place)
 
 
 def _credentials(userinfo: str) -> bytes:
