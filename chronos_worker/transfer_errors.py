@@ -69,21 +69,30 @@ _SPEAKING: Final = frozenset(
     {
         pycurl.E_COULDNT_RESOLVE_HOST,
         pycurl.E_COULDNT_CONNECT,
-        pycurl.E_PEER_FAILED_VERIFICATION,
     }
 )
 # libcurl's message says the same once more, in its own terms.
 _SILENT: Final = frozenset(
     {pycurl.E_GOT_NOTHING, pycurl.E_SEND_FAIL_REWIND, pycurl.E_OUT_OF_MEMORY, _TOO_LARGE}
 )
-# One hop's time, and OpenSSL's numbers and files, mean nothing to the owner of a job.
+# One hop's time, and the numbers, functions and versions of libraries, mean nothing to the owner
+# of a job.
 _NOISE: Final = re.compile(
     r" after \d+ (?:ms|milliseconds)\b|\berror:[0-9A-Fa-f]+:|\b\w+ routines:\w*:| \(\d+\)$"
+    r"|\bOpenSSL SSL_\w+: |\bOpenSSL/[\w.]+: |, errno \d+$|^\[HTTP2\] \[\d+\] |, error -?\d+(?=:)"
+    r"|^(?:SSL certificate OpenSSL verify result|SSL certificate problem|SSL): "
+)
+# OpenSSL's words for a target that closes the connection without TLS's goodbye, as many do.
+_NO_GOODBYE: Final = "unexpected eof while reading"
+_CLOSED: Final = TransferError(
+    ErrorKind.CONNECT, "The target closed the connection before the end of its answer"
 )
 
 
 def error_of(code: int, message: str) -> TransferError:
     """Return what libcurl's result ``code`` with its ``message`` means."""
+    if code == pycurl.E_RECV_ERROR and _NO_GOODBYE in message:
+        return _CLOSED
     error = _ERRORS.get(code)
     detail = "" if code in _SILENT else _NOISE.sub("", message).strip().rstrip(".")
     if error is None:

@@ -53,7 +53,37 @@ def test_every_code_has_words(code: int, message: str) -> None:
             pycurl.E_PEER_FAILED_VERIFICATION,
             "SSL certificate OpenSSL verify result: self-signed certificate (18)",
             ErrorKind.TLS,
-            "SSL certificate OpenSSL verify result: self-signed certificate",
+            "The target's certificate is refused: self-signed certificate",
+        ),
+        (
+            pycurl.E_PEER_FAILED_VERIFICATION,
+            "SSL: no subject name matches host x",
+            ErrorKind.TLS,
+            "The target's certificate is refused: no subject name matches host x",
+        ),
+        (
+            pycurl.E_RECV_ERROR,
+            "OpenSSL SSL_read: OpenSSL/3.6.5: unexpected eof while reading, errno 0",
+            ErrorKind.CONNECT,
+            "The target closed the connection before the end of its answer",
+        ),
+        (
+            pycurl.E_RECV_ERROR,
+            "OpenSSL SSL_read: OpenSSL/3.6.5: tlsv13 alert certificate required, errno 0",
+            ErrorKind.CONNECT,
+            "The answer could not be received: tlsv13 alert certificate required",
+        ),
+        (
+            pycurl.E_SEND_ERROR,
+            "OpenSSL SSL_write: SSL_ERROR_SYSCALL, errno 104",
+            ErrorKind.CONNECT,
+            "The connection broke before the request's end: SSL_ERROR_SYSCALL",
+        ),
+        (
+            16,
+            "[HTTP2] [3] invalid frame: PING, error -505: Protocol error",
+            ErrorKind.PROTOCOL,
+            "The target broke the rules of HTTP/2: invalid frame: PING: Protocol error",
         ),
         (16, "", ErrorKind.PROTOCOL, "The target broke the rules of HTTP/2"),
         (

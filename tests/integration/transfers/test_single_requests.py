@@ -87,6 +87,13 @@ def test_so_is_one_whose_body_fills_every_buffer(
         _attempt(shared_rig, wire, method="PUT", body=LARGE)
 
 
+def test_the_failure_over_tls_says_so_in_words(shared_rig: Rig) -> None:
+    with wires.running("close", tls=True) as wire:
+        assert _attempt(shared_rig, wire, method="POST") == Failed(
+            "The target closed the connection before the end of its answer."
+        )
+
+
 def test_the_failure_says_what_happened(shared_rig: Rig) -> None:
     with wires.running("close", answered=1) as wire:
         assert shared_rig.send(wire.url).http_status == 200
