@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from standardwebhooks import Webhook
 
+import wires
 from acceptance.cluster import EMAIL, Cluster, running
 from acceptance.inbox import Inbox, open_inbox
 from chronos_common.embedded.servers import Servers
@@ -22,6 +23,7 @@ from targets import Received, Target, by_path, hang, reply
 
 pytestmark = pytest.mark.xdist_group("acceptance")
 
+NO_ANSWER = "The target closed the connection without an answer."
 TRY_OFTEN = {"max_attempts": 3, "retry_delays": [0.2]}
 
 
@@ -187,6 +189,39 @@ def test_a_payload_is_tried_out_without_a_job(cluster: Cluster, target: Target) 
     assert result["timing_ms"]["total"] >= 0
     [received] = target.received
     assert received.headers["x-chronos-test"] == "true"
+
+
+def test_a_connection_that_dies_under_a_request_is_one_failed_attempt(cluster: Cluster) -> None:
+    """libcurl would send the request of a kept connection once more, by itself."""
+    with wires.running("close", answered=2) as wire:
+        job_id = cluster.create(
+            name="One attempt",
+            payload={"url": wire.url, "body": "x"},
+            schedule_type="interval",
+            interval_seconds=86_400,
+            max_attempts=1,
+        )
+        # On a slow machine a connection may have been idle for too long to be used again.
+        for count in range(1, 30):
+            cluster.call("POST", f"/api/v1/jobs/{job_id}/execute", expect=202)
+            found = cluster.wait_for(job_id, _finished(count))
+            if found[-1]["status"] == "failed":
+                break
+        assert [each["status"] for each in found] == ["succeeded"] * (count - 1) + ["failed"]
+        assert wire.requests == {(each["id"], 1): 1 for each in found}
+        detail = cluster.call("GET", f"/api/v1/executions/{found[-1]['id']}")
+        assert [each["error"] for each in detail["attempts"]] == [NO_ANSWER]
+
+
+def test_so_it_is_in_a_test_run(cluster: Cluster) -> None:
+    with wires.running("close", answered=2) as wire:
+        body = {"payload": {"url": wire.url}}
+        for count in range(1, 30):
+            result = cluster.call("POST", "/api/v1/jobs/test", body)
+            if result["status"] == "failed":
+                break
+        assert result["error"] == NO_ANSWER
+        assert list(wire.requests.values()) == [1] * count
 
 
 def test_pause_resume_run_now_and_cancel(cluster: Cluster, target: Target) -> None:
