@@ -19,6 +19,16 @@ _KNOWN: Final = frozenset(
     {module.name for module in pkgutil.iter_modules(encodings.__path__)} | aliases.keys()
 )
 
+# Names of the IANA and of browsers for encodings that Python has by another name.
+_SPELLINGS: Final = (
+    (re.compile(r"(?:cs)?windows_?31j"), "cp932"),
+    (re.compile(r"windows_([0-9]+)"), r"cp\1"),
+    (re.compile(r"x_(.+)"), r"\1"),
+    (re.compile(r"iso8859([0-9]+)"), r"iso8859_\1"),
+    # How the text is laid out, not how it is encoded (RFC 1556).
+    (re.compile(r"(iso_8859_[68])_[ei]"), r"\1"),
+)
+
 _PARAMETER: Final = re.compile(
     r""";\s*([^\s=;"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;]*))""", re.DOTALL
 )
@@ -71,6 +81,8 @@ def declared_by(content_type: str) -> str | None:
 def _known(charset: str) -> str | None:
     name = encodings.normalize_encoding(charset.lower()) if charset.isascii() else ""
     name = name.replace(".", "_")
+    if name not in _KNOWN:
+        name = _respelt(name)
     if name not in _KNOWN or aliases.get(name, name) in _NOT_CHARSETS:
         return None
     try:
@@ -79,6 +91,13 @@ def _known(charset: str) -> str | None:
         return None
     # The attribute that open() and str.encode() go by: rot13 and base64 do not have it.
     return codec.name if codec._is_text_encoding else None  # noqa: SLF001 - there is no public one
+
+
+def _respelt(name: str) -> str:
+    for pattern, spelling in _SPELLINGS:
+        if found := pattern.fullmatch(name):
+            return found.expand(spelling)
+    return name
 
 
 def _marked(body: bytes, declared: str | None) -> str:

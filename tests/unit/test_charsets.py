@@ -56,6 +56,31 @@ def test_a_declared_encoding_is_the_one_that_counts(charset: str, text: str) -> 
 
 
 @pytest.mark.parametrize(
+    ("charset", "encoding", "text"),
+    [
+        ("Windows-31J", "cp932", "①髙"),
+        ("csWindows31J", "cp932", "①髙"),
+        ("windows-949", "cp949", "뷁"),
+        ("windows-936", "gbk", "中文"),
+        ("windows-950", "cp950", "中文"),
+        ("windows-874", "cp874", "ไทย"),
+        ("x-sjis", "shift_jis", "日本語"),
+        ("x-euc-jp", "euc_jp", "日本語"),
+        ("x-gbk", "gbk", "中文"),
+        ("x-cp1251", "cp1251", "привет"),
+        ("x-mac-cyrillic", "mac_cyrillic", "привет"),
+        ("iso88592", "iso8859_2", "źdźbło"),
+        ("ISO-8859-8-I", "iso8859_8", "שלום"),
+        ("ISO-8859-6-E", "iso8859_6", "سلام"),
+    ],
+)
+def test_names_that_python_spells_otherwise_are_known(
+    charset: str, encoding: str, text: str
+) -> None:
+    assert _text(text.encode(encoding), f"text/plain; charset={charset}") == text
+
+
+@pytest.mark.parametrize(
     "content_type",
     [
         "",
@@ -72,7 +97,19 @@ def test_a_declared_encoding_is_the_one_that_counts(charset: str, text: str) -> 
         "text/plain; charset=a\x00b",
         *(
             f"text/plain; charset={name}"
-            for name in ["rot13", "base64", "hex", "zlib", "idna", "punycode", "undefined"]
+            for name in [
+                "x-base64",
+                "x-x-gbk",
+                "windows-99999",
+                "iso885999",
+                "rot13",
+                "base64",
+                "hex",
+                "zlib",
+                "idna",
+                "punycode",
+                "undefined",
+            ]
         ),
         *(f"text/plain; charset={name}" for name in ["unicode_escape", "mbcs", "aliases"]),
         "text/plain; charset=raw-unicode-escape",
