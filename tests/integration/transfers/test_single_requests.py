@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import rigs
 import wires
 from chronos_common.domain.outcomes import Failed
-from chronos_worker import connections
+from chronos_worker import connections, handle
 from chronos_worker.actions import webhook
 from chronos_worker.result import ErrorKind
 from chronos_worker.slots import Limits
@@ -36,6 +36,7 @@ def shared_rig() -> Iterator[Rig]:
         rigs.running([ip_network("127.0.0.0/8")], Limits(100, 50)) as rig,
     ):
         patch.setattr(connections, "MAX_IDLE_SECONDS", 60)
+        patch.setattr(handle, "_MAX_IDLE_SECONDS", 60)
         yield rig
 
 

@@ -18,7 +18,7 @@ from chronos_worker.request import Request
 from chronos_worker.request import Target as Destination
 from chronos_worker.result import ErrorKind, Result
 from rigs import Rig, request_to, wait_until
-from targets import Answer, Received, Target, after, by_path, hang, reply
+from targets import Answer, Received, Target, by_path, hang, reply
 
 
 def test_a_cancelled_request_that_waits_never_leaves(rig: Rig, target: Target) -> None:
@@ -149,9 +149,11 @@ def test_what_libcurl_cannot_send_is_that_requests_result(rig: Rig, target: Targ
 def test_drain_waits_for_everything_and_tells_when_it_took_too_long(
     rig: Rig, target: Target
 ) -> None:
-    target.answer = after(0.3)
+    release = Event()
+    target.answer = _once(release)
     rig.engine.submit([request_to(target.url, at=clock.now() + timedelta(seconds=0.2))])
     assert not rig.engine.drain(0.05)
+    release.set()
     assert rig.engine.drain(10)
     assert len(rig.done) == 1
 

@@ -34,20 +34,21 @@ def _the_engine_goes_on(rig: Rig, start_target: Callable[..., Target]) -> Iterat
 def test_a_silent_target_ends_at_the_jobs_timeout(rig: Rig, target: Target) -> None:
     target.answer = hang
     started = time.monotonic()
-    result = rig.send(target.url, timeout=0.3)
+    result = rig.send(target.url, timeout=1)
     assert kind_of(result) is ErrorKind.TIMEOUT
-    assert 0.3 <= time.monotonic() - started < 3
-    assert 0.3 <= result.duration_seconds < 3
-    outcome = rig.judge(target.url, timeout=0.1)
-    assert outcome == Failed("The answer was not complete within the job's timeout_seconds (0.1).")
+    assert 1 <= time.monotonic() - started < 8
+    assert 1 <= result.duration_seconds < 8
+    assert webhook.outcome(rig.done[-1][0], result)[0] == Failed(
+        "The answer was not complete within the job's timeout_seconds (1)."
+    )
 
 
 def test_a_target_that_drips_bytes_ends_at_the_jobs_timeout(rig: Rig, target: Target) -> None:
     target.answer = endless(HEAD + b"Content-Length: 1000\r\n\r\n", b"x", pause=0.02)
-    result = rig.send(target.url, timeout=0.4)
+    result = rig.send(target.url, timeout=1)
     assert kind_of(result) is ErrorKind.TIMEOUT
     outcome, attempt = webhook.outcome(rig.done[-1][0], result)
-    assert outcome == Failed("The answer was not complete within the job's timeout_seconds (0.4).")
+    assert outcome == Failed("The answer was not complete within the job's timeout_seconds (1).")
     assert attempt.http_status == 200
     assert attempt.response
     assert attempt.response["body"].startswith("x")
@@ -56,7 +57,7 @@ def test_a_target_that_drips_bytes_ends_at_the_jobs_timeout(rig: Rig, target: Ta
 
 def test_a_target_that_drips_its_header_ends_at_the_jobs_timeout(rig: Rig, target: Target) -> None:
     target.answer = endless(HEAD, b"X-A: b\r\n", pause=0.02)
-    result = rig.send(target.url, timeout=0.4)
+    result = rig.send(target.url, timeout=1)
     assert kind_of(result) is ErrorKind.TIMEOUT
     assert isinstance(webhook.outcome(rig.done[-1][0], result)[0], Failed)
 

@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from socket import socket
+from threading import Event
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 import rigs
 from chronos_common import __version__, clock
 from chronos_common.domain.urls import address
+from chronos_worker import connections
 from rigs import Rig, request_to, wait_until
-from targets import Target, after, by_path, hang, reply
+from targets import Answer, Received, Target, after, by_path, hang, reply
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -129,8 +132,10 @@ def test_requests_leave_in_the_order_of_their_instants(rig: Rig, target: Target)
         for number in (3, 1, 2, 0)
     ]
     rig.engine.submit(requests)
-    rig.wait_for(4)
-    assert target.paths() == ["/0", "/1", "/2", "/3"]
+    results = rig.wait_for(4)
+    started = {result.started_at: request.target.url for request, result in rig.done}
+    assert [started[at][-1] for at in sorted(started)] == ["0", "1", "2", "3"]
+    assert {result.http_status for result in results} == {200}
 
 
 def test_a_late_request_leaves_at_once(rig: Rig, target: Target) -> None:
@@ -141,10 +146,10 @@ def test_a_late_request_leaves_at_once(rig: Rig, target: Target) -> None:
 
 def test_an_idle_engine_takes_a_request_at_once(rig: Rig, target: Target) -> None:
     started = time.monotonic()
-    for _ in range(12):
+    for _ in range(40):
         rig.send(target.url)
     # It would look by itself only every half second.
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
 
 
 def test_a_large_body_is_sent_without_asking_first(rig: Rig, target: Target) -> None:
@@ -154,7 +159,10 @@ def test_a_large_body_is_sent_without_asking_first(rig: Rig, target: Target) -> 
     assert "expect" not in target.received[0].headers
 
 
-def test_a_connection_is_used_again(rig: Rig, target: Target) -> None:
+def test_a_connection_is_used_again(
+    rig: Rig, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_IDLE_SECONDS", 60)
     for _ in range(5):
         rig.send(target.url)
     assert target.connections == 1
@@ -193,8 +201,12 @@ def test_no_more_than_the_limit_runs_against_one_host(
     start_rig: Callable[..., Rig], target: Target
 ) -> None:
     rig = start_rig(max_transfers=100, max_per_host=3)
-    target.answer = after(0.03)
+    release = Event()
+    target.answer = _once(release)
     rig.engine.submit([request_to(target.url) for _ in range(20)])
+    wait_until(lambda: target.busy == 3)
+    assert rig.engine.waiting == 17
+    release.set()
     rig.wait_for(20)
     assert target.busiest == 3
 
@@ -204,13 +216,17 @@ def test_no_more_than_the_limit_runs_in_total(
 ) -> None:
     rig = start_rig(max_transfers=4, max_per_host=3)
     targets = [start_target() for _ in range(3)]
+    release = Event()
     for each in targets:
-        each.answer = after(0.05)
+        each.answer = _once(release)
     rig.engine.submit([request_to(each.url) for each in targets for _ in range(6)])
+    wait_until(lambda: sum(each.busy for each in targets) == 4)
+    assert rig.engine.waiting == 14
+    release.set()
     most = 0
     while len(rig.done) < 18:
         most = max(most, len(rig.engine.in_flight()))
-    assert most == 4
+    assert most <= 4
 
 
 def test_waiting_for_a_slot_counts_as_drift_and_not_as_duration(
@@ -222,8 +238,9 @@ def test_waiting_for_a_slot_counts_as_drift_and_not_as_duration(
     rig.engine.submit([request_to(target.url, at=due_at) for _ in range(2)])
     first, second = rig.wait_for(2)
     assert second.started_at - due_at >= timedelta(seconds=1)
+    in_all = clock.now() - due_at
     assert first.duration_seconds >= 1
-    assert 1 <= second.duration_seconds < 2
+    assert 1 <= second.duration_seconds <= in_all.total_seconds() - 1
 
 
 def test_a_hanging_host_does_not_delay_another(
@@ -254,6 +271,17 @@ def test_a_hanging_job_does_not_take_the_slots_of_others_on_its_host(
     rig.engine.submit([request_to(f"{target.url}/quick") for _ in range(20)])
     rig.wait_for(20)
     assert target.paths().count("/hang") == 2
+
+
+def _once(released: Event) -> Answer:
+    """Answer properly, but not before ``released``."""
+    answer = reply()
+
+    def wait_first(target: Target, received: Received, stream: socket) -> None:
+        released.wait(20)
+        answer(target, received, stream)
+
+    return wait_first
 
 
 def test_the_signature_is_of_the_moment_of_sending(
