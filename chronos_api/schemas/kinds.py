@@ -12,8 +12,9 @@ from chronos_common.domain import payloads
 
 TRIED_AGAIN = (
     "How often an execution is tried until it succeeds. A webhook is tried again if it got no "
-    "answer, after 408, 425, 429 and 5xx, and after any other 4xx with a Retry-After. Other "
-    "answers that are no success end the execution at once"
+    "answer, or none that was complete within timeout_seconds, after 408, 425, 429 and 5xx, and "
+    "after any other 4xx with a Retry-After. Other answers that are no success, redirects that "
+    "cannot be followed and addresses that must not be reached end the execution at once"
 )
 
 _ADDRESS = {"type": "string", "format": "email", "maxLength": 254}
