@@ -46,8 +46,10 @@ HEADER = "X-Chronos-Test"
 LIMITS = Limits(32, 8)
 
 _MARK = f"\r\n{HEADER}: true".encode()
-#: What a transfer may take beyond its own timeout until its result is known.
-_MARGIN_SECONDS = 5.0
+#: How long a run may wait for its turn, as runs to the same host go before it.
+_TURN_SECONDS = 2.5
+#: What a transfer may take beyond its turn and its own timeout until its result is known.
+_MARGIN_SECONDS = 2.5
 
 
 class Runner:
@@ -62,7 +64,7 @@ class Runner:
             limits=LIMITS,
             guard=EgressGuard(settings.egress_allow),
             on_done=self._done,
-            may_start=lambda _: True,
+            may_start=_is_in_time,
             now=clock.now,
         )
         publisher = _Publisher(
@@ -141,7 +143,11 @@ class Runner:
             self._waiting[claimed.id] = future
         try:
             self._transfers.submit([request])
-            return webhook.outcome(*future.result(spec.timeout_seconds + _MARGIN_SECONDS))
+            longest = _TURN_SECONDS + spec.timeout_seconds + _MARGIN_SECONDS
+            return webhook.outcome(*future.result(longest))
+        except TimeoutError:
+            text = "Other test runs keep this host busy; try again when they have ended."
+            raise Stopped(text) from None
         finally:
             self._transfers.cancel(claimed.id)
             with self._lock:
@@ -154,8 +160,13 @@ class Runner:
             future.set_result((request, result))
 
 
+def _is_in_time(request: Request) -> bool:
+    """Return whether a run may still start: its result would come while it is waited for."""
+    return (clock.now() - request.fire_at).total_seconds() < _TURN_SECONDS
+
+
 class Stopped(Exception):
-    """The worker was stopped while somebody waited for a test run."""
+    """The worker gave up a test run that somebody waited for."""
 
 
 def _result(status: Status, error: str | None, attempt: Attempt) -> dict[str, Any]:

@@ -16,16 +16,21 @@ import pytest
 from redis import Redis
 from sqlalchemy import Engine, func, select
 from standardwebhooks import Webhook, WebhookVerificationError
+from structlog.testing import capture_logs
 
+import specimens
 import targets
 from chronos_api.services import test_runs as service
 from chronos_common import clock, ids
 from chronos_common.domain import queues
+from chronos_common.domain.outcomes import Failed
 from chronos_common.domain.statuses import JobType
 from chronos_common.embedded.servers import Servers
 from chronos_common.storage import test_runs as storage
 from chronos_common.storage.request_tables import test_runs
 from chronos_common.storage.test_runs import TestRun
+from chronos_worker import test_runs as runs
+from chronos_worker.slots import Limits
 from chronos_worker.test_runs import Runner
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, errors_of
@@ -198,6 +203,38 @@ def test_a_stopped_worker_tells_whoever_waits(
         result = caller.post("jobs/test", {"payload": {"url": target.url}}).json
         stopping.join(10)
     assert "The worker was stopped" in result["error"]
+
+
+def test_a_run_that_gets_no_turn_never_leaves_and_says_why(
+    db: Engine, servers: Servers, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "LIMITS", Limits(1, 1))
+    monkeypatch.setattr(runs, "_MARGIN_SECONDS", 0.1)
+    target.answer = targets.hang
+    with worker(db, servers.redis_url) as runner, capture_logs() as logs:
+        first = specimens.job({"url": f"{target.url}/first"}, timeout_seconds=30)
+        holder = Thread(target=runner._outcome, args=(first,))
+        holder.start()
+        wait_until(lambda: bool(target.received))
+        second = specimens.job({"url": f"{target.url}/second"}, timeout_seconds=0.3)
+        outcome, _ = runner._outcome(second)
+        runner.stop()
+        holder.join(10)
+    assert isinstance(outcome, Failed)
+    assert outcome.error.startswith("It could not be performed: Other test runs keep this host")
+    assert target.paths() == ["/first"]
+    assert logs == []
+
+
+def test_a_run_whose_turn_comes_too_late_does_not_start(
+    db: Engine, servers: Servers, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "_TURN_SECONDS", 0)
+    monkeypatch.setattr(runs, "_MARGIN_SECONDS", 0.1)
+    with worker(db, servers.redis_url) as runner:
+        outcome, _ = runner._outcome(specimens.job({"url": target.url}, timeout_seconds=0.3))
+    assert isinstance(outcome, Failed)
+    assert target.received == []
 
 
 def test_so_many_at_once_and_no_more(caller: Caller) -> None:
