@@ -4,6 +4,7 @@ libcurl looks for connections that died only once a second, and repeats a reques
 met such a one. Chronos repeats nothing unasked, so it looks before each request.
 """
 
+import re
 import select
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ Ends = tuple[Any, ...]
 #: Jobs of every second keep their connection. Common servers close an idle one after 2 s
 #: (gunicorn), 5 s (Node, Apache) or 75 s (nginx); a request that crosses that close is lost.
 MAX_IDLE_SECONDS: Final = 1.5
+
+# A server may announce how long it waits, of which a request's way takes a part.
+_ANNOUNCED: Final = re.compile(r"\btimeout\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
+_WAY_SECONDS: Final = 0.5
 
 # The oldest is forgotten beyond this number. Its connection is then replaced, which is no harm.
 _MAX_REMEMBERED: Final = 20_000
@@ -34,6 +39,7 @@ class _Connection:
     descriptor: int
     poller: select.poll
     used: float
+    max_idle_seconds: float
 
 
 class Connections:
@@ -53,16 +59,22 @@ class Connections:
             del self._by_ends[next(iter(self._by_ends))]
         poller = select.poll()
         poller.register(found, _ENDED)
-        self._by_ends[ends] = _Connection(found, poller, monotonic())
+        self._by_ends[ends] = _Connection(found, poller, monotonic(), MAX_IDLE_SECONDS)
 
-    def answered_alone(self, ends: Ends) -> None:
-        """Take note of an answer over HTTP/1: what comes now would belong to no request.
+    def answered_alone(self, ends: Ends, keep_alive: str) -> None:
+        """Note a connection's first answer over HTTP/1, with its field ``Keep-Alive``.
 
-        HTTP/2 has frames of its own, which may come at any time.
+        What comes now would belong to no request. HTTP/2 has frames of its own, which may come at
+        any time.
         """
         connection = self._by_ends.get(ends)
-        if connection:
-            connection.poller.modify(connection.descriptor, _SPOILED)
+        if connection is None:
+            return
+        connection.poller.modify(connection.descriptor, _SPOILED)
+        announced = _ANNOUNCED.search(keep_alive)
+        if announced:
+            seconds = int(announced[1]) - _WAY_SECONDS
+            connection.max_idle_seconds = min(seconds, connection.max_idle_seconds)
 
     def may_carry_another(self, ends: Ends) -> bool:
         """Return whether a kept connection is open and quiet, and was used a moment ago."""
@@ -70,7 +82,7 @@ class Connections:
         now = monotonic()
         if (
             connection is None
-            or now - connection.used > MAX_IDLE_SECONDS
+            or now - connection.used > connection.max_idle_seconds
             or connection.poller.poll(0)
         ):
             self._by_ends.pop(ends, None)

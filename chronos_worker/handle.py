@@ -14,7 +14,7 @@ import certifi
 import pycurl
 
 from chronos_common import __version__
-from chronos_worker import transfer_errors
+from chronos_worker import header, transfer_errors
 from chronos_worker.connections import Connections, Ends
 from chronos_worker.egress import EgressGuard
 from chronos_worker.request import Message
@@ -223,7 +223,8 @@ class Handle:
         is_late = problem is not None and problem.kind is ErrorKind.TIMEOUT
         is_answered = status is not None and not is_late
         if self._opened and getinfo(pycurl.INFO_HTTP_VERSION) <= pycurl.CURL_HTTP_VERSION_1_1:
-            self._connections.answered_alone(self._ends)
+            keep_alive = header.of(self._header_lines).first.get("keep-alive", "")
+            self._connections.answered_alone(self._ends, keep_alive)
         result = Result(
             started_at=started_at,
             duration_seconds=duration_ms / 1000,

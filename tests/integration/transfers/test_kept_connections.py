@@ -11,7 +11,7 @@ from chronos_worker import connections
 from chronos_worker.connections import MAX_IDLE_SECONDS
 from chronos_worker.result import ErrorKind
 from rigs import Rig, kind_of, wait_until
-from targets import Received, Target, raw
+from targets import Received, Target, raw, reply
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 # Some servers send this to a connection that was idle for long.
@@ -105,6 +105,31 @@ def test_a_connection_that_was_idle_for_as_long_as_servers_wait_is_replaced(
     clock.now += MAX_IDLE_SECONDS - 0.01
     assert rig.send(target.url).http_status == 200
     assert target.connections == 2
+
+
+@pytest.mark.parametrize(
+    ("announced", "idle_seconds", "connections"),
+    [
+        ("timeout=1", 0.4, 1),
+        ("timeout=1", 0.6, 2),
+        ("max=100, Timeout = 1", 0.6, 2),
+        ('timeout="1", max=5', 0.6, 2),
+        ("timeout=0", 0, 2),
+        ("timeout=5, max=1000", 1.4, 1),
+        ("timeout=75", 1.6, 2),
+        ("timeout=999999999", 1.4, 1),
+        ("max=1", 1.4, 1),
+        ("soon", 1.4, 1),
+    ],
+)
+def test_a_target_that_announces_when_it_closes_is_believed(
+    rig: Rig, target: Target, clock: Clock, announced: str, idle_seconds: float, connections: int
+) -> None:
+    target.answer = reply(headers={"Keep-Alive": announced})
+    assert rig.send(target.url).http_status == 200
+    clock.now += idle_seconds
+    assert rig.send(target.url).http_status == 200
+    assert target.connections == connections
 
 
 def test_what_is_remembered_of_connections_is_bounded(
