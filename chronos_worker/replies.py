@@ -40,7 +40,12 @@ class Reply(NamedTuple):
     @property
     def is_permanent(self) -> bool:
         """Whether trying again cannot help (RFC 5321, section 4.2.1)."""
-        return _FIRST_PERMANENT_CODE <= self.code <= _LAST_CODE and not self.is_for_the_operator
+        return self.is_final and not self.is_for_the_operator
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the same command gets the same answer again, as long as nobody acts."""
+        return _FIRST_PERMANENT_CODE <= self.code <= _LAST_CODE
 
     @property
     def is_permanent_for_recipient(self) -> bool:

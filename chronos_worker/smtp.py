@@ -66,7 +66,8 @@ class Server:
     password: str
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
     @classmethod
     def parse(cls, url: str) -> Self:
@@ -137,7 +138,8 @@ class _Conversation(smtplib.SMTP):
         try:
             yield
         except (OSError, ValueError, smtplib.SMTPException) as error:
-            if isinstance(error, TimeoutError):
+            # The system's own timeout has a number, and is no end of the deadline.
+            if isinstance(error, TimeoutError) and error.errno is None:
                 fault = f"time ran out after {self._deadline.seconds:g} s while {self._step}"
             else:
                 fault = f"{replies.of_error(error)}, while {self._step}"
@@ -240,14 +242,20 @@ class _Conversation(smtplib.SMTP):
                 f"({', '.join(_LOGINS)}). Check CHRONOS_SMTP_URL: it may need starttls=1, or no "
                 "user."
             )
+        refusal = None
         for name in known:
-            reply = self._log_in_by(name)
+            try:
+                reply = self._log_in_by(name)
+            except ConnectionError:
+                # Some servers leave after a refusal, whose words say more.
+                if refusal is None:
+                    raise
+                break
             if reply.is_positive or reply.code == _ALREADY_LOGGED_IN:
                 return
-        raise MailFailed(
-            f"The mail server refused the login: {replies.sentence(str(reply))} Check the user "
-            "and the password in CHRONOS_SMTP_URL."
-        )
+            refusal = reply
+        assert refusal is not None
+        raise _refused_login(refusal)
 
     def _log_in_by(self, name: str) -> Reply:
         user, password = self._server.user.encode(), self._server.password.encode()
@@ -304,6 +312,16 @@ class _Conversation(smtplib.SMTP):
         return line.rstrip(b"\r")
 
 
+def _refused_login(reply: Reply) -> MailFailed:
+    words = replies.sentence(str(reply))
+    if not reply.is_final:
+        return MailFailed(f"The mail server takes no login now: {words}")
+    return MailFailed(
+        f"The mail server refused the login: {words} Check the user and the password in "
+        "CHRONOS_SMTP_URL."
+    )
+
+
 def _refusal_of_all(reply: Reply) -> MailFailed:
     text = f"The mail server refused the message: {replies.sentence(str(reply))}"
     if reply.is_for_the_operator:
@@ -315,18 +333,27 @@ def _connected(server: Server, deadline: Deadline) -> socket.socket:
     """Return a connection to the first of the server's addresses that takes one."""
     addresses = _addresses(server, deadline)
     fault: OSError = OSError(0, "its name has no address")
-    for number, (family, kind, protocol, _, address) in enumerate(addresses):
-        connection = socket.socket(family, kind, protocol)
+    for number, address in enumerate(addresses):
+        # One that does not answer leaves time for the others.
+        patience = deadline.left() / (len(addresses) - number)
         try:
-            # One that does not answer leaves time for the others.
-            connection.settimeout(deadline.left() / (len(addresses) - number))
-            connection.connect(address)
+            return _connected_to(address, patience)
         except OSError as error:
-            connection.close()
             fault = error
-        else:
-            return connection
     raise fault
+
+
+def _connected_to(found: Sequence[Any], patience: float) -> socket.socket:
+    """Connect to an address as ``getaddrinfo`` tells it; the system may not know its family."""
+    family, kind, protocol, _, address = found
+    connection = socket.socket(family, kind, protocol)
+    try:
+        connection.settimeout(patience)
+        connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _addresses(server: Server, deadline: Deadline) -> Sequence[Any]:

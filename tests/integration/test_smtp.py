@@ -1,13 +1,14 @@
 """Conversations with mail servers of every kind: patient, slow, rude, old and modern ones."""
 
 import base64
+import errno
 import itertools
 import re
 import socket
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -345,6 +346,57 @@ def test_a_login_that_does_not_work_says_what_to_check(
         failure = _failure(server.url.replace("//", "//user:pass@") + query)
     assert failure.error == error.format(place=server.url.removeprefix("smtp://"))
     assert not failure.permanent
+
+
+@pytest.mark.parametrize("reply", [b"421 4.7.0 Too many\r\n", b"454 4.7.0 Come back later\r\n"])
+def test_a_login_that_is_refused_for_now_blames_no_password(reply: bytes) -> None:
+    offer = b"250-x\r\n250 AUTH PLAIN\r\n"
+    with ScriptedServer({"EHLO": offer, "AUTH": reply}) as server:
+        failure = _failure(server.url.replace("//", "//user:pass@"))
+    words = reply.decode().strip()
+    assert failure.error == f"The mail server takes no login now: {words}."
+    assert not failure.permanent
+
+
+def test_a_server_that_leaves_after_a_refused_login_is_quoted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def converse() -> None:
+            connection, _ = listener.accept()
+            with connection, connection.makefile("rb") as lines:
+                connection.sendall(b"220 x\r\n")
+                lines.readline()
+                connection.sendall(b"250-x\r\n250 AUTH CRAM-MD5 PLAIN\r\n")
+                lines.readline()
+                connection.sendall(b"535 5.7.8 Bad credentials\r\n")
+
+        thread = Thread(target=converse)
+        thread.start()
+        error = _failure(f"smtp://user:pass@127.0.0.1:{listener.getsockname()[1]}").error
+        thread.join()
+    assert error.startswith("The mail server refused the login: 535 5.7.8 Bad credentials.")
+
+
+def test_a_server_is_reached_by_the_family_of_addresses_that_the_system_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ScriptedServer() as server:
+        port = int(server.url.rpartition(":")[2])
+        unknown = (999, socket.SOCK_STREAM, 6, "", ("::1", port, 0, 0))
+        known = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [unknown, known])
+        outcome, _ = _perform(f"smtp://localhost:{port}")
+    assert outcome == Succeeded()
+
+
+def test_a_timeout_of_the_system_is_not_called_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_out(*_: object) -> None:
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+    monkeypatch.setattr(socket.socket, "connect", time_out)
+    assert _failure("smtp://[::1]:25").error == (
+        "No mail could be sent via [::1]:25: it did not answer in time, while connecting."
+    )
 
 
 def test_a_server_that_speaks_no_tls_is_said_to_be_one() -> None:
