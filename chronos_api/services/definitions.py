@@ -63,10 +63,13 @@ def define(
     now: datetime,
     stored: RowMapping | None = None,
     default_url: str | None = None,
+    is_payload_given: bool = True,
 ) -> JobDefinition:
     """Return the definition that ``fields`` ask for.
 
     ``default_url`` is the workspace's default webhook, for a payload that needs it.
+    A payload that is not given is the stored one. It may be of a time with other rules, and
+    keeps nobody from changing something else.
     A schedule that is just as ``stored`` is kept as it is, past instants and anchor included; of
     another one, what it leaves as it was.
     Raises :class:`Invalid` with every wrong field.
@@ -76,7 +79,7 @@ def define(
     job_type = loaded.get("type") or JobType.WEBHOOK
     if stored is not None and "type" not in errors and job_type != stored["type"]:
         found.append({"type": ["Cannot be changed; create another job."]})
-    elif "type" not in errors and "payload" in loaded:
+    elif "type" not in errors and "payload" in loaded and is_payload_given:
         before = None if stored is None else stored["payload"]
         loaded["payload"], faults = redactions.restored(loaded["payload"], before)
         found += [faults, _payload_errors(job_type, loaded["payload"], default_url)]

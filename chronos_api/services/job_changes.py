@@ -41,7 +41,13 @@ def change(
         row = locked(connection, who, job_id, expected)
         definition = None
         if body.keys() - {"status"}:
-            definition = _checked(connection, definitions.merged(row, body), row, now=now)
+            definition = _checked(
+                connection,
+                definitions.merged(row, body),
+                row,
+                now=now,
+                is_payload_given="payload" in body,
+            )
         return _apply(connection, who, row, definition, body, now=now)
 
 
@@ -86,11 +92,21 @@ def resume(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> Ro
 
 
 def _checked(
-    connection: Connection, fields: Mapping[str, Any], row: RowMapping, *, now: datetime
+    connection: Connection,
+    fields: Mapping[str, Any],
+    row: RowMapping,
+    *,
+    now: datetime,
+    is_payload_given: bool = True,
 ) -> JobDefinition:
     default_url = default_webhooks.url_for(connection, row["workspace_id"], fields)
     return definitions.define(
-        fields, job_id=row["id"], now=now, stored=row, default_url=default_url
+        fields,
+        job_id=row["id"],
+        now=now,
+        stored=row,
+        default_url=default_url,
+        is_payload_given=is_payload_given,
     )
 
 

@@ -16,17 +16,21 @@ from chronos_common.domain.statuses import JobType
 
 
 def shown(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what may be shown of a stored payload."""
+    """Return what may be shown of a stored payload, whatever it holds."""
     result = dict(payload)
     if job_type != JobType.WEBHOOK or "url" not in payload:
         return result
-    result["url"] = redaction.url(payload["url"])
-    if payload.get("headers"):
-        result["headers"] = redaction.headers(payload["headers"])
-    if payload.get("params"):
+    url, headers, params = (payload.get(name) for name in ("url", "headers", "params"))
+    result["url"] = redaction.url(url) if isinstance(url, str) else REDACTED
+    if isinstance(headers, dict):
+        result["headers"] = {
+            name: redaction.header(name, value) if isinstance(value, str) else REDACTED
+            for name, value in headers.items()
+        }
+    if isinstance(params, dict):
         result["params"] = {
             name: REDACTED if redaction.is_secret(name) else value
-            for name, value in payload["params"].items()
+            for name, value in params.items()
         }
     return result
 
@@ -52,8 +56,12 @@ def restored(
     same_origin = _origin(result.get("url")) == _origin(before.get("url"))
     for group in ("headers", "params"):
         if isinstance(payload.get(group), dict):
-            known = before.get(group) or {}
-            secrets = _Secrets(known, shown_before.get(group) or {}, same_origin=same_origin)
+            known = before.get(group)
+            secrets = _Secrets(
+                known if isinstance(known, dict) else {},
+                shown_before.get(group) or {},
+                same_origin=same_origin,
+            )
             result[group] = {
                 name: secrets.put_back(group, name, value, faults)
                 for name, value in payload[group].items()

@@ -13,9 +13,11 @@ from chronos_common import clock, ids
 from chronos_common.domain.statuses import JobType
 from chronos_common.storage import test_runs as storage
 from chronos_common.storage.specs import Specs
+from chronos_common.storage.tables import jobs
 from chronos_common.storage.test_runs import TestRun
 from chronos_worker import targets
 from integration.api.callers import DAILY, Caller, errors_of, job
+from integration.api.rows import stored_job
 
 URL = "https://example.com/hook"
 WRITTEN = {
@@ -193,3 +195,30 @@ def test_addresses_are_kept_as_they_are_sent(caller: Caller) -> None:
     made = caller.create(notify=["Ops@Bücher.example", "B@Example.com"])
     assert made["notify"] == ["Ops@xn--bcher-kva.example", "B@Example.com"]
     assert "notify.0" in errors_of(caller.post("jobs", job(notify=["ü@example.com"])))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"url": URL, "headers": {"X-A": "1", "x-a": "2"}},
+        {"url": f"{URL}#part"},
+        {"url": URL, "body": {"a": 1}, "headers": {"Content-Type": "text/plain"}},
+        {"url": 5, "headers": [], "params": 5},
+        {"url": URL, "headers": {"X-A": 5, "Location": None}, "params": [1]},
+    ],
+)
+def test_a_stored_payload_of_other_rules_keeps_nobody_from_another_change(
+    caller: Caller, db: Engine, payload: dict[str, Any]
+) -> None:
+    made = caller.create()
+    with db.begin() as connection:
+        connection.execute(jobs.update().where(jobs.c.id == made["id"]).values(payload=payload))
+    place = f"jobs/{made['id']}"
+    assert caller.get("jobs").status_code == 200
+    changed = caller.patch(place, {"description": "New", "tags": ["a"]})
+    assert (changed.status_code, changed.json["description"]) == (200, "New")
+    assert stored_job(db, made["id"])["payload"] == payload
+    assert caller.post(f"{place}/pause").status_code == 200
+    again = errors_of(caller.patch(place, {"payload": payload}))
+    assert all(name.startswith("payload.") for name in again)
+    assert caller.patch(place, {"payload": {"url": URL}}).status_code == 200
