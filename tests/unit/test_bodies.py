@@ -41,6 +41,9 @@ def sent(body: Any, content_type: str | None, **more: Any) -> bytes | None:
         ({"a": "ü"}, 'Application/JSON; Charset="ISO-8859-1"', '{"a":"ü"}'.encode("latin-1")),
         ([1], "application/vnd.api+json; profile=x", b"[1]"),
         ({"a": 1}, "text/json", b'{"a":1}'),
+        ({"a": 1}, "application/x-amz-json-1.1", b'{"a":1}'),
+        ({"a": 1}, "application/x-json; charset=utf-8", b'{"a":1}'),
+        ({"a": 1}, "application/json-rpc", b'{"a":1}'),
         ("{broken", "application/json", b"{broken"),
         ("ü", "text/plain; charset=iso-8859-1", b"\xfc"),
         ("ü", "text/plain;charset=utf-16be", b"\x00\xfc"),
@@ -71,6 +74,8 @@ def test_the_bytes_are_what_the_content_type_says(
         ({"a": 1}, "application/xml", "as a string"),
         ({"a": 1}, "text/plain", "as a string"),
         ({"a": 1}, "application/x-ndjson", "as a string"),
+        ({"a": 1}, "application/json-seq", "as a string"),
+        ({"a": 1}, "application/x-json-stream", "as a string"),
         ({"a": 1}, "json", "as a string"),
         ({"a": 1}, "", "as a string"),
         ("日本", "text/plain; charset=iso-8859-1", "'日'"),
@@ -78,6 +83,7 @@ def test_the_bytes_are_what_the_content_type_says(
         ("x", "text/plain; charset=klingon", "no encoding"),
         ("x", "text/plain; charset=base64", "no encoding"),
         ("x", "text/plain; charset=rot13", "no encoding"),
+        ("x", "text/plain; charset=undefined", "in the encoding undefined; use UTF-8"),
     ],
 )
 def test_a_body_that_its_content_type_does_not_describe_is_refused(

@@ -13,6 +13,11 @@ TEXT: Final = "text/plain; charset=utf-8"
 BINARY: Final = "application/octet-stream"
 _FORM: Final = "application/x-www-form-urlencoded"
 
+# What is one JSON value: by its suffix (RFC 6839), and the names of JSON before it had a suffix.
+_JSON_TYPE: Final = re.compile(
+    r".+/json|.+\+json|.+/x-json|application/(?:json-rpc|jsonrequest|csp-report)"
+    r"|application/x-amz-json-[0-9.]+"
+)
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
 # What a form is made of beside its texts, in any encoding that it may have.
 _ASCII: Final = "&=+%"
@@ -33,7 +38,7 @@ def encoded(body: Any, content_type: str) -> bytes:
     try:
         if isinstance(body, str):
             return body.encode(charset)
-        if media_type == JSON or media_type.endswith(("/json", "+json")):
+        if _JSON_TYPE.fullmatch(media_type):
             return _WRITER.encode(body).encode(charset)
         if media_type == _FORM:
             if _ASCII.encode(charset) != _ASCII.encode():
@@ -65,4 +70,4 @@ def _beyond(charset: str, error: UnicodeError) -> str:
     if isinstance(error, UnicodeEncodeError):
         character = error.object[error.start]
         return f"Contains {character!r}, which the encoding {charset[:_MAX_SHOWN]} does not have."
-    return f"Cannot be sent in the encoding {charset[:_MAX_SHOWN]}: {error}."
+    return f"Cannot be sent in the encoding {charset[:_MAX_SHOWN]}; use UTF-8."
