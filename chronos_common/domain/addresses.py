@@ -1,5 +1,6 @@
 """E-mail addresses: which ones every mail server can deliver to, and how they are sent."""
 
+import re
 from email.errors import MessageError
 from email.headerregistry import Address
 from ipaddress import IPv4Address, IPv6Address
@@ -24,13 +25,28 @@ def ascii_address(value: str) -> str:
             "Must have ASCII characters only before the @; not every mail server takes others."
         )
     if not at or not domain or not _is_plain(local):
-        raise ValueError("Must be an e-mail address like name@example.com.")
+        raise ValueError(f"Must be an e-mail address like name@example.com{_hint(value)}.")
     if len(local) > _MAX_LOCAL_LENGTH:
         raise ValueError(f"At most {_MAX_LOCAL_LENGTH} characters before the @.")
     address = f"{local}@{_ascii_domain(domain)}"
     if len(address) > MAX_LENGTH:
         raise ValueError(f"At most {MAX_LENGTH} characters, with the domain in ASCII.")
     return address
+
+
+def _hint(value: str) -> str:
+    """Return what is wrong with an address that people often write."""
+    local, _, domain = value.strip().rpartition("@")
+    if domain.endswith(">"):
+        return ", alone, without a name or angle brackets"
+    if "@" in local and re.search(r"[,;]", local):
+        return "; give several as a list"
+    if not local.startswith('"') and (".." in local or local[:1] == "." or local[-1:] == "."):
+        return (
+            "; before the @, dots stand between other characters (RFC 5321, section 4.1.2), or "
+            "the part is in quotation marks"
+        )
+    return ""
 
 
 def _is_plain(local: str) -> bool:

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
-from urllib.parse import quote, unquote, unquote_to_bytes, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, unquote, unquote_to_bytes, urlencode, urlsplit
 
 from chronos_common.domain.hosts import ascii_host
 
 MAX_URL_LENGTH: Final = 8192
 _MAX_PORT: Final = 65535
+_MAX_SHOWN: Final = 100
 
 # What RFC 3986 lets stand in a URL; the percent sign, because escapes are there already.
 _STANDS_IN_URL: Final = "!#$%&'()*+,/:;=?@[]~"
@@ -37,16 +38,7 @@ def address(url: str, params: Mapping[str, str | Sequence[str]]) -> Address:
     Raises :class:`ValueError`, in words, for what can never be requested or would be sent as
     another URL than was written.
     """
-    if not url:
-        raise ValueError("Must not be empty.")
-    if len(url) > MAX_URL_LENGTH:
-        raise ValueError(f"At most {MAX_URL_LENGTH} characters.")
-    if _UNSAFE.search(url):
-        raise ValueError("Must not contain spaces or control characters; percent-encode them.")
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        raise ValueError(f"Not a URL: {error}.") from error
+    parts = _split(url)
     userinfo, _, place = parts.netloc.rpartition("@")
     if parts.scheme not in {"http", "https"} or not place:
         raise ValueError("Must be an absolute http:// or https:// URL.")
@@ -62,12 +54,48 @@ def address(url: str, params: Mapping[str, str | Sequence[str]]) -> Address:
         query = "&".join(filter(None, (query, urlencode(params, doseq=True))))
     # A question mark may stand without a query.
     mark = "?" if query or "?" in url else ""
-    sent = f"{parts.scheme}://{_ascii_place(place)}{parts.path}{mark}{query}"
+    try:
+        place = ascii_place(place)
+    except ValueError as error:
+        raise ValueError(f"{error}{_hint(parts)}") from error
+    sent = f"{parts.scheme}://{place}{parts.path}{mark}{query}"
     if not _PLAIN.fullmatch(sent):
         sent = quote(sent, safe=_STANDS_IN_URL)
     return Address(sent, _credentials(userinfo) if userinfo else None)
 
 
+def _hint(parts: SplitResult) -> str:
+    """Return what may have cut the host off: a password that is written as it is."""
+    if ":" not in parts.netloc or "@" in parts.netloc or "@" not in parts.path + parts.query:
+        return ""
+    return " If this is part of a password, write %2F for '/' and %3F for '?' in it."
+
+
+def _split(url: str) -> SplitResult:
+    if not url:
+        raise ValueError("Must not be empty.")
+    if len(url) > MAX_URL_LENGTH:
+        raise ValueError(f"At most {MAX_URL_LENGTH} characters.")
+    if _UNSAFE.search(url):
+        raise ValueError("Must not contain spaces or control characters; percent-encode them.")
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise ValueError(_no_url(url)) from error
+
+
+def _no_url(url: str) -> str:
+    """Return what keeps ``url`` from being taken apart."""
+    if "[" in url or "]" in url:
+        return (
+            "Not a URL: before the path, brackets stand around an IPv6 address only, like "
+            "http://[::1]/. Write %5B and %5D in a user name or a password."
+        )
+    return "Not a URL: its host has a character that stands for one of / ? # @ :."
+
+
+# Jobs have many URLs and few hosts; workers ask for each request that they build.
+@lru_cache(maxsize=4096)
 def ascii_place(place: str) -> str:
     """Return a host with its port in ASCII.
 
@@ -76,6 +104,11 @@ def ascii_place(place: str) -> str:
     host, port = place, ""
     if not place.endswith("]"):
         before, colon, after = place.rpartition(":")
+        if ":" in before and not before.endswith("]"):
+            raise ValueError(
+                f"The host {place[:_MAX_SHOWN]!r} must not contain ':', which stands before the "
+                "port; an IPv6 address stands in brackets, like [::1]."
+            )
         if colon:
             host, port = before, after
     if port and not (_PORT.fullmatch(port) and int(port) <= _MAX_PORT):
