@@ -16,6 +16,10 @@ from chronos_common.domain.addresses import ascii_address, is_email_address
         ("a@[192.0.2.1]", "a@[192.0.2.1]"),
         ("a@[IPv6:2001:db8::1]", "a@[IPv6:2001:db8::1]"),
         ("a" * 64 + "@example.com", "a" * 64 + "@example.com"),
+        ('"a..b"@example.com', '"a..b"@example.com'),
+        ('"a@b,<c>"@example.com', '"a@b,<c>"@example.com'),
+        (r'"a\"b\\"@example.com', r'"a\"b\\"@example.com'),
+        ("#!$%&'*+-/=?^_`{|}~@example.com", "#!$%&'*+-/=?^_`{|}~@example.com"),
         ("o'neil_1@my-host.example", "o'neil_1@my-host.example"),
     ],
 )
@@ -37,6 +41,13 @@ def test_an_address_is_sent_with_its_domain_in_ascii(address: str, expected: str
         ("<a@example.com>", "alone, without a name"),
         ("a@example.com, b@example.com", "as a list"),
         ("a@example.com;b@example.com", "as a list"),
+        ("a@[@example.com", "like name@example.com"),
+        ("\\@[@example.com", "like name@example.com"),
+        ('""@example.com', "like name@example.com"),
+        ('"a"b"@example.com', "like name@example.com"),
+        ('"a b"@example.com', "like name@example.com"),
+        ('a"b"@example.com', "like name@example.com"),
+        ('"a\\"@example.com', "like name@example.com"),
         ("a..b@example.com", "dots stand between other characters"),
         ("a.@example.com", "dots stand between other characters"),
         (".a@example.com", "dots stand between other characters"),
@@ -61,7 +72,7 @@ def test_an_address_that_not_every_server_takes_is_refused_in_words(
         ascii_address(address)
 
 
-@given(st.text() | st.text("a@.ü[]\n :", max_size=20))
+@given(st.text() | st.text('a@.ü[]\n :\\"(<,', max_size=20))
 def test_an_address_that_is_taken_is_one_safe_line(text: str) -> None:
     if is_email_address(text):
         sent = ascii_address(text)
