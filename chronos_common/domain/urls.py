@@ -55,7 +55,7 @@ def address(url: str, params: Mapping[str, str | Sequence[str]]) -> Address:
     # A question mark may stand without a query.
     mark = "?" if query or "?" in url else ""
     try:
-        place = ascii_place(place)
+        place = _ascii_place(place)
     except ValueError as error:
         raise ValueError(f"{error}{_hint(parts)}") from error
     sent = f"{parts.scheme}://{place}{parts.path}{mark}{query}"
@@ -94,8 +94,6 @@ def _no_url(url: str) -> str:
     return "Not a URL: its host has a character that stands for one of / ? # @ :."
 
 
-# Jobs have many URLs and few hosts; workers ask for each request that they build.
-@lru_cache(maxsize=4096)
 def ascii_place(place: str) -> str:
     """Return a host with its port in ASCII.
 
