@@ -24,8 +24,9 @@ class Loop:
     each time up to ``LONGEST_PAUSE_SECONDS``. Nothing that a tick raises ends the loop.
 
     With ``quiet_seconds``, which are longer, it rests for these once there was no work for
-    ``ALERT_SECONDS``, until :meth:`hint` makes it look often again. While ``is_held_up`` says that
-    there may be work which it could not do, it does not become quiet.
+    ``ALERT_SECONDS``, until :meth:`hint` makes it look often again. A function may say how long,
+    after each tick. While ``is_held_up`` says that there may be work which it could not do, it
+    does not become quiet.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Loop:
         tick: Callable[[], bool],
         *,
         idle_seconds: float,
-        quiet_seconds: float | None = None,
+        quiet_seconds: float | Callable[[], float] | None = None,
         is_held_up: Callable[[], bool] = lambda: False,
     ) -> None:
         """Take the work; nothing runs before :meth:`start`."""
@@ -112,7 +113,9 @@ class Loop:
             self._be_alert()
         if found_work:
             return 0
-        return self._idle if time.monotonic() < self._alert_until else self._quiet
+        if time.monotonic() < self._alert_until:
+            return self._idle
+        return self._quiet() if callable(self._quiet) else self._quiet
 
     def _be_alert(self) -> None:
         self._alert_until = time.monotonic() + ALERT_SECONDS

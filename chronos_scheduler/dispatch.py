@@ -66,6 +66,8 @@ class Dispatcher:
         self._looked_at = -LOOK_SECONDS
         self._accepting: frozenset[str] = frozenset()
         self._lock = Lock()
+        #: When the next execution without a worker is due, when a tick looked last.
+        self.next_due: datetime | None = None
 
     def tick(self) -> bool:
         """Dispatch what is due and with no worker; True if there may be more."""
@@ -80,10 +82,11 @@ class Dispatcher:
         now = clock.now()
         horizon = now + self._lookahead
         with reading(self._engine) as connection:
-            if not dispatches.is_any_undispatched(
+            self.next_due = dispatches.next_due(
                 connection, accepting, horizon=horizon, since=since
-            ):
-                return False
+            )
+        if self.next_due is None or self.next_due > horizon:
+            return False
         accepting = self.accepting
         if not accepting:
             return False

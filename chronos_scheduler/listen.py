@@ -29,7 +29,13 @@ class Listener:
         self._hint = hint
         self._channel = redis.pubsub()  # type: ignore[no-untyped-call]
         self._is_away = False
+        self._hears = False
         self._loop = Loop("listen", self._hear, idle_seconds=FIRST_PAUSE_SECONDS)
+
+    @property
+    def hears(self) -> bool:
+        """Return whether changes are heard of now, as far as this process can tell."""
+        return self._hears
 
     def start(self) -> None:
         """Begin."""
@@ -55,9 +61,9 @@ class Listener:
         except RedisError as error:
             if not self._is_away:
                 _log.warning("cannot listen for changes", error=str(error))
-            self._is_away = True
+            self._is_away, self._hears = True, False
             return False
-        self._is_away = False
+        self._is_away, self._hears = False, True
         if message is not None:
             self._hint()
         return True

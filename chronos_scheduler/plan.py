@@ -82,6 +82,8 @@ class Planner:
         self._lookahead = lookahead
         self._batch = batch
         self._zone_rules = ZoneRules(engine, lookahead=lookahead)
+        #: The earliest instant that no tick has planned yet, when one looked last.
+        self.next_due: datetime | None = None
 
     def tick(self) -> bool:
         """Plan a batch of what is due now, and some of what has long been; True for more."""
@@ -89,7 +91,7 @@ class Planner:
         horizon = now + self._lookahead
         # Most ticks find nothing; this says so in one round trip, without a transaction or a lock.
         with reading(self._engine) as connection:
-            next_due = schedules.next_due(connection)
+            self.next_due = next_due = schedules.next_due(connection)
         if next_due is None or next_due > horizon:
             return False
         more = self._plan(now=now, since=now - RECENT, horizon=horizon)

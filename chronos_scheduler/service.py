@@ -1,12 +1,12 @@
 """The scheduler process: its parts, wired together, from start to stop."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from chronos_common import progress
+from chronos_common import clock, progress
 from chronos_common.broker import Broker, connect_redis
 from chronos_common.events import Publisher
 from chronos_common.heartbeat import Heartbeat
@@ -30,9 +30,11 @@ _log = structlog.get_logger(__name__)
 #: Executions that one tick of dispatch takes.
 DISPATCH_TICK = 2000
 
-#: While nothing is heard of a change, plan and dispatch look at least so often for one: in parts
-#: of the lookahead, so that what was known in time is found in time, and in seconds. A new job may
-#: be due soon; what dispatch looks for besides retries is late already if it was not heard of.
+#: How long plan and dispatch rest at most when nothing is due and changes are heard of. A hint may
+#: still be lost, and a new job be due soon.
+HEARING_SECONDS = 5.0
+#: The same while changes are not heard of: in parts of the lookahead, so that what was known in
+#: time is found in time, and in seconds. What dispatch looks for besides retries is late already.
 PLAN_QUIET, DISPATCH_QUIET = 0.5, 0.8
 LONGEST_QUIET_SECONDS = 1.5
 
@@ -73,13 +75,15 @@ class Scheduler:
                 "plan",
                 planner.tick,
                 idle_seconds=settings.lookahead_seconds / 10,
-                quiet_seconds=_quiet_seconds(PLAN_QUIET, settings),
+                quiet_seconds=self._until_due(lambda: planner.next_due, PLAN_QUIET, settings),
             ),
             Loop(
                 "dispatch",
                 dispatcher.tick,
                 idle_seconds=0.05,
-                quiet_seconds=_quiet_seconds(DISPATCH_QUIET, settings),
+                quiet_seconds=self._until_due(
+                    lambda: dispatcher.next_due, DISPATCH_QUIET, settings
+                ),
                 is_held_up=lambda: dispatcher.is_held_up,
             ),
             Loop(
@@ -105,6 +109,19 @@ class Scheduler:
         loops = [progress.loop(each) for each in self._loops]
         self.progress = Progress([progress.heartbeat(self._heartbeat), *loops])
 
+    def _until_due(
+        self, next_due: Callable[[], datetime | None], part: float, settings: Settings
+    ) -> Callable[[], float]:
+        """Return a function that says for how many seconds a loop may rest."""
+        lookahead = timedelta(seconds=settings.lookahead_seconds)
+
+        def seconds() -> float:
+            hears = self._listener.hears
+            longest = HEARING_SECONDS if hears else _quiet_seconds(part, settings)
+            return rest_seconds(next_due(), lookahead=lookahead, longest=longest, now=clock.now())
+
+        return seconds
+
     def run(self, *, wait: Callable[[], object]) -> None:
         """Work until ``wait`` returns. Raises if the database does not answer at the start."""
         self._heartbeat.start()
@@ -129,6 +146,15 @@ class Scheduler:
             self._pruner.create_partitions()
         except SQLAlchemyError:
             _log.warning("partitions are missing; prune tries again", exc_info=True)
+
+
+def rest_seconds(
+    due: datetime | None, *, lookahead: timedelta, longest: float, now: datetime
+) -> float:
+    """Return the seconds until ``due`` comes within the lookahead, at most ``longest``."""
+    if due is None:
+        return longest
+    return min(max((due - lookahead - now).total_seconds(), 0.0), longest)
 
 
 def _quiet_seconds(part: float, settings: Settings) -> float:

@@ -125,7 +125,36 @@ def test_what_was_known_in_time_is_found_in_time_without_hearing_of_it(
     environment: pytest.MonkeyPatch, lookahead: float
 ) -> None:
     environment.setenv("CHRONOS_LOOKAHEAD_SECONDS", str(lookahead))
-    quiet = {loop.name: loop._quiet for loop in Scheduler(settings.load())._loops}
-    assert quiet["plan"] <= lookahead / 2
-    assert quiet["dispatch"] < lookahead
-    assert max(quiet["plan"], quiet["dispatch"]) <= service.LONGEST_QUIET_SECONDS
+    scheduler = Scheduler(settings.load())
+    assert not scheduler._listener.hears
+    quiet = {loop.name: loop._quiet for loop in scheduler._loops}
+    plan, dispatch = (quiet[name]() for name in ("plan", "dispatch"))
+    assert plan <= lookahead / 2
+    assert dispatch < lookahead
+    assert max(plan, dispatch) <= service.LONGEST_QUIET_SECONDS
+
+
+def test_a_scheduler_that_hears_rests_until_the_next_instant_comes_within_its_lookahead(
+    now: datetime,
+) -> None:
+    def rest(seconds: float) -> float:
+        due = now + timedelta(seconds=seconds)
+        return service.rest_seconds(due, lookahead=timedelta(seconds=1.5), longest=5.0, now=now)
+
+    assert [rest(seconds) for seconds in (-3, 1.5, 2, 6.5, 60)] == [0, 0, 0.5, 5, 5]
+    assert service.rest_seconds(None, lookahead=timedelta(0), longest=5.0, now=now) == 5
+
+
+def test_a_listener_knows_whether_it_hears(redis_url: str) -> None:
+    heard = Semaphore(0)
+    listener = Listener(connect_redis(redis_url), heard.release)
+    assert not listener.hears
+    listener.start()
+    assert heard.acquire(timeout=WITHIN)
+    wait_until(lambda: listener.hears, within=WITHIN)
+    listener.stop()
+    deaf = Listener(connect_redis("redis://127.0.0.1:9"), heard.release)
+    deaf.start()
+    wait_until(lambda: deaf._is_away, within=WITHIN)
+    assert not deaf.hears
+    deaf.stop()

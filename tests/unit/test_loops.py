@@ -94,6 +94,12 @@ def test_a_loop_that_is_held_up_goes_on_looking_often() -> None:
     assert _rests(loop) == 9
 
 
+def test_a_function_may_say_how_long_a_quiet_loop_rests() -> None:
+    rests = iter([4.0, 0.25])
+    loop = Loop("plan", lambda: False, idle_seconds=1, quiet_seconds=lambda: next(rests))
+    assert [_rests(loop), _rests(loop)] == [4, 0.25]
+
+
 def test_a_loop_without_quiet_rests_the_same_always() -> None:
     assert {_rests(Loop("rescue", lambda: False, idle_seconds=3)) for _ in range(3)} == {3}
 
