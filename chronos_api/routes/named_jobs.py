@@ -79,6 +79,7 @@ def put(body: dict[str, Any], name: str) -> Response:
         body,
         expected=etags.expected(),
         must_be_new=request.if_none_match.star_tag,
+        must_exist="If-Match" in request.headers,
         now=now,
     )
     response = jsonify(answers.job_detail(row, now=now))

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from marshmallow import ValidationError
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import Engine, RowMapping
 
 from chronos_api.access import Principal
 from chronos_api.bodies import made
@@ -32,8 +32,8 @@ class JobExists(VersionConflict):
     """There is a job of this name already, and 'If-None-Match: *' asks for a new one."""
 
 
-class NoSuchVersion(VersionConflict):
-    """There is no job of this name, so it has no version that 'If-Match' could name."""
+class NoSuchJob(VersionConflict):
+    """There is no job of this name, and 'If-Match' only changes one."""
 
 
 def put(
@@ -44,6 +44,7 @@ def put(
     *,
     expected: Versions,
     must_be_new: bool,
+    must_exist: bool,
     now: datetime,
 ) -> tuple[RowMapping, bool]:
     """Make the one job of that name what ``body`` says; return it, and whether it is new.
@@ -62,7 +63,9 @@ def put(
         if found:
             row = services.locked(connection, who, found[0], expected)
             return job_changes.put(connection, who, row, fields, now=now), False
-        return _created(connection, who, fields, expected, now=now), True
+        if must_exist:
+            raise NoSuchJob
+        return services.add(connection, who, fields, now=now), True
 
 
 def _checked(name: str) -> str:
@@ -78,16 +81,3 @@ def _same_name(given: object, name: str) -> str:
     if not isinstance(given, str) or name_of(given) != name:
         raise Invalid({"name": ["Differs from that in the path; leave it out, or correct it."]})
     return name
-
-
-def _created(
-    connection: Connection,
-    who: Principal,
-    fields: Mapping[str, Any],
-    expected: Versions,
-    *,
-    now: datetime,
-) -> RowMapping:
-    if expected is not None:
-        raise NoSuchVersion
-    return services.add(connection, who, fields, now=now)
