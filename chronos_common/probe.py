@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from chronos_common.errors import ChronosError
 from chronos_common.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -18,20 +19,26 @@ _log = structlog.get_logger(__name__)
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
+class PortUnusable(ChronosError):
+    """This process cannot listen on the port for its metrics."""
+
+
 def serve(settings: Settings, faults: Callable[[], Sequence[str]]) -> None:
     """Answer at the configured port, unless it is 0, until the process ends.
 
     ``/metrics`` shows the metrics, ``/health`` whether there are ``faults``: 200 or 503.
+    Raises :class:`PortUnusable`.
     """
     if not settings.metrics_port:
         return
-    server = make_server(
-        settings.metrics_host,
-        settings.metrics_port,
-        application(faults),
-        _Server,
-        handler_class=_Quiet,
-    )
+    host, port = settings.metrics_host, settings.metrics_port
+    try:
+        server = make_server(host, port, application(faults), _Server, handler_class=_Quiet)
+    except OSError as error:
+        raise PortUnusable(
+            f"Metrics cannot be shown on {host} port {port}: {error.strerror}. Choose another "
+            "CHRONOS_METRICS_PORT (0 for none), or another CHRONOS_METRICS_HOST."
+        ) from error
     Thread(target=server.serve_forever, name="probe", daemon=True).start()
 
 

@@ -342,6 +342,16 @@ def _explain(error: EnvError) -> str:
     if not isinstance(error, EnvValidationError) or not isinstance(error.error_messages, dict):
         return str(error)
     lines = [
-        f"{name}: {' '.join(map(str, texts))}" for name, texts in error.error_messages.items()
+        f"{name}: {' '.join(_WORDS.get(text, text) for text in map(str, texts))}"
+        for name, texts in error.error_messages.items()
     ]
     return "The settings are wrong.\n" + "\n".join(f"  {line}" for line in lines)
+
+
+#: What the library says, with the remedy.
+_WORDS = {
+    "Environment variable not set.": "missing; it is required: see Settings in the README",
+    "Not a valid boolean.": "must be true or false",
+    "Not a valid integer.": "must be a whole number",
+    "Not a valid number.": "must be a number",
+}

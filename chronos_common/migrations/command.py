@@ -9,15 +9,18 @@ def db() -> None:
 
 
 @db.command()
-@click.option("--revision", default="head", show_default=True, help="The revision to go to.")
+@click.option("--revision", default="head", show_default=True, help="The revision to reach.")
 def upgrade(revision: str) -> None:
-    """Bring the schema to the version that this Chronos expects; safe to run at any time."""
+    """Upgrade the schema for this version of Chronos.
+
+    This is safe at any time. A schema that is newer stays as it is.
+    """
     from chronos_common import startup  # noqa: PLC0415 - only who upgrades loads these
     from chronos_common.migrations import schema  # noqa: PLC0415 - as above
     from chronos_common.storage.database import connect  # noqa: PLC0415 - as above
 
     loaded = startup.begin()
     engine = connect(loaded.database_url, name="chronos-db")
-    schema.upgrade(engine, revision)
+    reached = schema.upgrade(engine, revision)
     engine.dispose()
-    click.echo(f"The schema is at revision {revision}.")
+    click.echo(f"The schema is at revision {reached}.")

@@ -8,20 +8,40 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
+from chronos_common.errors import ChronosError
+from chronos_common.migrations import revisions
+
 # Any number that no other application of the database is likely to use.
 _MIGRATION_LOCK = 0x43_48_52_4F
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the schema to ``revision``; several at once wait for each other."""
+class RevisionUnknown(ChronosError):
+    """This version of Chronos knows no such revision of the schema."""
+
+
+def upgrade(engine: Engine, revision: str = "head") -> str:
+    """Bring the schema to ``revision``, and return the revision that it has then.
+
+    Several at once wait for each other. A schema that is newer stays as it is, even if only a
+    newer version of Chronos knows it. Raises :class:`RevisionUnknown`.
+    """
+    if revision not in {"head", *revisions.known()}:
+        raise RevisionUnknown(
+            f"There is no revision {revision!r} of the schema; give one from "
+            f"{revisions.known()[0]} to {revisions.known()[-1]}, or leave --revision out."
+        )
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_LOCK})
+        found = revisions.of_database(connection)
         connection.commit()
         try:
-            config = _config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
-            connection.commit()
+            if found is None or found in revisions.known():
+                config = _config()
+                config.attributes["connection"] = connection
+                command.upgrade(config, revision)
+                connection.commit()
+                found = revisions.of_database(connection)
+            return str(found)
         finally:
             connection.rollback()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_LOCK})

@@ -172,6 +172,64 @@ def test_a_newer_schema_and_the_right_one_can_be_worked_with(
         engine.dispose()
 
 
+def _upgraded(url: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    return _chronos("db", "upgrade", *words, DATABASE_URL=url)
+
+
+def test_an_upgrade_names_the_revision_that_the_schema_has(database_url: str) -> None:
+    oldest, newest = revisions.known()[0], revisions.known()[-1]
+    for words in ((), ("--revision", newest), ("--revision", oldest)):
+        answer = _upgraded(database_url, *words)
+        assert answer.stdout == f"The schema is at revision {newest}.\n", answer.stderr
+
+
+def test_an_upgrade_leaves_the_schema_of_a_newer_version_as_it_is(
+    new_database: Callable[[], AbstractContextManager[str]],
+) -> None:
+    with new_database() as url:
+        engine = connect(url, name="test", pool_size=1)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        engine.dispose()
+        answer = _upgraded(url)
+    assert answer.stdout == "The schema is at revision 9999.\n", answer.stderr
+
+
+def test_an_upgrade_to_an_unknown_revision_names_the_known_ones(database_url: str) -> None:
+    answer = _upgraded(database_url, "--revision", "9999")
+    assert answer.returncode == 2
+    [line] = answer.stderr.splitlines()
+    assert line.startswith("Error: There is no revision '9999' of the schema; ")
+    assert f"from {revisions.known()[0]} to {revisions.known()[-1]}" in line
+
+
+@pytest.mark.parametrize("command", ["scheduler", "worker"])
+def test_a_metrics_port_that_is_taken_is_one_line_with_a_remedy(
+    database_url: str, redis_url: str, command: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "METRICS_PORT": port}
+        answer = _chronos(command, **given)
+    assert answer.returncode == 2, answer.stderr
+    told = json.loads(answer.stderr.splitlines()[-1])
+    assert told["level"] == "critical"
+    assert f"127.0.0.1 port {port}: " in told["event"]
+    assert "CHRONOS_METRICS_PORT" in told["event"]
+
+
+def test_a_setting_that_is_missing_or_of_another_type_says_what_it_must_be() -> None:
+    wrong = {"REGISTRATION_OPEN": "maybe", "API_PORT": "eighty", "LOOKAHEAD_SECONDS": "long"}
+    answer = _chronos("db", "upgrade", **wrong)
+    for line in (
+        "CHRONOS_DATABASE_URL: missing; it is required: see Settings in the README",
+        "CHRONOS_REGISTRATION_OPEN: must be true or false",
+        "CHRONOS_API_PORT: must be a whole number",
+        "CHRONOS_LOOKAHEAD_SECONDS: must be a number",
+    ):
+        assert f"  {line}\n" in answer.stderr
+
+
 @pytest.mark.parametrize(
     ("said", "remedy"),
     [
