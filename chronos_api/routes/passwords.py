@@ -12,7 +12,7 @@ from chronos_api.services import password_changes
 from chronos_common import clock
 
 blueprint = Blueprint(
-    "passwords", __name__, url_prefix="/api/v1/auth/password", description="Passwords"
+    "passwords", __name__, url_prefix="/api/v1/auth/password", description="Changed, or forgotten"
 )
 
 

@@ -9,7 +9,7 @@ import click
 @click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
-    help="The data folder of a 'chronos up' on this machine, if it is another than ~/.chronos.",
+    help="The data folder of a 'chronos up' here.  [default: CHRONOS_DATA_DIR or ~/.chronos]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(*, data_dir: Path | None, as_json: bool) -> None:

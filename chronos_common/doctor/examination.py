@@ -32,7 +32,7 @@ from chronos_common.storage.database import connect, measure_clock, transaction
 #: What is not looked at.
 _STAND_INS = {"SECRET_KEY": "-" * settings.MIN_SECRET_BYTES}
 
-_WIDTH = 17
+_WIDTH = len("queue notifications")
 
 _DEFAULT_PLACE = "~/.chronos"
 

@@ -16,8 +16,16 @@ import click
     "--port", type=click.IntRange(1, 65535), help="Port the API listens on.  [default: 8080]"
 )
 @click.option("--demo", "with_demo", is_flag=True, help="Load sample jobs and watch them run.")
-@click.option("--workers", type=click.IntRange(1, 32), default=1, show_default=True)
-@click.option("--schedulers", type=click.IntRange(1, 8), default=1, show_default=True)
+@click.option(
+    "--workers", type=click.IntRange(1, 32), default=1, show_default=True, help="Worker processes."
+)
+@click.option(
+    "--schedulers",
+    type=click.IntRange(1, 8),
+    default=1,
+    show_default=True,
+    help="Scheduler processes.",
+)
 @click.option("--verbose", is_flag=True, help="Show every log line, not only warnings.")
 def up(
     *,
