@@ -42,7 +42,8 @@ def _shown(metric: MetricWrapperBase) -> tuple[str, dict[str, set[str]]]:
     for values in metric._metrics if metric._labelnames else ():
         for name, value in zip(metric._labelnames, values, strict=True):
             known[name].add(str(value))
-    return metric._type, known
+    # Prometheus' text format has no type for information: it shows a gauge.
+    return {"info": "gauge"}.get(metric._type, metric._type), known
 
 
 def _full_name(metric: MetricWrapperBase) -> str:
