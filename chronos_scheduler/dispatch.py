@@ -66,8 +66,6 @@ class Dispatcher:
         self._looked_at = -LOOK_SECONDS
         self._accepting: frozenset[str] = frozenset()
         self._lock = Lock()
-        #: When the next execution without a worker is due, when a tick looked last.
-        self.next_due: datetime | None = None
 
     def tick(self) -> bool:
         """Dispatch what is due and with no worker; True if there may be more."""
@@ -82,11 +80,10 @@ class Dispatcher:
         now = clock.now()
         horizon = now + self._lookahead
         with reading(self._engine) as connection:
-            self.next_due = dispatches.next_due(
+            if not dispatches.is_any_undispatched(
                 connection, accepting, horizon=horizon, since=since
-            )
-        if self.next_due is None or self.next_due > horizon:
-            return False
+            ):
+                return False
         accepting = self.accepting
         if not accepting:
             return False

@@ -30,11 +30,12 @@ _log = structlog.get_logger(__name__)
 #: Executions that one tick of dispatch takes.
 DISPATCH_TICK = 2000
 
-#: How long plan and dispatch rest at most when nothing is due and changes are heard of. A hint may
-#: still be lost, and a new job be due soon.
+#: How long plan rests at most when nothing is due and changes are heard of. A hint may still be
+#: lost, and a new job be due soon.
 HEARING_SECONDS = 5.0
-#: The same while changes are not heard of: in parts of the lookahead, so that what was known in
-#: time is found in time, and in seconds. What dispatch looks for besides retries is late already.
+#: While changes are not heard of, plan looks at least so often, and dispatch always: in parts of
+#: the lookahead, so that what was known in time is found in time, and in seconds. What dispatch
+#: looks for besides retries is late already.
 PLAN_QUIET, DISPATCH_QUIET = 0.5, 0.8
 LONGEST_QUIET_SECONDS = 1.5
 
@@ -75,15 +76,13 @@ class Scheduler:
                 "plan",
                 planner.tick,
                 idle_seconds=settings.lookahead_seconds / 10,
-                quiet_seconds=self._until_due(lambda: planner.next_due, PLAN_QUIET, settings),
+                quiet_seconds=self._until_due(planner, settings),
             ),
             Loop(
                 "dispatch",
                 dispatcher.tick,
                 idle_seconds=0.05,
-                quiet_seconds=self._until_due(
-                    lambda: dispatcher.next_due, DISPATCH_QUIET, settings
-                ),
+                quiet_seconds=_quiet_seconds(DISPATCH_QUIET, settings),
                 is_held_up=lambda: dispatcher.is_held_up,
             ),
             Loop(
@@ -109,16 +108,16 @@ class Scheduler:
         loops = [progress.loop(each) for each in self._loops]
         self.progress = Progress([progress.heartbeat(self._heartbeat), *loops])
 
-    def _until_due(
-        self, next_due: Callable[[], datetime | None], part: float, settings: Settings
-    ) -> Callable[[], float]:
-        """Return a function that says for how many seconds a loop may rest."""
+    def _until_due(self, planner: Planner, settings: Settings) -> Callable[[], float]:
+        """Return a function that says for how many seconds plan may rest."""
         lookahead = timedelta(seconds=settings.lookahead_seconds)
 
         def seconds() -> float:
-            hears = self._listener.hears
-            longest = HEARING_SECONDS if hears else _quiet_seconds(part, settings)
-            return rest_seconds(next_due(), lookahead=lookahead, longest=longest, now=clock.now())
+            longest = (
+                HEARING_SECONDS if self._listener.hears else _quiet_seconds(PLAN_QUIET, settings)
+            )
+            due = planner.next_due
+            return rest_seconds(due, lookahead=lookahead, longest=longest, now=clock.now())
 
         return seconds
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -35,10 +35,10 @@ class Undispatched:
 
 # Most ticks find nothing; this says so in one round trip, without a transaction or a lock.
 # The order keeps it to the index, however many there were when PostgreSQL counted last.
-_NEXT_DUE = text("""
-    SELECT due_at FROM executions
+_FIRST = text("""
+    SELECT id FROM executions
      WHERE dispatched_at IS NULL AND finished_at IS NULL AND status <> 'running'
-       AND id BETWEEN :since AND :until
+       AND due_at <= :horizon AND id BETWEEN :since AND :until
        AND queue = ANY(CAST(:queues AS text[]))
      ORDER BY due_at LIMIT 1""")
 
@@ -61,20 +61,16 @@ _DISPATCH = text("""
      WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING id, queue, due_at""")
 
 
-def next_due(
+def is_any_undispatched(
     connection: Connection,
     queues: Collection[str],
     *,
     horizon: datetime,
     since: datetime | None = None,
-) -> datetime | None:
-    """Return when the first execution of ``queues`` without a worker is due; None without any.
-
-    It was scheduled by ``horizon``, but may be due later: then it waits for its retry. By
-    ``horizon`` it is for :func:`undispatched`, unless another scheduler is about to take it.
-    """
-    search = _search(queues, horizon, since)
-    return cast("datetime | None", connection.execute(_NEXT_DUE, search).scalar_one_or_none())
+) -> bool:
+    """Tell whether :func:`undispatched` may find something, which others may be about to take."""
+    found = connection.execute(_FIRST, _search(queues, horizon, since))
+    return found.one_or_none() is not None
 
 
 def undispatched(

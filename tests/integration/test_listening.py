@@ -128,7 +128,7 @@ def test_what_was_known_in_time_is_found_in_time_without_hearing_of_it(
     scheduler = Scheduler(settings.load())
     assert not scheduler._listener.hears
     quiet = {loop.name: loop._quiet for loop in scheduler._loops}
-    plan, dispatch = (quiet[name]() for name in ("plan", "dispatch"))
+    plan, dispatch = quiet["plan"](), quiet["dispatch"]
     assert plan <= lookahead / 2
     assert dispatch < lookahead
     assert max(plan, dispatch) <= service.LONGEST_QUIET_SECONDS

@@ -34,8 +34,8 @@ ANSWERS = {
     "/loop": reply(302, b"", {"Location": "/loop"}),
 }
 
-#: Those that may end well: their answer is cut off, which is not their job's fault.
-HARMLESS = {"/bomb", "/endless-body"}
+#: Those that may end well: their status decides, and what is wrong after it is cut off.
+HARMLESS = {"/bomb", "/endless-body", "/endless-head", "/bad-length"}
 
 
 def _urls(target: Target) -> dict[str, str]:
@@ -56,7 +56,8 @@ SPOILED = {
     "zone": f"{_CRON}, expression = '* * * * *', timezone = 'Mars/A'",
     "payload": "UPDATE jobs SET payload = '[1, 2]'",
     "address": """UPDATE jobs SET payload = '{"url": "gopher://x\\u0001"}'""",
-    "headers": """UPDATE jobs SET payload = payload || '{"headers": {"A\\nB": ["x"]}}'""",
+    "headers": """UPDATE jobs SET payload =
+        CAST(CAST(payload AS jsonb) || '{"headers": {"A\\nB": ["x"]}}' AS json)""",
     "delays": "UPDATE jobs SET retry_delays = '{NaN}', backoff_seconds = 'Infinity'",
 }
 
