@@ -11,8 +11,9 @@ pytestmark = pytest.mark.xdist_group("faults-points")
 
 PER_SECOND = 100
 
-#: How soon a dead connection is noticed, and what the way back takes.
-NOTICED_WITHIN = 30 + 5
+#: A dead connection is noticed after 20 s, and a busy machine takes as long again to catch up.
+#: Without a bound on the wait, nothing ever is.
+RECOVERED_WITHIN = 60
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +38,11 @@ def test_a_half_open_connection_is_noticed_and_loses_nothing(
         stage.wait(1)
         stage.proxies[behind].freeze()
         stage.wait(1)
-        stage.recover(within=NOTICED_WITHIN)
-        stage.until(triggers.is_answered, within=NOTICED_WITHIN)
+        stage.recover(within=RECOVERED_WITHIN)
+        stage.until(triggers.is_answered, within=RECOVERED_WITHIN)
     account = stage.end(load)
     # What was on its way may have arrived although its answer did not.
-    account.assert_nothing_lost(within=NOTICED_WITHIN + 15, repeated=10 * PER_SECOND)
+    account.assert_nothing_lost(within=RECOVERED_WITHIN + 15, repeated=10 * PER_SECOND)
     triggers.assert_all_ran()
 
 
