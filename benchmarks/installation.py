@@ -21,10 +21,11 @@ from benchmarks.processes import program, python
 from benchmarks.target import Target
 from chronos_common import settings
 from chronos_common.broker import connect_redis
-from chronos_common.embedded import folder as folders
-from chronos_common.embedded import ports, servers
-from chronos_common.embedded.child import Child, ChildFailed
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded import data_folder as folders
+from chronos_common.embedded.processes import ports
+from chronos_common.embedded.processes.child import Child, ChildFailed
+from chronos_common.embedded.servers import servers
+from chronos_common.embedded.servers.servers import Servers
 from chronos_common.migrations import schema
 
 EMAIL = "benchmark@example.com"

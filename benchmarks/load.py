@@ -14,10 +14,10 @@ from benchmarks.installation import Installation
 from chronos_common import clock, ids
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.schedules import Schedule, ScheduleKind
+from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
-from chronos_common.storage import new_jobs
-from chronos_common.storage.new_jobs import NewJob
+from chronos_common.storage.jobs import insert as new_jobs
+from chronos_common.storage.jobs.insert import NewJob
 from chronos_common.storage.tables import jobs as jobs_table
 from chronos_common.storage.tables import schedules as schedules_table
 

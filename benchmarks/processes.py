@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from chronos_common.embedded.child import Program
+from chronos_common.embedded.processes.child import Program
 
 _STOP_SECONDS = 30.0
 

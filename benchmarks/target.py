@@ -17,8 +17,8 @@ import requests
 
 from benchmarks import referee_server
 from benchmarks.processes import program, python
-from chronos_common.embedded.child import Child, ChildFailed
-from chronos_common.embedded.ports import start_on_free_port
+from chronos_common.embedded.processes.child import Child, ChildFailed
+from chronos_common.embedded.processes.ports import start_on_free_port
 
 _SECONDS_TO_START = 10.0
 _SETTLE_SECONDS = 1.0

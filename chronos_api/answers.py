@@ -7,13 +7,15 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api import cursors
-from chronos_api.services import attempts, bulk_changes, definitions, redactions
-from chronos_api.services.bulk_changes import Action, Fate, Result
-from chronos_api.services.jobs import JobPage, Page
-from chronos_api.services.logs import Line
+from chronos_api.bulk import changes
+from chronos_api.bulk.changes import Action, Fate, Result
+from chronos_api.executions import attempts
+from chronos_api.executions.logs import Line
+from chronos_api.fields import cursors
+from chronos_api.jobs.definition import definitions, secrets
+from chronos_api.jobs.service import JobPage, Page
 from chronos_common import clock, ids
-from chronos_common.domain.schedules import Schedule
+from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobStatus
 
 NEXT_RUNS = 5
@@ -32,7 +34,7 @@ def job(row: RowMapping, *, now: datetime) -> dict[str, Any]:
     return {
         "id": str(row["id"]),
         **definitions.fields_of(row, time=time),
-        "payload": None if payload is None else redactions.shown(row["type"], payload),
+        "payload": None if payload is None else secrets.shown(row["type"], payload),
         "status": row["status"],
         "schedule_description": schedule.describe(),
         "next_run_at": time(_next_run(row, schedule, now)),
@@ -64,7 +66,7 @@ def bulk_result(action: Action, result: Result, *, dry_run: bool) -> dict[str, A
         "dry_run": dry_run,
         "matched": result.matched,
         "matched_is_exact": result.matched_is_exact,
-        "limit": bulk_changes.MAX_JOBS,
+        "limit": changes.MAX_JOBS,
         "changed": sum(item.fate is Fate.CHANGED for item in result.items),
         "items": [
             {

@@ -8,74 +8,54 @@ from flask import Flask, json
 from sqlalchemy import Engine
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from chronos_api import (
-    access,
-    compat,
-    compression,
-    connections,
-    context,
-    cors,
-    errors,
-    hooks,
-    idempotency,
-    lockouts,
-    openapi,
-    tokens,
-)
+from chronos_api import compat, connections, context
+from chronos_api.accounts import admin_routes, auth_routes, password_routes, verification_routes
+from chronos_api.adhoc_runs import routes as test_runs
+from chronos_api.audit import routes as audit
+from chronos_api.bulk import routes as bulk
 from chronos_api.context import Context
-from chronos_api.metrics import Metrics
-from chronos_api.routes import (
-    admin,
-    audit,
-    auth,
-    bulk,
-    dashboard,
-    docs,
-    events,
-    executions,
-    invitations,
-    job_statistics,
-    jobs,
-    keys,
-    members,
-    named_jobs,
-    passwords,
-    schedules,
-    service,
-    test_runs,
-    upcoming,
-    verification,
-    why,
-    workspaces,
-)
-from chronos_api.services.cache import Cache
-from chronos_api.streams import Hub
+from chronos_api.docs import openapi
+from chronos_api.docs import routes as docs
+from chronos_api.events import routes as events
+from chronos_api.events.hub import Hub
+from chronos_api.executions import routes as executions
+from chronos_api.explanations import routes as why
+from chronos_api.http import compression, cors, errors, idempotency, request_hooks
+from chronos_api.jobs import by_name_routes, preview_routes
+from chronos_api.jobs import routes as jobs
+from chronos_api.operations import routes as service
+from chronos_api.operations.metrics import Metrics
+from chronos_api.security import access, lockouts, tokens
+from chronos_api.statistics import dashboard_routes, forecast_routes, job_routes
+from chronos_api.statistics.cache import Cache
+from chronos_api.workspaces import invitation_routes, key_routes, member_routes
+from chronos_api.workspaces import routes as workspaces
 from chronos_common.broker import Broker
 from chronos_common.events import Publisher
 from chronos_common.settings import Settings
-from chronos_common.storage import changes
+from chronos_common.storage import change_feed
 
 _BLUEPRINTS = (
-    auth.blueprint,
-    passwords.blueprint,
-    verification.blueprint,
+    auth_routes.blueprint,
+    password_routes.blueprint,
+    verification_routes.blueprint,
     workspaces.blueprint,
-    members.blueprint,
-    invitations.blueprint,
-    keys.blueprint,
+    member_routes.blueprint,
+    invitation_routes.blueprint,
+    key_routes.blueprint,
     audit.blueprint,
-    admin.blueprint,
+    admin_routes.blueprint,
     jobs.blueprint,
     bulk.blueprint,
-    named_jobs.blueprint,
+    by_name_routes.blueprint,
     test_runs.blueprint,
     executions.blueprint,
-    schedules.blueprint,
+    preview_routes.blueprint,
     service.blueprint,
-    dashboard.blueprint,
+    dashboard_routes.blueprint,
     events.blueprint,
-    job_statistics.blueprint,
-    upcoming.blueprint,
+    job_routes.blueprint,
+    forecast_routes.blueprint,
     why.blueprint,
     *compat.BLUEPRINTS,
 )
@@ -92,7 +72,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     context.attach(app, _context(settings, engine or connections.to_database(settings)))
     tokens.register(app, settings)
-    hooks.register(app)
+    request_hooks.register(app)
     cors.register(app, settings.cors_origins)
     compression.register(app)
     access.register(app, settings)
@@ -125,7 +105,7 @@ _SLOT = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 def _context(settings: Settings, engine: Engine) -> Context:
     broker = Broker(settings.redis_url)
     redis = connections.to_redis(settings)
-    changes.follow(engine, Publisher(redis).put)
+    change_feed.follow(engine, Publisher(redis).put)
     return Context(
         settings=settings,
         engine=engine,

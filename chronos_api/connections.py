@@ -9,7 +9,7 @@ from redis.retry import Retry
 from sqlalchemy import Engine
 
 from chronos_common.settings import Settings
-from chronos_common.storage import database
+from chronos_common.storage.postgres import database
 
 #: How long a request waits for a connection of the pool, or for a lock, before it is answered 503.
 WAIT_SECONDS = 1.5

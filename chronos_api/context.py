@@ -7,9 +7,9 @@ from flask import Flask, current_app
 from redis import Redis
 from sqlalchemy import Engine
 
-from chronos_api.metrics import Metrics
-from chronos_api.services.cache import Cache
-from chronos_api.streams import Hub
+from chronos_api.events.hub import Hub
+from chronos_api.operations.metrics import Metrics
+from chronos_api.statistics.cache import Cache
 from chronos_common.broker import Broker
 from chronos_common.settings import Settings
 

@@ -20,13 +20,15 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from sqlalchemy import Engine
 
-from chronos_api import context, metrics, problems
+from chronos_api import context
 from chronos_api.app import create_app
-from chronos_api.streams import Hub
+from chronos_api.events.hub import Hub
+from chronos_api.http import problems
+from chronos_api.operations import metrics
 from chronos_common import clock, interpreter
-from chronos_common.loops import Loop
+from chronos_common.process.loops import Loop
 from chronos_common.settings import Settings
-from chronos_common.storage import database
+from chronos_common.storage.postgres import database
 
 _KEEP_ALIVE_SECONDS = 15
 _CLOCK_SECONDS = 60

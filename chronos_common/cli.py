@@ -56,7 +56,7 @@ def _database_fault(error: Exception) -> object:
         return None  # it would take long to load, and nobody can have met an error of its own
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - as the comment says
 
-    from chronos_common.storage import availability  # noqa: PLC0415 - as above
+    from chronos_common.storage.postgres import availability  # noqa: PLC0415 - as above
 
     return availability.explain(error) if isinstance(error, DBAPIError) else None
 

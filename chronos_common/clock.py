@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from chronos_common import faultpoints
+from chronos_common import failpoints
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
@@ -30,7 +30,7 @@ def correct_by(difference: timedelta) -> None:
 
 def host_now() -> datetime:
     """Return the host's own, uncorrected time, to measure its difference to the database."""
-    return datetime.fromtimestamp(time.time() + faultpoints.CLOCK_SECONDS, UTC)
+    return datetime.fromtimestamp(time.time() + failpoints.CLOCK_SECONDS, UTC)
 
 
 def floor(moment: datetime, step: timedelta) -> datetime:

@@ -1,6 +1,6 @@
 """The errors of Chronos: a small tree whose docstrings are the messages that users read.
 
-Only ``chronos_api.errors`` knows which HTTP status each one is.
+Only ``chronos_api.http.errors`` knows which HTTP status each one is.
 """
 
 from collections.abc import Mapping, Sequence

@@ -4,7 +4,7 @@
 2. Each process sums up its changes per workspace, and at most a few times a second appends the
    sums to the streams of the workspaces that are watched. Streams are bounded and expire.
    On the channel ``CHANGED`` it says that something changed at all: schedulers look then.
-3. The API reads the streams and sums up again (``chronos_api.streams``).
+3. The API reads the streams and sums up again (``chronos_api.events.hub``).
 
 Events are news, not truth: while Redis is away they are dropped and counted. Nobody who makes a
 change waits for them.
@@ -24,9 +24,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from chronos_common import clock, ids, metrics
-from chronos_common.loops import Loop
-from chronos_common.storage.changes import Acted, Change
-from chronos_common.storage.executions import Moved
+from chronos_common.process.loops import Loop
+from chronos_common.storage.change_feed import Acted, Change
+from chronos_common.storage.executions.executions import Moved
 
 _log = structlog.get_logger(__name__)
 

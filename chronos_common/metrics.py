@@ -1,8 +1,8 @@
 """The Prometheus metrics of the scheduler and of the worker; ``probe`` shows them.
 
 What is the same seen from every process (queue depths, unfinished executions) the API reads at
-scrape time from the database and from Redis; see ``chronos_api.metrics``. All of them stand in
-``docs/metrics.md``.
+scrape time from the database and from Redis; see ``chronos_api.operations.metrics``. All of them
+stand in ``docs/metrics.md``.
 
 A series that begins with its first event hides that event from ``increase()``. So every known
 value of a label has its series from the start.
@@ -12,8 +12,9 @@ from collections.abc import Iterable
 
 from prometheus_client import Counter, Gauge, Histogram, Info
 
-from chronos_common.domain import queues, zone_files
+from chronos_common.domain import queues
 from chronos_common.domain.statuses import Reason, Status
+from chronos_common.domain.timezones import files
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
@@ -45,7 +46,7 @@ def _gauge(name: str, text: str, label: str, known: Iterable[str]) -> Gauge:
 TIMEZONE_DATABASE = Info(
     "chronos_timezone_database", "The release of the time zone database that this process follows"
 )
-TIMEZONE_DATABASE.info({"version": zone_files.VERSION})
+TIMEZONE_DATABASE.info({"version": files.VERSION})
 
 PLANNED = Counter("chronos_planned_total", "Occurrences turned into executions")
 SETTLED = _counter(

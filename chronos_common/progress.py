@@ -6,8 +6,8 @@ That a port answers shows little: what hangs elsewhere does not keep it from ans
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chronos_common.heartbeat import Heartbeat
-from chronos_common.loops import Loop
+from chronos_common.process.heartbeat import Heartbeat
+from chronos_common.process.loops import Loop
 
 #: A tick is a few statements, each of which ends within seconds, or a batch of them.
 TICK_PATIENCE_SECONDS = 120.0

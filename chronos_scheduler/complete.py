@@ -3,8 +3,8 @@
 from sqlalchemy import Engine
 
 from chronos_common import clock
-from chronos_common.storage import jobs
-from chronos_common.storage.database import transaction
+from chronos_common.storage.jobs import jobs
+from chronos_common.storage.postgres.database import transaction
 
 BATCH = 500
 

@@ -18,13 +18,14 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine
 
-from chronos_common import clock, faultpoints, ids, metrics
+from chronos_common import clock, failpoints, ids, metrics
 from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain import queues
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import dispatches, executions, stats
-from chronos_common.storage.database import reading, transaction
-from chronos_common.storage.dispatches import Dispatched
+from chronos_common.storage.executions import dispatch as dispatches
+from chronos_common.storage.executions import executions, statistics
+from chronos_common.storage.executions.dispatch import Dispatched
+from chronos_common.storage.postgres.database import reading, transaction
 
 _log = structlog.get_logger(__name__)
 
@@ -99,7 +100,7 @@ class Dispatcher:
                 ended = executions.end(
                     connection, identifiers, status=Status.CANCELLED, reason=reason, now=now
                 )
-                stats.add(connection, ended, now=now)
+                statistics.add(connection, ended, now=now)
         self.publish(dispatched)
         return len(due) == self._batch
 
@@ -110,7 +111,7 @@ class Dispatcher:
         """
         if not dispatched:
             return
-        faultpoints.reached("publish.begins")
+        failpoints.reached("publish.begins")
         batches = list(_batches(dispatched, self._message_size, now=clock.now()))
         try:
             self._broker.publish(batches, now=clock.now())
@@ -118,7 +119,7 @@ class Dispatcher:
             _log.warning("publish failed", executions=len(dispatched), exc_info=True)
             self._give_back([each.id for each in dispatched])
             return
-        faultpoints.reached("publish.ends")
+        failpoints.reached("publish.ends")
         for batch in batches:
             metrics.DISPATCHED.labels(batch.queue).inc(len(batch.ids))
 

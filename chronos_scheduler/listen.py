@@ -12,7 +12,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from chronos_common.events import CHANGED
-from chronos_common.loops import FIRST_PAUSE_SECONDS, Loop
+from chronos_common.process.loops import FIRST_PAUSE_SECONDS, Loop
 
 _log = structlog.get_logger(__name__)
 

@@ -2,7 +2,8 @@
 
 import signal
 
-from chronos_common import interpreter, probe, startup
+from chronos_common import interpreter
+from chronos_common.process import health, startup
 from chronos_scheduler.service import Scheduler
 
 STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
@@ -15,6 +16,6 @@ def run() -> None:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         startup.require_database(loaded)
         made = Scheduler(loaded)
-        probe.serve(loaded, made.progress.faults)
+        health.serve(loaded, made.progress.faults)
         interpreter.tune()
         made.run(wait=lambda: signal.sigwait(STOP_SIGNALS))

@@ -8,11 +8,11 @@ from itertools import chain
 import structlog
 from sqlalchemy import Engine
 
-from chronos_common import clock, faultpoints
+from chronos_common import clock, failpoints
 from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain import queues
-from chronos_common.storage import letters, notifications
-from chronos_common.storage.database import reading, transaction
+from chronos_common.storage.outbox import account_emails, failure_emails
+from chronos_common.storage.postgres.database import reading, transaction
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class Notifier:
     def tick(self) -> bool:
         """Publish what is due; True if there may be more."""
         now = clock.now()
-        boxes = (notifications, letters)
+        boxes = (failure_emails, account_emails)
         # Most ticks find nothing; this says so without a transaction or a lock.
         with reading(self._engine) as connection:
             if not any(box.is_any_due(connection, now=now) for box in boxes):
@@ -40,7 +40,7 @@ class Notifier:
         taken = list(chain.from_iterable(taken_of))
         if not taken:
             return False
-        faultpoints.reached("notify.taken")
+        failpoints.reached("notify.taken")
         batches = [Batch(queues.NOTIFICATIONS, [identifier], now) for identifier in taken]
         try:
             self._broker.publish(batches, now=now)

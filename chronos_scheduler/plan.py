@@ -22,24 +22,20 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, Engine
 
-from chronos_common import clock, faultpoints, ids, metrics
-from chronos_common.domain import zone_files
-from chronos_common.domain.misfires import Missed, settle
+from chronos_common import clock, failpoints, ids, metrics
 from chronos_common.domain.queues import QUEUE_OF
+from chronos_common.domain.schedules.misfires import Missed, settle
 from chronos_common.domain.statuses import JobStatus, Reason, Status
-from chronos_common.storage import (
-    executions,
-    jobs,
-    notifications,
-    schedules,
-    settlements,
-    stats,
-)
-from chronos_common.storage.database import reading, transaction
-from chronos_common.storage.dispatches import Dispatched
-from chronos_common.storage.executions import Planned
-from chronos_common.storage.schedules import Advance, Broken, Due
-from chronos_common.storage.settlements import Settled
+from chronos_common.domain.timezones import files
+from chronos_common.storage.executions import executions, statistics
+from chronos_common.storage.executions import skipped as settlements
+from chronos_common.storage.executions.dispatch import Dispatched
+from chronos_common.storage.executions.executions import Planned
+from chronos_common.storage.executions.skipped import Settled
+from chronos_common.storage.jobs import jobs, schedules
+from chronos_common.storage.jobs.schedules import Advance, Broken, Due
+from chronos_common.storage.outbox import failure_emails
+from chronos_common.storage.postgres.database import reading, transaction
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.zone_rules import ZoneRules
 
@@ -110,7 +106,7 @@ class Planner:
             is_left = bool(plan.outdated) and not self._zone_rules.refresh(
                 connection, plan.outdated
             )
-        faultpoints.reached("plan.committed")
+        failpoints.reached("plan.committed")
         _count(due, plan, now=now)
         self._dispatcher.publish(
             [
@@ -153,7 +149,7 @@ def _plan_some(
 def _plan_one(
     due: Due, plan: _Plan, *, now: datetime, dispatched_at: Mapping[str, datetime]
 ) -> None:
-    if due.zone_rules is not None and due.zone_rules != zone_files.mark(due.schedule.timezone):
+    if due.zone_rules is not None and due.zone_rules != files.mark(due.schedule.timezone):
         plan.outdated.append(due.job_id)
         return
     queue = QUEUE_OF[due.job_type]
@@ -216,7 +212,7 @@ def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
     schedules.advance(connection, plan.advances)
     for due in plan.broken:
         _stop_broken(connection, due, now=now)
-    stats.add(connection, settled, now=now)
+    statistics.add(connection, settled, now=now)
     return existing
 
 
@@ -237,8 +233,8 @@ def _stop_broken(connection: Connection, due: Due | Broken, *, now: datetime) ->
     failed = settlements.add(connection, [failure], now=now)
     schedules.deactivate(connection, due.job_id)
     jobs.set_status(connection, due.job_id, JobStatus.PAUSED, now=now)
-    notifications.enqueue(connection, failed, now=now)
-    stats.add(connection, failed, now=now)
+    failure_emails.enqueue(connection, failed, now=now)
+    statistics.add(connection, failed, now=now)
 
 
 def _count(due: Sequence[Due | Broken], plan: _Plan, *, now: datetime) -> None:

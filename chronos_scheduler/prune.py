@@ -6,20 +6,12 @@ from datetime import UTC, date, datetime, timedelta
 import structlog
 from sqlalchemy import Engine
 
-from chronos_common import clock, faultpoints
-from chronos_common.storage import (
-    api_keys,
-    email_tokens,
-    idempotency,
-    invitations,
-    letters,
-    notifications,
-    partitions,
-    stats,
-    test_runs,
-    users,
-)
-from chronos_common.storage.database import transaction
+from chronos_common import clock, failpoints
+from chronos_common.storage import adhoc_runs, idempotency
+from chronos_common.storage.accounts import api_keys, email_tokens, invitations, users
+from chronos_common.storage.executions import partitions, statistics
+from chronos_common.storage.outbox import account_emails, failure_emails
+from chronos_common.storage.postgres.database import transaction
 
 _log = structlog.get_logger(__name__)
 
@@ -41,7 +33,7 @@ class Pruner:
         """Create and drop partitions, one transaction each; never asks to be called at once."""
         now = clock.now()
         self.create_partitions()
-        faultpoints.reached("prune.halfway")
+        failpoints.reached("prune.halfway")
         for day in self._existing():
             if _end_of(day) < now - self._retention:
                 self._drop(day)
@@ -87,13 +79,13 @@ class Pruner:
         oldest = now - self._retention
         with transaction(self._engine) as connection:
             partitions.prune_default(connection, before=oldest)
-            notifications.prune(connection, before=oldest)
-            stats.prune(connection, before=now - STATS_RETENTION, now=now)
+            failure_emails.prune(connection, before=oldest)
+            statistics.prune(connection, before=now - STATS_RETENTION, now=now)
             users.prune_refresh_tokens(connection, before=now)
-            for each in (letters, invitations, email_tokens, api_keys):
+            for each in (account_emails, invitations, email_tokens, api_keys):
                 each.prune(connection, before=oldest)
             idempotency.prune(connection, now=now)
-            test_runs.prune(connection, now=now)
+            adhoc_runs.prune(connection, now=now)
 
 
 def _end_of(day: date) -> datetime:

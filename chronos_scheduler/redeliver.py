@@ -8,14 +8,15 @@ from sqlalchemy import Connection
 from chronos_common.domain.outcomes import Finish, Lost, Redeliver, next_step
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import executions, losses, notifications, stats
-from chronos_common.storage.losses import Held
+from chronos_common.storage.executions import executions, rescue, statistics
+from chronos_common.storage.executions.rescue import Held
+from chronos_common.storage.outbox import failure_emails
 
 
 def redeliver(connection: Connection, held: Sequence[Held], *, now: datetime) -> None:
     """Queue ``held`` again, which the caller has locked; what was handed out too often fails."""
     steps = [(each, _step(each)) for each in held]
-    losses.redeliver(connection, [each.id for each, step in steps if isinstance(step, Redeliver)])
+    rescue.redeliver(connection, [each.id for each, step in steps if isinstance(step, Redeliver)])
     for each, step in steps:
         if isinstance(step, Finish):
             failed = executions.end(
@@ -26,8 +27,8 @@ def redeliver(connection: Connection, held: Sequence[Held], *, now: datetime) ->
                 error=step.error,
                 now=now,
             )
-            stats.add(connection, failed, now=now)
-            notifications.enqueue(connection, failed, now=now)
+            statistics.add(connection, failed, now=now)
+            failure_emails.enqueue(connection, failed, now=now)
 
 
 def _step(held: Held) -> Finish | Redeliver:

@@ -15,11 +15,13 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine
 
-from chronos_common import clock, faultpoints, metrics
+from chronos_common import clock, failpoints, metrics
 from chronos_common.broker import Broker, BrokerUnavailable
 from chronos_common.domain import queues
-from chronos_common.storage import dispatches, losses, workers
-from chronos_common.storage.database import reading, transaction
+from chronos_common.storage import workers
+from chronos_common.storage.executions import dispatch as dispatches
+from chronos_common.storage.executions import rescue
+from chronos_common.storage.postgres.database import reading, transaction
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.redeliver import redeliver
 
@@ -70,14 +72,14 @@ class Rescuer:
         now = clock.now()
         may_declare, alive_since = self._has_listened(), now - self._worker_timeout
         with reading(self._engine) as connection:
-            if not losses.is_any_lost(connection, alive_since=alive_since):
+            if not rescue.is_any_lost(connection, alive_since=alive_since):
                 return False
         with transaction(self._engine) as connection:
             if may_declare:
                 workers.declare_lost(connection, alive_since=alive_since)
-            held = losses.lost(connection, batch=BATCH)
+            held = rescue.lost(connection, batch=BATCH)
             redeliver(connection, held, now=now)
-            faultpoints.reached("rescue.redelivered")
+            failpoints.reached("rescue.redelivered")
         _report("worker_lost", len(held))
         return len(held) == BATCH
 
@@ -90,7 +92,7 @@ class Rescuer:
         """Mark executions whose message is gone as with no worker; dispatch finds them."""
         before = clock.now() - CLAIM_GRACE
         with reading(self._engine) as connection:
-            if not losses.unclaimed(connection, None, before=before, batch=1):
+            if not rescue.unclaimed(connection, None, before=before, batch=1):
                 return False
         try:
             oldest = self._broker.oldest()
@@ -101,7 +103,7 @@ class Rescuer:
         with transaction(self._engine) as connection:
             for queue in queues.ALL:
                 sent_before = _sent_before(oldest.get(queue), before)
-                gone += losses.unclaimed(connection, queue, before=sent_before, batch=BATCH)
+                gone += rescue.unclaimed(connection, queue, before=sent_before, batch=BATCH)
             undone = dispatches.undo_dispatch(connection, gone)
         _report("message_lost", undone)
         return len(gone) >= BATCH

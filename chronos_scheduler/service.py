@@ -9,12 +9,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from chronos_common import clock, progress
 from chronos_common.broker import Broker, connect_redis
 from chronos_common.events import Publisher
-from chronos_common.heartbeat import Heartbeat
-from chronos_common.loops import Loop, stop_all
+from chronos_common.process.heartbeat import Heartbeat
+from chronos_common.process.loops import Loop, stop_all
 from chronos_common.progress import Progress
 from chronos_common.settings import Settings
-from chronos_common.storage import changes
-from chronos_common.storage.database import connect
+from chronos_common.storage import change_feed
+from chronos_common.storage.postgres.database import connect
 from chronos_scheduler.complete import Completer
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.listen import Listener
@@ -51,7 +51,7 @@ class Scheduler:
         self._engine = connect(settings.database_url, name="chronos-scheduler", pool_size=8)
         self._broker = Broker(settings.redis_url)
         self._events = Publisher(connect_redis(settings.redis_url))
-        changes.follow(self._engine, self._events.put)
+        change_feed.follow(self._engine, self._events.put)
         lookahead = timedelta(seconds=settings.lookahead_seconds)
         worker_timeout = timedelta(seconds=settings.worker_timeout_seconds)
         self._heartbeat = Heartbeat(self._engine, kind="scheduler", timeout=worker_timeout)

@@ -11,10 +11,12 @@ import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from chronos_common import clock, faultpoints, metrics
+from chronos_common import clock, failpoints, metrics
 from chronos_common.domain.jobs import MAX_TIMEOUT_SECONDS
-from chronos_common.storage import dispatches, letters, losses, notifications, schedules
-from chronos_common.storage.database import transaction
+from chronos_common.storage.executions import dispatch, rescue
+from chronos_common.storage.jobs import schedules
+from chronos_common.storage.outbox import account_emails, failure_emails
+from chronos_common.storage.postgres.database import transaction
 from chronos_scheduler.redeliver import redeliver
 
 _log = structlog.get_logger(__name__)
@@ -55,7 +57,7 @@ class Sweeper:
                 self._find_unplanned(connection, now=now)
                 self._find_unsent(connection, now=now)
             stuck = self._free_stuck(connection, now=now)
-            faultpoints.reached("sweep.halfway")
+            failpoints.reached("sweep.halfway")
             queued = self._free_queued(connection, now=now)
         return BATCH in {stuck, queued}
 
@@ -70,14 +72,14 @@ class Sweeper:
         """Count notifications that nobody took; they are taken as soon as a scheduler runs."""
         _report(
             "notification_overdue",
-            notifications.count_overdue(connection, before=now - PATIENCE)
-            + letters.count_overdue(connection, before=now - PATIENCE),
+            failure_emails.count_overdue(connection, before=now - PATIENCE)
+            + account_emails.count_overdue(connection, before=now - PATIENCE),
         )
 
     @staticmethod
     def _free_stuck(connection: Connection, *, now: datetime) -> int:
         """Queue again what a living worker holds far longer than any attempt takes."""
-        stuck = losses.running_since(connection, before=now - LONGEST_ATTEMPT, batch=BATCH)
+        stuck = rescue.running_since(connection, before=now - LONGEST_ATTEMPT, batch=BATCH)
         redeliver(connection, stuck, now=now)
         _report("execution_stuck", len(stuck))
         return len(stuck)
@@ -86,8 +88,8 @@ class Sweeper:
     def _free_queued(connection: Connection, *, now: datetime) -> int:
         """Dispatch again what nobody claimed, whatever the queues look like."""
         before = now - LONGEST_QUEUED
-        unclaimed = losses.unclaimed(connection, None, before=before, batch=BATCH)
-        dispatches.undo_dispatch(connection, unclaimed)
+        unclaimed = rescue.unclaimed(connection, None, before=before, batch=BATCH)
+        dispatch.undo_dispatch(connection, unclaimed)
         _report("execution_unclaimed", len(unclaimed))
         return len(unclaimed)
 

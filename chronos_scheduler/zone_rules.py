@@ -30,13 +30,13 @@ from zoneinfo import ZoneInfo
 import structlog
 from sqlalchemy import Connection, Engine, Row
 
-from chronos_common import clock, faultpoints
-from chronos_common.domain import zone_files
-from chronos_common.domain.rule_changes import moved
+from chronos_common import clock, failpoints
+from chronos_common.domain.timezones import files
+from chronos_common.domain.timezones.rule_changes import moved
 from chronos_common.errors import ChronosError
 from chronos_common.storage import audit, zone_rules
-from chronos_common.storage.database import transaction
-from chronos_common.storage.schedules import schedule_of
+from chronos_common.storage.jobs.schedules import schedule_of
+from chronos_common.storage.postgres.database import transaction
 from chronos_common.storage.zone_rules import Adopted, Move
 
 _log = structlog.get_logger(__name__)
@@ -57,17 +57,15 @@ class ZoneRules:
 
     def adopt(self) -> None:
         """Move every schedule that other rules than today's have computed; see above."""
-        digest = zone_files.digest()
+        digest = files.digest()
         with transaction(self._engine) as connection:
             before = zone_rules.adopted(connection)
             if before is not None and before.digest == digest:
                 return
-            zone_rules.store(
-                connection, digest, version=zone_files.VERSION, archive=zone_files.archive()
-            )
+            zone_rules.store(connection, digest, version=files.VERSION, archive=files.archive())
             former = _Former(zone_rules.archives(connection), before)
-        _log.info("time zone database changes", before=former.version, after=zone_files.VERSION)
-        marks, after, count = zone_files.marks(), _LOWEST, 0
+        _log.info("time zone database changes", before=former.version, after=files.VERSION)
+        marks, after, count = files.marks(), _LOWEST, 0
         while True:
             with transaction(self._engine) as connection:
                 until = zone_rules.page_end(connection, after=after, size=PAGE)
@@ -78,9 +76,9 @@ class ZoneRules:
                     connection, after=after, until=until, marks=marks
                 )
                 count += self._move(connection, rows, former)
-            faultpoints.reached("zone_rules.page")
+            failpoints.reached("zone_rules.page")
             after = until
-        _log.info("time zone database adopted", version=zone_files.VERSION, moved_jobs=count)
+        _log.info("time zone database adopted", version=files.VERSION, moved_jobs=count)
 
     def refresh(self, connection: Connection, job_ids: Sequence[UUID]) -> bool:
         """Move schedules that a plan found to have another mark than today's.
@@ -89,16 +87,16 @@ class ZoneRules:
         schedules these may be.
         """
         current = zone_rules.adopted(connection)
-        if current is not None and current.digest != zone_files.digest():
+        if current is not None and current.digest != files.digest():
             _log.warning(
                 "schedules left to others: they follow another time zone database",
                 schedules=len(job_ids),
-                own=zone_files.VERSION,
+                own=files.VERSION,
                 adopted=current.version,
             )
             return False
         former = _Former(zone_rules.archives(connection), current)
-        rows = zone_rules.outdated_of(connection, job_ids, marks=zone_files.marks())
+        rows = zone_rules.outdated_of(connection, job_ids, marks=files.marks())
         self._move(connection, rows, former)
         return True
 
@@ -110,7 +108,7 @@ class ZoneRules:
         moves, details = [], {}
         for row in rows:
             after = _instant_of(row, former, horizon=horizon, known=known)
-            moves.append(Move(row.job_id, after, zone_files.mark(row.timezone)))
+            moves.append(Move(row.job_id, after, files.mark(row.timezone)))
             if after != row.next_run_at:
                 details[row.workspace_id, row.job_id] = _detail(row, after, former)
         zone_rules.move(connection, moves)
@@ -127,17 +125,17 @@ class _Former:
         self.version = None if before is None else before.version
         self._files: dict[int, bytes] = {}
         for each in archives:
-            self._files |= zone_files.unpacked(each)
+            self._files |= files.unpacked(each)
         self._zones: dict[tuple[int | None, str], ZoneInfo | None] = {}
 
     def zone(self, mark: int | None, name: str) -> ZoneInfo | None:
         """Return the zone whose rules have this mark; None if nobody knows them any more."""
         key = mark, name
         if key not in self._zones:
-            file = zone_files.of_system(name) if mark is None else self._files.get(mark)
+            file = files.of_system(name) if mark is None else self._files.get(mark)
             if file is None and mark is None:
-                file = zone_files.content(name)
-            self._zones[key] = None if file is None else zone_files.load(file, name)
+                file = files.content(name)
+            self._zones[key] = None if file is None else files.load(file, name)
         return self._zones[key]
 
 
@@ -176,6 +174,6 @@ def _detail(row: Row[Any], after: datetime | None, former: _Former) -> Mapping[s
         },
         "after": {
             "next_run_at": None if after is None else clock.rfc3339(after),
-            "timezone_database": zone_files.VERSION,
+            "timezone_database": files.VERSION,
         },
     }

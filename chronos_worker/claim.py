@@ -15,15 +15,16 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
-from chronos_common import clock, faultpoints, metrics
+from chronos_common import clock, failpoints, metrics
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.jobs import MAX_TIMEOUT_SECONDS
 from chronos_common.domain.statuses import OverlapPolicy, Status
 from chronos_common.errors import Unavailable
-from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import changes, executions, losses, overlaps
-from chronos_common.storage.database import transaction
-from chronos_common.storage.executions import Moved
+from chronos_common.process.heartbeat import Heartbeat
+from chronos_common.storage import change_feed
+from chronos_common.storage.executions import executions, overlaps, rescue
+from chronos_common.storage.executions.executions import Moved
+from chronos_common.storage.postgres.database import transaction
 
 #: The longest wait for a lease that has ended, before a batch is left to rescue.
 LEASE_TIMEOUT_SECONDS = 5.0
@@ -88,8 +89,8 @@ class Claimer:
                     job_ids=list(specs),
                 )
             )
-            changes.note(connection, map(_started, claimed))
-        faultpoints.reached("claim.committed")
+            change_feed.note(connection, map(_started, claimed))
+        failpoints.reached("claim.committed")
         metrics.CLAIMED.labels(queue).inc(len(claimed))
         metrics.UNCLAIMED.labels(queue).inc(len(identifiers) - len(claimed))
         return claimed
@@ -111,7 +112,7 @@ class Claimer:
         for _ in range(len(self._unanswered)):
             each = self._unanswered[0]
             with transaction(self._engine) as connection:
-                given = losses.give_back(
+                given = rescue.give_back(
                     connection,
                     [execution.id for execution in each.claimed],
                     worker_id=each.claimed[0].worker_id,

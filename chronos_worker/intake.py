@@ -24,9 +24,9 @@ from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed
 from chronos_common.errors import Invalid, Unavailable
-from chronos_common.storage import dispatches
-from chronos_common.storage.database import transaction
-from chronos_common.storage.specs import Specs
+from chronos_common.storage.executions import dispatch
+from chronos_common.storage.jobs.specs import Specs
+from chronos_common.storage.postgres.database import transaction
 from chronos_worker import hold
 from chronos_worker.claim import Claimer
 from chronos_worker.recorder import Finished, Recorder
@@ -89,7 +89,7 @@ class Intake:
     def _give_back(self, identifiers: Sequence[UUID]) -> None:
         """Let another worker have what this one, stopping, has not claimed."""
         with transaction(self._engine) as connection:
-            dispatches.undo_dispatch(connection, identifiers)
+            dispatch.undo_dispatch(connection, identifiers)
 
 
 def unusable(claimed: Claimed, job: JobSpec, error: Exception) -> Finished:

@@ -2,7 +2,8 @@
 
 import os
 
-from chronos_common import interpreter, probe, startup
+from chronos_common import interpreter
+from chronos_common.process import health, startup
 from chronos_worker.service import Worker
 
 
@@ -11,7 +12,7 @@ def run() -> None:
     with startup.service() as loaded:
         startup.require_database(loaded)
         made = Worker(loaded)
-        probe.serve(loaded, made.progress.faults)
+        health.serve(loaded, made.progress.faults)
         interpreter.tune()
         exit_code = made.run()
     # What blocks in a thread past the grace period (a mail server that hangs) is left to rescue.

@@ -22,7 +22,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from chronos_common import clock, faultpoints, metrics
+from chronos_common import clock, failpoints, metrics
 from chronos_common.domain.attempts import MAX_ERROR_LENGTH, Attempt
 from chronos_common.domain.executions import Claimed
 from chronos_common.domain.jobs import MAX_DELAY_SECONDS
@@ -37,9 +37,10 @@ from chronos_common.domain.outcomes import (
 )
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import executions, notifications, stats
-from chronos_common.storage.database import is_outage, transaction
-from chronos_common.storage.executions import Move, Moved
+from chronos_common.storage.executions import executions, statistics
+from chronos_common.storage.executions.executions import Move, Moved
+from chronos_common.storage.outbox import failure_emails
+from chronos_common.storage.postgres.database import is_outage, transaction
 
 _log = structlog.get_logger(__name__)
 
@@ -197,15 +198,15 @@ class Recorder:
         _log.error("outcome lost", execution_id=execution_id, exc_info=error)
 
     def _write(self, batch: Sequence[Finished]) -> None:
-        faultpoints.reached("record.begins")
+        failpoints.reached("record.begins")
         now = clock.now()
         moves = [_move(finished) for finished in batch]
         with metrics.RECORD_SECONDS.time(), transaction(self._engine) as connection:
             moved = executions.record(connection, moves, now=now)
-            stats.add(connection, moved, now=now)
+            statistics.add(connection, moved, now=now)
             failed = [each for each in moved if each.status is Status.FAILED]
-            notifications.enqueue(connection, failed, now=now)
-        faultpoints.reached("record.committed")
+            failure_emails.enqueue(connection, failed, now=now)
+        failpoints.reached("record.committed")
         _count(batch, moved)
 
 

@@ -17,22 +17,22 @@ from chronos_common.broker import Broker, connect_redis
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.statuses import JobType
-from chronos_common.heartbeat import Heartbeat
-from chronos_common.loops import Loop, stop_all
+from chronos_common.process.heartbeat import Heartbeat
+from chronos_common.process.loops import Loop, stop_all
 from chronos_common.progress import Part, Progress
 from chronos_common.settings import Settings
-from chronos_common.storage import changes
-from chronos_common.storage.database import connect
-from chronos_worker import app, watchdog
+from chronos_common.storage import change_feed
+from chronos_common.storage.postgres.database import connect
+from chronos_worker import celery_app, watchdog
 from chronos_worker.actions import celery_task, email
 from chronos_worker.actions.celery_task import Publisher
+from chronos_worker.adhoc_runs import Runner
 from chronos_worker.claim import Claimer
+from chronos_worker.emails.failures import Notices
+from chronos_worker.emails.sender import Mailer
+from chronos_worker.executor import Action, Performer, earlier_attempts
 from chronos_worker.intake import Intake, Turn
-from chronos_worker.mail import Mailer
-from chronos_worker.notices import Notices
-from chronos_worker.performer import Action, Performer, earlier_attempts
 from chronos_worker.recorder import Recorder
-from chronos_worker.test_runs import Runner
 from chronos_worker.watchdog import Watchdog
 from chronos_worker.webhooks import Webhooks
 
@@ -62,7 +62,7 @@ class Worker:
             settings.database_url, name="chronos-worker", pool_size=POOL_SIZE, wait_seconds=10
         )
         self._events = events.Publisher(connect_redis(settings.redis_url))
-        changes.follow(self._engine, self._events.put)
+        change_feed.follow(self._engine, self._events.put)
         self._heartbeat = Heartbeat(
             self._engine,
             kind="worker",
@@ -90,7 +90,7 @@ class Worker:
             self._broker, threads=self._threads(tasks), on_neglect=self._restart
         )
         self._consumers = {
-            queue: app.build(settings.redis_url, queue, self._watchdog.watched(queue, task))
+            queue: celery_app.build(settings.redis_url, queue, self._watchdog.watched(queue, task))
             for queue, task in tasks.items()
         }
         self._loops = [
@@ -133,7 +133,7 @@ class Worker:
         begin: Callable[[Sequence[tuple[Claimed, JobSpec]]], None],
         *,
         turn: Turn = nullcontext,
-    ) -> app.Task:
+    ) -> celery_app.Task:
         return Intake(
             self._engine,
             self._claimer,
@@ -157,7 +157,7 @@ class Worker:
         for loop in self._loops:
             loop.start()
         try:
-            exit_code = app.run(
+            exit_code = celery_app.run(
                 self._consumers,
                 name=f"chronos@{self._heartbeat.id}",
                 threads=self._threads(self._consumers),

@@ -16,18 +16,18 @@ from chronos_common import clock, metrics
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.errors import Unavailable
-from chronos_common.heartbeat import Heartbeat
+from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.settings import Settings
-from chronos_common.storage import losses
-from chronos_common.storage.database import transaction
+from chronos_common.storage.executions import rescue
+from chronos_common.storage.postgres.database import transaction
 from chronos_worker.actions import webhook
-from chronos_worker.egress import EgressGuard
+from chronos_worker.http.request import Request
 from chronos_worker.intake import unusable
 from chronos_worker.recorder import Finished, Recorder
-from chronos_worker.request import Request
-from chronos_worker.result import Result
-from chronos_worker.slots import Limits
-from chronos_worker.transfers import TransferEngine
+from chronos_worker.transfers.egress import EgressGuard
+from chronos_worker.transfers.engine import TransferEngine
+from chronos_worker.transfers.limiter import Limits
+from chronos_worker.transfers.results import Result
 
 _log = structlog.get_logger(__name__)
 
@@ -149,7 +149,7 @@ class Webhooks:
     def _give_back(self, requests: Sequence[Request], *, have_left: bool) -> None:
         for (worker_id, claimed_at), mine in _by_claim(requests).items():
             with transaction(self._engine) as connection:
-                given = losses.give_back(
+                given = rescue.give_back(
                     connection,
                     mine,
                     worker_id=worker_id,
@@ -178,7 +178,7 @@ class Webhooks:
         if not long_running:
             return
         with transaction(self._engine) as connection:
-            held = losses.still_held(connection, list(long_running), worker_id=self._heartbeat.id)
+            held = rescue.still_held(connection, list(long_running), worker_id=self._heartbeat.id)
         for identifier in long_running.keys() - held:
             # The flight that was asked about, not one that began meanwhile.
             _log.info("transfer aborted", execution_id=str(identifier))
@@ -190,7 +190,7 @@ class Webhooks:
         if not waiting:
             return
         with transaction(self._engine) as connection:
-            wanted = losses.still_wanted(connection, waiting, worker_id=self._heartbeat.id)
+            wanted = rescue.still_wanted(connection, waiting, worker_id=self._heartbeat.id)
         unwanted = set(waiting) - wanted
         if unwanted:
             self._unstarted.extend(self._transfers.take_back(unwanted))
@@ -206,7 +206,7 @@ class Webhooks:
         with self._kept(requests):
             for (worker_id, claimed_at), mine in _by_claim(requests).items():
                 with transaction(self._engine) as connection:
-                    losses.postpone(
+                    rescue.postpone(
                         connection, mine, worker_id=worker_id, claimed_at=claimed_at, due_at=due_at
                     )
         _log.warning("too many wait for their targets", postponed=len(requests))

@@ -19,9 +19,9 @@ from redis import Redis
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from chronos_common import metrics  # noqa: F401 - so that its series are there from the start
-from chronos_common.embedded import servers as embedded
+from chronos_common.embedded.servers import servers as embedded
 from chronos_common.migrations import schema
-from chronos_common.storage.database import connect
+from chronos_common.storage.postgres.database import connect
 from targets import Target
 
 # How fast this machine is today is not what a property is about.

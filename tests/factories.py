@@ -13,12 +13,13 @@ from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.schedules import Schedule, ScheduleKind
+from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
-from chronos_common.storage import executions as executions_storage
-from chronos_common.storage import new_jobs, users
-from chronos_common.storage.new_jobs import NewJob
-from chronos_common.storage.specs import Specs
+from chronos_common.storage.accounts import users
+from chronos_common.storage.executions import executions as executions_storage
+from chronos_common.storage.jobs import insert
+from chronos_common.storage.jobs.insert import NewJob
+from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.tables import executions
 from chronos_common.storage.tables import jobs as jobs_table
 
@@ -86,7 +87,7 @@ def job(
     job_id = ids.new_id(now)
     made = definition(schedule, **changes)
     new = NewJob(job_id, made, next_run_at or schedule.first_at_or_after(now))
-    new_jobs.insert_one(connection, new, workspace_id=owner.id, created_by=owner.owner, now=now)
+    insert.insert_one(connection, new, workspace_id=owner.id, created_by=owner.owner, now=now)
     return job_id
 
 

@@ -11,11 +11,11 @@ from chronos_common import clock
 from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_common.settings import Network
 from chronos_worker.actions import webhook
-from chronos_worker.egress import EgressGuard
-from chronos_worker.request import Request
-from chronos_worker.result import ErrorKind, Result
-from chronos_worker.slots import Limits
-from chronos_worker.transfers import TransferEngine
+from chronos_worker.http.request import Request
+from chronos_worker.transfers.egress import EgressGuard
+from chronos_worker.transfers.engine import TransferEngine
+from chronos_worker.transfers.limiter import Limits
+from chronos_worker.transfers.results import ErrorKind, Result
 
 
 class Rig:

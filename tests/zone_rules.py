@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from chronos_common.domain import cron, zone_files, zones
+from chronos_common.domain.cron import expression
+from chronos_common.domain.timezones import files as zone_files
+from chronos_common.domain.timezones import zones
 
 #: An instant, and the offset from it on.
 Change = tuple[datetime, timedelta]
@@ -58,4 +60,4 @@ def forget() -> None:
     """Forget what a process remembers of the rules of zones."""
     zone_files.mark.cache_clear()
     zones.zone_of.cache_clear()
-    cron._next_after.cache_clear()
+    expression._next_after.cache_clear()

@@ -18,7 +18,7 @@ from benchmarks.processes import program
 from benchmarks.target import Target
 from benchmarks.trial import Timing
 from chronos_common.broker import connect_redis
-from chronos_common.embedded.child import Child
+from chronos_common.embedded.processes.child import Child
 from chronos_common.settings import environment
 
 

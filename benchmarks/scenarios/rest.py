@@ -13,9 +13,9 @@ from benchmarks import installation, usage
 from benchmarks.bench import Bench
 from benchmarks.processes import program, python
 from benchmarks.results import Result
-from chronos_common.embedded import ports
-from chronos_common.embedded.admin import Client, saved_account
-from chronos_common.embedded.child import Child, ChildFailed
+from chronos_common.embedded.api_client import Client, saved_account
+from chronos_common.embedded.processes import ports
+from chronos_common.embedded.processes.child import Child, ChildFailed
 
 NAME = "rest"
 TOGETHER, HELP = "all processes together", "chronos --help"

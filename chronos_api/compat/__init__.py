@@ -3,6 +3,6 @@
 ``docs/compatibility.md`` maps each request to its route, and tells how conflicts are resolved.
 """
 
-from chronos_api.compat import jobs, posts
+from chronos_api.compat import routes, simple_jobs
 
-BLUEPRINTS = (jobs.blueprint, posts.blueprint)
+BLUEPRINTS = (routes.blueprint, simple_jobs.blueprint)

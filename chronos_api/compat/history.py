@@ -5,12 +5,14 @@ from uuid import UUID
 
 from sqlalchemy import Engine, RowMapping
 
-from chronos_api.access import Principal
-from chronos_api.services import jobs as services
-from chronos_api.services.jobs import Standing
+from chronos_api.jobs import service as services
+from chronos_api.jobs.service import Standing
+from chronos_api.security.access import Principal
 from chronos_common.errors import JobNotFound
-from chronos_common.storage import history, jobs, recent
-from chronos_common.storage.database import transaction
+from chronos_common.storage import recent
+from chronos_common.storage.executions import history
+from chronos_common.storage.jobs import jobs
+from chronos_common.storage.postgres.database import transaction
 
 
 def latest_of(

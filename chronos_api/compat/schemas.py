@@ -2,23 +2,15 @@
 
 from marshmallow import Schema, fields
 
-from chronos_api.compat.shapes import EXECUTION_STATES
-from chronos_api.compat.words import AT_LEAST_ONCE
-from chronos_api.schemas.executions import JobState
-from chronos_api.schemas.fields import (
-    Digits,
-    FreeObject,
-    Instant,
-    Name,
-    OneOf,
-    Text,
-    in_any_case,
-)
-from chronos_api.schemas.jobs import MAX_EXPRESSION_LENGTH, JobFields
-from chronos_api.schemas.lists import MAX_DEPTH, MAX_LIMIT
-from chronos_api.schemas.strict import Strict
+from chronos_api.compat.rendering import EXECUTION_STATES
+from chronos_api.compat.translation import AT_LEAST_ONCE
+from chronos_api.executions.schemas import JobState
+from chronos_api.fields.base import Strict
+from chronos_api.fields.fields import Digits, FreeObject, Instant, Name, OneOf, Text, in_any_case
+from chronos_api.fields.pagination import MAX_DEPTH, MAX_LIMIT
+from chronos_api.jobs.schemas import MAX_EXPRESSION_LENGTH, JobFields
 from chronos_common.domain import jobs as bounds
-from chronos_common.domain.schedules import ScheduleKind
+from chronos_common.domain.schedules.schedule import ScheduleKind
 from chronos_common.domain.statuses import JobStatus, JobType
 
 # A pattern, since generators of clients make one name of enum values that differ in case only.

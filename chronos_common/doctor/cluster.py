@@ -9,8 +9,10 @@ from sqlalchemy import Engine
 from chronos_common import __version__
 from chronos_common.broker import Broker
 from chronos_common.doctor.findings import Finding, fine, problem, span, warning
-from chronos_common.storage import health, partitions, schedules
-from chronos_common.storage.database import transaction
+from chronos_common.storage import health
+from chronos_common.storage.executions import partitions
+from chronos_common.storage.jobs import schedules
+from chronos_common.storage.postgres.database import transaction
 
 #: Messages, schedules and executions that wait for longer than this are late.
 LATE = timedelta(seconds=5)

@@ -25,9 +25,9 @@ from chronos_common.doctor.findings import (
     problem,
     worst,
 )
-from chronos_common.embedded import folder
+from chronos_common.embedded import data_folder
 from chronos_common.settings import Settings
-from chronos_common.storage.database import connect, measure_clock, transaction
+from chronos_common.storage.postgres.database import connect, measure_clock, transaction
 
 #: What is not looked at.
 _STAND_INS = {"SECRET_KEY": "-" * settings.MIN_SECRET_BYTES}
@@ -42,7 +42,7 @@ _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 def run(data_dir: Path | None, *, as_json: bool) -> None:
     """Examine an installation, print the findings, and exit with what they come to."""
     place = Path(data_dir or settings.given("DATA_DIR") or _DEFAULT_PLACE).expanduser()
-    remembered = folder.remembered(place)
+    remembered = data_folder.remembered(place)
     if not remembered and settings.given("DATABASE_URL") is None:
         raise click.UsageError(
             f"There is no installation to look at: no 'chronos up' has kept its data in {place}. "

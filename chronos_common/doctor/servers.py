@@ -10,10 +10,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from chronos_common.doctor.findings import Finding, fine, problem, span, warning
-from chronos_common.domain import zone_files
+from chronos_common.domain.timezones import files
 from chronos_common.migrations import schema
-from chronos_common.storage import availability, health, zone_rules
-from chronos_common.storage.database import measure_clock, transaction
+from chronos_common.storage import health, zone_rules
+from chronos_common.storage.postgres import availability
+from chronos_common.storage.postgres.database import measure_clock, transaction
 
 #: A transaction that is open for longer keeps PostgreSQL from clearing away what is dead.
 LONG_TRANSACTION = timedelta(minutes=1)
@@ -120,8 +121,8 @@ def zones(engine: Engine) -> Iterator[Finding]:
     """Compare the time zone database of this installation with the one that planned last."""
     with transaction(engine) as connection:
         adopted = zone_rules.adopted(connection)
-    own = zone_files.VERSION
-    if adopted is None or adopted.digest == zone_files.digest():
+    own = files.VERSION
+    if adopted is None or adopted.digest == files.digest():
         yield fine("time zones", f"Schedules follow release {own} of the time zone database.")
         return
     yield warning(

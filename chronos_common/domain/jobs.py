@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.schedules import Schedule
+from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 
 MAX_NAME_LENGTH = 200

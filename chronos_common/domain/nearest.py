@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from chronos_common.domain.schedules import Schedule
+from chronos_common.domain.schedules.schedule import Schedule
 
 _SMALLEST = datetime.resolution
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from signal import SIGTERM
 
 from chronos_common import settings
-from chronos_common.embedded.child import Program
-from chronos_common.embedded.folder import remember, secret_key
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.data_folder import remember, secret_key
+from chronos_common.embedded.processes.child import Program
+from chronos_common.embedded.servers.servers import Servers
 from chronos_common.settings import Settings
 
 LOOPBACK = "127.0.0.0/8,::1/128"

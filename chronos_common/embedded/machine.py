@@ -7,11 +7,14 @@ from pathlib import Path
 import requests
 
 from chronos_common import clock, settings
-from chronos_common.embedded import demo, echo, folder, leftovers, lock, servers
-from chronos_common.embedded.child import Child, ChildFailed
+from chronos_common.embedded import data_folder
 from chronos_common.embedded.console import Terminal
+from chronos_common.embedded.demo import echo, jobs
 from chronos_common.embedded.installation import Installation, configure
-from chronos_common.embedded.stop import Stopped, StopRequest, on_signals, wait_until
+from chronos_common.embedded.processes import lock, orphans
+from chronos_common.embedded.processes.child import Child, ChildFailed
+from chronos_common.embedded.processes.shutdown import Stopped, StopRequest, on_signals, wait_until
+from chronos_common.embedded.servers import servers
 from chronos_common.embedded.supervisor import Supervisor
 from chronos_common.embedded.welcome import show_welcome
 
@@ -30,7 +33,7 @@ def run(
 ) -> None:
     """Run an installation until a signal comes; ``chosen`` are settings of the command line."""
     installation = configure(chosen, workers=workers, schedulers=schedulers, with_demo=with_demo)
-    folder.prepare(installation.folder)
+    data_folder.prepare(installation.folder)
     terminal = Terminal(verbose=verbose)
     for remark in settings.remarks():
         terminal.warn(remark)
@@ -40,7 +43,7 @@ def run(
         except Stopped as stopped:
             terminal.say(str(stopped))
         except PermissionError as error:
-            raise folder.FolderUnusable(
+            raise data_folder.FolderUnusable(
                 f"{error.filename} belongs to another user, who has run 'chronos up' in "
                 f"{installation.folder} before. Give the whole folder to one user with chown."
             ) from error
@@ -58,7 +61,7 @@ def _run(
     """
     _end_leftovers(installation.folder, terminal, stop)
     port = installation.settings.api_port
-    folder.check_address(installation.settings.api_host, port)
+    data_folder.check_address(installation.settings.api_host, port)
     with ExitStack() as running:
         echo_address = running.enter_context(echo.serve(port + 1)) if with_demo else None
         started = running.enter_context(
@@ -82,23 +85,23 @@ def _run(
         _wait_for_api(installation, parts, supervisor, stop)
         client = show_welcome(installation, started, terminal)
         if echo_address and client:
-            running.enter_context(demo.watch(client, echo_address, terminal, now=clock.host_now()))
+            running.enter_context(jobs.watch(client, echo_address, terminal, now=clock.host_now()))
         supervisor.run_until(lambda: stop.asked)
         terminal.say("Stopping; a second Ctrl-C does not wait for work in progress.")
     terminal.say(f"Stopped. The data stays in {installation.folder}.")
 
 
 def _end_leftovers(data_dir: Path, terminal: Terminal, stop: StopRequest) -> None:
-    if names := leftovers.names(data_dir):
+    if names := orphans.names(data_dir):
         terminal.warn(f"The last start was killed; waiting for its {', '.join(names)} to end.")
-        leftovers.end(data_dir, stop=stop)
+        orphans.end(data_dir, stop=stop)
 
 
 def _require_answer(url: str) -> None:
     """Raise :class:`~availability.DatabaseUnusable` if the user's own database cannot be used."""
     # Loaded by whoever has a database of their own: it takes megabytes as long as all runs.
-    from chronos_common.storage import availability  # noqa: PLC0415 - see above
-    from chronos_common.storage.database import connect  # noqa: PLC0415 - see above
+    from chronos_common.storage.postgres import availability  # noqa: PLC0415 - see above
+    from chronos_common.storage.postgres.database import connect  # noqa: PLC0415 - see above
 
     engine = connect(url, name="chronos-up", pool_size=1)
     try:

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from chronos_common.embedded.child import Child, ChildBusy
-from chronos_common.embedded.stop import StopRequest, wait_until
+from chronos_common.embedded.processes.child import Child, ChildBusy
+from chronos_common.embedded.processes.shutdown import StopRequest, wait_until
 
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0

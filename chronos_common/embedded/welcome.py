@@ -5,10 +5,10 @@ from importlib.metadata import version
 import requests
 
 from chronos_common import settings
-from chronos_common.embedded.admin import Account, Client, RequestRefused, saved_account
+from chronos_common.embedded.api_client import Account, Client, RequestRefused, saved_account
 from chronos_common.embedded.console import Terminal
 from chronos_common.embedded.installation import LOOPBACK, Installation
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 
 _LABEL_WIDTH = 10
 

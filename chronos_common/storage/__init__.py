@@ -1,1 +1,1 @@
-"""Every SQL statement of Chronos, one module per table it owns."""
+"""PostgreSQL: the tables, and every statement on them, in folders by subject."""

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select
 
 from chronos_common import ids
-from chronos_common.storage import changes
+from chronos_common.storage import change_feed
 from chronos_common.storage.tables import audit_log, users
 
 #: Counting further would read the whole log.
@@ -120,10 +120,10 @@ def _append(
         ],
     )
     if subject_type in _LIVE:
-        changes.note(
+        change_feed.note(
             connection,
             [
-                changes.Acted(workspace_id, subject_type, subject_id, action)
+                change_feed.Acted(workspace_id, subject_type, subject_id, action)
                 for workspace_id, subject_id in details
                 if workspace_id is not None
             ],

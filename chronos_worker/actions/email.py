@@ -15,10 +15,10 @@ from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import Email
 from chronos_common.errors import Invalid
-from chronos_worker import message as messages
 from chronos_worker.deadline import Deadline
-from chronos_worker.mail import Delivery, Mailer
-from chronos_worker.smtp import MailFailed
+from chronos_worker.emails import message as messages
+from chronos_worker.emails.sender import Delivery, Mailer
+from chronos_worker.emails.smtp import MailFailed
 
 #: Returns the history of an execution's earlier attempts.
 History = Callable[[Claimed], Sequence[Mapping[str, Any]]]

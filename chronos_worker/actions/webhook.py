@@ -1,6 +1,6 @@
 """The webhook action: from a job to what is sent, and from what came back to an outcome.
 
-The transfer in between is the engine's business (``chronos_worker.transfers``).
+The transfer in between is the engine's business (``chronos_worker.transfers.engine``).
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,12 @@ from chronos_common.domain import redaction
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Succeeded
-from chronos_worker import charsets, content_codings, header, redirects, retry_after
-from chronos_worker.handle import KEPT_BODY_BYTES
-from chronos_worker.request import Request, request_of
-from chronos_worker.result import ErrorKind, Result
-from chronos_worker.targets import target_of
+from chronos_worker import retry_after
+from chronos_worker.http import charsets, content_codings, redirects, response_headers
+from chronos_worker.http.request import Request, request_of
+from chronos_worker.http.request_template import target_of
+from chronos_worker.transfers.curl_handle import KEPT_BODY_BYTES
+from chronos_worker.transfers.results import ErrorKind, Result
 
 _RETRYABLE_STATUSES: Final = frozenset({408, 425, 429})
 _PERMANENT_ERRORS: Final = frozenset(
@@ -62,7 +63,7 @@ def _judge(request: Request, result: Result) -> Succeeded | Failed:
     listed = request.target.success_statuses
     if status in (listed or _SUCCESS):
         return Succeeded()
-    fields = header.of(result.header_lines).first
+    fields = response_headers.of(result.header_lines).first
     answered_at = result.started_at + timedelta(seconds=result.duration_seconds)
     asked = retry_after.parse(fields.get("retry-after"), now=answered_at)
     message = _refusal(request, status, fields)
@@ -110,7 +111,7 @@ def _sentence(message: str) -> str:
 def _response(result: Result) -> dict[str, Any] | None:
     if result.http_status is None:
         return None
-    fields = header.of(result.header_lines)
+    fields = response_headers.of(result.header_lines)
     body, is_whole, note = result.body, not result.truncated, None
     coding = fields.first.get("content-encoding")
     if coding and body:

@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from chronos_common.embedded import ports
+from chronos_common.embedded.processes import ports
 from rigs import wait_until
 
 EMAIL, PASSWORD = "user@example.com", "SecurePass123!"

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 
-from chronos_common.embedded import ports
+from chronos_common.embedded.processes import ports
 
 
 class Inbox:

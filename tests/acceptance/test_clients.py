@@ -20,7 +20,7 @@ import requests
 
 from acceptance.cluster import EMAIL, PASSWORD, Cluster, running
 from acceptance.inbox import Inbox, open_inbox
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 from rigs import wait_until
 from targets import Target
 

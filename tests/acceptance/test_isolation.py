@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from acceptance.cluster import running
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 from targets import Target
 
 pytestmark = pytest.mark.xdist_group("acceptance")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from chronos_common.embedded import ports
+from chronos_common.embedded.processes import ports
 from rigs import wait_until
 
 pytestmark = pytest.mark.xdist_group("acceptance")

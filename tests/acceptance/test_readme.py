@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from chronos_common.embedded import ports
+from chronos_common.embedded.processes import ports
 
 README = Path(__file__).parents[2] / "README.md"
 SECTION = re.compile(r"^## Try it$(.*?)^## ", re.MULTILINE | re.DOTALL)

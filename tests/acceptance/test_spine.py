@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 import wires
 from acceptance.cluster import EMAIL, Cluster, running
 from acceptance.inbox import Inbox, open_inbox
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 from rigs import wait_until
 from targets import Received, Target, by_path, hang, reply
 

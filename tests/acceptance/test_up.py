@@ -18,7 +18,8 @@ import psutil
 import pytest
 import requests
 
-from chronos_common.embedded import admin, launch, leftovers, lock, ports
+from chronos_common.embedded import api_client
+from chronos_common.embedded.processes import exec_child, lock, orphans, ports
 
 pytestmark = pytest.mark.xdist_group("up")  # each start takes both cores of a small machine
 
@@ -89,7 +90,7 @@ class Up:
                 self.process.wait()
         self._reader.join(10)
         self.process.stdout.close()  # type: ignore[union-attr]
-        leftovers.end(self.folder)
+        orphans.end(self.folder)
 
 
 def up_command(folder: Path, port: int) -> list[str]:
@@ -138,7 +139,7 @@ def lives(process: psutil.Process) -> bool:
 
 def assert_nothing_is_left(folder: Path, started: list[psutil.Process]) -> None:
     assert not [process for process in started if lives(process)]
-    assert leftovers.names(folder) == []
+    assert orphans.names(folder) == []
     assert lock.is_free(folder / "up.lock")
 
 
@@ -296,7 +297,7 @@ def test_the_demo_shows_executions_loads_its_jobs_once_and_leaves_them_paused(
         up.press_ctrl_c()
         assert up.wait() == 0, up.output
     with running(folder) as up:
-        client = admin.Client(up.address, admin.saved_account(folder))
+        client = api_client.Client(up.address, api_client.saved_account(folder))
         assert client.log_in()
 
         def statuses() -> Counter[str]:
@@ -322,7 +323,7 @@ def test_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
             "account": [NOBODY, NOBODY],
             "pass_closed_folders": True,
         }
-        become = (sys.executable, "-IS", launch.__file__, json.dumps(instructions))
+        become = (sys.executable, "-IS", exec_child.__file__, json.dumps(instructions))
         with running(folder, prefix=become, keep=(descriptor,)) as up:
             started = up.descendants()
             assert {process.uids().effective for process in started} == {NOBODY}

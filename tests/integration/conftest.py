@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 import factories
 from chronos_common import clock
 from chronos_common.broker import Broker
-from chronos_common.heartbeat import Heartbeat
+from chronos_common.process.heartbeat import Heartbeat
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
+import chronos_common.heartbeat
 import pytest
 from sqlalchemy import Engine, RowMapping, select, text
 
-import chronos_common.heartbeat
 import chronos_scheduler.dispatch
 import chronos_scheduler.plan
 import chronos_scheduler.rescue
@@ -26,9 +26,11 @@ from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Outcome
-from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import losses, schedules, workers
-from chronos_common.storage.specs import Specs
+from chronos_common.process.heartbeat import Heartbeat
+from chronos_common.storage import workers
+from chronos_common.storage.executions import rescue as losses
+from chronos_common.storage.jobs import schedules
+from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.tables import executions
 from chronos_scheduler.complete import Completer
 from chronos_scheduler.dispatch import Dispatcher

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
-from chronos_common.storage.database import connect
+from chronos_common.storage.postgres.database import connect
 
 _TEXTS = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
 _MOMENTS = st.timedeltas(timedelta(0), timedelta(days=2_900_000)).map(

@@ -12,10 +12,12 @@ from sqlalchemy.exc import OperationalError
 import factories
 from chronos_common import clock, ids
 from chronos_common.broker import Broker
-from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import executions, notifications, partitions, workers
-from chronos_common.storage.database import connect
-from chronos_common.storage.executions import Planned
+from chronos_common.process.heartbeat import Heartbeat
+from chronos_common.storage import workers
+from chronos_common.storage.executions import executions, partitions
+from chronos_common.storage.executions.executions import Planned
+from chronos_common.storage.outbox import failure_emails
+from chronos_common.storage.postgres.database import connect
 from chronos_scheduler.complete import Completer
 from chronos_scheduler.notify import Notifier
 from chronos_scheduler.plan import Planner
@@ -88,7 +90,7 @@ def test_a_sweep_counts_and_repairs_what_should_be_impossible(
             reason=executions.Reason.WORKER_LOST,
             now=now,
         )
-        notifications.enqueue(connection, [failed], now=now - DAY)
+        failure_emails.enqueue(connection, [failed], now=now - DAY)
     kinds = ["schedule_overdue", "execution_stuck", "execution_unclaimed", "notification_overdue"]
     before = [_finds(kind) for kind in kinds]
     sweeper = Sweeper(engine)
@@ -239,7 +241,7 @@ def test_a_notification_is_published_and_comes_back_until_it_is_sent(
             reason=executions.Reason.WORKER_LOST,
             now=now,
         )
-        notifications.enqueue(connection, failed, now=now)
+        failure_emails.enqueue(connection, failed, now=now)
     notifier = Notifier(engine, broker)
     notifier.tick()
     notifier.tick()
@@ -261,7 +263,7 @@ def test_nobody_is_told_when_a_job_wants_nobody_told(
             reason=executions.Reason.WORKER_LOST,
             now=now,
         )
-        notifications.enqueue(connection, failed, now=now)
+        failure_emails.enqueue(connection, failed, now=now)
         assert connection.execute(text("SELECT count(*) FROM notifications")).scalar_one() == 0
 
 

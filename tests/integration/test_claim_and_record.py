@@ -19,7 +19,8 @@ from chronos_common.domain.executions import Claimed
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import dispatches, executions, history, losses
+from chronos_common.storage.executions import dispatch as dispatches
+from chronos_common.storage.executions import executions, history, rescue
 from chronos_worker import recorder as recorders
 from chronos_worker.recorder import Finished, Recorder
 from factories import Workspace
@@ -362,7 +363,7 @@ def test_given_back_executions_are_dispatched_again_by_nobody_elses_hand(
 ) -> None:
     [mine] = _claim(engine, _queue(engine, workspace, job_id))
     with engine.begin() as connection:
-        give_back = partial(losses.give_back, connection, [mine.id])
+        give_back = partial(rescue.give_back, connection, [mine.id])
         assert give_back(worker_id=SOMEBODY_ELSE, claimed_at=mine.claimed_at) == 0
         assert give_back(worker_id=ME, claimed_at=mine.claimed_at - timedelta(seconds=1)) == 0
         assert give_back(worker_id=ME, claimed_at=mine.claimed_at) == 1

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from chronos_common.storage import changes, database
-from chronos_common.storage.database import connect, reading, transaction
+from chronos_common.storage import change_feed
+from chronos_common.storage.postgres import database
+from chronos_common.storage.postgres.database import connect, reading, transaction
 from rigs import wait_until
 
 Opened = Callable[[Engine], AbstractContextManager[Connection]]
@@ -20,7 +21,7 @@ _OWN_END = text("SELECT pg_terminate_backend(pg_backend_pid())")
 def looking(database_url: str) -> Iterator[Engine]:
     """An engine like the API's: it looks at its connections, and its changes are followed."""
     own = connect(database_url, name="test", checks_pooled=True)
-    changes.follow(own, lambda _: None)
+    change_feed.follow(own, lambda _: None)
     yield own
     own.dispose()
 

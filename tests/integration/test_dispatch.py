@@ -13,9 +13,10 @@ from chronos_common import clock, ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain import queues
 from chronos_common.domain.retries import MAX_REDELIVERIES
-from chronos_common.domain.schedules import Schedule
+from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobType
-from chronos_common.storage import dispatches, executions, partitions
+from chronos_common.storage.executions import dispatch as dispatches
+from chronos_common.storage.executions import executions, partitions
 from chronos_scheduler.dispatch import RECENT, Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer

@@ -20,18 +20,13 @@ from chronos_common.broker import Batch, Broker
 from chronos_common.doctor import cluster, command, servers
 from chronos_common.doctor.cluster import Cluster
 from chronos_common.doctor.findings import Finding, Level, collect, worst
-from chronos_common.domain import zone_files
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.embedded import folder
-from chronos_common.storage import (
-    executions,
-    letters,
-    notifications,
-    partitions,
-    stats,
-    zone_rules,
-)
-from chronos_common.storage.database import connect
+from chronos_common.domain.timezones import files
+from chronos_common.embedded import data_folder
+from chronos_common.storage import zone_rules
+from chronos_common.storage.executions import executions, partitions, statistics
+from chronos_common.storage.outbox import account_emails, failure_emails
+from chronos_common.storage.postgres.database import connect
 from factories import Workspace
 
 SECOND = timedelta(seconds=1)
@@ -84,14 +79,14 @@ def _run(database_url: str, redis_url: str, *words: str) -> tuple[int, str]:
 def test_it_shows_the_time_zone_database_and_finds_another_one(engine: Engine) -> None:
     same = "Schedules follow release {} of the time zone database."
     [found] = servers.zones(engine)
-    assert (found.level, found.says) == (Level.OK, same.format(zone_files.VERSION))
+    assert (found.level, found.says) == (Level.OK, same.format(files.VERSION))
     with engine.begin() as connection:
         zone_rules.store(connection, "another", version="2019a", archive=b"")
         zone_rules.adopt(connection, "another", now=clock.now())
     [found] = servers.zones(engine)
     assert found.level is Level.WARNING
     assert "2019a" in found.says
-    assert zone_files.VERSION in found.says
+    assert files.VERSION in found.says
 
 
 def test_a_healthy_cluster_has_nothing_but_good_findings(
@@ -116,7 +111,7 @@ def test_it_looks_at_what_up_started_in_a_data_folder(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     _healthy(engine, now)
-    folder.remember(tmp_path, {"DATABASE_URL": database_url, "REDIS_URL": redis_url})
+    data_folder.remember(tmp_path, {"DATABASE_URL": database_url, "REDIS_URL": redis_url})
     for name in ("DATABASE_URL", "REDIS_URL", "SECRET_KEY"):
         monkeypatch.delenv(f"CHRONOS_{name}", raising=False)
     monkeypatch.setattr(os, "environ", dict(os.environ))  # noqa: TID251 - what it sets ends here
@@ -281,12 +276,12 @@ def test_failures_jobs_that_always_fail_and_mails_that_do_not_leave_are_told(
         failed = executions.end(
             connection, triggered, status=Status.FAILED, reason=Reason.WORKER_LOST, now=now
         )
-        notifications.enqueue(connection, failed, now=now)
-        stats.add(connection, failed, now=now)
+        failure_emails.enqueue(connection, failed, now=now)
+        statistics.add(connection, failed, now=now)
     assert _levels(cluster.mail(seen)) == {"notifications": Level.OK}
     with engine.begin() as connection:
-        for identifier in notifications.take(connection, batch=10, now=now):
-            notifications.mark_failed(
+        for identifier in failure_emails.take(connection, batch=10, now=now):
+            failure_emails.mark_failed(
                 connection, identifier, error="550 No such user", permanent=True, now=now
             )
     assert "550 No such user" in _of("notifications", cluster.mail(seen)).says
@@ -309,18 +304,20 @@ def test_recipients_and_letters_that_a_mail_server_refuses_are_told(
         failed = executions.end(
             connection, [triggered], status=Status.FAILED, reason=Reason.WORKER_LOST, now=now
         )
-        notifications.enqueue(connection, failed, now=now)
-        (told,) = notifications.take(connection, batch=10, now=now)
+        failure_emails.enqueue(connection, failed, now=now)
+        (told,) = failure_emails.take(connection, batch=10, now=now)
         error = "bob@example.com: 550 No such user"
-        notifications.mark_sent(connection, told, now=now, error=error)
+        failure_emails.mark_sent(connection, told, now=now, error=error)
     finding = _of("notifications", cluster.mail(seen))
     assert finding.level is Level.WARNING
     assert "1 were sent, but refused for some of their recipients" in finding.says
     assert error in finding.says
     with engine.begin() as connection:
-        letters.enqueue(connection, letters.Kind.PASSWORD_RESET, ids.new_id(now), now=now)
-        (letter,) = letters.take(connection, batch=10, now=now)
-        letters.mark_failed(connection, letter, error="550 Gone", permanent=True, now=now)
+        account_emails.enqueue(
+            connection, account_emails.Kind.PASSWORD_RESET, ids.new_id(now), now=now
+        )
+        (letter,) = account_emails.take(connection, batch=10, now=now)
+        account_emails.mark_failed(connection, letter, error="550 Gone", permanent=True, now=now)
     assert "1 were given up" in _of("notifications", cluster.mail(seen)).says
 
 

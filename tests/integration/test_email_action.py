@@ -22,10 +22,10 @@ from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import Email
 from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
-from chronos_worker import mail
-from chronos_worker import message as messages
 from chronos_worker.actions import email
-from chronos_worker.mail import Mailer
+from chronos_worker.emails import message as messages
+from chronos_worker.emails import sender as mail
+from chronos_worker.emails.sender import Mailer
 from mail_servers import MailServer
 from targets import CERTIFICATE, Target, hang
 

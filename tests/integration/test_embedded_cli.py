@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chronos_common.embedded import ports
+from chronos_common.embedded.processes import ports
 
 
 def chronos(*words: str, **variables: str) -> "subprocess.CompletedProcess[str]":

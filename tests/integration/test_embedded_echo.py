@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from chronos_common.embedded import echo, ports
+from chronos_common.embedded.demo import echo
+from chronos_common.embedded.processes import ports
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from sqlalchemy.pool import QueuePool
 
 from chronos_api import connections
 from chronos_common import settings
-from chronos_common.embedded.folder import remembered
+from chronos_common.embedded.data_folder import remembered
 from chronos_common.embedded.installation import (
     CONNECTIONS_BESIDE_THREADS,
     CONNECTIONS_OF_A_SERVICE,
@@ -16,7 +16,7 @@ from chronos_common.embedded.installation import (
     Installation,
     configure,
 )
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 from chronos_scheduler.service import Scheduler
 from chronos_worker.service import Worker
 

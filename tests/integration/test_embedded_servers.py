@@ -17,10 +17,11 @@ import psycopg2
 import pytest
 import redis
 
-from chronos_common.embedded import leftovers, lock, ports, postgres, servers
-from chronos_common.embedded.child import ChildFailed
-from chronos_common.embedded.postgres import DatabaseUnusable
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.processes import lock, orphans, ports
+from chronos_common.embedded.processes.child import ChildFailed
+from chronos_common.embedded.servers import postgres, servers
+from chronos_common.embedded.servers.postgres import DatabaseUnusable
+from chronos_common.embedded.servers.servers import Servers
 
 IS_ROOT = os.geteuid() == 0
 CAP_DAC_READ_SEARCH = 1 << 2
@@ -203,8 +204,8 @@ def test_the_next_start_kills_servers_that_hang_since_their_supervisor_was_kille
     with servers.start(folder, durable=False) as started:
         run_sql(started, "CREATE TABLE kept AS SELECT 42 AS answer")
     left = kill_a_supervisor(folder, frozen=True)
-    assert leftovers.names(folder) == ["postgres", "valkey"]
-    monkeypatch.setattr(leftovers, "_SECONDS_TO_STOP", 0.5)
+    assert orphans.names(folder) == ["postgres", "valkey"]
+    monkeypatch.setattr(orphans, "_SECONDS_TO_STOP", 0.5)
     with servers.start(folder, durable=False) as started:
         assert run_sql(started, "SELECT answer FROM kept") == [(42,)]
         assert not [process for process in left if lives(process)]

@@ -12,12 +12,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chronos_common.embedded import child as child_module
-from chronos_common.embedded import leftovers, lock, supervisor
-from chronos_common.embedded.child import Child, ChildBusy, Program
-from chronos_common.embedded.lock import FolderInUse
-from chronos_common.embedded.logfile import LogFile
-from chronos_common.embedded.stop import Stopped, StopRequest, on_signals, wait_until
+from chronos_common.embedded import supervisor
+from chronos_common.embedded.processes import child as child_module
+from chronos_common.embedded.processes import lock, orphans
+from chronos_common.embedded.processes.child import Child, ChildBusy, Program
+from chronos_common.embedded.processes.lock import FolderInUse
+from chronos_common.embedded.processes.logfile import LogFile
+from chronos_common.embedded.processes.shutdown import Stopped, StopRequest, on_signals, wait_until
 from chronos_common.embedded.supervisor import Supervisor
 
 SLEEP = "import time; print('started', flush=True); time.sleep(120)"
@@ -31,7 +32,7 @@ print(grandchild.pid, flush=True)
 SUPERVISOR = """
 import sys, time
 from pathlib import Path
-from chronos_common.embedded.child import Child, Program
+from chronos_common.embedded.processes.child import Child, Program
 command = [sys.executable, "-c", "import time; print('started', flush=True); time.sleep(120)"]
 child = Child(Program(name="kept", command=command, folder=Path(sys.argv[1])))
 child.start()
@@ -188,7 +189,7 @@ def test_stopping_ends_what_a_child_had_started(scene: Scene) -> None:
     grandchild = next(int(line) for _, line in scene.logged if line.isdecimal())
     scene.supervisor.stop([child], scene.request)
     assert wait_until(lambda: not lives(grandchild), seconds=10)
-    assert leftovers.names(scene.folder) == []
+    assert orphans.names(scene.folder) == []
 
 
 def test_a_stopped_child_does_not_start_again(scene: Scene) -> None:
@@ -213,21 +214,21 @@ def test_a_child_ends_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-        assert leftovers.names(tmp_path) == ["kept"]
+        assert orphans.names(tmp_path) == ["kept"]
         parent.kill()
-    assert wait_until(lambda: leftovers.names(tmp_path) == [], seconds=30)
+    assert wait_until(lambda: orphans.names(tmp_path) == [], seconds=30)
     assert not lives(pid)
 
 
 def test_leftovers_get_their_signal_and_the_stubborn_ones_are_killed(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leftovers, "_SECONDS_TO_STOP", 1)
+    monkeypatch.setattr(orphans, "_SECONDS_TO_STOP", 1)
     willing = scene.start(SLEEP, name="willing")
     stubborn = scene.start(IGNORE_SIGTERM, name="stubborn")
     for child in (willing, stubborn):
         scene.wait_for_line(child, "started")
-    leftovers.end(scene.folder)
+    orphans.end(scene.folder)
     assert not willing.is_running()
     assert not stubborn.is_running()
     assert willing.exit_code() == -signal.SIGTERM
@@ -238,7 +239,7 @@ def test_a_process_that_only_has_the_number_of_a_leftover_is_left_alone(tmp_path
     (tmp_path / "run").mkdir()
     with subprocess.Popen([sys.executable, "-c", SLEEP], stdout=subprocess.DEVNULL) as stranger:
         (tmp_path / "run/worker.lock").write_text(f"{stranger.pid} {signal.SIGKILL}\n")
-        leftovers.end(tmp_path)
+        orphans.end(tmp_path)
         assert stranger.poll() is None
         stranger.kill()
 

@@ -16,12 +16,13 @@ from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Succeeded
 from chronos_common.domain.statuses import JobType
-from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import dispatches, executions
+from chronos_common.process.heartbeat import Heartbeat
+from chronos_common.storage.executions import dispatch as dispatches
+from chronos_common.storage.executions import executions
 from chronos_worker.actions import webhook
 from chronos_worker.claim import Claimer
+from chronos_worker.executor import Performer
 from chronos_worker.intake import Intake
-from chronos_worker.performer import Performer
 from chronos_worker.recorder import Recorder
 from factories import Workspace
 

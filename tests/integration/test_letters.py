@@ -16,13 +16,15 @@ import mail_servers
 from chronos_common import clock, ids
 from chronos_common.broker import Broker
 from chronos_common.domain import mail_tokens, queues
-from chronos_common.storage import email_tokens, invitations, letters, tables
-from chronos_common.storage.email_tokens import Purpose
-from chronos_common.storage.letters import Kind
-from chronos_common.storage.outbox import FIRST_DELAY
+from chronos_common.storage import tables
+from chronos_common.storage.accounts import email_tokens, invitations
+from chronos_common.storage.accounts.email_tokens import Purpose
+from chronos_common.storage.outbox import account_emails
+from chronos_common.storage.outbox.account_emails import Kind
+from chronos_common.storage.outbox.outbox import FIRST_DELAY
 from chronos_scheduler.notify import Notifier
-from chronos_worker.mail import Mailer
-from chronos_worker.notices import Notices
+from chronos_worker.emails.failures import Notices
+from chronos_worker.emails.sender import Mailer
 from factories import OWNER_EMAIL, Workspace
 from mail_servers import MailServer
 
@@ -56,13 +58,13 @@ def reset_id(engine: Engine, workspace: Workspace, now: datetime) -> UUID:
             expires_at=now + timedelta(hours=1),
             now=now,
         )
-        letters.enqueue(connection, Kind.PASSWORD_RESET, token_id, now=now)
+        account_emails.enqueue(connection, Kind.PASSWORD_RESET, token_id, now=now)
     return token_id
 
 
 def _send(engine: Engine, notices: Notices, *, at: datetime) -> None:
     with engine.begin() as connection:
-        taken = letters.take(connection, batch=100, now=at)
+        taken = account_emails.take(connection, batch=100, now=at)
     notices.send(taken, at)
 
 
@@ -169,7 +171,7 @@ def test_a_letter_whose_subject_is_gone_is_to_nobody(
     engine: Engine, notices: Notices, server: MailServer, now: datetime
 ) -> None:
     with engine.begin() as connection:
-        letters.enqueue(connection, Kind.PASSWORD_RESET, ids.new_id(now), now=now)
+        account_emails.enqueue(connection, Kind.PASSWORD_RESET, ids.new_id(now), now=now)
     _send(engine, notices, at=now)
     assert server.messages == []
     assert _letter(engine)["sent_at"] is not None
@@ -193,7 +195,7 @@ def test_what_somebody_named_makes_no_header_of_its_own(
             expires_at=now + timedelta(days=7),
             now=now,
         )
-        letters.enqueue(connection, Kind.INVITATION, invitation_id, now=now)
+        account_emails.enqueue(connection, Kind.INVITATION, invitation_id, now=now)
     _send(engine, notices, at=now)
     (message,) = server.messages
     assert message["Bcc"] is None

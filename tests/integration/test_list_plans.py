@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy import Connection, event, text
 
 from chronos_common import clock, ids
-from chronos_common.storage import history, job_lists
-from chronos_common.storage.database import connect
-from chronos_common.storage.history import HistoryFilter
-from chronos_common.storage.job_filters import JobFilter
-from chronos_common.storage.job_lists import Part
+from chronos_common.storage.executions import history
+from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.jobs import lists
+from chronos_common.storage.jobs.filters import JobFilter
+from chronos_common.storage.jobs.lists import Part
+from chronos_common.storage.postgres.database import connect
 
 MANY = """
     INSERT INTO jobs (id, workspace_id, name, description, type, payload, status, tags,
@@ -126,33 +127,33 @@ SHAPES = {
 @pytest.mark.parametrize("descending", [False, True])
 def test_a_page_of_a_long_list_reads_little(plans: Plans, shape: str, *, descending: bool) -> None:
     chosen, sort = SHAPES[shape]
-    common = job_lists.are_common(plans.connection, plans.workspace, chosen)
+    common = lists.are_common(plans.connection, plans.workspace, chosen)
     part = Part(sort=sort, descending=descending, limit=20, is_common=common)
     assert common == shape.startswith("common")
-    read = plans.rows_read(lambda c: job_lists.page(c, plans.workspace, chosen, part))
+    read = plans.rows_read(lambda c: lists.page(c, plans.workspace, chosen, part))
     assert read < 600, shape
 
 
 def test_a_small_workspace_is_listed_beside_a_large_one(plans: Plans) -> None:
-    for sort in job_lists.SORTS:
+    for sort in lists.SORTS:
         part = Part(sort=sort, descending=False, limit=20)
-        read = plans.rows_read(lambda c, p=part: job_lists.page(c, plans.other, JobFilter(), p))
+        read = plans.rows_read(lambda c, p=part: lists.page(c, plans.other, JobFilter(), p))
         assert read < 2500, sort
     searched = JobFilter(search="Job")
     part = Part(sort="created_at", descending=True, limit=20)
-    assert plans.rows_read(lambda c: job_lists.page(c, plans.other, searched, part)) < 2500
+    assert plans.rows_read(lambda c: lists.page(c, plans.other, searched, part)) < 2500
 
 
 def test_counting_reads_no_more_than_it_says(plans: Plans) -> None:
-    at_most = 1.1 * job_lists.MAX_COUNT
-    assert plans.rows_read(lambda c: job_lists.count(c, plans.workspace, JobFilter())) <= at_most
+    at_most = 1.1 * lists.MAX_COUNT
+    assert plans.rows_read(lambda c: lists.count(c, plans.workspace, JobFilter())) <= at_most
     rare = JobFilter(tag="rare")
-    assert plans.rows_read(lambda c: job_lists.count(c, plans.workspace, rare)) < 100
+    assert plans.rows_read(lambda c: lists.count(c, plans.workspace, rare)) < 100
     # What others have often, and this workspace never: a planner cannot know.
     foreign = JobFilter(tag="rare", search="Job")
-    assert plans.rows_read(lambda c: job_lists.count(c, plans.other, foreign)) < 100
+    assert plans.rows_read(lambda c: lists.count(c, plans.other, foreign)) < 100
     part = Part(sort="name", descending=False, limit=20)
-    assert plans.rows_read(lambda c: job_lists.page(c, plans.other, foreign, part)) < 100
+    assert plans.rows_read(lambda c: lists.page(c, plans.other, foreign, part)) < 100
 
 
 def test_a_page_of_a_long_history_reads_little(plans: Plans) -> None:
@@ -169,5 +170,5 @@ def test_a_page_of_a_long_history_reads_little(plans: Plans) -> None:
 
 def test_the_order_of_the_plans_is_that_of_the_list(plans: Plans) -> None:
     part = Part(sort="name", descending=False, limit=50)
-    rows = job_lists.page(plans.connection, plans.workspace, JobFilter(), part).rows
+    rows = lists.page(plans.connection, plans.workspace, JobFilter(), part).rows
     assert all(one["name"] <= other["name"] for one, other in pairwise(rows))

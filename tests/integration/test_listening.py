@@ -14,8 +14,8 @@ import factories
 from chronos_common import clock, settings
 from chronos_common.broker import connect_redis
 from chronos_common.events import CHANGED, Publisher
-from chronos_common.storage import executions
-from chronos_common.storage.changes import Acted
+from chronos_common.storage.change_feed import Acted
+from chronos_common.storage.executions import executions
 from chronos_scheduler import service
 from chronos_scheduler.listen import Listener
 from chronos_scheduler.service import Scheduler

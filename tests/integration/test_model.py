@@ -23,9 +23,9 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine, RowMapping
 
-from chronos_api.services import executions as executions_service
-from chronos_api.services import job_changes
-from chronos_api.services import jobs as jobs_service
+from chronos_api.executions import service as executions_service
+from chronos_api.jobs import changes
+from chronos_api.jobs import service as jobs_service
 from chronos_common import ids
 from chronos_common.domain.outcomes import Outcome, Succeeded
 from chronos_common.errors import Conflict
@@ -113,14 +113,14 @@ class Model(RuleBasedStateMachine):
     def _pause(self, which: int) -> None:
         job = self._pick(which)
         if job and self._standing(job) == "active":
-            job_changes.pause(self.cluster.engine, self.who, job.id, now=self.cluster.now)
+            changes.pause(self.cluster.engine, self.who, job.id, now=self.cluster.now)
             job.status, job.stopped_at = "paused", self.cluster.now
             self._check_stopped(job)
 
     def _resume(self, which: int) -> None:
         job = self._pick(which)
         if job and self._standing(job) == "paused":
-            job_changes.resume(self.cluster.engine, self.who, job.id, now=self.cluster.now)
+            changes.resume(self.cluster.engine, self.who, job.id, now=self.cluster.now)
             job.status, job.stopped_at = "active", None
 
     def _delete(self, which: int) -> None:
@@ -377,7 +377,7 @@ class Model(RuleBasedStateMachine):
         return awake[which % len(awake)] if awake else None
 
     def _change(self, job: Job, body: dict[str, Any]) -> RowMapping:
-        return job_changes.change(
+        return changes.change(
             self.cluster.engine, self.who, job.id, body, expected=None, now=self.cluster.now
         )
 

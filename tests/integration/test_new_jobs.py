@@ -9,10 +9,10 @@ from sqlalchemy import Connection, Engine
 
 import factories
 from chronos_common import ids
-from chronos_common.domain.schedules import Schedule, ScheduleKind
+from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.domain.statuses import JobStatus
-from chronos_common.storage import jobs, new_jobs
-from chronos_common.storage.new_jobs import NewJob
+from chronos_common.storage.jobs import insert, jobs
+from chronos_common.storage.jobs.insert import NewJob
 from factories import Workspace
 
 
@@ -36,9 +36,9 @@ def test_a_job_stored_alone_is_returned_as_it_is_found_and_as_many_are_stored(
 
     of_all = {"workspace_id": workspace.id, "created_by": workspace.owner, "now": now}
     with engine.begin() as connection:
-        returned = new_jobs.insert_one(connection, new(), **of_all)
+        returned = insert.insert_one(connection, new(), **of_all)
         several = [new(), new()]
-        new_jobs.insert_all(connection, several, **of_all)
+        insert.insert_all(connection, several, **of_all)
         assert dict(returned) == found(connection, returned["id"])
         for each in several:
             assert found(connection, each.id) == dict(returned) | {"id": each.id}

@@ -16,14 +16,16 @@ import factories
 import mail_servers
 from chronos_common import clock
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import executions, notifications, tables
-from chronos_worker.mail import Mailer
-from chronos_worker.notices import Notices
+from chronos_common.storage import tables
+from chronos_common.storage.executions import executions
+from chronos_common.storage.outbox import failure_emails
+from chronos_worker.emails.failures import Notices
+from chronos_worker.emails.sender import Mailer
 from factories import Workspace
 from mail_servers import MailServer
 
 SECOND = timedelta(seconds=1)
-WINDOW = notifications.DIGEST_WINDOW
+WINDOW = failure_emails.DIGEST_WINDOW
 CRITICS = ("ops@example.com", "dev@example.com")
 
 
@@ -72,7 +74,7 @@ def _fail(
             error=error,
             now=at,
         )
-        notifications.enqueue(connection, failed, now=at)
+        failure_emails.enqueue(connection, failed, now=at)
 
 
 def _outbox(engine: Engine) -> list[RowMapping]:
@@ -83,7 +85,7 @@ def _outbox(engine: Engine) -> list[RowMapping]:
 
 def _send_due(engine: Engine, notices: Notices, *, at: datetime) -> None:
     with engine.begin() as connection:
-        taken = notifications.take(connection, batch=100, now=at)
+        taken = failure_emails.take(connection, batch=100, now=at)
     notices.send(taken, at)
 
 
@@ -121,8 +123,8 @@ def test_a_job_that_goes_on_failing_makes_one_mail_for_each_window(
         at = now + timedelta(minutes=minute)
         _fail(engine, workspace, job_id, at=at, count=2)
         with engine.begin() as connection:
-            for identifier in notifications.take(connection, batch=100, now=at):
-                notifications.mark_sent(connection, identifier, now=at)
+            for identifier in failure_emails.take(connection, batch=100, now=at):
+                failure_emails.mark_sent(connection, identifier, now=at)
     rows = _outbox(engine)
     assert len(rows) == 1 + timedelta(hours=1) / WINDOW
     assert sum(row["failures"] for row in rows) == 120
@@ -146,7 +148,7 @@ def test_a_digest_that_is_on_its_way_takes_no_more_failures(
     job_id = _job(engine, workspace, now)
     _fail(engine, workspace, job_id, at=now, count=2)
     with engine.begin() as connection:
-        assert len(notifications.take(connection, batch=100, now=now + WINDOW)) == 2
+        assert len(failure_emails.take(connection, batch=100, now=now + WINDOW)) == 2
     _fail(engine, workspace, job_id, at=now + WINDOW)
     assert [row["failures"] for row in _outbox(engine)] == [1, 1, 1]
 

@@ -10,10 +10,10 @@ from sqlalchemy import Engine, text
 import factories
 from chronos_common import clock, ids
 from chronos_common.domain.statuses import OverlapPolicy
-from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import executions
-from chronos_common.storage.executions import Planned
-from chronos_common.storage.specs import Specs
+from chronos_common.process.heartbeat import Heartbeat
+from chronos_common.storage.executions import executions
+from chronos_common.storage.executions.executions import Planned
+from chronos_common.storage.jobs.specs import Specs
 from chronos_worker.claim import Claimer
 from factories import Workspace
 

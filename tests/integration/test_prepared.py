@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from chronos_common.storage import database
-from chronos_common.storage.database import reading, transaction
-from chronos_common.storage.prepared import prepared
+from chronos_common.storage.postgres import database
+from chronos_common.storage.postgres.database import reading, transaction
+from chronos_common.storage.postgres.prepared_statements import prepared
 
 _REMAINDER = prepared(
     text("SELECT CAST(:number AS int) % :by AS rest, :number AS again, :text LIKE '1%'")

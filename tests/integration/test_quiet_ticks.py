@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event
 
 import factories
 from chronos_common import clock
-from chronos_common.storage import executions
+from chronos_common.storage.executions import executions
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner
 from factories import Workspace

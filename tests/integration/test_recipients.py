@@ -24,13 +24,15 @@ from chronos_common.domain.executions import Claimed
 from chronos_common.domain.outcomes import Failed
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import JobType, Reason, Status
-from chronos_common.storage import executions, notifications, tables
-from chronos_common.storage.outbox import FIRST_DELAY, MAX_ATTEMPTS
-from chronos_common.storage.specs import Specs
+from chronos_common.storage import tables
+from chronos_common.storage.executions import executions
+from chronos_common.storage.jobs.specs import Specs
+from chronos_common.storage.outbox import failure_emails
+from chronos_common.storage.outbox.outbox import FIRST_DELAY, MAX_ATTEMPTS
 from chronos_worker.actions import email
-from chronos_worker.mail import HOLD, Mailer
-from chronos_worker.notices import Notices
-from chronos_worker.performer import Performer, earlier_attempts
+from chronos_worker.emails.failures import Notices
+from chronos_worker.emails.sender import HOLD, Mailer
+from chronos_worker.executor import Performer, earlier_attempts
 from chronos_worker.recorder import Finished, Recorder
 from factories import Workspace
 from mail_servers import MailServer
@@ -234,13 +236,13 @@ def _failed(engine: Engine, workspace: Workspace, now: datetime, *notify: str) -
             error="Lost.",
             now=now,
         )
-        notifications.enqueue(connection, failed, now=now)
+        failure_emails.enqueue(connection, failed, now=now)
     return job_id
 
 
 def _send_due(engine: Engine, notices: Notices, *, at: datetime) -> None:
     with engine.begin() as connection:
-        taken = notifications.take(connection, batch=100, now=at)
+        taken = failure_emails.take(connection, batch=100, now=at)
     notices.send(taken, at)
 
 
@@ -313,12 +315,12 @@ def test_what_a_worker_is_sending_nobody_else_sends(
     _program(server, {})
     _failed(engine, workspace, now, "ann@example.com")
     with engine.begin() as connection:
-        (taken,) = notifications.take(connection, batch=10, now=now)
-        assert notifications.claim(connection, taken, taken_at=now, until=clock.now() + HOLD)
+        (taken,) = failure_emails.take(connection, batch=10, now=now)
+        assert failure_emails.claim(connection, taken, taken_at=now, until=clock.now() + HOLD)
     notices.send([taken], now)
     assert server.envelopes == []
     with engine.begin() as connection:
-        assert notifications.take(connection, batch=10, now=clock.now() + HOLD / 2) == []
+        assert failure_emails.take(connection, batch=10, now=clock.now() + HOLD / 2) == []
     # A worker that died meanwhile comes to no end.
     _send_due(engine, notices, at=clock.now() + HOLD)
     assert len(server.envelopes) == 1

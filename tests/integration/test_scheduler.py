@@ -8,10 +8,11 @@ from sqlalchemy import Engine, text
 import factories
 import zone_rules
 from chronos_common import settings
-from chronos_common.domain import zone_files
-from chronos_common.domain.schedules import Schedule, ScheduleKind
-from chronos_common.storage import health, partitions
+from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
+from chronos_common.domain.timezones import files
+from chronos_common.storage import health
 from chronos_common.storage import zone_rules as storage
+from chronos_common.storage.executions import partitions
 from chronos_scheduler.service import Scheduler
 from factories import Workspace
 from rigs import wait_until
@@ -67,9 +68,9 @@ def test_what_other_rules_computed_moves_before_anything_is_planned(
         hour_ahead = zone_rules.zone_file(HOUR)
         connection.execute(
             text("UPDATE schedules SET zone_rules = :mark WHERE job_id = :id"),
-            {"mark": zone_files.mark_of(hour_ahead), "id": job_id},
+            {"mark": files.mark_of(hour_ahead), "id": job_id},
         )
-        packed = zone_files.packed([hour_ahead])
+        packed = files.packed([hour_ahead])
         storage.store(connection, "former", version="2019a", archive=packed)
         storage.adopt(connection, "former", now=now)
     scheduler.run(wait=lambda: _wait_until_planned(engine))

@@ -21,11 +21,12 @@ import specimens
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.statuses import JobType
-from chronos_worker import mail, replies, smtp
 from chronos_worker.actions import email
 from chronos_worker.deadline import Deadline
-from chronos_worker.mail import Mailer
-from chronos_worker.smtp import Envelope, MailFailed, Server
+from chronos_worker.emails import replies, smtp
+from chronos_worker.emails import sender as mail
+from chronos_worker.emails.sender import Mailer
+from chronos_worker.emails.smtp import Envelope, MailFailed, Server
 from mail_servers import ScriptedServer
 from targets import CERTIFICATE
 

@@ -15,10 +15,11 @@ from psycopg2 import OperationalError
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
-from chronos_common.embedded import folder, ports
+from chronos_common.embedded import data_folder
+from chronos_common.embedded.processes import ports
 from chronos_common.migrations import revisions
-from chronos_common.storage import availability
-from chronos_common.storage.database import connect
+from chronos_common.storage.postgres import availability
+from chronos_common.storage.postgres.database import connect
 
 REFUSAL = b'SFATAL\x00C28P01\x00Mpassword authentication failed for user "chronos"\x00\x00'
 
@@ -144,7 +145,7 @@ def test_the_doctor_says_it_with_the_same_remedy(
 
 
 def test_the_doctor_of_a_chronos_up_that_is_stopped_says_how_to_start_it(tmp_path: Path) -> None:
-    folder.remember(
+    data_folder.remember(
         tmp_path,
         {
             "DATABASE_URL": f"postgresql://chronos@127.0.0.1:{ports.free()}/chronos",

@@ -11,11 +11,12 @@ from sqlalchemy import Engine, text
 import factories
 from chronos_common import events, ids
 from chronos_common.domain.statuses import Status
-from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import changes, executions, stats
-from chronos_common.storage.changes import Acted, Change
-from chronos_common.storage.executions import Moved
-from chronos_common.storage.specs import Specs
+from chronos_common.process.heartbeat import Heartbeat
+from chronos_common.storage import change_feed
+from chronos_common.storage.change_feed import Acted, Change
+from chronos_common.storage.executions import executions, statistics
+from chronos_common.storage.executions.executions import Moved
+from chronos_common.storage.jobs.specs import Specs
 from chronos_scheduler.service import Scheduler
 from chronos_worker.claim import Claimer
 from chronos_worker.service import Worker
@@ -46,7 +47,7 @@ def test_sums_grow_in_the_row_of_the_minute_and_of_the_hour(
     for at in (start, start + MINUTE, start + 2 * MINUTE):
         for drift_ms in (3, 70, 5000):
             with engine.begin() as connection:
-                stats.add(connection, [moved(workspace.id, at, drift_ms=drift_ms)], now=at)
+                statistics.add(connection, [moved(workspace.id, at, drift_ms=drift_ms)], now=at)
     for table, rows in zip(TABLES, (3, 2), strict=True):
         with engine.connect() as connection:
             found = connection.execute(text(f"SELECT * FROM {table} ORDER BY 2")).mappings().all()  # noqa: S608 - ours
@@ -64,8 +65,8 @@ def test_what_has_no_fate_or_did_not_start_has_no_drift(
     skipped = Moved(UUID(int=2), workspace.id, UUID(int=1), Status.SKIPPED, now, None, None)
     retrying = moved(workspace.id, now, status=Status.RETRYING)
     with engine.begin() as connection:
-        stats.add(connection, [skipped, retrying], now=now)
-        stats.add(connection, [skipped], now=now)
+        statistics.add(connection, [skipped, retrying], now=now)
+        statistics.add(connection, [skipped], now=now)
         [row] = connection.execute(text("SELECT * FROM execution_stats")).mappings()
     assert (row["status"], row["executions"], row["drift_counts"]) == ("skipped", 2, [])
 
@@ -75,7 +76,7 @@ def test_workspaces_that_are_gone_are_left_out(
 ) -> None:
     gone = UUID(int=5)
     with engine.begin() as connection:
-        stats.add(connection, [moved(gone, now), moved(workspace.id, now)], now=now)
+        statistics.add(connection, [moved(gone, now), moved(workspace.id, now)], now=now)
     assert counts(engine) == counts(engine, TABLES[1]) == {"succeeded": 1}
 
 
@@ -95,7 +96,7 @@ def test_many_who_count_at_once_lose_nothing_and_do_not_deadlock(
             for status in (Status.FAILED, Status.SUCCEEDED)
         ]
         with engine.begin() as connection:
-            stats.add(connection, batch if turn % 3 else batch[::-1], now=now)
+            statistics.add(connection, batch if turn % 3 else batch[::-1], now=now)
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(count, range(80)))
@@ -109,8 +110,8 @@ def test_minutes_are_kept_for_days_and_hours_for_long(
     ages = (HOUR, 7 * DAY, 9 * DAY, 399 * DAY, 401 * DAY)
     with engine.begin() as connection:
         for age in ages:
-            stats.add(connection, [moved(workspace.id, now)], now=now - age)
-        stats.prune(connection, before=now - 400 * DAY, now=now)
+            statistics.add(connection, [moved(workspace.id, now)], now=now - age)
+        statistics.prune(connection, before=now - 400 * DAY, now=now)
     assert [counts(engine, table)["succeeded"] for table in TABLES] == [2, 4]
 
 
@@ -119,11 +120,11 @@ def test_changes_are_told_with_their_commit_or_not_at_all(
     engine: Engine, workspace: Workspace, now: datetime, *, commits: bool
 ) -> None:
     told: list[Change] = []
-    changes.follow(engine, told.extend)
+    change_feed.follow(engine, told.extend)
     one, acted = moved(workspace.id, now), Acted(workspace.id, "job", UUID(int=3), "job.pause")
     with engine.connect() as connection, connection.begin() as transaction:
-        stats.add(connection, [one], now=now)
-        changes.note(connection, [acted])
+        statistics.add(connection, [one], now=now)
+        change_feed.note(connection, [acted])
         assert told == []
         if commits:
             transaction.commit()
@@ -148,7 +149,7 @@ def test_what_workers_and_schedulers_move_is_told_to_those_who_look(
     with Redis.from_url(redis_url) as redis:
         redis.zadd(events.WANTED, {str(workspace.id): ids.milliseconds(now + HOUR)})
         with running._engine.begin() as connection:
-            stats.add(connection, [moved(workspace.id, now)], now=now)
+            statistics.add(connection, [moved(workspace.id, now)], now=now)
         running._events.stop()
         [(_, fields)] = redis.xrange(events.stream_of(workspace.id))
     assert events.read_sums(fields[events.FIELD]).executions == {"succeeded": 1}
@@ -157,7 +158,7 @@ def test_what_workers_and_schedulers_move_is_told_to_those_who_look(
 
 def test_a_claim_is_told_as_a_start(engine: Engine, workspace: Workspace, now: datetime) -> None:
     told: list[Change] = []
-    changes.follow(engine, told.extend)
+    change_feed.follow(engine, told.extend)
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
         queued = executions.trigger(

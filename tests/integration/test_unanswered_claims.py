@@ -10,9 +10,9 @@ from sqlalchemy.exc import OperationalError
 import factories
 from chronos_common import clock
 from chronos_common.domain import queues
-from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import executions
-from chronos_common.storage.specs import Specs
+from chronos_common.process.heartbeat import Heartbeat
+from chronos_common.storage.executions import executions
+from chronos_common.storage.jobs.specs import Specs
 from chronos_worker import claim
 from chronos_worker.claim import Claimer
 from factories import Workspace

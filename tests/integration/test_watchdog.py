@@ -15,7 +15,7 @@ from redis import Redis
 
 from chronos_common import clock
 from chronos_common.broker import Batch, Broker
-from chronos_common.embedded import ports
+from chronos_common.embedded.processes import ports
 from chronos_worker.watchdog import EXIT_CODE, Watchdog
 from rigs import wait_until
 

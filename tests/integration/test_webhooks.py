@@ -19,12 +19,13 @@ from chronos_common import clock, settings
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.errors import Unavailable
-from chronos_common.heartbeat import Heartbeat
-from chronos_common.storage import executions, losses
-from chronos_common.storage.database import connect
-from chronos_common.storage.specs import Specs
-from chronos_worker import slots, webhooks
+from chronos_common.process.heartbeat import Heartbeat
+from chronos_common.storage.executions import executions, rescue
+from chronos_common.storage.jobs.specs import Specs
+from chronos_common.storage.postgres.database import connect
+from chronos_worker import webhooks
 from chronos_worker.recorder import Recorder
+from chronos_worker.transfers import limiter
 from chronos_worker.webhooks import POSTPONED_BY, Webhooks
 from factories import Workspace
 from outages import lose_answer
@@ -180,13 +181,13 @@ def test_what_postgresql_took_back_without_saying_so_is_not_sent(
         with engine.begin() as connection:
             connection.execute(text("UPDATE jobs SET status = 'cancelled'"))
     with pytest.MonkeyPatch.context() as patched:
-        execute = getattr(losses, statement)
+        execute = getattr(rescue, statement)
 
         def execute_and_lose_answer(*arguments: Any, **options: Any) -> Any:
             lose_answer(crowd.webhooks._engine, patched)
             return execute(*arguments, **options)
 
-        patched.setattr(losses, statement, execute_and_lose_answer)
+        patched.setattr(rescue, statement, execute_and_lose_answer)
         with pytest.raises(OperationalError, match="closed the connection"):
             crowd.webhooks.watch()
     kept = 3 if statement == "postpone" else 1
@@ -240,7 +241,7 @@ def test_no_more_is_claimed_while_what_was_claimed_is_late(
     monkeypatch.setattr(webhooks, "MAX_BEHIND", 1)
     monkeypatch.setattr(webhooks, "TURN_SECONDS", 60)
     # A host that hangs is none of this; for so long this one does not count as such.
-    monkeypatch.setattr(slots, "SLOW_AFTER", 60)
+    monkeypatch.setattr(limiter, "SLOW_AFTER", 60)
     answers, its_turn, stop = Event(), Event(), Event()
 
     def take_a_turn() -> None:

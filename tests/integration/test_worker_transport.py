@@ -2,7 +2,7 @@
 
 import pytest
 
-from chronos_worker.transport import Connection, Transport
+from chronos_worker.celery_transport import Connection, Transport
 
 
 def test_acknowledging_on_a_lost_connection_is_an_error_that_celery_expects(

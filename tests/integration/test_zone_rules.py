@@ -10,9 +10,9 @@ from sqlalchemy import Engine, RowMapping, event, select, text
 
 import factories
 import zone_rules as rules
-from chronos_common import clock, faultpoints
-from chronos_common.domain import zone_files
-from chronos_common.domain.schedules import Schedule, ScheduleKind
+from chronos_common import clock, failpoints
+from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
+from chronos_common.domain.timezones import files as zone_files
 from chronos_common.storage import zone_rules as storage
 from chronos_common.storage.tables import audit_log, schedules
 from chronos_scheduler import zone_rules
@@ -211,7 +211,7 @@ def test_a_scheduler_that_dies_between_pages_moves_nothing_twice_and_leaves_noth
             raise _Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(faultpoints, "reached", die)
+        patch.setattr(failpoints, "reached", die)
         with pytest.raises(_Killed):
             mover(engine).adopt()
     mover(engine).adopt()
@@ -234,7 +234,7 @@ def test_a_change_during_an_unfinished_one_is_read_by_the_rules_of_each_row(
             raise _Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(faultpoints, "reached", die)
+        patch.setattr(failpoints, "reached", die)
         with pytest.raises(_Killed):
             mover(engine).adopt()
     exchange(ZONE, rules.zone_file(-5 * MINUTE))

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_api.bodies import MAX_DEPTH, flatten, parse
-from chronos_api.errors import MalformedBody
+from chronos_api.http.errors import MalformedBody
+from chronos_api.http.json_body import MAX_DEPTH, flatten, parse
 
 json_values = st.recursive(
     st.none()

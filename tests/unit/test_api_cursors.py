@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_api import cursors
+from chronos_api.fields import cursors
 from chronos_common.errors import Invalid
 
 

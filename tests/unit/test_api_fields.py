@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError, fields
 
-from chronos_api.schemas.fields import (
+from chronos_api.fields.fields import (
     Digits,
     EmailAddress,
     FreeObject,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_api.services.redactions import restored, shown
+from chronos_api.jobs.definition.secrets import restored, shown
 from chronos_common.domain.redaction import REDACTED, is_secret
 
 STORED = {

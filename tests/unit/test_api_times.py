@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_api import times
-from chronos_api.times import WrongTime
+from chronos_api.fields import times
+from chronos_api.fields.times import WrongTime
 
 CHRISTMAS = datetime(2026, 12, 25, 9, tzinfo=UTC)
 

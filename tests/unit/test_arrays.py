@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from chronos_common.domain.statuses import Status
-from chronos_common.storage import arrays
+from chronos_common.storage.postgres import array_adapter
 
 
 @pytest.mark.parametrize(
@@ -24,17 +24,17 @@ from chronos_common.storage import arrays
     ],
 )
 def test_a_list_is_one_literal(values: list[object], literal: str | None) -> None:
-    written = arrays.literal(values)
+    written = array_adapter.literal(values)
     assert written == (literal or r'{"a","say \"no\"","back\\slash","NULL","","{,}"}')
 
 
 def test_the_two_instants_of_an_hour_that_comes_twice_are_told_apart() -> None:
     first = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
-    assert arrays.literal([first, first.replace(fold=1)]) == (
+    assert array_adapter.literal([first, first.replace(fold=1)]) == (
         '{"2026-10-25T00:30:00+00:00","2026-10-25T01:30:00+00:00"}'
     )
 
 
 def test_a_type_that_no_statement_uses_is_refused() -> None:
     with pytest.raises(KeyError):
-        arrays.literal([object()])
+        array_adapter.literal([object()])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_worker import charsets
+from chronos_worker.http import charsets
 
 
 def _text(body: bytes, content_type: str = "", *, is_cut: bool = False) -> str:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_worker import content_codings
-from chronos_worker.content_codings import Undecodable
+from chronos_worker.http import content_codings
+from chronos_worker.http.content_codings import Undecodable
 
 if sys.version_info >= (3, 14):
     from compression import zstd

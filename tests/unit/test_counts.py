@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronos_common.domain import counts
-from chronos_common.domain.schedules import Schedule, ScheduleKind
+from chronos_common.domain.schedules import occurrences
+from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 
 SECOND = timedelta(seconds=1)
 SMALLEST = datetime.resolution
@@ -64,7 +64,7 @@ def test_a_cron_expression_has_as_many_instants_as_it_names(
         starts_at=start + length / 5 if bounded else None,
         ends_at=end - length / 5 if bounded else None,
     )
-    assert counts.between(schedule, start, end) == named(schedule, start, end)
+    assert occurrences.between(schedule, start, end) == named(schedule, start, end)
 
 
 @given(STARTS, SHIFTS, SHIFTS, st.integers(500, 100_000), st.sampled_from(["interval", "once"]))
@@ -78,7 +78,7 @@ def test_intervals_and_single_instants_are_counted(
         jitter=timedelta(milliseconds=seconds),
     )
     start = anchor + shift - timedelta(hours=14)
-    assert counts.between(schedule, start, start + length) == named(
+    assert occurrences.between(schedule, start, start + length) == named(
         schedule, start, start + length
     )
 
@@ -93,7 +93,7 @@ def test_every_five_minutes_around_a_change_add_up(expression: str, instant: str
     step = timedelta(minutes=5)
     for index in range(48):
         at = start + index * step
-        assert counts.between(schedule, at, at + step) == named(schedule, at, at + step), at
+        assert occurrences.between(schedule, at, at + step) == named(schedule, at, at + step), at
 
 
 @given(
@@ -118,15 +118,19 @@ def test_instants_are_spread_over_the_spans_they_lie_in(
         timezone="Europe/Berlin",
         ends_at=start + timedelta(hours=12) if bounded else None,
     )
-    assert counts.spread(schedule, bounds) == [
-        counts.between(schedule, *pair) for pair in pairwise(bounds)
+    assert occurrences.spread(schedule, bounds) == [
+        occurrences.between(schedule, *pair) for pair in pairwise(bounds)
     ]
 
 
 def test_what_is_empty_has_nothing() -> None:
     schedule = Schedule(kind=ScheduleKind.CRON, expression="* * * * * *")
     now = datetime(2030, 1, 1, tzinfo=UTC)
-    assert counts.between(schedule, now, now) == counts.between(schedule, now, now - SECOND) == 0
+    assert (
+        occurrences.between(schedule, now, now)
+        == occurrences.between(schedule, now, now - SECOND)
+        == 0
+    )
 
 
 def test_a_job_of_every_second_costs_no_more_than_another() -> None:
@@ -134,7 +138,7 @@ def test_a_job_of_every_second_costs_no_more_than_another() -> None:
     now = datetime(2030, 1, 1, tzinfo=UTC)
     started = time.process_time()
     for _ in range(100):
-        assert counts.between(schedule, now, now + timedelta(days=7)) == 604_800
+        assert occurrences.between(schedule, now, now + timedelta(days=7)) == 604_800
     # Naming them takes seconds, each time.
     assert time.process_time() - started < 1
 
@@ -143,14 +147,14 @@ def test_a_job_of_every_second_costs_no_more_than_another() -> None:
 def test_enough_instants_are_found_or_not(number: int, days: int) -> None:
     schedule = Schedule(ScheduleKind.CRON, "30 2 * * *", "Europe/Berlin")
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    found = counts.reaches(schedule, start, start + timedelta(days=days), number)
-    assert found == (counts.between(schedule, start, start + timedelta(days=days)) >= number)
+    found = occurrences.reaches(schedule, start, start + timedelta(days=days), number)
+    assert found == (occurrences.between(schedule, start, start + timedelta(days=days)) >= number)
 
 
 def test_beyond_some_years_it_is_not_told_whether_they_are_enough() -> None:
     schedule = Schedule(ScheduleKind.CRON, "30 2 * * *", "UTC")
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    end = start + 10 * counts.COUNTED
-    assert counts.reaches(schedule, start, end, 1400) is True
-    assert counts.reaches(schedule, start, end, 2000) is None
-    assert counts.reaches(schedule, start, end, 10**6) is False
+    end = start + 10 * occurrences.COUNTED
+    assert occurrences.reaches(schedule, start, end, 1400) is True
+    assert occurrences.reaches(schedule, start, end, 2000) is None
+    assert occurrences.reaches(schedule, start, end, 10**6) is False

@@ -9,7 +9,8 @@ from cronsim import CronSim, CronSimError
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chronos_common.domain import cron, cron_dates
+from chronos_common.domain.cron import dates as cron_dates
+from chronos_common.domain.cron import expression as cron
 from chronos_common.errors import Invalid
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)

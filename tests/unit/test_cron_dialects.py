@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronos_common.domain import cron, cron_dialects, schedules
+from chronos_common.domain.cron import dialects
+from chronos_common.domain.cron import expression as cron
+from chronos_common.domain.schedules import schedule
 from chronos_common.errors import Invalid
 
 INTERVAL = "schedule_type 'interval' with interval_seconds"
@@ -177,7 +179,7 @@ def test_a_slip_in_a_field_is_no_dialect(expression: str, message: str) -> None:
 
 
 def test_the_longest_interval_that_is_advised_is_the_longest_that_is_accepted() -> None:
-    assert cron_dialects.LONGEST_INTERVAL == schedules.MAX_INTERVAL_SECONDS
+    assert dialects.LONGEST_INTERVAL == schedule.MAX_INTERVAL_SECONDS
 
 
 ALPHABET = "0123456789*/,-#LWHRT~?@:.=()ZabceMONsmhd PY"

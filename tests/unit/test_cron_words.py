@@ -8,8 +8,8 @@ from itertools import islice
 
 import pytest
 
-from chronos_common.domain import cron
-from chronos_common.domain.cron_dates import Dates
+from chronos_common.domain.cron import expression as cron
+from chronos_common.domain.cron.dates import Dates
 from chronos_common.errors import Invalid
 from tests.cron_english import Reading, read
 

@@ -9,8 +9,8 @@ from cronsim import CronSim
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from chronos_common.domain import cron
-from chronos_common.domain.zones import zone_of
+from chronos_common.domain.cron import expression as cron
+from chronos_common.domain.timezones.zones import zone_of
 from chronos_common.errors import Invalid
 from tests import cron_english
 

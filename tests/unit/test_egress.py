@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_worker.egress import EgressGuard
+from chronos_worker.transfers.egress import EgressGuard
 
 GUARD = EgressGuard()
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from chronos_common.domain.statuses import Status
 from chronos_common.events import MAX_NAMED, Sums, read_sums
-from chronos_common.storage.changes import Acted
-from chronos_common.storage.executions import Moved
+from chronos_common.storage.change_feed import Acted
+from chronos_common.storage.executions.executions import Moved
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 ID = UUID(int=1)

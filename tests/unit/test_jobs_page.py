@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chronos_api.schemas.jobs import JobFields
-from chronos_common.domain import cron
+from chronos_api.jobs.schemas import JobFields
+from chronos_common.domain.cron import expression as cron
 
 PAGE = (Path(__file__).parents[2] / "docs" / "jobs.md").read_text()
 FIELDS = JobFields().fields

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chronos_api.services import long_lists
-from chronos_api.services.long_lists import LongLists
+from chronos_api.jobs import count_cache
+from chronos_api.jobs.count_cache import LongLists
 
 MOST = 10
 
@@ -38,7 +38,7 @@ def test_a_long_list_is_counted_again_after_its_time() -> None:
 
 
 def test_no_more_lists_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(long_lists, "_MAX_KEPT", 2)
+    monkeypatch.setattr(count_cache, "_MAX_KEPT", 2)
     lists, long = LongLists(seconds=3600), Counted(MOST + 1)
     for which in ("first", "second", "third", "first"):
         count(lists, which, long)

@@ -4,8 +4,8 @@ from threading import Event
 
 import pytest
 
-from chronos_common import loops
-from chronos_common.loops import Loop, stop_all
+from chronos_common.process import loops
+from chronos_common.process.loops import Loop, stop_all
 
 
 def test_a_loop_that_finds_work_does_not_rest() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronos_common.domain.misfires import MAX_COUNT, Missed, Settlement, settle
-from chronos_common.domain.schedules import Schedule, ScheduleKind
+from chronos_common.domain.schedules.misfires import MAX_COUNT, Missed, Settlement, settle
+from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.domain.statuses import MisfirePolicy, Reason
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)

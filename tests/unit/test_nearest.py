@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chronos_common.domain.nearest import last_before
-from chronos_common.domain.schedules import Schedule, ScheduleKind
+from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 
 NOW = datetime(2026, 10, 25, 1, tzinfo=UTC)
 EXPRESSIONS = st.sampled_from(

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from standardwebhooks import WebhookVerificationError
 
 from chronos_common.domain.statuses import FINAL, MOVES, Status
-from chronos_worker import signing
+from chronos_worker.http import signing
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("chronos_api", "chronos_common", "chronos_scheduler", "chronos_worker")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chronos_worker import poller
-from chronos_worker.poller import READ, WRITE, EpollPoller, Poller, SelectorPoller
+from chronos_worker.transfers import poller
+from chronos_worker.transfers.poller import READ, WRITE, EpollPoller, Poller, SelectorPoller
 
 
 @pytest.fixture(params=[EpollPoller, SelectorPoller])

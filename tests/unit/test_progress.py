@@ -5,8 +5,9 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-from chronos_common import probe, progress
-from chronos_common.loops import Loop, stop_all
+from chronos_common import progress
+from chronos_common.process import health
+from chronos_common.process.loops import Loop, stop_all
 from chronos_common.progress import Part, Progress
 
 
@@ -14,7 +15,7 @@ def _ask(faults: list[str], path: str) -> tuple[str, bytes]:
     answered: list[str] = []
     start: Callable[..., Any] = lambda status, _headers, *_: answered.append(status)  # noqa: E731
     environ = {"PATH_INFO": path, "REQUEST_METHOD": "GET"}
-    body = b"".join(probe.application(lambda: faults)(environ, start))
+    body = b"".join(health.application(lambda: faults)(environ, start))
     return answered[0], body
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronos_common.domain.schedules import Schedule, ScheduleKind
+from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from tests import cron_english
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from chronos_common.domain.schedule_fields import from_fields
-from chronos_common.domain.schedules import Schedule, ScheduleKind, jitter_of
+from chronos_common.domain.schedules.fields import from_fields
+from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind, jitter_of
 from chronos_common.errors import Invalid
 
 JOB = UUID("01900000-0000-7000-8000-000000000001")

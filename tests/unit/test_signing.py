@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook
 
 from chronos_common.errors import Invalid
-from chronos_worker import signing
+from chronos_worker.http import signing
 from specimens import SIGNING_SECRET as SECRET
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rigs
-from chronos_worker.request import Request
-from chronos_worker.slots import SLOW_AFTER, Limits, Slot, Slots
+from chronos_worker.http.request import Request
+from chronos_worker.transfers.limiter import SLOW_AFTER, Limits, Slot, Slots
 
 A, B, C = "http://a/", "http://b/", "http://c/"
 

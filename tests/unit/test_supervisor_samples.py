@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from chronos_common.domain import payloads
 from chronos_common.domain.payloads import Email, Webhook
 from chronos_common.domain.statuses import JobType
-from chronos_common.embedded.demo import sample_jobs
+from chronos_common.embedded.demo.jobs import sample_jobs
 
 ECHO = "http://127.0.0.1:8081"
 JOBS = sample_jobs(ECHO, now=datetime(2026, 11, 21, 12, 0, tzinfo=UTC))

@@ -8,7 +8,7 @@ import os
 import pytest
 
 from chronos_common.embedded.console import Terminal
-from chronos_common.embedded.demo import describe
+from chronos_common.embedded.demo.jobs import describe
 
 
 def shown(line: str, *, verbose: bool = False) -> str:

@@ -5,8 +5,8 @@ import re
 import pycurl
 import pytest
 
-from chronos_worker import transfer_errors
-from chronos_worker.result import ErrorKind, TransferError
+from chronos_worker.transfers import errors
+from chronos_worker.transfers.results import ErrorKind, TransferError
 
 #: All result codes of libcurl (curl/curl.h), with some to come.
 CODES = range(1, 110)
@@ -15,7 +15,7 @@ CODES = range(1, 110)
 @pytest.mark.parametrize("code", CODES)
 @pytest.mark.parametrize("message", ["", "Something broke", "It broke after 187 milliseconds."])
 def test_every_code_has_words(code: int, message: str) -> None:
-    text = transfer_errors.error_of(code, message).message
+    text = errors.error_of(code, message).message
     assert re.match(r"[A-Z][a-z]+ ", text)
     assert not text.endswith(".")
     assert "millisecond" not in text
@@ -103,7 +103,7 @@ def test_every_code_has_words(code: int, message: str) -> None:
 def test_libcurls_message_is_kept_where_it_adds_something(
     code: int, message: str, kind: ErrorKind, text: str
 ) -> None:
-    assert transfer_errors.error_of(code, message) == TransferError(kind, text)
+    assert errors.error_of(code, message) == TransferError(kind, text)
 
 
 @pytest.mark.parametrize(
@@ -119,14 +119,14 @@ def test_libcurls_message_is_kept_where_it_adds_something(
     ],
 )
 def test_what_libcurl_does_not_accept_is_said_without_python(error: Exception, text: str) -> None:
-    message = transfer_errors.not_sent(error).message
+    message = errors.not_sent(error).message
     assert text in message
     assert "'" not in message.replace("'s", "")
     assert "(" not in message
 
 
 def test_a_timeout_names_the_jobs_setting() -> None:
-    assert "timeout_seconds (30)" in transfer_errors.timed_out(30.0).message
-    assert "timeout_seconds (0.5)" in transfer_errors.timed_out(0.5).message
-    assert "timeout_seconds (2)" in transfer_errors.not_connected(2.0).message
-    assert "10 seconds" in transfer_errors.not_connected().message
+    assert "timeout_seconds (30)" in errors.timed_out(30.0).message
+    assert "timeout_seconds (0.5)" in errors.timed_out(0.5).message
+    assert "timeout_seconds (2)" in errors.not_connected(2.0).message
+    assert "10 seconds" in errors.not_connected().message

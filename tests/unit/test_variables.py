@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_common import settings, variables
+from chronos_common import environment as variables
+from chronos_common import settings
 from chronos_common.settings import Settings
 
 KNOWN = {f"CHRONOS_{name.upper()}" for name in Settings.__dataclass_fields__}

@@ -12,11 +12,11 @@ import rigs
 import specimens
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.outcomes import Failed, Succeeded
-from chronos_worker import charsets
 from chronos_worker.actions import webhook
-from chronos_worker.handle import KEPT_BODY_BYTES
-from chronos_worker.request import Request
-from chronos_worker.result import ErrorKind, Result, TransferError
+from chronos_worker.http import charsets
+from chronos_worker.http.request import Request
+from chronos_worker.transfers.curl_handle import KEPT_BODY_BYTES
+from chronos_worker.transfers.results import ErrorKind, Result, TransferError
 
 REQUEST = rigs.request_to("https://example.com/hook")
 OK = Result(started_at=specimens.MOMENT, duration_seconds=0.0125, http_status=200)

@@ -9,21 +9,22 @@ import pytest
 import tzdata
 
 from chronos_common import settings
-from chronos_common.domain import cron, zone_files, zones
+from chronos_common.domain.cron import expression
+from chronos_common.domain.timezones import files, zones
 from zone_rules import zone_file
 
 
 def test_vancouver_follows_the_rules_of_the_package() -> None:
     """British Columbia keeps -07:00 since release 2026b, which no system of 2025 knows."""
     moment = datetime(2026, 12, 1, tzinfo=UTC)
-    found = cron.next_after("0 9 * * *", "America/Vancouver", moment)
+    found = expression.next_after("0 9 * * *", "America/Vancouver", moment)
     assert found == datetime(2026, 12, 1, 16, tzinfo=UTC)
 
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
     """A host's folder, in which every zone is thirteen hours ahead of UTC."""
-    for name in zone_files.names():
+    for name in files.names():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(zone_file(timedelta(hours=13)))
@@ -56,22 +57,22 @@ def test_every_zone_is_the_packages_whatever_the_hosts_folder_says(foreign: Path
 def test_the_hosts_file_is_found_for_what_was_computed_with_it(
     foreign: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(zone_files, "TZPATH", ("/nowhere", str(foreign)))
-    assert zone_files.of_system("Europe/Berlin") == zone_file(timedelta(hours=13))
-    monkeypatch.setattr(zone_files, "TZPATH", ())
-    assert zone_files.of_system("Europe/Berlin") is None
+    monkeypatch.setattr(files, "TZPATH", ("/nowhere", str(foreign)))
+    assert files.of_system("Europe/Berlin") == zone_file(timedelta(hours=13))
+    monkeypatch.setattr(files, "TZPATH", ())
+    assert files.of_system("Europe/Berlin") is None
 
 
 def test_names_are_those_of_the_package_and_mean_the_same_everywhere() -> None:
     listed = (Path(tzdata.__file__).parent / "zones").read_text("utf-8").split()
-    assert zone_files.names() == set(listed) - {"Factory", "localtime", "posixrules"}
-    for name in zone_files.names():
+    assert files.names() == set(listed) - {"Factory", "localtime", "posixrules"}
+    for name in files.names():
         assert zones.zone_of(name).key == name
 
 
 def test_nothing_of_chronos_asks_zoneinfo_for_a_zone_by_its_name() -> None:
     """Fails if a module makes a ``ZoneInfo`` itself: that would be the system's."""
-    root = Path(zone_files.__file__).parents[2]
+    root = Path(files.__file__).parents[2]
     sources = [path for each in root.glob("chronos_*") for path in each.rglob("*.py")]
     assert len(sources) > 100
     for path in sources:
@@ -81,4 +82,4 @@ def test_nothing_of_chronos_asks_zoneinfo_for_a_zone_by_its_name() -> None:
 
 
 def test_the_version_is_that_of_the_package() -> None:
-    assert zone_files.VERSION == tzdata.IANA_VERSION
+    assert files.VERSION == tzdata.IANA_VERSION

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_common.domain import zone_files, zone_names, zones
+from chronos_common.domain.timezones import files, zones
+from chronos_common.domain.timezones import names as zone_names
 
 QUOTED = re.compile(r"'([^']+)'")
 
@@ -15,7 +16,7 @@ QUOTED = re.compile(r"'([^']+)'")
 def suggested(name: str) -> set[str]:
     """Return the zones that the error for ``name`` tells to use; examples of a form are none."""
     text = zone_names.fault(name).replace("use an IANA name like 'Europe/Berlin' or 'UTC'", "")
-    return {each for each in QUOTED.findall(text) if each in zone_files.names()}
+    return {each for each in QUOTED.findall(text) if each in files.names()}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ OFFSETS = [
 @given(form=st.sampled_from(OFFSETS), offset=st.integers(-12, 14))
 def test_an_offset_leads_to_the_zone_that_has_it(form: str, offset: int) -> None:
     name = form.format(sign="-" if offset < 0 else "+", hours=abs(offset))
-    if name in zone_files.names():
+    if name in files.names():
         return
     [zone] = suggested(name)
     moment = datetime(2026, 1, 1, tzinfo=UTC)
@@ -111,8 +112,8 @@ def test_an_abbreviation_names_all_that_it_may_mean() -> None:
 def test_every_zone_that_the_tables_name_exists_and_no_abbreviation_is_a_zone() -> None:
     for table in (zone_names._WINDOWS, zone_names._ABBREVIATIONS):
         for zone in zone_names._table(table).values():
-            assert set(zone.split(", ")) <= zone_files.names()
-    taken = {name.lower() for name in zone_files.names()}
+            assert set(zone.split(", ")) <= files.names()
+    taken = {name.lower() for name in files.names()}
     assert not taken.intersection(zone_names._table(zone_names._ABBREVIATIONS))
 
 
@@ -121,13 +122,13 @@ def test_whatever_is_written_there_is_an_answer(name: str) -> None:
     assert "time zone" in zone_names.fault(name)
 
 
-@given(zone=st.sampled_from(sorted(zone_files.names())), place=st.integers(0, 40))
+@given(zone=st.sampled_from(sorted(files.names())), place=st.integers(0, 40))
 def test_a_name_without_one_letter_means_that_zone_or_none(zone: str, place: int) -> None:
     """Only the same rules count as the same zone; some names differ in one letter."""
     name = zone[: place % len(zone)] + zone[place % len(zone) + 1 :]
-    if name in zone_files.names() or any(each in "+-0123456789" for each in name):
+    if name in files.names() or any(each in "+-0123456789" for each in name):
         return
     for each in suggested(name):
         if "several meanings" not in zone_names.fault(name):
             area = each.partition("/")[0]
-            assert zone_files.mark(each) == zone_files.mark(zone) or area != zone.partition("/")[0]
+            assert files.mark(each) == files.mark(zone) or area != zone.partition("/")[0]

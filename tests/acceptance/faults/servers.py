@@ -11,13 +11,13 @@ import psycopg2
 from redis import Redis
 from redis.exceptions import RedisError
 
-from chronos_common.embedded import leftovers
-from chronos_common.embedded import postgres as embedded_postgres
-from chronos_common.embedded.child import Child
-from chronos_common.embedded.postgres import Postgres
-from chronos_common.embedded.valkey import Valkey
+from chronos_common.embedded.processes import orphans
+from chronos_common.embedded.processes.child import Child
+from chronos_common.embedded.servers import postgres as embedded_postgres
+from chronos_common.embedded.servers.postgres import Postgres
+from chronos_common.embedded.servers.valkey import Valkey
 from chronos_common.migrations import schema
-from chronos_common.storage.database import connect
+from chronos_common.storage.postgres.database import connect
 from rigs import wait_until
 
 START_SECONDS = 30
@@ -82,7 +82,7 @@ class OwnServers:
 def own_servers(folder: Path, *, durable: bool = False) -> Iterator[OwnServers]:
     """Run migrated servers in ``folder``; ``durable`` where a crash must lose nothing."""
     postgres, valkey = Postgres(folder, durable=durable), Valkey(folder)
-    leftovers.end(folder)
+    orphans.end(folder)
     children: list[Child] = []
     try:
         with patch.dict(embedded_postgres._SETTINGS, max_connections=str(MAX_CONNECTIONS)):

@@ -17,7 +17,7 @@ from acceptance.faults.fleet import Fleet
 from acceptance.faults.load import Load
 from acceptance.faults.proxy import Proxy
 from acceptance.faults.servers import OwnServers, own_servers, psycopg2_url
-from chronos_common.storage.database import connect
+from chronos_common.storage.postgres.database import connect
 from targets import Received, Target, after
 
 #: Long enough for some requests to be on their way whenever a fault comes.

@@ -10,8 +10,8 @@ import factories
 from acceptance.faults.stage import Stage
 from chronos_common import clock, ids
 from chronos_common.domain import queues
-from chronos_common.storage import executions
-from chronos_common.storage.executions import Planned
+from chronos_common.storage.executions import executions
+from chronos_common.storage.executions.executions import Planned
 from targets import reply
 
 pytestmark = pytest.mark.xdist_group("faults-poison")

@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 from acceptance.faults import load as loads
 from acceptance.faults.account import account
 from acceptance.faults.servers import psycopg2_url
-from chronos_common.embedded import ports
-from chronos_common.storage.database import connect
+from chronos_common.embedded.processes import ports
+from chronos_common.storage.postgres.database import connect
 from rigs import wait_until
 from targets import Target, after
 

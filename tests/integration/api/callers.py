@@ -11,9 +11,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
-from chronos_api import tokens
+from chronos_api.security import tokens
 from chronos_common import clock, ids
-from chronos_common.storage import users
+from chronos_common.storage.accounts import users
 
 WEBHOOK = {"url": "https://example.com/hook"}
 DAILY = {"schedule_type": "cron", "cron_expression": "0 9 * * *"}

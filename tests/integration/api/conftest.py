@@ -8,8 +8,8 @@ from flask import Flask
 from sqlalchemy import Engine, make_url, text
 
 from chronos_api.app import create_app
-from chronos_common.embedded.servers import Servers
-from chronos_common.storage.database import connect
+from chronos_common.embedded.servers.servers import Servers
+from chronos_common.storage.postgres.database import connect
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, register
 from integration.api.inbox import Inbox

@@ -9,8 +9,8 @@ from uuid import uuid4
 from flask import Flask
 from sqlalchemy import Engine
 
-from chronos_api import access
-from chronos_api.access import Access, Scope, Who
+from chronos_api.security import access
+from chronos_api.security.access import Access, Scope, Who
 from integration.api.callers import Caller, job, join
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}

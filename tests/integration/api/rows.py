@@ -8,8 +8,8 @@ from sqlalchemy import Engine, RowMapping, select
 
 from chronos_common import clock, ids
 from chronos_common.clock import to_milliseconds
-from chronos_common.storage import executions as storage
-from chronos_common.storage.executions import Planned
+from chronos_common.storage.executions import executions as storage
+from chronos_common.storage.executions.executions import Planned
 from chronos_common.storage.tables import executions, jobs, schedules
 from integration.api.callers import Caller
 

@@ -10,12 +10,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, update
 
-from chronos_api import access
-from chronos_api.access import Role, Scope, Who
 from chronos_api.app import create_app
-from chronos_api.limits import Rate
+from chronos_api.security import access
+from chronos_api.security.access import Role, Scope, Who
+from chronos_api.security.rate_limits import Rate
 from chronos_common import clock
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage.tables import users
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, document_of, join, register
@@ -37,7 +37,7 @@ REFUSED = {401, 403, 404, 405, 429}
 @pytest.fixture(autouse=True)
 def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is none, so nothing comes of waiting for the result of a test run."""
-    monkeypatch.setattr("chronos_api.services.test_runs._waited_for", lambda *_: None)
+    monkeypatch.setattr("chronos_api.adhoc_runs.service._waited_for", lambda *_: None)
 
 
 def failures(found: list[Route], expect: Callable[[Route], str | None]) -> dict[str, str]:

@@ -8,10 +8,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, select
 
-from chronos_api import context, tokens
+from chronos_api import context
 from chronos_api.app import create_app
+from chronos_api.security import tokens
 from chronos_common import clock, ids
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage.tables import refresh_tokens, users
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, errors_of
@@ -92,7 +93,7 @@ def test_an_unknown_address_costs_a_hash_too(
             compared.append(stored)
             return True
 
-    monkeypatch.setattr("chronos_api.passwords._hasher", Spy())
+    monkeypatch.setattr("chronos_api.security.password_hashing._hasher", Spy())
     answer = nobody.post("auth/login", {"email": email, "password": PASSWORD})
     assert answer.status_code == 401
     assert [stored.startswith("$argon2id$") for stored in compared] == [True]

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 
 import factories
-from chronos_api.services import bulk_changes
+from chronos_api.bulk import changes
 from chronos_common import clock, ids
 from chronos_common.storage.tables import audit_log, jobs, schedules
 from integration.api.callers import DAILY, WEBHOOK, Caller, errors_of, job
@@ -151,7 +151,7 @@ def test_tags_are_added_and_removed(caller: Caller) -> None:
 def test_more_than_are_changed_at_once_are_refused_and_counted(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_changes, "MAX_JOBS", 2)
+    monkeypatch.setattr(changes, "MAX_JOBS", 2)
     for _ in range(3):
         caller.create()
     answer = caller.post("jobs/bulk/delete", {"filter": {}})

@@ -18,13 +18,13 @@ from redis import Redis
 from sqlalchemy import Engine, text
 
 from chronos_api.app import create_app
-from chronos_api.services import dashboard
-from chronos_api.services.dashboard import Period
+from chronos_api.statistics import dashboard
+from chronos_api.statistics.dashboard import Period
 from chronos_common import clock, ids
 from chronos_common.domain.statuses import Status
-from chronos_common.embedded.servers import Servers
-from chronos_common.storage import stats
-from chronos_common.storage.executions import Moved
+from chronos_common.embedded.servers.servers import Servers
+from chronos_common.storage.executions import statistics as stats
+from chronos_common.storage.executions.executions import Moved
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, register
 from integration.api.rows import plan
@@ -275,7 +275,7 @@ def fastest(work: Callable[[], object]) -> float:
 
 def rows_read(db: Engine, caller: Caller, length: timedelta) -> int:
     """Return how many rows PostgreSQL touches to add up the figures of ``length``."""
-    from chronos_common.storage import trends  # noqa: PLC0415 - its statement is the subject
+    from chronos_common.storage.executions import trends  # noqa: PLC0415 - its statement is the subject
 
     now = clock.now()
     since = now - length

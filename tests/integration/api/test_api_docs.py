@@ -15,8 +15,8 @@ from playwright.sync_api import Page
 from sqlalchemy import Engine, update
 
 from chronos_api.app import create_app
-from chronos_common.embedded.servers import Servers
-from chronos_common.storage.database import connect
+from chronos_common.embedded.servers.servers import Servers
+from chronos_common.storage.postgres.database import connect
 from chronos_common.storage.tables import users
 from integration.api.api_settings import settings_for
 from integration.api.browsers import browsing

@@ -12,7 +12,7 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from chronos_common import clock
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 from chronos_common.events import WANTED, stream_of
 from integration.api.callers import Caller, job
 from integration.api.rows import in_seconds, plan

@@ -10,10 +10,11 @@ from sqlalchemy import Engine, select, text
 import factories
 from chronos_common import clock, ids
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import dispatches, settlements
-from chronos_common.storage import executions as storage
-from chronos_common.storage.executions import Move, Planned
-from chronos_common.storage.settlements import Settled
+from chronos_common.storage.executions import dispatch as dispatches
+from chronos_common.storage.executions import executions as storage
+from chronos_common.storage.executions import skipped as settlements
+from chronos_common.storage.executions.executions import Move, Planned
+from chronos_common.storage.executions.skipped import Settled
 from chronos_common.storage.tables import executions
 from integration.api.callers import Caller
 

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, text
 
-from chronos_api import exports
+from chronos_api.executions import exports
 from integration.api.callers import Caller, errors_of
 from integration.api.rows import in_seconds, plan
 

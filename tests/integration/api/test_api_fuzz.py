@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from chronos_api.schemas.jobs import JobFields
+from chronos_api.jobs.schemas import JobFields
 from integration.api.callers import job, register
 
 JSON = {"Content-Type": "application/json"}

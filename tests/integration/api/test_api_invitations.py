@@ -8,7 +8,7 @@ from sqlalchemy import Engine, select, text, update
 
 from chronos_api.app import create_app
 from chronos_common import clock
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage.tables import invitations, letters, users
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller
@@ -172,7 +172,7 @@ def test_a_member_is_not_invited_again(
 
 
 def test_the_number_of_members_is_bounded(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chronos_api.services.invitations.MAX_MEMBERS", 2)
+    monkeypatch.setattr("chronos_api.workspaces.invitations.MAX_MEMBERS", 2)
     invite(caller, "one@example.com")
     two = {"email": "two@example.com", "role": "viewer"}
     assert caller.post("invitations", two).status_code == 409

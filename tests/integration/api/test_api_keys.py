@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, select, text, update
 
-from chronos_api.access import Scope
+from chronos_api.security.access import Scope
 from chronos_common import clock
 from chronos_common.storage.tables import api_keys, memberships, users
 from integration.api.callers import Caller, errors_of
@@ -231,6 +231,6 @@ def test_keys_are_listed_page_by_page(caller: Caller) -> None:
 
 
 def test_the_number_of_keys_is_bounded(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chronos_api.services.keys.MAX_KEYS", 1)
+    monkeypatch.setattr("chronos_api.workspaces.keys.MAX_KEYS", 1)
     make(caller)
     assert caller.post("keys", {"name": "Two", "scopes": ["jobs:read"]}).status_code == 409

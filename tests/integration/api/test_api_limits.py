@@ -11,7 +11,7 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from chronos_api.app import create_app
-from chronos_api.counts import SCHEME, Counts
+from chronos_api.security.rate_limit_storage import SCHEME, Counts
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, join, register
 
@@ -69,7 +69,10 @@ def test_answers_say_what_is_left(db: Engine, redis_url: str) -> None:
 def test_a_request_asks_redis_once(
     db: Engine, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fails without ``chronos_api.counts``, with which the answer need not ask what is left."""
+    """Proves that the answer does not ask Redis for the rest of the limit again.
+
+    Fails without ``chronos_api.security.rate_limit_storage``.
+    """
     app = limited(db, redis_url)
     caller = register(app, db)
     caller.get("jobs")

@@ -7,18 +7,19 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Engine, text
 
-from chronos_api.services import executions as execution_services
-from chronos_api.services import jobs as job_services
-from chronos_api.services.long_lists import LongLists
+from chronos_api.executions import service as execution_services
+from chronos_api.jobs import service as job_services
+from chronos_api.jobs.count_cache import LongLists
 from chronos_common import clock
 from chronos_common.domain.statuses import FINAL
-from chronos_common.storage import history, job_lists
-from chronos_common.storage.job_filters import LastOutcome
+from chronos_common.storage.executions import history
+from chronos_common.storage.jobs import lists
+from chronos_common.storage.jobs.filters import LastOutcome
 from chronos_common.storage.tables import jobs, schedules
 from integration.api.callers import Caller, errors_of
 from integration.api.rows import in_seconds, plan
 
-SORTS = [f"{sign}{name}" for name in job_lists.SORTS for sign in ("", "-")]
+SORTS = [f"{sign}{name}" for name in lists.SORTS for sign in ("", "-")]
 
 
 def walk(
@@ -182,7 +183,7 @@ def test_jobs_are_found_by_their_last_outcome(
     page = caller.get("jobs?last_outcome=failed").json
     assert (page["total"], page["total_is_exact"]) == (3, True)
     # However few are looked at for one page, the cursor comes to the end.
-    monkeypatch.setattr(job_lists, "MAX_LOOKED_AT", 2)
+    monkeypatch.setattr(lists, "MAX_LOOKED_AT", 2)
     assert found("failed") == found("failed", 1) == failed
     assert not caller.get("jobs?last_outcome=failed").json["total_is_exact"]
     assert "page" in errors_of(caller.get("jobs?last_outcome=failed&page=2"))
@@ -195,7 +196,7 @@ def test_every_final_status_can_be_a_last_outcome() -> None:
 def test_counting_stops_where_a_total_would_cost_too_much(
     caller: Caller, db: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_lists, "MAX_COUNT", 2)
+    monkeypatch.setattr(lists, "MAX_COUNT", 2)
     monkeypatch.setattr(history, "MAX_COUNT", 2)
     made = [caller.create()["id"] for _ in range(3)]
     page = caller.get("jobs?limit=2").json
@@ -209,7 +210,7 @@ def test_a_list_found_long_is_not_counted_again_for_some_seconds(
     caller: Caller, db: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if every page of a long list is counted."""
-    for counting, services in ((job_lists, job_services), (history, execution_services)):
+    for counting, services in ((lists, job_services), (history, execution_services)):
         monkeypatch.setattr(counting, "MAX_COUNT", 2)
         monkeypatch.setattr(services, "_long_lists", LongLists(seconds=3600))
     made = [caller.create()["id"] for _ in range(3)]
@@ -232,7 +233,7 @@ def test_a_page_that_holds_the_whole_list_says_its_total_and_is_not_counted(
     caller: Caller, db: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan(db, caller, caller.create()["id"], [in_seconds(1)])
-    monkeypatch.delattr(job_lists, "count")
+    monkeypatch.delattr(lists, "count")
     monkeypatch.delattr(history, "count")
     for name in ("jobs", "executions"):
         page = caller.get(name).json

@@ -9,9 +9,9 @@ from redis import Redis
 from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
-from chronos_api import lockouts
 from chronos_api.app import create_app
-from chronos_api.lockouts import FREE_FAILURES, LONGEST_WAIT_SECONDS, wait_after
+from chronos_api.security import lockouts
+from chronos_api.security.lockouts import FREE_FAILURES, LONGEST_WAIT_SECONDS, wait_after
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller
 
@@ -21,8 +21,10 @@ PASSWORD = "SecurePass123!"
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare passwords without the tenth of a second that argon2 takes."""
-    monkeypatch.setattr("chronos_api.passwords.matches", lambda given, stored: given == stored)
-    monkeypatch.setattr("chronos_api.passwords.hash_of", str)
+    monkeypatch.setattr(
+        "chronos_api.security.password_hashing.matches", lambda given, stored: given == stored
+    )
+    monkeypatch.setattr("chronos_api.security.password_hashing.hash_of", str)
 
 
 @pytest.fixture

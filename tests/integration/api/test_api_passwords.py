@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event, update
 
 from chronos_api.app import create_app
 from chronos_common import clock
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage.tables import email_tokens, users
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller

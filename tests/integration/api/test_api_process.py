@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from chronos_api import server as server_module
 from chronos_common import clock
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 from integration.api.callers import Caller, job
 from rigs import wait_until
 

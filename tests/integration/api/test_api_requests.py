@@ -12,9 +12,9 @@ from flask import Flask
 from sqlalchemy import Engine, func, select, update
 
 from chronos_api.app import create_app
-from chronos_api.services import jobs as services
+from chronos_api.jobs import service as services
 from chronos_common import clock
-from chronos_common.embedded.servers import Servers
+from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage import idempotency
 from chronos_common.storage.request_tables import idempotency_keys
 from chronos_common.storage.tables import schedules

@@ -11,9 +11,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, update
 
-from chronos_api import access
-from chronos_api.access import Principal, Role, Scope
-from chronos_api.services import keys
+from chronos_api.security import access
+from chronos_api.security.access import Principal, Role, Scope
+from chronos_api.workspaces import keys
 from chronos_common import clock
 from chronos_common.storage.tables import executions
 from integration.api.callers import Caller, document_of, errors_of

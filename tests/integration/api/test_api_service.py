@@ -14,14 +14,17 @@ from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy import text as sql
 
-from chronos_api import answers, context, metrics, openapi, problems
+from chronos_api import answers, context
 from chronos_api.app import create_app
+from chronos_api.docs import openapi
+from chronos_api.http import problems
+from chronos_api.operations import metrics
 from chronos_common import clock, ids
 from chronos_common.broker import Batch, Broker
-from chronos_common.domain import zone_files
-from chronos_common.embedded.servers import Servers
+from chronos_common.domain.timezones import files as zone_files
+from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage import workers
-from chronos_common.storage.database import connect
+from chronos_common.storage.postgres.database import connect
 from chronos_common.storage.workers import Process
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, document_of, job
@@ -243,7 +246,7 @@ def test_a_fault_of_ours_is_a_500_that_shows_nothing(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the inner workings")
 
-    monkeypatch.setattr("chronos_api.services.jobs.read", broken)
+    monkeypatch.setattr("chronos_api.jobs.service.read", broken)
     client = app.test_client()
     headers = {"Authorization": f"Bearer {caller.token}"}
     answer = client.get(f"/api/v1/jobs/{ids.new_id(clock.now())}", headers=headers)

@@ -20,18 +20,18 @@ from structlog.testing import capture_logs
 
 import specimens
 import targets
-from chronos_api.services import test_runs as service
+from chronos_api.adhoc_runs import service
 from chronos_common import clock, ids
 from chronos_common.domain import queues
 from chronos_common.domain.outcomes import Failed
 from chronos_common.domain.statuses import JobType
-from chronos_common.embedded.servers import Servers
-from chronos_common.storage import test_runs as storage
+from chronos_common.embedded.servers.servers import Servers
+from chronos_common.storage import adhoc_runs as storage
+from chronos_common.storage.adhoc_runs import TestRun
 from chronos_common.storage.request_tables import test_runs
-from chronos_common.storage.test_runs import TestRun
-from chronos_worker import test_runs as runs
-from chronos_worker.slots import Limits
-from chronos_worker.test_runs import Runner
+from chronos_worker import adhoc_runs as runs
+from chronos_worker.adhoc_runs import Runner
+from chronos_worker.transfers.limiter import Limits
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, errors_of
 from rigs import wait_until

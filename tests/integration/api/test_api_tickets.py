@@ -17,7 +17,7 @@ from playwright.sync_api import Page
 from sqlalchemy import Engine
 
 from acceptance.faults.proxy import Proxy
-from chronos_api.access import Scope
+from chronos_api.security.access import Scope
 from chronos_common import clock
 from chronos_common.storage.tables import memberships
 from integration.api.browsers import browsing

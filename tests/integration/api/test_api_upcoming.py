@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from chronos_api.services import upcoming
+from chronos_api.statistics import forecast
 from chronos_common import clock
 from integration.api.callers import Caller
 
@@ -116,7 +116,7 @@ _THEIR_SCHEDULES = text("""
 def test_many_jobs_do_not_take_for_ever_and_the_answer_says_what_it_is(
     caller: Caller, db: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upcoming, "MAX_JOBS", 3000)
+    monkeypatch.setattr(forecast, "MAX_JOBS", 3000)
     parameters = {"workspace_id": caller.workspace_id, "number": 4000}
     with db.begin() as connection:
         connection.execute(_MANY_JOBS, parameters)

@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import Engine, text
 
 from chronos_common import clock, ids
-from chronos_common.domain import counts, cron
-from chronos_common.domain.cron import Parsed
+from chronos_common.domain.cron import expression as cron
+from chronos_common.domain.cron.expression import Parsed
+from chronos_common.domain.schedules import occurrences
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage import audit, settlements, zone_rules
-from chronos_common.storage.settlements import Settled
+from chronos_common.storage import audit, zone_rules
+from chronos_common.storage.executions import skipped
+from chronos_common.storage.executions.skipped import Settled
 from integration.api.callers import Caller
 from integration.api.rows import plan
 
@@ -79,7 +81,7 @@ def settle(db: Engine, caller: Caller, job: dict[str, Any], at: datetime, **othe
         | others
     )
     with db.begin() as connection:
-        settlements.add(connection, [row], now=clock.now())
+        skipped.add(connection, [row], now=clock.now())
 
 
 FATES: list[tuple[dict[str, Any], str]] = [
@@ -353,7 +355,7 @@ def test_an_instant_far_away_is_not_reached_run_by_run(
     work = Work(monkeypatch)
     was, _ = verdict(caller, far, datetime.fromisoformat(instant).replace(tzinfo=UTC))
     assert was in {"to_come", "completed", "not_an_instant"}
-    assert work.count < 3 * counts.COUNTED.days
+    assert work.count < 3 * occurrences.COUNTED.days
 
 
 def test_runs_that_are_left_are_counted_for_some_years_only(caller: Caller) -> None:

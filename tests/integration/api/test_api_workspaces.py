@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import Engine, select, update
 
 from chronos_common import clock
-from chronos_common.storage.specs import Specs
+from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.tables import memberships, workspaces
 from integration.api.callers import Caller, errors_of, join
 
@@ -190,6 +190,6 @@ def test_the_keys_of_a_member_who_left_stay_revoked(caller: Caller, db: Engine) 
 def test_the_number_of_workspaces_of_an_account_is_bounded(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chronos_api.services.workspaces.MAX_WORKSPACES", 2)
+    monkeypatch.setattr("chronos_api.workspaces.service.MAX_WORKSPACES", 2)
     assert caller.post("workspaces", {"name": "Two"}).status_code == 201
     assert caller.post("workspaces", {"name": "Three"}).status_code == 409

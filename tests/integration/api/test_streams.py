@@ -8,13 +8,13 @@ from uuid import UUID, uuid4
 import pytest
 from redis import Redis
 
-from chronos_api import streams, subscriptions
-from chronos_api.services import live
-from chronos_api.streams import Hub, TooManyStreams
-from chronos_api.subscriptions import Heartbeat, News, Reset, Subscription
+from chronos_api.events import hub as streams
+from chronos_api.events import sse, subscriptions
+from chronos_api.events.hub import Hub, TooManyStreams
+from chronos_api.events.subscriptions import Heartbeat, News, Reset, Subscription
 from chronos_common import metrics
 from chronos_common.events import WANTED, Publisher, stream_of
-from chronos_common.storage.changes import Acted
+from chronos_common.storage.change_feed import Acted
 from rigs import wait_until
 
 AWAY = "redis://127.0.0.1:1/0"
@@ -54,7 +54,7 @@ def test_heartbeats_come_while_nothing_happens(hub: Hub, monkeypatch: pytest.Mon
     monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.1)
     messages = list(islice(subscribe(hub, uuid4()), 2))
     assert messages == [Heartbeat(), Heartbeat()]
-    assert b": heartbeat\n\n" in list(islice(live.lines(subscribe(hub, uuid4()), dict), 3))
+    assert b": heartbeat\n\n" in list(islice(sse.lines(subscribe(hub, uuid4()), dict), 3))
 
 
 def test_a_stream_ends_with_its_time(hub: Hub) -> None:

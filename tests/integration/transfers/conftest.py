@@ -7,8 +7,8 @@ from ipaddress import ip_network
 import pytest
 
 import rigs
-from chronos_worker.request import Request
-from chronos_worker.slots import Limits
+from chronos_worker.http.request import Request
+from chronos_worker.transfers.limiter import Limits
 from rigs import Rig
 from targets import Target
 

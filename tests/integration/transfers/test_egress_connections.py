@@ -9,9 +9,9 @@ import pytest
 
 from chronos_common.domain.outcomes import Failed
 from chronos_worker.actions import webhook
-from chronos_worker.egress import EgressGuard
-from chronos_worker.handle import Handle
-from chronos_worker.result import ErrorKind
+from chronos_worker.transfers.curl_handle import Handle
+from chronos_worker.transfers.egress import EgressGuard
+from chronos_worker.transfers.results import ErrorKind
 from rigs import Rig, kind_of
 from targets import Target, reply
 

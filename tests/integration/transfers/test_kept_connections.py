@@ -7,9 +7,9 @@ import pytest
 
 import http2
 import rigs
-from chronos_worker import connections
-from chronos_worker.connections import MAX_IDLE_SECONDS
-from chronos_worker.result import ErrorKind
+from chronos_worker.transfers import connections
+from chronos_worker.transfers.connections import MAX_IDLE_SECONDS
+from chronos_worker.transfers.results import ErrorKind
 from rigs import Rig, kind_of, wait_until
 from targets import Received, Target, raw, reply
 

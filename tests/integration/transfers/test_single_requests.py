@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 import rigs
 import wires
 from chronos_common.domain.outcomes import Failed
-from chronos_worker import connections, handle
 from chronos_worker.actions import webhook
-from chronos_worker.result import ErrorKind
-from chronos_worker.slots import Limits
+from chronos_worker.transfers import connections, curl_handle
+from chronos_worker.transfers.limiter import Limits
+from chronos_worker.transfers.results import ErrorKind
 from rigs import Rig, kind_of
 from wires import Ending, Reads, Wire
 
@@ -36,7 +36,7 @@ def shared_rig() -> Iterator[Rig]:
         rigs.running([ip_network("127.0.0.0/8")], Limits(100, 50)) as rig,
     ):
         patch.setattr(connections, "MAX_IDLE_SECONDS", 60)
-        patch.setattr(handle, "_MAX_IDLE_SECONDS", 60)
+        patch.setattr(curl_handle, "_MAX_IDLE_SECONDS", 60)
         yield rig
 
 

@@ -12,11 +12,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from chronos_common import clock
-from chronos_worker import transfers
 from chronos_worker.actions import webhook
-from chronos_worker.request import Request
-from chronos_worker.request import Target as Destination
-from chronos_worker.result import ErrorKind, Result
+from chronos_worker.http.request import Request
+from chronos_worker.http.request import Target as Destination
+from chronos_worker.transfers import engine as transfers
+from chronos_worker.transfers.results import ErrorKind, Result
 from rigs import Rig, request_to, wait_until
 from targets import Answer, Received, Target, by_path, hang, reply
 

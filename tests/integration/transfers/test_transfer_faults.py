@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from chronos_common.domain.outcomes import Failed, Succeeded
-from chronos_worker import handle, header
 from chronos_worker.actions import webhook
-from chronos_worker.handle import KEPT_BODY_BYTES, MAX_BODY_BYTES
-from chronos_worker.result import ErrorKind
+from chronos_worker.http import response_headers
+from chronos_worker.transfers import curl_handle
+from chronos_worker.transfers.curl_handle import KEPT_BODY_BYTES, MAX_BODY_BYTES
+from chronos_worker.transfers.results import ErrorKind
 from rigs import Rig, flaw_of, kind_of
 from targets import CERTIFICATE, Target, endless, hang, raw, reply
 
@@ -144,7 +145,7 @@ def test_interim_responses_are_not_the_response(rig: Rig, target: Target) -> Non
     )
     result = rig.send(target.url)
     assert result.http_status == 204
-    assert header.of(result.header_lines).shown == {"x-final": "1"}
+    assert response_headers.of(result.header_lines).shown == {"x-final": "1"}
 
 
 @pytest.mark.parametrize(
@@ -310,7 +311,7 @@ def test_a_certificate_of_a_known_authority_is_accepted(
     rig: Rig, tls_target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Handles are made when they are needed.
-    monkeypatch.setattr(handle.certifi, "where", lambda: str(CERTIFICATE))
+    monkeypatch.setattr(curl_handle.certifi, "where", lambda: str(CERTIFICATE))
     assert rig.send(tls_target.url).http_status == 200
 
 
@@ -318,7 +319,7 @@ def test_a_certificate_of_a_known_authority_is_accepted(
 def test_a_target_that_never_finishes_the_handshake_ends_in_words(
     rig: Rig, target: Target, monkeypatch: pytest.MonkeyPatch, limit: float
 ) -> None:
-    monkeypatch.setattr(handle, "_CONNECT_TIMEOUT_MS", 300)
+    monkeypatch.setattr(curl_handle, "_CONNECT_TIMEOUT_MS", 300)
     # A plain HTTP server waits for the end of a header that never comes.
     outcome = rig.judge(target.url.replace("http", "https"), timeout=limit)
     limit_in_words = "10 seconds" if limit == 10 else "the job's timeout_seconds (0.3)"

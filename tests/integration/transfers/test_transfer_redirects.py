@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 import rigs
 import specimens
 from chronos_common.domain.outcomes import Failed, Succeeded
-from chronos_worker import redirects, signing
 from chronos_worker.actions import webhook
-from chronos_worker.handle import Handle
-from chronos_worker.request import Message, Request
-from chronos_worker.result import ErrorKind
+from chronos_worker.http import redirects, signing
+from chronos_worker.http.request import Message, Request
+from chronos_worker.transfers.curl_handle import Handle
+from chronos_worker.transfers.results import ErrorKind
 from rigs import Rig, kind_of
 from specimens import SIGNING_SECRET
 from targets import Answer, Received, Target, by_path, endless, hang, raw, reply

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import rigs
 from chronos_common import __version__, clock
 from chronos_common.domain.urls import address
-from chronos_worker import connections
+from chronos_worker.transfers import connections
 from rigs import Rig, request_to, wait_until
 from targets import Answer, Received, Target, after, by_path, hang, reply
 

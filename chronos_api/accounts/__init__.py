@@ -1,0 +1,1 @@
+"""Accounts of people: registration, login, passwords, verification, administration."""

@@ -1,0 +1,79 @@
+"""``/api/v1/admin``: for the operator of this installation."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify
+
+from chronos_api import answers
+from chronos_api.accounts import admin
+from chronos_api.accounts.auth_routes import user
+from chronos_api.accounts.schemas import AccountAnswer, AccountPage, AccountsQuery
+from chronos_api.audit import service as trail
+from chronos_api.audit.routes import chosen, entry
+from chronos_api.audit.schemas import AuditPage, AuditQuery
+from chronos_api.context import current
+from chronos_api.fields import cursors
+from chronos_api.http import problems
+from chronos_api.http.blueprint import Blueprint
+from chronos_api.security.access import account, requires_operator
+from chronos_common import clock
+
+blueprint = Blueprint(
+    "admin", __name__, url_prefix="/api/v1/admin", description="For the operator"
+)
+
+
+@blueprint.route("/accounts", "GET")
+@blueprint.query(AccountsQuery)
+@blueprint.answers(200, AccountPage)
+@requires_operator()
+def accounts(query: dict[str, Any]) -> Response:
+    """List the accounts, the oldest first.
+
+    The total is counted up to 10,000.
+    """
+    found = admin.listed(
+        current().engine,
+        search=query.get("search"),
+        after=cursors.read(query.get("cursor")),
+        page=query["page"],
+        limit=query["limit"],
+    )
+    return jsonify(answers.page_of(found, query, _account))
+
+
+@blueprint.route("/accounts/<uuid:user_id>/disable", "POST")
+@blueprint.answers(200, AccountAnswer)
+@blueprint.problems(problems.CONFLICT)
+@requires_operator()
+def disable(user_id: UUID) -> Response:
+    """Disable an account: its logins end at once, and its API keys are refused."""
+    row = admin.disable(current().engine, account(), user_id, now=clock.now())
+    return jsonify(_account(row))
+
+
+@blueprint.route("/accounts/<uuid:user_id>/enable", "POST")
+@blueprint.answers(200, AccountAnswer)
+@requires_operator()
+def enable(user_id: UUID) -> Response:
+    """Enable an account: it may log in again, and its API keys serve again."""
+    row = admin.enable(current().engine, account(), user_id, now=clock.now())
+    return jsonify(_account(row))
+
+
+@blueprint.route("/audit", "GET")
+@blueprint.query(AuditQuery)
+@blueprint.answers(200, AuditPage)
+@requires_operator()
+def audit(query: dict[str, Any]) -> Response:
+    """List what was changed about the installation itself, the latest first."""
+    found = trail.listed(
+        current().engine, None, chosen(query), page=query["page"], limit=query["limit"]
+    )
+    return jsonify(answers.page_of(found, query, entry))
+
+
+def _account(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return user(row) | {"disabled_at": answers.time(row["disabled_at"])}

@@ -1,0 +1,170 @@
+"""``/api/v1/auth``: register, log in, refresh, log out, and who calls."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from flask import Response, jsonify
+
+from chronos_api import answers
+from chronos_api.accounts import service
+from chronos_api.accounts.schemas import Credentials, Me, Refresh, Registration, Tokens
+from chronos_api.accounts.service import Login
+from chronos_api.context import current
+from chronos_api.http import problems
+from chronos_api.http.blueprint import Blueprint
+from chronos_api.security import lockouts, tokens
+from chronos_api.security.access import Role, Scope, account, membership, public, requires_login
+from chronos_api.security.rate_limits import Rate
+from chronos_common import clock
+from chronos_common.errors import Forbidden
+
+blueprint = Blueprint(
+    "auth", __name__, url_prefix="/api/v1/auth", description="Accounts and logins"
+)
+
+
+@blueprint.route("/register", "POST")
+@blueprint.body(Registration)
+@blueprint.answers(201, Tokens)
+@blueprint.problems(problems.CONFLICT, problems.FORBIDDEN, problems.NOT_FOUND)
+@public(Rate.LOGIN)
+def register(body: dict[str, str]) -> Response:
+    """Create an account.
+
+    It comes with a workspace of its own, and is logged in. The token of an invitation makes it a
+    member of that workspace too, even where registration is closed. The first account of an
+    installation is its operator.
+    """
+    settings = current().settings
+    if not settings.registration_open and "invitation" not in body:
+        raise Forbidden(
+            "This installation takes new accounts by invitation only; ask its operator."
+        )
+    login = service.register(
+        current().engine,
+        **body,
+        verify=bool(settings.smtp_url) or settings.require_verified_email,
+        lifetime=_refresh_lifetime(),
+        now=clock.now(),
+    )
+    return _tokens(login, 201)
+
+
+@blueprint.route("/login", "POST")
+@blueprint.body(Credentials)
+@blueprint.answers(200, Tokens)
+@blueprint.problems(problems.UNAUTHENTICATED)
+@public(Rate.LOGIN)
+def login(body: dict[str, str]) -> Response:
+    """Log in.
+
+    After some failures for an address, whether it has an account or not, each one is followed by
+    a longer wait.
+    """
+    with lockouts.guarding(body["email"]):
+        result = service.log_in(
+            current().engine, **body, lifetime=_refresh_lifetime(), now=clock.now()
+        )
+    return _tokens(result, 200)
+
+
+@blueprint.route("/refresh", "POST")
+@blueprint.body(Refresh)
+@blueprint.answers(200, Tokens)
+@blueprint.problems(problems.UNAUTHENTICATED)
+@public()
+def refresh(body: dict[str, str]) -> Response:
+    """Exchange a refresh token for new tokens.
+
+    Each one can be used once. Using one again ends the login: somebody else may have it.
+    """
+    result = service.refresh(
+        current().engine, body["refresh_token"], lifetime=_refresh_lifetime(), now=clock.now()
+    )
+    return _tokens(result, 200)
+
+
+@blueprint.route("/logout", "POST")
+@blueprint.answers(204)
+@requires_login()
+def logout() -> Response:
+    """End this login; all of its tokens are refused from now on."""
+    service.log_out(current().engine, account(), now=clock.now())
+    return Response(status=204)
+
+
+@blueprint.route("/logout-all", "POST")
+@blueprint.answers(204)
+@requires_login()
+def logout_all() -> Response:
+    """End every login of this account, this one included. API keys go on."""
+    service.log_out_everywhere(current().engine, account(), now=clock.now())
+    return Response(status=204)
+
+
+@blueprint.route("/me", "GET")
+@blueprint.answers(200, Me)
+@requires_login(Scope.WORKSPACE_READ)
+def me() -> Response:
+    """Who calls, in which workspace, and which others there are."""
+    where = membership()
+    found = service.me(current().engine, account(), where.workspace_id if where else None)
+    workspace = None
+    if where and found.workspace:
+        may_see_secret = where.role is Role.OWNER and where.key_id is None
+        workspace = {
+            "id": str(found.workspace["id"]),
+            "name": found.workspace["name"],
+            "role": where.role,
+            "signing_secret": found.workspace["signing_secret"] if may_see_secret else None,
+        }
+    return jsonify(
+        {
+            "user": user(found.user),
+            "workspace": workspace,
+            "workspaces": [belonging(row) for row in found.memberships],
+        }
+    )
+
+
+def _refresh_lifetime() -> timedelta:
+    return timedelta(days=current().settings.refresh_token_days)
+
+
+def _tokens(login: Login, status: int) -> Response:
+    user_id = login.user["id"]
+    response = jsonify(
+        {
+            "access_token": tokens.access_token(user_id, login.family_id),
+            "refresh_token": tokens.refresh_token(
+                login.refresh_token_id, user_id, login.family_id
+            ),
+            "token_type": "Bearer",
+            "expires_in": current().settings.access_token_minutes * 60,
+            "user": user(login.user),
+        }
+    )
+    response.status_code = status
+    return response
+
+
+def user(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return an account as its owner sees it."""
+    return {
+        "id": str(row["id"]),
+        "email": row["email"],
+        "email_verified": row["verified_at"] is not None,
+        "is_operator": row["is_operator"],
+        "created_at": answers.time(row["created_at"]),
+    }
+
+
+def belonging(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a workspace as one of its members sees it in a list."""
+    return {
+        "id": str(row["id"]),
+        "name": row["name"],
+        "role": row["role"],
+        "joined_at": answers.time(row["joined_at"]),
+    }

@@ -1,0 +1,52 @@
+"""``/api/v1/auth/password``: change it, or choose another by e-mail."""
+
+from flask import Response
+
+from chronos_api.accounts import passwords
+from chronos_api.accounts.schemas import PasswordChange, PasswordForgotten, PasswordReset
+from chronos_api.context import current
+from chronos_api.http import problems
+from chronos_api.http.blueprint import Blueprint
+from chronos_api.security import lockouts
+from chronos_api.security.access import account, public, requires_login
+from chronos_api.security.rate_limits import Rate
+from chronos_common import clock
+
+blueprint = Blueprint(
+    "passwords", __name__, url_prefix="/api/v1/auth/password", description="Changed, or forgotten"
+)
+
+
+@blueprint.route("", "POST")
+@blueprint.body(PasswordChange)
+@blueprint.answers(204)
+@requires_login(rate=Rate.LOGIN)
+def change(body: dict[str, str]) -> Response:
+    """Change your password. Your other logins end."""
+    with lockouts.guarding(account().email):
+        passwords.change(current().engine, account(), **body, now=clock.now())
+    return Response(status=204)
+
+
+@blueprint.route("/forgot", "POST")
+@blueprint.body(PasswordForgotten)
+@blueprint.answers(202)
+@public(Rate.LOGIN)
+def forgot(body: dict[str, str]) -> Response:
+    """Ask for an e-mail with a token that lets you choose another password.
+
+    The answer is the same whether there is such an account or not.
+    """
+    passwords.request_reset(current().engine, body["email"], now=clock.now())
+    return Response(status=202)
+
+
+@blueprint.route("/reset", "POST")
+@blueprint.body(PasswordReset)
+@blueprint.answers(204)
+@blueprint.problems(problems.NOT_FOUND)
+@public(Rate.LOGIN)
+def reset(body: dict[str, str]) -> Response:
+    """Choose another password with the token from the e-mail. Every login ends."""
+    passwords.reset(current().engine, **body, now=clock.now())
+    return Response(status=204)

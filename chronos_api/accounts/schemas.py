@@ -1,0 +1,174 @@
+"""Accounts and logins."""
+
+from marshmallow import Schema, fields
+
+from chronos_api.fields.base import Strict
+from chronos_api.fields.fields import EmailAddress, Instant, OneOf, Text
+from chronos_api.fields.pagination import PageQuery, page_of
+from chronos_api.security import password_hashing
+from chronos_api.security.access import Role
+
+_MAX_JWT_LENGTH = 4096
+_MAX_TOKEN_LENGTH = 128
+_PASSWORD = {"format": "password", "examples": ["SecurePass123!"]}
+
+
+def _password() -> Text:
+    """Return the field of a password that somebody has."""
+    return Text(longest=password_hashing.MAX_LENGTH, shortest=1, required=True, metadata=_PASSWORD)
+
+
+def _new_password() -> Text:
+    return Text(
+        longest=password_hashing.MAX_LENGTH,
+        shortest=password_hashing.MIN_LENGTH,
+        required=True,
+        metadata=_PASSWORD,
+    )
+
+
+def mail_token(*, required: bool = True) -> Text:
+    """Return the field of a token that somebody has from an e-mail."""
+    return Text(
+        longest=_MAX_TOKEN_LENGTH,
+        shortest=1,
+        stripped=True,
+        required=required,
+        metadata={"description": "The token in the e-mail"},
+    )
+
+
+class Credentials(Strict):
+    """What somebody logs in with."""
+
+    email = EmailAddress(required=True, metadata={"examples": ["user@example.com"]})
+    password = _password()
+
+
+class Registration(Strict):
+    """What a new account is made of; an invitation's token makes it a member at once."""
+
+    email = EmailAddress(required=True, metadata={"examples": ["user@example.com"]})
+    password = _new_password()
+    invitation = mail_token(required=False)
+
+
+class Refresh(Strict):
+    """A refresh token, to be used up."""
+
+    refresh_token = Text(
+        longest=_MAX_JWT_LENGTH,
+        shortest=1,
+        required=True,
+        metadata={"description": "The refresh token of the latest login or refresh"},
+    )
+
+
+class PasswordChange(Strict):
+    """The password as it is, and as it shall be."""
+
+    current_password = _password()
+    new_password = _new_password()
+
+
+class PasswordForgotten(Strict):
+    """Whose password is forgotten."""
+
+    email = EmailAddress(required=True, metadata={"examples": ["user@example.com"]})
+
+
+class PasswordReset(Strict):
+    """A new password, and what proves that one may choose it."""
+
+    token = mail_token()
+    password = _new_password()
+
+
+class MailToken(Strict):
+    """A token from an e-mail."""
+
+    token = mail_token()
+
+
+class User(Schema):
+    """Somebody with an account."""
+
+    id = fields.UUID(required=True)
+    email = fields.String(required=True)
+    email_verified = fields.Boolean(required=True)
+    is_operator = fields.Boolean(
+        required=True, metadata={"description": "Runs this installation; see admin"}
+    )
+    created_at = Instant(required=True)
+
+
+class Tokens(Schema):
+    """A login: send the access token with every request, and refresh before it expires."""
+
+    access_token = fields.String(required=True)
+    refresh_token = fields.String(
+        required=True, metadata={"description": "Can be used once; using it again ends the login"}
+    )
+    token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
+    expires_in = fields.Integer(
+        required=True, metadata={"description": "Seconds until the access token expires"}
+    )
+    user = fields.Nested(User, required=True)
+
+
+class Membership(Schema):
+    """A workspace, and what one may do in it."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    role = OneOf(Role, required=True)
+    joined_at = Instant(required=True)
+
+
+class WorkspaceOfMe(Schema):
+    """The workspace of the request."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    role = OneOf(Role, required=True)
+    signing_secret = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "Verifies webhooks (Standard Webhooks); null unless an owner who "
+            "is logged in asks",
+            "examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
+        },
+    )
+
+
+class Me(Schema):
+    """Who calls, in which workspace, and which others there are."""
+
+    user = fields.Nested(User, required=True)
+    workspace = fields.Nested(
+        WorkspaceOfMe,
+        required=True,
+        allow_none=True,
+        metadata={"description": "null for somebody who is not a member of any"},
+    )
+    workspaces = fields.List(
+        fields.Nested(Membership),
+        required=True,
+        metadata={"description": "The default one first; X-Workspace chooses another"},
+    )
+
+
+class AccountsQuery(PageQuery):
+    """Which accounts."""
+
+    search = Text(longest=254, metadata={"description": "A part of the e-mail address"})
+
+
+class AccountAnswer(User):
+    """An account, as the operator sees it."""
+
+    disabled_at = Instant(required=True, allow_none=True)
+
+
+AccountPage = page_of(AccountAnswer, "AccountPage")

@@ -1,0 +1,36 @@
+"""``/api/v1/auth/email``: prove that an address is one's own."""
+
+from flask import Response
+
+from chronos_api.accounts import email_verification
+from chronos_api.accounts.schemas import MailToken
+from chronos_api.context import current
+from chronos_api.http import problems
+from chronos_api.http.blueprint import Blueprint
+from chronos_api.security.access import account, public, requires_login
+from chronos_api.security.rate_limits import Rate
+from chronos_common import clock
+
+blueprint = Blueprint(
+    "verification", __name__, url_prefix="/api/v1/auth/email", description="E-mail addresses"
+)
+
+
+@blueprint.route("/verify", "POST")
+@blueprint.body(MailToken)
+@blueprint.answers(204)
+@blueprint.problems(problems.NOT_FOUND)
+@public(Rate.LOGIN)
+def verify(body: dict[str, str]) -> Response:
+    """Confirm your e-mail address with the token that was sent to it."""
+    email_verification.verify(current().engine, body["token"], now=clock.now())
+    return Response(status=204)
+
+
+@blueprint.route("/resend", "POST")
+@blueprint.answers(202)
+@requires_login(rate=Rate.LOGIN)
+def resend() -> Response:
+    """Ask for another e-mail with a token, at most once a minute."""
+    email_verification.send_again(current().engine, account(), now=clock.now())
+    return Response(status=202)

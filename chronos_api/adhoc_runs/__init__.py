@@ -1,0 +1,1 @@
+"""Test runs: a payload is tried out once, without a job."""

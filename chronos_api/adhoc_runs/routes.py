@@ -1,0 +1,37 @@
+"""``/api/v1/jobs/test``."""
+
+from typing import Any
+
+from flask import Response, jsonify
+
+from chronos_api.adhoc_runs import service
+from chronos_api.adhoc_runs.schemas import TestRunRequest, TestRunResult
+from chronos_api.context import current
+from chronos_api.executions import attempts
+from chronos_api.http import problems
+from chronos_api.http.blueprint import Blueprint
+from chronos_api.jobs.schemas import PAYLOAD_EXAMPLE
+from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_common import clock
+
+blueprint = Blueprint(
+    "test_runs", __name__, url_prefix="/api/v1/jobs/test", description="Payloads without a job"
+)
+
+
+@blueprint.route("", "POST")
+@blueprint.body(TestRunRequest, example={"payload": PAYLOAD_EXAMPLE})
+@blueprint.answers(200, TestRunResult)
+@blueprint.problems(problems.NO_ANSWER)
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+def run(body: dict[str, Any]) -> Response:
+    """Perform a payload once, now, without saving a job.
+
+    A worker does what an execution would do; the target can tell it by X-Chronos-Test. The
+    answer comes when the target's has, with the same redactions as in the history.
+    """
+    context = current()
+    identifier, result = service.run(
+        context.engine, context.broker, principal(), body, now=clock.now()
+    )
+    return jsonify({"id": str(identifier), **attempts.within(result, attempts.MAX_WHOLE_BYTES)})

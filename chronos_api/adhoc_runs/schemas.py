@@ -1,0 +1,64 @@
+"""Test runs, as they are asked for and answered."""
+
+from marshmallow import Schema, fields
+
+from chronos_api.fields.base import Strict
+from chronos_api.fields.fields import FreeObject, Instant, Number, OneOf
+from chronos_api.jobs.definition.policy_schemas import MIN_TIMEOUT_SECONDS
+from chronos_api.jobs.schemas import PAYLOAD_EXAMPLE
+from chronos_common.domain.statuses import JobType, Status
+
+MAX_TIMEOUT_SECONDS = 30
+DEFAULT_TIMEOUT_SECONDS = 10.0
+
+
+class TestRunRequest(Strict):
+    """What to do once, now."""
+
+    __test__ = False
+
+    type = OneOf(
+        JobType,
+        load_default=JobType.WEBHOOK,
+        metadata={"description": "What to do, as that of a job", "default": "webhook"},
+    )
+    payload = FreeObject(
+        required=True,
+        metadata={"description": "As that of a job", "examples": [PAYLOAD_EXAMPLE]},
+    )
+    timeout_seconds = Number(
+        low=MIN_TIMEOUT_SECONDS,
+        high=MAX_TIMEOUT_SECONDS,
+        load_default=DEFAULT_TIMEOUT_SECONDS,
+        metadata={
+            "description": "Seconds that it may take, from its start to its end",
+            "default": DEFAULT_TIMEOUT_SECONDS,
+        },
+    )
+
+
+class TestRunResult(Schema):
+    """What was sent, what came back, and how long each part took."""
+
+    __test__ = False
+
+    id = fields.UUID(
+        required=True, metadata={"description": "The webhook-id that the target was sent"}
+    )
+    status = fields.String(
+        required=True, metadata={"enum": [Status.SUCCEEDED.value, Status.FAILED.value]}
+    )
+    shortened = fields.Boolean(
+        metadata={"description": "true if it was too long for an answer, and was cut"}
+    )
+    error = fields.String(required=True, allow_none=True)
+    started_at = Instant(required=True)
+    duration_ms = fields.Integer(required=True)
+    http_status = fields.Integer(required=True, allow_none=True)
+    request = fields.Dict(required=True, allow_none=True)
+    response = fields.Dict(required=True, allow_none=True)
+    timing_ms = fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={"description": "dns, connect, tls, first_byte and total, in milliseconds"},
+    )

@@ -1,0 +1,1 @@
+"""Changes and creation of many jobs in one request."""

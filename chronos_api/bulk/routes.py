@@ -1,0 +1,126 @@
+"""``/api/v1/jobs/bulk``."""
+
+from typing import Any
+
+from flask import Response, jsonify
+
+from chronos_api import answers, filters
+from chronos_api.bulk import changes, creation
+from chronos_api.bulk.changes import Action, Wish
+from chronos_api.bulk.schemas import (
+    BulkCreated,
+    BulkJobs,
+    BulkResult,
+    BulkTags,
+    BulkWish,
+    RawBulkJobs,
+)
+from chronos_api.context import current
+from chronos_api.http.blueprint import Blueprint
+from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_common import clock
+
+blueprint = Blueprint(
+    "bulk", __name__, url_prefix="/api/v1/jobs/bulk", description="Many jobs at once"
+)
+
+_JOBS = {
+    "jobs": [
+        {
+            "name": f"Ping {place}",
+            "schedule_type": "interval",
+            "interval_seconds": 60,
+            "payload": {"url": f"https://{place}.example.com/health", "method": "GET"},
+        }
+        for place in ("berlin", "paris")
+    ]
+}
+_FILTER = {"filter": {"tag": "mail", "status": "active"}, "dry_run": True}
+
+
+@blueprint.route("", "POST")
+@blueprint.body_as(BulkJobs, RawBulkJobs, example=_JOBS)
+@blueprint.answers(201, BulkCreated)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def create(body: dict[str, Any]) -> Response:
+    """Create up to 1,000 jobs, all of them or none.
+
+    If any is wrong, each error names the index of its job and the field.
+    """
+    now = clock.now()
+    rows = creation.create(current().engine, principal(), body["jobs"], now=now)
+    response = jsonify(
+        {"items": [answers.created_job(row, now=now) for row in rows], "total": len(rows)}
+    )
+    response.status_code = 201
+    return response
+
+
+@blueprint.route("/pause", "POST")
+@blueprint.body(BulkWish, example=_FILTER)
+@blueprint.answers(200, BulkResult)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def pause(body: dict[str, Any]) -> Response:
+    """Pause jobs, up to 1,000 at once.
+
+    Once this is answered, no execution of them that had not started starts.
+    """
+    return _perform(Action.PAUSE, body)
+
+
+@blueprint.route("/resume", "POST")
+@blueprint.body(BulkWish, example=_FILTER)
+@blueprint.answers(200, BulkResult)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def resume(body: dict[str, Any]) -> Response:
+    """Resume paused jobs, up to 1,000 at once.
+
+    What they missed meanwhile is settled by their misfire policies.
+    """
+    return _perform(Action.RESUME, body)
+
+
+@blueprint.route("/execute", "POST")
+@blueprint.body(BulkWish, example=_FILTER)
+@blueprint.answers(200, BulkResult)
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+def execute(body: dict[str, Any]) -> Response:
+    """Run jobs now, up to 1,000 at once, whatever their schedules say."""
+    return _perform(Action.EXECUTE, body)
+
+
+@blueprint.route("/delete", "POST")
+@blueprint.body(BulkWish, example=_FILTER)
+@blueprint.answers(200, BulkResult)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def delete(body: dict[str, Any]) -> Response:
+    """Delete jobs, up to 1,000 at once.
+
+    What had not started is cancelled; their history stays readable.
+    """
+    return _perform(Action.DELETE, body)
+
+
+@blueprint.route("/tag", "POST")
+@blueprint.body(BulkTags, example={**_FILTER, "add": ["night"], "remove": ["day"]})
+@blueprint.answers(200, BulkResult)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def tag(body: dict[str, Any]) -> Response:
+    """Add tags to jobs, and remove tags, up to 1,000 jobs at once."""
+    return _perform(Action.TAG, body)
+
+
+def _perform(action: Action, body: dict[str, Any]) -> Response:
+    wish = Wish(
+        action=action,
+        ids=body.get("ids"),
+        chosen=filters.jobs(body["filter"]) if "filter" in body else None,
+        add_tags=body.get("add", ()),
+        remove_tags=body.get("remove", ()),
+    )
+    engine, who = current().engine, principal()
+    if body["dry_run"]:
+        result = changes.rehearse(engine, who, wish)
+    else:
+        result = changes.perform(engine, who, wish, now=clock.now())
+    return jsonify(answers.bulk_result(action, result, dry_run=body["dry_run"]))

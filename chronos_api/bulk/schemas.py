@@ -1,0 +1,132 @@
+"""What is done to many jobs at once."""
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow.validate import Length
+
+from chronos_api.bulk import changes, creation
+from chronos_api.bulk.changes import Action, Fate
+from chronos_api.fields.base import Strict
+from chronos_api.fields.fields import Instant, Name, OneOf
+from chronos_api.jobs.schemas import JobChoice, JobFields
+from chronos_common.domain import jobs as bounds
+from chronos_common.domain.statuses import JobStatus
+
+
+class BulkJobs(Strict):
+    """Jobs to be created, all of them or none."""
+
+    jobs = fields.List(
+        fields.Nested(JobFields),
+        required=True,
+        validate=Length(1, creation.MAX_JOBS, error="Give {min} to {max} jobs."),
+        metadata={"description": "All of them are created, or none"},
+    )
+
+
+class RawBulkJobs(Strict):
+    """The same, with jobs that are checked one by one, so that errors can name each."""
+
+    jobs = fields.List(
+        fields.Raw(allow_none=True),
+        required=True,
+        validate=Length(1, creation.MAX_JOBS, error="Give {min} to {max} jobs."),
+    )
+
+
+class CreatedJob(Schema):
+    """A job that was created."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    status = OneOf(JobStatus, required=True)
+    next_run_at = Instant(required=True, allow_none=True)
+
+
+class BulkCreated(Schema):
+    """The jobs that were created, in the order in which they were given."""
+
+    items = fields.List(fields.Nested(CreatedJob), required=True)
+    total = fields.Integer(required=True)
+
+
+_MOST = changes.MAX_JOBS
+
+
+class BulkWish(Strict):
+    """Which jobs, by their ids or by a filter; with ``dry_run`` nothing is done."""
+
+    ids = fields.List(
+        fields.UUID(error_messages={"invalid_uuid": "Must be the id of a job."}),
+        validate=Length(1, _MOST, error="Give {min} to {max} ids."),
+        metadata={"description": "The jobs that are meant"},
+    )
+    filter = fields.Nested(
+        JobChoice,
+        metadata={"description": f"Instead of ids; if more than {_MOST} jobs match, it is 422"},
+    )
+    dry_run = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        load_default=False,
+        metadata={"description": "Tell what would be done, and do nothing", "default": False},
+    )
+
+    @validates_schema(skip_on_field_errors=False, pass_original=True)
+    def _check_choice(self, _data: object, given: dict[str, Any], **_: object) -> None:
+        if ("ids" in given) == ("filter" in given):
+            raise ValidationError("Give either ids or filter.", "ids")
+
+
+class BulkTags(BulkWish):
+    """Which jobs, and which tags to add and to remove."""
+
+    add = fields.List(
+        Name(longest=bounds.MAX_TAG_LENGTH),
+        load_default=list,
+        validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
+        metadata={"description": "Tags that the jobs get"},
+    )
+    remove = fields.List(
+        Name(longest=bounds.MAX_TAG_LENGTH),
+        load_default=list,
+        validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
+        metadata={"description": "Tags that the jobs lose"},
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def _check_tags(self, data: dict[str, Any], **_: object) -> None:
+        if not data["add"] and not data["remove"]:
+            raise ValidationError("Give tags to add or to remove.", "add")
+
+
+class BulkItem(Schema):
+    """What became of one job."""
+
+    id = fields.UUID(required=True)
+    result = OneOf(Fate, required=True)
+    reason = fields.String(
+        required=True, allow_none=True, metadata={"description": "Of a conflict"}
+    )
+    execution_id = fields.UUID(
+        required=True, allow_none=True, metadata={"description": "Of a job that was executed"}
+    )
+
+
+class BulkResult(Schema):
+    """What was done, or would be."""
+
+    action = OneOf(Action, required=True)
+    dry_run = fields.Boolean(required=True)
+    matched = fields.Integer(required=True, metadata={"description": "How many jobs are meant"})
+    matched_is_exact = fields.Boolean(
+        required=True, metadata={"description": "false if more than matched: counting stops"}
+    )
+    limit = fields.Integer(required=True, metadata={"description": "How many at once at most"})
+    changed = fields.Integer(required=True, metadata={"description": "How many of the items"})
+    items = fields.List(
+        fields.Nested(BulkItem),
+        required=True,
+        metadata={"description": f"Each job's result; of a dry run the first {_MOST}"},
+    )

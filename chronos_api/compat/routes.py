@@ -1,0 +1,232 @@
+"""``/api/jobs`` and ``/api/submitJob``: the requests of 002 and of 003."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify
+from sqlalchemy import RowMapping
+
+from chronos_api import answers
+from chronos_api.compat import history, rendering
+from chronos_api.compat import translation as words
+from chronos_api.compat.deprecation import HEADERS, succeeded_by
+from chronos_api.compat.schemas import (
+    ChangedJob,
+    ChangeMade,
+    CompatJobs,
+    CompatState,
+    JobGone,
+    JobsQuery,
+    NewJob,
+    OneJob,
+    RunStarted,
+    SubmittedJob,
+)
+from chronos_api.compat.translation import Translation
+from chronos_api.context import current
+from chronos_api.executions import service as executions
+from chronos_api.http import problems
+from chronos_api.http.blueprint import Blueprint
+from chronos_api.jobs import changes as job_changes
+from chronos_api.jobs import service as jobs
+from chronos_api.jobs.service import JobsWanted
+from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_common import clock
+from chronos_common.domain.statuses import UNFINISHED, JobStatus, JobType
+from chronos_common.errors import Invalid
+from chronos_common.storage.jobs.filters import JobFilter
+
+blueprint = Blueprint(
+    "compat_jobs",
+    __name__,
+    url_prefix="/api",
+    description="Jobs in the words of other Chronos schedulers; use /api/v1/jobs for new programs",
+)
+
+#: How many executions a job shows in a list, and by itself.
+LISTED_EXECUTIONS, SHOWN_EXECUTIONS = 5, 20
+
+_EXAMPLE = {
+    "name": "Daily Weather Report",
+    "schedule": "0 8 * * *",
+    "type": "WEBHOOK",
+    "payload": {
+        "url": "https://api.openweathermap.org/data/2.5/weather",
+        "method": "GET",
+        "params": {"q": "London", "appid": "your-api-key"},
+    },
+}
+_SUBMISSION = {
+    "name": "Nightly backup",
+    "scheduled_time": "2030-01-01T00:00:00Z",
+    "max_attempts": 3,
+    "payload": {"url": "https://example.com/backup"},
+}
+
+
+@blueprint.route("/jobs", "POST")
+@blueprint.raw_body(NewJob, example=_EXAMPLE)
+@blueprint.answers(201, ChangeMade, headers=HEADERS)
+@requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
+@succeeded_by("jobs.create")
+def create(body: dict[str, Any]) -> Response:
+    """Create a job, with a schedule, a cron_expression or a scheduled_time."""
+    return _made(_create(words.of_job(body)), "Job created", 201)
+
+
+@blueprint.route("/submitJob", "POST")
+@blueprint.raw_body(SubmittedJob, example=_SUBMISSION)
+@blueprint.answers(201, ChangeMade, headers=HEADERS)
+@requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
+@succeeded_by("jobs.create")
+def submit(body: dict[str, Any]) -> Response:
+    """Submit a job: recurring by its cron_expression, or one-time by its scheduled_time."""
+    return _made(_create(words.of_submission(body)), "Job submitted", 201)
+
+
+def _create(translation: Translation) -> RowMapping:
+    with translation.naming_errors():
+        return jobs.create(current().engine, principal(), translation.fields, now=clock.now())
+
+
+@blueprint.route("/jobs", "GET")
+@blueprint.query(JobsQuery)
+@blueprint.answers(200, CompatJobs, headers=HEADERS)
+@requires(Role.VIEWER, Scope.JOBS_READ, key_parameter=True)
+@succeeded_by("jobs.listed")
+def listed(query: dict[str, Any]) -> Response:
+    """List the jobs, the latest first, each with its last five executions."""
+    wanted = JobsWanted(
+        chosen=JobFilter(
+            status=query.get("status"), type=_type_of(query), search=query.get("search")
+        ),
+        sort="created_at",
+        descending=True,
+        page=query["page"],
+        limit=query["limit"],
+    )
+    page = jobs.listed(current().engine, principal(), wanted)
+    runs = history.latest_of(
+        current().engine, principal(), [row["id"] for row in page.rows], each=LISTED_EXECUTIONS
+    )
+    now = clock.now()
+    return jsonify(
+        {
+            "jobs": [rendering.job(row, runs[row["id"]], now=now) for row in page.rows],
+            "total": page.total,
+            "page": wanted.page,
+            "limit": wanted.limit,
+        }
+    )
+
+
+def _type_of(query: dict[str, Any]) -> JobType | None:
+    given = query.get("type")
+    if given is None:
+        return None
+    try:
+        return JobType(given.lower())
+    except ValueError:
+        known = ", ".join(kind.upper() for kind in JobType)
+        raise Invalid({"type": [f"Must be one of {known}."]}) from None
+
+
+@blueprint.route("/jobs/<uuid:job_id>", "GET")
+@blueprint.answers(200, OneJob, headers=HEADERS)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.VIEWER, Scope.JOBS_READ, key_parameter=True)
+@succeeded_by("jobs.read")
+def read(job_id: UUID) -> Response:
+    """Read a job with its last executions."""
+    return jsonify({"job": _shown(jobs.read(current().engine, principal(), job_id))})
+
+
+@blueprint.route("/jobs/<uuid:job_id>", "PUT")
+@blueprint.raw_body(ChangedJob, example={"scheduled_time": "2030-01-01T00:00:00Z"})
+@blueprint.answers(200, ChangeMade, headers=HEADERS)
+@blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
+@requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
+@succeeded_by("jobs.change")
+def change(body: dict[str, Any], job_id: UUID) -> Response:
+    """Update or reschedule a job: what is given is changed, the rest stays.
+
+    What was read can be edited and sent back.
+    """
+    who, now = principal(), clock.now()
+    stored = jobs.read(current().engine, who, job_id)
+    translation = words.of_change(words.changes(body, rendering.job(stored, (), now=now)))
+    with translation.naming_errors():
+        row = job_changes.change(
+            current().engine, who, job_id, translation.fields, expected=None, now=now
+        )
+    return _made(row, "Job updated", 200)
+
+
+@blueprint.route("/jobs/<uuid:job_id>", "DELETE")
+@blueprint.answers(200, JobGone, headers=HEADERS)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
+@succeeded_by("jobs.delete")
+def delete(job_id: UUID) -> Response:
+    """Cancel and delete a job.
+
+    What had not started never starts. Its status stays readable, and so do its executions.
+    """
+    jobs.delete(current().engine, principal(), job_id, expected=None, now=clock.now())
+    return jsonify(
+        {"message": "Job deleted", "job_id": str(job_id), "status": JobStatus.CANCELLED}
+    )
+
+
+@blueprint.route("/jobs/<uuid:job_id>/run", "POST")
+@blueprint.answers(202, RunStarted, headers=HEADERS)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE, key_parameter=True)
+@succeeded_by("jobs.execute")
+def run(job_id: UUID) -> Response:
+    """Run a job now, whatever its schedule says."""
+    row = executions.trigger(current().engine, principal(), job_id, now=clock.now())
+    made = {
+        "message": "Job queued for immediate execution",
+        "job_id": str(job_id),
+        "execution_id": str(row["id"]),
+    }
+    return _with_status(jsonify(made), 202)
+
+
+@blueprint.route("/jobs/<uuid:job_id>/status", "GET")
+@blueprint.answers(200, CompatState, headers=HEADERS)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.VIEWER, Scope.JOBS_READ, key_parameter=True)
+@succeeded_by("jobs.status")
+def status(job_id: UUID) -> Response:
+    """Tell where a job stands; of a cancelled one, that it is."""
+    found = history.standing(current().engine, principal(), job_id)
+    is_active = found.job["status"] == JobStatus.ACTIVE
+    return jsonify(
+        {
+            "id": str(job_id),
+            "job_id": str(job_id),
+            "name": found.job["name"],
+            "status": found.job["status"],
+            "next_run_at": answers.next_run_at(found.job, now=clock.now()) if is_active else None,
+            "unfinished": {each: found.unfinished.get(each, 0) for each in sorted(UNFINISHED)},
+            "latest_execution": answers.execution(found.latest) if found.latest else None,
+        }
+    )
+
+
+def _made(row: RowMapping, message: str, status_code: int) -> Response:
+    made = {"message": message, "job_id": str(row["id"]), "job": _shown(row)}
+    return _with_status(jsonify(made), status_code)
+
+
+def _shown(row: RowMapping) -> dict[str, Any]:
+    job_id = row["id"]
+    runs = history.latest_of(current().engine, principal(), [job_id], each=SHOWN_EXECUTIONS)
+    return rendering.job(row, runs[job_id], now=clock.now())
+
+
+def _with_status(response: Response, status_code: int) -> Response:
+    response.status_code = status_code
+    return response

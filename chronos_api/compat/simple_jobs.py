@@ -1,0 +1,65 @@
+"""``/jobs``: the requests of 004, whose jobs are POST requests."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify
+
+from chronos_api.compat import rendering
+from chronos_api.compat import translation as words
+from chronos_api.compat.deprecation import HEADERS, succeeded_by
+from chronos_api.compat.schemas import LAST_RUNS, PostJob, PostJobMade, Run
+from chronos_api.context import current
+from chronos_api.executions import service as executions
+from chronos_api.http import problems
+from chronos_api.http.blueprint import Blueprint
+from chronos_api.jobs import service as jobs
+from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_common import clock
+from chronos_common.storage.executions.history import HistoryFilter
+
+blueprint = Blueprint(
+    "compat_posts",
+    __name__,
+    url_prefix="/jobs",
+    description="POST requests on a schedule; use /api/v1/jobs for new programs",
+)
+
+_EXAMPLE = {
+    "schedule": "31 10-15 1 * * MON-FRI",
+    "api": "https://api.example.com/webhook",
+    "type": "ATLEAST_ONCE",
+}
+
+
+@blueprint.route("", "POST")
+@blueprint.raw_body(PostJob, example=_EXAMPLE)
+@blueprint.answers(201, PostJobMade, headers=HEADERS)
+@requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
+@succeeded_by("jobs.create")
+def create(body: dict[str, Any]) -> Response:
+    """Create a job that sends a POST request to an API."""
+    translation = words.of_post(body)
+    with translation.naming_errors():
+        row = jobs.create(current().engine, principal(), translation.fields, now=clock.now())
+    response = jsonify({"jobId": str(row["id"])})
+    response.status_code = 201
+    return response
+
+
+@blueprint.route("/<uuid:job_id>/executions", "GET")
+@blueprint.answers(200, Run(many=True), headers=HEADERS)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.VIEWER, Scope.EXECUTIONS_READ, key_parameter=True)
+@succeeded_by("jobs.executions_of")
+def last(job_id: UUID) -> Response:
+    """List the last five executions of a job, the latest first."""
+    page = executions.listed_of_job(
+        current().engine,
+        principal(),
+        job_id,
+        HistoryFilter(job_id=job_id),
+        page=1,
+        limit=LAST_RUNS,
+    )
+    return jsonify([rendering.run(row) for row in page.rows])

@@ -1,0 +1,1 @@
+"""Live events, streamed to clients as server-sent events."""

@@ -1,0 +1,49 @@
+"""The event stream, and the tickets that open it for a browser."""
+
+from marshmallow import Schema, fields
+from marshmallow.validate import Regexp
+
+from chronos_api.fields.base import Strict
+from chronos_api.fields.fields import Instant, Text
+
+_STREAM_ID = r"^(\d{1,20}-\d{1,20})?$"
+
+
+class EventsQuery(Strict):
+    """How to open the event stream where no header can be sent."""
+
+    ticket = Text(
+        longest=2000,
+        metadata={
+            "description": "A ticket of POST /api/v1/events/ticket, in the place of a header. It "
+            "does not count beside Authorization or X-API-Key"
+        },
+    )
+    last_event_id = Text(
+        longest=41,
+        validate=Regexp(_STREAM_ID, error="Must be the id of an event, or empty."),
+        metadata={
+            "description": "What the header Last-Event-ID says, which counts more. Empty is the "
+            "same as none",
+            "pattern": _STREAM_ID,
+            "examples": ["1763712000000-0"],
+        },
+    )
+
+
+class TicketAnswer(Schema):
+    """A ticket: it opens the event stream of this workspace for a minute."""
+
+    ticket = fields.String(required=True)
+    expires_at = Instant(
+        required=True,
+        metadata={"description": "A minute from now. Until then it may be used, more than once"},
+    )
+    url = fields.String(
+        required=True,
+        metadata={
+            "format": "uri-reference",
+            "description": "The address for EventSource, ticket included, relative to this API",
+            "examples": ["/api/v1/events?ticket=eyJ..."],
+        },
+    )

@@ -1,0 +1,1 @@
+"""Executions: history, attempts, logs, exports."""

@@ -1,0 +1,125 @@
+"""The history as a file: streamed in pages, each in a short transaction of its own.
+
+So an export of any length takes little memory, holds no snapshot of the database, and is not
+disturbed by what comes in. How many run at once is bounded: each occupies a thread.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from threading import BoundedSemaphore
+from typing import Any
+
+from flask import Response, request
+from sqlalchemy import Engine
+
+from chronos_api import answers
+from chronos_api.executions.schemas import ExecutionAnswer
+from chronos_api.security.access import Principal
+from chronos_common.errors import Unavailable
+from chronos_common.storage.executions import history
+from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.postgres.database import transaction
+
+CSV = "text/csv"
+NDJSON = "application/x-ndjson"
+
+#: Of one process.
+MAX_AT_ONCE = 4
+
+PAGE_SIZE = 500
+
+_COLUMNS = tuple(ExecutionAnswer().fields)
+
+#: A spreadsheet would take a text that begins like this for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+_places = BoundedSemaphore(MAX_AT_ONCE)
+
+
+class TooManyExports(Unavailable):
+    """Enough exports are under way; try again when one has ended."""
+
+
+def wanted() -> str | None:
+    """Return the media type of the export that the request asks for; None for a page of JSON."""
+    best = request.accept_mimetypes.best_match(["application/json", CSV, NDJSON])
+    return best if best in {CSV, NDJSON} else None
+
+
+def stream(engine: Engine, who: Principal, chosen: HistoryFilter, media_type: str) -> Response:
+    """Answer with every chosen execution of the workspace, the latest first.
+
+    Raises :class:`TooManyExports`.
+    """
+    place = _Place()
+    write = _WRITERS[media_type]
+    response = Response(
+        write(_pages(engine, who, chosen, place)), content_type=_CONTENT_TYPES[media_type]
+    )
+    # Also of one that nobody began to read.
+    response.call_on_close(place.leave)
+    extension = "csv" if media_type == CSV else "ndjson"
+    response.headers["Content-Disposition"] = f"attachment; filename=executions.{extension}"
+    return response
+
+
+def _pages(
+    engine: Engine, who: Principal, chosen: HistoryFilter, place: "_Place"
+) -> Iterator[Sequence[Mapping[str, Any]]]:
+    try:
+        while True:
+            with transaction(engine) as connection:
+                rows = history.page(connection, who.workspace_id, chosen, limit=PAGE_SIZE)
+            yield [answers.execution(row) for row in rows]
+            if len(rows) < PAGE_SIZE:
+                return
+            chosen = replace(chosen, before=rows[-1]["id"])
+    finally:
+        place.leave()
+
+
+class _Place:
+    """One of the places for exports; raises :class:`TooManyExports` if there is none."""
+
+    def __init__(self) -> None:
+        self._is_taken = _places.acquire(blocking=False)
+        if not self._is_taken:
+            raise TooManyExports
+
+    def leave(self) -> None:
+        """Let another export begin; once."""
+        if self._is_taken:
+            self._is_taken = False
+            _places.release()
+
+
+def _as_csv(pages: Iterator[Sequence[Mapping[str, Any]]]) -> Iterator[bytes]:
+    """Yield CSV (RFC 4180) with a line of names."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    writer.writerow(_COLUMNS)
+    for page in pages:
+        writer.writerows([_cell(each[name]) for name in _COLUMNS] for each in page)
+        yield buffer.getvalue().encode()
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _cell(value: object) -> object:
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA)
+    return f"'{value}" if is_formula else value
+
+
+def _as_ndjson(pages: Iterator[Sequence[Mapping[str, Any]]]) -> Iterator[bytes]:
+    for page in pages:
+        yield "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in page).encode()
+
+
+_WRITERS: Mapping[str, Callable[[Iterator[Sequence[Mapping[str, Any]]]], Iterator[bytes]]] = {
+    CSV: _as_csv,
+    NDJSON: _as_ndjson,
+}
+_CONTENT_TYPES = {CSV: "text/csv; charset=utf-8; header=present", NDJSON: NDJSON}

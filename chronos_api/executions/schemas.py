@@ -1,0 +1,210 @@
+"""Executions, as they are listed and answered."""
+
+from marshmallow import Schema, fields
+from marshmallow.validate import Regexp
+
+from chronos_api.fields.base import Strict
+from chronos_api.fields.fields import Digits, Instant, OneOf, Text
+from chronos_api.fields.pagination import STABLE, StableQuery, page_of
+from chronos_common.domain import jobs as bounds
+from chronos_common.domain.statuses import JobStatus, Reason, Status, Trigger
+
+
+class JobExecutionsQuery(StableQuery):
+    """Which executions of one job to list."""
+
+    status = OneOf(Status, metadata={"description": "What they do now, or how they ended"})
+    trigger = OneOf(Trigger, metadata={"description": "Why they exist"})
+    since = Instant(metadata={"description": "Scheduled for this instant or later"})
+    until = Instant(metadata={"description": "Scheduled before this instant"})
+    http_status = Text(
+        longest=3,
+        validate=Regexp("[1-5]([0-9]{2}|xx)", error="Must be like 503 or 5xx."),
+        metadata={
+            "description": "Of the last attempt: a status, or a class of them",
+            "pattern": "^[1-5]([0-9]{2}|xx)$",
+            "examples": ["503", "5xx"],
+        },
+    )
+    min_duration_ms = Digits(
+        low=0, metadata={"description": "Whose last attempt took as long or longer"}
+    )
+
+
+class ExecutionsQuery(JobExecutionsQuery):
+    """Which executions to list."""
+
+    job_id = fields.UUID(
+        error_messages={"invalid_uuid": "Must be the id of a job."},
+        metadata={"description": "Of this job alone"},
+    )
+
+
+class ExecutionQuery(Strict):
+    """How much of an execution to answer."""
+
+    attempt = Digits(
+        low=1,
+        high=bounds.MAX_ATTEMPTS,
+        metadata={"description": "Just the attempt of this number, whole"},
+    )
+
+
+class ExecutionAnswer(Schema):
+    """One due occurrence of a job, or one trigger, and its fate."""
+
+    id = fields.UUID(required=True)
+    job_id = fields.UUID(required=True)
+    job_name = fields.String(required=True)
+    trigger = OneOf(
+        Trigger,
+        required=True,
+        metadata={
+            "description": "schedule for an occurrence of the schedule, manual for a run by hand, "
+            "retry for an execution that was run again by hand"
+        },
+    )
+    status = OneOf(
+        Status,
+        required=True,
+        metadata={
+            "description": "queued waits for its instant or a worker, running is performed, "
+            "retrying waits for its next attempt. The others are final: failed after its last "
+            "attempt, cancelled, skipped, which never ran, and succeeded. succeeded means that "
+            "the target answered with a status that counts as success; for an e-mail, that the "
+            "mail server has taken it for every recipient; for a Celery task, that the broker has "
+            "the task"
+        },
+    )
+    scheduled_for = Instant(
+        required=True,
+        metadata={"description": "Its instant: of the schedule, or when somebody asked for it"},
+    )
+    due_at = Instant(
+        required=True, metadata={"description": "When its current or next attempt is due"}
+    )
+    started_at = Instant(
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "When the first attempt's request left; while that is under way, when "
+            "it was due or taken by a worker, whichever is later"
+        },
+    )
+    finished_at = Instant(required=True, allow_none=True)
+    duration_ms = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Of the last attempt"}
+    )
+    drift_ms = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "started_at - scheduled_for"}
+    )
+    attempt = fields.Integer(
+        required=True,
+        metadata={"description": "The number, from 1, of the current, next or last attempt"},
+    )
+    max_attempts = fields.Integer(
+        required=True, metadata={"description": "How many attempts its job allows now"}
+    )
+    http_status = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "Of the last attempt's answer"}
+    )
+    error = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why the last attempt failed: up to 2,000 characters"},
+    )
+    reason = OneOf(
+        Reason,
+        required=True,
+        allow_none=True,
+        metadata={"description": "Why it did not run, or ended without its target's answer"},
+    )
+    worker = fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The worker process that took it last"},
+    )
+    missed_count = fields.Integer(
+        required=True,
+        allow_none=True,
+        metadata={"description": "How many missed occurrences this row stands for"},
+    )
+    missed_until = Instant(required=True, allow_none=True)
+    retry_of = fields.UUID(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The execution that this one runs again"},
+    )
+
+
+class AttemptAnswer(Schema):
+    """One try of an execution; what was not measured is left out."""
+
+    number = fields.Integer()
+    shortened = fields.Boolean(
+        metadata={
+            "description": "true if texts end after 1,000 characters, and long headers and lists "
+            "are left out: ask for this attempt by ?attempt=<number>"
+        }
+    )
+    status = fields.String()
+    started_at = Instant()
+    duration_ms = fields.Integer()
+    http_status = fields.Integer()
+    error = fields.String()
+    retry_at = Instant()
+    worker = fields.UUID()
+    redeliveries = fields.Integer()
+    request = fields.Dict()
+    response = fields.Dict(
+        metadata={
+            "description": "Of a webhook, the last answer that came: status, headers, body (text, "
+            "decompressed, up to 64 KiB), body_truncated, redirects (the URLs that it led to), "
+            "and note (what was wrong after the status)"
+        }
+    )
+    timing_ms = fields.Dict(
+        metadata={"description": "dns, connect, tls, first_byte and total, in milliseconds"}
+    )
+
+
+class ExecutionDetail(ExecutionAnswer):
+    """An execution with every attempt, the last one whole."""
+
+    attempts = fields.List(fields.Nested(AttemptAnswer), required=True)
+
+
+class LogLine(Schema):
+    """One thing that happened to an execution."""
+
+    at = Instant(required=True)
+    level = fields.String(required=True, metadata={"enum": ["info", "warning", "error"]})
+    message = fields.String(required=True)
+    attempt = fields.Integer(allow_none=True, required=True)
+
+
+class Logs(Schema):
+    """What happened to an execution, in order."""
+
+    execution_id = fields.UUID(required=True)
+    items = fields.List(fields.Nested(LogLine), required=True)
+    total = fields.Integer(required=True)
+
+
+class JobState(Schema):
+    """Where a job stands."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    status = OneOf(JobStatus, required=True)
+    next_run_at = Instant(required=True, allow_none=True)
+    unfinished = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "How many executions are queued, running and retrying"},
+    )
+    latest_execution = fields.Nested(ExecutionAnswer, required=True, allow_none=True)
+
+
+ExecutionPage = page_of(ExecutionAnswer, "ExecutionPage", STABLE)

@@ -1,0 +1,1 @@
+"""Why an occurrence of a job did or did not run."""

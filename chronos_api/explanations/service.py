@@ -1,0 +1,320 @@
+"""Why an instant of a job ran or did not: one answer, from what is on record.
+
+1. What has a row is told from the row: its own, or one that stands for missed occurrences.
+2. Otherwise the first of these that holds: the job was not there yet, or not any more; the rules
+   of its time zone moved the occurrence; the instant lies out of the schedule's bounds, or is none
+   of its instants; the job was paused, or had another schedule; its history was removed; it is to
+   come; nobody has planned it yet.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, RowMapping
+
+from chronos_api.explanations import outcome_texts, rule_changes
+from chronos_api.explanations.outcome_texts import Fate
+from chronos_api.jobs.definition import definitions
+from chronos_api.security.access import Principal
+from chronos_common.domain import nearest
+from chronos_common.domain.schedules import occurrences
+from chronos_common.domain.schedules.phrases import moment
+from chronos_common.domain.schedules.schedule import Schedule
+from chronos_common.domain.statuses import JobStatus
+from chronos_common.errors import JobNotFound
+from chronos_common.storage import workers
+from chronos_common.storage.executions import explanations
+from chronos_common.storage.postgres.database import transaction
+
+_SECOND = timedelta(seconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
+
+#: The fields whose change makes other instants.
+_SCHEDULE_FIELDS = frozenset(
+    {
+        "schedule_type",
+        "cron_expression",
+        "interval_seconds",
+        "run_at",
+        "timezone",
+        "starts_at",
+        "ends_at",
+        "jitter_seconds",
+        "max_runs",
+    }
+)
+
+
+class Verdict(StrEnum):
+    """What the answer comes to."""
+
+    RECORDED = "recorded"
+    MISSED = "missed"
+    NOT_CREATED_YET = "not_created_yet"
+    DELETED = "deleted"
+    OUT_OF_BOUNDS = "out_of_bounds"
+    NOT_AN_INSTANT = "not_an_instant"
+    PAUSED = "paused"
+    SCHEDULE_CHANGED = "schedule_changed"
+    PRUNED = "pruned"
+    COMPLETED = "completed"
+    TO_COME = "to_come"
+    NOT_PLANNED_YET = "not_planned_yet"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Why; ``previous`` and ``following`` are the schedule's instants around the one asked for."""
+
+    verdict: Verdict
+    explanation: str
+    fate: Fate | None = None
+    previous: datetime | None = None
+    following: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    connection: Connection
+    job: RowMapping
+    schedule: Schedule
+    at: datetime
+    until: datetime
+    now: datetime
+    retention: timedelta
+    alive_within: timedelta
+
+
+def why(
+    engine: Engine,
+    who: Principal,
+    job_id: UUID,
+    *,
+    at: datetime,
+    retention: timedelta,
+    alive_within: timedelta,
+    now: datetime,
+) -> Answer:
+    """Say why the job did or did not run at ``at``, or within its second if that is a whole one.
+
+    Raises :class:`JobNotFound`.
+    """
+    length = _MILLISECOND if at.microsecond else _SECOND
+    with transaction(engine) as connection:
+        job = explanations.job(connection, who.workspace_id, job_id)
+        if job is None:
+            raise JobNotFound
+        schedule = definitions.stored_schedule(job)
+        question = _Question(
+            connection, job, schedule, at, at + length, now, retention, alive_within
+        )
+        answer = _recorded(question) or _unrecorded(question)
+    return replace(
+        answer,
+        previous=nearest.last_before(schedule, at),
+        following=schedule.next_after(at + length - datetime.resolution),
+    )
+
+
+def _recorded(question: _Question) -> Answer | None:
+    connection, job_id = question.connection, question.job["id"]
+    own = explanations.execution_at(connection, job_id, since=question.at, until=question.until)
+    if own is not None:
+        fate = Fate.of(own)
+        alive = workers.count_alive(connection, alive_since=question.now - question.alive_within)
+        text = outcome_texts.explain(
+            fate, max_attempts=question.job["max_attempts"], workers=alive.get("worker", 0)
+        )
+        return Answer(Verdict.RECORDED, text, fate)
+    covering = explanations.missed_with(connection, job_id, at=question.at)
+    # A row for many stands for instants of the schedule of then; no other is known but today's.
+    if covering is None or not (_is_instant(question) or _changes(question)):
+        return None
+    fate = Fate.of(covering)
+    return Answer(Verdict.MISSED, outcome_texts.explain_missed(fate), fate)
+
+
+def _unrecorded(question: _Question) -> Answer:
+    for find in (_existence, _moved, _instant, _pause, _change, _past, _future):
+        answer = find(question)
+        if answer is not None:
+            return answer
+    return Answer(
+        Verdict.UNKNOWN,
+        f"{moment(question.at)} is an instant of the schedule, but there is no record of it. The "
+        "schedule may have been moved on by hand, or its runs may have been used up before.",
+    )
+
+
+def _existence(question: _Question) -> Answer | None:
+    job, at = question.job, question.at
+    if question.until <= job["created_at"]:
+        text = f"The job did not exist yet: it was created at {moment(job['created_at'])}."
+        return Answer(Verdict.NOT_CREATED_YET, text)
+    if job["deleted_at"] is not None and at >= job["deleted_at"]:
+        return Answer(Verdict.DELETED, f"The job was deleted at {moment(job['deleted_at'])}.")
+    return None
+
+
+def _moved(question: _Question) -> Answer | None:
+    text = rule_changes.explain(
+        question.connection,
+        question.job,
+        since=question.at,
+        until=question.until,
+        now=question.now,
+    )
+    return None if text is None else Answer(Verdict.SCHEDULE_CHANGED, text)
+
+
+def _is_instant(question: _Question) -> bool:
+    first = question.schedule.first_at_or_after(question.at)
+    return first is not None and first < question.until
+
+
+def _instant(question: _Question) -> Answer | None:
+    """Say so if the schedule does not name the instant, unless it named others then."""
+    if _is_instant(question) or _changes(question):
+        return None
+    schedule, at = question.schedule, question.at
+    unbounded = replace(question, schedule=replace(schedule, starts_at=None, ends_at=None))
+    if _is_instant(unbounded):
+        if schedule.starts_at is not None and at < schedule.starts_at:
+            text = f"The schedule begins at {moment(schedule.starts_at)} (starts_at)."
+        else:
+            text = f"The schedule ended at {moment(schedule.ends_at or at)} (ends_at)."
+        return Answer(Verdict.OUT_OF_BOUNDS, text)
+    before, after = nearest.last_before(schedule, at), schedule.next_after(at)
+    around = [
+        *([f"the one before is {moment(before)}"] if before else []),
+        *([f"the next one is {moment(after)}"] if after else []),
+    ]
+    text = f"{moment(at)} is no instant of the schedule ({schedule.describe()})"
+    return Answer(Verdict.NOT_AN_INSTANT, f"{text}: {', '.join(around) or 'it has none'}.")
+
+
+def _changes(question: _Question) -> str | None:
+    """Return the last change of the schedule since the instant, in words."""
+    entries = explanations.log(
+        question.connection,
+        question.job["workspace_id"],
+        question.job["id"],
+        actions=["job.update"],
+        since=question.at,
+        until=question.now,
+        limit=100,
+    )
+    for entry in reversed(entries):
+        before = entry.details.get("before", {})
+        changed = {name: before[name] for name in sorted(_SCHEDULE_FIELDS & before.keys())}
+        if changed:
+            shown = ", ".join(f"{name} was {value!r}" for name, value in changed.items())
+            return f"{moment(entry.at)}{_by(entry.email)}: before that, {shown}"
+    return None
+
+
+def _by(email: str | None) -> str:
+    return f" by {email}" if email else ""
+
+
+def _pause(question: _Question) -> Answer | None:
+    entries = explanations.log(
+        question.connection,
+        question.job["workspace_id"],
+        question.job["id"],
+        actions=["job.create", "job.pause", "job.resume"],
+        since=question.job["created_at"] - _SECOND,
+        until=min(question.until, question.now),
+        limit=1,
+    )
+    latest = entries[0] if entries else None
+    is_paused = question.job["status"] == JobStatus.PAUSED
+    if latest is not None and latest.action == "job.pause":
+        since = f" since {moment(latest.at)}{_by(latest.email)}"
+    elif is_paused and not _resumed_later(question):
+        since = ""
+    else:
+        return None
+    if question.at >= question.now:
+        text = f"The job is paused{since}; as long as it is, nothing of it runs."
+    else:
+        still = "is" if is_paused else "was"
+        text = f"The job {still} paused then{since}; what is due while it is paused does not run."
+    return Answer(Verdict.PAUSED, text)
+
+
+def _resumed_later(question: _Question) -> bool:
+    """Tell whether the job, which is paused now, was paused only after the instant."""
+    later = explanations.log(
+        question.connection,
+        question.job["workspace_id"],
+        question.job["id"],
+        actions=["job.pause", "job.resume"],
+        since=question.until,
+        until=question.now,
+        limit=1,
+    )
+    return bool(later)
+
+
+def _change(question: _Question) -> Answer | None:
+    change = _changes(question)
+    if change is None:
+        return None
+    return Answer(
+        Verdict.SCHEDULE_CHANGED, f"The job had another schedule then. It was changed at {change}."
+    )
+
+
+def _past(question: _Question) -> Answer | None:
+    job, at = question.job, question.at
+    if at >= question.now:
+        return None
+    if at < question.now - question.retention:
+        days = question.retention // timedelta(days=1)
+        text = f"The history of that day was removed: it is kept for {days} days."
+        return Answer(Verdict.PRUNED, text)
+    if job["active"] and job["next_run_at"] is not None and job["next_run_at"] <= question.until:
+        alive = workers.count_alive(
+            question.connection, alive_since=question.now - question.alive_within
+        )
+        running = alive.get("scheduler", 0)
+        cause = (
+            f"{running} scheduler{'s are' if running > 1 else ' is'} alive and will plan it"
+            if running
+            else "no scheduler is alive; start one with 'chronos scheduler'"
+        )
+        text = f"It is due, but has not been planned yet: {cause}."
+        return Answer(Verdict.NOT_PLANNED_YET, text)
+    return _completed(question)
+
+
+def _future(question: _Question) -> Answer | None:
+    job, at = question.job, question.at
+    if at < question.now:
+        return None
+    if job["next_run_at"] is None:
+        return _completed(question)
+    text, left = f"It is to come: the job will run at {moment(at)}.", job["runs_left"]
+    if left is None:
+        return Answer(Verdict.TO_COME, text)
+    used_up = occurrences.reaches(question.schedule, job["next_run_at"], at, left)
+    if used_up:
+        text = f"The {left} runs that are left (max_runs) come before it."
+        return Answer(Verdict.COMPLETED, text)
+    if used_up is None:
+        text = (
+            f"It is to come: the job will run at {moment(at)}, unless the {left} runs that are "
+            "left (max_runs) come before it; so far ahead they are not counted."
+        )
+    return Answer(Verdict.TO_COME, text)
+
+
+def _completed(question: _Question) -> Answer | None:
+    if question.job["status"] != JobStatus.COMPLETED and question.job["next_run_at"] is not None:
+        return None
+    text = "The job is completed: its schedule had no runs left."
+    return Answer(Verdict.COMPLETED, text)

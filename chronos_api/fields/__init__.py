@@ -1,0 +1,1 @@
+"""Fields, base classes and pages of which schemas are made."""

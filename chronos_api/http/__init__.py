@@ -1,0 +1,1 @@
+"""The parts of HTTP that every route shares: blueprints, bodies, errors, headers."""

@@ -1,0 +1,1 @@
+"""Jobs: their routes, their fields, and every change of one job."""

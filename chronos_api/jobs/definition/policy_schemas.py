@@ -1,0 +1,122 @@
+"""The policies of a job: what happens after a failure, when it is late, and when runs overlap."""
+
+from marshmallow import fields
+from marshmallow.validate import Length
+
+from chronos_api.fields.base import Strict
+from chronos_api.fields.fields import Number, OneOf, Whole
+from chronos_api.jobs.definition import payload_schemas
+from chronos_common.domain import jobs as bounds
+from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.statuses import MisfirePolicy, OverlapPolicy
+
+MAX_BACKOFF_FACTOR = 10
+MIN_TIMEOUT_SECONDS = 0.1
+
+_POLICY = RetryPolicy()
+
+_MISFIRES = (
+    "Which missed occurrences run late. One is missed if nobody planned it within "
+    "misfire_grace_seconds of its instant, or while the job was paused. run_latest runs the "
+    "latest one, run_all the latest 1,000, skip none. The others are recorded as skipped"
+)
+_OVERLAPS = (
+    "Whether an occurrence of the schedule starts while an execution of the job is under way, "
+    "which an automatic retry that is still to come is too. allow starts it; skip records it as "
+    "skipped; queue_one lets it wait, and skips it if another one waits already; cancel_running "
+    "cancels those under way and starts it. Runs by hand, retries by hand and automatic retries "
+    "start at once under every policy, and count as under way for the occurrences after them"
+)
+
+
+class PolicyFields(Strict):
+    """How often and how long to try, and what to do about what is late or overlaps."""
+
+    max_attempts = Whole(
+        low=1,
+        high=bounds.MAX_ATTEMPTS,
+        allow_none=True,
+        metadata={"description": payload_schemas.TRIED_AGAIN, "default": 4},
+    )
+    retry_delays = fields.List(
+        Number(low=0, high=bounds.MAX_DELAY_SECONDS),
+        allow_none=True,
+        validate=Length(max=bounds.MAX_RETRY_DELAYS, error="At most {max} delays."),
+        metadata={
+            "description": "Seconds from the end of a failed attempt to the next one: the first "
+            "after the first attempt, and so on. The last one repeats. Empty for exponential "
+            "backoff",
+            "default": [60, 300, 900],
+        },
+    )
+    backoff_seconds = Number(
+        low=0,
+        high=bounds.MAX_DELAY_SECONDS,
+        allow_none=True,
+        metadata={
+            "description": "Seconds from the end of the first failed attempt to the next one, "
+            f"{_POLICY.backoff_seconds:g} if another backoff field is given. Asks for "
+            "exponential backoff, so retry_delays must not be given"
+        },
+    )
+    backoff_factor = Number(
+        low=1,
+        high=MAX_BACKOFF_FACTOR,
+        allow_none=True,
+        metadata={
+            "description": "How many times as long each further delay of exponential backoff is, "
+            f"{_POLICY.backoff_factor:g} if another backoff field is given"
+        },
+    )
+    backoff_cap_seconds = Number(
+        low=0,
+        high=bounds.MAX_DELAY_SECONDS,
+        allow_none=True,
+        metadata={
+            "description": "Seconds. No delay of exponential backoff is longer, jitter aside, "
+            f"{_POLICY.backoff_cap_seconds:g} if another backoff field is given"
+        },
+    )
+    retry_jitter = Number(
+        low=0,
+        high=1,
+        allow_none=True,
+        metadata={
+            "description": "Lengthens each delay by a random part of it, up to this. 0.5 makes up "
+            "to 90 seconds of 60. What failed together does not come back together",
+            "default": 0,
+        },
+    )
+    timeout_seconds = Number(
+        low=MIN_TIMEOUT_SECONDS,
+        high=bounds.MAX_TIMEOUT_SECONDS,
+        allow_none=True,
+        metadata={
+            "description": "Seconds that one attempt may take, from its start to its end. One "
+            "that takes longer has failed",
+            "default": bounds.DEFAULT_TIMEOUT_SECONDS,
+        },
+    )
+    misfire_policy = OneOf(
+        MisfirePolicy,
+        allow_none=True,
+        metadata={"description": _MISFIRES, "default": "run_latest"},
+    )
+    misfire_grace_seconds = Number(
+        low=0,
+        high=bounds.MAX_DELAY_SECONDS,
+        allow_none=True,
+        metadata={
+            "description": "Seconds that an occurrence may be late and still run as if it were in "
+            "time. For what a pause held back there is no grace",
+            "default": bounds.DEFAULT_MISFIRE_GRACE_SECONDS,
+        },
+    )
+    overlap_policy = OneOf(
+        OverlapPolicy,
+        allow_none=True,
+        metadata={
+            "description": _OVERLAPS,
+            "default": "allow",
+        },
+    )

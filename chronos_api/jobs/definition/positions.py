@@ -1,0 +1,125 @@
+"""Where a job's schedule goes on after its definition has changed, and how many runs are left.
+
+A change does no more than it says:
+
+- Only another ``max_runs`` gives runs, or takes them. Runs that were used stay used.
+- A change beside the instants leaves them as they are.
+- Another ``jitter_seconds``, ``starts_at`` or ``ends_at`` leaves what is due as it is, even if it
+  is overdue: it moves by the difference of the offsets, and must be within the bounds.
+- Any other schedule begins anew, from now on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, RowMapping
+
+from chronos_api.jobs import missed
+from chronos_api.jobs.definition.definitions import stored_schedule
+from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
+from chronos_common.domain.statuses import Reason, Status
+from chronos_common.storage.executions import executions, history, statistics
+from chronos_common.storage.jobs import schedules
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """The next instant with the rules that named it, and the runs from there on."""
+
+    next_run_at: datetime | None
+    runs_left: int | None
+    resumed_at: datetime | None
+    zone_rules: int | None
+
+
+def after_change(
+    connection: Connection, row: RowMapping, definition: JobDefinition, *, now: datetime
+) -> Position:
+    """Return where a locked job goes on with ``definition``, and give what it drops its fate."""
+    schedule, left = definition.schedule, _runs_left(row, definition)
+    if _names_same_instants(schedule, stored_schedule(row)):
+        return _at_same_instants(connection, row, schedule, left, now=now)
+    dropped = _drop_planned(connection, row["id"], schedule, now=now)
+    if left is not None and definition.max_runs is not None:
+        left = min(left + len(dropped), definition.max_runs)
+    first = _same_occurrence(row, schedule, dropped, now=now)
+    if first is None:
+        missed.settle(connection, row, reason=Reason.RESCHEDULED, now=now)
+        return _anew(connection, row["id"], schedule, left, now=now)
+    return Position(None if left == 0 else first, left, row["resumed_at"], row["zone_rules"])
+
+
+def _runs_left(row: RowMapping, definition: JobDefinition) -> int | None:
+    """Return the runs that ``max_runs`` leaves after those that were."""
+    if definition.max_runs == row["max_runs"]:
+        left: int | None = row["runs_left"]
+        return left
+    used = 0 if row["max_runs"] is None else row["max_runs"] - row["runs_left"]
+    return None if definition.max_runs is None else max(definition.max_runs - used, 0)
+
+
+def _names_same_instants(schedule: Schedule, before: Schedule) -> bool:
+    """Tell whether two schedules differ in nothing but a zone that does not matter to them."""
+    if schedule.kind is not ScheduleKind.CRON:
+        before = replace(before, timezone=schedule.timezone)
+    return schedule == before
+
+
+def _at_same_instants(
+    connection: Connection, row: RowMapping, schedule: Schedule, left: int | None, *, now: datetime
+) -> Position:
+    if row["runs_left"] == 0 and left != 0:
+        return replace(
+            _anew(connection, row["id"], schedule, left, now=now), resumed_at=row["resumed_at"]
+        )
+    next_run_at = None if left == 0 else row["next_run_at"]
+    return Position(next_run_at, left, row["resumed_at"], row["zone_rules"])
+
+
+def _anew(
+    connection: Connection, job_id: UUID, schedule: Schedule, left: int | None, *, now: datetime
+) -> Position:
+    first = missed.start(connection, job_id, schedule, now=now)
+    return Position(None if left == 0 else first, left, None, schedules.zone_rules_of(schedule))
+
+
+def _same_occurrence(
+    row: RowMapping, schedule: Schedule, dropped: Sequence[datetime], *, now: datetime
+) -> datetime | None:
+    """Return where the next occurrence lies in ``schedule``; None if that begins anew."""
+    before = stored_schedule(row)
+    beside = replace(
+        schedule, jitter=before.jitter, starts_at=before.starts_at, ends_at=before.ends_at
+    )
+    following = [*dropped, *([row["next_run_at"]] if row["next_run_at"] else [])]
+    if not following or not _names_same_instants(beside, before):
+        return None
+    instant = min(following) - before.jitter + schedule.jitter
+    if schedule.first_at_or_after(instant) != instant:
+        return None
+    # An earlier beginning may have other instants before it.
+    is_first = schedule.starts_at == before.starts_at or instant <= now
+    return instant if is_first else None
+
+
+def _drop_planned(
+    connection: Connection, job_id: UUID, schedule: Schedule, *, now: datetime
+) -> Sequence[datetime]:
+    """Cancel occurrences planned ahead that the new ``schedule`` does not have; return them.
+
+    Those it has stay: an occurrence has one id, so it could not be planned a second time.
+    """
+    planned = history.planned_ahead(connection, job_id, now=now)
+    gone = [
+        identifier
+        for identifier, instant in planned.items()
+        if schedule.first_at_or_after(instant) != instant
+    ]
+    ended = executions.end(
+        connection, gone, status=Status.CANCELLED, reason=Reason.RESCHEDULED, now=now
+    )
+    statistics.add(connection, ended, now=now)
+    return [each.scheduled_for for each in ended]

@@ -1,0 +1,41 @@
+"""Schedules that are tried out without a job."""
+
+from marshmallow import Schema, fields
+
+from chronos_api.fields.fields import Instant, Whole
+from chronos_api.jobs.schemas import ScheduleFields
+
+MAX_PREVIEW = 100
+
+
+class PreviewRequest(ScheduleFields):
+    """A schedule, and how much of it to show."""
+
+    count = Whole(
+        low=1,
+        high=MAX_PREVIEW,
+        load_default=5,
+        metadata={"default": 5, "description": "How many instants to name"},
+    )
+    after = Instant(allow_none=True, metadata={"description": "Instead of now"})
+
+
+class Occurrence(Schema):
+    """One instant at which a schedule is due."""
+
+    at = Instant(required=True)
+    local = fields.String(
+        required=True,
+        metadata={
+            "description": "The same instant on a clock of the schedule's time zone",
+            "examples": ["2030-01-07T09:00:00+01:00"],
+        },
+    )
+
+
+class Preview(Schema):
+    """What a schedule means."""
+
+    description = fields.String(required=True)
+    timezone = fields.String(required=True)
+    next_runs = fields.List(fields.Nested(Occurrence), required=True)

@@ -1,0 +1,246 @@
+"""``/api/v1/jobs``."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify, url_for
+from sqlalchemy import RowMapping
+
+from chronos_api import answers, filters
+from chronos_api.context import current
+from chronos_api.executions import exports
+from chronos_api.executions import service as executions
+from chronos_api.executions.schemas import (
+    ExecutionAnswer,
+    ExecutionPage,
+    JobExecutionsQuery,
+    JobState,
+)
+from chronos_api.http import etags, problems
+from chronos_api.http.blueprint import Blueprint
+from chronos_api.jobs import changes, service
+from chronos_api.jobs.schemas import JobChange, JobDetail, JobFields, JobPage, JobsQuery
+from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_common import clock
+from chronos_common.domain.statuses import UNFINISHED
+
+blueprint = Blueprint(
+    "jobs", __name__, url_prefix="/api/v1/jobs", description="What to do, and when"
+)
+
+_ETAG = {"ETag": {"description": "The job's version", "schema": {"type": "string"}}}
+_LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
+_IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "description": "The ETag that was read; refuses the change if somebody else was faster",
+    "schema": {"type": "string", "examples": ['"3"']},
+}
+_IF_NONE_MATCH = {
+    "in": "header",
+    "name": "If-None-Match",
+    "description": "The ETag of an earlier answer; 304 if nothing has changed since",
+    "schema": {"type": "string"},
+}
+_EXAMPLE = {
+    "name": "Weekly newsletter",
+    "description": "Every Monday",
+    "payload": {
+        "url": "https://example.com/hook",
+        "method": "POST",
+        "body": {"template": "weekly_digest"},
+    },
+    "schedule_type": "cron",
+    "cron_expression": "0 9 * * 1",
+    "timezone": "Europe/Berlin",
+    "tags": ["mail"],
+}
+
+
+@blueprint.route("", "POST")
+@blueprint.raw_body(JobFields, example=_EXAMPLE)
+@blueprint.answers(201, JobDetail, headers=_ETAG | _LOCATION)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def create(body: dict[str, Any]) -> Response:
+    """Create a job.
+
+    The answer says in plain English when it runs, and shows its next instants.
+    """
+    row = service.create(current().engine, principal(), body, now=clock.now())
+    response = _job(row)
+    response.status_code = 201
+    response.headers["Location"] = url_for("jobs.read", job_id=row["id"])
+    return response
+
+
+@blueprint.route("", "GET")
+@blueprint.query(JobsQuery)
+@blueprint.answers(200, JobPage)
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def listed(query: dict[str, Any]) -> Response:
+    """List the jobs of the workspace.
+
+    The total is counted up to 10,000. Sorted by next_run_at, jobs without one come last.
+    """
+    now = clock.now()
+    page = service.listed(current().engine, principal(), filters.jobs_wanted(query))
+    return jsonify(answers.job_page(page, query, now=now))
+
+
+@blueprint.route("/<uuid:job_id>", "GET")
+@blueprint.parameters(_IF_NONE_MATCH)
+@blueprint.answers(200, JobDetail, headers=_ETAG)
+@blueprint.unchanged(_ETAG)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def read(job_id: UUID) -> Response:
+    """Read a job.
+
+    With the ETag of an earlier answer as If-None-Match, 304 says that nothing has changed since:
+    neither the job nor its next run.
+    """
+    return etags.unless_known(_job(service.read(current().engine, principal(), job_id)))
+
+
+@blueprint.route("/<uuid:job_id>", "PATCH")
+@blueprint.parameters(_IF_MATCH)
+@blueprint.raw_body(JobChange, example={"name": "Updated Job Name", "status": "paused"})
+@blueprint.answers(200, JobDetail, headers=_ETAG)
+@blueprint.problems(problems.NOT_FOUND, problems.CONFLICT, problems.VERSION_CONFLICT)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def change(body: dict[str, Any], job_id: UUID) -> Response:
+    """Change some fields of a job.
+
+    Fields that are given replace those that are stored; null resets one to its default. With
+    the status paused or active, the job is paused or resumed.
+    """
+    row = changes.change(
+        current().engine, principal(), job_id, body, expected=etags.expected(), now=clock.now()
+    )
+    return _job(row)
+
+
+@blueprint.route("/<uuid:job_id>", "PUT")
+@blueprint.parameters(_IF_MATCH)
+@blueprint.raw_body(JobFields, example=_EXAMPLE)
+@blueprint.answers(200, JobDetail, headers=_ETAG)
+@blueprint.problems(problems.NOT_FOUND, problems.CONFLICT, problems.VERSION_CONFLICT)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def replace(body: dict[str, Any], job_id: UUID) -> Response:
+    """Replace the definition of a job.
+
+    What was read can be sent back: read-only fields (id, version, created_at, created_by,
+    updated_at, next_run_at, next_runs, schedule_description) are left as they are, and so are
+    secrets that read [redacted].
+    """
+    row = changes.replace(
+        current().engine, principal(), job_id, body, expected=etags.expected(), now=clock.now()
+    )
+    return _job(row)
+
+
+@blueprint.route("/<uuid:job_id>", "DELETE")
+@blueprint.parameters(_IF_MATCH)
+@blueprint.answers(204)
+@blueprint.problems(problems.NOT_FOUND, problems.VERSION_CONFLICT)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def delete(job_id: UUID) -> Response:
+    """Delete a job.
+
+    What had not started is cancelled; its history stays readable.
+    """
+    service.delete(
+        current().engine, principal(), job_id, expected=etags.expected(), now=clock.now()
+    )
+    return Response(status=204)
+
+
+@blueprint.route("/<uuid:job_id>/pause", "POST")
+@blueprint.answers(200, JobDetail, headers=_ETAG)
+@blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def pause(job_id: UUID) -> Response:
+    """Pause a job.
+
+    Once this is answered, no execution of it that had not started starts.
+    """
+    return _job(changes.pause(current().engine, principal(), job_id, now=clock.now()))
+
+
+@blueprint.route("/<uuid:job_id>/resume", "POST")
+@blueprint.answers(200, JobDetail, headers=_ETAG)
+@blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def resume(job_id: UUID) -> Response:
+    """Resume a paused job.
+
+    What it missed meanwhile is settled by its misfire policy.
+    """
+    return _job(changes.resume(current().engine, principal(), job_id, now=clock.now()))
+
+
+@blueprint.route("/<uuid:job_id>/execute", "POST")
+@blueprint.answers(202, ExecutionAnswer, headers=_LOCATION)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+def execute(job_id: UUID) -> Response:
+    """Run a job now, whatever its schedule says."""
+    row = executions.trigger(current().engine, principal(), job_id, now=clock.now())
+    response = jsonify(answers.execution(row))
+    response.status_code = 202
+    response.headers["Location"] = url_for("executions.read", execution_id=row["id"])
+    return response
+
+
+@blueprint.route("/<uuid:job_id>/executions", "GET")
+@blueprint.query(JobExecutionsQuery)
+@blueprint.answers(200, ExecutionPage)
+@blueprint.also(exports.CSV, exports.NDJSON)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.VIEWER, Scope.EXECUTIONS_READ)
+def executions_of(query: dict[str, Any], job_id: UUID) -> Response:
+    """List the executions of a job, the latest first.
+
+    As text/csv or application/x-ndjson, all of them that the filters let through.
+    """
+    now = clock.now()
+    chosen = filters.executions(query, job_id)
+    media_type = exports.wanted()
+    if media_type:
+        service.read(current().engine, principal(), job_id)
+        return exports.stream(current().engine, principal(), chosen, media_type)
+    page = executions.listed_of_job(
+        current().engine,
+        principal(),
+        job_id,
+        chosen,
+        page=query["page"],
+        limit=query["limit"],
+    )
+    return jsonify(answers.execution_page(page, query, now=now))
+
+
+@blueprint.route("/<uuid:job_id>/status", "GET")
+@blueprint.answers(200, JobState)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def status(job_id: UUID) -> Response:
+    """Tell where a job stands."""
+    found = service.standing(current().engine, principal(), job_id)
+    return jsonify(
+        {
+            "id": str(found.job["id"]),
+            "name": found.job["name"],
+            "status": found.job["status"],
+            "next_run_at": answers.next_run_at(found.job, now=clock.now()),
+            "unfinished": {each: found.unfinished.get(each, 0) for each in sorted(UNFINISHED)},
+            "latest_execution": answers.execution(found.latest) if found.latest else None,
+        }
+    )
+
+
+def _job(row: RowMapping) -> Response:
+    now = clock.now()
+    response = jsonify(answers.job_detail(row, now=now))
+    response.set_etag(etags.of_job(row, now=now))
+    return response

@@ -1,0 +1,310 @@
+"""Jobs, as users write them and as they are answered.
+
+What a payload may hold depends on the job's type, and what a schedule needs on its kind: those
+rules are ``domain.payloads`` and ``domain.schedules``, applied in ``services.definitions``.
+"""
+
+from enum import StrEnum
+
+from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow.validate import Length
+
+from chronos_api.fields.base import Strict
+from chronos_api.fields.fields import (
+    EmailAddress,
+    FreeObject,
+    Instant,
+    Name,
+    Number,
+    OneOf,
+    Text,
+    Whole,
+)
+from chronos_api.fields.pagination import STABLE, StableQuery, page_of
+from chronos_api.jobs.definition.policy_schemas import PolicyFields
+from chronos_common.domain import jobs as bounds
+from chronos_common.domain.schedules.schedule import (
+    MAX_INTERVAL_SECONDS,
+    MAX_JITTER_SECONDS,
+    ScheduleKind,
+)
+from chronos_common.domain.statuses import JobStatus, JobType, MisfirePolicy, OverlapPolicy
+from chronos_common.storage.jobs.filters import LastOutcome
+from chronos_common.storage.jobs.lists import MAX_LOOKED_AT, SORTS
+
+MAX_EXPRESSION_LENGTH = 256
+
+
+class Recurrence(StrEnum):
+    """Whether a job runs more than once; follows from its schedule."""
+
+    RECURRING = "recurring"
+    ONE_TIME = "one_time"
+
+
+PAYLOAD_EXAMPLE = {
+    "url": "https://example.com/hook",
+    "method": "POST",
+    "headers": {"X-Team": "mail"},
+    "body": {"template": "weekly_digest"},
+}
+
+
+class ScheduleFields(Strict):
+    """When something is due."""
+
+    schedule_type = OneOf(
+        ScheduleKind,
+        required=True,
+        metadata={
+            "description": "cron needs cron_expression, interval interval_seconds, once run_at",
+            "examples": ["cron"],
+        },
+    )
+    cron_expression = Text(
+        longest=MAX_EXPRESSION_LENGTH,
+        allow_none=True,
+        metadata={
+            "description": "Five fields (minute, hour, day of month, month, day of week), or "
+            "six with seconds first. Names, lists, ranges, steps, `L`, `LW`, `L-3`, `15W`, `5L`, "
+            "`5#2`; `@daily` and friends",
+            "examples": ["0 9 * * 1"],
+        },
+    )
+    timezone = Text(
+        longest=64,
+        allow_none=True,
+        metadata={
+            "description": "IANA time zone in which the cron expression is read",
+            "default": "UTC",
+            "examples": ["Europe/Berlin"],
+        },
+    )
+    interval_seconds = Whole(
+        low=1,
+        high=MAX_INTERVAL_SECONDS,
+        allow_none=True,
+        metadata={"description": "Seconds from one run to the next", "examples": [3600]},
+    )
+    run_at = Instant(
+        allow_none=True,
+        metadata={
+            "description": "The instant of the only run, in the future",
+            "examples": ["2030-01-01T09:00:00Z"],
+        },
+    )
+    starts_at = Instant(allow_none=True, metadata={"description": "Never before this instant"})
+    ends_at = Instant(allow_none=True, metadata={"description": "Never after this instant"})
+    jitter_seconds = Number(
+        low=0,
+        high=MAX_JITTER_SECONDS,
+        allow_none=True,
+        metadata={
+            "description": "Seconds. Shifts every instant of this job by the same offset, at "
+            "least 0 and less than this, which follows from the job's id. Spreads jobs that have "
+            "the same schedule",
+            "default": 0,
+        },
+    )
+
+
+class JobFields(PolicyFields, ScheduleFields):
+    """What to do, when, and how to go on when it fails."""
+
+    name = Name(longest=bounds.MAX_NAME_LENGTH, required=True)
+    description = Text(longest=bounds.MAX_DESCRIPTION_LENGTH, composed=True, allow_none=True)
+    type = OneOf(
+        JobType,
+        allow_none=True,
+        metadata={
+            "default": "webhook",
+            "description": "webhook sends an HTTP request, email a message, and celery_task a "
+            "task to your own Celery workers",
+        },
+    )
+    payload = FreeObject(
+        required=True,
+        metadata={
+            "description": "For webhook: url, method, headers, params, body or body_base64, "
+            "success_statuses, follow_redirects, verify_tls; without a url, it goes as JSON to "
+            "the workspace's default_webhook_url. For email: to, subject, body, html, cc, bcc, "
+            "reply_to. For celery_task: task, args, kwargs, queue; it has succeeded once the "
+            "broker has the task, whatever becomes of it there. Secret header, query and user "
+            "values are answered as [redacted]; sent back like that, they stay as they are.",
+            "examples": [PAYLOAD_EXAMPLE],
+        },
+    )
+    job_type = OneOf(
+        Recurrence,
+        allow_none=True,
+        metadata={"description": "Follows from schedule_type; checked if it is given"},
+    )
+    status = OneOf(
+        JobStatus,
+        allow_none=True,
+        metadata={
+            "description": "active follows the schedule, paused does not. A job becomes completed "
+            "when nothing of its schedule is left, and cancelled when it is deleted: neither can "
+            "be asked for here. A new job is active if nothing is said"
+        },
+    )
+    max_runs = Whole(
+        low=1,
+        allow_none=True,
+        metadata={
+            "description": "After so many runs of its schedule the job is completed. Runs and "
+            "retries by hand do not count. null for no limit"
+        },
+    )
+    tags = fields.List(
+        Name(longest=bounds.MAX_TAG_LENGTH),
+        allow_none=True,
+        validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
+        metadata={"description": "Words to find jobs by, in lists and in bulk requests"},
+    )
+    notify = fields.List(
+        EmailAddress(),
+        allow_none=True,
+        validate=Length(max=bounds.MAX_NOTIFY, error="At most {max} addresses."),
+        metadata={
+            "description": "E-mail addresses that are told when an execution has failed for good. "
+            "null for the job's creator, an empty list for nobody"
+        },
+    )
+
+
+class JobByName(JobFields):
+    """What to do and when, of a job that the path names."""
+
+    name = Name(
+        longest=bounds.MAX_NAME_LENGTH,
+        metadata={"description": "As in the path, if it is given"},
+    )
+
+
+class JobChange(JobFields):
+    """Some fields of a job; null resets one to its default."""
+
+    name = Name(longest=bounds.MAX_NAME_LENGTH)
+    payload = FreeObject(metadata={"description": "The whole payload, as a new job's"})
+    schedule_type = OneOf(
+        ScheduleKind,
+        metadata={"description": "Another kind needs the field of that kind along with it"},
+    )
+
+
+class JobAnswer(Schema):
+    """A job as it stands."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    description = fields.String(required=True)
+    type = OneOf(JobType, required=True)
+    payload = fields.Dict(required=True)
+    status = OneOf(JobStatus, required=True)
+    job_type = OneOf(Recurrence, required=True)
+    schedule_type = OneOf(ScheduleKind, required=True)
+    cron_expression = fields.String(required=True, allow_none=True)
+    timezone = fields.String(required=True)
+    interval_seconds = fields.Integer(required=True, allow_none=True)
+    run_at = Instant(required=True, allow_none=True)
+    starts_at = Instant(required=True, allow_none=True)
+    ends_at = Instant(required=True, allow_none=True)
+    jitter_seconds = fields.Float(required=True)
+    max_runs = fields.Integer(required=True, allow_none=True)
+    schedule_description = fields.String(
+        required=True, metadata={"examples": ["At 09:00 on Mondays (Europe/Berlin)"]}
+    )
+    next_run_at = Instant(
+        required=True, allow_none=True, metadata={"description": "null unless active"}
+    )
+    max_attempts = fields.Integer(required=True)
+    retry_delays = fields.List(fields.Float(), required=True)
+    backoff_seconds = fields.Float(required=True, allow_none=True)
+    backoff_factor = fields.Float(required=True, allow_none=True)
+    backoff_cap_seconds = fields.Float(required=True, allow_none=True)
+    retry_jitter = fields.Float(required=True)
+    timeout_seconds = fields.Float(required=True)
+    misfire_policy = OneOf(MisfirePolicy, required=True)
+    misfire_grace_seconds = fields.Float(required=True)
+    overlap_policy = OneOf(OverlapPolicy, required=True)
+    tags = fields.List(fields.String(), required=True)
+    notify = fields.List(fields.String(), required=True, allow_none=True)
+    version = fields.Integer(required=True, metadata={"description": "The ETag's number"})
+    created_by = fields.UUID(required=True, allow_none=True)
+    created_at = Instant(required=True)
+    updated_at = Instant(required=True)
+
+
+class JobDetail(JobAnswer):
+    """A job as it stands, with what comes next."""
+
+    next_runs = fields.List(Instant(), required=True, metadata={"description": "The next five"})
+
+
+def _check_sort(value: str) -> None:
+    if value.removeprefix("-") not in SORTS:
+        names = ", ".join(SORTS)
+        raise ValidationError(f"Must be one of {names}, with '-' in front for descending order.")
+
+
+class JobChoice(Strict):
+    """Which jobs are meant; each condition applies if it is given."""
+
+    status = OneOf(JobStatus, metadata={"description": "Whether the schedule is followed"})
+    type = OneOf(JobType, metadata={"description": "What the jobs do"})
+    name = Name(longest=bounds.MAX_NAME_LENGTH, metadata={"description": "Just this"})
+    tag = Name(longest=bounds.MAX_TAG_LENGTH)
+    search = Text(
+        longest=200,
+        shortest=1,
+        composed=True,
+        metadata={"description": "A part of name or description, in small or capital letters"},
+    )
+    next_run_after = Instant(
+        metadata={"description": "Active jobs whose next run is at this instant or later"}
+    )
+    next_run_before = Instant(
+        metadata={"description": "Active jobs whose next run is before this instant"}
+    )
+
+
+class JobsQuery(StableQuery, JobChoice):
+    """Which jobs to list."""
+
+    last_outcome = OneOf(
+        LastOutcome,
+        metadata={
+            "description": "How the latest finished execution ended. So many jobs are looked at "
+            f"for one page: {MAX_LOOKED_AT}; a page may hold fewer than limit, or none, although "
+            "next_cursor goes on"
+        },
+    )
+    sort = Text(
+        longest=20,
+        load_default="-created_at",
+        validate=_check_sort,
+        metadata={
+            "description": "The order, with '-' in front for descending",
+            "enum": [f"{sign}{name}" for name in SORTS for sign in ("", "-")],
+            "default": "-created_at",
+        },
+    )
+
+    @validates_schema
+    def _check_paging(self, data: dict[str, object], **_: object) -> None:
+        if "last_outcome" in data and data["page"] != 1:
+            raise ValidationError("Does not go with last_outcome; use cursor.", "page")
+
+
+class ListedJob(JobAnswer):
+    """A job in a list."""
+
+    payload = fields.Dict(
+        required=True,
+        allow_none=True,
+        metadata={"description": "null if it is longer than 16 KiB: read the job for it"},
+    )
+
+
+JobPage = page_of(ListedJob, "JobPage", STABLE)

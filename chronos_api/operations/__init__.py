@@ -1,0 +1,1 @@
+"""Routes and metrics for those who operate an installation."""

@@ -1,0 +1,89 @@
+"""Whether this installation does its work: database, schema, scheduler, worker, Redis, queues."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from redis import Redis
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from chronos_common import broker
+from chronos_common.errors import Unavailable
+from chronos_common.migrations import schema
+from chronos_common.storage import workers
+from chronos_common.storage.postgres.database import transaction
+
+#: Back-pressure keeps messages from waiting longer than a few seconds; then workers are missing.
+LATE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that is needed; ``detail`` says what is wrong, or what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def checks(engine: Engine, redis: Redis, *, alive_within: timedelta, now: datetime) -> list[Check]:
+    """Check everything. Each wait is bounded; what a dead database hides is not asked for."""
+    database = _database(engine)
+    found = [database]
+    if database.ok:
+        found += [_schema(engine), *_processes(engine, now - alive_within)]
+    return [*found, *_redis(redis, now)]
+
+
+def _database(engine: Engine) -> Check:
+    try:
+        with transaction(engine) as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError:
+        return Check("database", ok=False, detail="PostgreSQL does not answer.")
+    return Check("database", ok=True, detail="PostgreSQL answers.")
+
+
+def _schema(engine: Engine) -> Check:
+    try:
+        current = schema.is_current(engine)
+    except SQLAlchemyError:
+        return Check("schema", ok=False, detail="PostgreSQL does not answer.")
+    if current:
+        return Check("schema", ok=True, detail="The schema is current.")
+    detail = "The schema is not that of this version; run 'chronos db upgrade'."
+    return Check("schema", ok=False, detail=detail)
+
+
+def _processes(engine: Engine, alive_since: datetime) -> list[Check]:
+    try:
+        with transaction(engine) as connection:
+            alive = workers.count_alive(connection, alive_since=alive_since)
+    except SQLAlchemyError:
+        return [_process(kind, 0) for kind in ("scheduler", "worker")]
+    return [_process(kind, alive.get(kind, 0)) for kind in ("scheduler", "worker")]
+
+
+def _process(kind: str, count: int) -> Check:
+    if count:
+        return Check(kind, ok=True, detail=f"{count} alive.")
+    return Check(kind, ok=False, detail=f"None is alive; start one with 'chronos {kind}'.")
+
+
+def _redis(redis: Redis, now: datetime) -> list[Check]:
+    try:
+        oldest = broker.oldest_of(redis)
+    except Unavailable:
+        return [Check("redis", ok=False, detail="Redis does not answer.")]
+    return [Check("redis", ok=True, detail="Redis answers."), _queues(oldest, now)]
+
+
+def _queues(oldest: Mapping[str, datetime], now: datetime) -> Check:
+    ages = {queue: now - published_at for queue, published_at in oldest.items()}
+    late = {queue: age for queue, age in ages.items() if age > LATE}
+    if not late:
+        return Check("queues", ok=True, detail="Workers take what the schedulers publish.")
+    texts = [f"{queue} ({age.total_seconds():.0f} s)" for queue, age in sorted(late.items())]
+    detail = f"Workers do not take the messages of: {', '.join(texts)}; see 'chronos doctor'."
+    return Check("queues", ok=False, detail=detail)

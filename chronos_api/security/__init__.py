@@ -1,0 +1,1 @@
+"""Who may call: authentication, access, rate limits."""

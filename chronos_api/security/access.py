@@ -1,0 +1,285 @@
+"""Who calls, and what they may: the one place that enforces authentication, roles and scopes.
+
+Every route declares its :class:`Access`; an application with a route that does not is not built.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+from typing import Any, TypeVar, cast
+from uuid import UUID
+
+from flask import Flask, current_app, g, request
+
+from chronos_api.context import current
+from chronos_api.security import authentication, rate_limits
+from chronos_api.security.authentication import WorkspaceNotFound
+from chronos_api.security.rate_limits import Rate
+from chronos_common.errors import ChronosError, Forbidden
+from chronos_common.settings import Settings
+from chronos_common.storage.accounts.authentication import Found
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_ATTRIBUTE = "chronos_access"
+
+
+class Role(StrEnum):
+    """What a member may do in a workspace; each role includes those before it."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    OWNER = "owner"
+
+    def includes(self, other: "Role") -> bool:
+        """Tell whether whoever has this role may do what ``other`` may."""
+        order = list(Role)
+        return order.index(self) >= order.index(other)
+
+
+class Scope(StrEnum):
+    """What an API key may do; a login may do whatever its role allows."""
+
+    JOBS_READ = "jobs:read"
+    JOBS_WRITE = "jobs:write"
+    EXECUTIONS_READ = "executions:read"
+    EXECUTIONS_WRITE = "executions:write"
+    STATS_READ = "stats:read"
+    WORKSPACE_READ = "workspace:read"
+    WORKSPACE_WRITE = "workspace:write"
+    AUDIT_READ = "audit:read"
+
+
+class Who(Enum):
+    """Whom a route is for."""
+
+    EVERYBODY = auto()
+    ACCOUNTS = auto()
+    MEMBERS = auto()
+    OPERATORS = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call a route, and how often.
+
+    ``role`` is what a member needs, ``scope`` what an API key needs (None: no key may call it).
+    With ``key_parameter`` the key may also come as ``api_key`` in the query or the JSON body, with
+    ``ticket`` a ticket may stand in the query.
+    """
+
+    who: Who
+    role: Role | None = None
+    scope: Scope | None = None
+    rate: Rate = Rate.NORMAL
+    key_parameter: bool = False
+    ticket: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The user who calls, by a login (``family_id``) or by an API key (``key_id``)."""
+
+    user_id: UUID
+    family_id: UUID | None
+    key_id: UUID | None
+    email: str
+    is_operator: bool
+    is_verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The user who calls, in the workspace of the request, by a login or by an API key."""
+
+    user_id: UUID
+    workspace_id: UUID
+    role: Role
+    family_id: UUID | None = None
+    key_id: UUID | None = None
+
+
+def requires(
+    role: Role,
+    scope: Scope | None,
+    *,
+    rate: Rate = Rate.NORMAL,
+    key_parameter: bool = False,
+    ticket: bool = False,
+) -> Callable[[View], View]:
+    """Let only members with ``role``, or one that includes it, call the decorated route.
+
+    An API key needs ``scope`` as well (None: no key may). ``key_parameter`` takes the key as
+    ``api_key`` too, in the query or the JSON body, and ``ticket`` takes a ticket in the query,
+    which the route then has to expect.
+    """
+    return _declare(Access(Who.MEMBERS, role, scope, rate, key_parameter, ticket))
+
+
+def requires_login(
+    scope: Scope | None = None, *, rate: Rate = Rate.NORMAL
+) -> Callable[[View], View]:
+    """Let everybody with an account call the decorated route, whatever their workspaces.
+
+    API keys may not, unless ``scope`` names what they need.
+    """
+    return _declare(Access(Who.ACCOUNTS, scope=scope, rate=rate))
+
+
+def requires_operator() -> Callable[[View], View]:
+    """Let only those who run this installation call the decorated route."""
+    return _declare(Access(Who.OPERATORS))
+
+
+def public(rate: Rate = Rate.NORMAL) -> Callable[[View], View]:
+    """Let everybody call the decorated route."""
+    return _declare(Access(Who.EVERYBODY, rate=rate))
+
+
+def _declare(access: Access) -> Callable[[View], View]:
+    def decorate(view: View) -> View:
+        setattr(view, _ATTRIBUTE, access)
+        # Where flask-smorest keeps what a blueprint documents of a view.
+        documentation = getattr(view, "_apidoc", {}) | {"access": access}
+        view._apidoc = documentation  # type: ignore[attr-defined]  # noqa: SLF001
+        return view
+
+    return decorate
+
+
+def access_of(view: Callable[..., Any]) -> Access:
+    """Return what a route declares."""
+    return cast(Access, getattr(view, _ATTRIBUTE))
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Find out who calls before the rate limit counts, and whether they may after it."""
+    app.before_request(_identify)
+    rate_limits.register(app, settings, caller=_caller, rate=requested_rate)
+    app.before_request(_enforce)
+
+
+def check_routes(app: Flask) -> None:
+    """Raise ``AttributeError`` if a route does not declare its access."""
+    for view in app.view_functions.values():
+        access_of(view)
+
+
+def account() -> Account:
+    """Return who calls; only in routes that are not for everybody."""
+    return cast(Account, g.account)
+
+
+def principal() -> Principal:
+    """Return who calls, in which workspace; only in routes that require a role."""
+    return cast(Principal, g.principal)
+
+
+def membership() -> Principal | None:
+    """Return what :func:`principal` does, or None if the account is a member of nothing."""
+    return cast("Principal | None", g.get("principal"))
+
+
+def _requested() -> Access | None:
+    """Return the access of the current route; None where there is no route, or just OPTIONS."""
+    if request.endpoint is None or request.method == "OPTIONS":
+        return None
+    return access_of(current_app.view_functions[request.endpoint])
+
+
+def requested_rate() -> Rate:
+    """Return which limit the current route has."""
+    access = _requested()
+    return access.rate if access else Rate.NORMAL
+
+
+def requested_scope() -> Scope | None:
+    """Return the scope of the current route."""
+    access = _requested()
+    return access.scope if access else None
+
+
+def _caller() -> str:
+    """Return whose requests are counted together: a key's, a user's or an address's."""
+    if "account" not in g:
+        return f"address:{rate_limits.address()}"
+    who = account()
+    return f"key:{who.key_id}" if who.key_id else f"user:{who.user_id}"
+
+
+def _identify() -> None:
+    """Note who calls, or why nobody does: refusing before the limit would evade it."""
+    access = _requested()
+    if access is None or access.who is Who.EVERYBODY:
+        return
+    try:
+        found, wanted = authentication.identify(
+            or_parameter=access.key_parameter, or_ticket=access.ticket
+        )
+        g.account = _account(found)
+        g.scopes = found.scopes
+        g.principal = _principal(found, wanted)
+    except ChronosError as error:
+        g.refusal = error
+
+
+def _account(found: Found) -> Account:
+    return Account(
+        user_id=found.user_id,
+        family_id=found.family_id,
+        key_id=found.key_id,
+        email=found.email,
+        is_operator=found.is_operator,
+        is_verified=found.verified_at is not None,
+    )
+
+
+def _principal(found: Found, wanted: UUID | None) -> Principal | None:
+    if found.workspace_id is None or found.role is None:
+        if wanted is not None:
+            raise WorkspaceNotFound
+        return None
+    return Principal(
+        user_id=found.user_id,
+        workspace_id=found.workspace_id,
+        role=Role(found.role),
+        family_id=found.family_id,
+        key_id=found.key_id,
+    )
+
+
+def _enforce() -> None:
+    if "refusal" in g:
+        raise g.refusal
+    access = _requested()
+    if access is None or access.who is Who.EVERYBODY:
+        return
+    if account().key_id is not None:
+        _check_scope(access.scope)
+    if access.who is Who.OPERATORS and not account().is_operator:
+        raise Forbidden("Only the operator of this installation may do this.")
+    if access.who is Who.MEMBERS:
+        _check_member(cast(Role, access.role))
+
+
+def _check_scope(scope: Scope | None) -> None:
+    if scope is None:
+        raise Forbidden("An API key cannot do this; log in, and send the access token.")
+    if scope not in g.scopes:
+        raise Forbidden(f"This API key lacks the scope '{scope}'; make one that has it.")
+
+
+def _check_member(role: Role) -> None:
+    if current().settings.require_verified_email and not account().is_verified:
+        raise Forbidden(
+            "Your e-mail address is not verified. Follow the e-mail that was sent to it, or ask "
+            "for another: POST /api/v1/auth/email/resend."
+        )
+    who = membership()
+    if who is None:
+        raise Forbidden(
+            "You are not a member of any workspace. Create one with POST /api/v1/workspaces, or "
+            "accept an invitation."
+        )
+    if not who.role.includes(role):
+        raise Forbidden(f"This needs the role '{role}' in this workspace; yours is '{who.role}'.")

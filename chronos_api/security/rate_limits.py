@@ -1,0 +1,114 @@
+"""Rate limits, counted in Redis; while it is down, each process counts for itself."""
+
+import math
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import cast
+
+from flask import Flask, Response, current_app, request
+from flask_limiter import ApplicationLimit, Limit, Limiter, RequestLimit
+from limits.storage import Storage
+from redis.exceptions import RedisError
+
+from chronos_api.connections import REDIS_OPTIONS
+from chronos_api.security import rate_limit_storage
+from chronos_common import clock
+from chronos_common.settings import Settings
+
+#: draft-ietf-httpapi-ratelimit-headers: the quotas of the route, and what is left of them.
+POLICY_HEADER, LEFT_HEADER = "RateLimit-Policy", "RateLimit"
+
+
+class Rate(Enum):
+    """Which limit a route has."""
+
+    NORMAL = auto()
+    LOGIN = auto()
+    NONE = auto()
+
+
+def register(
+    app: Flask, settings: Settings, *, caller: Callable[[], str], rate: Callable[[], Rate]
+) -> None:
+    """Limit the requests of each ``caller`` by the ``rate`` of the current route.
+
+    A Redis that does not answer costs one short wait, and then nothing until it was seen again.
+    """
+    limiter = Limiter(
+        caller,
+        application_limits=[
+            ApplicationLimit(
+                settings.rate_limit, key_function=caller, exempt_when=lambda: rate() is Rate.NONE
+            )
+        ],
+        default_limits=[
+            Limit(
+                settings.login_rate_limit,
+                key_function=address,
+                exempt_when=lambda: rate() is not Rate.LOGIN,
+            )
+        ],
+        storage_uri=rate_limit_storage.SCHEME + settings.redis_url,
+        storage_options=REDIS_OPTIONS,
+        in_memory_fallback_enabled=True,
+        headers_enabled=False,
+        key_prefix="chronos",
+    )
+    limiter.init_app(app)
+    app.after_request(_tell)
+
+
+def address() -> str:
+    """Return the caller's network address."""
+    return request.remote_addr or "unknown"
+
+
+def storage() -> Storage:
+    """Return where counts are kept at this moment: Redis, or this process while it is down."""
+    return _limiter().limiter.storage
+
+
+def seconds_to_wait() -> int:
+    """Return after how many seconds the caller that was just refused may come back."""
+    refused = cast(RequestLimit, _limiter().current_limit)
+    return _seconds_left(refused)
+
+
+def _limiter() -> Limiter:
+    limiter: Limiter
+    (limiter,) = current_app.extensions["limiter"]
+    return limiter
+
+
+def _seconds_left(limit: RequestLimit) -> int:
+    longest: int = limit.limit.get_expiry()
+    try:
+        left = math.ceil(limit.reset_at - clock.host_now().timestamp())
+    except RedisError:
+        return longest
+    return min(max(left, 1), longest)
+
+
+def _tell(response: Response) -> Response:
+    """Say what the caller may send, and how much of that is left."""
+    counted = _limiter().current_limits
+    if not counted:
+        return response
+    try:
+        left = [
+            f"{_name(each)};r={max(each.remaining, 0)};t={_seconds_left(each)}" for each in counted
+        ]
+    except RedisError:
+        # It went down during this request; the next one is counted here.
+        return response
+    response.headers[LEFT_HEADER] = ", ".join(left)
+    response.headers[POLICY_HEADER] = ", ".join(
+        f"{_name(each)};q={each.limit.amount};w={each.limit.get_expiry()}" for each in counted
+    )
+    return response
+
+
+def _name(limit: RequestLimit) -> str:
+    """Return the limit's name, as a string of structured fields (RFC 9651)."""
+    kind = "requests" if limit.shared else "logins"
+    return f'"{kind}-{limit.limit.get_expiry()}s"'

@@ -1,1 +1,0 @@
-"""What the API does: plain functions that open a transaction and compose storage calls."""

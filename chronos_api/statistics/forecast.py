@@ -1,0 +1,128 @@
+"""What will run: counted from the schedules, without naming every instant."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Engine, Row
+
+from chronos_api import answers
+from chronos_common import clock
+from chronos_common.domain.schedules import occurrences
+from chronos_common.domain.schedules.schedule import Schedule
+from chronos_common.errors import Invalid
+from chronos_common.storage import forecasts
+from chronos_common.storage.jobs.schedules import schedule_of
+from chronos_common.storage.postgres.database import transaction
+
+_log = structlog.get_logger(__name__)
+
+#: A forecast looks at no more jobs than this, and for no longer; then it says that it is partial.
+MAX_JOBS = 20_000
+BUDGET_SECONDS = 1.0
+
+#: Jobs that a bucket names: those that run least often in it, which the others would hide.
+NAMED = 5
+
+
+@dataclass(slots=True)
+class _Bucket:
+    runs: int = 0
+    jobs: int = 0
+    named: list[tuple[int, UUID]] = field(default_factory=list)
+
+    def add(self, runs: int, job_id: UUID) -> None:
+        self.runs += runs
+        self.jobs += 1
+        if len(self.named) < NAMED or runs < self.named[-1][0]:
+            self.named = sorted([*self.named, (runs, job_id)])[:NAMED]
+
+
+def forecast(
+    engine: Engine, workspace_id: UUID, *, hours: int, step: timedelta, now: datetime
+) -> dict[str, Any]:
+    """Return what will run, in buckets of length ``step``, the first of which is under way."""
+    first = clock.floor(now, step)
+    number = -(-timedelta(hours=hours) // step)
+    starts = [first + index * step for index in range(number)]
+    until = first + number * step
+    with transaction(engine) as connection:
+        rows, looked_at = forecasts.active(
+            connection, workspace_id, until=until, limit=MAX_JOBS + 1
+        )
+    buckets = [_Bucket() for _ in starts]
+    considered = _fill(buckets, rows, [now, *starts[1:], until], now)
+    with transaction(engine) as connection:
+        shown = {job_id for bucket in buckets for _, job_id in bucket.named}
+        names = forecasts.names(connection, shown)
+    return {
+        "as_of": answers.time(now),
+        "until": answers.time(until),
+        "bucket_seconds": int(step.total_seconds()),
+        "jobs": considered,
+        "runs": sum(bucket.runs for bucket in buckets),
+        "partial": looked_at > MAX_JOBS or considered < len(rows),
+        "buckets": [
+            {
+                "at": answers.time(at),
+                "runs": bucket.runs,
+                "jobs": bucket.jobs,
+                "named": [
+                    {"id": str(job_id), "name": names.get(job_id, ""), "runs": runs}
+                    for runs, job_id in bucket.named
+                ],
+            }
+            for at, bucket in zip(starts, buckets, strict=True)
+        ],
+    }
+
+
+def _fill(
+    buckets: Sequence[_Bucket], rows: Iterable[Row[Any]], bounds: Sequence[datetime], now: datetime
+) -> int:
+    """Count what runs in each bucket; return how many jobs that took into account."""
+    ends = time.monotonic() + BUDGET_SECONDS
+    # Many jobs share their schedule.
+    known: dict[tuple[Schedule, datetime, int | None], list[int]] = {}
+    considered = 0
+    for row in rows:
+        if time.monotonic() > ends:
+            break
+        considered += 1
+        try:
+            schedule = schedule_of(row.job_id, row._mapping)  # noqa: SLF001 - public in spite of its name
+            start = _start(schedule, row.next_run_at, now)
+            key = schedule, start, row.runs_left
+            if key not in known:
+                known[key] = _spread(schedule, bounds, start, row.runs_left)
+        except (ArithmeticError, ValueError, Invalid):
+            # The scheduler will say so in the job's history.
+            _log.warning("schedule cannot be followed", job_id=str(row.job_id))
+            continue
+        for bucket, runs in zip(buckets, known[key], strict=True):
+            if runs:
+                bucket.add(runs, row.job_id)
+    return considered
+
+
+def _start(schedule: Schedule, next_run_at: datetime, now: datetime) -> datetime:
+    """Return from when on to count: what the scheduler has planned already is not to come."""
+    first = schedule.first_at_or_after(now)
+    return now if first is None or first >= next_run_at else next_run_at
+
+
+def _spread(
+    schedule: Schedule, bounds: Sequence[datetime], start: datetime, runs_left: int | None
+) -> list[int]:
+    found = occurrences.spread(schedule, [max(bound, start) for bound in bounds])
+    if runs_left is None:
+        return found
+    left = runs_left
+    for index, runs in enumerate(found):
+        found[index] = min(runs, left)
+        left -= found[index]
+    return found

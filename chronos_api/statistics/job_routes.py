@@ -1,0 +1,32 @@
+"""``/api/v1/jobs/{id}/statistics``."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify
+
+from chronos_api.context import current
+from chronos_api.http import problems
+from chronos_api.http.blueprint import Blueprint
+from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_api.statistics import job_statistics
+from chronos_api.statistics.job_schemas import JobStatistics, StatisticsQuery
+from chronos_common import clock
+
+blueprint = Blueprint(
+    "job_statistics", __name__, url_prefix="/api/v1/jobs", description="The figures of one job"
+)
+
+
+@blueprint.route("/<uuid:job_id>/statistics", "GET")
+@blueprint.query(StatisticsQuery)
+@blueprint.answers(200, JobStatistics)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.VIEWER, Scope.STATS_READ)
+def statistics(query: dict[str, Any], job_id: UUID) -> Response:
+    """Tell how a job does: outcomes and durations of its latest executions, and its next runs."""
+    return jsonify(
+        job_statistics.statistics(
+            current().engine, principal(), job_id, limit=query["limit"], now=clock.now()
+        )
+    )

@@ -1,0 +1,63 @@
+"""The figures of one job, from its latest executions."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine, RowMapping
+
+from chronos_api import answers
+from chronos_api.security.access import Principal
+from chronos_api.statistics.dashboard import success_rate
+from chronos_common.domain.statuses import Status
+from chronos_common.errors import JobNotFound
+from chronos_common.storage import latest
+from chronos_common.storage.jobs import jobs
+from chronos_common.storage.postgres.database import transaction
+
+#: How many outcomes are shown one by one.
+SHOWN = 20
+
+
+def statistics(
+    engine: Engine, who: Principal, job_id: UUID, *, limit: int, now: datetime
+) -> dict[str, Any]:
+    """Return the figures of the job's latest ``limit`` executions. Raises :class:`JobNotFound`."""
+    with transaction(engine) as connection:
+        job = jobs.find(connection, who.workspace_id, job_id)
+        if job is None:
+            raise JobNotFound
+        rows = latest.of_job(connection, job_id, limit=limit)
+    counts = Counter(row["status"] for row in rows)
+    durations = _durations(rows)
+    return {
+        "job_id": str(job_id),
+        "considered": len(rows),
+        "since": answers.time(rows[-1]["scheduled_for"]) if rows else None,
+        "executions": {status: counts[status] for status in Status},
+        "success_rate": success_rate(counts),
+        "average_duration_ms": round(sum(durations) / len(durations), 1) if durations else None,
+        "p95_duration_ms": durations[math.ceil(0.95 * len(durations)) - 1] if durations else None,
+        "latest": [_outcome(row) for row in rows[:SHOWN]],
+        "next_runs": answers.job_detail(job, now=now)["next_runs"],
+    }
+
+
+def _durations(rows: Sequence[RowMapping]) -> list[int]:
+    ran = (row["duration_ms"] for row in rows if row["status"] in {"succeeded", "failed"})
+    return sorted(duration for duration in ran if duration is not None)
+
+
+def _outcome(row: RowMapping) -> dict[str, Any]:
+    return {
+        "id": str(row["id"]),
+        "status": row["status"],
+        "scheduled_for": answers.time(row["scheduled_for"]),
+        "started_at": answers.time(row["started_at"]),
+        "finished_at": answers.time(row["finished_at"]),
+        "duration_ms": row["duration_ms"],
+        "http_status": row["http_status"],
+    }

@@ -1,0 +1,96 @@
+"""``/api/v1/keys``: API keys."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify, url_for
+
+from chronos_api import answers
+from chronos_api.context import current
+from chronos_api.fields import cursors
+from chronos_api.fields.pagination import PageQuery
+from chronos_api.http import problems
+from chronos_api.http.blueprint import Blueprint
+from chronos_api.security.access import Role, principal, requires
+from chronos_api.workspaces import keys
+from chronos_api.workspaces.key_schemas import KeyAnswer, KeyFields, KeyPage, NewKeyAnswer
+from chronos_common import clock
+
+blueprint = Blueprint(
+    "keys", __name__, url_prefix="/api/v1/keys", description="API keys, for programs"
+)
+
+_LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
+
+
+# No key makes or reads keys: otherwise one with few scopes could give itself more.
+@blueprint.route("", "POST")
+@blueprint.body(KeyFields)
+@blueprint.answers(201, NewKeyAnswer, headers=_LOCATION)
+@blueprint.problems(problems.CONFLICT)
+@requires(Role.OWNER, None)
+def create(body: dict[str, Any]) -> Response:
+    """Make an API key.
+
+    It acts as you in this workspace, as far as its scopes go, and ends with your membership. The
+    answer shows it this once.
+    """
+    made = keys.make(
+        current().engine,
+        principal(),
+        name=body["name"],
+        scopes=body["scopes"],
+        expires_at=body.get("expires_at"),
+        now=clock.now(),
+    )
+    response = jsonify(_key(made.row) | {"key": made.text})
+    response.status_code = 201
+    response.headers["Location"] = url_for("keys.read", key_id=made.row["id"])
+    return response
+
+
+@blueprint.route("", "GET")
+@blueprint.query(PageQuery)
+@blueprint.answers(200, KeyPage)
+@requires(Role.OWNER, None)
+def listed(query: dict[str, Any]) -> Response:
+    """List the workspace's API keys, the latest first."""
+    found = keys.listed(
+        current().engine,
+        principal(),
+        after=cursors.read(query.get("cursor")),
+        page=query["page"],
+        limit=query["limit"],
+    )
+    return jsonify(answers.page_of(found, query, _key))
+
+
+@blueprint.route("/<uuid:key_id>", "GET")
+@blueprint.answers(200, KeyAnswer)
+@requires(Role.OWNER, None)
+def read(key_id: UUID) -> Response:
+    """Read an API key, without its secret."""
+    return jsonify(_key(keys.read(current().engine, principal(), key_id)))
+
+
+@blueprint.route("/<uuid:key_id>", "DELETE")
+@blueprint.answers(204)
+@requires(Role.OWNER, None)
+def revoke(key_id: UUID) -> Response:
+    """Revoke an API key; it is refused from now on."""
+    keys.revoke(current().engine, principal(), key_id, now=clock.now())
+    return Response(status=204)
+
+
+def _key(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {
+        "id": str(row["id"]),
+        "name": row["name"],
+        "prefix": row["prefix"],
+        "scopes": row["scopes"],
+        "created_by": row["user_email"],
+        "created_at": answers.time(row["created_at"]),
+        "expires_at": answers.time(row["expires_at"]),
+        "last_used_at": answers.time(row["last_used_at"]),
+    }

@@ -1,0 +1,58 @@
+"""API keys."""
+
+from marshmallow import Schema, fields
+from marshmallow.validate import Length
+
+from chronos_api.fields.base import Strict
+from chronos_api.fields.fields import Instant, Name, OneOf
+from chronos_api.fields.pagination import page_of
+from chronos_api.security.access import Scope
+
+_SCOPES = len(Scope)
+
+
+class KeyFields(Strict):
+    """A new API key."""
+
+    name = Name(longest=100, required=True)
+    scopes = fields.List(
+        OneOf(Scope),
+        required=True,
+        validate=Length(min=1, max=_SCOPES, error=f"From 1 to {_SCOPES} scopes."),
+        metadata={
+            "description": "What the key may do, as far as its maker may",
+            "examples": [["jobs:read", "jobs:write"]],
+        },
+    )
+    expires_at = Instant(
+        allow_none=True, metadata={"description": "When it stops to serve; null for never"}
+    )
+
+
+class KeyAnswer(Schema):
+    """An API key, without its secret."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    prefix = fields.String(
+        required=True,
+        metadata={"description": "What it begins with", "examples": ["chr_k3x9a8q2mz"]},
+    )
+    scopes = fields.List(OneOf(Scope), required=True)
+    created_by = fields.String(
+        required=True, metadata={"description": "The e-mail address of whom it acts as"}
+    )
+    created_at = Instant(required=True)
+    expires_at = Instant(required=True, allow_none=True)
+    last_used_at = Instant(
+        required=True, allow_none=True, metadata={"description": "To the minute"}
+    )
+
+
+class NewKeyAnswer(KeyAnswer):
+    """A new API key: the only time that it is shown."""
+
+    key = fields.String(required=True, metadata={"description": "Keep it; it is not shown again"})
+
+
+KeyPage = page_of(KeyAnswer, "KeyPage")

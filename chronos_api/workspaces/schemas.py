@@ -1,0 +1,130 @@
+"""Workspaces, their members and invitations."""
+
+from marshmallow import Schema, fields
+
+from chronos_api.accounts.schemas import Membership
+from chronos_api.fields.base import Strict
+from chronos_api.fields.fields import EmailAddress, Instant, Name, OneOf, Text, Whole
+from chronos_api.fields.pagination import page_of
+from chronos_api.security.access import Role
+from chronos_common.domain.payloads import MAX_URL_LENGTH
+
+MAX_NAME_LENGTH = 100
+DEFAULT_GRACE_HOURS = 24
+
+
+class WorkspaceFields(Strict):
+    """A new workspace."""
+
+    name = Name(longest=MAX_NAME_LENGTH, required=True)
+
+
+class WorkspaceChange(Strict):
+    """Settings of a workspace; what is left out stays."""
+
+    name = Name(longest=MAX_NAME_LENGTH)
+    default_webhook_url = Text(
+        longest=MAX_URL_LENGTH,
+        shortest=1,
+        allow_none=True,
+        metadata={
+            "description": "Where payloads go that name no URL; null for nowhere",
+            "format": "uri",
+            "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20\x7f/?#]",
+            "examples": ["https://example.com/hook"],
+        },
+    )
+
+
+class WorkspaceAnswer(Schema):
+    """A workspace with its settings."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    role = OneOf(Role, required=True)
+    default_webhook_url = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Secret parts are answered as [redacted]"},
+    )
+    created_at = Instant(required=True)
+
+
+class Memberships(Schema):
+    """The workspaces of whoever calls, the default one first."""
+
+    items = fields.List(fields.Nested(Membership), required=True)
+    total = fields.Integer(required=True)
+
+
+class Rotation(Strict):
+    """How long the secret before goes on to be used too."""
+
+    grace_hours = Whole(
+        low=0,
+        high=168,
+        load_default=DEFAULT_GRACE_HOURS,
+        metadata={
+            "description": "Hours during which webhooks are signed with both secrets",
+            "default": DEFAULT_GRACE_HOURS,
+        },
+    )
+
+
+class SigningSecret(Schema):
+    """What receivers verify webhooks with (Standard Webhooks)."""
+
+    signing_secret = fields.String(
+        required=True, metadata={"examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}
+    )
+    previous_signing_secret = fields.String(required=True, allow_none=True)
+    previous_secret_until = Instant(
+        required=True,
+        allow_none=True,
+        metadata={"description": "Until then, webhooks are signed with the previous one too"},
+    )
+
+
+class Member(Schema):
+    """A member of a workspace."""
+
+    user_id = fields.UUID(required=True)
+    email = fields.String(required=True)
+    role = OneOf(Role, required=True)
+    joined_at = Instant(required=True)
+
+
+class Members(Schema):
+    """Every member, in the order in which they joined."""
+
+    items = fields.List(fields.Nested(Member), required=True)
+    total = fields.Integer(required=True)
+
+
+class MemberChange(Strict):
+    """Another role for a member."""
+
+    role = OneOf(Role, required=True, metadata={"description": "What they may do from now on"})
+
+
+class InvitationFields(Strict):
+    """Whom to invite, and as what."""
+
+    email = EmailAddress(required=True, metadata={"examples": ["colleague@example.com"]})
+    role = OneOf(Role, required=True, metadata={"description": "What they may do as a member"})
+
+
+class InvitationAnswer(Schema):
+    """An invitation; its token is in the e-mail only."""
+
+    id = fields.UUID(required=True)
+    email = fields.String(required=True)
+    role = OneOf(Role, required=True)
+    invited_by = fields.String(
+        required=True, allow_none=True, metadata={"description": "Their e-mail address"}
+    )
+    created_at = Instant(required=True)
+    expires_at = Instant(required=True)
+
+
+InvitationPage = page_of(InvitationAnswer, "InvitationPage")

@@ -1,0 +1,1 @@
+"""Cron expressions: their fields, their dates, and other dialects."""

@@ -1,0 +1,148 @@
+"""When a job is due: once, at an interval, or by a cron expression.
+
+All instants are in UTC and whole milliseconds, the resolution of execution ids. What a schedule
+answers follows from its fields alone, so a restart changes nothing.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+from typing import TypeVar
+from uuid import UUID
+
+from chronos_common.domain.cron import expression as cron
+from chronos_common.domain.schedules import phrases
+
+MAX_INTERVAL_SECONDS = 31_536_000
+MAX_JITTER_SECONDS = 3600
+
+T = TypeVar("T")
+
+_SMALLEST = datetime.resolution
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class ScheduleKind(StrEnum):
+    """How a schedule names its instants."""
+
+    CRON = "cron"
+    INTERVAL = "interval"
+    ONCE = "once"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a job is due; ``schedule_fields`` makes checked ones.
+
+    ``anchor`` is the instant of ``once``, and the first one of ``interval``, whose others follow
+    every ``interval_seconds``; ``cron`` has none. ``timezone`` matters to ``cron`` alone.
+    ``jitter`` shifts every instant by the same offset. ``starts_at`` and ``ends_at`` bound the
+    shifted instants, both inclusively.
+    """
+
+    kind: ScheduleKind
+    expression: str | None = None
+    timezone: str = "UTC"
+    interval_seconds: int | None = None
+    anchor: datetime | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    jitter: timedelta = timedelta(0)
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first instant strictly after ``moment``, or None if there is none.
+
+        Asked with the instant at which the schedule was made or changed, this is the first
+        ``next_run_at``. Raises :class:`Invalid` for an expression or zone that is not understood.
+        """
+        try:
+            instant = self._next_unbounded(moment)
+        except OverflowError:  # past the calendar's end
+            return None
+        if instant is None or (self.ends_at is not None and instant > self.ends_at):
+            return None
+        return instant
+
+    def first_at_or_after(self, moment: datetime) -> datetime | None:
+        """Return the first instant that is not before ``moment``, or None if there is none."""
+        return self.next_after(moment - _SMALLEST)
+
+    def upcoming(self, after: datetime, count: int) -> list[datetime]:
+        """Return the first ``count`` instants strictly after ``after``, or all there are."""
+        return list(islice(self._instants_after(after), count))
+
+    def instants_between(self, after: datetime, until: datetime, limit: int) -> Iterator[datetime]:
+        """Yield the instants in (``after``, ``until``], but not more than the first ``limit``."""
+        for instant in islice(self._instants_after(after), limit):
+            if instant > until:
+                return
+            yield instant
+
+    def describe(self) -> str:
+        """Return in plain English the instants that :meth:`next_after` finds."""
+        match self.kind:
+            case ScheduleKind.CRON:
+                text = f"{cron.describe(_set(self.expression))} ({self.timezone})"
+                if self.jitter:
+                    text += f", delayed by {phrases.duration(self.jitter)} of jitter"
+            case ScheduleKind.INTERVAL:
+                every = phrases.every(_set(self.interval_seconds)).capitalize()
+                text = f"{every}, from {phrases.moment(self._first_of_interval())}{self._shift()}"
+            case ScheduleKind.ONCE:
+                text = f"Once, at {phrases.moment(_set(self.anchor) + self.jitter)}{self._shift()}"
+        if self.starts_at is not None and self.kind is not ScheduleKind.INTERVAL:
+            text += f", from {phrases.moment(self.starts_at)}"
+        if self.ends_at is not None:
+            text += f", until {phrases.moment(self.ends_at)}"
+        return text
+
+    def _first_of_interval(self) -> datetime:
+        """Return the instant from which an interval is counted, starts_at and jitter included."""
+        shifted = _set(self.anchor) + self.jitter
+        return replace(self, ends_at=None).first_at_or_after(shifted) or shifted
+
+    def _shift(self) -> str:
+        return f" ({phrases.duration(self.jitter)} of jitter included)" if self.jitter else ""
+
+    def _next_unbounded(self, moment: datetime) -> datetime | None:
+        if self.starts_at is not None:
+            moment = max(moment, self.starts_at - _SMALLEST)
+        instant = self._next_unshifted(moment - self.jitter)
+        return None if instant is None else instant + self.jitter
+
+    def _next_unshifted(self, moment: datetime) -> datetime | None:
+        if self.kind is ScheduleKind.CRON:
+            return cron.next_after(_set(self.expression), self.timezone, moment)
+        anchor = _set(self.anchor).astimezone(UTC)
+        if self.kind is ScheduleKind.ONCE or anchor > moment:
+            return anchor if anchor > moment else None
+        interval = timedelta(seconds=_set(self.interval_seconds))
+        return anchor + ((moment - anchor) // interval + 1) * interval
+
+    def _instants_after(self, moment: datetime) -> Iterator[datetime]:
+        instant = self.next_after(moment)
+        while instant is not None:
+            yield instant
+            instant = self.next_after(instant)
+
+
+def jitter_of(job_id: UUID, jitter_seconds: float) -> timedelta:
+    """Return the offset of ``job_id``: fixed, whole milliseconds in [0, ``jitter_seconds``).
+
+    It is hashed from the id, so that jobs made at once do not run at once.
+    """
+    milliseconds = int(jitter_seconds * 1000)
+    if milliseconds < 1:
+        return timedelta(0)
+    digest = hashlib.blake2b(job_id.bytes, digest_size=8).digest()
+    return int.from_bytes(digest, "big") % milliseconds * _MILLISECOND
+
+
+def _set(value: T | None) -> T:
+    """Return a field that this kind of schedule always has."""
+    if value is None:
+        raise ValueError("a schedule lacks the expression, interval or anchor of its kind")
+    return value

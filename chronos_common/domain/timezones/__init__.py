@@ -1,0 +1,1 @@
+"""Time zones: names, files and changes of their rules."""

@@ -1,0 +1,120 @@
+"""The first account of an installation, and a small client that acts in its name."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from chronos_common.embedded.data_folder import write_private
+from chronos_common.errors import ChronosError
+
+EMAIL = "admin@chronos.example"
+
+_TIMEOUT_SECONDS = 10
+_PASSWORD_BYTES = 12
+
+
+class RequestRefused(ChronosError):
+    """The API refused a request of 'chronos up' itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What somebody needs to log in."""
+
+    email: str
+    password: str
+
+
+class Client:
+    """Speaks with the API as one account; logs in when it must."""
+
+    def __init__(self, address: str, account: Account) -> None:
+        self._address = address
+        self._account = account
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy does not belong between us and ourselves
+        self._session.headers["Connection"] = "close"  # the API need not wait for us to stop
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Return the JSON answer. Raises :class:`RequestRefused` or a requests error."""
+        return self._send("GET", path, params=params)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the JSON answer. Raises :class:`RequestRefused` or a requests error."""
+        return self._send("POST", path, body=body)
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Return the JSON answer. Raises :class:`RequestRefused` or a requests error."""
+        return self._send("PATCH", path, body=body)
+
+    def log_in(self) -> bool:
+        """Take a fresh access token; return whether the account may."""
+        credentials = {"email": self._account.email, "password": self._account.password}
+        answer = self._request("POST", "/api/v1/auth/login", body=credentials)
+        if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            return False
+        self._session.headers["Authorization"] = f"Bearer {_content(answer)['access_token']}"
+        return True
+
+    def register(self) -> bool:
+        """Create the account; return whether it is new. Others may not share its address."""
+        credentials = {"email": self._account.email, "password": self._account.password}
+        answer = self._request("POST", "/api/v1/auth/register", body=credentials)
+        if answer.status_code == HTTPStatus.CONFLICT:
+            return False
+        _content(answer)
+        return True
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> Any:
+        answer = self._request(method, path, params=params, body=body)
+        if answer.status_code == HTTPStatus.UNAUTHORIZED and self.log_in():
+            answer = self._request(method, path, params=params, body=body)
+        return _content(answer)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+    ) -> requests.Response:
+        return self._session.request(
+            method, self._address + path, params=params, json=body, timeout=_TIMEOUT_SECONDS
+        )
+
+
+def saved_account(folder: Path) -> Account:
+    """Return the administrator's account of this data folder, made up at the first start."""
+    path = folder / "admin.json"
+    if not path.exists():
+        content = {"email": EMAIL, "password": secrets.token_urlsafe(_PASSWORD_BYTES)}
+        write_private(path, json.dumps(content, indent=2) + "\n")
+    content = json.loads(path.read_text())
+    return Account(email=content["email"], password=content["password"])
+
+
+def _content(answer: requests.Response) -> Any:
+    if answer.ok:
+        return answer.json()
+    try:
+        detail = answer.json().get("detail", answer.reason)
+    except (ValueError, AttributeError):
+        detail = answer.reason
+    raise RequestRefused(
+        f"The API answered {answer.request.method} {answer.request.path_url} "
+        f"with {answer.status_code}: {detail}"
+    )

@@ -1,0 +1,1 @@
+"""The demo: sample jobs, and a target that echoes."""

@@ -1,0 +1,1 @@
+"""Child processes of ``chronos up``, and what they leave behind."""

@@ -1,0 +1,166 @@
+"""One child process, from its start to its certain end.
+
+The child leads a session of its own, so that Ctrl-C in the terminal reaches only the supervisor,
+which stops things in order. It holds the lock on ``run/<name>.lock`` as long as it or anything it
+started lives; the supervisor's death sends it a signal (on Linux). So whatever happens to the
+supervisor, the next start finds out what is left and ends it (see ``leftovers``).
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from chronos_common.embedded.processes import exec_child, lock
+from chronos_common.embedded.processes.logfile import LogFile
+from chronos_common.embedded.processes.os_user import Account
+from chronos_common.embedded.processes.shutdown import wait_until
+from chronos_common.errors import ChronosError
+
+_SECONDS_AFTER_KILL = 10
+
+
+class ChildBusy(ChronosError):
+    """Something of the child's previous life has not ended yet."""
+
+
+class ChildFailed(ChronosError):
+    """A child process ended although it should not have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What a child runs and how it is told to end.
+
+    ``stopping`` are signals in order, each with the seconds that the child gets to heed it; after
+    the last comes SIGKILL. ``environment`` of ``None`` is this process's own.
+    """
+
+    name: str
+    command: Sequence[str]
+    folder: Path
+    environment: Mapping[str, str] | None = None
+    stopping: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 5.0),)
+    account: Account | None = None
+    pass_closed_folders: bool = False
+
+
+class Child:
+    """A run, or several after one another, of a :class:`Program`."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.log = LogFile(program.folder / "logs" / f"{program.name}.log")
+        self._lock = program.folder / "run" / f"{program.name}.lock"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_start = 0
+
+    @property
+    def name(self) -> str:
+        """The program's name."""
+        return self.program.name
+
+    @property
+    def pid(self) -> int:
+        """The process id of the current or last run; zero before the first."""
+        return self._process.pid if self._process else 0
+
+    def start(self) -> None:
+        """Start the program; it runs, or has failed, some milliseconds later.
+
+        Raises :class:`ChildBusy` while a process of its previous run lives.
+        """
+        self._lock.parent.mkdir(mode=0o700, exist_ok=True)
+        self.log.keep_small()
+        self._log_start = self.log.size()
+        descriptor = lock.take(self._lock)
+        if descriptor is None:
+            raise ChildBusy(f"{self.name}: something of its previous run has not ended yet.")
+        output = self.log.open_to_append()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own programs, without a shell
+                [*self._launcher(descriptor), *self.program.command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=self.program.environment,
+                pass_fds=[descriptor],
+                start_new_session=True,
+            )
+        finally:
+            os.close(output)
+            os.close(descriptor)
+
+    def is_running(self) -> bool:
+        """Tell whether it was started and has not ended; one that ended takes its group along."""
+        if self._process is None or self._process.returncode is not None:
+            return False
+        if self._process.poll() is None:
+            return True
+        self._kill_group()  # now, as the group's number will be somebody else's one day
+        return False
+
+    def how_it_ended(self) -> str:
+        """Describe the end of the last run in words, with its last line of output."""
+        code = self._process.returncode if self._process else None
+        if code is None:
+            return "has not ended"
+        ending = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended ({code})"
+        said = self.last_words(1)
+        return f"{ending}: {said}" if said else ending
+
+    def exit_code(self) -> int | None:
+        """Return how the last run ended, negative for a signal; ``None`` while it runs."""
+        return self._process.returncode if self._process else None
+
+    def last_words(self, lines: int) -> str:
+        """Return the last lines of what the current or last run wrote."""
+        return "\n".join(self.log.last_lines(lines, since=self._log_start))
+
+    def stop(self) -> None:
+        """End it and everything it started, in the order of ``program.stopping``.
+
+        Returns at once if it does not run.
+        """
+        for number, seconds in self.program.stopping:
+            self.signal(number)
+            if wait_until(lambda: not self.is_running(), seconds=seconds):
+                break
+        self.kill()
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the child itself; nothing happens if it does not run."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """Kill the child, if it still runs, and what it started; return when all is gone."""
+        if self._process is None:
+            return
+        if self.is_running():
+            self._kill_group()
+            self._process.wait(_SECONDS_AFTER_KILL)
+        wait_until(lambda: lock.is_free(self._lock), seconds=_SECONDS_AFTER_KILL)
+
+    def _kill_group(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):  # it was alone in its group
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _launcher(self, descriptor: int) -> list[str]:
+        """Return the words that make a new process ready to become the program."""
+        account = self.program.account
+        stop_signal = self.program.stopping[0][0]
+        instructions = {
+            "parent": os.getpid(),
+            "lock": descriptor,
+            "stop_signal": stop_signal,
+            "account": [account.uid, account.gid] if account else None,
+            "pass_closed_folders": self.program.pass_closed_folders,
+        }
+        return [sys.executable, "-IS", exec_child.__file__, json.dumps(instructions)]

@@ -1,0 +1,1 @@
+"""The frame of every process: start, loops, heartbeat, health."""

@@ -1,0 +1,134 @@
+"""The sign of life of a scheduler or worker process, and its identity.
+
+1. The process registers under a new id and renews its heartbeat every few seconds.
+2. Once it gave no sign for ``timeout``, rescue forgets it and hands its executions to others.
+3. A process that was frozen or cut off that long finds that its renewal is refused. It goes on
+   under a new id, so that nothing it did under the old one can overwrite what happened since.
+   One that comes back before rescue looked goes on as it was.
+4. Between renewals it knows by its own clock whether its lease still holds: what it has not
+   started by the end of the lease it does not start.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from threading import Condition
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from chronos_common import __version__, clock, ids
+from chronos_common.process.loops import Loop
+from chronos_common.storage import workers
+from chronos_common.storage.postgres.database import measure_clock, transaction
+
+_log = structlog.get_logger(__name__)
+
+#: A fraction of the timeout, so that two renewals may fail before the lease ends.
+RENEWALS_PER_TIMEOUT = 3
+
+
+class Heartbeat:
+    """Keeps this process known as alive, and its clock in step with the database's."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        kind: str,
+        timeout: timedelta,
+        in_flight: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Take what to say; ``kind`` is "worker" or "scheduler"."""
+        self._engine = engine
+        self._kind = kind
+        self._timeout = timeout
+        self._in_flight = in_flight
+        self._lease_ends = 0.0
+        self._renewed = Condition()
+        self.id = UUID(int=0)
+        interval = timeout.total_seconds() / RENEWALS_PER_TIMEOUT
+        self._loop = Loop("heartbeat", self._tick, idle_seconds=interval)
+
+    def start(self) -> None:
+        """Register, then renew in the background. Raises if the database does not answer."""
+        self._register()
+        self._loop.start()
+
+    def stop(self) -> None:
+        """End the renewals and forget the process, whose executions must be given back before.
+
+        Without the database the process counts as lost once its lease has ended.
+        """
+        self._loop.stop()
+        self._loop.join(timeout=5)
+        try:
+            with transaction(self._engine) as connection:
+                workers.remove(connection, self.id)
+        except SQLAlchemyError as error:
+            _log.warning("not forgotten", worker=str(self.id), error=str(error))
+
+    def holds(self, identifier: UUID) -> bool:
+        """Tell whether this process may still act under ``identifier``."""
+        return identifier == self.id and self._is_leased()
+
+    @property
+    def timeout_seconds(self) -> float:
+        """After how long without a sign the process counts as lost."""
+        return self._timeout.total_seconds()
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long there was no renewal."""
+        return time.monotonic() - (self._lease_ends - self.timeout_seconds)
+
+    def wait_for_lease(self, timeout: float) -> bool:
+        """Renew a lease that has ended; False if that did not succeed within ``timeout`` seconds.
+
+        What is claimed after the lease's end could not be started, only taken away again.
+        """
+        if self._is_leased():
+            return True
+        self._loop.wake()
+        with self._renewed:
+            return self._renewed.wait_for(self._is_leased, timeout)
+
+    def _is_leased(self) -> bool:
+        return time.monotonic() < self._lease_ends
+
+    def _lease_from(self, moment: float) -> None:
+        with self._renewed:
+            self._lease_ends = moment + self._timeout.total_seconds()
+            self._renewed.notify_all()
+
+    def _tick(self) -> bool:
+        asked = time.monotonic()
+        with transaction(self._engine) as connection:
+            clock.correct_by(measure_clock(connection))
+            alive = workers.beat(connection, self.id, in_flight=self._in_flight(), now=clock.now())
+        if alive:
+            self._lease_from(asked)
+        else:
+            _log.warning("declared lost; going on under a new id", worker=str(self.id))
+            self._register()
+        return False
+
+    def _register(self) -> None:
+        asked = time.monotonic()
+        with transaction(self._engine) as connection:
+            clock.correct_by(measure_clock(connection))
+            now = clock.now()
+            process = workers.Process(
+                id=ids.new_id(now),
+                kind=self._kind,
+                hostname=socket.gethostname(),
+                pid=os.getpid(),
+                version=__version__,
+            )
+            workers.register(connection, process, now=now)
+        self.id = process.id
+        self._lease_from(asked)

@@ -1,0 +1,72 @@
+"""How a process starts: its settings, its log, and the database that it needs.
+
+What keeps it from starting is one line, in the form of its log.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from chronos_common import logs, settings
+from chronos_common.errors import EXIT_CODE, ChronosError, SettingsInvalid
+from chronos_common.settings import Settings
+from chronos_common.storage.postgres import availability
+from chronos_common.storage.postgres.database import connect
+
+_log = structlog.get_logger(__name__)
+
+
+def begin() -> Settings:
+    """Return the settings, with the log configured by them, which tells what has no effect."""
+    loaded = settings.load()
+    logs.configure(loaded)
+    logs.take_over()
+    for remark in settings.remarks():
+        _log.warning(remark)
+    return loaded
+
+
+@contextmanager
+def service() -> Iterator[Settings]:
+    """Begin, and turn an error of ours into a line of the log and exit code 2."""
+    try:
+        yield begin()
+    except SettingsInvalid as error:
+        # They may be wrong in the log's form itself.
+        if sys.stderr.isatty() or settings.given("LOG_FORMAT") == "console":
+            raise
+        logs.configure_as("json", "info")
+        logs.take_over()
+        _fail(str(error))
+    except DBAPIError as error:
+        fault = availability.explain(error)
+        if fault is None:
+            raise
+        _fail(str(fault))
+    except ChronosError as error:
+        _fail(str(error))
+
+
+def _fail(reason: str) -> None:
+    _log.critical(reason)
+    sys.exit(EXIT_CODE)
+
+
+def require_database(loaded: Settings) -> None:
+    """Raise :class:`~availability.DatabaseUnusable` if the database cannot be used."""
+    engine = connect(loaded.database_url, name="chronos-start", pool_size=1)
+    try:
+        availability.require(engine)
+    finally:
+        engine.dispose()
+
+
+def look_at_database(loaded: Settings) -> None:
+    """Tell the log if the database cannot be used, for a process that goes on without it."""
+    try:
+        require_database(loaded)
+    except availability.DatabaseUnusable as error:
+        _log.error(str(error))

@@ -1,0 +1,1 @@
+"""The statements on users, workspaces, invitations, keys and tokens."""

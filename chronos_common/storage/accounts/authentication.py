@@ -1,0 +1,123 @@
+"""The statements that find out who calls the API, at every request."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from chronos_common.storage.postgres.prepared_statements import prepared
+
+#: ``last_used_at`` of a key is written at most this often.
+USE_RESOLUTION = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An enabled user, and their role in the workspace that was asked for or comes first.
+
+    Without ``workspace_id`` they are no member of it. ``scopes`` limit an API key.
+    """
+
+    user_id: UUID
+    email: str
+    is_operator: bool
+    verified_at: datetime | None
+    workspace_id: UUID | None
+    role: str | None
+    family_id: UUID | None = None
+    key_id: UUID | None = None
+    scopes: frozenset[str] = frozenset()
+
+
+_BY_LOGIN = prepared(
+    text("""
+    SELECT u.id AS user_id, u.email, u.is_operator, u.verified_at, m.workspace_id, m.role
+      FROM users u
+      LEFT JOIN LATERAL (
+           SELECT workspace_id, role FROM memberships
+            WHERE user_id = u.id
+              AND (CAST(:workspace_id AS uuid) IS NULL OR workspace_id = :workspace_id)
+            ORDER BY created_at, workspace_id LIMIT 1) m ON true
+     WHERE u.id = :user_id AND u.disabled_at IS NULL
+       AND (SELECT bool_and(revoked_at IS NULL) FROM refresh_tokens
+             WHERE family_id = :family_id AND user_id = u.id)""")
+)
+
+
+def by_login(
+    connection: Connection, user_id: UUID, family_id: UUID, workspace_id: UUID | None
+) -> Found | None:
+    """Return who the login ``family_id`` is of; None if it ended or the account is disabled."""
+    rows = connection.execute(
+        _BY_LOGIN, {"user_id": user_id, "family_id": family_id, "workspace_id": workspace_id}
+    ).mappings()
+    found = rows.one_or_none()
+    return None if found is None else Found(**dict[str, Any](found), family_id=family_id)
+
+
+# A key acts as its creator: without their membership there is no key.
+_KEYS = """
+    SELECT k.id AS key_id, k.secret_sha256, k.scopes, k.last_used_at,
+           u.id AS user_id, u.email, u.is_operator, u.verified_at, m.workspace_id, m.role
+      FROM api_keys k
+      JOIN users u ON u.id = k.user_id AND u.disabled_at IS NULL
+      JOIN memberships m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
+     WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > :now)"""
+_BY_KEY = prepared(text(f"{_KEYS} AND k.prefix = :prefix"))
+_BY_KEY_ID = prepared(text(f"{_KEYS} AND k.id = :id"))
+
+# Requests of one key come side by side; one of them is enough to note it.
+_USED = text("""
+    UPDATE api_keys SET last_used_at = :now
+     WHERE id = (SELECT id FROM api_keys
+                  WHERE id = :id AND (last_used_at IS NULL OR last_used_at < :before)
+                    FOR UPDATE SKIP LOCKED)""")
+
+
+def by_key(
+    connection: Connection,
+    prefix: str,
+    sha256: str,
+    workspace_id: UUID | None,
+    *,
+    now: datetime,
+) -> Found | None:
+    """Return who an API key acts for, and note its use; None if it does not, or is unknown.
+
+    A key serves its own workspace only.
+    """
+    row = connection.execute(_BY_KEY, {"prefix": prefix, "now": now}).mappings().one_or_none()
+    if row is None or not hmac.compare_digest(row["secret_sha256"], sha256):
+        return None
+    return _use(connection, row, workspace_id, now=now)
+
+
+def by_key_id(
+    connection: Connection, key_id: UUID, workspace_id: UUID | None, *, now: datetime
+) -> Found | None:
+    """Return what :func:`by_key` does, of a key that has shown its secret already."""
+    row = connection.execute(_BY_KEY_ID, {"id": key_id, "now": now}).mappings().one_or_none()
+    return None if row is None else _use(connection, row, workspace_id, now=now)
+
+
+def _use(
+    connection: Connection, row: Mapping[Any, Any], workspace_id: UUID | None, *, now: datetime
+) -> Found:
+    before = now - USE_RESOLUTION
+    if row["last_used_at"] is None or row["last_used_at"] < before:
+        connection.execute(_USED, {"id": row["key_id"], "now": now, "before": before})
+    is_here = workspace_id in {None, row["workspace_id"]}
+    return Found(
+        user_id=row["user_id"],
+        email=row["email"],
+        is_operator=row["is_operator"],
+        verified_at=row["verified_at"],
+        workspace_id=row["workspace_id"] if is_here else None,
+        role=row["role"] if is_here else None,
+        key_id=row["key_id"],
+        scopes=frozenset(row["scopes"]),
+    )

@@ -1,0 +1,1 @@
+"""The statements on ``executions`` and on their sums."""

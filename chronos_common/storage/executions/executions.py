@@ -1,0 +1,293 @@
+"""The hot path's statements on ``executions``: add, claim, record.
+
+Each move is a compare-and-set; rows that somebody else moved first do not come back. Handing
+over is in ``storage.dispatches``, what never ran in ``storage.settlements``, what was lost in
+``storage.losses``, what the API reads and changes in ``storage.history``.
+
+Ids hold their day, so a list of ids, or a bound on them, keeps a statement to the few
+partitions that it needs.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from chronos_common import ids
+from chronos_common.domain.executions import Claimed
+from chronos_common.domain.statuses import Reason, Status, Trigger
+from chronos_common.storage.postgres import uuid_adapter
+
+
+class Planned(NamedTuple):
+    """One due occurrence to be queued; ``dispatched_at`` if it is handed over at once."""
+
+    id: UUID
+    workspace_id: UUID
+    job_id: UUID
+    queue: str
+    scheduled_for: datetime
+    dispatched_at: datetime | None
+
+
+# unnest keeps one statement shape however many rows there are, at half the cost of VALUES lists.
+# The primary key refuses an occurrence that exists already (a schedule was moved back).
+_ADD = text("""
+    WITH planned AS MATERIALIZED (
+        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:workspaces AS uuid[]),
+                             CAST(:jobs AS uuid[]), CAST(:queues AS text[]),
+                             CAST(:scheduled AS timestamptz[]), CAST(:dispatched AS timestamptz[]))
+               AS planned (id, workspace_id, job_id, queue, scheduled_for, dispatched_at)),
+    added AS (
+        INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
+                                due_at, dispatched_at, attempt, redeliveries, attempts)
+        SELECT id, workspace_id, job_id, 'schedule', 'queued', queue, scheduled_for,
+               scheduled_for, dispatched_at, 1, 0, '[]' FROM planned
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id)
+    SELECT id FROM planned WHERE id NOT IN (SELECT id FROM added)""")
+
+
+def add(connection: Connection, planned: Sequence[Planned]) -> set[UUID]:
+    """Queue planned occurrences; return the ids of those, if any, that existed before."""
+    if not planned:
+        return set()
+    rows = connection.execute(
+        _ADD,
+        {
+            "ids": [each.id for each in planned],
+            "workspaces": [each.workspace_id for each in planned],
+            "jobs": [each.job_id for each in planned],
+            "queues": [each.queue for each in planned],
+            "scheduled": [each.scheduled_for for each in planned],
+            "dispatched": [each.dispatched_at for each in planned],
+        },
+    )
+    return set(rows.scalars())
+
+
+_TRIGGER = text("""
+    INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
+                            due_at, attempt, redeliveries, attempts, retry_of)
+    VALUES (:id, :workspace_id, :job_id, :trigger, 'queued', :queue, :now, :now, 1, 0, '[]',
+            :retry_of)""")
+
+
+def trigger(
+    connection: Connection,
+    *,
+    workspace_id: UUID,
+    job_id: UUID,
+    queue: str,
+    now: datetime,
+    retry_of: UUID | None = None,
+) -> UUID:
+    """Queue an execution that somebody asked for, due now; the scheduler dispatches it."""
+    identifier = ids.trigger_id(now)
+    connection.execute(
+        _TRIGGER,
+        {
+            "id": identifier,
+            "workspace_id": workspace_id,
+            "job_id": job_id,
+            "trigger": Trigger.RETRY if retry_of else Trigger.MANUAL,
+            "queue": queue,
+            "now": now,
+            "retry_of": retry_of,
+        },
+    )
+    return identifier
+
+
+_CLAIM = text("""
+    UPDATE executions
+       SET status = 'running', worker_id = :worker_id, claimed_at = :now,
+           started_at = COALESCE(started_at, GREATEST(:now, due_at))
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued'
+       AND queue = :queue AND job_id = ANY(CAST(:jobs AS uuid[]))
+ RETURNING id, job_id, CAST(workspace_id AS text), scheduled_for, NULLIF(due_at, scheduled_for),
+           attempt, redeliveries""")
+
+
+def claim(
+    connection: Connection,
+    identifiers: Sequence[UUID],
+    *,
+    worker_id: UUID,
+    now: datetime,
+    queue: str,
+    job_ids: Sequence[UUID],
+) -> list[Claimed]:
+    """Take queued executions of ``queue`` and ``job_ids`` for ``worker_id``.
+
+    What was paused, cancelled or taken meanwhile is not returned.
+    """
+    if not identifiers:
+        return []
+    rows = connection.execute(
+        _CLAIM,
+        {
+            "ids": list(identifiers),
+            "worker_id": worker_id,
+            "now": now,
+            "queue": queue,
+            "jobs": list(job_ids),
+        },
+    )
+    return [
+        Claimed(each, job, uuid_adapter.shared(workspace), worker_id, now, at, due or at, *counts)
+        for each, job, workspace, at, due, *counts in rows
+    ]
+
+
+class Move(NamedTuple):
+    """What a recorded attempt makes of its execution.
+
+    ``due_at`` is set if it is tried again; ``attempt_json`` is the attempt as its history
+    keeps it, in one line.
+    """
+
+    claimed: Claimed
+    status: Status
+    started_at: datetime
+    duration_ms: int
+    http_status: int | None
+    error: str | None
+    reason: Reason | None
+    due_at: datetime | None
+    attempt_json: str
+
+
+class Moved(NamedTuple):
+    """An execution as it stands after a move, with what statistics need."""
+
+    id: UUID
+    workspace_id: UUID
+    job_id: UUID
+    status: Status
+    scheduled_for: datetime
+    started_at: datetime | None
+    duration_ms: int | None
+
+
+# The fencing token is (worker_id, attempt, redeliveries): a worker that was declared lost and
+# comes back finds that its executions have moved on. The list of ids prunes partitions and finds
+# each row by its key. Comparing the status with a column keeps the planner's estimate at one row
+# an id, and so from comparing every row with every move.
+# JSON has no line breaks of its own; as elements of an array it would have every quote escaped
+# twice. What comes back is what the caller does not know: which did not move, and when those
+# that were tried before started first. It comes by the move's place, for a batch may hold what a
+# worker that was frozen and what its successor did with the same execution.
+_RECORD = text("""
+    WITH m AS MATERIALIZED (
+        SELECT *, 'running' AS held
+          FROM unnest(CAST(:ids AS uuid[]), CAST(:workers AS uuid[]),
+                      CAST(:attempts AS smallint[]), CAST(:redeliveries AS smallint[]),
+                      CAST(:statuses AS text[]), CAST(:started AS timestamptz[]),
+                      CAST(:durations AS integer[]), CAST(:http_statuses AS smallint[]),
+                      CAST(:errors AS text[]), CAST(:reasons AS text[]),
+                      CAST(:due AS timestamptz[]), string_to_array(:jsons, chr(10)))
+               WITH ORDINALITY
+            AS m (id, worker_id, attempt, redeliveries, status, started_at, duration_ms,
+                  http_status, error, reason, due_at, attempt_json, place)),
+    moved AS (
+        UPDATE executions e
+           SET status = m.status,
+               finished_at = CASE WHEN m.due_at IS NULL THEN CAST(:now AS timestamptz) END,
+               due_at = COALESCE(m.due_at, e.due_at),
+               dispatched_at = CASE WHEN m.due_at IS NULL THEN e.dispatched_at END,
+               started_at = CASE WHEN e.attempt = 1 THEN m.started_at ELSE e.started_at END,
+               attempt = CASE WHEN m.due_at IS NULL THEN e.attempt ELSE e.attempt + 1 END,
+               duration_ms = m.duration_ms, http_status = m.http_status,
+               error = m.error, reason = m.reason,
+               attempts = CAST(CASE WHEN json_array_length(e.attempts) = 0 THEN '['
+                                    ELSE left(CAST(e.attempts AS text), -1) || ','
+                               END || m.attempt_json || ']' AS json)
+          FROM m
+         WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.id = m.id AND e.status = m.held
+           AND e.worker_id = m.worker_id
+           AND e.attempt = m.attempt AND e.redeliveries = m.redeliveries
+     RETURNING m.place, e.started_at)
+    SELECT m.place, moved.started_at FROM m LEFT JOIN moved ON moved.place = m.place
+     WHERE moved.place IS NULL OR m.attempt > 1""")
+
+
+def record(connection: Connection, moves: Sequence[Move], *, now: datetime) -> list[Moved]:
+    """Write finished attempts; what was taken from its worker meanwhile is not returned."""
+    if not moves:
+        return []
+    rows = connection.execute(
+        _RECORD,
+        {
+            "now": now,
+            "ids": [move.claimed.id for move in moves],
+            "workers": [move.claimed.worker_id for move in moves],
+            "attempts": [move.claimed.attempt for move in moves],
+            "redeliveries": [move.claimed.redeliveries for move in moves],
+            "statuses": [move.status for move in moves],
+            "started": [move.started_at for move in moves],
+            "durations": [move.duration_ms for move in moves],
+            "http_statuses": [move.http_status for move in moves],
+            "errors": [move.error for move in moves],
+            "reasons": [move.reason for move in moves],
+            "due": [move.due_at for move in moves],
+            "jsons": "\n".join([move.attempt_json for move in moves]),
+        },
+    )
+    first_starts = {row.place: row.started_at for row in rows}
+    after = [
+        _after(move, first_starts.get(place, move.started_at))
+        for place, move in enumerate(moves, 1)
+    ]
+    return [each for each in after if each.started_at is not None]
+
+
+def _after(move: Move, first_start: datetime | None) -> Moved:
+    claimed = move.claimed
+    return Moved(
+        claimed.id,
+        claimed.workspace_id,
+        claimed.job_id,
+        move.status,
+        claimed.scheduled_for,
+        first_start,
+        move.duration_ms,
+    )
+
+
+def _moved(rows: Iterable[Any]) -> list[Moved]:
+    return [Moved(row[0], row[1], row[2], Status(row[3]), *row[4:]) for row in rows]
+
+
+_END = text("""
+    UPDATE executions
+       SET status = :status, finished_at = :now, error = :error, reason = :reason
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND finished_at IS NULL
+ RETURNING id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms""")
+
+
+def end(
+    connection: Connection,
+    identifiers: Sequence[UUID],
+    *,
+    status: Status,
+    reason: Reason,
+    error: str | None = None,
+    now: datetime,
+) -> list[Moved]:
+    """Give unfinished executions a fate that no attempt decides."""
+    if not identifiers:
+        return []
+    rows = connection.execute(
+        _END,
+        {
+            "ids": list(identifiers),
+            "status": status,
+            "reason": reason,
+            "error": error,
+            "now": now,
+        },
+    )
+    return _moved(rows)

@@ -1,0 +1,211 @@
+"""What the API reads of ``executions``, and how it ends them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, func, select, text
+
+from chronos_common import ids
+from chronos_common.clock import to_milliseconds
+from chronos_common.domain.statuses import Reason, Status, Trigger
+from chronos_common.storage.executions.executions import Moved
+from chronos_common.storage.tables import executions, jobs
+
+#: Counting stops here, so that a list of a long history costs no more than a short one.
+MAX_COUNT = 10_000
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+# What an attempt sent and received is only read for one execution.
+_SUMMARY = [column for column in executions.c if column.name != "attempts"]
+_JOB_COLUMNS = [jobs.c.name.label("job_name"), jobs.c.max_attempts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryFilter:
+    """Which executions of a workspace a list shows; each condition applies if it is set.
+
+    ``since`` (inclusive) and ``until`` (exclusive) bound the scheduled instant; ``as_of`` hides
+    what was scheduled later. ``http_statuses`` are the lowest and the highest status wanted.
+    ``before`` starts behind the execution of that id, for going on where a page ended.
+    """
+
+    job_id: UUID | None = None
+    status: Status | None = None
+    trigger: Trigger | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    as_of: datetime | None = None
+    http_statuses: tuple[int, int] | None = None
+    min_duration_ms: int | None = None
+    before: UUID | None = None
+
+
+def page(
+    connection: Connection,
+    workspace_id: UUID,
+    chosen: HistoryFilter,
+    *,
+    offset: int = 0,
+    limit: int,
+) -> Sequence[RowMapping]:
+    """Return executions, the latest first."""
+    query = _with_job(*_SUMMARY).where(*_conditions(workspace_id, chosen))
+    if chosen.before:
+        query = query.where(executions.c.id < chosen.before)
+    query = query.order_by(executions.c.id.desc()).offset(offset).limit(limit)
+    return connection.execute(query).mappings().all()
+
+
+def count(connection: Connection, workspace_id: UUID, chosen: HistoryFilter) -> int:
+    """Return how many executions there are; :data:`MAX_COUNT` + 1 if there are more than that."""
+    conditions = _conditions(workspace_id, chosen)
+    counted = select(executions.c.id).where(*conditions).limit(MAX_COUNT + 1).subquery()
+    return connection.execute(select(func.count()).select_from(counted)).scalar_one()
+
+
+def find(
+    connection: Connection, workspace_id: UUID, execution_id: UUID, *, with_attempts: bool = False
+) -> RowMapping | None:
+    """Return one execution, or None. Its attempts may be megabytes."""
+    query = _with_job(*(executions.c if with_attempts else _SUMMARY)).where(
+        executions.c.id == execution_id, executions.c.workspace_id == workspace_id
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def attempts(connection: Connection, execution_id: UUID) -> Sequence[Mapping[str, Any]]:
+    """Return the recorded attempts of an execution, the earliest first."""
+    query = select(executions.c.attempts).where(executions.c.id == execution_id)
+    found: Sequence[Mapping[str, Any]] | None = connection.execute(query).scalar_one_or_none()
+    return found or ()
+
+
+def latest_of(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping | None:
+    """Return the job's latest execution, or None."""
+    query = (
+        _with_job(*_SUMMARY)
+        .where(*_conditions(workspace_id, HistoryFilter(job_id=job_id)))
+        .order_by(executions.c.id.desc())
+        .limit(1)
+    )
+    return connection.execute(query).mappings().one_or_none()
+
+
+def _with_job(*columns: ColumnElement[Any]) -> Select[Any]:
+    return select(*columns, *_JOB_COLUMNS).join(jobs, jobs.c.id == executions.c.job_id)
+
+
+def _conditions(workspace_id: UUID, chosen: HistoryFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = [executions.c.workspace_id == workspace_id]
+    if chosen.job_id:
+        conditions.append(executions.c.job_id == chosen.job_id)
+    if chosen.status:
+        conditions.append(executions.c.status == chosen.status)
+    if chosen.trigger:
+        conditions.append(executions.c.trigger == chosen.trigger)
+    # Ids hold the scheduled instant: a bound on them reads no more than the days between.
+    if chosen.since:
+        conditions.append(executions.c.id >= ids.lowest_at(_next_millisecond(chosen.since)))
+    if chosen.until:
+        conditions.append(executions.c.id < ids.lowest_at(_next_millisecond(chosen.until)))
+    if chosen.as_of:
+        conditions.append(executions.c.id < ids.lowest_at(chosen.as_of + _MILLISECOND))
+    if chosen.http_statuses:
+        conditions.append(executions.c.http_status.between(*chosen.http_statuses))
+    if chosen.min_duration_ms:
+        conditions.append(executions.c.duration_ms >= chosen.min_duration_ms)
+    return conditions
+
+
+def _next_millisecond(moment: datetime) -> datetime:
+    """Round up to whole milliseconds, in which occurrences are scheduled."""
+    return to_milliseconds(moment + timedelta(microseconds=999))
+
+
+_RETURNING = "id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms"
+
+_CANCEL = text(f"""
+    UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
+     WHERE id = :id AND workspace_id = :workspace_id AND finished_at IS NULL
+ RETURNING {_RETURNING}""")  # noqa: S608 - a constant
+
+
+def cancel(
+    connection: Connection, workspace_id: UUID, execution_id: UUID, *, now: datetime
+) -> Moved | None:
+    """End an unfinished execution; None if it has its fate already.
+
+    A running one is ended here at once; its worker aborts the transfer when it notices.
+    """
+    row = connection.execute(
+        _CANCEL,
+        {
+            "id": execution_id,
+            "workspace_id": workspace_id,
+            "reason": Reason.CANCELLED,
+            "now": now,
+        },
+    ).one_or_none()
+    return Moved(*row) if row else None
+
+
+# The caller holds the schedule's row, so that no plan can add to these meanwhile. They are
+# locked in the order of their ids, as a worker's claim locks them.
+_CANCEL_UNSTARTED = text(f"""
+    WITH unstarted AS MATERIALIZED (
+        SELECT id FROM executions
+         WHERE job_id = :job_id AND finished_at IS NULL AND status IN ('queued', 'retrying')
+         ORDER BY id FOR UPDATE)
+    UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
+     WHERE id IN (SELECT id FROM unstarted)
+ RETURNING {_RETURNING}""")  # noqa: S608 - a constant
+
+
+def cancel_unstarted(
+    connection: Connection, job_id: UUID, *, reason: Reason, now: datetime
+) -> list[Moved]:
+    """End the job's executions that no worker has started; return them."""
+    rows = connection.execute(_CANCEL_UNSTARTED, {"job_id": job_id, "reason": reason, "now": now})
+    return [Moved(*row) for row in rows]
+
+
+_PLANNED_AHEAD = text("""
+    SELECT id, scheduled_for FROM executions
+     WHERE job_id = :job_id AND finished_at IS NULL AND status = 'queued'
+       AND trigger = 'schedule' AND attempt = 1 AND scheduled_for > :now
+     ORDER BY id FOR UPDATE""")
+
+
+def planned_ahead(connection: Connection, job_id: UUID, *, now: datetime) -> dict[UUID, datetime]:
+    """Lock the job's occurrences that are queued but still to come; return id and instant."""
+    rows = connection.execute(_PLANNED_AHEAD, {"job_id": job_id, "now": now})
+    return {row.id: row.scheduled_for for row in rows}
+
+
+# Few executions are unfinished at any moment, and only those are looked at.
+_UNFINISHED_RETRY = text("""
+    SELECT id, status FROM executions
+     WHERE job_id = :job_id AND finished_at IS NULL AND retry_of = :id LIMIT 1""")
+
+
+def unfinished_retry_of(
+    connection: Connection, execution_id: UUID, job_id: UUID
+) -> Row[Any] | None:
+    """Return ``id`` and ``status`` of a retry of this execution that has no fate yet, or None."""
+    parameters = {"id": execution_id, "job_id": job_id}
+    return connection.execute(_UNFINISHED_RETRY, parameters).first()
+
+
+_COUNT_UNFINISHED = text("""
+    SELECT status, count(*) AS executions FROM executions
+     WHERE job_id = :job_id AND finished_at IS NULL GROUP BY status""")
+
+
+def count_unfinished_of(connection: Connection, job_id: UUID) -> dict[str, int]:
+    """Return how many unfinished executions the job has of each status."""
+    rows = connection.execute(_COUNT_UNFINISHED, {"job_id": job_id})
+    return {row.status: row.executions for row in rows}

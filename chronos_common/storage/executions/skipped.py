@@ -1,0 +1,76 @@
+"""The statements on ``executions`` for occurrences whose fate is known without running."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from chronos_common.domain.statuses import Reason, Status
+from chronos_common.storage.executions.executions import Moved
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """An occurrence, or a run of them, whose fate is known without running.
+
+    ``missed_count`` occurrences from ``scheduled_for`` to ``missed_until`` share the row when
+    there are many.
+    """
+
+    id: UUID
+    workspace_id: UUID
+    job_id: UUID
+    queue: str
+    scheduled_for: datetime
+    status: Status
+    reason: Reason
+    error: str | None = None
+    missed_count: int | None = None
+    missed_until: datetime | None = None
+
+
+_ADD = text("""
+    INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
+                            due_at, finished_at, attempt, redeliveries, attempts, reason, error,
+                            missed_count, missed_until)
+    VALUES (:id, :workspace_id, :job_id, 'schedule', :status, :queue, :scheduled_for,
+            :scheduled_for, :now, 1, 0, '[]', :reason, :error, :missed_count, :missed_until)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id, workspace_id, job_id, status, scheduled_for""")
+
+
+def add(connection: Connection, settled: Sequence[Settled], *, now: datetime) -> list[Moved]:
+    """Record occurrences that did not run, and why; return those that had no row before."""
+    added: list[Moved] = []
+    for each in settled:
+        rows = connection.execute(
+            _ADD,
+            {
+                "id": each.id,
+                "workspace_id": each.workspace_id,
+                "job_id": each.job_id,
+                "status": each.status,
+                "queue": each.queue,
+                "scheduled_for": each.scheduled_for,
+                "reason": each.reason,
+                "error": each.error,
+                "missed_count": each.missed_count,
+                "missed_until": each.missed_until,
+                "now": now,
+            },
+        )
+        added += [
+            Moved(
+                row.id,
+                row.workspace_id,
+                row.job_id,
+                Status(row.status),
+                row.scheduled_for,
+                None,
+                None,
+            )
+            for row in rows
+        ]
+    return added

@@ -1,0 +1,318 @@
+"""The statements that list ``jobs``: filters, sorts and counts that stay cheap for a million.
+
+A list is found by an index in the order that was asked for, and only the jobs of the page are
+joined with the rest of their columns. What a text search needs is the index ``jobs_terms``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+)
+
+from chronos_common import ids
+from chronos_common.domain.statuses import FINAL, JobStatus
+from chronos_common.storage.jobs.filters import (
+    WORKSPACE,
+    JobFilter,
+    LastOutcome,
+    conditions,
+    has_terms,
+)
+from chronos_common.storage.jobs.jobs import SCHEDULE_COLUMNS
+from chronos_common.storage.tables import executions, jobs, schedules
+
+NEXT_RUN = "next_run_at"
+
+#: What a list can be sorted by; a leading "-" in the API turns the order round.
+SORTS: Mapping[str, ColumnElement[Any]] = {
+    "created_at": jobs.c.id,
+    "updated_at": jobs.c.updated_at,
+    "name": jobs.c.name,
+    NEXT_RUN: schedules.c.next_run_at,
+}
+
+#: Counting stops here, so that a long list costs no more than a short one.
+MAX_COUNT = 10_000
+
+#: For the last outcome, that of each job is looked up; so many jobs are looked at for one page.
+MAX_LOOKED_AT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a sorted list: behind the job ``id``, whose sort key was ``key``."""
+
+    key: Any
+    id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Which part of a list: its order, and where in it; ``after`` instead of an offset.
+
+    ``is_common`` is what :func:`are_common` said: of so many jobs, those of a page are met sooner
+    in the order of the list than they are picked out of all that have the words.
+    """
+
+    sort: str
+    descending: bool
+    limit: int
+    offset: int = 0
+    after: Position | None = None
+    is_common: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The jobs of a part with their schedules, and where to go on, if there may be more."""
+
+    rows: Sequence[RowMapping]
+    last: Position | None
+
+
+#: Like a sort: the jobs that have no next run, by their age.
+_IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """A way along an index: which jobs are met, and in which order."""
+
+    chosen: JobFilter
+    sort: str
+    descending: bool
+    by_terms: bool
+
+
+def page(connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Part) -> Found:
+    """Return a part of the list.
+
+    With a filter by the last outcome there may be fewer rows than the limit although there are
+    more: at most :data:`MAX_LOOKED_AT` jobs are looked at.
+    """
+    rows = _rows(connection, workspace_id, chosen, part)
+    shown = [row for row in rows if row["outcome_fits"]]
+    if chosen.last_outcome is None or len(shown) > part.limit:
+        is_more, shown = len(shown) > part.limit, shown[: part.limit]
+    else:
+        is_more = len(rows) == MAX_LOOKED_AT
+    last = (shown if len(shown) == part.limit else rows)[-1:] if is_more else []
+    return Found(shown, _position(last[0], part.sort) if last else None)
+
+
+def _position(row: RowMapping, sort: str) -> Position:
+    if sort == "created_at":
+        return Position(None, row["id"])
+    if sort == NEXT_RUN and row["status"] != JobStatus.ACTIVE:
+        return Position(None, row["id"])
+    return Position(row[sort], row["id"])
+
+
+def _rows(
+    connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Part
+) -> Sequence[RowMapping]:
+    """Return a row more than asked for, which tells that there is more."""
+    limit = MAX_LOOKED_AT if chosen.last_outcome else part.limit + 1
+    walk = _Walk(chosen, part.sort, part.descending, by_terms=not part.is_common)
+    if part.sort == NEXT_RUN:
+        return _by_next_run(connection, workspace_id, walk, part, limit)
+    return _walked(connection, workspace_id, walk, part.after, offset=part.offset, limit=limit)
+
+
+def _by_next_run(
+    connection: Connection, workspace_id: UUID, due: _Walk, part: Part, limit: int
+) -> Sequence[RowMapping]:
+    """Return jobs by their next run, the ones that have none at the end, by their age.
+
+    These are two walks along two indexes; the second begins where the first ends.
+    """
+    idle = replace(due, sort=_IDLE)
+    rows: list[RowMapping] = []
+    offset, after = part.offset, part.after
+    if after is None or after.key is not None:
+        rows += _walked(connection, workspace_id, due, after, offset=offset, limit=limit)
+        if len(rows) == limit:
+            return rows
+        passed = len(rows) + offset
+        if not rows:
+            passed = _counted(connection, workspace_id, _met(due), at_most=offset)
+        offset, after = max(offset - passed, 0), None
+    left = limit - len(rows)
+    rows += _walked(connection, workspace_id, idle, after, offset=offset, limit=left)
+    return rows
+
+
+def _walked(
+    connection: Connection,
+    workspace_id: UUID,
+    walk: _Walk,
+    after: Position | None,
+    *,
+    offset: int,
+    limit: int,
+) -> Sequence[RowMapping]:
+    values = {"workspace_id": workspace_id, "offset": offset, "limit": limit}
+    if after:
+        values |= {"after_key": after.key, "after_id": after.id}
+    statement = _listing(walk, is_continued=after is not None)
+    return connection.execute(statement, values).mappings().all()
+
+
+#: Building a statement takes most of a millisecond, and the same lists are asked for again and
+#: again: those of so many walks are kept.
+_WALKS = 200
+
+#: Payloads above this are null in a list: a hundred of a megabyte each would be too much.
+MAX_LISTED_PAYLOAD_BYTES = 16 << 10
+
+_PAYLOAD_IF_SHORT = case(
+    (
+        func.octet_length(cast(jobs.c.payload, Text)) <= MAX_LISTED_PAYLOAD_BYTES,
+        jobs.c.payload,
+    )
+).label("payload")
+
+# Put together once, and not with every list.
+_WHOLE = select(
+    *(column for column in jobs.c if column is not jobs.c.payload),
+    _PAYLOAD_IF_SHORT,
+    *SCHEDULE_COLUMNS,
+).join(schedules, schedules.c.job_id == jobs.c.id)
+
+
+@lru_cache(_WALKS)
+def _listing(walk: _Walk, *, is_continued: bool) -> Select[Any]:
+    """Return the statement for the jobs met; only those are joined with their columns.
+
+    Its parameters are ``workspace_id``, ``offset`` and ``limit``, and the place behind which it
+    ``is_continued``: ``after_id`` and, but for sorts by age, ``after_key``.
+    """
+    order = _order(walk.sort)
+    query = _met(walk)
+    if is_continued:
+        place = [bindparam("after_key", type_=order[0].type), bindparam("after_id", type_=Uuid)]
+        columns, behind = tuple_(*order), tuple_(*place[-len(order) :])
+        query = query.where(columns < behind if walk.descending else columns > behind)
+    names = [f"key_{number}" for number in range(len(order))]
+    keys = [each.label(name) for each, name in zip(order, names, strict=True)]
+    sorted_by = [each.desc() if walk.descending else each.asc() for each in order]
+    page = query.add_columns(*keys).order_by(*sorted_by)
+    listed = page.offset(bindparam("offset")).limit(bindparam("limit")).subquery()
+    again = [listed.c[name].desc() if walk.descending else listed.c[name] for name in names]
+    return (
+        _WHOLE.add_columns(_fits(walk.chosen.last_outcome).label("outcome_fits"))
+        .join(listed, listed.c.id == jobs.c.id)
+        .order_by(*again)
+    )
+
+
+def _order(sort: str) -> list[ColumnElement[Any]]:
+    if sort == NEXT_RUN:
+        return [schedules.c.next_run_at, schedules.c.job_id]
+    column = jobs.c.id if sort == _IDLE else SORTS[sort]
+    return [jobs.c.id] if column is jobs.c.id else [column, jobs.c.id]
+
+
+def _met(walk: _Walk) -> Select[Any]:
+    """Return the query for the ids of all jobs that a walk meets."""
+    if walk.sort not in {NEXT_RUN, _IDLE}:
+        return _ids(walk.chosen, by_terms=walk.by_terms)
+    query = _ids(walk.chosen, by_terms=walk.by_terms, with_schedule=True)
+    return query.where(*_IS_DUE) if walk.sort == NEXT_RUN else query.where(~_all(_IS_DUE))
+
+
+def _all(conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    first, *rest = conditions
+    for each in rest:
+        first &= each
+    # Not null for a schedule without a next run, so that it can be negated.
+    return func.coalesce(first, False)
+
+
+#: Before every instant: a condition that no null fulfils, and that the index serves.
+_NEVER = literal(ids.moment_of(UUID(int=0)))
+
+_IS_DUE = (
+    jobs.c.status == JobStatus.ACTIVE,
+    schedules.c.active,
+    schedules.c.next_run_at > _NEVER,
+)
+
+
+def _ids(chosen: JobFilter, *, with_schedule: bool = False, by_terms: bool = True) -> Select[Any]:
+    query = select(jobs.c.id).where(
+        jobs.c.workspace_id == WORKSPACE,
+        jobs.c.deleted_at.is_(None),
+        *conditions(chosen, by_terms=by_terms),
+    )
+    if with_schedule or chosen.needs_schedule:
+        query = query.join(schedules, schedules.c.job_id == jobs.c.id)
+    return query
+
+
+def _fits(wanted: LastOutcome | None) -> ColumnElement[bool]:
+    """Return whether the job's latest finished execution ended as wanted."""
+    if wanted is None:
+        return true()
+    latest = (
+        select(executions.c.status)
+        .where(executions.c.job_id == jobs.c.id, executions.c.status.in_(sorted(FINAL)))
+        .order_by(executions.c.id.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    return func.coalesce(latest, LastOutcome.NONE.value) == wanted.value
+
+
+def are_common(connection: Connection, workspace_id: UUID, chosen: JobFilter) -> bool:
+    """Tell whether more than :data:`MAX_COUNT` jobs have the words and tags that are wanted."""
+    having = has_terms(chosen)
+    if having is None:
+        return False
+    query = having.columns(jobs.c.id).subquery()
+    return _counted(connection, workspace_id, select(query), at_most=MAX_COUNT + 1) > MAX_COUNT
+
+
+def count(
+    connection: Connection, workspace_id: UUID, chosen: JobFilter, *, is_common: bool = False
+) -> int:
+    """Return how many jobs there are; :data:`MAX_COUNT` + 1 if there are more than that.
+
+    The last outcome does not count.
+    """
+    query = _ids(chosen, by_terms=not is_common)
+    return _counted(connection, workspace_id, query, at_most=MAX_COUNT + 1)
+
+
+def _counted(
+    connection: Connection, workspace_id: UUID, query: Select[Any], *, at_most: int
+) -> int:
+    counted = select(func.count()).select_from(query.limit(at_most).subquery())
+    return connection.execute(counted, {"workspace_id": workspace_id}).scalar_one()
+
+
+def matching(
+    connection: Connection, workspace_id: UUID, chosen: JobFilter, *, at_most: int
+) -> list[UUID]:
+    """Return the ids of up to ``at_most`` jobs, the oldest first."""
+    is_common = are_common(connection, workspace_id, chosen)
+    query = _ids(chosen, by_terms=not is_common).order_by(jobs.c.id).limit(at_most)
+    return list(connection.execute(query, {"workspace_id": workspace_id}).scalars())

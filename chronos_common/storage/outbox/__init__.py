@@ -1,0 +1,1 @@
+"""E-mails that are due, in PostgreSQL until they were sent."""

@@ -1,0 +1,94 @@
+"""The statements on ``letters``: the outbox of e-mails about accounts.
+
+A letter holds no token. Whoever sends it makes one just before, stores its hash with what the
+letter is about, and forgets it; so nobody reads a token out of the database.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, insert, text, update
+
+from chronos_common import ids
+from chronos_common.storage.outbox.outbox import Outbox
+from chronos_common.storage.tables import email_tokens, invitations, letters
+
+_outbox = Outbox(letters)
+is_any_due = _outbox.is_any_due
+take = _outbox.take
+claim = _outbox.claim
+mark_sent = _outbox.mark_sent
+mark_failed = _outbox.mark_failed
+count_overdue = _outbox.count_overdue
+prune = _outbox.prune
+
+
+class Kind(StrEnum):
+    """What a letter is about; its ``subject_id`` is that of an invitation or an email_token."""
+
+    INVITATION = "invitation"
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a kind
+    EMAIL_VERIFICATION = "email_verification"
+
+
+def enqueue(connection: Connection, kind: Kind, subject_id: UUID, *, now: datetime) -> None:
+    """Queue a letter; if there is no such subject, it will be to nobody."""
+    connection.execute(
+        insert(letters).values(
+            id=ids.new_id(now),
+            kind=kind,
+            subject_id=subject_id,
+            created_at=now,
+            due_at=now,
+            attempts=0,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What to write to whom; ``recipient`` is None if its subject is gone, used or expired.
+
+    The last three are those of an invitation.
+    """
+
+    id: UUID
+    kind: str
+    subject_id: UUID
+    recipient: str | None
+    expires_at: datetime | None
+    role: str | None
+    workspace_name: str | None
+    invited_by: str | None
+
+
+_LOAD = text("""
+    SELECT l.id, l.kind, l.subject_id, COALESCE(i.email, u.email) AS recipient,
+           COALESCE(i.expires_at, t.expires_at) AS expires_at,
+           i.role, w.name AS workspace_name, owner.email AS invited_by
+      FROM letters l
+      LEFT JOIN invitations i ON l.kind = 'invitation' AND i.id = l.subject_id
+           AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > :now
+      LEFT JOIN workspaces w ON w.id = i.workspace_id
+      LEFT JOIN users owner ON owner.id = i.invited_by
+      LEFT JOIN email_tokens t ON l.kind = t.purpose AND t.id = l.subject_id
+           AND t.used_at IS NULL AND t.expires_at > :now
+      LEFT JOIN users u ON u.id = t.user_id AND u.disabled_at IS NULL
+     WHERE l.id = :id AND l.sent_at IS NULL AND l.abandoned_at IS NULL""")
+
+
+def load(connection: Connection, identifier: UUID, *, now: datetime) -> Letter | None:
+    """Return a letter, unless it was sent or given up."""
+    row = connection.execute(_LOAD, {"id": identifier, "now": now}).mappings().one_or_none()
+    return Letter(**dict[str, Any](row)) if row else None
+
+
+def set_token(connection: Connection, letter: Letter, token_sha256: str) -> None:
+    """Store the hash of the token that the letter will hold; one sent before serves no more."""
+    table = invitations if letter.kind == Kind.INVITATION else email_tokens
+    connection.execute(
+        update(table).where(table.c.id == letter.subject_id).values(token_sha256=token_sha256)
+    )

@@ -1,0 +1,202 @@
+"""The statements on ``notifications``: the outbox of failure e-mails.
+
+A notification is written in the transaction that records the failure, so that neither exists
+without the other.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from chronos_common import ids
+from chronos_common.storage.executions.executions import Moved
+from chronos_common.storage.outbox.outbox import Outbox
+from chronos_common.storage.tables import notifications
+
+_outbox = Outbox(notifications)
+is_any_due = _outbox.is_any_due
+take = _outbox.take
+claim = _outbox.claim
+mark_sent = _outbox.mark_sent
+mark_failed = _outbox.mark_failed
+count_overdue = _outbox.count_overdue
+prune = _outbox.prune
+
+#: After the first failure of a job, those of the next so long are told together.
+DIGEST_WINDOW = timedelta(minutes=5)
+
+_FIRST = 2
+
+# Two recorders must not both find that nobody was told yet. In one order, against deadlocks.
+_LOCK = text("""
+    SELECT pg_advisory_xact_lock(hashtextextended('notify ' || job, 0))
+      FROM (SELECT DISTINCT unnest(CAST(:jobs AS text[])) AS job ORDER BY 1) AS jobs""")
+
+# Whom to tell: the job's own addresses; without any given, its creator. An empty list is nobody.
+# Of each job the first two failures are enough: one to tell at once, one to begin a digest with.
+# A digest that is still to be sent takes more failures; a taken one is on its way.
+_ENQUEUE = text("""
+    WITH failed AS (
+        SELECT f.id, f.execution_id, j.id AS job_id, j.workspace_id, f.place, f.failures,
+               COALESCE(j.notify, ARRAY[u.email]) AS recipients
+          FROM unnest(CAST(:ids AS uuid[]), CAST(:executions AS uuid[]), CAST(:jobs AS uuid[]),
+                      CAST(:places AS integer[]), CAST(:failures AS integer[]))
+               AS f (id, execution_id, job_id, place, failures)
+          JOIN jobs j ON j.id = f.job_id
+          LEFT JOIN users u ON u.id = j.created_by
+         WHERE CASE WHEN j.notify IS NULL THEN u.email IS NOT NULL ELSE j.notify <> '{}' END),
+    latest AS (
+        SELECT DISTINCT ON (n.job_id) n.job_id, n.id, n.window_ends_at
+          FROM notifications n
+          JOIN failed f ON f.job_id = n.job_id AND f.place = 1 AND f.recipients = n.recipients
+         WHERE n.window_ends_at > :now
+         ORDER BY n.job_id, n.window_ends_at DESC),
+    added AS (
+        UPDATE notifications n SET failures = n.failures + f.failures, last_failed_at = :now
+          FROM latest l JOIN failed f ON f.job_id = l.job_id AND f.place = 1
+         WHERE n.id = l.id AND n.due_at > :now AND n.attempts = 0
+     RETURNING n.job_id)
+    INSERT INTO notifications (id, workspace_id, job_id, execution_id, recipients, created_at,
+                               last_failed_at, failures, due_at, window_ends_at, attempts)
+    SELECT f.id, f.workspace_id, f.job_id, f.execution_id, f.recipients, :now, :now,
+           CASE WHEN l.id IS NOT NULL THEN f.failures
+                WHEN f.place = 1 THEN 1 ELSE f.failures - 1 END,
+           COALESCE(l.window_ends_at, :now + (f.place - 1) * CAST(:window AS interval)),
+           COALESCE(l.window_ends_at + CAST(:window AS interval),
+                    :now + f.place * CAST(:window AS interval)),
+           0
+      FROM failed f LEFT JOIN latest l ON l.job_id = f.job_id
+     WHERE f.place <= CASE WHEN l.id IS NULL THEN 2 ELSE 1 END
+       AND f.job_id NOT IN (SELECT job_id FROM added)
+    ON CONFLICT (execution_id) DO NOTHING""")
+
+
+def enqueue(connection: Connection, failed: Sequence[Moved], *, now: datetime) -> None:
+    """Queue e-mails about finally failed executions whose jobs have somebody to tell.
+
+    The first failure of a job is told at once, and those of the next ``DIGEST_WINDOW`` in one
+    digest at its end. While a job goes on failing, that makes one e-mail for each window.
+    """
+    if not failed:
+        return
+    failures: Counter[UUID] = Counter()
+    first: list[tuple[int, Moved]] = []
+    for each in failed:
+        failures[each.job_id] += 1
+        if failures[each.job_id] <= _FIRST:
+            first.append((failures[each.job_id], each))
+    connection.execute(_LOCK, {"jobs": [str(job_id) for job_id in failures]})
+    connection.execute(
+        _ENQUEUE,
+        {
+            "ids": [ids.new_id(now) for _ in first],
+            "executions": [each.id for _, each in first],
+            "jobs": [each.job_id for _, each in first],
+            "places": [place for place, _ in first],
+            "failures": [failures[each.job_id] for _, each in first],
+            "window": DIGEST_WINDOW,
+            "now": now,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A failure to tell somebody of, or so many ``failures`` of one job.
+
+    What is said of an execution is then that of the first one. ``delivered`` have the mail
+    already; ``refused`` are never to get it, for the reason that the mail server gave.
+    ``response`` is what the last attempt brought.
+    """
+
+    id: UUID
+    recipients: Sequence[str]
+    delivered: Sequence[str]
+    refused: Mapping[str, str]
+    attempts: int
+    execution_id: UUID
+    job_id: UUID
+    job_name: str
+    scheduled_for: datetime
+    finished_at: datetime
+    execution_attempts: int
+    http_status: int | None
+    error: str | None
+    response: Mapping[str, Any] | None
+    failures: int
+    created_at: datetime
+    last_failed_at: datetime
+
+
+_LOAD = text("""
+    SELECT n.id, n.recipients, n.delivered, n.refused, n.attempts, e.id AS execution_id,
+           j.id AS job_id, j.name AS job_name, e.scheduled_for, e.finished_at,
+           e.attempt AS execution_attempts, e.http_status, e.error,
+           e.attempts -> -1 -> 'response' AS response, n.failures, n.created_at,
+           COALESCE(n.last_failed_at, n.created_at) AS last_failed_at
+      FROM notifications n
+      JOIN executions e ON e.id = n.execution_id
+      JOIN jobs j ON j.id = n.job_id
+     WHERE n.id = :id AND n.sent_at IS NULL AND n.abandoned_at IS NULL""")
+
+
+def load(connection: Connection, identifier: UUID) -> Notification | None:
+    """Return what to say to whom, unless it was said or given up."""
+    row = connection.execute(_LOAD, {"id": identifier}).mappings().one_or_none()
+    return Notification(**dict[str, Any](row)) if row else None
+
+
+_SETTLE = text("""
+    UPDATE notifications SET delivered = delivered || CAST(:delivered AS text[]),
+                             refused = refused || CAST(:refused AS jsonb)
+     WHERE id = :id""")
+
+
+def settle(
+    connection: Connection,
+    identifier: UUID,
+    *,
+    delivered: Sequence[str],
+    refused: Mapping[str, str],
+) -> None:
+    """Note who has the mail now, and who is never to get it, so that both get it no more."""
+    connection.execute(
+        _SETTLE,
+        {"id": identifier, "delivered": list(delivered), "refused": json.dumps(dict(refused))},
+    )
+
+
+#: How many failures a digest looks at, how far back their instants may lie, and what it tells.
+MAX_SAMPLED = 1000
+MAX_AGE = timedelta(days=1)
+MAX_ERRORS = 5
+
+_ERRORS = text("""
+    SELECT error, count(*) AS failures
+      FROM (SELECT error FROM executions
+             WHERE job_id = :job_id AND id >= :lowest AND status = 'failed'
+               AND finished_at BETWEEN :first AND :last
+             ORDER BY id DESC LIMIT :most) AS sampled
+     GROUP BY error ORDER BY failures DESC, error LIMIT :errors""")
+
+
+def errors_of(connection: Connection, notification: Notification) -> list[tuple[str, int]]:
+    """Return the most frequent errors that a digest stands for, with how often each was seen."""
+    rows = connection.execute(
+        _ERRORS,
+        {
+            "job_id": notification.job_id,
+            "lowest": ids.lowest_at(notification.created_at - MAX_AGE),
+            "first": notification.created_at,
+            "last": notification.last_failed_at,
+            "most": MAX_SAMPLED,
+            "errors": MAX_ERRORS,
+        },
+    )
+    return [(row.error or "-", row.failures) for row in rows]

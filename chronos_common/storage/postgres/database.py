@@ -1,0 +1,141 @@
+"""Connections to PostgreSQL: bounded in number, in waiting and in the time of a statement."""
+
+import select
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import psycopg2.extras
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+
+from chronos_common import clock
+from chronos_common.storage.postgres import array_adapter, prepared_statements, uuid_adapter
+from chronos_common.storage.postgres.timeouts import BoundedConnection
+
+STATEMENT_TIMEOUT_SECONDS = 15
+LOCK_TIMEOUT_SECONDS = 5
+
+#: A connection that nobody used for so long is closed: each takes megabytes in the server. It is
+#: no interval at which somebody asks for something, who would meet the server closing it.
+IDLE_SECONDS = 47
+#: Far less, and far more than between two uses of a busy connection.
+RESTED_SECONDS = 0.5
+
+_RESTS_SINCE = "chronos_rests_since"
+
+psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
+array_adapter.register()
+
+
+def connect(
+    url: str,
+    *,
+    name: str,
+    pool_size: int = 5,
+    wait_seconds: float = 5,
+    lock_seconds: float = LOCK_TIMEOUT_SECONDS,
+    checks_pooled: bool = False,
+) -> Engine:
+    """Return an engine with at most ``pool_size`` connections, shown as ``name`` in PostgreSQL.
+
+    Every wait is bounded: for a connection of the pool (``wait_seconds``), for the server, for a
+    lock (``lock_seconds``), for a statement. A half-open connection is noticed within about 20
+    seconds, by TCP or by ``storage.patience``. One that the server has closed because nobody used
+    it is replaced. ``checks_pooled`` replaces any that broke while it lay in the pool: for callers
+    that do not repeat what failed.
+    """
+    engine = create_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        # The same few again and again, so that the others are closed in time.
+        pool_use_lifo=True,
+        pool_timeout=wait_seconds,
+        pool_recycle=1800,
+        connect_args={
+            "application_name": name,
+            "keepalives": 1,
+            "keepalives_idle": 10,
+            "keepalives_interval": 3,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
+            "connection_factory": BoundedConnection,
+            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s "
+            f"-c lock_timeout={round(lock_seconds * 1000)}ms -c timezone=UTC "
+            f"-c idle_in_transaction_session_timeout=10s -c idle_session_timeout={IDLE_SECONDS}s",
+        },
+    )
+    uuid_adapter.follow(engine)
+    prepared_statements.follow(engine)
+    event.listen(engine, "checkin", _note_rest)
+    event.listen(engine, "checkout", _check if checks_pooled else _check_if_rested)
+    return engine
+
+
+def _note_rest(_connection: Any, record: Any) -> None:
+    record.info[_RESTS_SINCE] = time.monotonic()
+
+
+def _check_if_rested(connection: Any, record: Any, *_: object) -> None:
+    """Check what may have been closed; even that is too much for each of many transactions."""
+    if time.monotonic() - record.info.get(_RESTS_SINCE, time.monotonic()) >= RESTED_SECONDS:
+        _check(connection)
+
+
+def _check(connection: Any, *_: object) -> None:
+    """Refuse a connection that the server has closed; the pool then tries others, or a new one.
+
+    A server says nothing on a connection that nobody uses, but for its end. Looking for that takes
+    microseconds, where SQLAlchemy's ``pool_pre_ping`` takes a round trip with every use.
+    """
+    if connection.closed:
+        raise DisconnectionError
+    poller = select.poll()
+    poller.register(connection.fileno(), select.POLLIN)
+    if poller.poll(0):
+        raise DisconnectionError
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a connection for statements that need no transaction, which takes two round trips.
+
+    SQLAlchemy's own isolation level ``AUTOCOMMIT`` takes one more to put it back, and whoever
+    reads would get psycopg2's bare error if the server went away just then.
+    """
+    with engine.connect() as connection:
+        own: Any = connection.connection.driver_connection
+        own.autocommit = True
+        try:
+            yield connection
+        finally:
+            if not own.closed:
+                own.autocommit = False
+
+
+@contextmanager
+def transaction(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction: committed at the end of the block, rolled back if it raises."""
+    with engine.begin() as connection:
+        yield connection
+
+
+def is_outage(error: DBAPIError) -> bool:
+    """Tell whether ``error`` is the database's absence rather than a wrong statement."""
+    return error.connection_invalidated or isinstance(
+        error.orig, psycopg2.OperationalError | psycopg2.InterfaceError
+    )
+
+
+def measure_clock(connection: Connection) -> timedelta:
+    """Return database time minus host time, from the middle of the fastest of three readings."""
+    readings: list[tuple[timedelta, timedelta]] = []
+    for _ in range(3):
+        before = clock.host_now()
+        database = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        after = clock.host_now()
+        readings.append((after - before, database - (before + (after - before) / 2)))
+    return min(readings)[1]

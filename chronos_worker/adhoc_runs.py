@@ -1,0 +1,209 @@
+"""Test runs: a payload performed once, now, as an execution would be, but for no job.
+
+The same actions perform them, through a transfer engine with the same guard. Targets can tell them
+from executions: requests and e-mails carry ``X-Chronos-Test``, Celery tasks ``chronos_test``.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from datetime import datetime
+from email.message import EmailMessage
+from functools import partial
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import DataError
+
+from chronos_common import clock
+from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
+from chronos_common.domain.payloads import CeleryTask
+from chronos_common.domain.statuses import JobType, Status
+from chronos_common.errors import Invalid
+from chronos_common.settings import Settings
+from chronos_common.storage import adhoc_runs
+from chronos_common.storage.postgres.database import transaction
+from chronos_worker.actions import celery_task, email, webhook
+from chronos_worker.actions.celery_task import Publisher
+from chronos_worker.deadline import Deadline
+from chronos_worker.emails.sender import Delivery, Mailer
+from chronos_worker.executor import Action
+from chronos_worker.http.request import Request
+from chronos_worker.transfers.egress import EgressGuard
+from chronos_worker.transfers.engine import TransferEngine
+from chronos_worker.transfers.limiter import Limits
+from chronos_worker.transfers.results import Result
+
+_log = structlog.get_logger(__name__)
+
+HEADER = "X-Chronos-Test"
+
+#: Few, and few to one target: somebody sits in front of each.
+LIMITS = Limits(32, 8)
+
+_MARK = f"\r\n{HEADER}: true".encode()
+#: How long a run may wait for its turn, as runs to the same host go before it.
+_TURN_SECONDS = 2.5
+#: What a transfer may take beyond its turn and its own timeout until its result is known.
+_MARGIN_SECONDS = 2.5
+
+
+class Runner:
+    """Performs test runs; used by many threads at once."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        """Build the parts; nothing is sent before :meth:`start`."""
+        self._engine = engine
+        self._waiting: dict[UUID, Future[tuple[Request, Result]]] = {}
+        self._lock = Lock()
+        self._transfers = TransferEngine(
+            limits=LIMITS,
+            guard=EgressGuard(settings.egress_allow),
+            on_done=self._done,
+            may_start=_is_in_time,
+            now=clock.now,
+        )
+        publisher = _Publisher(
+            settings.tasks_broker_url, is_shared=settings.tasks_broker_url == settings.redis_url
+        )
+        self._actions: Mapping[JobType, Action] = {
+            JobType.WEBHOOK: self._send,
+            JobType.EMAIL: partial(email.perform, mailer=_Mailer(settings)),
+            JobType.CELERY_TASK: partial(celery_task.perform, publisher=publisher),
+        }
+
+    def start(self) -> None:
+        """Begin to take runs."""
+        self._transfers.start()
+
+    def stop(self) -> None:
+        """End transfers that are under way; whoever waits for one is told."""
+        self._transfers.stop()
+        with self._lock:
+            waiting, self._waiting = list(self._waiting.values()), {}
+        for each in waiting:
+            each.set_exception(Stopped("The worker was stopped; try again."))
+
+    def perform(self, identifiers: Sequence[UUID], _: datetime) -> None:
+        """Perform the runs of one message that are still waited for."""
+        for identifier in identifiers:
+            with transaction(self._engine) as connection:
+                spec = adhoc_runs.claim(connection, identifier, now=clock.now())
+            if spec is not None:
+                self._finish(identifier, *self._outcome(spec))
+
+    def _outcome(self, spec: JobSpec) -> tuple[Outcome, Attempt]:
+        now = clock.now()
+        claimed = Claimed(
+            id=spec.id,
+            job_id=spec.id,
+            workspace_id=spec.workspace_id,
+            worker_id=spec.id,
+            claimed_at=now,
+            scheduled_for=now,
+            due_at=now,
+            attempt=1,
+            redeliveries=0,
+        )
+        try:
+            return self._actions[spec.type](claimed, spec)
+        except Exception as error:  # noqa: BLE001 - poison fails its own run only
+            reason = str(error)
+            if not isinstance(error, Invalid | Stopped):
+                _log.error("test run failed", test_run_id=str(spec.id), exc_info=error)
+                reason = "the worker's log says why."
+            text = f"It could not be performed: {reason}"
+            return Failed(text, permanent=True), Attempt(started_at=now, duration_ms=0)
+
+    def _finish(self, identifier: UUID, outcome: Outcome, attempt: Attempt) -> None:
+        status = Status.SUCCEEDED if isinstance(outcome, Succeeded) else Status.FAILED
+        error = outcome.error if isinstance(outcome, Failed) else None
+        try:
+            self._store(identifier, status, _result(status, error, attempt))
+        except DataError as fault:
+            _log.warning("test run's result refused", error=str(fault.orig))
+            plain = Attempt(started_at=attempt.started_at, duration_ms=attempt.duration_ms)
+            text = "What came back cannot be stored: it holds characters that are none."
+            self._store(identifier, Status.FAILED, _result(Status.FAILED, text, plain))
+
+    def _store(self, identifier: UUID, status: Status, result: Mapping[str, Any]) -> None:
+        with transaction(self._engine) as connection:
+            adhoc_runs.finish(connection, identifier, status, result)
+
+    def _send(self, claimed: Claimed, spec: JobSpec) -> tuple[Outcome, Attempt]:
+        """Send a webhook, and wait for what comes back."""
+        request = webhook.prepare(claimed, spec)
+        request = request._replace(execution_lines=request.execution_lines + _MARK)
+        future: Future[tuple[Request, Result]] = Future()
+        with self._lock:
+            self._waiting[claimed.id] = future
+        try:
+            self._transfers.submit([request])
+            longest = _TURN_SECONDS + spec.timeout_seconds + _MARGIN_SECONDS
+            return webhook.outcome(*future.result(longest))
+        except TimeoutError:
+            text = "Other test runs keep this host busy; try again when they have ended."
+            raise Stopped(text) from None
+        finally:
+            self._transfers.cancel(claimed.id)
+            with self._lock:
+                self._waiting.pop(claimed.id, None)
+
+    def _done(self, request: Request, result: Result) -> None:
+        with self._lock:
+            future = self._waiting.pop(request.execution.id, None)
+        if future:
+            future.set_result((request, result))
+
+
+def _is_in_time(request: Request) -> bool:
+    """Return whether a run may still start: its result would come while it is waited for."""
+    return (clock.now() - request.fire_at).total_seconds() < _TURN_SECONDS
+
+
+class Stopped(Exception):
+    """The worker gave up a test run that somebody waited for."""
+
+
+def _result(status: Status, error: str | None, attempt: Attempt) -> dict[str, Any]:
+    return {
+        "status": status,
+        "error": error,
+        "started_at": clock.rfc3339(attempt.started_at),
+        "duration_ms": attempt.duration_ms,
+        "http_status": attempt.http_status,
+        "request": attempt.request,
+        "response": attempt.response,
+        "timing_ms": attempt.timing_ms,
+    }
+
+
+class _Mailer(Mailer):
+    """Marks the e-mails of test runs."""
+
+    def send(
+        self,
+        message: EmailMessage,
+        recipients: Sequence[str],
+        *,
+        deadline: Deadline,
+        verdict_seconds: float = 0.0,
+    ) -> Delivery:
+        message[HEADER] = "true"
+        return super().send(
+            message, recipients, deadline=deadline, verdict_seconds=verdict_seconds
+        )
+
+
+class _Publisher(Publisher):
+    """Marks the Celery tasks of test runs."""
+
+    def publish(
+        self, task: CeleryTask, *, task_id: str, headers: Mapping[str, str], deadline: Deadline
+    ) -> None:
+        marked = {**headers, "chronos_test": "true"}
+        super().publish(task, task_id=task_id, headers=marked, deadline=deadline)

@@ -1,0 +1,155 @@
+"""The Celery applications of the worker, one for each queue. Celery stops here.
+
+A queue has a consumer and threads of its own, so that what blocks the work of one (a mail server
+that hangs) keeps nobody's messages waiting but its own.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from threading import Thread
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import structlog
+from celery import Celery
+from celery.apps import worker as celery_worker
+from celery.platforms import EX_FAILURE, SecurityWarning
+from celery.signals import setup_logging, worker_shutting_down
+from celery.worker import WorkController, state
+
+from chronos_common import ids, logs
+from chronos_common.broker import TASK_OF, celery_app
+from chronos_worker import celery_transport
+
+_log = structlog.get_logger(__name__)
+
+#: Far more than a scheduler puts into a message.
+MAX_IDS = 10_000
+
+#: What the ids of a queue's messages are handed to, with the instant that they are meant for.
+Task = Callable[[Sequence[UUID], datetime], None]
+
+
+def build(redis_url: str, queue: str, task: Task) -> Celery:
+    """Return the application that hands the messages of ``queue`` to ``task``."""
+    app = celery_app(redis_url, [queue])
+    app.amqp_cls = celery_transport.AMQP
+    app.conf.update(
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        worker_cancel_long_running_tasks_on_connection_loss=False,
+        worker_enable_prefetch_count_reduction=False,
+        worker_send_task_events=False,
+    )
+    app.task(_parsing(task), name=TASK_OF[queue])
+    return app
+
+
+def _parsing(task: Task) -> Callable[[object, object], None]:
+    """Check what came over the wire: whoever can write to Redis can write anything."""
+
+    def run(packed: object, fire_at_ms: object) -> None:
+        if not isinstance(packed, str) or not isinstance(fire_at_ms, int):
+            raise TypeError("not a message of our scheduler")
+        if len(packed) > MAX_IDS * ids.PACKED_LENGTH:
+            raise ValueError("too many executions for a message of our scheduler")
+        task(ids.unpack(packed), datetime.fromtimestamp(fire_at_ms / 1000, UTC))
+
+    return run
+
+
+def run(
+    apps: Mapping[str, Celery],
+    *,
+    name: str,
+    threads: Mapping[str, int],
+    grace_seconds: float,
+    on_stop: Callable[[], None],
+) -> int:
+    """Consume messages until SIGTERM or SIGINT; return what the process should exit with.
+
+    ``on_stop`` is called when the signal comes, before the tasks under way are waited for, those
+    of all but the first application at most ``grace_seconds``. The first one's consumer runs in
+    the calling thread, where signals arrive. A consumer that ends by itself ends them all:
+    whoever supervises the process starts it again.
+    """
+    _keep_log()
+    # Celery warns of root because pickled messages could run anything; ours are JSON only.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    (first, app), *rest = apps.items()
+    worker = app.Worker(**_options(first, name, threads[first]), quiet=True)
+    others = [
+        Thread(
+            target=_consume,
+            args=(other, _options(queue, name, threads[queue])),
+            name=f"consume-{queue}",
+            daemon=True,
+        )
+        for queue, other in rest
+    ]
+    with _called_on_signal(on_stop):
+        for other in others:
+            other.start()
+        worker.start()
+        exit_code = int(worker.exitcode or 0)
+        # The other consumers look at this every other second.
+        state.should_stop = exit_code
+        deadline = monotonic() + grace_seconds
+        for other in others:
+            other.join(max(deadline - monotonic(), 0))
+    return exit_code
+
+
+def _keep_log() -> None:
+    """Keep Celery from changing the log's level, adding handlers, or writing past it."""
+    # It leaves logging alone if anybody listens to this.
+    setup_logging.connect(_configure_nothing)
+    # What it says when a signal comes.
+    celery_worker.safe_say = _say
+
+
+def _configure_nothing(**_: object) -> None:
+    """Configure nothing: ``logs.configure`` has."""
+
+
+def _say(message: str, _file: object = None) -> None:
+    logs.say_in_signal_handler(str(message).removeprefix("worker: "))
+
+
+def _options(queue: str, name: str, threads: int) -> dict[str, Any]:
+    return {
+        "hostname": f"{queue}-{name}",
+        "queues": [queue],
+        "pool": "threads",
+        "concurrency": threads,
+        "loglevel": "WARNING",
+        "without_gossip": True,
+        "without_mingle": True,
+        "without_heartbeat": True,
+    }
+
+
+def _consume(app: Celery, options: Mapping[str, Any]) -> None:
+    """Consume in this thread; Celery's event loop is one per process, and the first one's."""
+    try:
+        WorkController(app=app, **options, use_eventloop=False).start()
+    finally:
+        if state.should_stop is None:
+            _log.error("consumer ended", queues=options["queues"])
+            state.should_stop = EX_FAILURE
+
+
+@contextmanager
+def _called_on_signal(on_stop: Callable[[], None]) -> Iterator[None]:
+    def shutting_down(**_: object) -> None:
+        on_stop()
+
+    worker_shutting_down.connect(shutting_down, weak=False)
+    try:
+        yield
+    finally:
+        worker_shutting_down.disconnect(shutting_down)

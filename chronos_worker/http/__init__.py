@@ -1,0 +1,1 @@
+"""HTTP messages: requests to targets, and their answers."""

@@ -1,0 +1,97 @@
+"""From a job's payload to the target of its requests, built once and used for each execution."""
+
+from typing import Final
+from uuid import UUID
+
+from chronos_common.domain import payloads, redaction, same_json
+from chronos_common.domain.executions import JobSpec
+from chronos_common.domain.payloads import Webhook
+from chronos_common.errors import Invalid
+from chronos_worker.http import signing
+from chronos_worker.http.redirects import origin_of
+from chronos_worker.http.request import Target
+
+_MAX_CACHED: Final = 20_000
+_LARGEST_CACHED_BODY: Final = 4 << 10
+
+#: Headers of a user's that say how to read the message, and may go wherever it goes.
+_DESCRIPTIVE: Final = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+
+_cache: dict[UUID, tuple[JobSpec, Target]] = {}
+
+
+def target_of(job: JobSpec) -> Target:
+    """Return where ``job`` sends its requests.
+
+    Raises :class:`Invalid` if its payload cannot be sent.
+    """
+    cached = _cache.get(job.id)
+    if cached and (cached[0] is job or _is_same(cached[0], job)):
+        return cached[1]
+    target = _build(job)
+    if len(target.body or b"") <= _LARGEST_CACHED_BODY:
+        _remember(job, target)
+    return target
+
+
+def _is_same(one: JobSpec, other: JobSpec) -> bool:
+    return one == other and same_json.is_same(one.payload, other.payload)
+
+
+def _remember(job: JobSpec, target: Target) -> None:
+    if len(_cache) >= _MAX_CACHED:
+        # Among jobs that take turns, the oldest is the next one needed: there is no better choice.
+        _cache.clear()
+    _cache[job.id] = job, target
+
+
+def _build(job: JobSpec) -> Target:
+    webhook = payloads.parse(job.type, job.payload, default_url=job.default_webhook_url)
+    if not isinstance(webhook, Webhook):
+        raise Invalid({"type": ["Must be webhook."]})
+    public, private = _header_lines(webhook)
+    return Target(
+        job_id=job.id,
+        method=webhook.method,
+        url=webhook.url,
+        origin=origin_of(webhook.url),
+        headers=public,
+        private_headers=private,
+        job_line=f"X-Chronos-Job-Id: {job.id}".encode(),
+        body=webhook.body,
+        keys=[
+            signing.key_of(secret)
+            for secret in (job.signing_secret, job.previous_signing_secret)
+            if secret is not None
+        ],
+        timeout_seconds=job.timeout_seconds,
+        verify_tls=webhook.verify_tls,
+        follow_redirects=webhook.follow_redirects,
+        success_statuses=frozenset(webhook.success_statuses),
+        shown={
+            "method": webhook.method,
+            "url": redaction.url(webhook.url),
+            "headers": redaction.headers(webhook.headers),
+        },
+    )
+
+
+def _header_lines(webhook: Webhook) -> tuple[list[bytes], list[bytes]]:
+    """Return the lines for any host, and those for the target's own only."""
+    public = [b"Expect:"]
+    private: list[bytes] = []
+    for name, value in webhook.headers.items():
+        (public if name.lower() in _DESCRIPTIVE else private).append(_line(name, value))
+    if webhook.body is not None and not any(map(_is_content_type, webhook.headers)):
+        # libcurl would call an empty body a form.
+        public.append(b"Content-Type:")
+    return public, private
+
+
+def _is_content_type(name: str) -> bool:
+    return name.lower() == "content-type"
+
+
+def _line(name: str, value: str) -> bytes:
+    """Return a header as libcurl takes it, to which a colon without a value means removal."""
+    return f"{name}: {value}".encode("latin-1") if value else f"{name};".encode("latin-1")

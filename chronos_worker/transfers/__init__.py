@@ -1,0 +1,1 @@
+"""The engine that carries many HTTP requests at once with libcurl."""

@@ -1,0 +1,127 @@
+"""Failed transfers in words: libcurl's result codes, and its messages where they add to them."""
+
+import re
+from typing import Final
+
+import pycurl
+
+from chronos_worker.transfers.results import ErrorKind, TransferError
+
+#: Making a connection takes no longer, even where the job's timeout would permit it.
+CONNECT_TIMEOUT_SECONDS: Final = 10
+
+# Codes of curl/curl.h that pycurl has no names for.
+_WEIRD_SERVER_REPLY: Final = 8
+_HTTP2_STREAM: Final = 92
+_HTTP3: Final = 95
+_QUIC_CONNECT_ERROR: Final = 96
+_SSL_CLIENTCERT: Final = 98
+_UNRECOVERABLE_POLL: Final = 99
+_TOO_LARGE: Final = 100
+
+NO_ANSWER: Final = TransferError(
+    ErrorKind.CONNECT, "The target closed the connection without an answer"
+)
+
+_ERRORS: Final[dict[int, TransferError]] = {
+    code: TransferError(kind, words)
+    for code, kind, words in (
+        (pycurl.E_UNSUPPORTED_PROTOCOL, ErrorKind.PROTOCOL, "The target did not answer in HTTP"),
+        (pycurl.E_URL_MALFORMAT, ErrorKind.INVALID_URL, "The URL is malformed"),
+        (pycurl.E_COULDNT_RESOLVE_HOST, ErrorKind.DNS, "The host's name could not be resolved"),
+        (pycurl.E_COULDNT_CONNECT, ErrorKind.CONNECT, "The target could not be connected to"),
+        (_WEIRD_SERVER_REPLY, ErrorKind.PROTOCOL, "The answer's header is malformed"),
+        (pycurl.E_HTTP2, ErrorKind.PROTOCOL, "The target broke the rules of HTTP/2"),
+        (
+            pycurl.E_PARTIAL_FILE,
+            ErrorKind.CONNECT,
+            "The connection closed within the answer",
+        ),
+        (pycurl.E_OUT_OF_MEMORY, ErrorKind.INTERNAL, "The worker is out of memory"),
+        (pycurl.E_SSL_CONNECT_ERROR, ErrorKind.TLS, "No TLS connection could be made"),
+        (pycurl.E_ABORTED_BY_CALLBACK, ErrorKind.INTERNAL, "The worker stopped the transfer"),
+        (pycurl.E_BAD_FUNCTION_ARGUMENT, ErrorKind.INTERNAL, "The request cannot be sent"),
+        (pycurl.E_FAILED_INIT, ErrorKind.INTERNAL, "The transfer could not be set up"),
+        (pycurl.E_SEND_ERROR, ErrorKind.CONNECT, "The connection broke before the request's end"),
+        (pycurl.E_RECV_ERROR, ErrorKind.CONNECT, "The answer could not be received"),
+        (pycurl.E_SSL_CERTPROBLEM, ErrorKind.TLS, "The worker's own certificate is faulty"),
+        (pycurl.E_SSL_CIPHER, ErrorKind.TLS, "There is no TLS cipher that both sides have"),
+        (pycurl.E_PEER_FAILED_VERIFICATION, ErrorKind.TLS, "The target's certificate is refused"),
+        (pycurl.E_BAD_CONTENT_ENCODING, ErrorKind.PROTOCOL, "The answer's coding is not known"),
+        (
+            pycurl.E_SSL_CACERT_BADFILE,
+            ErrorKind.TLS,
+            "The worker has no certificate authorities",
+        ),
+        (pycurl.E_SSL_ISSUER_ERROR, ErrorKind.TLS, "The certificate's issuer is refused"),
+        (pycurl.E_SSL_INVALIDCERTSTATUS, ErrorKind.TLS, "The certificate's status is refused"),
+        (_HTTP2_STREAM, ErrorKind.CONNECT, "The target ended the HTTP/2 stream with an error"),
+        (_HTTP3, ErrorKind.PROTOCOL, "The target broke the rules of HTTP/3"),
+        (_QUIC_CONNECT_ERROR, ErrorKind.CONNECT, "No QUIC connection could be made"),
+        (_SSL_CLIENTCERT, ErrorKind.TLS, "The target asks for a client certificate"),
+        (_UNRECOVERABLE_POLL, ErrorKind.INTERNAL, "The worker cannot wait for its sockets"),
+        (_TOO_LARGE, ErrorKind.PROTOCOL, "The answer's header is too long"),
+    )
+} | {pycurl.E_GOT_NOTHING: NO_ANSWER, pycurl.E_SEND_FAIL_REWIND: NO_ANSWER}
+
+# libcurl's message says more than we could, and stands by itself.
+_SPEAKING: Final = frozenset(
+    {
+        pycurl.E_COULDNT_RESOLVE_HOST,
+        pycurl.E_COULDNT_CONNECT,
+    }
+)
+# libcurl's message says the same once more, in its own terms.
+_SILENT: Final = frozenset(
+    {pycurl.E_GOT_NOTHING, pycurl.E_SEND_FAIL_REWIND, pycurl.E_OUT_OF_MEMORY, _TOO_LARGE}
+)
+# One hop's time, and the numbers, functions and versions of libraries, mean nothing to the owner
+# of a job.
+_NOISE: Final = re.compile(
+    r" after \d+ (?:ms|milliseconds)\b|\berror:[0-9A-Fa-f]+:|\b\w+ routines:\w*:| \(\d+\)$"
+    r"|\bOpenSSL SSL_\w+: |\bOpenSSL/[\w.]+: |, errno \d+$|^\[HTTP2\] \[\d+\] |, error -?\d+(?=:)"
+    r"|^(?:SSL certificate OpenSSL verify result|SSL certificate problem|SSL): "
+)
+# OpenSSL's words for a target that closes the connection without TLS's goodbye, as many do.
+_NO_GOODBYE: Final = "unexpected eof while reading"
+_CLOSED: Final = TransferError(
+    ErrorKind.CONNECT, "The target closed the connection before the end of its answer"
+)
+
+
+def error_of(code: int, message: str) -> TransferError:
+    """Return what libcurl's result ``code`` with its ``message`` means."""
+    if code == pycurl.E_RECV_ERROR and _NO_GOODBYE in message:
+        return _CLOSED
+    error = _ERRORS.get(code)
+    detail = "" if code in _SILENT else _NOISE.sub("", message).strip().rstrip(".")
+    if error is None:
+        words = f"The transfer failed: {detail or f'libcurl calls it error {code}'}"
+        return TransferError(ErrorKind.PROTOCOL, words)
+    if not detail:
+        return error
+    return error._replace(message=detail if code in _SPEAKING else f"{error.message}: {detail}")
+
+
+def not_sent(error: Exception) -> TransferError:
+    """Return the error of a request that libcurl did not accept because of ``error``."""
+    if isinstance(error, pycurl.error) and len(error.args) == 2:  # noqa: PLR2004 - code, message
+        return error_of(*error.args)
+    text = "The request could not be sent; the worker's log says why"
+    return TransferError(ErrorKind.INTERNAL, text)
+
+
+def timed_out(timeout_seconds: float) -> TransferError:
+    """Return the error of an attempt that lasted as long as its job permits."""
+    text = f"The answer was not complete within {_limit(timeout_seconds)}"
+    return TransferError(ErrorKind.TIMEOUT, text)
+
+
+def not_connected(timeout_seconds: float | None = None) -> TransferError:
+    """Return the error of an attempt that found no connection in its job's time, or in ours."""
+    limit = _limit(timeout_seconds) if timeout_seconds else f"{CONNECT_TIMEOUT_SECONDS} seconds"
+    return TransferError(ErrorKind.TIMEOUT, f"No connection to the target was made within {limit}")
+
+
+def _limit(timeout_seconds: float) -> str:
+    return f"the job's timeout_seconds ({timeout_seconds:g})"
