@@ -14,8 +14,9 @@ import pytest
 import requests
 
 from chronos_common.embedded.processes import ports
+from repository import ROOT
 
-README = Path(__file__).parents[2] / "README.md"
+README = ROOT / "README.md"
 SECTION = re.compile(r"^## Try it$(.*?)^## ", re.MULTILINE | re.DOTALL)
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 END_OF_BLOCK = "--- end of block ---"

@@ -1,7 +1,7 @@
 """A TCP proxy that can stop forwarding without closing, or lose an answer by closing."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Event, Lock, Thread
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ class Proxy:
         user = f"{parts.username or ''}:{parts.password}@" if parts.password else ""
         self.url = parts._replace(netloc=f"{user}127.0.0.1:{port}").geturl()
         self._lock = Lock()
+        self._stuck: list[socket.socket] = []  # of connections that were frozen
         self._frozen = Event()  # of the connections that are open now; later ones get another
         self._sockets: list[socket.socket] = []
         self._lost = b""  # what closes the connection instead of being forwarded, if anything does
@@ -32,6 +33,13 @@ class Proxy:
         with self._lock:
             self._frozen.set()
             self._frozen = Event()
+            self._stuck, self._sockets = [*self._stuck, *self._sockets], []
+
+    def close_frozen(self) -> None:
+        """Close the connections that were frozen: who waits for an answer hears of it now."""
+        with self._lock:
+            _close(self._stuck)
+            self._stuck = []
 
     @contextmanager
     def losing(self, answer: bytes) -> Iterator[None]:
@@ -48,10 +56,7 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         with self._lock:
-            for each in self._sockets:
-                with suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-                each.close()
+            _close([*self._stuck, *self._sockets])
         self._thread.join(5)
 
     def _accept(self) -> None:
@@ -82,6 +87,13 @@ class Proxy:
         return is_lost
 
 
+def _close(sockets: Iterable[socket.socket]) -> None:
+    for each in sockets:
+        with suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
+        each.close()
+
+
 def _is_never_lost(_data: bytes) -> bool:
     return False
 
@@ -96,7 +108,4 @@ def _pump(
                 return
             sink.sendall(data)
     if not frozen.is_set():
-        for each in (source, sink):
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+        _close((source, sink))
