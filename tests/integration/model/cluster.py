@@ -13,10 +13,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
-import chronos_common.process.heartbeat
 import pytest
 from sqlalchemy import Engine, RowMapping, select, text
 
+import chronos_common.process.heartbeat
 import chronos_scheduler.dispatch
 import chronos_scheduler.plan
 import chronos_scheduler.rescue
