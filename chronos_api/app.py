@@ -16,18 +16,17 @@ from chronos_api.bulk import routes as bulk
 from chronos_api.context import Context
 from chronos_api.docs import openapi
 from chronos_api.docs import routes as docs
+from chronos_api.events import hub
 from chronos_api.events import routes as events
-from chronos_api.events.hub import Hub
 from chronos_api.executions import routes as executions
 from chronos_api.explanations import routes as why
 from chronos_api.http import compression, cors, errors, idempotency, request_hooks
 from chronos_api.jobs import by_name_routes, preview_routes
 from chronos_api.jobs import routes as jobs
-from chronos_api.operations import routes as service
-from chronos_api.operations.metrics import Metrics
+from chronos_api.operations import metrics
+from chronos_api.operations import routes as operations
 from chronos_api.security import access, lockouts, tokens
-from chronos_api.statistics import dashboard_routes, forecast_routes, job_routes
-from chronos_api.statistics.cache import Cache
+from chronos_api.statistics import cache, dashboard_routes, forecast_routes, job_routes
 from chronos_api.workspaces import invitation_routes, key_routes, member_routes
 from chronos_api.workspaces import routes as workspaces
 from chronos_common.broker import Broker
@@ -51,7 +50,7 @@ _BLUEPRINTS = (
     test_runs.blueprint,
     executions.blueprint,
     preview_routes.blueprint,
-    service.blueprint,
+    operations.blueprint,
     dashboard_routes.blueprint,
     events.blueprint,
     job_routes.blueprint,
@@ -70,7 +69,11 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
         proxied = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)
         app.wsgi_app = proxied  # type: ignore[method-assign] # as Flask's manual has it
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    context.attach(app, _context(settings, engine or connections.to_database(settings)))
+    shared = _context(settings, engine or connections.to_database(settings))
+    context.attach(app, shared)
+    metrics.register(app, settings, shared.engine, shared.broker)
+    cache.register(app, shared.redis, seconds=settings.statistics_cache_seconds)
+    hub.register(app, shared.redis, limit=settings.event_streams)
     tokens.register(app, settings)
     request_hooks.register(app)
     cors.register(app, settings.cors_origins)
@@ -95,7 +98,7 @@ def _expect_requests(app: Flask, content: Mapping[str, Any]) -> None:
     # Of a rule like /jobs/<uuid:job_id> the document shows /jobs/{job_id}.
     rules = {_SLOT.sub(r"{\1}", rule.rule): rule.rule for rule in app.url_map.iter_rules()}
     for method, path, statuses in openapi.answers(content):
-        context.of(app).metrics.expect(method=method, route=rules[path], statuses=statuses)
+        metrics.of(app).expect(method=method, route=rules[path], statuses=statuses)
 
 
 #: A variable part of a rule.
@@ -103,15 +106,11 @@ _SLOT = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 
 def _context(settings: Settings, engine: Engine) -> Context:
-    broker = Broker(settings.redis_url)
     redis = connections.to_redis(settings)
     change_feed.follow(engine, Publisher(redis).put)
     return Context(
         settings=settings,
         engine=engine,
         redis=redis,
-        broker=broker,
-        metrics=Metrics(settings, engine, broker),
-        cache=Cache(redis, seconds=settings.statistics_cache_seconds),
-        hub=Hub(redis, limit=settings.event_streams),
+        broker=Broker(settings.redis_url),
     )

@@ -7,9 +7,6 @@ from flask import Flask, current_app
 from redis import Redis
 from sqlalchemy import Engine
 
-from chronos_api.events.hub import Hub
-from chronos_api.operations.metrics import Metrics
-from chronos_api.statistics.cache import Cache
 from chronos_common.broker import Broker
 from chronos_common.settings import Settings
 
@@ -23,10 +20,7 @@ class Context:
     settings: Settings
     engine: Engine
     redis: Redis
-    metrics: Metrics
     broker: Broker
-    cache: Cache
-    hub: Hub
 
 
 def attach(app: Flask, context: Context) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import Engine
 
 from chronos_api import context
 from chronos_api.app import create_app
+from chronos_api.events import hub
 from chronos_api.events.hub import Hub
 from chronos_api.http import problems
 from chronos_api.operations import metrics
@@ -95,15 +96,15 @@ def _begin(worker: Any) -> None:
     """Prepare a process that was just forked."""
     shared = context.of(worker.app.callable)
     Loop("clock", lambda: follow_clock(shared.engine), idle_seconds=_CLOCK_SECONDS).start()
-    _end_streams_first(shared.hub)
+    _end_streams_first(hub.of(worker.app.callable))
 
 
-def _end_streams_first(hub: Hub) -> None:
+def _end_streams_first(streams: Hub) -> None:
     """Let SIGTERM end event streams, for which gunicorn would wait its whole grace period."""
     end: Any = signal.getsignal(signal.SIGTERM)
 
     def end_with_streams(number: int, frame: FrameType | None) -> None:
-        hub.stop()
+        streams.stop()
         end(number, frame)
 
     signal.signal(signal.SIGTERM, end_with_streams)

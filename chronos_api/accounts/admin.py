@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.audit import service as trail
-from chronos_api.jobs.service import Page, page_of
+from chronos_api.fields.pagination import Page, first_of
 from chronos_api.security.access import Account
 from chronos_common.errors import Conflict, NotFound
 from chronos_common.storage.accounts import users
@@ -25,13 +25,13 @@ class OwnAccount(Conflict):
 
 def listed(
     engine: Engine, *, search: str | None, after: UUID | None, page: int, limit: int
-) -> Page:
+) -> Page[UUID]:
     """Return a page of the accounts, the oldest first."""
     with transaction(engine) as connection:
         rows, total = users.page(
             connection, search=search, after=after, offset=(page - 1) * limit, limit=limit + 1
         )
-    return page_of(rows, total, limit)
+    return first_of(rows, total, limit)
 
 
 def disable(engine: Engine, who: Account, user_id: UUID, *, now: datetime) -> RowMapping:

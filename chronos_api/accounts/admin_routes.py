@@ -1,18 +1,14 @@
 """``/api/v1/admin``: for the operator of this installation."""
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
 
-from chronos_api import answers
 from chronos_api.accounts import admin
-from chronos_api.accounts.auth_routes import user
 from chronos_api.accounts.schemas import AccountAnswer, AccountPage, AccountsQuery
 from chronos_api.audit import service as trail
-from chronos_api.audit.routes import chosen, entry
-from chronos_api.audit.schemas import AuditPage, AuditQuery
+from chronos_api.audit.schemas import AuditPage, AuditQuery, audit_filter
 from chronos_api.context import current
 from chronos_api.fields import cursors
 from chronos_api.http import problems
@@ -29,7 +25,7 @@ blueprint = Blueprint(
 @blueprint.query(AccountsQuery)
 @blueprint.answers(200, AccountPage)
 @requires_operator()
-def accounts(query: dict[str, Any]) -> Response:
+def list_accounts(query: dict[str, Any]) -> Response:
     """List the accounts, the oldest first.
 
     The total is counted up to 10,000.
@@ -41,39 +37,35 @@ def accounts(query: dict[str, Any]) -> Response:
         page=query["page"],
         limit=query["limit"],
     )
-    return jsonify(answers.page_of(found, query, _account))
+    return jsonify(AccountPage.of(found.source(query)))
 
 
 @blueprint.route("/accounts/<uuid:user_id>/disable", "POST")
 @blueprint.answers(200, AccountAnswer)
 @blueprint.problems(problems.CONFLICT)
 @requires_operator()
-def disable(user_id: UUID) -> Response:
+def disable_account(user_id: UUID) -> Response:
     """Disable an account: its logins end at once, and its API keys are refused."""
     row = admin.disable(current().engine, account(), user_id, now=clock.now())
-    return jsonify(_account(row))
+    return jsonify(AccountAnswer.of(row))
 
 
 @blueprint.route("/accounts/<uuid:user_id>/enable", "POST")
 @blueprint.answers(200, AccountAnswer)
 @requires_operator()
-def enable(user_id: UUID) -> Response:
+def enable_account(user_id: UUID) -> Response:
     """Enable an account: it may log in again, and its API keys serve again."""
     row = admin.enable(current().engine, account(), user_id, now=clock.now())
-    return jsonify(_account(row))
+    return jsonify(AccountAnswer.of(row))
 
 
 @blueprint.route("/audit", "GET")
 @blueprint.query(AuditQuery)
 @blueprint.answers(200, AuditPage)
 @requires_operator()
-def audit(query: dict[str, Any]) -> Response:
+def list_installation_audit_entries(query: dict[str, Any]) -> Response:
     """List what was changed about the installation itself, the latest first."""
     found = trail.listed(
-        current().engine, None, chosen(query), page=query["page"], limit=query["limit"]
+        current().engine, None, audit_filter(query), page=query["page"], limit=query["limit"]
     )
-    return jsonify(answers.page_of(found, query, entry))
-
-
-def _account(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return user(row) | {"disabled_at": answers.time(row["disabled_at"])}
+    return jsonify(AuditPage.of(found.source(query)))

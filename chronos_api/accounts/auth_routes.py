@@ -1,12 +1,9 @@
 """``/api/v1/auth``: register, log in, refresh, log out, and who calls."""
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 from flask import Response, jsonify
 
-from chronos_api import answers
 from chronos_api.accounts import service
 from chronos_api.accounts.schemas import Credentials, Me, Refresh, Registration, Tokens
 from chronos_api.accounts.service import Login
@@ -29,7 +26,7 @@ blueprint = Blueprint(
 @blueprint.answers(201, Tokens)
 @blueprint.problems(problems.CONFLICT, problems.FORBIDDEN, problems.NOT_FOUND)
 @public(Rate.LOGIN)
-def register(body: dict[str, str]) -> Response:
+def register_account(body: dict[str, str]) -> Response:
     """Create an account.
 
     It comes with a workspace of its own, and is logged in. The token of an invitation makes it a
@@ -56,7 +53,7 @@ def register(body: dict[str, str]) -> Response:
 @blueprint.answers(200, Tokens)
 @blueprint.problems(problems.UNAUTHENTICATED)
 @public(Rate.LOGIN)
-def login(body: dict[str, str]) -> Response:
+def log_in(body: dict[str, str]) -> Response:
     """Log in.
 
     After some failures for an address, whether it has an account or not, each one is followed by
@@ -74,7 +71,7 @@ def login(body: dict[str, str]) -> Response:
 @blueprint.answers(200, Tokens)
 @blueprint.problems(problems.UNAUTHENTICATED)
 @public()
-def refresh(body: dict[str, str]) -> Response:
+def refresh_tokens(body: dict[str, str]) -> Response:
     """Exchange a refresh token for new tokens.
 
     Each one can be used once. Using one again ends the login: somebody else may have it.
@@ -88,7 +85,7 @@ def refresh(body: dict[str, str]) -> Response:
 @blueprint.route("/logout", "POST")
 @blueprint.answers(204)
 @requires_login()
-def logout() -> Response:
+def log_out() -> Response:
     """End this login; all of its tokens are refused from now on."""
     service.log_out(current().engine, account(), now=clock.now())
     return Response(status=204)
@@ -97,7 +94,7 @@ def logout() -> Response:
 @blueprint.route("/logout-all", "POST")
 @blueprint.answers(204)
 @requires_login()
-def logout_all() -> Response:
+def log_out_everywhere() -> Response:
     """End every login of this account, this one included. API keys go on."""
     service.log_out_everywhere(current().engine, account(), now=clock.now())
     return Response(status=204)
@@ -106,26 +103,17 @@ def logout_all() -> Response:
 @blueprint.route("/me", "GET")
 @blueprint.answers(200, Me)
 @requires_login(Scope.WORKSPACE_READ)
-def me() -> Response:
+def get_me() -> Response:
     """Who calls, in which workspace, and which others there are."""
     where = membership()
     found = service.me(current().engine, account(), where.workspace_id if where else None)
     workspace = None
     if where and found.workspace:
         may_see_secret = where.role is Role.OWNER and where.key_id is None
-        workspace = {
-            "id": str(found.workspace["id"]),
-            "name": found.workspace["name"],
-            "role": where.role,
-            "signing_secret": found.workspace["signing_secret"] if may_see_secret else None,
-        }
-    return jsonify(
-        {
-            "user": user(found.user),
-            "workspace": workspace,
-            "workspaces": [belonging(row) for row in found.memberships],
-        }
-    )
+        secret = found.workspace["signing_secret"] if may_see_secret else None
+        workspace = {**found.workspace, "role": where.role, "signing_secret": secret}
+    me = {"user": found.user, "workspace": workspace, "workspaces": found.memberships}
+    return jsonify(Me.of(me))
 
 
 def _refresh_lifetime() -> timedelta:
@@ -134,37 +122,13 @@ def _refresh_lifetime() -> timedelta:
 
 def _tokens(login: Login, status: int) -> Response:
     user_id = login.user["id"]
-    response = jsonify(
-        {
-            "access_token": tokens.access_token(user_id, login.family_id),
-            "refresh_token": tokens.refresh_token(
-                login.refresh_token_id, user_id, login.family_id
-            ),
-            "token_type": "Bearer",
-            "expires_in": current().settings.access_token_minutes * 60,
-            "user": user(login.user),
-        }
-    )
+    made = {
+        "access_token": tokens.access_token(user_id, login.family_id),
+        "refresh_token": tokens.refresh_token(login.refresh_token_id, user_id, login.family_id),
+        "token_type": "Bearer",
+        "expires_in": current().settings.access_token_minutes * 60,
+        "user": login.user,
+    }
+    response = jsonify(Tokens.of(made))
     response.status_code = status
     return response
-
-
-def user(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return an account as its owner sees it."""
-    return {
-        "id": str(row["id"]),
-        "email": row["email"],
-        "email_verified": row["verified_at"] is not None,
-        "is_operator": row["is_operator"],
-        "created_at": answers.time(row["created_at"]),
-    }
-
-
-def belonging(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a workspace as one of its members sees it in a list."""
-    return {
-        "id": str(row["id"]),
-        "name": row["name"],
-        "role": row["role"],
-        "joined_at": answers.time(row["joined_at"]),
-    }

@@ -21,7 +21,7 @@ blueprint = Blueprint(
 @blueprint.body(PasswordChange)
 @blueprint.answers(204)
 @requires_login(rate=Rate.LOGIN)
-def change(body: dict[str, str]) -> Response:
+def change_password(body: dict[str, str]) -> Response:
     """Change your password. Your other logins end."""
     with lockouts.guarding(account().email):
         passwords.change(current().engine, account(), **body, now=clock.now())
@@ -32,7 +32,7 @@ def change(body: dict[str, str]) -> Response:
 @blueprint.body(PasswordForgotten)
 @blueprint.answers(202)
 @public(Rate.LOGIN)
-def forgot(body: dict[str, str]) -> Response:
+def request_password_reset(body: dict[str, str]) -> Response:
     """Ask for an e-mail with a token that lets you choose another password.
 
     The answer is the same whether there is such an account or not.
@@ -46,7 +46,7 @@ def forgot(body: dict[str, str]) -> Response:
 @blueprint.answers(204)
 @blueprint.problems(problems.NOT_FOUND)
 @public(Rate.LOGIN)
-def reset(body: dict[str, str]) -> Response:
+def reset_password(body: dict[str, str]) -> Response:
     """Choose another password with the token from the e-mail. Every login ends."""
     passwords.reset(current().engine, **body, now=clock.now())
     return Response(status=204)

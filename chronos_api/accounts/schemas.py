@@ -1,15 +1,15 @@
 """Accounts and logins."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
-from chronos_api.fields.base import Strict
-from chronos_api.fields.fields import EmailAddress, Instant, OneOf, Text
+from chronos_api.fields.base import Answer, Strict, computed
+from chronos_api.fields.fields import EmailAddress, EmailToken, Instant, OneOf, Text
 from chronos_api.fields.pagination import PageQuery, page_of
 from chronos_api.security import password_hashing
 from chronos_api.security.access import Role
+from chronos_api.workspaces.schemas import Membership
 
 _MAX_JWT_LENGTH = 4096
-_MAX_TOKEN_LENGTH = 128
 _PASSWORD = {"format": "password", "examples": ["SecurePass123!"]}
 
 
@@ -27,17 +27,6 @@ def _new_password() -> Text:
     )
 
 
-def mail_token(*, required: bool = True) -> Text:
-    """Return the field of a token that somebody has from an e-mail."""
-    return Text(
-        longest=_MAX_TOKEN_LENGTH,
-        shortest=1,
-        stripped=True,
-        required=required,
-        metadata={"description": "The token in the e-mail"},
-    )
-
-
 class Credentials(Strict):
     """What somebody logs in with."""
 
@@ -50,7 +39,7 @@ class Registration(Strict):
 
     email = EmailAddress(required=True, metadata={"examples": ["user@example.com"]})
     password = _new_password()
-    invitation = mail_token(required=False)
+    invitation = EmailToken()
 
 
 class Refresh(Strict):
@@ -80,29 +69,31 @@ class PasswordForgotten(Strict):
 class PasswordReset(Strict):
     """A new password, and what proves that one may choose it."""
 
-    token = mail_token()
+    token = EmailToken(required=True)
     password = _new_password()
 
 
-class MailToken(Strict):
-    """A token from an e-mail."""
+class VerificationToken(Strict):
+    """The token that verifies an e-mail address."""
 
-    token = mail_token()
+    token = EmailToken(required=True)
 
 
-class User(Schema):
+class User(Answer):
     """Somebody with an account."""
 
     id = fields.UUID(required=True)
     email = fields.String(required=True)
-    email_verified = fields.Boolean(required=True)
+    email_verified = computed(
+        fields.Boolean(required=True), lambda row: row["verified_at"] is not None
+    )
     is_operator = fields.Boolean(
         required=True, metadata={"description": "Runs this installation; see admin"}
     )
     created_at = Instant(required=True)
 
 
-class Tokens(Schema):
+class Tokens(Answer):
     """A login: send the access token with every request, and refresh before it expires."""
 
     access_token = fields.String(required=True)
@@ -116,16 +107,7 @@ class Tokens(Schema):
     user = fields.Nested(User, required=True)
 
 
-class Membership(Schema):
-    """A workspace, and what one may do in it."""
-
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    role = OneOf(Role, required=True)
-    joined_at = Instant(required=True)
-
-
-class WorkspaceOfMe(Schema):
+class WorkspaceOfMe(Answer):
     """The workspace of the request."""
 
     id = fields.UUID(required=True)
@@ -142,7 +124,7 @@ class WorkspaceOfMe(Schema):
     )
 
 
-class Me(Schema):
+class Me(Answer):
     """Who calls, in which workspace, and which others there are."""
 
     user = fields.Nested(User, required=True)

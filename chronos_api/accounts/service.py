@@ -156,21 +156,21 @@ def log_out_everywhere(engine: Engine, who: Account, *, now: datetime) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Me:
-    """Who calls, their workspaces, and the row of the one that the request works in."""
+class Profile:
+    """The user who calls, their workspaces, and the row of the request's workspace."""
 
     user: RowMapping
     memberships: list[RowMapping]
     workspace: RowMapping | None
 
 
-def me(engine: Engine, who: Account, workspace_id: UUID | None) -> Me:
+def me(engine: Engine, who: Account, workspace_id: UUID | None) -> Profile:
     """Return who calls, for themselves."""
     with transaction(engine) as connection:
         user = users.find(connection, who.user_id)
         if user is None:
             raise Unauthenticated
-        return Me(
+        return Profile(
             user,
             list(workspace_rows.of_user(connection, who.user_id)),
             workspace_rows.find(connection, workspace_id) if workspace_id else None,

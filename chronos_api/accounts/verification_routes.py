@@ -3,7 +3,7 @@
 from flask import Response
 
 from chronos_api.accounts import email_verification
-from chronos_api.accounts.schemas import MailToken
+from chronos_api.accounts.schemas import VerificationToken
 from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
@@ -17,11 +17,11 @@ blueprint = Blueprint(
 
 
 @blueprint.route("/verify", "POST")
-@blueprint.body(MailToken)
+@blueprint.body(VerificationToken)
 @blueprint.answers(204)
 @blueprint.problems(problems.NOT_FOUND)
 @public(Rate.LOGIN)
-def verify(body: dict[str, str]) -> Response:
+def verify_email(body: dict[str, str]) -> Response:
     """Confirm your e-mail address with the token that was sent to it."""
     email_verification.verify(current().engine, body["token"], now=clock.now())
     return Response(status=204)
@@ -30,7 +30,7 @@ def verify(body: dict[str, str]) -> Response:
 @blueprint.route("/resend", "POST")
 @blueprint.answers(202)
 @requires_login(rate=Rate.LOGIN)
-def resend() -> Response:
+def resend_verification() -> Response:
     """Ask for another e-mail with a token, at most once a minute."""
     email_verification.send_again(current().engine, account(), now=clock.now())
     return Response(status=202)

@@ -24,7 +24,7 @@ blueprint = Blueprint(
 @blueprint.answers(200, TestRunResult)
 @blueprint.problems(problems.NO_ANSWER)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
-def run(body: dict[str, Any]) -> Response:
+def run_test(body: dict[str, Any]) -> Response:
     """Perform a payload once, now, without saving a job.
 
     A worker does what an execution would do; the target can tell it by X-Chronos-Test. The
@@ -34,4 +34,5 @@ def run(body: dict[str, Any]) -> Response:
     identifier, result = service.run(
         context.engine, context.broker, principal(), body, now=clock.now()
     )
-    return jsonify({"id": str(identifier), **attempts.within(result, attempts.MAX_WHOLE_BYTES)})
+    whole = attempts.within(result, attempts.MAX_WHOLE_BYTES)
+    return jsonify(TestRunResult.of({"id": str(identifier), **whole}))

@@ -1,8 +1,8 @@
 """Test runs, as they are asked for and answered."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
-from chronos_api.fields.base import Strict
+from chronos_api.fields.base import DocumentAnswer, Strict
 from chronos_api.fields.fields import FreeObject, Instant, Number, OneOf
 from chronos_api.jobs.definition.policy_schemas import MIN_TIMEOUT_SECONDS
 from chronos_api.jobs.schemas import PAYLOAD_EXAMPLE
@@ -37,7 +37,7 @@ class TestRunRequest(Strict):
     )
 
 
-class TestRunResult(Schema):
+class TestRunResult(DocumentAnswer):
     """What was sent, what came back, and how long each part took."""
 
     __test__ = False

@@ -1,16 +1,24 @@
 """The audit log."""
 
-from marshmallow import Schema, fields
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import fields
 from marshmallow.validate import Regexp
 
+from chronos_api.fields import cursors
+from chronos_api.fields.base import Answer
 from chronos_api.fields.fields import Instant, Text
-from chronos_api.fields.pagination import PageQuery, page_of
+from chronos_api.fields.pagination import PageQuery, filter_of, page_of
+from chronos_common.storage.audit import AuditFilter
 
 _ACTION = r"^[a-z_]{1,30}\.([a-z_]{1,40}|\*)$"
 
 
 class AuditQuery(PageQuery):
     """Which entries of the log."""
+
+    conditions = AuditFilter
 
     action = Text(
         longest=80,
@@ -31,7 +39,7 @@ class AuditQuery(PageQuery):
     until = Instant(metadata={"description": "Before this instant"})
 
 
-class AuditEntry(Schema):
+class AuditEntry(Answer):
     """A change: who did what to which thing."""
 
     id = fields.UUID(required=True)
@@ -50,6 +58,11 @@ class AuditEntry(Schema):
         required=True,
         metadata={"description": "Of an update, before and after of what differs; no secrets"},
     )
+
+
+def audit_filter(query: Mapping[str, Any]) -> AuditFilter:
+    """Return the filter that ``query`` asks for. Raises :class:`Invalid`."""
+    return filter_of(AuditFilter, query, before=cursors.read(query.get("cursor")))
 
 
 AuditPage = page_of(AuditEntry, "AuditPage")

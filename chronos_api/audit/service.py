@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine
 
-from chronos_api.jobs.service import Page, page_of
+from chronos_api.fields.pagination import Page, first_of
 from chronos_api.security.access import Account, Principal
 from chronos_common.storage import audit
 from chronos_common.storage.accounts import users
@@ -65,10 +65,10 @@ def note_own(
 
 def listed(
     engine: Engine, workspace_id: UUID | None, chosen: AuditFilter, *, page: int, limit: int
-) -> Page:
+) -> Page[UUID]:
     """Return a page of the log of a workspace, or of the installation (None)."""
     with transaction(engine) as connection:
         rows, total = audit.page(
             connection, workspace_id, chosen, offset=(page - 1) * limit, limit=limit + 1
         )
-    return page_of(rows, total, limit)
+    return first_of(rows, total, limit)

@@ -4,7 +4,7 @@ Everything that can be done is done, in one transaction; each job's result says 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -38,8 +38,8 @@ class Action(StrEnum):
     TAG = "tag"
 
 
-class Fate(StrEnum):
-    """What became of a job, or would."""
+class ItemOutcome(StrEnum):
+    """How a change of one job ended, or would."""
 
     CHANGED = "changed"
     UNCHANGED = "unchanged"
@@ -59,11 +59,11 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class ItemResult:
     """One job's result; ``reason`` says why nothing could be done."""
 
     job_id: UUID
-    fate: Fate
+    outcome: ItemOutcome
     reason: str | None = None
     execution_id: UUID | None = None
 
@@ -75,9 +75,16 @@ class Result:
     More than ``matched`` jobs match if that is not exact, which only a dry run meets.
     """
 
+    action: Action
     matched: int
-    items: Sequence[Item] = field(default_factory=tuple)
+    items: Sequence[ItemResult]
     matched_is_exact: bool = True
+    dry_run: bool = False
+
+    @property
+    def changed(self) -> int:
+        """How many of the items changed, or would."""
+        return sum(item.outcome is ItemOutcome.CHANGED for item in self.items)
 
 
 def perform(engine: Engine, who: Principal, wish: Wish, *, now: datetime) -> Result:
@@ -89,10 +96,10 @@ def perform(engine: Engine, who: Principal, wish: Wish, *, now: datetime) -> Res
         bulk.lock_jobs(connection, who.workspace_id, wanted)
         rows = jobs.find_many(connection, who.workspace_id, wanted)
         items = _judge(wish, wanted, rows)
-        changed = [row for row in rows if items[row["id"]].fate is Fate.CHANGED]
+        changed = [row for row in rows if items[row["id"]].outcome is ItemOutcome.CHANGED]
         if changed:
             items |= _APPLY[wish.action](connection, who, wish, changed, now)
-    return Result(len(wanted), list(items.values()))
+    return Result(wish.action, len(wanted), list(items.values()))
 
 
 def rehearse(engine: Engine, who: Principal, wish: Wish) -> Result:
@@ -102,10 +109,11 @@ def rehearse(engine: Engine, who: Principal, wish: Wish) -> Result:
         rows = jobs.find_many(connection, who.workspace_id, wanted)
         items = list(_judge(wish, wanted, rows).values())
         if wish.chosen is None or len(wanted) < MAX_JOBS:
-            return Result(len(wanted), items)
+            return Result(wish.action, len(wanted), items, dry_run=True)
         matched = lists.count(connection, who.workspace_id, wish.chosen)
     most = lists.MAX_COUNT
-    return Result(min(matched, most), items, matched_is_exact=matched <= most)
+    is_exact = matched <= most
+    return Result(wish.action, min(matched, most), items, matched_is_exact=is_exact, dry_run=True)
 
 
 _TOO_MANY = (
@@ -119,15 +127,19 @@ def _wanted(connection: Connection, who: Principal, wish: Wish) -> list[UUID]:
     return lists.matching(connection, who.workspace_id, wish.chosen, at_most=MAX_JOBS + 1)
 
 
-def _judge(wish: Wish, wanted: Sequence[UUID], rows: Sequence[RowMapping]) -> dict[UUID, Item]:
+def _judge(
+    wish: Wish, wanted: Sequence[UUID], rows: Sequence[RowMapping]
+) -> dict[UUID, ItemResult]:
     found = {row["id"]: row for row in rows}
     return {
-        job_id: _item(wish, found[job_id]) if job_id in found else Item(job_id, Fate.NOT_FOUND)
+        job_id: _item(wish, found[job_id])
+        if job_id in found
+        else ItemResult(job_id, ItemOutcome.NOT_FOUND)
         for job_id in wanted
     }
 
 
-def _item(wish: Wish, row: RowMapping) -> Item:
+def _item(wish: Wish, row: RowMapping) -> ItemResult:
     match wish.action:
         case Action.PAUSE | Action.RESUME:
             target = JobStatus.PAUSED if wish.action is Action.PAUSE else JobStatus.ACTIVE
@@ -135,24 +147,26 @@ def _item(wish: Wish, row: RowMapping) -> Item:
         case Action.TAG:
             return _tagged(wish, row)
         case Action.EXECUTE | Action.DELETE:
-            return Item(row["id"], Fate.CHANGED)
+            return ItemResult(row["id"], ItemOutcome.CHANGED)
 
 
-def _moved(row: RowMapping, target: JobStatus) -> Item:
+def _moved(row: RowMapping, target: JobStatus) -> ItemResult:
     if row["status"] == target:
-        return Item(row["id"], Fate.UNCHANGED)
+        return ItemResult(row["id"], ItemOutcome.UNCHANGED)
     if row["status"] not in {JobStatus.ACTIVE, JobStatus.PAUSED}:
-        return Item(row["id"], Fate.CONFLICT, f"The job is {row['status']}.")
-    return Item(row["id"], Fate.CHANGED)
+        return ItemResult(row["id"], ItemOutcome.CONFLICT, f"The job is {row['status']}.")
+    return ItemResult(row["id"], ItemOutcome.CHANGED)
 
 
-def _tagged(wish: Wish, row: RowMapping) -> Item:
+def _tagged(wish: Wish, row: RowMapping) -> ItemResult:
     tags = _tags(wish, row)
     if tags == list(row["tags"]):
-        return Item(row["id"], Fate.UNCHANGED)
+        return ItemResult(row["id"], ItemOutcome.UNCHANGED)
     if len(tags) > MAX_TAGS:
-        return Item(row["id"], Fate.CONFLICT, f"The job would have more than {MAX_TAGS} tags.")
-    return Item(row["id"], Fate.CHANGED)
+        return ItemResult(
+            row["id"], ItemOutcome.CONFLICT, f"The job would have more than {MAX_TAGS} tags."
+        )
+    return ItemResult(row["id"], ItemOutcome.CHANGED)
 
 
 def _tags(wish: Wish, row: RowMapping) -> list[str]:
@@ -173,7 +187,7 @@ def _names(rows: Rows) -> dict[UUID, Mapping[str, object]]:
 
 def _pause(
     connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
-) -> dict[UUID, Item]:
+) -> dict[UUID, ItemResult]:
     _stop(connection, who, rows, Reason.PAUSED, now)
     bulk.set_status(connection, _ids(rows), JobStatus.PAUSED, now=now)
     note_all(connection, who, "job.pause", _names(rows), now=now)
@@ -182,7 +196,7 @@ def _pause(
 
 def _resume(
     connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
-) -> dict[UUID, Item]:
+) -> dict[UUID, ItemResult]:
     bulk.lock_schedules(connection, _ids(rows))
     bulk.activate(connection, _ids(rows), resumed_at=now)
     bulk.set_status(connection, _ids(rows), JobStatus.ACTIVE, now=now)
@@ -192,7 +206,7 @@ def _resume(
 
 def _delete(
     connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
-) -> dict[UUID, Item]:
+) -> dict[UUID, ItemResult]:
     _stop(connection, who, rows, Reason.DELETED, now)
     bulk.delete(connection, _ids(rows), now=now)
     details = {row["id"]: diff.between_jobs(row, None) for row in rows}
@@ -213,7 +227,7 @@ def _stop(
 
 def _tag(
     connection: Connection, who: Principal, wish: Wish, rows: Rows, now: datetime
-) -> dict[UUID, Item]:
+) -> dict[UUID, ItemResult]:
     tags = {row["id"]: _tags(wish, row) for row in rows}
     bulk.set_tags(connection, tags, now=now)
     details = {
@@ -227,19 +241,19 @@ def _tag(
 
 def _execute(
     connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
-) -> dict[UUID, Item]:
+) -> dict[UUID, ItemResult]:
     queue_of = {row["id"]: QUEUE_OF[JobType(row["type"])] for row in rows}
     triggered = bulk.trigger(connection, who.workspace_id, queue_of, now=now)
     details = {execution_id: {"job_id": str(job)} for job, execution_id in triggered.items()}
     note_all(connection, who, "job.execute", details, now=now, subject_type="execution")
     return {
-        job_id: Item(job_id, Fate.CHANGED, execution_id=execution_id)
+        job_id: ItemResult(job_id, ItemOutcome.CHANGED, execution_id=execution_id)
         for job_id, execution_id in triggered.items()
     }
 
 
 _APPLY: Mapping[
-    Action, Callable[[Connection, Principal, Wish, Rows, datetime], dict[UUID, Item]]
+    Action, Callable[[Connection, Principal, Wish, Rows, datetime], dict[UUID, ItemResult]]
 ] = {
     Action.PAUSE: _pause,
     Action.RESUME: _resume,

@@ -4,7 +4,6 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from chronos_api import answers, filters
 from chronos_api.bulk import changes, creation
 from chronos_api.bulk.changes import Action, Wish
 from chronos_api.bulk.schemas import (
@@ -17,6 +16,8 @@ from chronos_api.bulk.schemas import (
 )
 from chronos_api.context import current
 from chronos_api.http.blueprint import Blueprint
+from chronos_api.jobs import snapshots
+from chronos_api.jobs.schemas import job_filter
 from chronos_api.security.access import Role, Scope, principal, requires
 from chronos_common import clock
 
@@ -42,16 +43,15 @@ _FILTER = {"filter": {"tag": "mail", "status": "active"}, "dry_run": True}
 @blueprint.body_as(BulkJobs, RawBulkJobs, example=_JOBS)
 @blueprint.answers(201, BulkCreated)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def create(body: dict[str, Any]) -> Response:
+def create_jobs(body: dict[str, Any]) -> Response:
     """Create up to 1,000 jobs, all of them or none.
 
     If any is wrong, each error names the index of its job and the field.
     """
     now = clock.now()
     rows = creation.create(current().engine, principal(), body["jobs"], now=now)
-    response = jsonify(
-        {"items": [answers.created_job(row, now=now) for row in rows], "total": len(rows)}
-    )
+    created = [{**row, "next_run_at": snapshots.next_run(row, now=now)} for row in rows]
+    response = jsonify(BulkCreated.of({"items": created}))
     response.status_code = 201
     return response
 
@@ -60,7 +60,7 @@ def create(body: dict[str, Any]) -> Response:
 @blueprint.body(BulkWish, example=_FILTER)
 @blueprint.answers(200, BulkResult)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def pause(body: dict[str, Any]) -> Response:
+def pause_jobs(body: dict[str, Any]) -> Response:
     """Pause jobs, up to 1,000 at once.
 
     Once this is answered, no execution of them that had not started starts.
@@ -72,7 +72,7 @@ def pause(body: dict[str, Any]) -> Response:
 @blueprint.body(BulkWish, example=_FILTER)
 @blueprint.answers(200, BulkResult)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def resume(body: dict[str, Any]) -> Response:
+def resume_jobs(body: dict[str, Any]) -> Response:
     """Resume paused jobs, up to 1,000 at once.
 
     What they missed meanwhile is settled by their misfire policies.
@@ -84,7 +84,7 @@ def resume(body: dict[str, Any]) -> Response:
 @blueprint.body(BulkWish, example=_FILTER)
 @blueprint.answers(200, BulkResult)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
-def execute(body: dict[str, Any]) -> Response:
+def execute_jobs(body: dict[str, Any]) -> Response:
     """Run jobs now, up to 1,000 at once, whatever their schedules say."""
     return _perform(Action.EXECUTE, body)
 
@@ -93,7 +93,7 @@ def execute(body: dict[str, Any]) -> Response:
 @blueprint.body(BulkWish, example=_FILTER)
 @blueprint.answers(200, BulkResult)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def delete(body: dict[str, Any]) -> Response:
+def delete_jobs(body: dict[str, Any]) -> Response:
     """Delete jobs, up to 1,000 at once.
 
     What had not started is cancelled; their history stays readable.
@@ -105,7 +105,7 @@ def delete(body: dict[str, Any]) -> Response:
 @blueprint.body(BulkTags, example={**_FILTER, "add": ["night"], "remove": ["day"]})
 @blueprint.answers(200, BulkResult)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def tag(body: dict[str, Any]) -> Response:
+def tag_jobs(body: dict[str, Any]) -> Response:
     """Add tags to jobs, and remove tags, up to 1,000 jobs at once."""
     return _perform(Action.TAG, body)
 
@@ -114,7 +114,7 @@ def _perform(action: Action, body: dict[str, Any]) -> Response:
     wish = Wish(
         action=action,
         ids=body.get("ids"),
-        chosen=filters.jobs(body["filter"]) if "filter" in body else None,
+        chosen=job_filter(body["filter"]) if "filter" in body else None,
         add_tags=body.get("add", ()),
         remove_tags=body.get("remove", ()),
     )
@@ -123,4 +123,4 @@ def _perform(action: Action, body: dict[str, Any]) -> Response:
         result = changes.rehearse(engine, who, wish)
     else:
         result = changes.perform(engine, who, wish, now=clock.now())
-    return jsonify(answers.bulk_result(action, result, dry_run=body["dry_run"]))
+    return jsonify(BulkResult.of(result))

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
 from chronos_api.bulk import changes, creation
-from chronos_api.bulk.changes import Action, Fate
-from chronos_api.fields.base import Strict
+from chronos_api.bulk.changes import Action, ItemOutcome
+from chronos_api.fields.base import Answer, Strict, ValueAnswer, computed
 from chronos_api.fields.fields import Instant, Name, OneOf
 from chronos_api.jobs.schemas import JobChoice, JobFields
 from chronos_common.domain import jobs as bounds
@@ -35,7 +35,7 @@ class RawBulkJobs(Strict):
     )
 
 
-class CreatedJob(Schema):
+class CreatedJob(Answer):
     """A job that was created."""
 
     id = fields.UUID(required=True)
@@ -44,11 +44,11 @@ class CreatedJob(Schema):
     next_run_at = Instant(required=True, allow_none=True)
 
 
-class BulkCreated(Schema):
+class BulkCreated(Answer):
     """The jobs that were created, in the order in which they were given."""
 
     items = fields.List(fields.Nested(CreatedJob), required=True)
-    total = fields.Integer(required=True)
+    total = computed(fields.Integer(required=True), lambda created: len(created["items"]))
 
 
 _MOST = changes.MAX_JOBS
@@ -101,11 +101,11 @@ class BulkTags(BulkWish):
             raise ValidationError("Give tags to add or to remove.", "add")
 
 
-class BulkItem(Schema):
-    """What became of one job."""
+class BulkItem(ValueAnswer):
+    """How the change of one job ended."""
 
-    id = fields.UUID(required=True)
-    result = OneOf(Fate, required=True)
+    id = fields.UUID(attribute="job_id", required=True)
+    result = OneOf(ItemOutcome, attribute="outcome", required=True)
     reason = fields.String(
         required=True, allow_none=True, metadata={"description": "Of a conflict"}
     )
@@ -114,7 +114,7 @@ class BulkItem(Schema):
     )
 
 
-class BulkResult(Schema):
+class BulkResult(ValueAnswer):
     """What was done, or would be."""
 
     action = OneOf(Action, required=True)
@@ -123,7 +123,10 @@ class BulkResult(Schema):
     matched_is_exact = fields.Boolean(
         required=True, metadata={"description": "false if more than matched: counting stops"}
     )
-    limit = fields.Integer(required=True, metadata={"description": "How many at once at most"})
+    limit = computed(
+        fields.Integer(required=True, metadata={"description": "How many at once at most"}),
+        lambda _: _MOST,
+    )
     changed = fields.Integer(required=True, metadata={"description": "How many of the items"})
     items = fields.List(
         fields.Nested(BulkItem),

@@ -1,22 +1,22 @@
 """``/api/jobs`` and ``/api/submitJob``: the requests of 002 and of 003."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
 from sqlalchemy import RowMapping
 
-from chronos_api import answers
-from chronos_api.compat import history, rendering
 from chronos_api.compat import translation as words
 from chronos_api.compat.deprecation import HEADERS, succeeded_by
 from chronos_api.compat.schemas import (
     ChangedJob,
     ChangeMade,
+    CompatJob,
     CompatJobs,
+    CompatJobsQuery,
     CompatState,
     JobGone,
-    JobsQuery,
     NewJob,
     OneJob,
     RunStarted,
@@ -29,10 +29,11 @@ from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.jobs import changes as job_changes
 from chronos_api.jobs import service as jobs
-from chronos_api.jobs.service import JobsWanted
+from chronos_api.jobs import snapshots
+from chronos_api.jobs.service import JobListing
 from chronos_api.security.access import Role, Scope, principal, requires
 from chronos_common import clock
-from chronos_common.domain.statuses import UNFINISHED, JobStatus, JobType
+from chronos_common.domain.statuses import JobStatus, JobType
 from chronos_common.errors import Invalid
 from chronos_common.storage.jobs.filters import JobFilter
 
@@ -68,8 +69,8 @@ _SUBMISSION = {
 @blueprint.raw_body(NewJob, example=_EXAMPLE)
 @blueprint.answers(201, ChangeMade, headers=HEADERS)
 @requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
-@succeeded_by("jobs.create")
-def create(body: dict[str, Any]) -> Response:
+@succeeded_by("jobs.create_job")
+def create_compat_job(body: dict[str, Any]) -> Response:
     """Create a job, with a schedule, a cron_expression or a scheduled_time."""
     return _made(_create(words.of_job(body)), "Job created", 201)
 
@@ -78,8 +79,8 @@ def create(body: dict[str, Any]) -> Response:
 @blueprint.raw_body(SubmittedJob, example=_SUBMISSION)
 @blueprint.answers(201, ChangeMade, headers=HEADERS)
 @requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
-@succeeded_by("jobs.create")
-def submit(body: dict[str, Any]) -> Response:
+@succeeded_by("jobs.create_job")
+def submit_compat_job(body: dict[str, Any]) -> Response:
     """Submit a job: recurring by its cron_expression, or one-time by its scheduled_time."""
     return _made(_create(words.of_submission(body)), "Job submitted", 201)
 
@@ -90,14 +91,14 @@ def _create(translation: Translation) -> RowMapping:
 
 
 @blueprint.route("/jobs", "GET")
-@blueprint.query(JobsQuery)
+@blueprint.query(CompatJobsQuery)
 @blueprint.answers(200, CompatJobs, headers=HEADERS)
 @requires(Role.VIEWER, Scope.JOBS_READ, key_parameter=True)
-@succeeded_by("jobs.listed")
-def listed(query: dict[str, Any]) -> Response:
+@succeeded_by("jobs.list_jobs")
+def list_compat_jobs(query: dict[str, Any]) -> Response:
     """List the jobs, the latest first, each with its last five executions."""
-    wanted = JobsWanted(
-        chosen=JobFilter(
+    wanted = JobListing(
+        filters=JobFilter(
             status=query.get("status"), type=_type_of(query), search=query.get("search")
         ),
         sort="created_at",
@@ -106,18 +107,13 @@ def listed(query: dict[str, Any]) -> Response:
         limit=query["limit"],
     )
     page = jobs.listed(current().engine, principal(), wanted)
-    runs = history.latest_of(
-        current().engine, principal(), [row["id"] for row in page.rows], each=LISTED_EXECUTIONS
-    )
-    now = clock.now()
-    return jsonify(
-        {
-            "jobs": [rendering.job(row, runs[row["id"]], now=now) for row in page.rows],
-            "total": page.total,
-            "page": wanted.page,
-            "limit": wanted.limit,
-        }
-    )
+    found = {
+        "jobs": _with_executions(page.rows, each=LISTED_EXECUTIONS),
+        "total": page.total,
+        "page": wanted.page,
+        "limit": wanted.limit,
+    }
+    return jsonify(CompatJobs.of(found))
 
 
 def _type_of(query: dict[str, Any]) -> JobType | None:
@@ -135,10 +131,11 @@ def _type_of(query: dict[str, Any]) -> JobType | None:
 @blueprint.answers(200, OneJob, headers=HEADERS)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.JOBS_READ, key_parameter=True)
-@succeeded_by("jobs.read")
-def read(job_id: UUID) -> Response:
+@succeeded_by("jobs.get_job")
+def get_compat_job(job_id: UUID) -> Response:
     """Read a job with its last executions."""
-    return jsonify({"job": _shown(jobs.read(current().engine, principal(), job_id))})
+    row = jobs.read(current().engine, principal(), job_id)
+    return jsonify(OneJob.of({"job": _with_all_executions(row)}))
 
 
 @blueprint.route("/jobs/<uuid:job_id>", "PUT")
@@ -146,15 +143,16 @@ def read(job_id: UUID) -> Response:
 @blueprint.answers(200, ChangeMade, headers=HEADERS)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
-@succeeded_by("jobs.change")
-def change(body: dict[str, Any], job_id: UUID) -> Response:
+@succeeded_by("jobs.update_job")
+def update_compat_job(body: dict[str, Any], job_id: UUID) -> Response:
     """Update or reschedule a job: what is given is changed, the rest stays.
 
     What was read can be edited and sent back.
     """
     who, now = principal(), clock.now()
     stored = jobs.read(current().engine, who, job_id)
-    translation = words.of_change(words.changes(body, rendering.job(stored, (), now=now)))
+    answer = CompatJob.of(snapshots.snapshot(stored, now=now) | {"executions": ()})
+    translation = words.of_change(words.changes(body, answer))
     with translation.naming_errors():
         row = job_changes.change(
             current().engine, who, job_id, translation.fields, expected=None, now=now
@@ -166,65 +164,61 @@ def change(body: dict[str, Any], job_id: UUID) -> Response:
 @blueprint.answers(200, JobGone, headers=HEADERS)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
-@succeeded_by("jobs.delete")
-def delete(job_id: UUID) -> Response:
+@succeeded_by("jobs.delete_job")
+def delete_compat_job(job_id: UUID) -> Response:
     """Cancel and delete a job.
 
     What had not started never starts. Its status stays readable, and so do its executions.
     """
     jobs.delete(current().engine, principal(), job_id, expected=None, now=clock.now())
-    return jsonify(
-        {"message": "Job deleted", "job_id": str(job_id), "status": JobStatus.CANCELLED}
-    )
+    gone = {"message": "Job deleted", "job_id": job_id, "status": JobStatus.CANCELLED}
+    return jsonify(JobGone.of(gone))
 
 
 @blueprint.route("/jobs/<uuid:job_id>/run", "POST")
 @blueprint.answers(202, RunStarted, headers=HEADERS)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE, key_parameter=True)
-@succeeded_by("jobs.execute")
-def run(job_id: UUID) -> Response:
+@succeeded_by("jobs.execute_job")
+def run_compat_job(job_id: UUID) -> Response:
     """Run a job now, whatever its schedule says."""
     row = executions.trigger(current().engine, principal(), job_id, now=clock.now())
-    made = {
+    started = {
         "message": "Job queued for immediate execution",
-        "job_id": str(job_id),
-        "execution_id": str(row["id"]),
+        "job_id": job_id,
+        "execution_id": row["id"],
     }
-    return _with_status(jsonify(made), 202)
+    return _with_status(jsonify(RunStarted.of(started)), 202)
 
 
 @blueprint.route("/jobs/<uuid:job_id>/status", "GET")
 @blueprint.answers(200, CompatState, headers=HEADERS)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.JOBS_READ, key_parameter=True)
-@succeeded_by("jobs.status")
-def status(job_id: UUID) -> Response:
+@succeeded_by("jobs.get_job_status")
+def get_compat_job_status(job_id: UUID) -> Response:
     """Tell where a job stands; of a cancelled one, that it is."""
-    found = history.standing(current().engine, principal(), job_id)
-    is_active = found.job["status"] == JobStatus.ACTIVE
-    return jsonify(
-        {
-            "id": str(job_id),
-            "job_id": str(job_id),
-            "name": found.job["name"],
-            "status": found.job["status"],
-            "next_run_at": answers.next_run_at(found.job, now=clock.now()) if is_active else None,
-            "unfinished": {each: found.unfinished.get(each, 0) for each in sorted(UNFINISHED)},
-            "latest_execution": answers.execution(found.latest) if found.latest else None,
-        }
-    )
+    found = jobs.overview_of_any(current().engine, principal(), job_id, now=clock.now())
+    return jsonify(CompatState.of(found))
 
 
 def _made(row: RowMapping, message: str, status_code: int) -> Response:
-    made = {"message": message, "job_id": str(row["id"]), "job": _shown(row)}
-    return _with_status(jsonify(made), status_code)
+    made = {"message": message, "job_id": row["id"], "job": _with_all_executions(row)}
+    return _with_status(jsonify(ChangeMade.of(made)), status_code)
 
 
-def _shown(row: RowMapping) -> dict[str, Any]:
-    job_id = row["id"]
-    runs = history.latest_of(current().engine, principal(), [job_id], each=SHOWN_EXECUTIONS)
-    return rendering.job(row, runs[job_id], now=clock.now())
+def _with_all_executions(row: RowMapping) -> dict[str, Any]:
+    (job,) = _with_executions([row], each=SHOWN_EXECUTIONS)
+    return job
+
+
+def _with_executions(rows: Sequence[RowMapping], *, each: int) -> list[dict[str, Any]]:
+    """Return the snapshots of jobs with up to ``each`` of their latest executions."""
+    latest = executions.latest_of(
+        current().engine, principal(), [row["id"] for row in rows], each=each
+    )
+    now = clock.now()
+    return [snapshots.snapshot(row, now=now) | {"executions": latest[row["id"]]} for row in rows]
 
 
 def _with_status(response: Response, status_code: int) -> Response:

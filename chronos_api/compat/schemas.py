@@ -1,21 +1,35 @@
 """Requests and answers of other schedulers, for the documentation."""
 
-from marshmallow import Schema, fields
+from collections.abc import Mapping
+from operator import attrgetter, itemgetter
+from typing import Any
 
-from chronos_api.compat.rendering import EXECUTION_STATES
+from marshmallow import fields
+
 from chronos_api.compat.translation import AT_LEAST_ONCE
-from chronos_api.executions.schemas import JobState
-from chronos_api.fields.base import Strict
+from chronos_api.fields.base import Answer, Strict, computed
 from chronos_api.fields.fields import Digits, FreeObject, Instant, Name, OneOf, Text, in_any_case
 from chronos_api.fields.pagination import MAX_DEPTH, MAX_LIMIT
-from chronos_api.jobs.schemas import MAX_EXPRESSION_LENGTH, JobFields
+from chronos_api.jobs.schemas import MAX_EXPRESSION_LENGTH, JobFields, JobState
+from chronos_common import clock
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.schedules.schedule import ScheduleKind
-from chronos_common.domain.statuses import JobStatus, JobType
+from chronos_common.domain.statuses import JobStatus, JobType, Status
 
 # A pattern, since generators of clients make one name of enum values that differ in case only.
 _TYPES = {"pattern": f"^({'|'.join(map(in_any_case, JobType))})$", "examples": ["WEBHOOK"]}
-_STATES = sorted(set(EXECUTION_STATES.values()))
+
+#: The states of an execution in the words of 002, and in a new one for an occurrence that did
+#: not run.
+EXECUTION_STATES: Mapping[str, str] = {
+    Status.QUEUED: "PENDING",
+    Status.RETRYING: "PENDING",
+    Status.RUNNING: "RUNNING",
+    Status.SUCCEEDED: "SUCCESS",
+    Status.FAILED: "FAILED",
+    Status.CANCELLED: "CANCELLED",
+    Status.SKIPPED: "SKIPPED",
+}
 
 _ANY_NAME = {"description": "Follows from the URL if it is left out"}
 
@@ -84,7 +98,7 @@ class PostJob(Strict):
     )
 
 
-class JobsQuery(Strict):
+class CompatJobsQuery(Strict):
     """Which jobs to list."""
 
     page = Digits(
@@ -110,41 +124,61 @@ class JobsQuery(Strict):
     api_key = Text(longest=200, metadata={"description": "The API key, if no header has it"})
 
 
-class CompatExecution(Schema):
+class CompatExecution(Answer):
     """An execution, in the words of 002."""
 
     id = fields.UUID(required=True)
-    status = fields.String(required=True, metadata={"enum": _STATES})
-    scheduledAt = Instant(required=True)  # noqa: N815 - as its clients call it
-    startedAt = Instant(required=True, allow_none=True)  # noqa: N815 - as its clients call it
-    completedAt = Instant(required=True, allow_none=True)  # noqa: N815 - as its clients call it
-    durationMs = fields.Integer(required=True, allow_none=True)  # noqa: N815 - in their style
-    httpStatus = fields.Integer(required=True, allow_none=True)  # noqa: N815 - in their style
-    error = fields.String(required=True, allow_none=True)
+    status = computed(
+        fields.String(required=True, metadata={"enum": sorted(set(EXECUTION_STATES.values()))}),
+        lambda row: EXECUTION_STATES[row["status"]],
+    )
+    scheduledAt = Instant(attribute="scheduled_for", required=True)  # noqa: N815 - in their style
+    startedAt = Instant(attribute="started_at", required=True, allow_none=True)  # noqa: N815 - in their style
+    completedAt = Instant(attribute="finished_at", required=True, allow_none=True)  # noqa: N815 - in their style
+    durationMs = fields.Integer(attribute="duration_ms", required=True, allow_none=True)  # noqa: N815 - in their style
+    httpStatus = fields.Integer(attribute="http_status", required=True, allow_none=True)  # noqa: N815 - in their style
+    error = computed(
+        fields.String(required=True, allow_none=True), lambda row: row["error"] or row["reason"]
+    )
 
 
-class CompatJob(Schema):
+def _schedule(job: Mapping[str, Any]) -> str:
+    """Return the schedule of a job's snapshot as one text."""
+    run_at = clock.rfc3339(job["run_at"]) if job["run_at"] else None
+    return job["cron_expression"] or run_at or job["schedule_description"]
+
+
+class CompatJob(Answer):
     """A job with its latest executions, in the words of 002 and of 003."""
 
     id = fields.UUID(required=True)
-    job_id = fields.UUID(required=True)
+    job_id = computed(fields.UUID(required=True), itemgetter("id"))
     name = fields.String(required=True)
     description = fields.String(required=True)
-    type = fields.String(required=True, metadata={"enum": [kind.upper() for kind in JobType]})
-    schedule = fields.String(
-        required=True,
-        metadata={"description": "Cron expression, time, or in words for an interval"},
+    type = computed(
+        fields.String(required=True, metadata={"enum": [kind.upper() for kind in JobType]}),
+        lambda job: job["type"].upper(),
+    )
+    schedule = computed(
+        fields.String(
+            required=True,
+            metadata={"description": "Cron expression, time, or in words for an interval"},
+        ),
+        _schedule,
     )
     cron_expression = fields.String(required=True, allow_none=True)
-    scheduled_time = Instant(required=True, allow_none=True)
+    scheduled_time = Instant(attribute="run_at", required=True, allow_none=True)
     timezone = fields.String(required=True)
     payload = fields.Dict(required=True)
     max_attempts = fields.Integer(required=True)
     status = OneOf(JobStatus, required=True)
-    enabled = fields.Boolean(required=True, metadata={"description": "Whether it is active"})
-    nextRunAt = Instant(required=True, allow_none=True)  # noqa: N815 - as its clients call it
-    createdAt = Instant(required=True)  # noqa: N815 - as its clients call it
-    updatedAt = Instant(required=True)  # noqa: N815 - as its clients call it
+    enabled = computed(
+        fields.Boolean(required=True, metadata={"description": "Whether it is active"}),
+        lambda job: job["status"] == JobStatus.ACTIVE,
+    )
+    nextRunAt = Instant(attribute="next_run_at", required=True, allow_none=True)  # noqa: N815 - in their style
+    createdAt = Instant(attribute="created_at", required=True)  # noqa: N815 - in their style
+    updatedAt = Instant(attribute="updated_at", required=True)  # noqa: N815 - in their style
     executions = fields.List(fields.Nested(CompatExecution), required=True)
 
 
@@ -158,7 +192,7 @@ class ListedCompatJob(CompatJob):
     )
 
 
-class CompatJobs(Schema):
+class CompatJobs(Answer):
     """A part of the list of jobs; ``total`` says how many there are."""
 
     jobs = fields.List(fields.Nested(ListedCompatJob), required=True)
@@ -167,7 +201,7 @@ class CompatJobs(Schema):
     limit = fields.Integer(required=True)
 
 
-class OneJob(Schema):
+class OneJob(Answer):
     """A job."""
 
     job = fields.Nested(CompatJob, required=True)
@@ -180,7 +214,7 @@ class ChangeMade(OneJob):
     job_id = fields.UUID(required=True)
 
 
-class JobGone(Schema):
+class JobGone(Answer):
     """What was done."""
 
     message = fields.String(required=True)
@@ -188,7 +222,7 @@ class JobGone(Schema):
     status = fields.String(required=True, metadata={"enum": [str(JobStatus.CANCELLED)]})
 
 
-class RunStarted(Schema):
+class RunStarted(Answer):
     """What was done, and the execution that it made."""
 
     message = fields.String(required=True)
@@ -199,25 +233,35 @@ class RunStarted(Schema):
 class CompatState(JobState):
     """Where a job stands, or stood when it was cancelled."""
 
-    job_id = fields.UUID(required=True)
+    job_id = computed(fields.UUID(required=True), attrgetter("id"))
 
 
-class PostJobMade(Schema):
+class PostJobMade(Answer):
     """The id of the job."""
 
     jobId = fields.UUID(required=True)  # noqa: N815 - as its clients call it
 
 
-class Run(Schema):
+def _duration(row: Mapping[Any, Any]) -> str | None:
+    return None if row["duration_ms"] is None else f"{row['duration_ms']}ms"
+
+
+class Run(Answer):
     """An execution, in the words of 004."""
 
-    timestamp = Instant(required=True, metadata={"description": "When the request left"})
+    timestamp = computed(
+        Instant(required=True, metadata={"description": "When the request left"}),
+        lambda row: row["started_at"] or row["scheduled_for"],
+    )
     status = fields.Integer(
+        attribute="http_status",
         required=True,
         allow_none=True,
         metadata={"description": "The HTTP status; null if there is none"},
     )
-    duration = fields.String(required=True, allow_none=True, metadata={"examples": ["120ms"]})
+    duration = computed(
+        fields.String(required=True, allow_none=True, metadata={"examples": ["120ms"]}), _duration
+    )
 
 
 #: What 004 calls the last executions.

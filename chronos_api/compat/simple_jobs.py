@@ -5,7 +5,6 @@ from uuid import UUID
 
 from flask import Response, jsonify
 
-from chronos_api.compat import rendering
 from chronos_api.compat import translation as words
 from chronos_api.compat.deprecation import HEADERS, succeeded_by
 from chronos_api.compat.schemas import LAST_RUNS, PostJob, PostJobMade, Run
@@ -36,13 +35,13 @@ _EXAMPLE = {
 @blueprint.raw_body(PostJob, example=_EXAMPLE)
 @blueprint.answers(201, PostJobMade, headers=HEADERS)
 @requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
-@succeeded_by("jobs.create")
-def create(body: dict[str, Any]) -> Response:
+@succeeded_by("jobs.create_job")
+def create_post_job(body: dict[str, Any]) -> Response:
     """Create a job that sends a POST request to an API."""
     translation = words.of_post(body)
     with translation.naming_errors():
         row = jobs.create(current().engine, principal(), translation.fields, now=clock.now())
-    response = jsonify({"jobId": str(row["id"])})
+    response = jsonify(PostJobMade.of({"jobId": row["id"]}))
     response.status_code = 201
     return response
 
@@ -51,8 +50,8 @@ def create(body: dict[str, Any]) -> Response:
 @blueprint.answers(200, Run(many=True), headers=HEADERS)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ, key_parameter=True)
-@succeeded_by("jobs.executions_of")
-def last(job_id: UUID) -> Response:
+@succeeded_by("jobs.list_job_executions")
+def list_post_job_executions(job_id: UUID) -> Response:
     """List the last five executions of a job, the latest first."""
     page = executions.listed_of_job(
         current().engine,
@@ -62,4 +61,4 @@ def last(job_id: UUID) -> Response:
         page=1,
         limit=LAST_RUNS,
     )
-    return jsonify([rendering.run(row) for row in page.rows])
+    return jsonify([Run.of(row) for row in page.rows])

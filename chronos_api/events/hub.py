@@ -11,10 +11,11 @@ import socket
 import time
 from collections.abc import Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 import structlog
+from flask import Flask
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -43,7 +44,6 @@ class Hub:
     """Hands what the workspaces' streams bring to their subscriptions."""
 
     def __init__(self, redis: Redis, *, limit: int) -> None:
-        """Take where to read, and how many subscriptions there may be."""
         # Its types do not tell that it answers bytes.
         self._redis: Any = redis
         self._limit = limit
@@ -203,6 +203,19 @@ class Hub:
             with self._lock:
                 self._positions[by_key[key]] = items[-1][0]
         return found
+
+
+_EXTENSION = "chronos-events"
+
+
+def register(app: Flask, redis: Redis, *, limit: int) -> None:
+    """Give the application its hub."""
+    app.extensions[_EXTENSION] = Hub(redis, limit=limit)
+
+
+def of(app: Flask) -> Hub:
+    """Return the hub of the application."""
+    return cast(Hub, app.extensions[_EXTENSION])
 
 
 def _entries(items: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:

@@ -1,23 +1,20 @@
 """``/api/v1/events``."""
 
 import re
-from datetime import timedelta
 from typing import Any
 
-from flask import Response, jsonify, request, url_for
+from flask import Response, current_app, jsonify, request, url_for
 
-from chronos_api import answers
 from chronos_api.context import current
-from chronos_api.events import sse
+from chronos_api.events import hub, sse
 from chronos_api.events.schemas import EventsQuery, TicketAnswer
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.security import tokens
 from chronos_api.security.access import Role, Scope, principal, requires
 from chronos_api.security.tokens import Ticket
-from chronos_api.statistics import dashboard
+from chronos_api.statistics import cached
 from chronos_api.statistics.dashboard import Period
-from chronos_common import clock
 
 blueprint = Blueprint(
     "events", __name__, url_prefix="/api/v1/events", description="What happens, as it happens"
@@ -45,7 +42,7 @@ _EVENT = {
 @blueprint.route("/ticket", "POST")
 @blueprint.answers(201, TicketAnswer)
 @requires(Role.VIEWER, Scope.STATS_READ)
-def ticket() -> Response:
+def create_event_ticket() -> Response:
     """Make a ticket, which opens the event stream for a browser's EventSource.
 
     EventSource can send no header, so the ticket stands in its address. It serves for a minute,
@@ -56,11 +53,8 @@ def ticket() -> Response:
     text, ends = tokens.write_ticket(
         Ticket(who.user_id, who.workspace_id, who.family_id, who.key_id)
     )
-    response = jsonify(
-        ticket=text,
-        expires_at=answers.time(ends),
-        url=url_for("events.stream", ticket=text),
-    )
+    url = url_for("events.stream_events", ticket=text)
+    response = jsonify(TicketAnswer.of({"ticket": text, "expires_at": ends, "url": url}))
     response.status_code = 201
     return response
 
@@ -71,7 +65,7 @@ def ticket() -> Response:
 @blueprint.answers(200, _EVENT, content_type="text/event-stream")
 @blueprint.problems(problems.UNAVAILABLE)
 @requires(Role.VIEWER, Scope.STATS_READ, ticket=True)
-def stream(query: dict[str, Any]) -> Response:
+def stream_events(query: dict[str, Any]) -> Response:
     """Follow what happens in the workspace, as server-sent events.
 
     `stats` has what dashboard/stats answers; `changes` sums up, a few times a second, which
@@ -79,32 +73,21 @@ def stream(query: dict[str, Any]) -> Response:
     may have been missed. A stream ends when an access token would: come back with Last-Event-ID.
     A browser's EventSource opens it with a ticket.
     """
-    context, workspace_id = current(), principal().workspace_id
+    workspace_id = principal().workspace_id
     # A browser that reconnects sends the header, and it is newer than the address.
     last_seen = request.headers.get("Last-Event-ID") or query.get("last_event_id", "")
-    subscription = context.hub.subscribe(
+    streams = hub.of(current_app)
+    subscription = streams.subscribe(
         workspace_id,
         last_seen=last_seen if _STREAM_ID.fullmatch(last_seen) else None,
-        seconds=context.settings.access_token_minutes * 60,
+        seconds=current().settings.access_token_minutes * 60,
         connection=request.environ.get("gunicorn.socket"),
     )
 
-    def stats() -> dict[str, Any]:
-        alive_within = timedelta(seconds=context.settings.worker_timeout_seconds)
-        return context.cache.get(
-            f"{workspace_id}:stats:{Period.DAY}",
-            lambda: dashboard.stats(
-                context.engine,
-                workspace_id,
-                Period.DAY,
-                alive_within=alive_within,
-                now=clock.now(),
-            ),
-        )
-
+    stats = cached.stats_reader(workspace_id, Period.DAY)
     response = Response(sse.lines(subscription, stats), content_type="text/event-stream")
     # A stream that nobody reads to its end has no other end.
-    response.call_on_close(lambda: context.hub.unsubscribe(subscription))
+    response.call_on_close(lambda: streams.unsubscribe(subscription))
     # Proxies must hand on each event as it comes (nginx's own header).
     response.headers["X-Accel-Buffering"] = "no"
     return response

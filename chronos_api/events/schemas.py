@@ -1,9 +1,9 @@
 """The event stream, and the tickets that open it for a browser."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 from marshmallow.validate import Regexp
 
-from chronos_api.fields.base import Strict
+from chronos_api.fields.base import Answer, Strict
 from chronos_api.fields.fields import Instant, Text
 
 _STREAM_ID = r"^(\d{1,20}-\d{1,20})?$"
@@ -31,7 +31,7 @@ class EventsQuery(Strict):
     )
 
 
-class TicketAnswer(Schema):
+class TicketAnswer(Answer):
     """A ticket: it opens the event stream of this workspace for a minute."""
 
     ticket = fields.String(required=True)

@@ -25,14 +25,18 @@ class AttemptNotFound(NotFound):
     """The execution has no record of an attempt of this number."""
 
 
-def shown(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return all attempts, the last one whole."""
+def shown(attempts: Sequence[Attempt], number: int | None = None) -> list[Attempt]:
+    """Return all attempts, the last one whole; or the one of this number, whole.
+
+    Raises :class:`AttemptNotFound`.
+    """
+    if number is not None:
+        return [_numbered(attempts, number)]
     earlier = [within(each, MAX_EARLIER_BYTES) for each in attempts[:-1]]
     return earlier + [within(each, MAX_WHOLE_BYTES) for each in attempts[-1:]]
 
 
-def numbered(attempts: Sequence[Attempt], number: int) -> Attempt:
-    """Return an attempt, whole. Raises :class:`AttemptNotFound`."""
+def _numbered(attempts: Sequence[Attempt], number: int) -> Attempt:
     for each in attempts:
         if each["number"] == number:
             return within(each, MAX_WHOLE_BYTES)

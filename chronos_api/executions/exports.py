@@ -15,16 +15,13 @@ from typing import Any
 from flask import Response, request
 from sqlalchemy import Engine
 
-from chronos_api import answers
 from chronos_api.executions.schemas import ExecutionAnswer
+from chronos_api.http.compression import CSV, NDJSON
 from chronos_api.security.access import Principal
 from chronos_common.errors import Unavailable
 from chronos_common.storage.executions import history
 from chronos_common.storage.executions.history import HistoryFilter
 from chronos_common.storage.postgres.database import transaction
-
-CSV = "text/csv"
-NDJSON = "application/x-ndjson"
 
 #: Of one process.
 MAX_AT_ONCE = 4
@@ -73,7 +70,7 @@ def _pages(
         while True:
             with transaction(engine) as connection:
                 rows = history.page(connection, who.workspace_id, chosen, limit=PAGE_SIZE)
-            yield [answers.execution(row) for row in rows]
+            yield [ExecutionAnswer.of(row) for row in rows]
             if len(rows) < PAGE_SIZE:
                 return
             chosen = replace(chosen, before=rows[-1]["id"])

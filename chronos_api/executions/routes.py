@@ -5,9 +5,8 @@ from uuid import UUID
 
 from flask import Response, jsonify, url_for
 
-from chronos_api import answers, filters
 from chronos_api.context import current
-from chronos_api.executions import exports, service
+from chronos_api.executions import attempts, exports, service
 from chronos_api.executions.logs import lines_of
 from chronos_api.executions.schemas import (
     ExecutionAnswer,
@@ -16,9 +15,11 @@ from chronos_api.executions.schemas import (
     ExecutionQuery,
     ExecutionsQuery,
     Logs,
+    history_filter,
 )
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
+from chronos_api.http.compression import CSV, NDJSON
 from chronos_api.security.access import Role, Scope, principal, requires
 from chronos_common import clock
 
@@ -35,23 +36,23 @@ _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"
 @blueprint.route("", "GET")
 @blueprint.query(ExecutionsQuery)
 @blueprint.answers(200, ExecutionPage)
-@blueprint.also(exports.CSV, exports.NDJSON)
+@blueprint.also(CSV, NDJSON)
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
-def listed(query: dict[str, Any]) -> Response:
+def list_executions(query: dict[str, Any]) -> Response:
     """List the executions of the workspace, the latest first.
 
     The total is counted up to 10,000. As text/csv or application/x-ndjson, all of them that the
     filters let through.
     """
     now = clock.now()
-    chosen = filters.executions(query)
+    chosen = history_filter(query)
     media_type = exports.wanted()
     if media_type:
         return exports.stream(current().engine, principal(), chosen, media_type)
     page = service.listed(
         current().engine, principal(), chosen, page=query["page"], limit=query["limit"]
     )
-    return jsonify(answers.execution_page(page, query, now=now))
+    return jsonify(ExecutionPage.of(page.source(query, now=now)))
 
 
 @blueprint.route("/<uuid:execution_id>", "GET")
@@ -59,7 +60,7 @@ def listed(query: dict[str, Any]) -> Response:
 @blueprint.answers(200, ExecutionDetail)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
-def read(query: dict[str, int], execution_id: UUID) -> Response:
+def get_execution(query: dict[str, int], execution_id: UUID) -> Response:
     """Read an execution with its attempts.
 
     The last attempt is whole. An earlier one that takes more than 8 KiB is marked as shortened:
@@ -67,34 +68,35 @@ def read(query: dict[str, int], execution_id: UUID) -> Response:
     left out. `?attempt=2` answers that attempt alone, and whole.
     """
     row = service.read(current().engine, principal(), execution_id)
-    return jsonify(answers.execution_detail(row, attempt=query.get("attempt")))
+    shown = attempts.shown(row["attempts"], query.get("attempt"))
+    return jsonify(ExecutionDetail.of({**row, "attempts": shown}))
 
 
 @blueprint.route("/<uuid:execution_id>/logs", "GET")
 @blueprint.answers(200, Logs)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
-def logs(execution_id: UUID) -> Response:
+def get_execution_logs(execution_id: UUID) -> Response:
     """Tell what happened to an execution, in order."""
     row = service.read(current().engine, principal(), execution_id)
-    return jsonify(answers.logs(execution_id, lines_of(row)))
+    return jsonify(Logs.of({"execution_id": execution_id, "items": lines_of(row)}))
 
 
 @blueprint.route("/<uuid:execution_id>/cancel", "POST")
 @blueprint.answers(200, ExecutionAnswer)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
-def cancel(execution_id: UUID) -> Response:
+def cancel_execution(execution_id: UUID) -> Response:
     """Cancel an execution that has not finished."""
     row = service.cancel(current().engine, principal(), execution_id, now=clock.now())
-    return jsonify(answers.execution(row))
+    return jsonify(ExecutionAnswer.of(row))
 
 
 @blueprint.route("/<uuid:execution_id>/retry", "POST")
 @blueprint.answers(202, ExecutionAnswer, headers=_LOCATION)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
-def retry(execution_id: UUID) -> Response:
+def retry_execution(execution_id: UUID) -> Response:
     """Run a finished execution's job again, now, as it is defined now.
 
     This makes another execution, whose retry_of names this one. It starts beside others whatever
@@ -102,7 +104,7 @@ def retry(execution_id: UUID) -> Response:
     that names it. Once it has ended, however it did, this one can be run again.
     """
     row = service.retry(current().engine, principal(), execution_id, now=clock.now())
-    response = jsonify(answers.execution(row))
+    response = jsonify(ExecutionAnswer.of(row))
     response.status_code = 202
-    response.headers["Location"] = url_for("executions.read", execution_id=row["id"])
+    response.headers["Location"] = url_for("executions.get_execution", execution_id=row["id"])
     return response

@@ -1,28 +1,48 @@
 """Executions, as they are listed and answered."""
 
-from marshmallow import Schema, fields
-from marshmallow.validate import Regexp
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
 
-from chronos_api.fields.base import Strict
+from marshmallow import ValidationError, fields
+
+from chronos_api.fields import cursors
+from chronos_api.fields.base import Answer, DocumentAnswer, Strict, ValueAnswer, computed
 from chronos_api.fields.fields import Digits, Instant, OneOf, Text
-from chronos_api.fields.pagination import STABLE, StableQuery, page_of
+from chronos_api.fields.pagination import STABLE, StableQuery, filter_of, page_of
 from chronos_common.domain import jobs as bounds
-from chronos_common.domain.statuses import JobStatus, Reason, Status, Trigger
+from chronos_common.domain.statuses import Reason, Status, Trigger
+from chronos_common.storage.executions.history import HistoryFilter
+
+
+class StatusRange(Text):
+    """An HTTP status or a class of them, read as the lowest and the highest status."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"pattern": "^[1-5]([0-9]{2}|xx)$"} | kwargs.pop("metadata", {})
+        super().__init__(longest=3, metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, *rest: Any, **more: Any) -> Any:
+        text = super()._deserialize(value, *rest, **more)
+        if not re.fullmatch("[1-5]([0-9]{2}|xx)", text):
+            raise ValidationError("Must be like 503 or 5xx.")
+        return int(text.replace("x", "0")), int(text.replace("x", "9"))
 
 
 class JobExecutionsQuery(StableQuery):
     """Which executions of one job to list."""
 
+    conditions = HistoryFilter
+
     status = OneOf(Status, metadata={"description": "What they do now, or how they ended"})
     trigger = OneOf(Trigger, metadata={"description": "Why they exist"})
     since = Instant(metadata={"description": "Scheduled for this instant or later"})
     until = Instant(metadata={"description": "Scheduled before this instant"})
-    http_status = Text(
-        longest=3,
-        validate=Regexp("[1-5]([0-9]{2}|xx)", error="Must be like 503 or 5xx."),
+    http_status = StatusRange(
+        attribute="http_statuses",
         metadata={
             "description": "Of the last attempt: a status, or a class of them",
-            "pattern": "^[1-5]([0-9]{2}|xx)$",
             "examples": ["503", "5xx"],
         },
     )
@@ -40,6 +60,14 @@ class ExecutionsQuery(JobExecutionsQuery):
     )
 
 
+def history_filter(query: Mapping[str, Any], **given: Any) -> HistoryFilter:
+    """Return the filter that ``query`` asks for, with what is ``given``.
+
+    Raises :class:`Invalid`.
+    """
+    return filter_of(HistoryFilter, query, before=cursors.read(query.get("cursor")), **given)
+
+
 class ExecutionQuery(Strict):
     """How much of an execution to answer."""
 
@@ -50,7 +78,15 @@ class ExecutionQuery(Strict):
     )
 
 
-class ExecutionAnswer(Schema):
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def _drift_ms(row: Mapping[Any, Any]) -> int | None:
+    started_at = row["started_at"]
+    return (started_at - row["scheduled_for"]) // _MILLISECOND if started_at else None
+
+
+class ExecutionAnswer(Answer):
     """One due occurrence of a job, or one trigger, and its fate."""
 
     id = fields.UUID(required=True)
@@ -95,8 +131,11 @@ class ExecutionAnswer(Schema):
     duration_ms = fields.Integer(
         required=True, allow_none=True, metadata={"description": "Of the last attempt"}
     )
-    drift_ms = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "started_at - scheduled_for"}
+    drift_ms = computed(
+        fields.Integer(
+            required=True, allow_none=True, metadata={"description": "started_at - scheduled_for"}
+        ),
+        _drift_ms,
     )
     attempt = fields.Integer(
         required=True,
@@ -120,6 +159,7 @@ class ExecutionAnswer(Schema):
         metadata={"description": "Why it did not run, or ended without its target's answer"},
     )
     worker = fields.UUID(
+        attribute="worker_id",
         required=True,
         allow_none=True,
         metadata={"description": "The worker process that took it last"},
@@ -137,7 +177,7 @@ class ExecutionAnswer(Schema):
     )
 
 
-class AttemptAnswer(Schema):
+class AttemptAnswer(DocumentAnswer):
     """One try of an execution; what was not measured is left out."""
 
     number = fields.Integer()
@@ -174,7 +214,7 @@ class ExecutionDetail(ExecutionAnswer):
     attempts = fields.List(fields.Nested(AttemptAnswer), required=True)
 
 
-class LogLine(Schema):
+class LogLine(ValueAnswer):
     """One thing that happened to an execution."""
 
     at = Instant(required=True)
@@ -183,28 +223,12 @@ class LogLine(Schema):
     attempt = fields.Integer(allow_none=True, required=True)
 
 
-class Logs(Schema):
+class Logs(Answer):
     """What happened to an execution, in order."""
 
     execution_id = fields.UUID(required=True)
     items = fields.List(fields.Nested(LogLine), required=True)
-    total = fields.Integer(required=True)
-
-
-class JobState(Schema):
-    """Where a job stands."""
-
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    status = OneOf(JobStatus, required=True)
-    next_run_at = Instant(required=True, allow_none=True)
-    unfinished = fields.Dict(
-        keys=fields.String(),
-        values=fields.Integer(),
-        required=True,
-        metadata={"description": "How many executions are queued, running and retrying"},
-    )
-    latest_execution = fields.Nested(ExecutionAnswer, required=True, allow_none=True)
+    total = computed(fields.Integer(required=True), lambda log: len(log["items"]))
 
 
 ExecutionPage = page_of(ExecutionAnswer, "ExecutionPage", STABLE)

@@ -1,18 +1,19 @@
 """Executions: list, read, trigger, cancel, retry."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from chronos_api.jobs.count_cache import LongLists
-from chronos_api.jobs.service import Page
+from chronos_api.fields.count_cache import LongLists
+from chronos_api.fields.pagination import Page
 from chronos_api.security.access import Principal
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import FINAL, JobType
 from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
-from chronos_common.storage import audit
+from chronos_common.storage import audit, recent
 from chronos_common.storage.executions import executions, history, statistics
 from chronos_common.storage.executions.history import HistoryFilter
 from chronos_common.storage.jobs import jobs
@@ -34,7 +35,7 @@ def trigger(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> R
 
 def listed(
     engine: Engine, who: Principal, chosen: HistoryFilter, *, page: int, limit: int
-) -> Page:
+) -> Page[UUID]:
     """Return a page of the workspace's executions, the latest first."""
     with transaction(engine) as connection:
         rows = history.page(
@@ -59,12 +60,20 @@ def _count(connection: Connection, workspace_id: UUID, chosen: HistoryFilter) ->
 
 def listed_of_job(
     engine: Engine, who: Principal, job_id: UUID, chosen: HistoryFilter, *, page: int, limit: int
-) -> Page:
+) -> Page[UUID]:
     """Return a page of one job's executions. Raises :class:`JobNotFound`."""
     with transaction(engine) as connection:
         if jobs.find(connection, who.workspace_id, job_id) is None:
             raise JobNotFound
     return listed(engine, who, chosen, page=page, limit=limit)
+
+
+def latest_of(
+    engine: Engine, who: Principal, job_ids: Sequence[UUID], *, each: int
+) -> dict[UUID, list[RowMapping]]:
+    """Return up to ``each`` executions of every job, the latest first."""
+    with transaction(engine) as connection:
+        return recent.latest_of_each(connection, who.workspace_id, job_ids, each=each)
 
 
 def read(engine: Engine, who: Principal, execution_id: UUID) -> RowMapping:

@@ -27,8 +27,8 @@ _REASONS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fate:
-    """The part of an execution that says what became of it."""
+class Record:
+    """The part of an execution that says how it ended, or where it stands."""
 
     id: UUID
     trigger: Trigger
@@ -47,85 +47,85 @@ class Fate:
     reason: str | None
 
     @classmethod
-    def of(cls, row: Row[Any]) -> "Fate":
-        """Return the fate that a row holds."""
+    def of(cls, row: Row[Any]) -> "Record":
+        """Return the record in a row."""
         fields = row._asdict()
         typed = {"trigger": Trigger(row.trigger), "status": Status(row.status)}
         return cls(**(fields | typed))
 
 
-def explain(fate: Fate, *, max_attempts: int, workers: int) -> str:
+def explain(record: Record, *, max_attempts: int, workers: int) -> str:
     """Return what became of an execution; ``workers`` is how many are alive."""
-    match fate.status:
+    match record.status:
         case Status.SUCCEEDED:
-            text = f"It ran{_start(fate)} and succeeded{_answer(fate)}, {_attempts(fate)}."
-            if fate.queue in HANDED_ON:
-                text += f" That means: {HANDED_ON[fate.queue]}."
-        case Status.FAILED if fate.started_at is None:
-            text = f"It failed before it started: {fate.error or _reason(fate)}"
+            text = f"It ran{_start(record)} and succeeded{_answer(record)}, {_attempts(record)}."
+            if record.queue in HANDED_ON:
+                text += f" That means: {HANDED_ON[record.queue]}."
+        case Status.FAILED if record.started_at is None:
+            text = f"It failed before it started: {record.error or _reason(record)}"
         case Status.FAILED:
-            text = (
-                f"It ran{_start(fate)} and failed{_answer(fate)}, {_attempts(fate)}: {fate.error}"
-            )
+            ran = f"It ran{_start(record)} and failed{_answer(record)}, {_attempts(record)}"
+            text = f"{ran}: {record.error}"
         case Status.CANCELLED | Status.SKIPPED:
-            text = _not_run(fate)
+            text = _not_run(record)
         case Status.QUEUED:
-            text = _waiting(fate, workers)
+            text = _waiting(record, workers)
         case Status.RUNNING:
-            text = f"It is running: attempt {fate.attempt} of {max_attempts}."
+            text = f"It is running: attempt {record.attempt} of {max_attempts}."
         case Status.RETRYING:
             text = (
-                f"It ran{_start(fate)}, and attempt {fate.attempt - 1} of {max_attempts} failed: "
-                f"{fate.error} It is tried again at {moment(fate.due_at)}."
+                f"It ran{_start(record)}, and attempt {record.attempt - 1} of {max_attempts} "
+                f"failed: {record.error} It is tried again at {moment(record.due_at)}."
             )
-    if fate.trigger is not Trigger.SCHEDULE:
-        text += f" It was no instant of the schedule: somebody triggered it ({fate.trigger})."
+    if record.trigger is not Trigger.SCHEDULE:
+        text += f" It was no instant of the schedule: somebody triggered it ({record.trigger})."
     return text
 
 
-def explain_missed(fate: Fate) -> str:
+def explain_missed(record: Record) -> str:
     """Return why an occurrence did not run that shares its row with others."""
+    first, last = record.scheduled_for, record.missed_until or record.scheduled_for
     return (
-        f"It did not run: {_reason(fate)}. One record stands for {fate.missed_count} occurrences "
-        f"from {moment(fate.scheduled_for)} to {moment(fate.missed_until or fate.scheduled_for)}."
+        f"It did not run: {_reason(record)}. One record stands for {record.missed_count} "
+        f"occurrences from {moment(first)} to {moment(last)}."
     )
 
 
-def _not_run(fate: Fate) -> str:
-    if fate.missed_count and fate.missed_count > 1:
-        return explain_missed(fate)
-    did = "It was started, and cancelled" if fate.started_at else "It did not run"
-    detail = f" ({fate.error})" if fate.error else ""
-    return f"{did}: {_reason(fate)}{detail}."
+def _not_run(record: Record) -> str:
+    if record.missed_count and record.missed_count > 1:
+        return explain_missed(record)
+    did = "It was started, and cancelled" if record.started_at else "It did not run"
+    detail = f" ({record.error})" if record.error else ""
+    return f"{did}: {_reason(record)}{detail}."
 
 
-def _waiting(fate: Fate, workers: int) -> str:
+def _waiting(record: Record, workers: int) -> str:
     if workers:
         alive = "a worker is alive" if workers == 1 else f"{workers} workers are alive"
-        return f"It waits for a worker since {moment(fate.due_at)}; {alive}."
+        return f"It waits for a worker since {moment(record.due_at)}; {alive}."
     return (
-        f"It waits for a worker since {moment(fate.due_at)}, but none is alive; start one with "
+        f"It waits for a worker since {moment(record.due_at)}, but none is alive; start one with "
         "'chronos worker'."
     )
 
 
-def _reason(fate: Fate) -> str:
+def _reason(record: Record) -> str:
     try:
-        return _REASONS[Reason(fate.reason or "")]
+        return _REASONS[Reason(record.reason or "")]
     except ValueError:
-        return fate.reason or "for no reason that was recorded"
+        return record.reason or "for no reason that was recorded"
 
 
-def _start(fate: Fate) -> str:
-    if fate.started_at is None:
+def _start(record: Record) -> str:
+    if record.started_at is None:
         return ""
-    late = (fate.started_at - fate.scheduled_for) // _MILLISECOND
-    return f" at {moment(fate.started_at)} ({late} ms after its instant)"
+    late = (record.started_at - record.scheduled_for) // _MILLISECOND
+    return f" at {moment(record.started_at)} ({late} ms after its instant)"
 
 
-def _answer(fate: Fate) -> str:
-    return f" with HTTP status {fate.http_status}" if fate.http_status else ""
+def _answer(record: Record) -> str:
+    return f" with HTTP status {record.http_status}" if record.http_status else ""
 
 
-def _attempts(fate: Fate) -> str:
-    return "at the first attempt" if fate.attempt == 1 else f"after {fate.attempt} attempts"
+def _attempts(record: Record) -> str:
+    return "at the first attempt" if record.attempt == 1 else f"after {record.attempt} attempts"

@@ -6,10 +6,8 @@ from uuid import UUID
 
 from flask import Response, jsonify
 
-from chronos_api import answers
 from chronos_api.context import current
 from chronos_api.explanations import service
-from chronos_api.explanations.outcome_texts import Fate
 from chronos_api.explanations.schemas import Why, WhyQuery
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
@@ -27,14 +25,14 @@ blueprint = Blueprint(
 @blueprint.answers(200, Why)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
-def explain(query: dict[str, Any], job_id: UUID) -> Response:
+def explain_instant(query: dict[str, Any], job_id: UUID) -> Response:
     """Say why the job did or did not run at an instant.
 
     The answer follows from the execution's record, the schedule and the audit log; the nearest
     instants of the schedule are named.
     """
     context, at = current(), to_milliseconds(query["at"])
-    found = service.why(
+    found = service.explain(
         context.engine,
         principal(),
         job_id,
@@ -43,31 +41,4 @@ def explain(query: dict[str, Any], job_id: UUID) -> Response:
         alive_within=timedelta(seconds=context.settings.worker_timeout_seconds),
         now=clock.now(),
     )
-    return jsonify(
-        {
-            "job_id": str(job_id),
-            "at": answers.time(at),
-            "verdict": found.verdict,
-            "explanation": found.explanation,
-            "execution": _record(found.fate) if found.fate else None,
-            "previous": answers.time(found.previous),
-            "following": answers.time(found.following),
-        }
-    )
-
-
-def _record(fate: Fate) -> dict[str, Any]:
-    return {
-        "id": str(fate.id),
-        "trigger": fate.trigger,
-        "status": fate.status,
-        "reason": fate.reason,
-        "scheduled_for": answers.time(fate.scheduled_for),
-        "started_at": answers.time(fate.started_at),
-        "finished_at": answers.time(fate.finished_at),
-        "attempt": fate.attempt,
-        "http_status": fate.http_status,
-        "error": fate.error,
-        "missed_count": fate.missed_count,
-        "missed_until": answers.time(fate.missed_until),
-    }
+    return jsonify(Why.of(found))

@@ -1,9 +1,9 @@
 """Why an instant ran or did not."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
 from chronos_api.explanations.service import Verdict
-from chronos_api.fields.base import Strict
+from chronos_api.fields.base import Strict, ValueAnswer
 from chronos_api.fields.fields import Instant, OneOf
 from chronos_common.domain.statuses import Reason, Status, Trigger
 
@@ -20,7 +20,7 @@ class WhyQuery(Strict):
     )
 
 
-class FateAnswer(Schema):
+class RecordAnswer(ValueAnswer):
     """The record that answers the question."""
 
     id = fields.UUID(required=True)
@@ -37,7 +37,7 @@ class FateAnswer(Schema):
     missed_until = Instant(required=True, allow_none=True)
 
 
-class Why(Schema):
+class Why(ValueAnswer):
     """Why a job did or did not run at an instant."""
 
     job_id = fields.UUID(required=True)
@@ -46,7 +46,7 @@ class Why(Schema):
     explanation = fields.String(
         required=True, metadata={"description": "The answer, in plain words"}
     )
-    execution = fields.Nested(FateAnswer, required=True, allow_none=True)
+    execution = fields.Nested(RecordAnswer, required=True, allow_none=True)
     previous = Instant(
         required=True,
         allow_none=True,

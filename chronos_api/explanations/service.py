@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.explanations import outcome_texts, rule_changes
-from chronos_api.explanations.outcome_texts import Fate
+from chronos_api.explanations.outcome_texts import Record
 from chronos_api.jobs.definition import definitions
 from chronos_api.security.access import Principal
 from chronos_common.domain import nearest
@@ -66,14 +66,25 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """Why; ``previous`` and ``following`` are the schedule's instants around the one asked for."""
+class _Finding:
+    """Why, and the record that says so, if there is one."""
 
     verdict: Verdict
     explanation: str
-    fate: Fate | None = None
-    previous: datetime | None = None
-    following: datetime | None = None
+    execution: Record | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why the job did or did not run at an instant, and the schedule's instants around it."""
+
+    job_id: UUID
+    at: datetime
+    verdict: Verdict
+    explanation: str
+    execution: Record | None
+    previous: datetime | None
+    following: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,7 @@ class _Question:
     alive_within: timedelta
 
 
-def why(
+def explain(
     engine: Engine,
     who: Principal,
     job_id: UUID,
@@ -97,8 +108,10 @@ def why(
     retention: timedelta,
     alive_within: timedelta,
     now: datetime,
-) -> Answer:
-    """Say why the job did or did not run at ``at``, or within its second if that is a whole one.
+) -> Explanation:
+    """Explain why the job did or did not run at ``at``.
+
+    A whole second means any instant within it.
 
     Raises :class:`JobNotFound`.
     """
@@ -111,55 +124,59 @@ def why(
         question = _Question(
             connection, job, schedule, at, at + length, now, retention, alive_within
         )
-        answer = _recorded(question) or _unrecorded(question)
-    return replace(
-        answer,
+        finding = _recorded(question) or _unrecorded(question)
+    return Explanation(
+        job_id=job_id,
+        at=at,
+        verdict=finding.verdict,
+        explanation=finding.explanation,
+        execution=finding.execution,
         previous=nearest.last_before(schedule, at),
         following=schedule.next_after(at + length - datetime.resolution),
     )
 
 
-def _recorded(question: _Question) -> Answer | None:
+def _recorded(question: _Question) -> _Finding | None:
     connection, job_id = question.connection, question.job["id"]
     own = explanations.execution_at(connection, job_id, since=question.at, until=question.until)
     if own is not None:
-        fate = Fate.of(own)
+        record = Record.of(own)
         alive = workers.count_alive(connection, alive_since=question.now - question.alive_within)
         text = outcome_texts.explain(
-            fate, max_attempts=question.job["max_attempts"], workers=alive.get("worker", 0)
+            record, max_attempts=question.job["max_attempts"], workers=alive.get("worker", 0)
         )
-        return Answer(Verdict.RECORDED, text, fate)
+        return _Finding(Verdict.RECORDED, text, record)
     covering = explanations.missed_with(connection, job_id, at=question.at)
     # A row for many stands for instants of the schedule of then; no other is known but today's.
     if covering is None or not (_is_instant(question) or _changes(question)):
         return None
-    fate = Fate.of(covering)
-    return Answer(Verdict.MISSED, outcome_texts.explain_missed(fate), fate)
+    record = Record.of(covering)
+    return _Finding(Verdict.MISSED, outcome_texts.explain_missed(record), record)
 
 
-def _unrecorded(question: _Question) -> Answer:
+def _unrecorded(question: _Question) -> _Finding:
     for find in (_existence, _moved, _instant, _pause, _change, _past, _future):
-        answer = find(question)
-        if answer is not None:
-            return answer
-    return Answer(
+        finding = find(question)
+        if finding is not None:
+            return finding
+    return _Finding(
         Verdict.UNKNOWN,
         f"{moment(question.at)} is an instant of the schedule, but there is no record of it. The "
         "schedule may have been moved on by hand, or its runs may have been used up before.",
     )
 
 
-def _existence(question: _Question) -> Answer | None:
+def _existence(question: _Question) -> _Finding | None:
     job, at = question.job, question.at
     if question.until <= job["created_at"]:
         text = f"The job did not exist yet: it was created at {moment(job['created_at'])}."
-        return Answer(Verdict.NOT_CREATED_YET, text)
+        return _Finding(Verdict.NOT_CREATED_YET, text)
     if job["deleted_at"] is not None and at >= job["deleted_at"]:
-        return Answer(Verdict.DELETED, f"The job was deleted at {moment(job['deleted_at'])}.")
+        return _Finding(Verdict.DELETED, f"The job was deleted at {moment(job['deleted_at'])}.")
     return None
 
 
-def _moved(question: _Question) -> Answer | None:
+def _moved(question: _Question) -> _Finding | None:
     text = rule_changes.explain(
         question.connection,
         question.job,
@@ -167,7 +184,7 @@ def _moved(question: _Question) -> Answer | None:
         until=question.until,
         now=question.now,
     )
-    return None if text is None else Answer(Verdict.SCHEDULE_CHANGED, text)
+    return None if text is None else _Finding(Verdict.SCHEDULE_CHANGED, text)
 
 
 def _is_instant(question: _Question) -> bool:
@@ -175,7 +192,7 @@ def _is_instant(question: _Question) -> bool:
     return first is not None and first < question.until
 
 
-def _instant(question: _Question) -> Answer | None:
+def _instant(question: _Question) -> _Finding | None:
     """Say so if the schedule does not name the instant, unless it named others then."""
     if _is_instant(question) or _changes(question):
         return None
@@ -186,14 +203,14 @@ def _instant(question: _Question) -> Answer | None:
             text = f"The schedule begins at {moment(schedule.starts_at)} (starts_at)."
         else:
             text = f"The schedule ended at {moment(schedule.ends_at or at)} (ends_at)."
-        return Answer(Verdict.OUT_OF_BOUNDS, text)
+        return _Finding(Verdict.OUT_OF_BOUNDS, text)
     before, after = nearest.last_before(schedule, at), schedule.next_after(at)
     around = [
         *([f"the one before is {moment(before)}"] if before else []),
         *([f"the next one is {moment(after)}"] if after else []),
     ]
     text = f"{moment(at)} is no instant of the schedule ({schedule.describe()})"
-    return Answer(Verdict.NOT_AN_INSTANT, f"{text}: {', '.join(around) or 'it has none'}.")
+    return _Finding(Verdict.NOT_AN_INSTANT, f"{text}: {', '.join(around) or 'it has none'}.")
 
 
 def _changes(question: _Question) -> str | None:
@@ -220,7 +237,7 @@ def _by(email: str | None) -> str:
     return f" by {email}" if email else ""
 
 
-def _pause(question: _Question) -> Answer | None:
+def _pause(question: _Question) -> _Finding | None:
     entries = explanations.log(
         question.connection,
         question.job["workspace_id"],
@@ -243,7 +260,7 @@ def _pause(question: _Question) -> Answer | None:
     else:
         still = "is" if is_paused else "was"
         text = f"The job {still} paused then{since}; what is due while it is paused does not run."
-    return Answer(Verdict.PAUSED, text)
+    return _Finding(Verdict.PAUSED, text)
 
 
 def _resumed_later(question: _Question) -> bool:
@@ -260,23 +277,23 @@ def _resumed_later(question: _Question) -> bool:
     return bool(later)
 
 
-def _change(question: _Question) -> Answer | None:
+def _change(question: _Question) -> _Finding | None:
     change = _changes(question)
     if change is None:
         return None
-    return Answer(
+    return _Finding(
         Verdict.SCHEDULE_CHANGED, f"The job had another schedule then. It was changed at {change}."
     )
 
 
-def _past(question: _Question) -> Answer | None:
+def _past(question: _Question) -> _Finding | None:
     job, at = question.job, question.at
     if at >= question.now:
         return None
     if at < question.now - question.retention:
         days = question.retention // timedelta(days=1)
         text = f"The history of that day was removed: it is kept for {days} days."
-        return Answer(Verdict.PRUNED, text)
+        return _Finding(Verdict.PRUNED, text)
     if job["active"] and job["next_run_at"] is not None and job["next_run_at"] <= question.until:
         alive = workers.count_alive(
             question.connection, alive_since=question.now - question.alive_within
@@ -288,11 +305,11 @@ def _past(question: _Question) -> Answer | None:
             else "no scheduler is alive; start one with 'chronos scheduler'"
         )
         text = f"It is due, but has not been planned yet: {cause}."
-        return Answer(Verdict.NOT_PLANNED_YET, text)
+        return _Finding(Verdict.NOT_PLANNED_YET, text)
     return _completed(question)
 
 
-def _future(question: _Question) -> Answer | None:
+def _future(question: _Question) -> _Finding | None:
     job, at = question.job, question.at
     if at < question.now:
         return None
@@ -300,21 +317,21 @@ def _future(question: _Question) -> Answer | None:
         return _completed(question)
     text, left = f"It is to come: the job will run at {moment(at)}.", job["runs_left"]
     if left is None:
-        return Answer(Verdict.TO_COME, text)
+        return _Finding(Verdict.TO_COME, text)
     used_up = occurrences.reaches(question.schedule, job["next_run_at"], at, left)
     if used_up:
         text = f"The {left} runs that are left (max_runs) come before it."
-        return Answer(Verdict.COMPLETED, text)
+        return _Finding(Verdict.COMPLETED, text)
     if used_up is None:
         text = (
             f"It is to come: the job will run at {moment(at)}, unless the {left} runs that are "
             "left (max_runs) come before it; so far ahead they are not counted."
         )
-    return Answer(Verdict.TO_COME, text)
+    return _Finding(Verdict.TO_COME, text)
 
 
-def _completed(question: _Question) -> Answer | None:
+def _completed(question: _Question) -> _Finding | None:
     if question.job["status"] != JobStatus.COMPLETED and question.job["next_run_at"] is not None:
         return None
     text = "The job is completed: its schedule had no runs left."
-    return Answer(Verdict.COMPLETED, text)
+    return _Finding(Verdict.COMPLETED, text)

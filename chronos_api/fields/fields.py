@@ -131,6 +131,14 @@ class EmailAddress(Text):
         return address if address.isascii() else sent
 
 
+class EmailToken(Text):
+    """A token that somebody has from an e-mail."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"description": "The token in the e-mail"} | kwargs.pop("metadata", {})
+        super().__init__(longest=128, shortest=1, stripped=True, metadata=metadata, **kwargs)
+
+
 class OneOf(fields.Field[StrEnum]):
     """A member of an enumeration, by its value."""
 

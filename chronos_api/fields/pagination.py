@@ -1,12 +1,20 @@
-"""Pages of lists: where one starts, and what it answers."""
+"""Pages of lists: the query that asks for one, the page itself, and its answer."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
+from datetime import datetime
+from typing import Any, ClassVar, Generic, TypeVar, cast
+from uuid import UUID
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import ValidationError, fields, validates_schema
+from sqlalchemy import RowMapping
 
-from chronos_api.fields.base import Strict
+from chronos_api.fields import cursors
+from chronos_api.fields.base import Answer, Strict
 from chronos_api.fields.fields import Digits, Instant, Text
+from chronos_common import ids
+from chronos_common.storage.jobs.lists import Position
 
 MAX_LIMIT = 100
 #: PostgreSQL walks over every row that is skipped; past this, a cursor goes on without that.
@@ -14,7 +22,13 @@ MAX_DEPTH = 10_000
 
 
 class PageQuery(Strict):
-    """Where in a list to start, and how many items to answer."""
+    """Where in a list to start, and how many items to answer.
+
+    The other fields of a list's query are the ``conditions`` of its filter, a dataclass: each
+    has the name of the condition that it sets.
+    """
+
+    conditions: ClassVar[type[Any] | None] = None
 
     page = Digits(
         low=1,
@@ -60,6 +74,15 @@ class StableQuery(PageQuery):
     )
 
 
+Filter = TypeVar("Filter")
+
+
+def filter_of(kind: type[Filter], query: Mapping[str, Any], **given: Any) -> Filter:
+    """Return the filter of this dataclass that ``query`` asks for, with what is ``given``."""
+    names = (each.name for each in dataclass_fields(cast(Any, kind)))
+    return kind(**({name: query.get(name) for name in names} | given))
+
+
 #: What a page of a long list says beside its items.
 STABLE: Mapping[str, fields.Field[Any]] = {
     "total_is_exact": fields.Boolean(
@@ -73,10 +96,13 @@ STABLE: Mapping[str, fields.Field[Any]] = {
 
 
 def page_of(
-    item: type[Schema], name: str, more: Mapping[str, fields.Field[Any]] | None = None
-) -> type[Schema]:
-    """Return the schema of a page of ``item``, called ``name`` in the documentation."""
-    return Schema.from_dict(
+    item: type[Answer], name: str, more: Mapping[str, fields.Field[Any]] | None = None
+) -> type[Answer]:
+    """Return the answer of a page of ``item``, called ``name`` in the documentation.
+
+    Its source is what :meth:`Page.source` returns.
+    """
+    made = Answer.from_dict(
         {
             "items": fields.List(fields.Nested(item), required=True),
             "total": fields.Integer(required=True),
@@ -87,3 +113,55 @@ def page_of(
         },
         name=name,
     )
+    return cast(type[Answer], made)
+
+
+Place = TypeVar("Place", UUID, Position)
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Place]):
+    """A part of a list. ``last`` is the place where the next page begins, if there is one.
+
+    The list has more than ``total`` items unless ``total_is_exact``.
+    """
+
+    rows: Sequence[Any]
+    total: int
+    last: Place | None
+    total_is_exact: bool = True
+
+    def source(self, query: Mapping[str, Any], *, now: datetime | None = None) -> dict[str, Any]:
+        """Return what the answer of the page is rendered from.
+
+        The page of a stable list needs the instant of its ``query``.
+        """
+        source = {
+            "items": self.rows,
+            "total": self.total,
+            "page": query["page"],
+            "limit": query["limit"],
+            "next_cursor": _cursor(self.last, query),
+        }
+        if now is not None:
+            source |= {"total_is_exact": self.total_is_exact, "as_of": self._as_of(query, now)}
+        return source
+
+    def _as_of(self, query: Mapping[str, Any], now: datetime) -> datetime:
+        """Return the instant that keeps the next pages in step: no item here is younger."""
+        newest = max((ids.moment_of(row["id"]) for row in self.rows), default=now)
+        return query.get("as_of") or max(now, newest)
+
+
+def _cursor(last: UUID | Position | None, query: Mapping[str, Any]) -> str | None:
+    if last is None:
+        return None
+    if isinstance(last, Position):
+        return cursors.write_position(last, query["sort"].removeprefix("-"))
+    return cursors.write(last)
+
+
+def first_of(rows: Sequence[RowMapping], total: int, limit: int) -> Page[UUID]:
+    """Return the page of ``limit`` rows; one row more tells that there is another page."""
+    shown = rows[:limit]
+    return Page(shown, total, shown[-1]["id"] if len(rows) > limit else None)

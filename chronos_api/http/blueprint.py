@@ -30,11 +30,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
         self._prepare_doc_cbks.append(_document_access)
 
     def route(self, rule: str, method: str, **options: Any) -> Decorator:
-        """Serve ``method`` of ``rule`` with the decorated function."""
+        """Serve ``method`` of ``rule`` with the decorated function.
+
+        The name of the function is the id of the operation.
+        """
         serve: Decorator = super().route(rule, methods=[method], **options)
 
         def decorate(view: View) -> View:
-            return serve(self.doc(operationId=f"{self.name}_{view.__name__}")(view))
+            return serve(self.doc(operationId=view.__name__)(view))
 
         return decorate
 

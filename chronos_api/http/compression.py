@@ -7,8 +7,11 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from chronos_api.executions import exports
 from chronos_api.http import problems
+
+#: Exports of the history.
+CSV = "text/csv"
+NDJSON = "application/x-ndjson"
 
 _SMALLEST = 1024
 _LEVEL = 5
@@ -19,8 +22,8 @@ _TYPES = frozenset(
     {
         "application/json",
         problems.MEDIA_TYPE,
-        exports.CSV,
-        exports.NDJSON,
+        CSV,
+        NDJSON,
         "text/html",
         "text/css",
         "text/javascript",

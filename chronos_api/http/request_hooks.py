@@ -7,7 +7,6 @@ from uuid import uuid4
 import structlog
 from flask import Flask, Response, g, request
 
-from chronos_api.context import current
 from chronos_api.security import access
 from chronos_api.security.rate_limits import Rate
 
@@ -46,10 +45,6 @@ def _finish(response: Response) -> Response:
         response.headers.setdefault(name, value)
     response.headers["X-Request-ID"] = g.request_id
     seconds = perf_counter() - g.started
-    route = request.url_rule.rule if request.url_rule else "unknown"
-    current().metrics.count(
-        method=request.method, route=route, status=response.status_code, seconds=seconds
-    )
     if access.requested_rate() is not Rate.NONE:
         _log.info(
             "request",

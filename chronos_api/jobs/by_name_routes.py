@@ -6,11 +6,10 @@ from flask import Response, jsonify, request, url_for
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
-from chronos_api import answers
 from chronos_api.context import current
-from chronos_api.http import etags, problems
+from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.jobs import by_name
+from chronos_api.jobs import by_name, etags, snapshots
 from chronos_api.jobs.schemas import JobByName, JobDetail
 from chronos_api.security.access import Role, Scope, principal, requires
 from chronos_common import clock
@@ -66,7 +65,7 @@ _EXAMPLE = {
 @blueprint.answers(201, JobDetail, headers=_ETAG | _LOCATION)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT, problems.VERSION_CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def put(body: dict[str, Any], name: str) -> Response:
+def put_job_by_name(body: dict[str, Any], name: str) -> Response:
     """Create the job of this name, or replace its definition.
 
     Sent again it changes nothing, and the version stays. Names are not unique: if several jobs
@@ -83,9 +82,10 @@ def put(body: dict[str, Any], name: str) -> Response:
         must_exist="If-Match" in request.headers,
         now=now,
     )
-    response = jsonify(answers.job_detail(row, now=now))
-    response.set_etag(etags.of_job(row, now=now))
+    job = snapshots.detailed(row, now=now)
+    response = jsonify(JobDetail.of(job))
+    response.set_etag(etags.of_job(job))
     if is_new:
         response.status_code = 201
-        response.headers["Location"] = url_for("jobs.read", job_id=row["id"])
+        response.headers["Location"] = url_for("jobs.get_job", job_id=row["id"])
     return response

@@ -4,7 +4,6 @@ from typing import Any
 
 from flask import Response, jsonify
 
-from chronos_api import answers
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.jobs.preview_schemas import Preview, PreviewRequest
 from chronos_api.security.access import Role, Scope, requires
@@ -28,7 +27,7 @@ _EXAMPLE = {
 @blueprint.body(PreviewRequest, example=_EXAMPLE)
 @blueprint.answers(200, Preview)
 @requires(Role.VIEWER, Scope.JOBS_READ)
-def preview(body: dict[str, Any]) -> Response:
+def preview_schedule(body: dict[str, Any]) -> Response:
     """Tell what a schedule means, without saving it.
 
     A jitter is drawn anew for each job, so that of a preview is an example.
@@ -37,16 +36,9 @@ def preview(body: dict[str, Any]) -> Response:
     schedule = fields.from_fields(body, job_id=ids.new_id(now), now=now)
     instants = schedule.upcoming(body.get("after") or now, body["count"])
     zone = zone_of(schedule.timezone)
-    return jsonify(
-        {
-            "description": schedule.describe(),
-            "timezone": schedule.timezone,
-            "next_runs": [
-                {
-                    "at": answers.time(instant),
-                    "local": instant.astimezone(zone).isoformat(timespec="seconds"),
-                }
-                for instant in instants
-            ],
-        }
-    )
+    preview = {
+        "description": schedule.describe(),
+        "timezone": schedule.timezone,
+        "next_runs": [instant.astimezone(zone) for instant in instants],
+    }
+    return jsonify(Preview.of(preview))

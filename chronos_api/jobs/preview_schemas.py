@@ -1,7 +1,8 @@
 """Schedules that are tried out without a job."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
+from chronos_api.fields.base import Answer, computed
 from chronos_api.fields.fields import Instant, Whole
 from chronos_api.jobs.schemas import ScheduleFields
 
@@ -20,20 +21,23 @@ class PreviewRequest(ScheduleFields):
     after = Instant(allow_none=True, metadata={"description": "Instead of now"})
 
 
-class Occurrence(Schema):
-    """One instant at which a schedule is due."""
+class Occurrence(Answer):
+    """One instant at which a schedule is due, made from its local time."""
 
-    at = Instant(required=True)
-    local = fields.String(
-        required=True,
-        metadata={
-            "description": "The same instant on a clock of the schedule's time zone",
-            "examples": ["2030-01-07T09:00:00+01:00"],
-        },
+    at = computed(Instant(required=True), lambda local: local)
+    local = computed(
+        fields.String(
+            required=True,
+            metadata={
+                "description": "The same instant on a clock of the schedule's time zone",
+                "examples": ["2030-01-07T09:00:00+01:00"],
+            },
+        ),
+        lambda local: local.isoformat(timespec="seconds"),
     )
 
 
-class Preview(Schema):
+class Preview(Answer):
     """What a schedule means."""
 
     description = fields.String(required=True)

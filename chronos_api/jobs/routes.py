@@ -1,12 +1,12 @@
 """``/api/v1/jobs``."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify, url_for
 from sqlalchemy import RowMapping
 
-from chronos_api import answers, filters
 from chronos_api.context import current
 from chronos_api.executions import exports
 from chronos_api.executions import service as executions
@@ -14,15 +14,24 @@ from chronos_api.executions.schemas import (
     ExecutionAnswer,
     ExecutionPage,
     JobExecutionsQuery,
-    JobState,
+    history_filter,
 )
-from chronos_api.http import etags, problems
+from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.jobs import changes, service
-from chronos_api.jobs.schemas import JobChange, JobDetail, JobFields, JobPage, JobsQuery
+from chronos_api.http.compression import CSV, NDJSON
+from chronos_api.jobs import changes, etags, service, snapshots
+from chronos_api.jobs.schemas import (
+    JobChange,
+    JobDetail,
+    JobFields,
+    JobPage,
+    JobsQuery,
+    JobState,
+    job_filter,
+)
+from chronos_api.jobs.service import JobListing
 from chronos_api.security.access import Role, Scope, principal, requires
 from chronos_common import clock
-from chronos_common.domain.statuses import UNFINISHED
 
 blueprint = Blueprint(
     "jobs", __name__, url_prefix="/api/v1/jobs", description="What to do, and when"
@@ -61,7 +70,7 @@ _EXAMPLE = {
 @blueprint.raw_body(JobFields, example=_EXAMPLE)
 @blueprint.answers(201, JobDetail, headers=_ETAG | _LOCATION)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def create(body: dict[str, Any]) -> Response:
+def create_job(body: dict[str, Any]) -> Response:
     """Create a job.
 
     The answer says in plain English when it runs, and shows its next instants.
@@ -69,7 +78,7 @@ def create(body: dict[str, Any]) -> Response:
     row = service.create(current().engine, principal(), body, now=clock.now())
     response = _job(row)
     response.status_code = 201
-    response.headers["Location"] = url_for("jobs.read", job_id=row["id"])
+    response.headers["Location"] = url_for("jobs.get_job", job_id=row["id"])
     return response
 
 
@@ -77,14 +86,15 @@ def create(body: dict[str, Any]) -> Response:
 @blueprint.query(JobsQuery)
 @blueprint.answers(200, JobPage)
 @requires(Role.VIEWER, Scope.JOBS_READ)
-def listed(query: dict[str, Any]) -> Response:
+def list_jobs(query: dict[str, Any]) -> Response:
     """List the jobs of the workspace.
 
     The total is counted up to 10,000. Sorted by next_run_at, jobs without one come last.
     """
     now = clock.now()
-    page = service.listed(current().engine, principal(), filters.jobs_wanted(query))
-    return jsonify(answers.job_page(page, query, now=now))
+    page = service.listed(current().engine, principal(), JobListing.of(job_filter(query), query))
+    shown = replace(page, rows=[snapshots.snapshot(row, now=now) for row in page.rows])
+    return jsonify(JobPage.of(shown.source(query, now=now)))
 
 
 @blueprint.route("/<uuid:job_id>", "GET")
@@ -93,7 +103,7 @@ def listed(query: dict[str, Any]) -> Response:
 @blueprint.unchanged(_ETAG)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.JOBS_READ)
-def read(job_id: UUID) -> Response:
+def get_job(job_id: UUID) -> Response:
     """Read a job.
 
     With the ETag of an earlier answer as If-None-Match, 304 says that nothing has changed since:
@@ -108,7 +118,7 @@ def read(job_id: UUID) -> Response:
 @blueprint.answers(200, JobDetail, headers=_ETAG)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT, problems.VERSION_CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def change(body: dict[str, Any], job_id: UUID) -> Response:
+def update_job(body: dict[str, Any], job_id: UUID) -> Response:
     """Change some fields of a job.
 
     Fields that are given replace those that are stored; null resets one to its default. With
@@ -126,7 +136,7 @@ def change(body: dict[str, Any], job_id: UUID) -> Response:
 @blueprint.answers(200, JobDetail, headers=_ETAG)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT, problems.VERSION_CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def replace(body: dict[str, Any], job_id: UUID) -> Response:
+def replace_job(body: dict[str, Any], job_id: UUID) -> Response:
     """Replace the definition of a job.
 
     What was read can be sent back: read-only fields (id, version, created_at, created_by,
@@ -144,7 +154,7 @@ def replace(body: dict[str, Any], job_id: UUID) -> Response:
 @blueprint.answers(204)
 @blueprint.problems(problems.NOT_FOUND, problems.VERSION_CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def delete(job_id: UUID) -> Response:
+def delete_job(job_id: UUID) -> Response:
     """Delete a job.
 
     What had not started is cancelled; its history stays readable.
@@ -159,7 +169,7 @@ def delete(job_id: UUID) -> Response:
 @blueprint.answers(200, JobDetail, headers=_ETAG)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def pause(job_id: UUID) -> Response:
+def pause_job(job_id: UUID) -> Response:
     """Pause a job.
 
     Once this is answered, no execution of it that had not started starts.
@@ -171,7 +181,7 @@ def pause(job_id: UUID) -> Response:
 @blueprint.answers(200, JobDetail, headers=_ETAG)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def resume(job_id: UUID) -> Response:
+def resume_job(job_id: UUID) -> Response:
     """Resume a paused job.
 
     What it missed meanwhile is settled by its misfire policy.
@@ -183,28 +193,28 @@ def resume(job_id: UUID) -> Response:
 @blueprint.answers(202, ExecutionAnswer, headers=_LOCATION)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
-def execute(job_id: UUID) -> Response:
+def execute_job(job_id: UUID) -> Response:
     """Run a job now, whatever its schedule says."""
     row = executions.trigger(current().engine, principal(), job_id, now=clock.now())
-    response = jsonify(answers.execution(row))
+    response = jsonify(ExecutionAnswer.of(row))
     response.status_code = 202
-    response.headers["Location"] = url_for("executions.read", execution_id=row["id"])
+    response.headers["Location"] = url_for("executions.get_execution", execution_id=row["id"])
     return response
 
 
 @blueprint.route("/<uuid:job_id>/executions", "GET")
 @blueprint.query(JobExecutionsQuery)
 @blueprint.answers(200, ExecutionPage)
-@blueprint.also(exports.CSV, exports.NDJSON)
+@blueprint.also(CSV, NDJSON)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
-def executions_of(query: dict[str, Any], job_id: UUID) -> Response:
+def list_job_executions(query: dict[str, Any], job_id: UUID) -> Response:
     """List the executions of a job, the latest first.
 
     As text/csv or application/x-ndjson, all of them that the filters let through.
     """
     now = clock.now()
-    chosen = filters.executions(query, job_id)
+    chosen = history_filter(query, job_id=job_id)
     media_type = exports.wanted()
     if media_type:
         service.read(current().engine, principal(), job_id)
@@ -217,30 +227,22 @@ def executions_of(query: dict[str, Any], job_id: UUID) -> Response:
         page=query["page"],
         limit=query["limit"],
     )
-    return jsonify(answers.execution_page(page, query, now=now))
+    return jsonify(ExecutionPage.of(page.source(query, now=now)))
 
 
 @blueprint.route("/<uuid:job_id>/status", "GET")
 @blueprint.answers(200, JobState)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.JOBS_READ)
-def status(job_id: UUID) -> Response:
+def get_job_status(job_id: UUID) -> Response:
     """Tell where a job stands."""
-    found = service.standing(current().engine, principal(), job_id)
-    return jsonify(
-        {
-            "id": str(found.job["id"]),
-            "name": found.job["name"],
-            "status": found.job["status"],
-            "next_run_at": answers.next_run_at(found.job, now=clock.now()),
-            "unfinished": {each: found.unfinished.get(each, 0) for each in sorted(UNFINISHED)},
-            "latest_execution": answers.execution(found.latest) if found.latest else None,
-        }
-    )
+    found = service.overview(current().engine, principal(), job_id, now=clock.now())
+    return jsonify(JobState.of(found))
 
 
 def _job(row: RowMapping) -> Response:
     now = clock.now()
-    response = jsonify(answers.job_detail(row, now=now))
-    response.set_etag(etags.of_job(row, now=now))
+    job = snapshots.detailed(row, now=now)
+    response = jsonify(JobDetail.of(job))
+    response.set_etag(etags.of_job(job))
     return response

@@ -1,15 +1,19 @@
 """Jobs, as users write them and as they are answered.
 
 What a payload may hold depends on the job's type, and what a schedule needs on its kind: those
-rules are ``domain.payloads`` and ``domain.schedules``, applied in ``services.definitions``.
+rules are ``domain.payloads`` and ``domain.schedules``, applied in ``definition.definitions``.
+Answers are rendered from a snapshot (see ``snapshots``).
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import ValidationError, fields, validates_schema
 from marshmallow.validate import Length
 
-from chronos_api.fields.base import Strict
+from chronos_api.executions.schemas import ExecutionAnswer
+from chronos_api.fields.base import Answer, Strict, ValueAnswer
 from chronos_api.fields.fields import (
     EmailAddress,
     FreeObject,
@@ -20,7 +24,7 @@ from chronos_api.fields.fields import (
     Text,
     Whole,
 )
-from chronos_api.fields.pagination import STABLE, StableQuery, page_of
+from chronos_api.fields.pagination import STABLE, StableQuery, filter_of, page_of
 from chronos_api.jobs.definition.policy_schemas import PolicyFields
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.schedules.schedule import (
@@ -29,7 +33,7 @@ from chronos_common.domain.schedules.schedule import (
     ScheduleKind,
 )
 from chronos_common.domain.statuses import JobStatus, JobType, MisfirePolicy, OverlapPolicy
-from chronos_common.storage.jobs.filters import LastOutcome
+from chronos_common.storage.jobs.filters import JobFilter, LastOutcome
 from chronos_common.storage.jobs.lists import MAX_LOOKED_AT, SORTS
 
 MAX_EXPRESSION_LENGTH = 256
@@ -193,7 +197,7 @@ class JobChange(JobFields):
     )
 
 
-class JobAnswer(Schema):
+class JobAnswer(Answer):
     """A job as it stands."""
 
     id = fields.UUID(required=True)
@@ -269,8 +273,15 @@ class JobChoice(Strict):
     )
 
 
+def job_filter(query: Mapping[str, Any]) -> JobFilter:
+    """Return the filter that ``query`` asks for."""
+    return filter_of(JobFilter, query)
+
+
 class JobsQuery(StableQuery, JobChoice):
     """Which jobs to list."""
+
+    conditions = JobFilter
 
     last_outcome = OneOf(
         LastOutcome,
@@ -305,6 +316,22 @@ class ListedJob(JobAnswer):
         allow_none=True,
         metadata={"description": "null if it is longer than 16 KiB: read the job for it"},
     )
+
+
+class JobState(ValueAnswer):
+    """Where a job stands."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    status = OneOf(JobStatus, required=True)
+    next_run_at = Instant(required=True, allow_none=True)
+    unfinished = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "How many executions are queued, running and retrying"},
+    )
+    latest_execution = fields.Nested(ExecutionAnswer, required=True, allow_none=True)
 
 
 JobPage = page_of(ListedJob, "JobPage", STABLE)

@@ -1,19 +1,21 @@
 """Jobs: create, read, list, delete, and where one stands. Changes are in ``job_changes``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from chronos_api.jobs import missed
-from chronos_api.jobs.count_cache import LongLists
+from chronos_api.fields import cursors
+from chronos_api.fields.count_cache import LongLists
+from chronos_api.fields.pagination import Page
+from chronos_api.jobs import missed, snapshots
 from chronos_api.jobs.definition import default_webhooks, definitions, diff
 from chronos_api.security.access import Principal
 from chronos_common import ids
-from chronos_common.domain.statuses import JobStatus, Reason
+from chronos_common.domain.statuses import UNFINISHED, JobStatus, Reason
 from chronos_common.errors import Invalid, JobNotFound, VersionConflict
 from chronos_common.storage import audit
 from chronos_common.storage.executions import history, statistics
@@ -70,15 +72,28 @@ def read(engine: Engine, who: Principal, job_id: UUID) -> RowMapping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobsWanted:
+class JobListing:
     """Which part of which list of jobs."""
 
-    chosen: JobFilter
+    filters: JobFilter
     sort: str
     descending: bool
     page: int
     limit: int
     after: Position | None = None
+
+    @classmethod
+    def of(cls, filters: JobFilter, query: Mapping[str, Any]) -> Self:
+        """Return the part of the list that ``query`` asks for. Raises :class:`Invalid`."""
+        sort = query["sort"].removeprefix("-")
+        return cls(
+            filters=filters,
+            sort=sort,
+            descending=query["sort"].startswith("-"),
+            page=query["page"],
+            limit=query["limit"],
+            after=cursors.read_position(query.get("cursor"), sort),
+        )
 
     @property
     def part(self) -> Part:
@@ -92,49 +107,20 @@ class JobsWanted:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list; ``last`` is where to go on, if there is more.
-
-    There are more than ``total`` unless it is exact.
-    """
-
-    rows: Sequence[RowMapping]
-    total: int
-    last: UUID | None
-    total_is_exact: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class JobPage:
-    """A part of a list of jobs; ``last`` is where to go on, if there is more."""
-
-    rows: Sequence[RowMapping]
-    total: int
-    last: Position | None
-    total_is_exact: bool = True
-
-
-def page_of(rows: Sequence[RowMapping], total: int, limit: int) -> Page:
-    """Return the page of ``limit`` rows; one row more tells that there is another page."""
-    shown = rows[:limit]
-    return Page(shown, total, shown[-1]["id"] if len(rows) > limit else None)
-
-
-def listed(engine: Engine, who: Principal, wanted: JobsWanted) -> JobPage:
+def listed(engine: Engine, who: Principal, wanted: JobListing) -> Page[Position]:
     """Return a page of the workspace's jobs.
 
     With a filter by the last outcome, the total is known only if the page holds all of them.
     """
     part = wanted.part
     with reading(engine) as connection:
-        of_workspace = connection, who.workspace_id, wanted.chosen
+        of_workspace = connection, who.workspace_id, wanted.filters
         is_common = lists.are_common(*of_workspace)
         found = lists.page(*of_workspace, replace(part, is_common=is_common))
         is_whole = part.after is None and part.offset == 0 and found.last is None
         count = len(found.rows) if is_whole else _count(*of_workspace, is_common=is_common)
-    is_exact = is_whole or (count <= lists.MAX_COUNT and wanted.chosen.last_outcome is None)
-    return JobPage(found.rows, min(count, lists.MAX_COUNT), found.last, is_exact)
+    is_exact = is_whole or (count <= lists.MAX_COUNT and wanted.filters.last_outcome is None)
+    return Page(found.rows, min(count, lists.MAX_COUNT), found.last, is_exact)
 
 
 def _count(
@@ -160,23 +146,49 @@ def delete(
         note(connection, who, "job.delete", job_id, diff.between_jobs(row, None), now=now)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A job, how many of its executions are unfinished by status, and the latest one."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOverview:
+    """A job's status, its unfinished executions by status, and its latest execution."""
 
-    job: RowMapping
+    id: UUID
+    name: str
+    status: str
+    next_run_at: datetime | None
     unfinished: Mapping[str, int]
-    latest: RowMapping | None
+    latest_execution: RowMapping | None
 
 
-def standing(engine: Engine, who: Principal, job_id: UUID) -> Standing:
-    """Return where a job stands. Raises :class:`JobNotFound`."""
+def overview(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> JobOverview:
+    """Return the overview of a job. Raises :class:`JobNotFound`."""
     with reading(engine) as connection:
-        return Standing(
-            job=_found(connection, who, job_id),
-            unfinished=history.count_unfinished_of(connection, job_id),
-            latest=history.latest_of(connection, who.workspace_id, job_id),
-        )
+        row = _found(connection, who, job_id)
+        return _overview(connection, who, row, next_run_at=snapshots.next_run(row, now=now))
+
+
+def overview_of_any(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> JobOverview:
+    """Return the overview of a job, which may be deleted. Raises :class:`JobNotFound`."""
+    try:
+        return overview(engine, who, job_id, now=now)
+    except JobNotFound:
+        with reading(engine) as connection:
+            row = jobs.find_deleted(connection, who.workspace_id, job_id)
+            if row is None:
+                raise
+            return _overview(connection, who, row, next_run_at=None)
+
+
+def _overview(
+    connection: Connection, who: Principal, row: RowMapping, *, next_run_at: datetime | None
+) -> JobOverview:
+    unfinished = history.count_unfinished_of(connection, row["id"])
+    return JobOverview(
+        id=row["id"],
+        name=row["name"],
+        status=row["status"],
+        next_run_at=next_run_at,
+        unfinished={status: unfinished.get(status, 0) for status in sorted(UNFINISHED)},
+        latest_execution=history.latest_of(connection, who.workspace_id, row["id"]),
+    )
 
 
 def _found(connection: Connection, who: Principal, job_id: UUID) -> RowMapping:

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from threading import Lock
-from time import monotonic
+from time import monotonic, perf_counter
+from typing import cast
 
 import structlog
+from flask import Flask, Response, current_app, g, request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -46,7 +48,6 @@ class Metrics:
     """
 
     def __init__(self, settings: Settings, engine: Engine, broker: Broker) -> None:
-        """Take where the shared figures are read."""
         own = CollectorRegistry()
         self._requests = Counter(
             "chronos_api_requests_total",
@@ -92,6 +93,30 @@ class Metrics:
                 self._text = generate_latest(self._registry)
                 self._stale_at = monotonic() + _CACHED_SECONDS
             return self._text
+
+
+_EXTENSION = "chronos-metrics"
+
+
+def register(app: Flask, settings: Settings, engine: Engine, broker: Broker) -> None:
+    """Count the requests of ``app``. Comes before everything else that follows a request."""
+    app.extensions[_EXTENSION] = Metrics(settings, engine, broker)
+    app.after_request(_count)
+
+
+def of(app: Flask) -> Metrics:
+    """Return the metrics of the application."""
+    return cast(Metrics, app.extensions[_EXTENSION])
+
+
+def _count(response: Response) -> Response:
+    of(current_app).count(
+        method=request.method,
+        route=request.url_rule.rule if request.url_rule else "unknown",
+        status=response.status_code,
+        seconds=perf_counter() - g.started,
+    )
+    return response
 
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"

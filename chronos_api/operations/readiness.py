@@ -1,6 +1,6 @@
 """Whether this installation does its work: database, schema, scheduler, worker, Redis, queues."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import broker
+from chronos_common.domain.timezones import files
 from chronos_common.errors import Unavailable
 from chronos_common.migrations import schema
 from chronos_common.storage import workers
@@ -27,13 +28,33 @@ class Check:
     detail: str
 
 
-def checks(engine: Engine, redis: Redis, *, alive_within: timedelta, now: datetime) -> list[Check]:
-    """Check everything. Each wait is bounded; what a dead database hides is not asked for."""
+@dataclass(frozen=True, slots=True)
+class ReadinessState:
+    """Whether jobs run, and each check."""
+
+    checks: Sequence[Check]
+    timezone_database: str = files.VERSION
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether nothing is missing."""
+        return all(check.ok for check in self.checks)
+
+    @property
+    def status(self) -> str:
+        """The same for clients."""
+        return "ready" if self.is_ready else "not ready"
+
+
+def check(
+    engine: Engine, redis: Redis, *, alive_within: timedelta, now: datetime
+) -> ReadinessState:
+    """Check everything in bounded time. Checks that a dead database would fail are left out."""
     database = _database(engine)
     found = [database]
     if database.ok:
         found += [_schema(engine), *_processes(engine, now - alive_within)]
-    return [*found, *_redis(redis, now)]
+    return ReadinessState([*found, *_redis(redis, now)])
 
 
 def _database(engine: Engine) -> Check:

@@ -2,17 +2,16 @@
 
 from datetime import timedelta
 
-from flask import Response, jsonify
+from flask import Response, current_app, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from chronos_api.context import current
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.operations import readiness
+from chronos_api.operations import metrics, readiness
 from chronos_api.operations.schemas import Health, Readiness
 from chronos_api.security.access import public
 from chronos_api.security.rate_limits import Rate
 from chronos_common import __version__, clock
-from chronos_common.domain.timezones import files
 
 blueprint = Blueprint("service", __name__, description="The service itself")
 
@@ -20,7 +19,7 @@ blueprint = Blueprint("service", __name__, description="The service itself")
 @blueprint.route("/api/v1/health", "GET")
 @blueprint.answers(200, Health)
 @public(Rate.NONE)
-def health() -> Response:
+def get_health() -> Response:
     """Tell that this process answers; nothing else is looked at."""
     return _alive()
 
@@ -28,45 +27,36 @@ def health() -> Response:
 @blueprint.route("/health", "GET")
 @blueprint.answers(200, Health)
 @public(Rate.NONE)
-def health_at_root() -> Response:
+def get_health_at_root() -> Response:
     """Tell that this process answers, for probes."""
     return _alive()
 
 
 def _alive() -> Response:
-    return jsonify({"status": "ok", "version": __version__})
+    return jsonify(Health.of({"status": "ok", "version": __version__}))
 
 
 @blueprint.route("/api/v1/ready", "GET")
 @blueprint.answers(200, Readiness)
 @blueprint.answers(503, Readiness, description="Something is missing; the checks say what")
 @public(Rate.NONE)
-def ready() -> Response:
+def get_readiness() -> Response:
     """Tell whether jobs run: database, schema, Redis, a live scheduler and a live worker."""
     context = current()
-    found = readiness.checks(
+    state = readiness.check(
         context.engine,
         context.redis,
         alive_within=timedelta(seconds=context.settings.worker_timeout_seconds),
         now=clock.now(),
     )
-    is_ready = all(check.ok for check in found)
-    response = jsonify(
-        {
-            "status": "ready" if is_ready else "not ready",
-            "timezone_database": files.VERSION,
-            "checks": [
-                {"name": check.name, "ok": check.ok, "detail": check.detail} for check in found
-            ],
-        }
-    )
-    response.status_code = 200 if is_ready else 503
+    response = jsonify(Readiness.of(state))
+    response.status_code = 200 if state.is_ready else 503
     return response
 
 
 @blueprint.route("/metrics", "GET")
 @blueprint.answers(200, {"type": "string"}, content_type="text/plain")
 @public(Rate.NONE)
-def metrics() -> Response:
+def get_metrics() -> Response:
     """Show metrics in Prometheus' text format."""
-    return Response(current().metrics.text(), content_type=CONTENT_TYPE_LATEST)
+    return Response(metrics.of(current_app).text(), content_type=CONTENT_TYPE_LATEST)

@@ -1,16 +1,18 @@
 """What the service says about itself."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
+
+from chronos_api.fields.base import Answer, ValueAnswer
 
 
-class Health(Schema):
+class Health(Answer):
     """A sign that this process answers."""
 
     status = fields.String(required=True, metadata={"enum": ["ok"]})
     version = fields.String(required=True)
 
 
-class ReadinessCheck(Schema):
+class ReadinessCheck(ValueAnswer):
     """One thing that is needed."""
 
     name = fields.String(
@@ -21,7 +23,7 @@ class ReadinessCheck(Schema):
     detail = fields.String(required=True)
 
 
-class Readiness(Schema):
+class Readiness(ValueAnswer):
     """Whether jobs run; if not, the checks say why."""
 
     status = fields.String(required=True, metadata={"enum": ["ready", "not ready"]})

@@ -6,25 +6,26 @@ Redis is a convenience here: while it is away, every answer is computed.
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import structlog
+from flask import Flask, current_app
 from redis import Redis
 from redis.exceptions import RedisError
 
 _log = structlog.get_logger(__name__)
 
 _PREFIX = "chronos:cache:"
+_EXTENSION = "chronos-cache"
 
-#: For so long nobody waits for a Redis that did not answer.
+#: How long Redis is left alone after it did not answer.
 AWAY_SECONDS = 5.0
 
 
 class Cache:
-    """Keeps JSON for some seconds."""
+    """Keeps JSON for some seconds; for 0 seconds it keeps nothing."""
 
     def __init__(self, redis: Redis, *, seconds: int) -> None:
-        """Take where, and for how long; 0 keeps nothing."""
         self._redis = redis
         self._seconds = seconds
         self._away_until = 0.0
@@ -63,3 +64,13 @@ class Cache:
     def _leave(self, error: RedisError) -> None:
         self._away_until = time.monotonic() + AWAY_SECONDS
         _log.warning("cache away", error=str(error))
+
+
+def register(app: Flask, redis: Redis, *, seconds: int) -> None:
+    """Give the application its cache."""
+    app.extensions[_EXTENSION] = Cache(redis, seconds=seconds)
+
+
+def current() -> Cache:
+    """Return the cache of the application that handles the current request."""
+    return cast(Cache, current_app.extensions[_EXTENSION])

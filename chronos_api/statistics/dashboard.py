@@ -1,27 +1,24 @@
 """The figures of a workspace, and their course: read from sums, never from the history."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine
 
-from chronos_api import answers
 from chronos_common import clock
 from chronos_common.domain import histograms
-from chronos_common.domain.statuses import FINAL, JobStatus, Status
+from chronos_common.domain.statuses import Status
 from chronos_common.storage import workers
 from chronos_common.storage.executions import trends
-from chronos_common.storage.executions.trends import Totals
+from chronos_common.storage.executions.trends import Totals, Unfinished
 from chronos_common.storage.jobs import jobs
 from chronos_common.storage.postgres.database import transaction
 
 #: How many unfinished executions of the installation a look at the queue takes into account.
 MAX_UNFINISHED = 10_000
-
-_FATES = sorted(FINAL)
 
 
 class Period(StrEnum):
@@ -49,54 +46,65 @@ STEPS: Mapping[Period, timedelta] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceStats:
+    """How a workspace stands, and how its executions of a period ended."""
+
+    period: Period
+    since: datetime
+    as_of: datetime
+    jobs: Mapping[str, int]
+    unfinished: Unfinished
+    totals: Totals
+    alive: Mapping[str, int]
+
+    @property
+    def executions(self) -> Mapping[str, int]:
+        """How many executions of the period ended with each status."""
+        return self.totals.executions
+
+    @property
+    def success_rate(self) -> float | None:
+        """The part of the finished executions that succeeded."""
+        return success_rate(self.totals.executions)
+
+    @property
+    def queue_age_seconds(self) -> float:
+        """For how long the most overdue execution has been due."""
+        waiting_since = self.unfinished.waiting_since
+        return (self.as_of - waiting_since).total_seconds() if waiting_since else 0.0
+
+    @property
+    def average_duration_ms(self) -> float | None:
+        """Of the last attempts of executions that succeeded or failed."""
+        return _average_duration(self.totals.executions, self.totals.duration_ms)
+
+    def drift(self, percent: float) -> int | None:
+        """Return a percentile of drift; one that is inexact is not above the largest value."""
+        found = histograms.percentile(self.totals.drift_counts, percent)
+        return None if found is None else min(found, self.totals.drift_ms_max)
+
+    @property
+    def drift_max_ms(self) -> int | None:
+        """The largest drift."""
+        return self.totals.drift_ms_max if self.totals.drift_counts else None
+
+
 def stats(
     engine: Engine, workspace_id: UUID, period: Period, *, alive_within: timedelta, now: datetime
-) -> dict[str, Any]:
+) -> WorkspaceStats:
     """Return how the workspace stands, and how its executions of the ``period`` ended."""
     since = (now - LENGTHS[period]).replace(second=0, microsecond=0)
     with transaction(engine) as connection:
-        counted = jobs.count_by_status(connection, workspace_id)
-        unfinished = trends.unfinished(connection, workspace_id, limit=MAX_UNFINISHED, now=now)
-        totals = trends.totals(connection, workspace_id, since=since)
-        alive = workers.count_alive(connection, alive_since=now - alive_within)
-    waiting_since = unfinished.waiting_since
-    return {
-        "period": period,
-        "since": answers.time(since),
-        "as_of": answers.time(now),
-        "total": sum(counted.values()),
-        "active": counted.get(JobStatus.ACTIVE, 0),
-        "paused": counted.get(JobStatus.PAUSED, 0),
-        "completed": counted.get(JobStatus.COMPLETED, 0),
-        "queued": unfinished.queued,
-        "running": unfinished.running,
-        "retrying": unfinished.retrying,
-        **_ended(totals),
-        "queue_depth": unfinished.waiting,
-        "queue_age_seconds": (now - waiting_since).total_seconds() if waiting_since else 0.0,
-        "queue_exact": unfinished.exact,
-        "live_workers": alive.get("worker", 0),
-        "live_schedulers": alive.get("scheduler", 0),
-    }
-
-
-def _ended(totals: Totals) -> dict[str, Any]:
-    counts: dict[str, int] = {fate: totals.executions.get(fate, 0) for fate in _FATES}
-    has_drift = bool(totals.drift_counts)
-    return {
-        **counts,
-        "success_rate": success_rate(counts),
-        "average_duration_ms": _average_duration(totals.executions, totals.duration_ms),
-        "drift_p50_ms": _drift(totals, 50),
-        "drift_p99_ms": _drift(totals, 99),
-        "drift_max_ms": totals.drift_ms_max if has_drift else None,
-    }
-
-
-def _drift(totals: Totals, percent: float) -> int | None:
-    """Return a percentile; what is inexact within a bucket is not beyond the largest value."""
-    found = histograms.percentile(totals.drift_counts, percent)
-    return None if found is None else min(found, totals.drift_ms_max)
+        return WorkspaceStats(
+            period=period,
+            since=since,
+            as_of=now,
+            jobs=jobs.count_by_status(connection, workspace_id),
+            unfinished=trends.unfinished(connection, workspace_id, limit=MAX_UNFINISHED, now=now),
+            totals=trends.totals(connection, workspace_id, since=since),
+            alive=workers.count_alive(connection, alive_since=now - alive_within),
+        )
 
 
 def success_rate(counts: Mapping[str, int]) -> float | None:
@@ -111,34 +119,48 @@ def _average_duration(counts: Mapping[str, int], durations: Mapping[str, int]) -
     return round(sum(durations.get(status, 0) for status in ran) / count, 1) if count else None
 
 
-def trend(engine: Engine, workspace_id: UUID, period: Period, *, now: datetime) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class BucketSums:
+    """Number and duration, by status, of the executions that ended in one span of time."""
+
+    at: datetime
+    executions: dict[str, int]
+    durations_ms: dict[str, int]
+
+    @property
+    def average_duration_ms(self) -> float | None:
+        """Of executions that succeeded or failed."""
+        return _average_duration(self.executions, self.durations_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceTrend:
+    """How the executions of a period ended, in buckets without gaps."""
+
+    period: Period
+    bucket_seconds: int
+    since: datetime
+    as_of: datetime
+    buckets: Sequence[BucketSums]
+
+
+def trend(engine: Engine, workspace_id: UUID, period: Period, *, now: datetime) -> WorkspaceTrend:
     """Return how the executions of the ``period`` ended, bucket by bucket, the last one open."""
     step = STEPS[period]
     last = clock.floor(now, step)
     first = last - LENGTHS[period] + step
     with transaction(engine) as connection:
         rows = trends.buckets(connection, workspace_id, since=first, step=step)
-    found: dict[datetime, dict[str, tuple[int, int]]] = {}
+    starts = [first + index * step for index in range(LENGTHS[period] // step)]
+    buckets = {at: BucketSums(at, {}, {}) for at in starts}
     for row in rows:
-        sums = row["executions"], row["duration_ms"]
-        found.setdefault(row["at"], {})[row["status"]] = sums
-    number = LENGTHS[period] // step
-    return {
-        "period": period,
-        "bucket_seconds": int(step.total_seconds()),
-        "since": answers.time(first),
-        "as_of": answers.time(now),
-        "buckets": [_bucket(first + index * step, found) for index in range(number)],
-    }
-
-
-def _bucket(at: datetime, found: Mapping[datetime, Mapping[str, Sequence[int]]]) -> dict[str, Any]:
-    sums = found.get(at, {})
-    counts = {status: each[0] for status, each in sums.items()}
-    durations = {status: each[1] for status, each in sums.items()}
-    return {
-        "at": answers.time(at),
-        **{fate: counts.get(fate, 0) for fate in _FATES},
-        "total": sum(counts.values()),
-        "average_duration_ms": _average_duration(counts, durations),
-    }
+        if row["at"] in buckets:
+            buckets[row["at"]].executions[row["status"]] = row["executions"]
+            buckets[row["at"]].durations_ms[row["status"]] = row["duration_ms"]
+    return WorkspaceTrend(
+        period=period,
+        bucket_seconds=int(step.total_seconds()),
+        since=first,
+        as_of=now,
+        buckets=list(buckets.values()),
+    )

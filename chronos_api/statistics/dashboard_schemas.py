@@ -2,19 +2,33 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
-from chronos_api.fields.base import Strict
+from chronos_api.fields.base import Strict, ValueAnswer, computed
 from chronos_api.fields.fields import Instant, OneOf
 from chronos_api.statistics.dashboard import Period
+from chronos_common.domain.statuses import JobStatus, Status
 
 
-def _count(description: str) -> fields.Integer:
-    return fields.Integer(required=True, metadata={"description": description, "minimum": 0})
+def _count(description: str, *, attribute: str | None = None) -> fields.Integer:
+    metadata = {"description": description, "minimum": 0}
+    return fields.Integer(required=True, attribute=attribute, metadata=metadata)
 
 
 def _maybe(kind: type[fields.Field[Any]], description: str) -> Any:
     return kind(required=True, allow_none=True, metadata={"description": description})
+
+
+def _jobs(description: str, status: JobStatus) -> fields.Integer:
+    return computed(_count(description), lambda stats: stats.jobs.get(status, 0))
+
+
+def _ended(description: str, status: Status) -> fields.Integer:
+    return computed(_count(description), lambda stats: stats.executions.get(status, 0))
+
+
+def _alive(description: str, kind: str) -> fields.Integer:
+    return computed(_count(description), lambda stats: stats.alive.get(kind, 0))
 
 
 class PeriodQuery(Strict):
@@ -27,7 +41,7 @@ class PeriodQuery(Strict):
     )
 
 
-class Stats(Schema):
+class Stats(ValueAnswer):
     """How a workspace stands, and how its executions of a period ended."""
 
     period = OneOf(Period, required=True)
@@ -36,52 +50,63 @@ class Stats(Schema):
         required=True,
         metadata={"description": "When this was computed; it is kept for some seconds"},
     )
-    total = _count("Jobs")
-    active = _count("Jobs whose schedule is followed")
-    paused = _count("Jobs that are paused")
-    completed = _count("Jobs with nothing left to run")
-    queued = _count("Executions that no worker has started, those planned a moment ahead included")
-    running = _count("Executions under way")
-    retrying = _count("Executions that wait for another attempt")
-    succeeded = _count("Executions of the period that succeeded")
-    failed = _count("Executions of the period that failed for good")
-    cancelled = _count("Executions of the period that were cancelled")
-    skipped = _count("Records of the period of occurrences that did not run")
+    total = computed(_count("Jobs"), lambda stats: sum(stats.jobs.values()))
+    active = _jobs("Jobs whose schedule is followed", JobStatus.ACTIVE)
+    paused = _jobs("Jobs that are paused", JobStatus.PAUSED)
+    completed = _jobs("Jobs with nothing left to run", JobStatus.COMPLETED)
+    queued = _count(
+        "Executions that no worker has started, those planned a moment ahead included",
+        attribute="unfinished.queued",
+    )
+    running = _count("Executions under way", attribute="unfinished.running")
+    retrying = _count("Executions that wait for another attempt", attribute="unfinished.retrying")
+    succeeded = _ended("Executions of the period that succeeded", Status.SUCCEEDED)
+    failed = _ended("Executions of the period that failed for good", Status.FAILED)
+    cancelled = _ended("Executions of the period that were cancelled", Status.CANCELLED)
+    skipped = _ended("Records of the period of occurrences that did not run", Status.SKIPPED)
     success_rate = _maybe(fields.Float, "succeeded / (succeeded + failed), from 0 to 1")
     average_duration_ms = _maybe(fields.Float, "Of the last attempts of what succeeded or failed")
-    drift_p50_ms = _maybe(
-        fields.Integer, "From the scheduled instant to the start: half were at most as late"
+    drift_p50_ms = computed(
+        _maybe(
+            fields.Integer, "From the scheduled instant to the start: half were at most as late"
+        ),
+        lambda stats: stats.drift(50),
     )
-    drift_p99_ms = _maybe(fields.Integer, "99 % were at most as late")
+    drift_p99_ms = computed(
+        _maybe(fields.Integer, "99 % were at most as late"), lambda stats: stats.drift(99)
+    )
     drift_max_ms = _maybe(fields.Integer, "The latest start")
-    queue_depth = _count("Executions that are due and that no worker has started")
+    queue_depth = _count(
+        "Executions that are due and that no worker has started", attribute="unfinished.waiting"
+    )
     queue_age_seconds = fields.Float(
         required=True, metadata={"description": "For how long the first of them has been due"}
     )
     queue_exact = fields.Boolean(
+        attribute="unfinished.exact",
         required=True,
         metadata={
             "description": "False if the installation has so many unfinished executions that "
             "queued, running, retrying and queue_depth count the most overdue of them only"
         },
     )
-    live_workers = _count("Worker processes of the installation that are alive")
-    live_schedulers = _count("Scheduler processes of the installation that are alive")
+    live_workers = _alive("Worker processes of the installation that are alive", "worker")
+    live_schedulers = _alive("Scheduler processes of the installation that are alive", "scheduler")
 
 
-class TrendBucket(Schema):
+class TrendBucket(ValueAnswer):
     """How the executions that ended in one span of time ended."""
 
     at = Instant(required=True, metadata={"description": "Where the span begins"})
-    succeeded = _count("Succeeded")
-    failed = _count("Failed for good")
-    cancelled = _count("Cancelled")
-    skipped = _count("Did not run")
-    total = _count("All of them")
+    succeeded = _ended("Succeeded", Status.SUCCEEDED)
+    failed = _ended("Failed for good", Status.FAILED)
+    cancelled = _ended("Cancelled", Status.CANCELLED)
+    skipped = _ended("Did not run", Status.SKIPPED)
+    total = computed(_count("All of them"), lambda sums: sum(sums.executions.values()))
     average_duration_ms = _maybe(fields.Float, "Of what succeeded or failed")
 
 
-class Trend(Schema):
+class Trend(ValueAnswer):
     """How the executions of a period ended, in buckets without gaps; the last one is open."""
 
     period = OneOf(Period, required=True)

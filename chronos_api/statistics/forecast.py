@@ -1,7 +1,7 @@
 """What will run: counted from the schedules, without naming every instant."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,6 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine, Row
 
-from chronos_api import answers
 from chronos_common import clock
 from chronos_common.domain.schedules import occurrences
 from chronos_common.domain.schedules.schedule import Schedule
@@ -29,8 +28,42 @@ BUDGET_SECONDS = 1.0
 NAMED = 5
 
 
+@dataclass(frozen=True, slots=True)
+class JobRuns:
+    """A job, and how often it runs in a bucket."""
+
+    id: UUID
+    name: str
+    runs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForecastBucket:
+    """How many occurrences are due from ``at`` on, of how many jobs, some of which are named."""
+
+    at: datetime
+    runs: int
+    jobs: int
+    named: Sequence[JobRuns]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What will run until an instant, by the schedules of so many ``jobs``."""
+
+    as_of: datetime
+    until: datetime
+    bucket_seconds: int
+    jobs: int
+    runs: int
+    is_partial: bool
+    buckets: Sequence[ForecastBucket]
+
+
 @dataclass(slots=True)
-class _Bucket:
+class _Count:
+    """Counts the runs in a bucket, and keeps the jobs that run least often in it."""
+
     runs: int = 0
     jobs: int = 0
     named: list[tuple[int, UUID]] = field(default_factory=list)
@@ -41,10 +74,14 @@ class _Bucket:
         if len(self.named) < NAMED or runs < self.named[-1][0]:
             self.named = sorted([*self.named, (runs, job_id)])[:NAMED]
 
+    def bucket(self, at: datetime, names: Mapping[UUID, str]) -> ForecastBucket:
+        named = [JobRuns(job_id, names.get(job_id, ""), runs) for runs, job_id in self.named]
+        return ForecastBucket(at=at, runs=self.runs, jobs=self.jobs, named=named)
+
 
 def forecast(
     engine: Engine, workspace_id: UUID, *, hours: int, step: timedelta, now: datetime
-) -> dict[str, Any]:
+) -> Forecast:
     """Return what will run, in buckets of length ``step``, the first of which is under way."""
     first = clock.floor(now, step)
     number = -(-timedelta(hours=hours) // step)
@@ -54,35 +91,24 @@ def forecast(
         rows, looked_at = forecasts.active(
             connection, workspace_id, until=until, limit=MAX_JOBS + 1
         )
-    buckets = [_Bucket() for _ in starts]
-    considered = _fill(buckets, rows, [now, *starts[1:], until], now)
+    counts = [_Count() for _ in starts]
+    considered = _fill(counts, rows, [now, *starts[1:], until], now)
     with transaction(engine) as connection:
-        shown = {job_id for bucket in buckets for _, job_id in bucket.named}
+        shown = {job_id for count in counts for _, job_id in count.named}
         names = forecasts.names(connection, shown)
-    return {
-        "as_of": answers.time(now),
-        "until": answers.time(until),
-        "bucket_seconds": int(step.total_seconds()),
-        "jobs": considered,
-        "runs": sum(bucket.runs for bucket in buckets),
-        "partial": looked_at > MAX_JOBS or considered < len(rows),
-        "buckets": [
-            {
-                "at": answers.time(at),
-                "runs": bucket.runs,
-                "jobs": bucket.jobs,
-                "named": [
-                    {"id": str(job_id), "name": names.get(job_id, ""), "runs": runs}
-                    for runs, job_id in bucket.named
-                ],
-            }
-            for at, bucket in zip(starts, buckets, strict=True)
-        ],
-    }
+    return Forecast(
+        as_of=now,
+        until=until,
+        bucket_seconds=int(step.total_seconds()),
+        jobs=considered,
+        runs=sum(count.runs for count in counts),
+        is_partial=looked_at > MAX_JOBS or considered < len(rows),
+        buckets=[count.bucket(at, names) for at, count in zip(starts, counts, strict=True)],
+    )
 
 
 def _fill(
-    buckets: Sequence[_Bucket], rows: Iterable[Row[Any]], bounds: Sequence[datetime], now: datetime
+    counts: Sequence[_Count], rows: Iterable[Row[Any]], bounds: Sequence[datetime], now: datetime
 ) -> int:
     """Count what runs in each bucket; return how many jobs that took into account."""
     ends = time.monotonic() + BUDGET_SECONDS
@@ -103,9 +129,9 @@ def _fill(
             # The scheduler will say so in the job's history.
             _log.warning("schedule cannot be followed", job_id=str(row.job_id))
             continue
-        for bucket, runs in zip(buckets, known[key], strict=True):
+        for count, runs in zip(counts, known[key], strict=True):
             if runs:
-                bucket.add(runs, row.job_id)
+                count.add(runs, row.job_id)
     return considered
 
 

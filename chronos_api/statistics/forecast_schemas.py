@@ -1,8 +1,8 @@
 """What will run."""
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import ValidationError, fields, validates_schema
 
-from chronos_api.fields.base import Strict
+from chronos_api.fields.base import Strict, ValueAnswer
 from chronos_api.fields.fields import Digits, Instant
 
 MAX_BUCKETS = 500
@@ -38,7 +38,7 @@ class UpcomingQuery(Strict):
             )
 
 
-class UpcomingJob(Schema):
+class UpcomingJob(ValueAnswer):
     """A job that runs in a bucket."""
 
     id = fields.UUID(required=True)
@@ -46,7 +46,7 @@ class UpcomingJob(Schema):
     runs = fields.Integer(required=True)
 
 
-class UpcomingBucket(Schema):
+class UpcomingBucket(ValueAnswer):
     """What runs within one span of time."""
 
     at = Instant(required=True, metadata={"description": "Where the span begins"})
@@ -59,7 +59,7 @@ class UpcomingBucket(Schema):
     )
 
 
-class Upcoming(Schema):
+class Upcoming(ValueAnswer):
     """What will run, by the schedules as they are now."""
 
     as_of = Instant(required=True)

@@ -23,10 +23,9 @@ blueprint = Blueprint(
 @blueprint.answers(200, JobStatistics)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.STATS_READ)
-def statistics(query: dict[str, Any], job_id: UUID) -> Response:
+def get_job_statistics(query: dict[str, Any], job_id: UUID) -> Response:
     """Tell how a job does: outcomes and durations of its latest executions, and its next runs."""
-    return jsonify(
-        job_statistics.statistics(
-            current().engine, principal(), job_id, limit=query["limit"], now=clock.now()
-        )
+    figures = job_statistics.statistics(
+        current().engine, principal(), job_id, limit=query["limit"], now=clock.now()
     )
+    return jsonify(JobStatistics.of(figures))

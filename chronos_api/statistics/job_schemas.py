@@ -1,8 +1,8 @@
 """The figures of one job."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 
-from chronos_api.fields.base import Strict
+from chronos_api.fields.base import Answer, Strict, ValueAnswer
 from chronos_api.fields.fields import Digits, Instant, OneOf
 from chronos_common.domain.statuses import Status
 
@@ -20,7 +20,7 @@ class StatisticsQuery(Strict):
     )
 
 
-class OutcomeAnswer(Schema):
+class OutcomeAnswer(Answer):
     """How one execution ended, or where it stands."""
 
     id = fields.UUID(required=True)
@@ -32,7 +32,7 @@ class OutcomeAnswer(Schema):
     http_status = fields.Integer(required=True, allow_none=True)
 
 
-class JobStatistics(Schema):
+class JobStatistics(ValueAnswer):
     """The figures of a job, over its latest executions."""
 
     job_id = fields.UUID(required=True)

@@ -2,14 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine, RowMapping
 
-from chronos_api import answers
+from chronos_api.jobs import snapshots
 from chronos_api.security.access import Principal
 from chronos_api.statistics.dashboard import success_rate
 from chronos_common.domain.statuses import Status
@@ -22,9 +22,24 @@ from chronos_common.storage.postgres.database import transaction
 SHOWN = 20
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFigures:
+    """Outcomes and durations of a job's latest executions, and its next runs."""
+
+    job_id: UUID
+    considered: int
+    since: datetime | None
+    executions: Mapping[str, int]
+    success_rate: float | None
+    average_duration_ms: float | None
+    p95_duration_ms: int | None
+    latest: Sequence[RowMapping]
+    next_runs: Sequence[datetime]
+
+
 def statistics(
     engine: Engine, who: Principal, job_id: UUID, *, limit: int, now: datetime
-) -> dict[str, Any]:
+) -> JobFigures:
     """Return the figures of the job's latest ``limit`` executions. Raises :class:`JobNotFound`."""
     with transaction(engine) as connection:
         job = jobs.find(connection, who.workspace_id, job_id)
@@ -33,31 +48,19 @@ def statistics(
         rows = latest.of_job(connection, job_id, limit=limit)
     counts = Counter(row["status"] for row in rows)
     durations = _durations(rows)
-    return {
-        "job_id": str(job_id),
-        "considered": len(rows),
-        "since": answers.time(rows[-1]["scheduled_for"]) if rows else None,
-        "executions": {status: counts[status] for status in Status},
-        "success_rate": success_rate(counts),
-        "average_duration_ms": round(sum(durations) / len(durations), 1) if durations else None,
-        "p95_duration_ms": durations[math.ceil(0.95 * len(durations)) - 1] if durations else None,
-        "latest": [_outcome(row) for row in rows[:SHOWN]],
-        "next_runs": answers.job_detail(job, now=now)["next_runs"],
-    }
+    return JobFigures(
+        job_id=job_id,
+        considered=len(rows),
+        since=rows[-1]["scheduled_for"] if rows else None,
+        executions={status: counts[status] for status in Status},
+        success_rate=success_rate(counts),
+        average_duration_ms=round(sum(durations) / len(durations), 1) if durations else None,
+        p95_duration_ms=durations[math.ceil(0.95 * len(durations)) - 1] if durations else None,
+        latest=rows[:SHOWN],
+        next_runs=snapshots.next_runs(job, now=now),
+    )
 
 
 def _durations(rows: Sequence[RowMapping]) -> list[int]:
     ran = (row["duration_ms"] for row in rows if row["status"] in {"succeeded", "failed"})
     return sorted(duration for duration in ran if duration is not None)
-
-
-def _outcome(row: RowMapping) -> dict[str, Any]:
-    return {
-        "id": str(row["id"]),
-        "status": row["status"],
-        "scheduled_for": answers.time(row["scheduled_for"]),
-        "started_at": answers.time(row["started_at"]),
-        "finished_at": answers.time(row["finished_at"]),
-        "duration_ms": row["duration_ms"],
-        "http_status": row["http_status"],
-    }

@@ -1,14 +1,10 @@
 """``/api/v1/invitations``."""
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
 
-from chronos_api import answers
-from chronos_api.accounts.auth_routes import belonging
-from chronos_api.accounts.schemas import MailToken, Membership
 from chronos_api.context import current
 from chronos_api.fields import cursors
 from chronos_api.fields.pagination import PageQuery
@@ -17,7 +13,13 @@ from chronos_api.http.blueprint import Blueprint
 from chronos_api.security.access import Role, Scope, account, principal, requires, requires_login
 from chronos_api.security.rate_limits import Rate
 from chronos_api.workspaces import invitations, service
-from chronos_api.workspaces.schemas import InvitationAnswer, InvitationFields, InvitationPage
+from chronos_api.workspaces.schemas import (
+    InvitationAnswer,
+    InvitationFields,
+    InvitationPage,
+    InvitationToken,
+    Membership,
+)
 from chronos_common import clock
 
 blueprint = Blueprint(
@@ -33,14 +35,14 @@ blueprint = Blueprint(
 @blueprint.answers(201, InvitationAnswer)
 @blueprint.problems(problems.CONFLICT)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
-def create(body: dict[str, Any]) -> Response:
+def create_invitation(body: dict[str, Any]) -> Response:
     """Invite somebody by e-mail.
 
     The e-mail holds a token that serves for a week. Inviting an address again replaces the
     invitation before.
     """
     row = invitations.invite(current().engine, principal(), **body, now=clock.now())
-    response = jsonify(_invitation(row))
+    response = jsonify(InvitationAnswer.of(row))
     response.status_code = 201
     return response
 
@@ -49,7 +51,7 @@ def create(body: dict[str, Any]) -> Response:
 @blueprint.query(PageQuery)
 @blueprint.answers(200, InvitationPage)
 @requires(Role.OWNER, Scope.WORKSPACE_READ)
-def listed(query: dict[str, Any]) -> Response:
+def list_invitations(query: dict[str, Any]) -> Response:
     """List the open invitations, the latest first."""
     found = invitations.listed(
         current().engine,
@@ -59,36 +61,25 @@ def listed(query: dict[str, Any]) -> Response:
         limit=query["limit"],
         now=clock.now(),
     )
-    return jsonify(answers.page_of(found, query, _invitation))
+    return jsonify(InvitationPage.of(found.source(query)))
 
 
 @blueprint.route("/<uuid:invitation_id>", "DELETE")
 @blueprint.answers(204)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
-def revoke(invitation_id: UUID) -> Response:
+def revoke_invitation(invitation_id: UUID) -> Response:
     """Revoke an invitation; its token serves no more."""
     invitations.revoke(current().engine, principal(), invitation_id, now=clock.now())
     return Response(status=204)
 
 
 @blueprint.route("/accept", "POST")
-@blueprint.body(MailToken)
+@blueprint.body(InvitationToken)
 @blueprint.answers(200, Membership)
 @blueprint.problems(problems.CONFLICT)
 @requires_login(rate=Rate.LOGIN)
-def accept(body: dict[str, str]) -> Response:
+def accept_invitation(body: dict[str, str]) -> Response:
     """Accept an invitation to your e-mail address."""
     workspace_id = invitations.accept(current().engine, account(), body["token"], now=clock.now())
     rows = service.mine(current().engine, account())
-    return jsonify(belonging(next(row for row in rows if row["id"] == workspace_id)))
-
-
-def _invitation(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {
-        "id": str(row["id"]),
-        "email": row["email"],
-        "role": row["role"],
-        "invited_by": row["invited_by_email"],
-        "created_at": answers.time(row["created_at"]),
-        "expires_at": answers.time(row["expires_at"]),
-    }
+    return jsonify(Membership.of(next(row for row in rows if row["id"] == workspace_id)))

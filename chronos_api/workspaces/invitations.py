@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.audit import service as trail
-from chronos_api.jobs.service import Page, page_of
+from chronos_api.fields.pagination import Page, first_of
 from chronos_api.security.access import Account, Principal, Role
 from chronos_common import ids
 from chronos_common.domain import mail_tokens
@@ -75,7 +75,7 @@ def _check_bound(connection: Connection, workspace_id: UUID, *, now: datetime) -
 
 def listed(
     engine: Engine, who: Principal, *, after: UUID | None, page: int, limit: int, now: datetime
-) -> Page:
+) -> Page[UUID]:
     """Return a page of the open invitations, the latest first."""
     with transaction(engine) as connection:
         rows, total = invitations.page(
@@ -86,7 +86,7 @@ def listed(
             limit=limit + 1,
             now=now,
         )
-    return page_of(rows, total, limit)
+    return first_of(rows, total, limit)
 
 
 def revoke(engine: Engine, who: Principal, invitation_id: UUID, *, now: datetime) -> None:

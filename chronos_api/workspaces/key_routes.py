@@ -1,12 +1,10 @@
 """``/api/v1/keys``: API keys."""
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify, url_for
 
-from chronos_api import answers
 from chronos_api.context import current
 from chronos_api.fields import cursors
 from chronos_api.fields.pagination import PageQuery
@@ -30,7 +28,7 @@ _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"
 @blueprint.answers(201, NewKeyAnswer, headers=_LOCATION)
 @blueprint.problems(problems.CONFLICT)
 @requires(Role.OWNER, None)
-def create(body: dict[str, Any]) -> Response:
+def create_api_key(body: dict[str, Any]) -> Response:
     """Make an API key.
 
     It acts as you in this workspace, as far as its scopes go, and ends with your membership. The
@@ -44,9 +42,9 @@ def create(body: dict[str, Any]) -> Response:
         expires_at=body.get("expires_at"),
         now=clock.now(),
     )
-    response = jsonify(_key(made.row) | {"key": made.text})
+    response = jsonify(NewKeyAnswer.of({**made.row, "key": made.text}))
     response.status_code = 201
-    response.headers["Location"] = url_for("keys.read", key_id=made.row["id"])
+    response.headers["Location"] = url_for("keys.get_api_key", key_id=made.row["id"])
     return response
 
 
@@ -54,7 +52,7 @@ def create(body: dict[str, Any]) -> Response:
 @blueprint.query(PageQuery)
 @blueprint.answers(200, KeyPage)
 @requires(Role.OWNER, None)
-def listed(query: dict[str, Any]) -> Response:
+def list_api_keys(query: dict[str, Any]) -> Response:
     """List the workspace's API keys, the latest first."""
     found = keys.listed(
         current().engine,
@@ -63,34 +61,21 @@ def listed(query: dict[str, Any]) -> Response:
         page=query["page"],
         limit=query["limit"],
     )
-    return jsonify(answers.page_of(found, query, _key))
+    return jsonify(KeyPage.of(found.source(query)))
 
 
 @blueprint.route("/<uuid:key_id>", "GET")
 @blueprint.answers(200, KeyAnswer)
 @requires(Role.OWNER, None)
-def read(key_id: UUID) -> Response:
+def get_api_key(key_id: UUID) -> Response:
     """Read an API key, without its secret."""
-    return jsonify(_key(keys.read(current().engine, principal(), key_id)))
+    return jsonify(KeyAnswer.of(keys.read(current().engine, principal(), key_id)))
 
 
 @blueprint.route("/<uuid:key_id>", "DELETE")
 @blueprint.answers(204)
 @requires(Role.OWNER, None)
-def revoke(key_id: UUID) -> Response:
+def revoke_api_key(key_id: UUID) -> Response:
     """Revoke an API key; it is refused from now on."""
     keys.revoke(current().engine, principal(), key_id, now=clock.now())
     return Response(status=204)
-
-
-def _key(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {
-        "id": str(row["id"]),
-        "name": row["name"],
-        "prefix": row["prefix"],
-        "scopes": row["scopes"],
-        "created_by": row["user_email"],
-        "created_at": answers.time(row["created_at"]),
-        "expires_at": answers.time(row["expires_at"]),
-        "last_used_at": answers.time(row["last_used_at"]),
-    }

@@ -1,9 +1,9 @@
 """API keys."""
 
-from marshmallow import Schema, fields
+from marshmallow import fields
 from marshmallow.validate import Length
 
-from chronos_api.fields.base import Strict
+from chronos_api.fields.base import Answer, Strict
 from chronos_api.fields.fields import Instant, Name, OneOf
 from chronos_api.fields.pagination import page_of
 from chronos_api.security.access import Scope
@@ -29,7 +29,7 @@ class KeyFields(Strict):
     )
 
 
-class KeyAnswer(Schema):
+class KeyAnswer(Answer):
     """An API key, without its secret."""
 
     id = fields.UUID(required=True)
@@ -40,7 +40,9 @@ class KeyAnswer(Schema):
     )
     scopes = fields.List(OneOf(Scope), required=True)
     created_by = fields.String(
-        required=True, metadata={"description": "The e-mail address of whom it acts as"}
+        attribute="user_email",
+        required=True,
+        metadata={"description": "The e-mail address of whom it acts as"},
     )
     created_at = Instant(required=True)
     expires_at = Instant(required=True, allow_none=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, RowMapping
 
 from chronos_api.audit import service as trail
-from chronos_api.jobs.service import Page, page_of
+from chronos_api.fields.pagination import Page, first_of
 from chronos_api.security import credentials
 from chronos_api.security.access import Principal, Scope
 from chronos_api.security.credentials import KeyText
@@ -76,7 +76,9 @@ def make(
         return NewKey(row, text)
 
 
-def listed(engine: Engine, who: Principal, *, after: UUID | None, page: int, limit: int) -> Page:
+def listed(
+    engine: Engine, who: Principal, *, after: UUID | None, page: int, limit: int
+) -> Page[UUID]:
     """Return a page of the keys that were not revoked, the latest first."""
     with transaction(engine) as connection:
         rows, total = api_keys.page(
@@ -86,7 +88,7 @@ def listed(engine: Engine, who: Principal, *, after: UUID | None, page: int, lim
             offset=(page - 1) * limit,
             limit=limit + 1,
         )
-    return page_of(rows, total, limit)
+    return first_of(rows, total, limit)
 
 
 def read(engine: Engine, who: Principal, key_id: UUID) -> RowMapping:

@@ -1,12 +1,9 @@
 """``/api/v1/members``."""
 
-from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from flask import Response, jsonify
 
-from chronos_api import answers
 from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
@@ -23,10 +20,10 @@ blueprint = Blueprint(
 @blueprint.route("", "GET")
 @blueprint.answers(200, Members)
 @requires(Role.VIEWER, Scope.WORKSPACE_READ)
-def listed() -> Response:
+def list_members() -> Response:
     """List the members, in the order in which they joined."""
     rows = members.listed(current().engine, principal())
-    return jsonify({"items": [_member(row) for row in rows], "total": len(rows)})
+    return jsonify(Members.of(rows))
 
 
 @blueprint.route("/<uuid:user_id>", "PATCH")
@@ -34,17 +31,17 @@ def listed() -> Response:
 @blueprint.answers(200, Member)
 @blueprint.problems(problems.CONFLICT)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
-def change(body: dict[str, Role], user_id: UUID) -> Response:
+def update_member(body: dict[str, Role], user_id: UUID) -> Response:
     """Give a member another role. There is always an owner."""
     row = members.set_role(current().engine, principal(), user_id, body["role"], now=clock.now())
-    return jsonify(_member(row))
+    return jsonify(Member.of(row))
 
 
 @blueprint.route("/<uuid:user_id>", "DELETE")
 @blueprint.answers(204)
 @blueprint.problems(problems.CONFLICT)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
-def remove(user_id: UUID) -> Response:
+def remove_member(user_id: UUID) -> Response:
     """Remove a member. The API keys that they made here are revoked."""
     members.remove(current().engine, principal(), user_id, now=clock.now())
     return Response(status=204)
@@ -54,16 +51,7 @@ def remove(user_id: UUID) -> Response:
 @blueprint.answers(204)
 @blueprint.problems(problems.CONFLICT)
 @requires(Role.VIEWER, None)
-def leave() -> Response:
+def leave_workspace() -> Response:
     """Leave the workspace. Its last owner cannot."""
     members.remove(current().engine, principal(), principal().user_id, now=clock.now())
     return Response(status=204)
-
-
-def _member(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {
-        "user_id": str(row["user_id"]),
-        "email": row["email"],
-        "role": row["role"],
-        "joined_at": answers.time(row["joined_at"]),
-    }

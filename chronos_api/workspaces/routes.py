@@ -1,20 +1,18 @@
 """``/api/v1/workspaces``, one's own, and ``/api/v1/workspace``, that of the request."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from flask import Response, jsonify
+from sqlalchemy import RowMapping
 
-from chronos_api import answers
-from chronos_api.accounts.auth_routes import belonging
-from chronos_api.accounts.schemas import Membership
 from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.security.access import Role, Scope, account, principal, requires, requires_login
 from chronos_api.workspaces import service
 from chronos_api.workspaces.schemas import (
+    Membership,
     Memberships,
     Rotation,
     SigningSecret,
@@ -23,7 +21,6 @@ from chronos_api.workspaces.schemas import (
     WorkspaceFields,
 )
 from chronos_common import clock
-from chronos_common.domain import redaction
 
 blueprint = Blueprint(
     "workspaces", __name__, url_prefix="/api/v1", description="Workspaces and their settings"
@@ -33,10 +30,10 @@ blueprint = Blueprint(
 @blueprint.route("/workspaces", "GET")
 @blueprint.answers(200, Memberships)
 @requires_login()
-def listed() -> Response:
+def list_workspaces() -> Response:
     """List your workspaces, the default one first."""
     rows = service.mine(current().engine, account())
-    return jsonify({"items": [belonging(row) for row in rows], "total": len(rows)})
+    return jsonify(Memberships.of(rows))
 
 
 @blueprint.route("/workspaces", "POST")
@@ -44,10 +41,10 @@ def listed() -> Response:
 @blueprint.answers(201, Membership)
 @blueprint.problems(problems.CONFLICT)
 @requires_login()
-def create(body: dict[str, str]) -> Response:
+def create_workspace(body: dict[str, str]) -> Response:
     """Create another workspace; you are its owner."""
     row = service.add(current().engine, account(), name=body["name"], now=clock.now())
-    response = jsonify(belonging(row))
+    response = jsonify(Membership.of(row))
     response.status_code = 201
     return response
 
@@ -55,7 +52,7 @@ def create(body: dict[str, str]) -> Response:
 @blueprint.route("/workspace", "GET")
 @blueprint.answers(200, WorkspaceAnswer)
 @requires(Role.VIEWER, Scope.WORKSPACE_READ)
-def read() -> Response:
+def get_workspace() -> Response:
     """Read the workspace's settings."""
     return _workspace(service.read(current().engine, principal()))
 
@@ -64,7 +61,7 @@ def read() -> Response:
 @blueprint.body(WorkspaceChange)
 @blueprint.answers(200, WorkspaceAnswer)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
-def change(body: dict[str, Any]) -> Response:
+def update_workspace(body: dict[str, Any]) -> Response:
     """Rename the workspace, or set its default webhook."""
     row = service.change(current().engine, principal(), body, now=clock.now())
     return _workspace(row)
@@ -73,7 +70,7 @@ def change(body: dict[str, Any]) -> Response:
 @blueprint.route("/workspace/signing-secret", "GET")
 @blueprint.answers(200, SigningSecret)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
-def signing_secret() -> Response:
+def get_signing_secret() -> Response:
     """Show what receivers verify webhooks with."""
     return _secret(service.read(current().engine, principal()))
 
@@ -82,7 +79,7 @@ def signing_secret() -> Response:
 @blueprint.body(Rotation)
 @blueprint.answers(200, SigningSecret)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
-def rotate_secret(body: dict[str, int]) -> Response:
+def rotate_signing_secret(body: dict[str, int]) -> Response:
     """Sign webhooks with a new secret.
 
     Until the grace is over they are signed with the previous one too, so that receivers can
@@ -93,26 +90,12 @@ def rotate_secret(body: dict[str, int]) -> Response:
     return _secret(row)
 
 
-def _workspace(row: Mapping[Any, Any]) -> Response:
-    url = row["default_webhook_url"]
-    return jsonify(
-        {
-            "id": str(row["id"]),
-            "name": row["name"],
-            "role": principal().role,
-            "default_webhook_url": None if url is None else redaction.url(url),
-            "created_at": answers.time(row["created_at"]),
-        }
-    )
+def _workspace(row: RowMapping) -> Response:
+    return jsonify(WorkspaceAnswer.of({**row, "role": principal().role}))
 
 
-def _secret(row: Mapping[Any, Any]) -> Response:
-    until = row["previous_secret_until"]
-    is_used = until is not None and until > clock.now()
-    return jsonify(
-        {
-            "signing_secret": row["signing_secret"],
-            "previous_signing_secret": row["previous_signing_secret"] if is_used else None,
-            "previous_secret_until": answers.time(until) if is_used else None,
-        }
-    )
+def _secret(row: RowMapping) -> Response:
+    secret, until = dict(row), row["previous_secret_until"]
+    if until is None or until <= clock.now():
+        secret |= {"previous_signing_secret": None, "previous_secret_until": None}
+    return jsonify(SigningSecret.of(secret))

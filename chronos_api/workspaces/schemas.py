@@ -1,16 +1,28 @@
 """Workspaces, their members and invitations."""
 
-from marshmallow import Schema, fields
+from collections.abc import Mapping
+from typing import Any
 
-from chronos_api.accounts.schemas import Membership
-from chronos_api.fields.base import Strict
-from chronos_api.fields.fields import EmailAddress, Instant, Name, OneOf, Text, Whole
+from marshmallow import fields
+
+from chronos_api.fields.base import Answer, Strict, computed
+from chronos_api.fields.fields import EmailAddress, EmailToken, Instant, Name, OneOf, Text, Whole
 from chronos_api.fields.pagination import page_of
 from chronos_api.security.access import Role
+from chronos_common.domain import redaction
 from chronos_common.domain.payloads import MAX_URL_LENGTH
 
 MAX_NAME_LENGTH = 100
 DEFAULT_GRACE_HOURS = 24
+
+
+class Membership(Answer):
+    """A workspace, and what one may do in it."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    role = OneOf(Role, required=True)
+    joined_at = Instant(required=True)
 
 
 class WorkspaceFields(Strict):
@@ -36,25 +48,33 @@ class WorkspaceChange(Strict):
     )
 
 
-class WorkspaceAnswer(Schema):
+def _default_webhook_url(row: Mapping[Any, Any]) -> str | None:
+    url = row["default_webhook_url"]
+    return None if url is None else redaction.url(url)
+
+
+class WorkspaceAnswer(Answer):
     """A workspace with its settings."""
 
     id = fields.UUID(required=True)
     name = fields.String(required=True)
     role = OneOf(Role, required=True)
-    default_webhook_url = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Secret parts are answered as [redacted]"},
+    default_webhook_url = computed(
+        fields.String(
+            required=True,
+            allow_none=True,
+            metadata={"description": "Secret parts are answered as [redacted]"},
+        ),
+        _default_webhook_url,
     )
     created_at = Instant(required=True)
 
 
-class Memberships(Schema):
+class Memberships(Answer):
     """The workspaces of whoever calls, the default one first."""
 
-    items = fields.List(fields.Nested(Membership), required=True)
-    total = fields.Integer(required=True)
+    items = computed(fields.List(fields.Nested(Membership), required=True), list)
+    total = computed(fields.Integer(required=True), len)
 
 
 class Rotation(Strict):
@@ -71,7 +91,7 @@ class Rotation(Strict):
     )
 
 
-class SigningSecret(Schema):
+class SigningSecret(Answer):
     """What receivers verify webhooks with (Standard Webhooks)."""
 
     signing_secret = fields.String(
@@ -85,7 +105,7 @@ class SigningSecret(Schema):
     )
 
 
-class Member(Schema):
+class Member(Answer):
     """A member of a workspace."""
 
     user_id = fields.UUID(required=True)
@@ -94,11 +114,11 @@ class Member(Schema):
     joined_at = Instant(required=True)
 
 
-class Members(Schema):
+class Members(Answer):
     """Every member, in the order in which they joined."""
 
-    items = fields.List(fields.Nested(Member), required=True)
-    total = fields.Integer(required=True)
+    items = computed(fields.List(fields.Nested(Member), required=True), list)
+    total = computed(fields.Integer(required=True), len)
 
 
 class MemberChange(Strict):
@@ -114,14 +134,23 @@ class InvitationFields(Strict):
     role = OneOf(Role, required=True, metadata={"description": "What they may do as a member"})
 
 
-class InvitationAnswer(Schema):
+class InvitationToken(Strict):
+    """The token that accepts an invitation."""
+
+    token = EmailToken(required=True)
+
+
+class InvitationAnswer(Answer):
     """An invitation; its token is in the e-mail only."""
 
     id = fields.UUID(required=True)
     email = fields.String(required=True)
     role = OneOf(Role, required=True)
     invited_by = fields.String(
-        required=True, allow_none=True, metadata={"description": "Their e-mail address"}
+        attribute="invited_by_email",
+        required=True,
+        allow_none=True,
+        metadata={"description": "Their e-mail address"},
     )
     created_at = Instant(required=True)
     expires_at = Instant(required=True)

@@ -10,15 +10,15 @@ from typing import Any
 from uuid import UUID
 
 from generated_client import AuthenticatedClient, Client
-from generated_client.api.auth import auth_login, auth_me
-from generated_client.api.executions import executions_read
+from generated_client.api.auth import get_me, log_in
+from generated_client.api.executions import get_execution
 from generated_client.api.jobs import (
-    jobs_change,
-    jobs_create,
-    jobs_execute,
-    jobs_executions_of,
-    jobs_listed,
-    jobs_read,
+    create_job,
+    execute_job,
+    get_job,
+    list_job_executions,
+    list_jobs,
+    update_job,
 )
 from generated_client.models import (
     CeleryTaskPayload,
@@ -41,7 +41,7 @@ CHANGED = {"description", "version", "updated_at", "next_runs"}
 
 def _log_in(url: str, email: str, password: str) -> AuthenticatedClient:
     credentials = Credentials(email=email, password=password)
-    tokens = auth_login.sync(client=Client(base_url=url), body=credentials)
+    tokens = log_in.sync(client=Client(base_url=url), body=credentials)
     return AuthenticatedClient(
         base_url=url, token=tokens.access_token, raise_on_unexpected_status=True
     )
@@ -49,7 +49,7 @@ def _log_in(url: str, email: str, password: str) -> AuthenticatedClient:
 
 def _finished(client: AuthenticatedClient, id_: UUID) -> ExecutionDetail:
     for _ in range(SECONDS * 10):
-        execution = executions_read.sync(id_, client=client)
+        execution = get_execution.sync(id_, client=client)
         if execution.finished_at is not None:
             return execution
         time.sleep(0.1)
@@ -67,31 +67,31 @@ def _run_one(client: AuthenticatedClient, type_: str, payload: Any, workspace: U
         max_attempts=2,
         tags=["python"],
     )
-    created = jobs_create.sync(
+    created = create_job.sync(
         client=client, body=body, x_workspace=str(workspace), idempotency_key=f"py-{type_}"
     )
     assert isinstance(created, JobDetail), created
     listed_type = JobsListedJobType(type_)
-    page = jobs_listed.sync(client=client, tag="python", type_=listed_type, limit=5)
+    page = list_jobs.sync(client=client, tag="python", type_=listed_type, limit=5)
     assert [job.id for job in page.items] == [created.id]
 
-    changed = jobs_change.sync(created.id, client=client, body=JobChange(description="Changed"))
+    changed = update_job.sync(created.id, client=client, body=JobChange(description="Changed"))
     assert changed.description == "Changed"
     before, after = created.to_dict(), changed.to_dict()
     assert {n: after[n] for n in after.keys() - CHANGED} == {
         n: before[n] for n in before.keys() - CHANGED
     }
 
-    started = jobs_execute.sync(created.id, client=client)
+    started = execute_job.sync(created.id, client=client)
     execution = _finished(client, started.id)
     assert execution.status.value == "succeeded", execution
     assert len(execution.attempts) == 1
-    history = jobs_executions_of.sync(created.id, client=client)
+    history = list_job_executions.sync(created.id, client=client)
     assert [each.id for each in history.items] == [execution.id]
 
 
 def _see_errors(client: AuthenticatedClient) -> None:
-    unknown = jobs_read.sync_detailed(UUID(int=0), client=client)
+    unknown = get_job.sync_detailed(UUID(int=0), client=client)
     assert unknown.status_code is HTTPStatus.NOT_FOUND
     assert isinstance(unknown.parsed, ProblemDocument)
     wrong = JobFields(
@@ -100,14 +100,14 @@ def _see_errors(client: AuthenticatedClient) -> None:
         schedule_type=JobFieldsScheduleKind.CRON,
         cron_expression="x",
     )
-    refused = jobs_create.sync(client=client, body=wrong)
+    refused = create_job.sync(client=client, body=wrong)
     assert isinstance(refused, ProblemDocument)
     assert {each.field for each in refused.errors} == {"cron_expression", "name", "payload.url"}
 
 
 def _main(url: str, email: str, password: str, target: str) -> None:
     client = _log_in(url, email, password)
-    workspace = auth_me.sync(client=client).workspace.id
+    workspace = get_me.sync(client=client).workspace.id
     payloads = {
         "webhook": WebhookPayload(url=target, body={"by": "python"}),
         "email": EmailPayload(to=["user@example.com"], subject="python", body="Text"),

@@ -28,7 +28,7 @@ from rigs import wait_until
 
 EMAIL, PASSWORD = "user@example.com", "SecurePass123!"
 #: Nobody works and nobody schedules in these tests.
-WITHOUT_WORKERS = {"test_runs_run": 504, "service_ready": 503}
+WITHOUT_WORKERS = {"run_test": 504, "get_readiness": 503}
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_the_page_fits_a_phone_and_a_desk_in_light_and_dark(
         page.on("console", lambda message: faults.append(message.text))
         page.on("pageerror", lambda error: faults.append(str(error)))
         opened(page, server)
-        for each in page.locator("#jobs_create details").all():
+        for each in page.locator("#create_job details").all():
             each.locator("summary").click()
         assert page.evaluate("document.documentElement.scrollWidth") == width
         wide = f"(each) => each.getBoundingClientRect().right > {width}"
@@ -107,7 +107,7 @@ def test_the_page_fits_a_phone_and_a_desk_in_light_and_dark(
 def test_the_page_shows_what_a_payload_may_hold(server: Server) -> None:
     with browsing() as page:
         opened(page, server)
-        for operation in ("jobs_create", "test_runs_run"):
+        for operation in ("create_job", "run_test"):
             shown = page.locator(f"#{operation}").text_content() or ""
             for field in ("payload.url", "payload.subject", "payload.kwargs"):
                 assert field in shown
@@ -127,7 +127,7 @@ def test_an_example_is_copied_and_an_answer_is_shown(server: Server) -> None:
     with browsing() as page:
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
         opened(page, server)
-        operation = page.locator("#jobs_read")
+        operation = page.locator("#get_job")
         operation.get_by_role("button", name="Copy").click()
         operation.get_by_role("button", name="Copied").wait_for()
         copied = page.evaluate("navigator.clipboard.readText()")
@@ -162,13 +162,13 @@ class Reader:
         )
         matched = re.match(r"HTTP/1.1 (\d{3}) ", result.stdout)
         assert matched, (operation, example, result.stdout, result.stderr)
-        if operation == "passwords_change":
+        if operation == "change_password":
             (self._password,) = re.findall(r'"new_password": "(.*)"', example)
         return int(matched[1])
 
     def _variables(self, operation: str, route: Route) -> dict[str, str]:
         """Return what the reader knows: tokens, and ids of things that they made."""
-        if operation in {"auth_register", "auth_login", "passwords_forgot"}:
+        if operation in {"register_account", "log_in", "request_password_reset"}:
             return {}
         if operation.startswith(("auth_", "passwords_", "verification_")):
             return self._own_account(operation)
@@ -178,12 +178,12 @@ class Reader:
                 update(users).where(users.c.id == owner.user_id).values(is_operator=True)
             )
         places = Places(owner, self._db).of(route)
-        if operation == "executions_retry":
+        if operation == "retry_execution":
             owner.post(f"executions/{places['execution_id']}/cancel")
         known = {name.upper(): value for name, value in places.items()}
-        if operation == "members_leave":
+        if operation == "leave_workspace":
             owner = owner.me_in("viewer", self._db)
-        if operation == "invitations_accept":
+        if operation == "accept_invitation":
             owner.post("invitations", {"email": EMAIL, "role": "viewer"})
             return self._own_account(operation)
         return known | {"TOKEN": str(owner.token)}
@@ -204,9 +204,9 @@ class Reader:
         folder.mkdir()
         inbox = Inbox(self._db, folder)
         inbox.collect()
-        if operation in {"passwords_reset", "invitations_accept"}:
+        if operation in {"reset_password", "accept_invitation"}:
             known["EMAIL_TOKEN"] = inbox.token_of(EMAIL)
-        elif operation == "verification_verify":
+        elif operation == "verify_email":
             # The reset has verified the address of the first account.
             another = {"email": "another@example.com", "password": PASSWORD}
             made = f"{self._server.url}/api/v1/auth/register"

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from chronos_api.executions import service as execution_services
+from chronos_api.fields.count_cache import LongLists
 from chronos_api.jobs import service as job_services
-from chronos_api.jobs.count_cache import LongLists
 from chronos_common import clock
 from chronos_common.domain.statuses import FINAL
 from chronos_common.storage.executions import history

@@ -14,11 +14,10 @@ from redis import Redis
 from sqlalchemy import Engine
 from sqlalchemy import text as sql
 
-from chronos_api import answers, context
 from chronos_api.app import create_app
 from chronos_api.docs import openapi
 from chronos_api.http import problems
-from chronos_api.operations import metrics
+from chronos_api.jobs import snapshots
 from chronos_common import clock, ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain.timezones import files as zone_files
@@ -129,7 +128,7 @@ def test_metrics_show_requests_and_the_cluster(caller: Caller, processes: None) 
     caller.post(f"jobs/{job_id}/execute")
     caller.get(f"jobs/{job_id}")
     # Another test may have asked within this second.
-    context.of(caller.app).metrics._stale_at = 0.0
+    metrics.of(caller.app)._stale_at = 0.0
     families = {
         family.name: {
             tuple(sorted(sample.labels.items())): sample.value
@@ -183,7 +182,7 @@ def test_what_a_route_may_answer_has_its_series_before_the_first_request(
 def test_metrics_are_computed_at_most_once_a_second(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = context.of(app).metrics
+    kept = metrics.of(app)
     computed: list[object] = []
     now = 1e9
 
@@ -322,4 +321,4 @@ def test_an_answer_has_just_the_fields_of_its_schema(caller: Caller, app: Flask)
     execution = caller.post(f"jobs/{made['id']}/execute").json
     assert made.keys() == schemas["JobDetail"]["properties"].keys()
     assert execution.keys() == schemas["ExecutionAnswer"]["properties"].keys()
-    assert len(made["next_runs"]) == answers.NEXT_RUNS
+    assert len(made["next_runs"]) == snapshots.NEXT_RUNS

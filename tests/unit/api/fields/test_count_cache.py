@@ -2,8 +2,8 @@
 
 import pytest
 
-from chronos_api.jobs import count_cache
-from chronos_api.jobs.count_cache import LongLists
+from chronos_api.fields import count_cache
+from chronos_api.fields.count_cache import LongLists
 
 MOST = 10
 

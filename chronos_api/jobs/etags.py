@@ -5,20 +5,19 @@ For ``If-Match`` only the version counts: a job that fires every second could no
 otherwise.
 """
 
-from datetime import datetime
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Response, request
-from sqlalchemy import RowMapping
 
-from chronos_api import answers
 from chronos_api.jobs.service import Versions
 from chronos_common import ids
 
 
-def of_job(row: RowMapping, *, now: datetime) -> str:
-    """Return the tag of a job as it stands, without its quotes."""
-    next_run = answers.next_instant(row, now=now)
-    return f"{row['version']}.{ids.milliseconds(next_run):x}" if next_run else f"{row['version']}"
+def of_job(job: Mapping[str, Any]) -> str:
+    """Return the tag of a job's snapshot, without its quotes."""
+    next_run = job["next_run_at"]
+    return f"{job['version']}.{ids.milliseconds(next_run):x}" if next_run else f"{job['version']}"
 
 
 def expected() -> Versions:

@@ -1,0 +1,68 @@
+"""A stored job at an instant: its definition without secrets, and its next runs.
+
+Answers are rendered from a snapshot, and a job's ETag is made of one.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from chronos_api.jobs.definition import definitions, secrets
+from chronos_common.domain.schedules.schedule import Schedule
+from chronos_common.domain.statuses import JobStatus
+
+NEXT_RUNS = 5
+
+
+def snapshot(row: RowMapping, *, now: datetime) -> dict[str, Any]:
+    """Return the job that ``row`` holds. Lists leave out a payload that is too long for them."""
+    schedule, payload = definitions.stored_schedule(row), row["payload"]
+    return {
+        **definitions.fields_of(row, time=_unchanged),
+        "id": row["id"],
+        "payload": None if payload is None else secrets.shown(row["type"], payload),
+        "status": row["status"],
+        "schedule_description": schedule.describe(),
+        "next_run_at": _next_run(row, schedule, now),
+        "version": row["version"],
+        "created_by": row["created_by"],
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+    }
+
+
+def detailed(row: RowMapping, *, now: datetime) -> dict[str, Any]:
+    """Return the snapshot of a job with its next runs."""
+    return snapshot(row, now=now) | {"next_runs": next_runs(row, now=now)}
+
+
+def next_run(row: RowMapping, *, now: datetime) -> datetime | None:
+    """Return when the job runs next; None unless it is active."""
+    return _next_run(row, definitions.stored_schedule(row), now)
+
+
+def next_runs(row: RowMapping, *, now: datetime) -> list[datetime]:
+    """Return the next instants of the job: at most :data:`NEXT_RUNS`."""
+    schedule = definitions.stored_schedule(row)
+    first = _next_run(row, schedule, now)
+    if first is None:
+        return []
+    left = NEXT_RUNS if row["runs_left"] is None else min(NEXT_RUNS, row["runs_left"])
+    return [first, *schedule.upcoming(first, left - 1)] if left else []
+
+
+def _next_run(row: RowMapping, schedule: Schedule, now: datetime) -> datetime | None:
+    """Return the next instant to come.
+
+    The stored one may have passed: the scheduler still has to settle the missed occurrences of a
+    job that was just resumed.
+    """
+    due: datetime | None = row["next_run_at"]
+    if row["status"] != JobStatus.ACTIVE or due is None:
+        return None
+    return due if due >= now else schedule.first_at_or_after(now) or due
+
+
+def _unchanged(moment: datetime) -> Any:
+    return moment

@@ -1,0 +1,53 @@
+"""Answers about the workspace's figures, kept for some seconds for everybody who looks at them."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from chronos_api.context import current
+from chronos_api.statistics import cache, dashboard, forecast
+from chronos_api.statistics.dashboard import Period
+from chronos_api.statistics.dashboard_schemas import Stats, Trend
+from chronos_api.statistics.forecast_schemas import Upcoming
+from chronos_common import clock
+
+
+def stats(workspace_id: UUID, period: Period) -> dict[str, Any]:
+    """Return how the workspace stands."""
+    return stats_reader(workspace_id, period)()
+
+
+def stats_reader(workspace_id: UUID, period: Period) -> Callable[[], dict[str, Any]]:
+    """Return a function that reads how the workspace stands, which outlives the request."""
+    engine, kept, settings = current().engine, cache.current(), current().settings
+    alive_within = timedelta(seconds=settings.worker_timeout_seconds)
+
+    def compute() -> dict[str, Any]:
+        found = dashboard.stats(
+            engine, workspace_id, period, alive_within=alive_within, now=clock.now()
+        )
+        return Stats.of(found)
+
+    return partial(kept.get, f"{workspace_id}:stats:{period}", compute)
+
+
+def trend(workspace_id: UUID, period: Period) -> dict[str, Any]:
+    """Return how the executions of the period ended."""
+    engine = current().engine
+    return cache.current().get(
+        f"{workspace_id}:trend:{period}",
+        lambda: Trend.of(dashboard.trend(engine, workspace_id, period, now=clock.now())),
+    )
+
+
+def upcoming(workspace_id: UUID, *, hours: int, bucket_minutes: int) -> dict[str, Any]:
+    """Return what will run in the next hours."""
+    engine, step = current().engine, timedelta(minutes=bucket_minutes)
+    return cache.current().get(
+        f"{workspace_id}:upcoming:{hours}:{bucket_minutes}",
+        lambda: Upcoming.of(
+            forecast.forecast(engine, workspace_id, hours=hours, step=step, now=clock.now())
+        ),
+    )
