@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from chronos_api.jobs import missed
-from chronos_api.jobs.definition import diff
+from chronos_api.audit import diff
+from chronos_api.jobs import missed, snapshots
 from chronos_api.jobs.service import note_all
 from chronos_api.security.access import Principal
 from chronos_common.domain.jobs import MAX_TAGS
@@ -209,7 +209,7 @@ def _delete(
 ) -> dict[UUID, ItemResult]:
     _stop(connection, who, rows, Reason.DELETED, now)
     bulk.delete(connection, _ids(rows), now=now)
-    details = {row["id"]: diff.between_jobs(row, None) for row in rows}
+    details = {row["id"]: snapshots.differences(row, None) for row in rows}
     note_all(connection, who, "job.delete", details, now=now)
     return {}
 

@@ -3,6 +3,6 @@
 ``docs/compatibility.md`` maps each request to its route, and tells how conflicts are resolved.
 """
 
-from chronos_api.compat import routes, simple_jobs
+from chronos_api.compat import post_job_routes, routes
 
-BLUEPRINTS = (routes.blueprint, simple_jobs.blueprint)
+BLUEPRINTS = (routes.blueprint, post_job_routes.blueprint)

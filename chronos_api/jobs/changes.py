@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, RowMapping
 
-from chronos_api.jobs import missed
-from chronos_api.jobs.definition import default_webhooks, definitions, diff, positions
+from chronos_api.jobs import missed, snapshots
+from chronos_api.jobs.definition import default_webhooks, definitions, positions
 from chronos_api.jobs.service import Versions, locked, note, stop
 from chronos_api.security.access import Principal
 from chronos_common.domain.jobs import JobDefinition
@@ -119,7 +119,7 @@ def _apply(
     if definition is not None:
         _store(connection, row, definition, now=now)
         before, row = row, _read_again(connection, who, row["id"])
-        changed = diff.between_jobs(before, row)
+        changed = snapshots.differences(before, row)
         note(connection, who, "job.update", row["id"], changed, now=now)
     if wanted is not None and wanted is not JobStatus(row["status"]):
         _move(connection, who, row, wanted, now=now)

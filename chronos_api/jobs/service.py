@@ -12,7 +12,7 @@ from chronos_api.fields import cursors
 from chronos_api.fields.count_cache import LongLists
 from chronos_api.fields.pagination import Page
 from chronos_api.jobs import missed, snapshots
-from chronos_api.jobs.definition import default_webhooks, definitions, diff
+from chronos_api.jobs.definition import default_webhooks, definitions
 from chronos_api.security.access import Principal
 from chronos_common import ids
 from chronos_common.domain.statuses import UNFINISHED, JobStatus, Reason
@@ -143,7 +143,7 @@ def delete(
         missed.settle(connection, row, reason=Reason.DELETED, now=now)
         stop(connection, job_id, reason=Reason.DELETED, now=now)
         jobs.delete(connection, job_id, now=now)
-        note(connection, who, "job.delete", job_id, diff.between_jobs(row, None), now=now)
+        note(connection, who, "job.delete", job_id, snapshots.differences(row, None), now=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from chronos_api.audit import diff
 from chronos_api.jobs.definition import definitions, secrets
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobStatus
@@ -66,3 +67,22 @@ def _next_run(row: RowMapping, schedule: Schedule, now: datetime) -> datetime | 
 
 def _unchanged(moment: datetime) -> Any:
     return moment
+
+
+def differences(before: RowMapping, after: RowMapping | None) -> dict[str, Any]:
+    """Return the difference between two states of a job for the audit log.
+
+    A job that was removed (None) has the fields that were set, because the others say nothing.
+    """
+    name = {"name": before["name"]}
+    if after is not None:
+        return name | diff.between(_loggable(before), _loggable(after))
+    fields = {name: value for name, value in _loggable(before).items() if value is not None}
+    return name | {"before": diff.bounded(fields)}
+
+
+def _loggable(row: RowMapping) -> dict[str, Any]:
+    return definitions.fields_of(row) | {
+        "payload": secrets.shown(row["type"], row["payload"]),
+        "status": row["status"],
+    }

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, RowMapping
 
+from chronos_api.audit import diff
 from chronos_api.audit import service as trail
-from chronos_api.jobs.definition import diff
 from chronos_api.security.access import Principal, Role
 from chronos_common.errors import Conflict, NotFound
 from chronos_common.storage.accounts import api_keys, workspaces

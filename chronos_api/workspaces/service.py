@@ -9,8 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, RowMapping
 
+from chronos_api.audit import diff
 from chronos_api.audit import service as trail
-from chronos_api.jobs.definition import diff
 from chronos_api.security.access import Account, Principal, Role
 from chronos_common import ids
 from chronos_common.domain import payloads, redaction

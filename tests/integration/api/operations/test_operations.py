@@ -18,6 +18,7 @@ from chronos_api.app import create_app
 from chronos_api.docs import openapi
 from chronos_api.http import problems
 from chronos_api.jobs import snapshots
+from chronos_api.operations import metrics
 from chronos_common import clock, ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain.timezones import files as zone_files
