@@ -23,7 +23,7 @@ class OwnAccount(Conflict):
     """You cannot disable your own account: nobody could enable it again."""
 
 
-def listed(
+def list_accounts(
     engine: Engine, *, search: str | None, after: UUID | None, page: int, limit: int
 ) -> Page[UUID]:
     """Return a page of the accounts, the oldest first."""

@@ -7,7 +7,7 @@ from flask import Response, jsonify
 
 from chronos_api.accounts import admin
 from chronos_api.accounts.schemas import AccountAnswer, AccountPage, AccountsQuery
-from chronos_api.audit import service as trail
+from chronos_api.audit import service as audit
 from chronos_api.audit.schemas import AuditPage, AuditQuery, audit_filter
 from chronos_api.context import current
 from chronos_api.fields import cursors
@@ -30,7 +30,7 @@ def list_accounts(query: dict[str, Any]) -> Response:
 
     The total is counted up to 10,000.
     """
-    found = admin.listed(
+    found = admin.list_accounts(
         current().engine,
         search=query.get("search"),
         after=cursors.read(query.get("cursor")),
@@ -65,7 +65,7 @@ def enable_account(user_id: UUID) -> Response:
 @requires_operator()
 def list_installation_audit_entries(query: dict[str, Any]) -> Response:
     """List what was changed about the installation itself, the latest first."""
-    found = trail.listed(
+    found = audit.list_entries(
         current().engine, None, audit_filter(query), page=query["page"], limit=query["limit"]
     )
     return jsonify(AuditPage.of(found.source(query)))

@@ -106,7 +106,7 @@ def log_out_everywhere() -> Response:
 def get_me() -> Response:
     """Who calls, in which workspace, and which others there are."""
     where = membership()
-    found = service.me(current().engine, account(), where.workspace_id if where else None)
+    found = service.profile(current().engine, account(), where.workspace_id if where else None)
     workspace = None
     if where and found.workspace:
         may_see_secret = where.role is Role.OWNER and where.key_id is None

@@ -164,7 +164,7 @@ class Profile:
     workspace: RowMapping | None
 
 
-def me(engine: Engine, who: Account, workspace_id: UUID | None) -> Profile:
+def profile(engine: Engine, who: Account, workspace_id: UUID | None) -> Profile:
     """Return who calls, for themselves."""
     with transaction(engine) as connection:
         user = users.find(connection, who.user_id)

@@ -24,7 +24,7 @@ def list_audit_entries(query: dict[str, Any]) -> Response:
 
     The total is counted up to 10,000.
     """
-    found = service.listed(
+    found = service.list_entries(
         current().engine,
         principal().workspace_id,
         audit_filter(query),

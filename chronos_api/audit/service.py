@@ -63,12 +63,12 @@ def note_own(
     )
 
 
-def listed(
-    engine: Engine, workspace_id: UUID | None, chosen: AuditFilter, *, page: int, limit: int
+def list_entries(
+    engine: Engine, workspace_id: UUID | None, filters: AuditFilter, *, page: int, limit: int
 ) -> Page[UUID]:
     """Return a page of the log of a workspace, or of the installation (None)."""
     with transaction(engine) as connection:
         rows, total = audit.page(
-            connection, workspace_id, chosen, offset=(page - 1) * limit, limit=limit + 1
+            connection, workspace_id, filters, offset=(page - 1) * limit, limit=limit + 1
         )
     return first_of(rows, total, limit)

@@ -53,7 +53,7 @@ def create_post_job(body: dict[str, Any]) -> Response:
 @succeeded_by("jobs.list_job_executions")
 def list_post_job_executions(job_id: UUID) -> Response:
     """List the last five executions of a job, the latest first."""
-    page = executions.listed_of_job(
+    page = executions.list_of_job(
         current().engine,
         principal(),
         job_id,

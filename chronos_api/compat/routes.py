@@ -106,7 +106,7 @@ def list_compat_jobs(query: dict[str, Any]) -> Response:
         page=query["page"],
         limit=query["limit"],
     )
-    page = jobs.listed(current().engine, principal(), wanted)
+    page = jobs.list_jobs(current().engine, principal(), wanted)
     found = {
         "jobs": _with_executions(page.rows, each=LISTED_EXECUTIONS),
         "total": page.total,

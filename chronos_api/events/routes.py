@@ -49,9 +49,9 @@ def create_event_ticket() -> Response:
     for this workspace's event stream and nothing else, and ends with the login or the API key
     that made it. Within the minute it may be used again, as EventSource does when it reconnects.
     """
-    who = principal()
+    caller = principal()
     text, ends = tokens.write_ticket(
-        Ticket(who.user_id, who.workspace_id, who.family_id, who.key_id)
+        Ticket(caller.user_id, caller.workspace_id, caller.family_id, caller.key_id)
     )
     url = url_for("events.stream_events", ticket=text)
     response = jsonify(TicketAnswer.of({"ticket": text, "expires_at": ends, "url": url}))

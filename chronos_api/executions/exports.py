@@ -46,15 +46,15 @@ def wanted() -> str | None:
     return best if best in {CSV, NDJSON} else None
 
 
-def stream(engine: Engine, who: Principal, chosen: HistoryFilter, media_type: str) -> Response:
-    """Answer with every chosen execution of the workspace, the latest first.
+def stream(engine: Engine, who: Principal, filters: HistoryFilter, media_type: str) -> Response:
+    """Answer with every filters execution of the workspace, the latest first.
 
     Raises :class:`TooManyExports`.
     """
     place = _Place()
     write = _WRITERS[media_type]
     response = Response(
-        write(_pages(engine, who, chosen, place)), content_type=_CONTENT_TYPES[media_type]
+        write(_pages(engine, who, filters, place)), content_type=_CONTENT_TYPES[media_type]
     )
     # Also of one that nobody began to read.
     response.call_on_close(place.leave)
@@ -64,16 +64,16 @@ def stream(engine: Engine, who: Principal, chosen: HistoryFilter, media_type: st
 
 
 def _pages(
-    engine: Engine, who: Principal, chosen: HistoryFilter, place: "_Place"
+    engine: Engine, who: Principal, filters: HistoryFilter, place: "_Place"
 ) -> Iterator[Sequence[Mapping[str, Any]]]:
     try:
         while True:
             with transaction(engine) as connection:
-                rows = history.page(connection, who.workspace_id, chosen, limit=PAGE_SIZE)
+                rows = history.page(connection, who.workspace_id, filters, limit=PAGE_SIZE)
             yield [ExecutionAnswer.of(row) for row in rows]
             if len(rows) < PAGE_SIZE:
                 return
-            chosen = replace(chosen, before=rows[-1]["id"])
+            filters = replace(filters, before=rows[-1]["id"])
     finally:
         place.leave()
 

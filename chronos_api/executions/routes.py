@@ -45,12 +45,12 @@ def list_executions(query: dict[str, Any]) -> Response:
     filters let through.
     """
     now = clock.now()
-    chosen = history_filter(query)
+    filters = history_filter(query)
     media_type = exports.wanted()
     if media_type:
-        return exports.stream(current().engine, principal(), chosen, media_type)
-    page = service.listed(
-        current().engine, principal(), chosen, page=query["page"], limit=query["limit"]
+        return exports.stream(current().engine, principal(), filters, media_type)
+    page = service.list_executions(
+        current().engine, principal(), filters, page=query["page"], limit=query["limit"]
     )
     return jsonify(ExecutionPage.of(page.source(query, now=now)))
 

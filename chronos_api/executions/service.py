@@ -33,39 +33,39 @@ def trigger(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> R
         return _found(connection, who, execution_id)
 
 
-def listed(
-    engine: Engine, who: Principal, chosen: HistoryFilter, *, page: int, limit: int
+def list_executions(
+    engine: Engine, who: Principal, filters: HistoryFilter, *, page: int, limit: int
 ) -> Page[UUID]:
     """Return a page of the workspace's executions, the latest first."""
     with transaction(engine) as connection:
         rows = history.page(
-            connection, who.workspace_id, chosen, offset=(page - 1) * limit, limit=limit + 1
+            connection, who.workspace_id, filters, offset=(page - 1) * limit, limit=limit + 1
         )
         # One row more than asked for tells that there is another page.
         last = rows[limit - 1]["id"] if len(rows) > limit else None
-        is_whole = page == 1 and chosen.before is None and last is None
-        count = len(rows) if is_whole else _count(connection, who.workspace_id, chosen)
+        is_whole = page == 1 and filters.before is None and last is None
+        count = len(rows) if is_whole else _count(connection, who.workspace_id, filters)
     total = min(count, history.MAX_COUNT)
     return Page(rows[:limit], total, last, total_is_exact=count == total)
 
 
-def _count(connection: Connection, workspace_id: UUID, chosen: HistoryFilter) -> int:
+def _count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) -> int:
     """Return how many executions there are, or one more than anyone counts."""
     return _long_lists.count(
-        (workspace_id, replace(chosen, before=None)),
-        lambda: history.count(connection, workspace_id, chosen),
+        (workspace_id, replace(filters, before=None)),
+        lambda: history.count(connection, workspace_id, filters),
         most=history.MAX_COUNT,
     )
 
 
-def listed_of_job(
-    engine: Engine, who: Principal, job_id: UUID, chosen: HistoryFilter, *, page: int, limit: int
+def list_of_job(
+    engine: Engine, who: Principal, job_id: UUID, filters: HistoryFilter, *, page: int, limit: int
 ) -> Page[UUID]:
     """Return a page of one job's executions. Raises :class:`JobNotFound`."""
     with transaction(engine) as connection:
         if jobs.find(connection, who.workspace_id, job_id) is None:
             raise JobNotFound
-    return listed(engine, who, chosen, page=page, limit=limit)
+    return list_executions(engine, who, filters, page=page, limit=limit)
 
 
 def latest_of(

@@ -11,7 +11,7 @@ from marshmallow import Schema
 
 from chronos_api.http import json_body, problems
 from chronos_api.http.problems import Kind
-from chronos_api.security.access import Access, Who
+from chronos_api.security.access import Access, Audience
 from chronos_api.security.authentication import WORKSPACE_HEADER
 from chronos_api.security.rate_limits import Rate
 
@@ -157,7 +157,7 @@ _IDEMPOTENCY_KEY = {
 
 def _security(access: Access) -> list[dict[str, list[str]]]:
     """Return the ways to say who calls; an API key only where one may."""
-    if access.who is Who.EVERYBODY:
+    if access.audience is Audience.EVERYBODY:
         return []
     if access.scope is None:
         return [{"bearer": []}]
@@ -183,10 +183,10 @@ def _document_access(
         for name, value in (("role", access.role), ("scope", access.scope))
         if value is not None
     }
-    if access.who is not Who.EVERYBODY:
+    if access.audience is not Audience.EVERYBODY:
         kinds += [problems.UNAUTHENTICATED, problems.FORBIDDEN, problems.NOT_FOUND]
         operation.setdefault("parameters", []).append(_WORKSPACE)
-    if method == "post" and access.who is not Who.EVERYBODY:
+    if method == "post" and access.audience is not Audience.EVERYBODY:
         operation["parameters"].append(_IDEMPOTENCY_KEY)
         kinds += [problems.CONFLICT, problems.INVALID]
     for media_type in info.get("also", ()):

@@ -53,13 +53,13 @@ def register(app: Flask) -> None:
 
 def _begin() -> Response | None:
     """Take the key, or answer as the request that has it was answered."""
-    who = access.membership()
-    if request.method != "POST" or HEADER not in request.headers or who is None:
+    member = access.membership()
+    if request.method != "POST" or HEADER not in request.headers or member is None:
         return None
     text = request.headers[HEADER]
     if not _KEY.fullmatch(text):
         raise Invalid({HEADER: ["Must be 1 to 255 visible ASCII characters, like a UUID."]})
-    key, fingerprint = Key(who.workspace_id, who.user_id, text), _fingerprint()
+    key, fingerprint = Key(member.workspace_id, member.user_id, text), _fingerprint()
     with transaction(current().engine) as connection:
         known = idempotency.take(connection, key, fingerprint, now=clock.now())
     if known is None:

@@ -92,7 +92,9 @@ def list_jobs(query: dict[str, Any]) -> Response:
     The total is counted up to 10,000. Sorted by next_run_at, jobs without one come last.
     """
     now = clock.now()
-    page = service.listed(current().engine, principal(), JobListing.of(job_filter(query), query))
+    page = service.list_jobs(
+        current().engine, principal(), JobListing.of(job_filter(query), query)
+    )
     shown = replace(page, rows=[snapshots.snapshot(row, now=now) for row in page.rows])
     return jsonify(JobPage.of(shown.source(query, now=now)))
 
@@ -214,16 +216,16 @@ def list_job_executions(query: dict[str, Any], job_id: UUID) -> Response:
     As text/csv or application/x-ndjson, all of them that the filters let through.
     """
     now = clock.now()
-    chosen = history_filter(query, job_id=job_id)
+    filters = history_filter(query, job_id=job_id)
     media_type = exports.wanted()
     if media_type:
         service.read(current().engine, principal(), job_id)
-        return exports.stream(current().engine, principal(), chosen, media_type)
-    page = executions.listed_of_job(
+        return exports.stream(current().engine, principal(), filters, media_type)
+    page = executions.list_of_job(
         current().engine,
         principal(),
         job_id,
-        chosen,
+        filters,
         page=query["page"],
         limit=query["limit"],
     )

@@ -107,7 +107,7 @@ class JobListing:
         )
 
 
-def listed(engine: Engine, who: Principal, wanted: JobListing) -> Page[Position]:
+def list_jobs(engine: Engine, who: Principal, wanted: JobListing) -> Page[Position]:
     """Return a page of the workspace's jobs.
 
     With a filter by the last outcome, the total is known only if the page holds all of them.
@@ -124,12 +124,12 @@ def listed(engine: Engine, who: Principal, wanted: JobListing) -> Page[Position]
 
 
 def _count(
-    connection: Connection, workspace_id: UUID, chosen: JobFilter, *, is_common: bool
+    connection: Connection, workspace_id: UUID, filters: JobFilter, *, is_common: bool
 ) -> int:
     """Return how many jobs there are, or one more than anyone counts."""
     return _long_lists.count(
-        (workspace_id, chosen),
-        lambda: lists.count(connection, workspace_id, chosen, is_common=is_common),
+        (workspace_id, filters),
+        lambda: lists.count(connection, workspace_id, filters, is_common=is_common),
         most=lists.MAX_COUNT,
     )
 

@@ -50,8 +50,8 @@ class Scope(StrEnum):
     AUDIT_READ = "audit:read"
 
 
-class Who(Enum):
-    """Whom a route is for."""
+class Audience(Enum):
+    """The callers that a route is for."""
 
     EVERYBODY = auto()
     ACCOUNTS = auto()
@@ -68,7 +68,7 @@ class Access:
     ``ticket`` a ticket may stand in the query.
     """
 
-    who: Who
+    audience: Audience
     role: Role | None = None
     scope: Scope | None = None
     rate: Rate = Rate.NORMAL
@@ -113,7 +113,7 @@ def requires(
     ``api_key`` too, in the query or the JSON body, and ``ticket`` takes a ticket in the query,
     which the route then has to expect.
     """
-    return _declare(Access(Who.MEMBERS, role, scope, rate, key_parameter, ticket))
+    return _declare(Access(Audience.MEMBERS, role, scope, rate, key_parameter, ticket))
 
 
 def requires_login(
@@ -123,17 +123,17 @@ def requires_login(
 
     API keys may not, unless ``scope`` names what they need.
     """
-    return _declare(Access(Who.ACCOUNTS, scope=scope, rate=rate))
+    return _declare(Access(Audience.ACCOUNTS, scope=scope, rate=rate))
 
 
 def requires_operator() -> Callable[[View], View]:
     """Let only those who run this installation call the decorated route."""
-    return _declare(Access(Who.OPERATORS))
+    return _declare(Access(Audience.OPERATORS))
 
 
 def public(rate: Rate = Rate.NORMAL) -> Callable[[View], View]:
     """Let everybody call the decorated route."""
-    return _declare(Access(Who.EVERYBODY, rate=rate))
+    return _declare(Access(Audience.EVERYBODY, rate=rate))
 
 
 def _declare(access: Access) -> Callable[[View], View]:
@@ -203,14 +203,14 @@ def _caller() -> str:
     """Return whose requests are counted together: a key's, a user's or an address's."""
     if "account" not in g:
         return f"address:{rate_limits.address()}"
-    who = account()
-    return f"key:{who.key_id}" if who.key_id else f"user:{who.user_id}"
+    caller = account()
+    return f"key:{caller.key_id}" if caller.key_id else f"user:{caller.user_id}"
 
 
 def _identify() -> None:
     """Note who calls, or why nobody does: refusing before the limit would evade it."""
     access = _requested()
-    if access is None or access.who is Who.EVERYBODY:
+    if access is None or access.audience is Audience.EVERYBODY:
         return
     try:
         found, wanted = authentication.identify(
@@ -252,13 +252,13 @@ def _enforce() -> None:
     if "refusal" in g:
         raise g.refusal
     access = _requested()
-    if access is None or access.who is Who.EVERYBODY:
+    if access is None or access.audience is Audience.EVERYBODY:
         return
     if account().key_id is not None:
         _check_scope(access.scope)
-    if access.who is Who.OPERATORS and not account().is_operator:
+    if access.audience is Audience.OPERATORS and not account().is_operator:
         raise Forbidden("Only the operator of this installation may do this.")
-    if access.who is Who.MEMBERS:
+    if access.audience is Audience.MEMBERS:
         _check_member(cast(Role, access.role))
 
 
@@ -275,11 +275,13 @@ def _check_member(role: Role) -> None:
             "Your e-mail address is not verified. Follow the e-mail that was sent to it, or ask "
             "for another: POST /api/v1/auth/email/resend."
         )
-    who = membership()
-    if who is None:
+    member = membership()
+    if member is None:
         raise Forbidden(
             "You are not a member of any workspace. Create one with POST /api/v1/workspaces, or "
             "accept an invitation."
         )
-    if not who.role.includes(role):
-        raise Forbidden(f"This needs the role '{role}' in this workspace; yours is '{who.role}'.")
+    if not member.role.includes(role):
+        raise Forbidden(
+            f"This needs the role '{role}' in this workspace; yours is '{member.role}'."
+        )

@@ -53,7 +53,7 @@ def create_invitation(body: dict[str, Any]) -> Response:
 @requires(Role.OWNER, Scope.WORKSPACE_READ)
 def list_invitations(query: dict[str, Any]) -> Response:
     """List the open invitations, the latest first."""
-    found = invitations.listed(
+    found = invitations.list_open(
         current().engine,
         principal(),
         after=cursors.read(query.get("cursor")),
@@ -81,5 +81,5 @@ def revoke_invitation(invitation_id: UUID) -> Response:
 def accept_invitation(body: dict[str, str]) -> Response:
     """Accept an invitation to your e-mail address."""
     workspace_id = invitations.accept(current().engine, account(), body["token"], now=clock.now())
-    rows = service.mine(current().engine, account())
+    rows = service.list_memberships(current().engine, account())
     return jsonify(Membership.of(next(row for row in rows if row["id"] == workspace_id)))

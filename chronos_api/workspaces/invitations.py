@@ -73,7 +73,7 @@ def _check_bound(connection: Connection, workspace_id: UUID, *, now: datetime) -
         raise TooManyMembers
 
 
-def listed(
+def list_open(
     engine: Engine, who: Principal, *, after: UUID | None, page: int, limit: int, now: datetime
 ) -> Page[UUID]:
     """Return a page of the open invitations, the latest first."""

@@ -54,7 +54,7 @@ def create_api_key(body: dict[str, Any]) -> Response:
 @requires(Role.OWNER, None)
 def list_api_keys(query: dict[str, Any]) -> Response:
     """List the workspace's API keys, the latest first."""
-    found = keys.listed(
+    found = keys.list_keys(
         current().engine,
         principal(),
         after=cursors.read(query.get("cursor")),

@@ -76,7 +76,7 @@ def make(
         return NewKey(row, text)
 
 
-def listed(
+def list_keys(
     engine: Engine, who: Principal, *, after: UUID | None, page: int, limit: int
 ) -> Page[UUID]:
     """Return a page of the keys that were not revoked, the latest first."""

@@ -22,7 +22,7 @@ blueprint = Blueprint(
 @requires(Role.VIEWER, Scope.WORKSPACE_READ)
 def list_members() -> Response:
     """List the members, in the order in which they joined."""
-    rows = members.listed(current().engine, principal())
+    rows = members.list_members(current().engine, principal())
     return jsonify(Members.of(rows))
 
 

@@ -23,7 +23,7 @@ class LastOwner(Conflict):
     """A workspace needs an owner; make another member one first."""
 
 
-def listed(engine: Engine, who: Principal) -> Sequence[RowMapping]:
+def list_members(engine: Engine, who: Principal) -> Sequence[RowMapping]:
     """Return the members, in the order in which they joined."""
     with transaction(engine) as connection:
         return workspaces.members(connection, who.workspace_id)

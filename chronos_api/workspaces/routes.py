@@ -32,7 +32,7 @@ blueprint = Blueprint(
 @requires_login()
 def list_workspaces() -> Response:
     """List your workspaces, the default one first."""
-    rows = service.mine(current().engine, account())
+    rows = service.list_memberships(current().engine, account())
     return jsonify(Memberships.of(rows))
 
 

@@ -59,7 +59,7 @@ def add(engine: Engine, who: Account, *, name: str, now: datetime) -> RowMapping
         return next(row for row in found if row["id"] == workspace_id)
 
 
-def mine(engine: Engine, who: Account) -> Sequence[RowMapping]:
+def list_memberships(engine: Engine, who: Account) -> Sequence[RowMapping]:
     """Return the workspaces of whoever calls, each with their role, the default one first."""
     with transaction(engine) as connection:
         return workspaces.of_user(connection, who.user_id)

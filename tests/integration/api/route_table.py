@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from chronos_api.security import access
-from chronos_api.security.access import Access, Scope, Who
+from chronos_api.security.access import Access, Audience, Scope
 from integration.api.callers import Caller, job, join
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
@@ -111,11 +111,11 @@ class Route:
         return path + QUERIES.get((self.method, self.rule), "")
 
 
-def routes(app: Flask, who: Who | None = None) -> Iterator[Route]:
+def routes(app: Flask, who: Audience | None = None) -> Iterator[Route]:
     """Yield every route, or those for ``who``."""
     for rule in app.url_map.iter_rules():
         declared = access.access_of(app.view_functions[rule.endpoint])
-        if who in {None, declared.who}:
+        if who in {None, declared.audience}:
             for method in sorted(METHODS & (rule.methods or set())):
                 yield Route(method, rule.rule, frozenset(rule.arguments), declared)
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, update
 
 from chronos_api.app import create_app
 from chronos_api.security import access
-from chronos_api.security.access import Role, Scope, Who
+from chronos_api.security.access import Audience, Role, Scope
 from chronos_api.security.rate_limits import Rate
 from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
@@ -52,12 +52,12 @@ def test_every_route_is_documented_and_limited_and_says_who_may_call_it(app: Fla
         declared = route.access
         if (declared.rate is Rate.NONE) != (route.rule in WITHOUT_LIMIT):
             return f"has the rate {declared.rate}"
-        if (declared.who is Who.MEMBERS) != (declared.role is not None):
-            return f"is for {declared.who} with the role {declared.role}"
+        if (declared.audience is Audience.MEMBERS) != (declared.role is not None):
+            return f"is for {declared.audience} with the role {declared.role}"
         operation = paths.get(route.documented, {}).get(route.method.lower())
         if operation is None:
             return None if route.rule in UNDOCUMENTED else "is not in the OpenAPI document"
-        if bool(operation["security"]) != (declared.who is not Who.EVERYBODY):
+        if bool(operation["security"]) != (declared.audience is not Audience.EVERYBODY):
             return "does not document who may call it"
         expected = (declared.role, declared.scope)
         if (operation.get("x-role"), operation.get("x-scope")) != expected:
@@ -78,7 +78,7 @@ def test_nobody_gets_in_without_a_token(nobody: Caller, app: Flask) -> None:
         answered = status(nobody, route, places)
         return None if answered == 401 else f"answers {answered}"
 
-    private = [each for each in routes(app) if each.access.who is not Who.EVERYBODY]
+    private = [each for each in routes(app) if each.access.audience is not Audience.EVERYBODY]
     assert failures(private, fault) == {}
 
 
@@ -99,7 +99,7 @@ def test_a_role_may_do_what_it_may_and_no_more(
             return f"needs a valid body in BODIES: {problem}"
         return f"answers {answered}: {problem}" if answered in REFUSED else None
 
-    assert failures(list(routes(app, Who.MEMBERS)), fault) == {}
+    assert failures(list(routes(app, Audience.MEMBERS)), fault) == {}
 
 
 def test_what_belongs_to_others_is_not_found(caller: Caller, app: Flask, db: Engine) -> None:
@@ -115,12 +115,12 @@ def test_what_belongs_to_others_is_not_found(caller: Caller, app: Flask, db: Eng
         same = problem.get("detail") == other.get("detail")
         return None if same else f"tells them apart: {problem} {other}"
 
-    naming = [each for each in routes(app, Who.MEMBERS) if each.arguments - NAMES]
+    naming = [each for each in routes(app, Audience.MEMBERS) if each.arguments - NAMES]
     assert failures(naming, fault) == {}
 
 
 def test_a_name_is_of_the_own_workspace(caller: Caller, stranger: Caller, app: Flask) -> None:
-    for route in routes(app, Who.MEMBERS):
+    for route in routes(app, Audience.MEMBERS):
         if route.arguments & NAMES:
             places = {"name": f"Shared-{uuid4()}"}
             assert status(caller, route, places) == status(stranger, route, places) == 201
@@ -142,7 +142,7 @@ def test_no_route_works_in_a_workspace_of_others(
         details = {str(problem.get("detail")) for _, problem in answers}
         return None if not wrong and len(details) == 1 else f"answers {answers}"
 
-    private = [each for each in routes(app) if each.access.who is not Who.EVERYBODY]
+    private = [each for each in routes(app) if each.access.audience is not Audience.EVERYBODY]
     assert failures(private, fault) == {}
 
 
@@ -158,7 +158,7 @@ def test_an_api_key_needs_the_scope_of_the_route(caller: Caller, app: Flask, db:
     anything = key_for(caller, list(Scope))
 
     def fault(route: Route) -> str | None:
-        own = places.of(route) if route.access.who is Who.MEMBERS else {}
+        own = places.of(route) if route.access.audience is Audience.MEMBERS else {}
         if route.access.scope is None:
             own = own or dict.fromkeys(route.arguments, str(uuid4()))
             answered = status(anything, route, own)
@@ -170,7 +170,7 @@ def test_an_api_key_needs_the_scope_of_the_route(caller: Caller, app: Flask, db:
             return f"answers {refused} without the scope and {allowed} with it"
         return None
 
-    private = [each for each in routes(app) if each.access.who is not Who.EVERYBODY]
+    private = [each for each in routes(app) if each.access.audience is not Audience.EVERYBODY]
     assert failures(private, fault) == {}
 
 
@@ -193,7 +193,7 @@ def test_only_operators_do_what_is_theirs(caller: Caller, app: Flask, db: Engine
         refused, allowed = status(caller, route, own), status(operator, route, own)
         return None if (refused, allowed) == (403, 200) else f"answers {refused}, {allowed}"
 
-    assert failures(list(routes(app, Who.OPERATORS)), fault) == {}
+    assert failures(list(routes(app, Audience.OPERATORS)), fault) == {}
 
 
 def test_where_it_is_required_only_verified_members_work(
@@ -208,7 +208,7 @@ def test_where_it_is_required_only_verified_members_work(
         is_told = "not verified" in str(problem.get("detail"))
         return None if answered == 403 and is_told else f"answers {answered}: {problem}"
 
-    assert failures(list(routes(strict, Who.MEMBERS)), fault) == {}
+    assert failures(list(routes(strict, Audience.MEMBERS)), fault) == {}
     assert unverified.get("auth/me").status_code == 200
     with db.begin() as connection:
         connection.execute(
