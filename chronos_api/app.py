@@ -61,7 +61,7 @@ _BLUEPRINTS = (
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
-    """Return the application; ``engine`` replaces the connections it would make itself."""
+    """Return the application. ``engine`` replaces the connections that it would make itself."""
     app = Flask("chronos_api", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_request_bytes
     if settings.trusted_proxies:
@@ -94,7 +94,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
 
 
 def _expect_requests(app: Flask, content: Mapping[str, Any]) -> None:
-    """Tell the metrics which route may answer what, by the OpenAPI ``content``."""
+    """Register the statuses of each route, by the OpenAPI ``content``, with the metrics."""
     # Of a rule like /jobs/<uuid:job_id> the document shows /jobs/{job_id}.
     rules = {_SLOT.sub(r"{\1}", rule.rule): rule.rule for rule in app.url_map.iter_rules()}
     for method, path, statuses in openapi.answers(content):

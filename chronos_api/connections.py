@@ -36,5 +36,5 @@ def to_database(settings: Settings) -> Engine:
 
 
 def to_redis(settings: Settings) -> Redis:
-    """Return a client; it connects when it is first used."""
+    """Return a client, which connects when it is first used."""
     return Redis.from_url(settings.redis_url, **REDIS_OPTIONS)

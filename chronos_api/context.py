@@ -1,4 +1,4 @@
-"""What the routes of one application share: its settings and its connections."""
+"""The settings and connections that the routes of one application share."""
 
 from dataclasses import dataclass
 from typing import cast

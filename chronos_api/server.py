@@ -43,13 +43,12 @@ class Server(BaseApplication):  # type: ignore[misc] # it has no types of its ow
     """Serves the API with a few processes of many threads."""
 
     def __init__(self, settings: Settings, counts: Path | None) -> None:
-        """Take how to run it, and the folder of the shared counts, to be removed at the end."""
         self._settings = settings
         self._counts = counts
         super().__init__()
 
     def load_config(self) -> None:
-        """Tell gunicorn what the settings say."""
+        """Configure gunicorn by the settings."""
         settings = self._settings
         options: dict[str, Any] = {
             "bind": f"{_bracketed(settings.api_host)}:{settings.api_port}",
@@ -82,12 +81,12 @@ class Server(BaseApplication):  # type: ignore[misc] # it has no types of its ow
             shutil.rmtree(self._counts, ignore_errors=True)
 
     def load(self) -> Flask:
-        """Return the application; called once, before the processes that serve it are forked.
+        """Return the application. This is called once, before the processes that serve it fork.
 
-        So nothing here may connect to anything or start a thread.
+        So nothing here may open a connection or start a thread.
         """
         app = create_app(self._settings)
-        # What was loaded stays where it is, so that the processes go on sharing it.
+        # Loaded modules stay where they are in memory, so that the processes go on sharing them.
         interpreter.tune()
         return app
 
@@ -130,7 +129,7 @@ def _without_queries(record: logging.LogRecord) -> bool:
 
 def run(settings: Settings) -> None:
     """Serve until a signal ends it."""
-    # Nobody needs to know which server this is, and its own errors are told like all others.
+    # Clients need not know which server this is, and its own errors look like all others.
     gunicorn.http.wsgi.SERVER = "chronos"
     gunicorn.util.write_error = _write_problem
     counts = _shared_counts() if settings.api_workers > 1 else None
@@ -174,7 +173,7 @@ def _write_problem(client: socket.socket, status: int, reason: str, detail: str)
         "title": reason,
         "status": status,
         "detail": _QUERY.sub("?...", detail) or kind.meaning,
-        # What could not be read has no path.
+        # A request that could not be read has no path.
         "instance": "/",
         "request_id": str(uuid4()),
     }

@@ -64,7 +64,7 @@ def enable_account(user_id: UUID) -> Response:
 @blueprint.answers(200, AuditPage)
 @requires_operator()
 def list_installation_audit_entries(query: dict[str, Any]) -> Response:
-    """List what was changed about the installation itself, the latest first."""
+    """List the changes of the installation itself, the latest first."""
     found = audit.list_entries(
         current().engine, None, audit_filter(query), page=query["page"], limit=query["limit"]
     )

@@ -1,4 +1,4 @@
-"""``/api/v1/auth``: register, log in, refresh, log out, and who calls."""
+"""``/api/v1/auth``: register, log in, refresh, log out, and read one's own account."""
 
 from datetime import timedelta
 
@@ -74,7 +74,7 @@ def log_in(body: dict[str, str]) -> Response:
 def refresh_tokens(body: dict[str, str]) -> Response:
     """Exchange a refresh token for new tokens.
 
-    Each one can be used once. Using one again ends the login: somebody else may have it.
+    Each one can be used once. Using one again ends the login, because another person may have it.
     """
     result = service.refresh(
         current().engine, body["refresh_token"], lifetime=_refresh_lifetime(), now=clock.now()
@@ -86,7 +86,7 @@ def refresh_tokens(body: dict[str, str]) -> Response:
 @blueprint.answers(204)
 @requires_login()
 def log_out() -> Response:
-    """End this login; all of its tokens are refused from now on."""
+    """End this login. All of its tokens are refused from now on."""
     service.log_out(current().engine, account(), now=clock.now())
     return Response(status=204)
 
@@ -104,7 +104,7 @@ def log_out_everywhere() -> Response:
 @blueprint.answers(200, Me)
 @requires_login(Scope.WORKSPACE_READ)
 def get_me() -> Response:
-    """Who calls, in which workspace, and which others there are."""
+    """Read your account, the workspace of the request, and your other workspaces."""
     where = membership()
     found = service.profile(current().engine, account(), where.workspace_id if where else None)
     workspace = None

@@ -14,7 +14,7 @@ _PASSWORD = {"format": "password", "examples": ["SecurePass123!"]}
 
 
 def _password() -> Text:
-    """Return the field of a password that somebody has."""
+    """Return the field of an existing password."""
     return Text(longest=password_hashing.MAX_LENGTH, shortest=1, required=True, metadata=_PASSWORD)
 
 
@@ -28,14 +28,14 @@ def _new_password() -> Text:
 
 
 class Credentials(Strict):
-    """What somebody logs in with."""
+    """The address and the password of an account."""
 
     email = EmailAddress(required=True, metadata={"examples": ["user@example.com"]})
     password = _password()
 
 
 class Registration(Strict):
-    """What a new account is made of; an invitation's token makes it a member at once."""
+    """A new account. The token of an invitation makes it a member at once."""
 
     email = EmailAddress(required=True, metadata={"examples": ["user@example.com"]})
     password = _new_password()
@@ -67,7 +67,7 @@ class PasswordForgotten(Strict):
 
 
 class PasswordReset(Strict):
-    """A new password, and what proves that one may choose it."""
+    """A new password, and the token that permits it."""
 
     token = EmailToken(required=True)
     password = _new_password()
@@ -80,7 +80,7 @@ class VerificationToken(Strict):
 
 
 class User(Answer):
-    """Somebody with an account."""
+    """A user with an account."""
 
     id = fields.UUID(required=True)
     email = fields.String(required=True)
@@ -125,14 +125,14 @@ class WorkspaceOfMe(Answer):
 
 
 class Me(Answer):
-    """Who calls, in which workspace, and which others there are."""
+    """The user who calls, the workspace of the request, and the user's workspaces."""
 
     user = fields.Nested(User, required=True)
     workspace = fields.Nested(
         WorkspaceOfMe,
         required=True,
         allow_none=True,
-        metadata={"description": "null for somebody who is not a member of any"},
+        metadata={"description": "null for a user who is not a member of any"},
     )
     workspaces = fields.List(
         fields.Nested(Membership),

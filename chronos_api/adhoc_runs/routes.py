@@ -27,8 +27,8 @@ blueprint = Blueprint(
 def run_test(body: dict[str, Any]) -> Response:
     """Perform a payload once, now, without saving a job.
 
-    A worker does what an execution would do; the target can tell it by X-Chronos-Test. The
-    answer comes when the target's has, with the same redactions as in the history.
+    A worker does the same as for an execution. The header X-Chronos-Test lets the target
+    recognise it. The answer comes after the target's, with the redactions of the history.
     """
     context = current()
     identifier, result = service.run(

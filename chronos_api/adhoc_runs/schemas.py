@@ -13,7 +13,7 @@ DEFAULT_TIMEOUT_SECONDS = 10.0
 
 
 class TestRunRequest(Strict):
-    """What to do once, now."""
+    """A payload to perform once, now."""
 
     __test__ = False
 
@@ -38,7 +38,7 @@ class TestRunRequest(Strict):
 
 
 class TestRunResult(DocumentAnswer):
-    """What was sent, what came back, and how long each part took."""
+    """The request, the response, and how long each part took."""
 
     __test__ = False
 

@@ -1,4 +1,4 @@
-"""``/api/v1/audit``: who changed what."""
+"""``/api/v1/audit``: the changes in a workspace, and their authors."""
 
 from typing import Any
 

@@ -40,7 +40,7 @@ class AuditQuery(PageQuery):
 
 
 class AuditEntry(Answer):
-    """A change: who did what to which thing."""
+    """A change, its author and its subject."""
 
     id = fields.UUID(required=True)
     at = Instant(required=True)

@@ -75,7 +75,7 @@ def pause_jobs(body: dict[str, Any]) -> Response:
 def resume_jobs(body: dict[str, Any]) -> Response:
     """Resume paused jobs, up to 1,000 at once.
 
-    What they missed meanwhile is settled by their misfire policies.
+    Their misfire policies settle the occurrences that they missed.
     """
     return _perform(Action.RESUME, body)
 
@@ -85,7 +85,7 @@ def resume_jobs(body: dict[str, Any]) -> Response:
 @blueprint.answers(200, BulkResult)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def execute_jobs(body: dict[str, Any]) -> Response:
-    """Run jobs now, up to 1,000 at once, whatever their schedules say."""
+    """Run jobs now, up to 1,000 at once, independently of their schedules."""
     return _perform(Action.EXECUTE, body)
 
 
@@ -96,7 +96,7 @@ def execute_jobs(body: dict[str, Any]) -> Response:
 def delete_jobs(body: dict[str, Any]) -> Response:
     """Delete jobs, up to 1,000 at once.
 
-    What had not started is cancelled; their history stays readable.
+    Executions that had not started are cancelled. The history stays readable.
     """
     return _perform(Action.DELETE, body)
 

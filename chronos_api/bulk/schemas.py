@@ -1,4 +1,4 @@
-"""What is done to many jobs at once."""
+"""Changes of many jobs at once."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ _MOST = changes.MAX_JOBS
 
 
 class BulkWish(Strict):
-    """Which jobs, by their ids or by a filter; with ``dry_run`` nothing is done."""
+    """The jobs to change, by their ids or by a filter. With ``dry_run`` nothing changes."""
 
     ids = fields.List(
         fields.UUID(error_messages={"invalid_uuid": "Must be the id of a job."}),
@@ -115,7 +115,7 @@ class BulkItem(ValueAnswer):
 
 
 class BulkResult(ValueAnswer):
-    """What was done, or would be."""
+    """The result of a change of many jobs, or of its dry run."""
 
     action = OneOf(Action, required=True)
     dry_run = fields.Boolean(required=True)

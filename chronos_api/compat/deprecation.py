@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, request, url_for
 
-#: What each answer says; see ``succeeded_by``.
+#: The headers of each answer (see ``succeeded_by``).
 HEADERS = {
     "Deprecation": {
         "description": "Since when there is a better route, in Unix seconds (RFC 9745)",
@@ -39,7 +39,7 @@ def succeeded_by(endpoint: str) -> Callable[[View], View]:
             response.headers.add("Link", f'<{address}>; rel="successor-version"')
             return response
 
-        # Where flask-smorest keeps what is documented of a view beyond its arguments and answers.
+        # flask-smorest keeps further documentation of a view here.
         documented = {"manual_doc": {"deprecated": True}}
         answer._apidoc = documented  # type: ignore[attr-defined]  # noqa: SLF001
         return answer

@@ -145,9 +145,9 @@ def get_compat_job(job_id: UUID) -> Response:
 @requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
 @succeeded_by("jobs.update_job")
 def update_compat_job(body: dict[str, Any], job_id: UUID) -> Response:
-    """Update or reschedule a job: what is given is changed, the rest stays.
+    """Update or reschedule a job: fields that are left out stay.
 
-    What was read can be edited and sent back.
+    An answer can be edited and sent back.
     """
     who, now = principal(), clock.now()
     stored = jobs.read(current().engine, who, job_id)
@@ -168,7 +168,7 @@ def update_compat_job(body: dict[str, Any], job_id: UUID) -> Response:
 def delete_compat_job(job_id: UUID) -> Response:
     """Cancel and delete a job.
 
-    What had not started never starts. Its status stays readable, and so do its executions.
+    Executions that had not started never start. The status and the history stay readable.
     """
     jobs.delete(current().engine, principal(), job_id, expected=None, now=clock.now())
     gone = {"message": "Job deleted", "job_id": job_id, "status": JobStatus.CANCELLED}
@@ -181,7 +181,7 @@ def delete_compat_job(job_id: UUID) -> Response:
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE, key_parameter=True)
 @succeeded_by("jobs.execute_job")
 def run_compat_job(job_id: UUID) -> Response:
-    """Run a job now, whatever its schedule says."""
+    """Run a job now, independently of its schedule."""
     row = executions.trigger(current().engine, principal(), job_id, now=clock.now())
     started = {
         "message": "Job queued for immediate execution",
@@ -197,7 +197,7 @@ def run_compat_job(job_id: UUID) -> Response:
 @requires(Role.VIEWER, Scope.JOBS_READ, key_parameter=True)
 @succeeded_by("jobs.get_job_status")
 def get_compat_job_status(job_id: UUID) -> Response:
-    """Tell where a job stands; of a cancelled one, that it is."""
+    """Read the status of a job, which may be cancelled."""
     found = jobs.overview_of_any(current().engine, principal(), job_id, now=clock.now())
     return jsonify(CompatState.of(found))
 

@@ -73,13 +73,13 @@ class NewJob(ChangedJob):
 
 
 class SubmittedJob(ChangedJob):
-    """A job, in the words of 003, of 002 or of /api/v1/jobs; its name may be left out."""
+    """A job, in the words of 003, of 002 or of /api/v1/jobs. Its name may be left out."""
 
     name = Name(longest=bounds.MAX_NAME_LENGTH, metadata=_ANY_NAME)
 
 
 class PostJob(Strict):
-    """A POST request on a schedule, in the words of 004; beside them, those of /api/v1/jobs."""
+    """A POST request on a schedule, in the words of 004 or of /api/v1/jobs."""
 
     schedule = Text(
         longest=MAX_EXPRESSION_LENGTH,
@@ -193,7 +193,7 @@ class ListedCompatJob(CompatJob):
 
 
 class CompatJobs(Answer):
-    """A part of the list of jobs; ``total`` says how many there are."""
+    """A part of the list of jobs. ``total`` is the length of the list."""
 
     jobs = fields.List(fields.Nested(ListedCompatJob), required=True)
     total = fields.Integer(required=True)
@@ -208,14 +208,14 @@ class OneJob(Answer):
 
 
 class ChangeMade(OneJob):
-    """What was done, and the job as it stands now."""
+    """The change, and the job after it."""
 
     message = fields.String(required=True)
     job_id = fields.UUID(required=True)
 
 
 class JobGone(Answer):
-    """What was done."""
+    """The deletion."""
 
     message = fields.String(required=True)
     job_id = fields.UUID(required=True)
@@ -223,7 +223,7 @@ class JobGone(Answer):
 
 
 class RunStarted(Answer):
-    """What was done, and the execution that it made."""
+    """The run, and its execution."""
 
     message = fields.String(required=True)
     job_id = fields.UUID(required=True)
@@ -231,7 +231,7 @@ class RunStarted(Answer):
 
 
 class CompatState(JobState):
-    """Where a job stands, or stood when it was cancelled."""
+    """The status of a job, which may be cancelled."""
 
     job_id = computed(fields.UUID(required=True), attrgetter("id"))
 
@@ -264,5 +264,5 @@ class Run(Answer):
     )
 
 
-#: What 004 calls the last executions.
+#: How many executions 004 calls the last ones.
 LAST_RUNS = 5

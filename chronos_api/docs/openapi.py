@@ -17,8 +17,9 @@ _DESCRIPTION = """\
 Chronos runs HTTP calls, e-mails and Celery tasks on a schedule: at least once, retried, with
 every occurrence recorded.
 
-Register or log in, and send the access token as `Authorization: Bearer <token>`; or make an API
-key, and send it so, or as `X-API-Key`. `X-Workspace` names the workspace if there are several.
+Register or log in, and send the access token as `Authorization: Bearer <token>`. Programs send an
+API key in the same header, or as `X-API-Key`. `X-Workspace` names the workspace if there are
+several.
 Times are UTC (RFC 3339). Errors are problem documents (RFC 9457) that name every wrong field.
 """
 

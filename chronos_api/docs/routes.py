@@ -48,14 +48,14 @@ def page_with_slash() -> AnyResponse:
 @blueprint.get("/docs/page.js")
 @public(Rate.NONE)
 def script() -> Response:
-    """Return what the page shows the document with."""
+    """Return the script of the page."""
     return _file(_read("page.js"), "text/javascript")
 
 
 @blueprint.get("/docs/page.css")
 @public(Rate.NONE)
 def style() -> Response:
-    """Return what the page looks like."""
+    """Return the style sheet of the page."""
     return _file(_read("page.css"), "text/css")
 
 

@@ -1,7 +1,7 @@
 """Live event streams of this process: one thread reads Redis for all of them.
 
 1. A subscription says that its workspace is watched, and enters its queue here.
-2. It reads what came since the event that its client saw last, if that is still there.
+2. It reads the events after the last one that its client saw, if that is still there.
 3. A few times a second, the hub reads the streams of all workspaces that are watched, and puts
    what came into the queues; each subscription leaves out what it has read in step 2.
 4. A client that does not take what waits for it is disconnected.
@@ -32,7 +32,7 @@ HEARTBEAT_SECONDS = 15.0
 WATCHED_SECONDS = 600
 RENEW_SECONDS = 60.0
 
-#: Changes whenever Redis has lost what it held.
+#: Changes whenever Redis has lost its data.
 _EPOCH = "chronos:events:epoch"
 
 
@@ -41,7 +41,7 @@ class TooManyStreams(Unavailable):
 
 
 class Hub:
-    """Hands what the workspaces' streams bring to their subscriptions."""
+    """Hands the events of the workspaces' streams to their subscriptions."""
 
     def __init__(self, redis: Redis, *, limit: int) -> None:
         # Its types do not tell that it answers bytes.
@@ -67,7 +67,7 @@ class Hub:
     ) -> Subscription:
         """Open a stream for at most ``seconds``; it must be closed by :meth:`unsubscribe`.
 
-        It begins with what came after ``last_seen``, or with a reset if that is not known any
+        It begins with the events after ``last_seen``, or with a reset if they are not known any
         more. Raises :class:`TooManyStreams`.
         """
         subscription = Subscription(workspace_id, time.monotonic() + seconds, connection)
@@ -92,7 +92,7 @@ class Hub:
             self._subscriptions.discard(subscription)
 
     def stop(self) -> None:
-        """End every stream within a tick; safe to be called by a signal's handler."""
+        """End every stream within a tick. A signal's handler may call this."""
         self._stopping = True
 
     def join(self, timeout: float) -> None:
@@ -181,7 +181,7 @@ class Hub:
                     each.put(News(entries))
 
     def _was_lost(self) -> bool:
-        """Tell whether Redis has lost what it held since the last tick."""
+        """Return whether Redis has lost its data since the last tick."""
         epoch = self._redis.get(_EPOCH)
         if epoch is None:
             self._redis.set(_EPOCH, uuid4().hex, nx=True)
@@ -190,7 +190,7 @@ class Hub:
         return before is not None and before != self._epoch
 
     def _read(self, watched: set[UUID]) -> dict[UUID, list[Entry]]:
-        """Return what came since the last tick, and go on behind it."""
+        """Return the entries since the last tick, and go on behind them."""
         for workspace_id in watched - self._positions.keys():
             end = self._end_of(events.stream_of(workspace_id))
             with self._lock:
@@ -219,7 +219,7 @@ def of(app: Flask) -> Hub:
 
 
 def _entries(items: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> list[Entry]:
-    """Read a part of a stream; what is not ours is left out."""
+    """Read a part of a stream, without entries of other programs."""
     entries = []
     for identifier, fields in items:
         try:

@@ -68,9 +68,10 @@ def create_event_ticket() -> Response:
 def stream_events(query: dict[str, Any]) -> Response:
     """Follow what happens in the workspace, as server-sent events.
 
-    `stats` has what dashboard/stats answers; `changes` sums up, a few times a second, which
-    executions moved and what users did, and names the latest of them; `reset` says that something
-    may have been missed. A stream ends when an access token would: come back with Last-Event-ID.
+    `stats` is the answer of dashboard/stats. `changes` sums up, a few times a second, the
+    executions that moved and the changes by users, and names the latest of them. `reset` means
+    that events may have been missed. A stream ends when an access token would: come back with
+    Last-Event-ID.
     A browser's EventSource opens it with a ticket.
     """
     workspace_id = principal().workspace_id
@@ -86,7 +87,7 @@ def stream_events(query: dict[str, Any]) -> Response:
 
     stats = cached.stats_reader(workspace_id, Period.DAY)
     response = Response(sse.lines(subscription, stats), content_type="text/event-stream")
-    # A stream that nobody reads to its end has no other end.
+    # A stream whose client goes away has no other end.
     response.call_on_close(lambda: streams.unsubscribe(subscription))
     # Proxies must hand on each event as it comes (nginx's own header).
     response.headers["X-Accel-Buffering"] = "no"

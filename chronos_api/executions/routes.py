@@ -27,7 +27,7 @@ blueprint = Blueprint(
     "executions",
     __name__,
     url_prefix="/api/v1/executions",
-    description="What happened: every due occurrence of a job, and its fate",
+    description="The history: every due occurrence of a job, and how it ended",
 )
 
 _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
@@ -77,7 +77,7 @@ def get_execution(query: dict[str, int], execution_id: UUID) -> Response:
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
 def get_execution_logs(execution_id: UUID) -> Response:
-    """Tell what happened to an execution, in order."""
+    """Read the log of an execution."""
     row = service.read(current().engine, principal(), execution_id)
     return jsonify(Logs.of({"execution_id": execution_id, "items": lines_of(row)}))
 
@@ -99,8 +99,8 @@ def cancel_execution(execution_id: UUID) -> Response:
 def retry_execution(execution_id: UUID) -> Response:
     """Run a finished execution's job again, now, as it is defined now.
 
-    This makes another execution, whose retry_of names this one. It starts beside others whatever
-    the overlap policy says. While a retry of this execution has not ended, another one is a 409
+    This makes another execution, whose retry_of names this one. It starts beside others under
+    every overlap policy. While a retry of this execution has not ended, another one is a 409
     that names it. Once it has ended, however it did, this one can be run again.
     """
     row = service.retry(current().engine, principal(), execution_id, now=clock.now())

@@ -1,4 +1,4 @@
-"""Executions, as they are listed and answered."""
+"""Queries for executions, and answers about them."""
 
 import re
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ class ExecutionsQuery(JobExecutionsQuery):
 
 
 def history_filter(query: Mapping[str, Any], **given: Any) -> HistoryFilter:
-    """Return the filter that ``query`` asks for, with what is ``given``.
+    """Return the filter that ``query`` asks for, with the conditions ``given``.
 
     Raises :class:`Invalid`.
     """
@@ -87,7 +87,7 @@ def _drift_ms(row: Mapping[Any, Any]) -> int | None:
 
 
 class ExecutionAnswer(Answer):
-    """One due occurrence of a job, or one trigger, and its fate."""
+    """One due occurrence of a job, or one trigger, and how it ended."""
 
     id = fields.UUID(required=True)
     job_id = fields.UUID(required=True)
@@ -114,7 +114,7 @@ class ExecutionAnswer(Answer):
     )
     scheduled_for = Instant(
         required=True,
-        metadata={"description": "Its instant: of the schedule, or when somebody asked for it"},
+        metadata={"description": "Its instant: of the schedule, or of the request for it"},
     )
     due_at = Instant(
         required=True, metadata={"description": "When its current or next attempt is due"}
@@ -178,7 +178,7 @@ class ExecutionAnswer(Answer):
 
 
 class AttemptAnswer(DocumentAnswer):
-    """One try of an execution; what was not measured is left out."""
+    """One try of an execution. Fields that were not measured are left out."""
 
     number = fields.Integer()
     shortened = fields.Boolean(
@@ -215,7 +215,7 @@ class ExecutionDetail(ExecutionAnswer):
 
 
 class LogLine(ValueAnswer):
-    """One thing that happened to an execution."""
+    """One line of the log of an execution."""
 
     at = Instant(required=True)
     level = fields.String(required=True, metadata={"enum": ["info", "warning", "error"]})
@@ -224,7 +224,7 @@ class LogLine(ValueAnswer):
 
 
 class Logs(Answer):
-    """What happened to an execution, in order."""
+    """The log of an execution, in order."""
 
     execution_id = fields.UUID(required=True)
     items = fields.List(fields.Nested(LogLine), required=True)

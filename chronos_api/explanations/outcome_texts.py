@@ -1,4 +1,4 @@
-"""What became of an execution, in plain words."""
+"""The outcome of an execution, in plain words."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -55,7 +55,7 @@ class Record:
 
 
 def explain(record: Record, *, max_attempts: int, workers: int) -> str:
-    """Return what became of an execution; ``workers`` is how many are alive."""
+    """Return the outcome of an execution. ``workers`` is the number of live ones."""
     match record.status:
         case Status.SUCCEEDED:
             text = f"It ran{_start(record)} and succeeded{_answer(record)}, {_attempts(record)}."

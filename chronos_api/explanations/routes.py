@@ -26,10 +26,10 @@ blueprint = Blueprint(
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
 def explain_instant(query: dict[str, Any], job_id: UUID) -> Response:
-    """Say why the job did or did not run at an instant.
+    """Explain why the job did or did not run at an instant.
 
-    The answer follows from the execution's record, the schedule and the audit log; the nearest
-    instants of the schedule are named.
+    The answer follows from the execution's record, the schedule and the audit log. It names the
+    nearest instants of the schedule.
     """
     context, at = current(), to_milliseconds(query["at"])
     found = service.explain(

@@ -12,7 +12,7 @@ from chronos_common.storage.executions import explanations
 def explain(
     connection: Connection, job: RowMapping, *, since: datetime, until: datetime, now: datetime
 ) -> str | None:
-    """Say where the occurrence of [``since``, ``until``) went, if it was one by former rules."""
+    """Explain where an occurrence of [``since``, ``until``) by former rules was moved."""
     entries = explanations.log(
         connection,
         job["workspace_id"],

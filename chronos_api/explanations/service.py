@@ -48,7 +48,7 @@ _SCHEDULE_FIELDS = frozenset(
 
 
 class Verdict(StrEnum):
-    """What the answer comes to."""
+    """The answer, for programs."""
 
     RECORDED = "recorded"
     MISSED = "missed"
@@ -193,7 +193,7 @@ def _is_instant(question: _Question) -> bool:
 
 
 def _instant(question: _Question) -> _Finding | None:
-    """Say so if the schedule does not name the instant, unless it named others then."""
+    """Explain that the schedule does not name the instant, unless it named others then."""
     if _is_instant(question) or _changes(question):
         return None
     schedule, at = question.schedule, question.at
@@ -264,7 +264,7 @@ def _pause(question: _Question) -> _Finding | None:
 
 
 def _resumed_later(question: _Question) -> bool:
-    """Tell whether the job, which is paused now, was paused only after the instant."""
+    """Return whether the job, which is paused now, was paused only after the instant."""
     later = explanations.log(
         question.connection,
         question.job["workspace_id"],

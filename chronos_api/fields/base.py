@@ -109,7 +109,7 @@ def _value(field: fields.Field[Any], name: str, reader: Callable[[str], Function
 
 
 def _writer(field: fields.Field[Any]) -> Function | None:
-    """Return the function that writes a value of the field's type; None if JSON has the type."""
+    """Return the function that writes a value of the field, or None if JSON has its type."""
     if isinstance(field, fields.UUID):
         return str
     if isinstance(field, Instant):

@@ -1,30 +1,29 @@
-"""Which lists were too long to count to their end, remembered for some seconds.
+"""Lists that were too long to count to their end, remembered for some seconds.
 
-Counting as far as anyone does takes PostgreSQL more than finding the page, and whoever looks at a
-long list does so again.
+Counting a long list takes PostgreSQL more time than finding a page of it, and a user who looks at
+a long list asks for more of its pages.
 """
 
 import time
 from collections.abc import Callable, Hashable
 from typing import Final
 
-#: So long may a list that became short still be called long.
+#: Cache lifetime in seconds. A list that shrank may be reported as long until then.
 SECONDS: Final = 5.0
 _MAX_KEPT: Final = 1000
 
 
 class LongLists:
-    """Remembers what was found to be long; a process has its own."""
+    """Remembers long lists. Each process has its own."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
-        """Take for how long."""
         self._seconds = seconds
         self._until: dict[Hashable, float] = {}
 
     def count(self, which: Hashable, count: Callable[[], int], *, most: int) -> int:
-        """Return what ``count`` finds in the list ``which``: ``most`` + 1 if there are more.
+        """Return the length of the list ``which``, or ``most`` + 1 if it is longer than ``most``.
 
-        A list that was found to be so long just now is not counted.
+        A list that was long some seconds ago is not counted by ``count`` again.
         """
         if self._until.get(which, 0.0) > time.monotonic():
             return most + 1

@@ -1,7 +1,6 @@
-"""Cursors: where a list goes on. Clients take them as they are.
+"""Cursors: places where a list goes on. Clients do not look into them.
 
-A cursor is the id of the last item in disguise, with its sort key before it where the list is not
-sorted by age.
+A cursor is the encoded id of the last item, after its sort key if the list is not sorted by age.
 """
 
 import base64
@@ -23,7 +22,7 @@ def write(identifier: UUID) -> str:
 
 
 def read(cursor: str | None) -> UUID | None:
-    """Return what a cursor goes on behind. Raises :class:`Invalid`."""
+    """Return the id behind which a cursor goes on. Raises :class:`Invalid`."""
     if cursor is None:
         return None
     try:

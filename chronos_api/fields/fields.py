@@ -14,7 +14,7 @@ from chronos_api.fields import times
 from chronos_common.domain.addresses import ascii_address
 from chronos_common.domain.texts import name_fault, name_of, stored_fault
 
-#: Ids hold 48 bits of milliseconds; no schedule needs more than this.
+#: Ids hold 48 bits of milliseconds. No schedule needs years beyond these.
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2500, 1, 1, tzinfo=UTC)
 
@@ -25,17 +25,17 @@ MAX_KEY_LENGTH = 1000
 # Patterns are read by Python and, in the documentation, by ECMA-262 with the flag u. \s, \w and \d
 # mean something else there, and it refuses needless escapes: the classes are written out.
 
-#: What str.strip() takes off.
+#: The characters that str.strip() removes.
 _SPACE = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-#: What the documentation says of texts: no NUL, and one character that is not white space.
+#: The documented patterns of texts: without NUL, and with one character beside white space.
 _STORED = r"^[^\x00]*$"
 _SEEN = rf"^[^\x00]*[^\x00{_SPACE}][^\x00]*$"
-#: What it says of names: one line, without control characters.
+#: The documented pattern of names: one line, without control characters.
 _NAMED = (
     r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\x00-\x20\x7f-\xa0\u2028\u2029]"
     r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$"
 )
-# Without quotes, comments and address literals: nobody registers with those.
+# Quotes, comments and address literals are left out: no account has such an address.
 _LOCAL_PART = rf'[^@\x00-\x20\x7f{_SPACE}"(),:;<>\[\\\]]+'
 # Of ASCII, letters, digits, "-" and "_".
 _LABEL = rf"[^\x00-,./:-@\[-\^`\{{-\x7f{_SPACE}]+"
@@ -48,7 +48,11 @@ def in_any_case(word: str) -> str:
 
 
 class Text(fields.Field[str]):
-    """A string with a bounded length."""
+    """A string whose length in characters is bounded.
+
+    ``stripped`` removes white space from both ends. ``composed`` makes a letter and its accent one
+    character (NFC), so that a search finds it however it was typed.
+    """
 
     def __init__(
         self,
@@ -59,11 +63,6 @@ class Text(fields.Field[str]):
         composed: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Take the bounds in characters; ``stripped`` takes white space off both ends.
-
-        ``composed`` is for what is searched and for the words to search for: a letter with its
-        accent is one character then (NFC), however it was typed.
-        """
         metadata = kwargs.pop("metadata", {})
         is_seen = stripped and shortest > 0
         bounds = {"type": "string", "maxLength": longest, "pattern": _SEEN if is_seen else _STORED}
@@ -93,13 +92,12 @@ class Text(fields.Field[str]):
 
 
 class Name(Text):
-    """What a thing is called, or a tag: one line that can be seen, composed and trimmed.
+    """A name or a tag: one visible line, composed and trimmed.
 
-    Every way in has this field, so that a thing is found by the name that it was given.
+    Every request uses this field, so that a thing is found by the name that it was given.
     """
 
     def __init__(self, *, longest: int, **kwargs: Any) -> None:
-        """Take the greatest length in characters."""
         metadata = {"pattern": _NAMED} | kwargs.pop("metadata", {})
         super().__init__(longest=longest, shortest=1, metadata=metadata, **kwargs)
 
@@ -113,10 +111,9 @@ class Name(Text):
 
 
 class EmailAddress(Text):
-    """A plain e-mail address; one whose domain is beyond ASCII is kept as it is sent."""
+    """A plain e-mail address. A domain beyond ASCII is kept as it is sent to mail servers."""
 
     def __init__(self, **kwargs: Any) -> None:
-        """Take what every field takes."""
         metadata = {"format": "email", "pattern": _EMAIL} | kwargs.pop("metadata", {})
         super().__init__(longest=254, metadata=metadata, **kwargs)
 
@@ -132,7 +129,7 @@ class EmailAddress(Text):
 
 
 class EmailToken(Text):
-    """A token that somebody has from an e-mail."""
+    """A token from an e-mail."""
 
     def __init__(self, **kwargs: Any) -> None:
         metadata = {"description": "The token in the e-mail"} | kwargs.pop("metadata", {})
@@ -143,11 +140,10 @@ class OneOf(fields.Field[StrEnum]):
     """A member of an enumeration, by its value."""
 
     def __init__(self, enumeration: type[StrEnum], **kwargs: Any) -> None:
-        """Take the enumeration."""
         values = [str(member) for member in enumeration]
         shown = [*values, None] if kwargs.get("allow_none") else values
-        # Generators of clients name a type by its title; without one, they make several if null
-        # may stand for it.
+        # Generators of clients name a type by its title. Without one, they make several types if
+        # the field may be null.
         shape = {"title": enumeration.__name__, "type": "string", "enum": shown}
         super().__init__(metadata=shape | kwargs.pop("metadata", {}), **kwargs)
         self._enumeration, self._values = enumeration, values
@@ -162,7 +158,6 @@ class Number(fields.Field[float]):
     """A JSON number within bounds."""
 
     def __init__(self, *, low: float, high: float, **kwargs: Any) -> None:
-        """Take the least and the greatest value."""
         bounds = {"type": "number", "minimum": low, "maximum": high}
         super().__init__(metadata=bounds | kwargs.pop("metadata", {}), **kwargs)
         self._low, self._high = low, high
@@ -177,10 +172,9 @@ class Number(fields.Field[float]):
 
 
 class Whole(fields.Field[int]):
-    """A whole number within bounds; in query parameters, its digits."""
+    """A whole number within bounds."""
 
     def __init__(self, *, low: int, high: int = MAX_INTEGER, **kwargs: Any) -> None:
-        """Take the least and the greatest value."""
         bounds = {"type": "integer", "minimum": low, "maximum": high}
         super().__init__(metadata=bounds | kwargs.pop("metadata", {}), **kwargs)
         self._low, self._high = low, high
@@ -211,10 +205,9 @@ class Digits(Whole):
 
 
 class Instant(fields.Field[datetime]):
-    """A moment, as RFC 3339 writes it; see :mod:`chronos_api.fields.times`."""
+    """A moment, as RFC 3339 writes it (see :mod:`chronos_api.fields.times`)."""
 
     def __init__(self, **kwargs: Any) -> None:
-        """Take what every field takes."""
         metadata = {"type": "string", "format": "date-time"} | kwargs.pop("metadata", {})
         super().__init__(metadata=metadata, **kwargs)
 
@@ -236,7 +229,6 @@ class FreeObject(fields.Field[Mapping[str, Any]]):
     """A JSON object of any content."""
 
     def __init__(self, **kwargs: Any) -> None:
-        """Take what every field takes."""
         shape = {"type": "object", "additionalProperties": {}}
         metadata = shape | kwargs.pop("metadata", {})
         super().__init__(metadata=metadata, **kwargs)

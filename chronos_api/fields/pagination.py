@@ -17,7 +17,7 @@ from chronos_common import ids
 from chronos_common.storage.jobs.lists import Position
 
 MAX_LIMIT = 100
-#: PostgreSQL walks over every row that is skipped; past this, a cursor goes on without that.
+#: PostgreSQL reads every row that a page skips. A cursor goes further without that.
 MAX_DEPTH = 10_000
 
 
@@ -61,7 +61,7 @@ class PageQuery(Strict):
 
 
 class StableQuery(PageQuery):
-    """Where in a list to start, of what there was at one instant."""
+    """Where to start in a list as it was at one instant."""
 
     cursor = Text(
         longest=1500, metadata={"description": "next_cursor of the page before, instead of page"}
@@ -78,12 +78,12 @@ Filter = TypeVar("Filter")
 
 
 def filter_of(kind: type[Filter], query: Mapping[str, Any], **given: Any) -> Filter:
-    """Return the filter of this dataclass that ``query`` asks for, with what is ``given``."""
+    """Return the filter that ``query`` asks for, with the conditions that are ``given``."""
     names = (each.name for each in dataclass_fields(cast(Any, kind)))
     return kind(**({name: query.get(name) for name in names} | given))
 
 
-#: What a page of a long list says beside its items.
+#: The fields of a long list's page beside its items.
 STABLE: Mapping[str, fields.Field[Any]] = {
     "total_is_exact": fields.Boolean(
         required=True,
@@ -100,7 +100,7 @@ def page_of(
 ) -> type[Answer]:
     """Return the answer of a page of ``item``, called ``name`` in the documentation.
 
-    Its source is what :meth:`Page.source` returns.
+    It is rendered from a :meth:`Page.source`.
     """
     made = Answer.from_dict(
         {
@@ -132,7 +132,7 @@ class Page(Generic[Place]):
     total_is_exact: bool = True
 
     def source(self, query: Mapping[str, Any], *, now: datetime | None = None) -> dict[str, Any]:
-        """Return what the answer of the page is rendered from.
+        """Return the source of the page's answer.
 
         The page of a stable list needs the instant of its ``query``.
         """
@@ -162,6 +162,6 @@ def _cursor(last: UUID | Position | None, query: Mapping[str, Any]) -> str | Non
 
 
 def first_of(rows: Sequence[RowMapping], total: int, limit: int) -> Page[UUID]:
-    """Return the page of ``limit`` rows; one row more tells that there is another page."""
+    """Return the page of ``limit`` rows. One row more means that there is another page."""
     shown = rows[:limit]
     return Page(shown, total, shown[-1]["id"] if len(rows) > limit else None)

@@ -1,7 +1,6 @@
-"""Times as RFC 3339 writes them, and what is wrong with one that is not.
+"""Times as RFC 3339 writes them, and explanations of wrong ones.
 
-What ISO 8601 allows beyond that, such as a time without seconds, is read as well if it names one
-moment.
+Other forms of ISO 8601, such as a time without seconds, are read as well if they name one moment.
 """
 
 import calendar
@@ -25,7 +24,7 @@ _MILLISECONDS_FROM = 10**11
 
 _LEAP_SECOND = 60
 
-#: Longer texts are no times that somebody mistyped.
+#: Longer texts are no mistyped times.
 _LONGEST_EXPLAINED = 64
 
 
@@ -46,7 +45,7 @@ def parse(text: str) -> datetime:
 
 
 def number_fault(value: float) -> str:
-    """Return what is wrong with a number in the place of a time."""
+    """Explain the fault of a number in the place of a time."""
     if not isfinite(value):
         return f"Is a number, not a time; {_EXAMPLE}."
     milliseconds = abs(value) >= _MILLISECONDS_FROM
@@ -124,7 +123,7 @@ def _of_iso_8601(text: str) -> datetime:
 
 
 def _fault(text: str, naive: datetime | None) -> str:
-    """Return what is wrong with a text that names no moment."""
+    """Explain the fault of a text that names no moment."""
     if len(text) <= _LONGEST_EXPLAINED:
         for form, explain in _FORMS:
             found = form.fullmatch(text)

@@ -20,12 +20,11 @@ Decorator = Callable[[View], View]
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no types of its own
-    """Routes with their documentation."""
+    """Routes with their documentation, part of which follows from their access."""
 
     ARGUMENTS_PARSER = json_body.Parser()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what flask-smorest takes, and document what follows from a route's access."""
         super().__init__(*args, **kwargs)
         self._prepare_doc_cbks.append(_document_access)
 
@@ -47,7 +46,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
         return decorate
 
     def body_as(self, shown: type[Schema], schema: type[Schema], **options: Any) -> Decorator:
-        """Pass the JSON body, loaded by ``schema``, as the first argument; document ``shown``."""
+        """Pass the JSON body, loaded by ``schema``, as the first argument. Document ``shown``."""
         describe = self.raw_body(shown, **options)
 
         def decorate(view: View) -> View:
@@ -67,7 +66,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
     def raw_body(self, schema: type[Schema], **options: Any) -> Decorator:
         """Describe the body by ``schema`` but pass it as it came, as the first argument.
 
-        For bodies that are checked together with what is stored.
+        For bodies that are checked together with stored values.
         """
         parameters = {"in": "json", "required": True, "schema": schema, **options}
 
@@ -93,7 +92,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
         headers: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Decorator:
-        """Document the answer; the function returns it as a Flask response."""
+        """Document the answer, which the function returns as a Flask response."""
         decorate: Decorator = self.response(
             status, schema, headers=dict(headers) if headers else None, **options
         )
@@ -156,7 +155,7 @@ _IDEMPOTENCY_KEY = {
 
 
 def _security(access: Access) -> list[dict[str, list[str]]]:
-    """Return the ways to say who calls; an API key only where one may."""
+    """Return the ways to authenticate: by an API key only where one may call."""
     if access.audience is Audience.EVERYBODY:
         return []
     if access.scope is None:
@@ -170,7 +169,7 @@ def _security(access: Access) -> list[dict[str, list[str]]]:
 def _document_access(
     operation: dict[str, Any], info: dict[str, Any], *, method: str, **_: Any
 ) -> dict[str, Any]:
-    """Add what every operation with this access, parameters and body may answer."""
+    """Add the answers that follow from an operation's access, parameters and body."""
     access: Access = info["access"]
     kinds = [] if access.rate is Rate.NONE else [problems.RATE_LIMITED, problems.UNAVAILABLE]
     if "requestBody" in operation:

@@ -1,6 +1,6 @@
 """Cross-origin requests of browsers, from the origins that the operator names.
 
-No cookies are involved, so no credentials are allowed: whoever calls sends a token.
+No cookies are involved, so no credentials are allowed: every caller sends a token.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _PREFLIGHT_SECONDS = "600"
 
 
 def register(app: Flask, origins: Sequence[str]) -> None:
-    """Let scripts of ``origins`` read the answers of ``app``; ``*`` is any origin."""
+    """Let scripts of ``origins`` read the answers of ``app``. ``*`` is any origin."""
     if not origins:
         return
 

@@ -70,7 +70,7 @@ def _answer(error: Exception) -> Response:
 
 
 def problem_of(error: Exception) -> Problem:
-    """Return what the caller is told about ``error``; what it must not know is logged."""
+    """Return the problem that the caller may know of ``error``. The rest is logged."""
     match error:
         case RateLimitExceeded():
             return _rate_limited()
@@ -129,7 +129,7 @@ def _rate_limited() -> Problem:
 
 
 def _http_problem(error: HTTPException) -> Problem:
-    """Translate what Flask and Werkzeug raise themselves."""
+    """Translate the errors of Flask and Werkzeug."""
     kind = next((each for each in problems.ALL if each.status == error.code), None)
     if kind is None:
         kind = problems.MALFORMED if (error.code or 500) < 500 else problems.INTERNAL  # noqa: PLR2004 - RFC 9110, section 15

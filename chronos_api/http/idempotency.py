@@ -1,7 +1,7 @@
 """``Idempotency-Key``: a POST that is sent again has its effect once (the IETF's draft).
 
-Answers are kept for a day, but only of routes whose scope is about jobs and executions: what
-others answer may hold a key or a token, and is not kept.
+Answers are kept for a day, but only of routes whose scope is about jobs and executions:
+other answers may hold a key or a token.
 """
 
 import hashlib
@@ -46,13 +46,13 @@ class AnswerNotKept(Conflict):
 
 
 def register(app: Flask) -> None:
-    """Look at the key of every POST of a known user; comes behind who they are."""
+    """Look at the key of every POST of a known user. Comes after authentication."""
     app.before_request(_begin)
     app.after_request(_finish)
 
 
 def _begin() -> Response | None:
-    """Take the key, or answer as the request that has it was answered."""
+    """Reserve the key, or return the answer to the request that has it."""
     member = access.membership()
     if request.method != "POST" or HEADER not in request.headers or member is None:
         return None
@@ -71,7 +71,7 @@ def _begin() -> Response | None:
 
 
 def _fingerprint() -> str:
-    """Return a hash of what makes two requests the same."""
+    """Return a hash that equal requests have in common."""
     head = f"{request.method} {request.full_path}\n".encode()
     return hashlib.sha256(head + request.get_data()).hexdigest()
 
@@ -87,7 +87,7 @@ def _again(known: Known) -> Response:
 
 
 def _finish(response: Response) -> Response:
-    """Keep the answer of a request that succeeded; give the key back of one that did not."""
+    """Keep the answer of a request that succeeded, or else release the key."""
     key: Key | None = g.pop("idempotency_key", None)
     if key is None:
         return response

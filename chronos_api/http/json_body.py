@@ -1,4 +1,4 @@
-"""JSON bodies, read strictly: what is ambiguous or cannot be stored is refused (RFC 8259)."""
+"""JSON bodies (RFC 8259). Values that are ambiguous or cannot be stored are refused."""
 
 import json
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def read() -> Any:
         raise NotJson
     content = request.get_data(cache=False)
     if request.content_length is None:
-        # Of a body in chunks, Werkzeug returns what fits; only the next read raises.
+        # Of a body in chunks, Werkzeug returns the part that fits. Only the next read raises.
         request.stream.read(1)
     return parse(content)
 
@@ -148,7 +148,7 @@ def flatten(messages: Any, place: str = "") -> dict[str, list[str]]:
 
 
 def _join(place: str, name: object) -> str:
-    # webargs names the place ("json", "query"), marshmallow what belongs to no field ("_schema").
+    # webargs names the place ("json", "query"). marshmallow names errors of no field "_schema".
     if name in {"_schema", "json", "query"} and not place:
         return ""
     if name in {"_schema", "value"}:
@@ -157,12 +157,12 @@ def _join(place: str, name: object) -> str:
 
 
 class Parser(FlaskParser):
-    """Reads arguments for marshmallow schemas; errors become those of Chronos."""
+    """Reads arguments for marshmallow schemas. Errors become those of Chronos."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {"json": "raise", "query": "raise"}  # noqa: RUF012 - webargs' own type
 
     def load_json(self, req: Any, schema: Schema) -> Any:  # noqa: ARG002 - webargs' signature
-        """Return the body; it must be an object."""
+        """Return the body, which must be an object."""
         return read_object()
 
     def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> NoReturn:

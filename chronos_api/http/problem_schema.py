@@ -1,4 +1,4 @@
-"""Error answers (RFC 9457), for the documentation; ``chronos_api.http.problems`` makes them."""
+"""The documentation of error answers (RFC 9457), which ``chronos_api.http.problems`` makes."""
 
 from marshmallow import Schema, fields
 
@@ -6,7 +6,7 @@ from chronos_api.http import problems
 
 
 class FieldError(Schema):
-    """What is wrong with one field or parameter."""
+    """A fault of one field or parameter."""
 
     index = fields.Integer(
         metadata={"description": "Which of the items that were sent, from 0; if there are many"}
@@ -18,7 +18,7 @@ class FieldError(Schema):
 
 
 class ProblemDocument(Schema):
-    """What went wrong, and what to do about it (RFC 9457)."""
+    """An error, and its remedy (RFC 9457)."""
 
     type = fields.String(
         required=True,

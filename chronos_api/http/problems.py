@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): what every error answer of the API looks like."""
+"""Problem documents (RFC 9457): the form of every error answer of the API."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What happens around every request: its id, its log line, its metrics, its security headers."""
+"""Hooks around every request: its id, its log line, its security headers."""
 
 import re
 from time import perf_counter
@@ -20,13 +20,13 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    # Answers hold what belongs to one user.
+    # Answers hold data of one user.
     "Cache-Control": "no-store",
 }
 
 
 def register(app: Flask) -> None:
-    """Surround the requests of ``app``. Comes before whatever may refuse one."""
+    """Surround the requests of ``app``. Comes before every hook that may refuse one."""
     app.before_request(_begin)
     app.after_request(_finish)
     app.teardown_request(_end)
@@ -60,5 +60,5 @@ def _finish(response: Response) -> Response:
 
 
 def _end(_: BaseException | None) -> None:
-    # What this thread logs next belongs to no request.
+    # The next log lines of this thread belong to no request.
     structlog.contextvars.clear_contextvars()

@@ -23,7 +23,7 @@ blueprint = Blueprint(
 
 
 class _NameConverter(BaseConverter):
-    """The rest of the path, whatever it is: a name may begin with a slash, and hold several."""
+    """The rest of the path: a name may begin with a slash, and hold several."""
 
     part_isolating = False
     regex = "(?s:.+)"

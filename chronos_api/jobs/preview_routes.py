@@ -28,7 +28,7 @@ _EXAMPLE = {
 @blueprint.answers(200, Preview)
 @requires(Role.VIEWER, Scope.JOBS_READ)
 def preview_schedule(body: dict[str, Any]) -> Response:
-    """Tell what a schedule means, without saving it.
+    """Preview the instants of a schedule, without saving it.
 
     A jitter is drawn anew for each job, so that of a preview is an example.
     """

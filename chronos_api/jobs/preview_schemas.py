@@ -38,7 +38,7 @@ class Occurrence(Answer):
 
 
 class Preview(Answer):
-    """What a schedule means."""
+    """A schedule in plain English, and its next instants."""
 
     description = fields.String(required=True)
     timezone = fields.String(required=True)

@@ -123,7 +123,7 @@ def get_job(job_id: UUID) -> Response:
 def update_job(body: dict[str, Any], job_id: UUID) -> Response:
     """Change some fields of a job.
 
-    Fields that are given replace those that are stored; null resets one to its default. With
+    Fields that are given replace those that are stored. null resets one to its default. With
     the status paused or active, the job is paused or resumed.
     """
     row = changes.change(
@@ -141,7 +141,7 @@ def update_job(body: dict[str, Any], job_id: UUID) -> Response:
 def replace_job(body: dict[str, Any], job_id: UUID) -> Response:
     """Replace the definition of a job.
 
-    What was read can be sent back: read-only fields (id, version, created_at, created_by,
+    An answer can be sent back: read-only fields (id, version, created_at, created_by,
     updated_at, next_run_at, next_runs, schedule_description) are left as they are, and so are
     secrets that read [redacted].
     """
@@ -159,7 +159,7 @@ def replace_job(body: dict[str, Any], job_id: UUID) -> Response:
 def delete_job(job_id: UUID) -> Response:
     """Delete a job.
 
-    What had not started is cancelled; its history stays readable.
+    Executions that had not started are cancelled. The history stays readable.
     """
     service.delete(
         current().engine, principal(), job_id, expected=etags.expected(), now=clock.now()
@@ -186,7 +186,7 @@ def pause_job(job_id: UUID) -> Response:
 def resume_job(job_id: UUID) -> Response:
     """Resume a paused job.
 
-    What it missed meanwhile is settled by its misfire policy.
+    Its misfire policy settles the occurrences that it missed.
     """
     return _job(changes.resume(current().engine, principal(), job_id, now=clock.now()))
 
@@ -196,7 +196,7 @@ def resume_job(job_id: UUID) -> Response:
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def execute_job(job_id: UUID) -> Response:
-    """Run a job now, whatever its schedule says."""
+    """Run a job now, independently of its schedule."""
     row = executions.trigger(current().engine, principal(), job_id, now=clock.now())
     response = jsonify(ExecutionAnswer.of(row))
     response.status_code = 202
@@ -237,7 +237,7 @@ def list_job_executions(query: dict[str, Any], job_id: UUID) -> Response:
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.JOBS_READ)
 def get_job_status(job_id: UUID) -> Response:
-    """Tell where a job stands."""
+    """Read the status of a job."""
     found = service.overview(current().engine, principal(), job_id, now=clock.now())
     return jsonify(JobState.of(found))
 

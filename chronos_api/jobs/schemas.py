@@ -1,8 +1,8 @@
 """Jobs, as users write them and as they are answered.
 
-What a payload may hold depends on the job's type, and what a schedule needs on its kind: those
-rules are ``domain.payloads`` and ``domain.schedules``, applied in ``definition.definitions``.
-Answers are rendered from a snapshot (see ``snapshots``).
+The rules of payloads depend on the job's type, and those of schedules on their kind. They are in
+``domain.payloads`` and ``domain.schedules``, and ``definition.definitions`` applies them. Answers
+are rendered from a snapshot (see ``snapshots``).
 """
 
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ MAX_EXPRESSION_LENGTH = 256
 
 
 class Recurrence(StrEnum):
-    """Whether a job runs more than once; follows from its schedule."""
+    """Whether a job runs more than once, which follows from its schedule."""
 
     RECURRING = "recurring"
     ONE_TIME = "one_time"
@@ -113,7 +113,7 @@ class ScheduleFields(Strict):
 
 
 class JobFields(PolicyFields, ScheduleFields):
-    """What to do, when, and how to go on when it fails."""
+    """A job: its payload, its schedule, and its policies."""
 
     name = Name(longest=bounds.MAX_NAME_LENGTH, required=True)
     description = Text(longest=bounds.MAX_DESCRIPTION_LENGTH, composed=True, allow_none=True)
@@ -178,7 +178,7 @@ class JobFields(PolicyFields, ScheduleFields):
 
 
 class JobByName(JobFields):
-    """What to do and when, of a job that the path names."""
+    """A job that the path names."""
 
     name = Name(
         longest=bounds.MAX_NAME_LENGTH,
@@ -187,7 +187,7 @@ class JobByName(JobFields):
 
 
 class JobChange(JobFields):
-    """Some fields of a job; null resets one to its default."""
+    """Some fields of a job. null resets one to its default."""
 
     name = Name(longest=bounds.MAX_NAME_LENGTH)
     payload = FreeObject(metadata={"description": "The whole payload, as a new job's"})
@@ -241,7 +241,7 @@ class JobAnswer(Answer):
 
 
 class JobDetail(JobAnswer):
-    """A job as it stands, with what comes next."""
+    """A job as it stands, with its next runs."""
 
     next_runs = fields.List(Instant(), required=True, metadata={"description": "The next five"})
 
@@ -253,7 +253,7 @@ def _check_sort(value: str) -> None:
 
 
 class JobChoice(Strict):
-    """Which jobs are meant; each condition applies if it is given."""
+    """Conditions on jobs. Each one applies if it is given."""
 
     status = OneOf(JobStatus, metadata={"description": "Whether the schedule is followed"})
     type = OneOf(JobType, metadata={"description": "What the jobs do"})
@@ -319,7 +319,7 @@ class ListedJob(JobAnswer):
 
 
 class JobState(ValueAnswer):
-    """Where a job stands."""
+    """The status of a job."""
 
     id = fields.UUID(required=True)
     name = fields.String(required=True)

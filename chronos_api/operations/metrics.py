@@ -1,7 +1,7 @@
-"""The API's Prometheus metrics: its own requests, and what every process sees the same.
+"""The API's Prometheus metrics: its own requests, and the figures of the installation.
 
 The latter (unfinished executions, queues, live processes) is read from PostgreSQL and Redis at
-scrape time, so that it is right whichever replica answers.
+scrape time, so that every replica answers the same.
 """
 
 import os
@@ -42,7 +42,7 @@ _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
 class Metrics:
-    """Counts requests, and shows them with what the cluster does.
+    """Counts requests, and shows them with the figures of the installation.
 
     Those of the other processes that serve the same port count too (see :func:`share`).
     """
@@ -73,20 +73,20 @@ class Metrics:
         self._registry.register(_Cluster(settings, engine, broker))
 
     def count(self, *, method: str, route: str, status: int, seconds: float) -> None:
-        """Note one request; ``route`` is its pattern, so that the series stay few."""
+        """Count one request. ``route`` is its pattern, so that the series stay few."""
         method = method if method in _METHODS else "other"
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 
     def expect(self, *, method: str, route: str, statuses: Iterable[int]) -> None:
-        """Begin the series of what a route may answer, so that no first event is missed."""
+        """Begin the series of a route's statuses, so that no first request is missed."""
         for status in statuses:
             self._requests.labels(method, route, str(status))
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format, as it was at most a second ago.
 
-        Several scrapers, or one that nobody bounds, cost the database no more than one.
+        Several scrapers, or one without bounds, cost the database no more than one.
         """
         with self._lock:
             if monotonic() >= self._stale_at:
@@ -139,7 +139,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class _Cluster(Collector):
-    """Reads what is the same seen from every process."""
+    """Reads the figures of the installation."""
 
     def __init__(self, settings: Settings, engine: Engine, broker: Broker) -> None:
         self._alive_within = timedelta(seconds=settings.worker_timeout_seconds)
@@ -151,7 +151,7 @@ class _Cluster(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what can be read; ``chronos_up`` says which service answered."""
+        """Yield the figures of the services that answer, and ``chronos_up`` for each service."""
         yield InfoMetricFamily(
             "chronos_timezone_database",
             "The release of the time zone database that this process follows",

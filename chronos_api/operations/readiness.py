@@ -15,13 +15,13 @@ from chronos_common.migrations import schema
 from chronos_common.storage import workers
 from chronos_common.storage.postgres.database import transaction
 
-#: Back-pressure keeps messages from waiting longer than a few seconds; then workers are missing.
+#: Back-pressure bounds the wait of messages to a few seconds. After this, workers are missing.
 LATE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that is needed; ``detail`` says what is wrong, or what was found."""
+    """One thing that is needed, with the details of the fault or of the finding."""
 
     name: str
     ok: bool

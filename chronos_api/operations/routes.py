@@ -1,4 +1,4 @@
-"""What the service says about itself: health, readiness, metrics."""
+"""Routes about the service itself: health, readiness, metrics."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ blueprint = Blueprint("service", __name__, description="The service itself")
 @blueprint.answers(200, Health)
 @public(Rate.NONE)
 def get_health() -> Response:
-    """Tell that this process answers; nothing else is looked at."""
+    """Answer, and check nothing else."""
     return _alive()
 
 
@@ -28,7 +28,7 @@ def get_health() -> Response:
 @blueprint.answers(200, Health)
 @public(Rate.NONE)
 def get_health_at_root() -> Response:
-    """Tell that this process answers, for probes."""
+    """Answer probes, and check nothing else."""
     return _alive()
 
 
@@ -41,7 +41,7 @@ def _alive() -> Response:
 @blueprint.answers(503, Readiness, description="Something is missing; the checks say what")
 @public(Rate.NONE)
 def get_readiness() -> Response:
-    """Tell whether jobs run: database, schema, Redis, a live scheduler and a live worker."""
+    """Check whether jobs run: database, schema, Redis, a live scheduler and a live worker."""
     context = current()
     state = readiness.check(
         context.engine,

@@ -1,4 +1,4 @@
-"""What the service says about itself."""
+"""Answers about the service itself."""
 
 from marshmallow import fields
 
@@ -24,7 +24,7 @@ class ReadinessCheck(ValueAnswer):
 
 
 class Readiness(ValueAnswer):
-    """Whether jobs run; if not, the checks say why."""
+    """Whether jobs run, and the checks that say why not."""
 
     status = fields.String(required=True, metadata={"enum": ["ready", "not ready"]})
     timezone_database = fields.String(

@@ -1,6 +1,6 @@
-"""Who calls, and what they may: the one place that enforces authentication, roles and scopes.
+"""Callers and their rights: the one place that enforces authentication, roles and scopes.
 
-Every route declares its :class:`Access`; an application with a route that does not is not built.
+Every route declares its :class:`Access`. An application with a route that does not is not built.
 """
 
 from collections.abc import Callable
@@ -25,20 +25,20 @@ _ATTRIBUTE = "chronos_access"
 
 
 class Role(StrEnum):
-    """What a member may do in a workspace; each role includes those before it."""
+    """The rights of a member in a workspace. Each role includes those before it."""
 
     VIEWER = "viewer"
     EDITOR = "editor"
     OWNER = "owner"
 
     def includes(self, other: "Role") -> bool:
-        """Tell whether whoever has this role may do what ``other`` may."""
+        """Return whether this role has all rights of ``other``."""
         order = list(Role)
         return order.index(self) >= order.index(other)
 
 
 class Scope(StrEnum):
-    """What an API key may do; a login may do whatever its role allows."""
+    """The rights of an API key. A login has the rights of its role."""
 
     JOBS_READ = "jobs:read"
     JOBS_WRITE = "jobs:write"
@@ -61,9 +61,9 @@ class Audience(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may call a route, and how often.
+    """The callers that a route is for, and their rate limit.
 
-    ``role`` is what a member needs, ``scope`` what an API key needs (None: no key may call it).
+    A member needs ``role``, and an API key needs ``scope`` (None: no key may call the route).
     With ``key_parameter`` the key may also come as ``api_key`` in the query or the JSON body, with
     ``ticket`` a ticket may stand in the query.
     """
@@ -119,7 +119,7 @@ def requires(
 def requires_login(
     scope: Scope | None = None, *, rate: Rate = Rate.NORMAL
 ) -> Callable[[View], View]:
-    """Let everybody with an account call the decorated route, whatever their workspaces.
+    """Let every account call the decorated route, with or without a workspace.
 
     API keys may not, unless ``scope`` names what they need.
     """
@@ -132,14 +132,14 @@ def requires_operator() -> Callable[[View], View]:
 
 
 def public(rate: Rate = Rate.NORMAL) -> Callable[[View], View]:
-    """Let everybody call the decorated route."""
+    """Let everyone call the decorated route."""
     return _declare(Access(Audience.EVERYBODY, rate=rate))
 
 
 def _declare(access: Access) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         setattr(view, _ATTRIBUTE, access)
-        # Where flask-smorest keeps what a blueprint documents of a view.
+        # flask-smorest keeps the documentation of a view here.
         documentation = getattr(view, "_apidoc", {}) | {"access": access}
         view._apidoc = documentation  # type: ignore[attr-defined]  # noqa: SLF001
         return view
@@ -148,12 +148,12 @@ def _declare(access: Access) -> Callable[[View], View]:
 
 
 def access_of(view: Callable[..., Any]) -> Access:
-    """Return what a route declares."""
+    """Return the access that a route declares."""
     return cast(Access, getattr(view, _ATTRIBUTE))
 
 
 def register(app: Flask, settings: Settings) -> None:
-    """Find out who calls before the rate limit counts, and whether they may after it."""
+    """Identify callers before the rate limit counts, and check their rights after it."""
     app.before_request(_identify)
     rate_limits.register(app, settings, caller=_caller, rate=requested_rate)
     app.before_request(_enforce)
@@ -166,22 +166,22 @@ def check_routes(app: Flask) -> None:
 
 
 def account() -> Account:
-    """Return who calls; only in routes that are not for everybody."""
+    """Return the account that calls. Only for routes that are not public."""
     return cast(Account, g.account)
 
 
 def principal() -> Principal:
-    """Return who calls, in which workspace; only in routes that require a role."""
+    """Return the member that calls. Only for routes that require a role."""
     return cast(Principal, g.principal)
 
 
 def membership() -> Principal | None:
-    """Return what :func:`principal` does, or None if the account is a member of nothing."""
+    """Return the member that calls, or None if the account is no member of any workspace."""
     return cast("Principal | None", g.get("principal"))
 
 
 def _requested() -> Access | None:
-    """Return the access of the current route; None where there is no route, or just OPTIONS."""
+    """Return the access of the current route, or None for no route and for OPTIONS."""
     if request.endpoint is None or request.method == "OPTIONS":
         return None
     return access_of(current_app.view_functions[request.endpoint])
@@ -208,7 +208,7 @@ def _caller() -> str:
 
 
 def _identify() -> None:
-    """Note who calls, or why nobody does: refusing before the limit would evade it."""
+    """Keep the caller, or the reason to refuse: refusing here would evade the rate limit."""
     access = _requested()
     if access is None or access.audience is Audience.EVERYBODY:
         return

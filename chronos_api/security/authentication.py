@@ -1,4 +1,4 @@
-"""Finds out whose request this is, and for which workspace; what they may is ``access``."""
+"""Finds the caller and the workspace of a request. Rights are checked by ``access``."""
 
 from typing import cast
 from uuid import UUID
@@ -24,7 +24,7 @@ class WorkspaceNotFound(NotFound):
 
 
 def identify(*, or_parameter: bool, or_ticket: bool) -> tuple[Found, UUID | None]:
-    """Return who sends the current request, and the workspace that it names, if it names one.
+    """Return the caller of the current request, and the workspace that it names, if any.
 
     See :func:`credentials.presented` for the parameters. Raises
     :class:`~chronos_common.errors.Unauthenticated` and :class:`WorkspaceNotFound`.

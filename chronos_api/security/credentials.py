@@ -1,4 +1,4 @@
-"""What a request shows to say who sends it: an access token, an API key, or a ticket."""
+"""The credentials of a request: an access token, an API key, or a ticket."""
 
 import hashlib
 import re
@@ -34,9 +34,9 @@ class LoginEnded(tokens.TokenRefused):
 
 @dataclass(frozen=True, slots=True)
 class KeyText:
-    """An API key: what is stored of it, its public prefix and the SHA-256 of the whole.
+    """The stored parts of an API key: its public prefix and the SHA-256 of the whole.
 
-    A plain hash is enough: there are 238 random bits in a key.
+    A plain hash is enough, because there are 238 random bits in a key.
     """
 
     prefix: str
@@ -45,7 +45,7 @@ class KeyText:
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Return what a key says. Raises :class:`KeyRefused` if it is not one."""
+        """Return the stored parts of a key. Raises :class:`KeyRefused` if it is not one."""
         matched = _KEY.fullmatch(text)
         if matched is None:
             raise KeyRefused
@@ -62,7 +62,7 @@ class LoginText:
 
 
 def new_key() -> str:
-    """Return a new API key, like ``chr_k3x9...``; nobody can find it out from what is stored."""
+    """Return a new API key, like ``chr_k3x9...``. It cannot be found from its stored parts."""
     prefix = "".join(
         secrets.choice(string.ascii_lowercase + string.digits) for _ in range(_PREFIX_LENGTH)
     )
@@ -71,7 +71,7 @@ def new_key() -> str:
 
 
 def presented(*, or_parameter: bool, or_ticket: bool) -> KeyText | LoginText | Ticket:
-    """Return what the current request shows: a bearer token, ``X-API-Key``, or a parameter.
+    """Return the credentials of the current request: from a header, or from a parameter.
 
     Headers come first. ``or_parameter`` looks for ``api_key`` in the query or the body too, and
     ``or_ticket`` for ``ticket`` in the query. Raises
@@ -97,7 +97,7 @@ def _login(token: str) -> LoginText:
 
 
 def _parameter() -> str | None:
-    """Return ``api_key`` of the query or of the JSON body; the body's errors are the route's."""
+    """Return ``api_key`` of the query or of the JSON body, whose errors the route reports."""
     key: object = request.args.get(KEY_PARAMETER)
     if key is None and request.is_json:
         try:

@@ -1,8 +1,8 @@
-"""Lockouts: who failed to log in to an account waits, longer after each failure.
+"""Lockouts: after a failed login the caller waits, longer after each failure.
 
-Counted for each pair of an account and a network address, so that nobody locks others out; and
-for every e-mail address alike, so that nothing tells which accounts exist. The counts are in
-Redis; while it is down, each process counts for itself.
+Failures are counted for each pair of an account and a network address, so that a caller locks no
+others out. They are counted for every e-mail address alike, so that they do not reveal which
+accounts exist. The counts are in Redis. While it is down, each process counts for itself.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ def guarding(email: str) -> Iterator[None]:
     """Surround the check of a password of the account ``email``.
 
     Raises :class:`TooManyRequests` without a check if the caller has to wait. An
-    ``Unauthenticated`` that leaves the block is a failure; without one, failures are forgotten.
+    ``Unauthenticated`` that leaves the block is a failure. Without one, failures are forgotten.
     """
     pair = hashlib.sha256(f"{email.lower()}\n{rate_limits.address()}".encode()).hexdigest()
     failures, lock = f"chronos:failures:{pair}", f"chronos:lock:{pair}"
@@ -55,7 +55,7 @@ def guarding(email: str) -> Iterator[None]:
 
 
 def wait_after(failures: int) -> int:
-    """Return how many seconds somebody waits after so many failures."""
+    """Return the seconds to wait after so many failures."""
     if failures < FREE_FAILURES:
         return 0
     doublings = min(failures - FREE_FAILURES, 16)

@@ -23,14 +23,14 @@ _places = BoundedSemaphore(2)
 
 
 def _hash_of_nothing() -> str:
-    """Return what looks like a hash of ours and is none, without the time that a hash takes."""
+    """Return a text in the form of a hash, without the time that a hash takes."""
     parts = (secrets.token_bytes(size) for size in (_hasher.salt_len, _hasher.hash_len))
     salt, tag = (b64encode(part).decode().rstrip("=") for part in parts)
     costs = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
     return f"${_ARGON2ID}${costs}${salt}${tag}"
 
 
-# What a password is compared with when there is no such account, so that both take as long.
+# Compared with the password when there is no such account, so that both take as long.
 _NOBODY = _hash_of_nothing()
 
 
@@ -39,13 +39,13 @@ class TooManyLogins(Unavailable):
 
 
 def hash_of(password: str) -> str:
-    """Return what may be stored of ``password``."""
+    """Return the hash of ``password`` to store."""
     with _Place():
         return _hasher.hash(password)
 
 
 def matches(password: str, stored: str | None) -> bool:
-    """Tell whether ``password`` is the one that ``stored`` was made from.
+    """Return whether ``password`` is the one of the hash ``stored``.
 
     None, for an account that does not exist, takes as long as a wrong password.
     """

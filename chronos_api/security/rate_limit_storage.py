@@ -22,16 +22,16 @@ class _Count(NamedTuple):
 
 
 class Counts(RedisStorage):
-    """Remembers until the end of a request what its own count came to.
+    """Remembers the count of a request until its end.
 
-    ``limits`` asks again for the count and for its end, to say in the answer what is left; that
+    ``limits`` asks for the count and for its end again, to write the headers of the answer. That
     was a fifth of the time of reading a job.
     """
 
     STORAGE_SCHEME = [f"{SCHEME}redis", f"{SCHEME}rediss"]  # noqa: RUF012 - as in its base
 
     def __init__(self, uri: str, **options: Any) -> None:
-        """Connect as ``RedisStorage`` does, when it is first used."""
+        """Connect as ``RedisStorage`` does, at the first use."""
         super().__init__(uri.removeprefix(SCHEME), **options)
         self._count = self.get_connection().register_script(_COUNT)
 

@@ -1,4 +1,4 @@
-"""Rate limits, counted in Redis; while it is down, each process counts for itself."""
+"""Rate limits, counted in Redis. While it is down, each process counts for itself."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from chronos_api.security import rate_limit_storage
 from chronos_common import clock
 from chronos_common.settings import Settings
 
-#: draft-ietf-httpapi-ratelimit-headers: the quotas of the route, and what is left of them.
+#: The quotas of the route and their remaining parts (draft-ietf-httpapi-ratelimit-headers).
 POLICY_HEADER, LEFT_HEADER = "RateLimit-Policy", "RateLimit"
 
 
@@ -55,7 +55,7 @@ def register(
         key_prefix="chronos",
     )
     limiter.init_app(app)
-    app.after_request(_tell)
+    app.after_request(_set_headers)
 
 
 def address() -> str:
@@ -89,8 +89,8 @@ def _seconds_left(limit: RequestLimit) -> int:
     return min(max(left, 1), longest)
 
 
-def _tell(response: Response) -> Response:
-    """Say what the caller may send, and how much of that is left."""
+def _set_headers(response: Response) -> Response:
+    """Set the headers of the caller's quotas and their remaining parts."""
     counted = _limiter().current_limits
     if not counted:
         return response
@@ -99,7 +99,7 @@ def _tell(response: Response) -> Response:
             f"{_name(each)};r={max(each.remaining, 0)};t={_seconds_left(each)}" for each in counted
         ]
     except RedisError:
-        # It went down during this request; the next one is counted here.
+        # Redis went down during this request. The next one is counted here.
         return response
     response.headers[LEFT_HEADER] = ", ".join(left)
     response.headers[POLICY_HEADER] = ", ".join(

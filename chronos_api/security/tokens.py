@@ -56,7 +56,7 @@ class TicketRefused(Unauthenticated):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a ticket says: who made it, by which login or API key, and for which workspace."""
+    """The content of a ticket: its maker, their login or API key, and the workspace."""
 
     user_id: UUID
     workspace_id: UUID
@@ -65,13 +65,13 @@ class Ticket:
 
     @property
     def refusal(self) -> TicketRefused:
-        """Return what to raise if the maker's login or key has ended."""
+        """Return the error to raise if the maker's login or key has ended."""
         return TicketRefused()
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says: whose it is, and of which login (``family``) it is a part."""
+    """The content of a token: its user, and the login (``family``) that it belongs to."""
 
     id: UUID
     user_id: UUID
@@ -108,7 +108,7 @@ def refresh_token(token_id: UUID, user_id: UUID, family_id: UUID) -> str:
 
 
 def read(token: str, kind: str) -> Claims:
-    """Return what a token of ``kind`` access or refresh says.
+    """Return the content of a token of ``kind`` access or refresh.
 
     Raises :class:`TokenRefused` if it is not ours, was changed, has expired or is of another kind.
     """
@@ -127,14 +127,14 @@ def write_ticket(ticket: Ticket) -> tuple[str, datetime]:
     """Return the text of a new ticket, and when it ends."""
     ends = clock.host_now().replace(microsecond=0) + TICKET_LIFETIME
     maker = {_FAMILY: str(ticket.family_id)} if ticket.family_id else {_KEY: str(ticket.key_id)}
-    # An access token is told from it by the type alone, which ``read`` compares.
+    # An access token differs from it by the type alone, which ``read`` compares.
     claims = {"type": _TICKET, "exp": ends, _WORKSPACE: str(ticket.workspace_id), **maker}
     text: str = create_access_token(str(ticket.user_id), additional_claims=claims)
     return text, ends
 
 
 def read_ticket(text: str) -> Ticket:
-    """Return what a ticket says. Raises :class:`TicketRefused` if it is none, or has ended."""
+    """Return the content of a ticket. Raises :class:`TicketRefused`."""
     try:
         claims = _verified(text, current_app.config["JWT_SECRET_KEY"])
         # The leeway is for hosts whose clocks differ. A minute is a promise.
@@ -154,7 +154,7 @@ def read_ticket(text: str) -> Ticket:
 def _verified(token: str, _secret: str) -> dict[str, Any]:
     """Return the claims of a token that was ours and had not expired when it was first read.
 
-    A client sends the same token for minutes; to decode it takes a tenth of a short request.
+    A client sends the same token for minutes. Decoding it takes a tenth of a short request.
     """
     claims: dict[str, Any] = decode_token(token)
     return claims

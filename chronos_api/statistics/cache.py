@@ -23,7 +23,7 @@ AWAY_SECONDS = 5.0
 
 
 class Cache:
-    """Keeps JSON for some seconds; for 0 seconds it keeps nothing."""
+    """Keeps JSON for some seconds. With 0 seconds it keeps nothing."""
 
     def __init__(self, redis: Redis, *, seconds: int) -> None:
         self._redis = redis
@@ -31,7 +31,7 @@ class Cache:
         self._away_until = 0.0
 
     def get(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Return what is kept under ``key``, or else what ``compute`` returns."""
+        """Return the value that is kept under ``key``, or else the result of ``compute``."""
         if not self._seconds or time.monotonic() < self._away_until:
             return compute()
         kept = self._read(key)

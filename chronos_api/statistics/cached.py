@@ -43,7 +43,7 @@ def trend(workspace_id: UUID, period: Period) -> dict[str, Any]:
 
 
 def upcoming(workspace_id: UUID, *, hours: int, bucket_minutes: int) -> dict[str, Any]:
-    """Return what will run in the next hours."""
+    """Return the forecast of the next hours."""
     engine, step = current().engine, timedelta(minutes=bucket_minutes)
     return cache.current().get(
         f"{workspace_id}:upcoming:{hours}:{bucket_minutes}",

@@ -80,7 +80,7 @@ class WorkspaceStats:
         return _average_duration(self.totals.executions, self.totals.duration_ms)
 
     def drift(self, percent: float) -> int | None:
-        """Return a percentile of drift; one that is inexact is not above the largest value."""
+        """Return a percentile of drift, which never exceeds the largest drift."""
         found = histograms.percentile(self.totals.drift_counts, percent)
         return None if found is None else min(found, self.totals.drift_ms_max)
 
@@ -108,7 +108,7 @@ def stats(
 
 
 def success_rate(counts: Mapping[str, int]) -> float | None:
-    """Return which part of what succeeded or failed succeeded; None if there was neither."""
+    """Return the part of executions that succeeded, or None if none succeeded or failed."""
     succeeded, failed = counts.get(Status.SUCCEEDED, 0), counts.get(Status.FAILED, 0)
     return round(succeeded / (succeeded + failed), 6) if succeeded + failed else None
 

@@ -22,9 +22,9 @@ blueprint = Blueprint(
 @blueprint.answers(200, Stats)
 @requires(Role.VIEWER, Scope.STATS_READ)
 def get_dashboard_stats(query: dict[str, Any]) -> Response:
-    """Tell how the workspace stands, and how its executions of the period ended.
+    """Read how the workspace stands, and how its executions of the period ended.
 
-    What ended is exact; percentiles of drift are within a fifth. See docs/statistics.md.
+    Counts are exact. Percentiles of drift are within a fifth. See docs/statistics.md.
     """
     return jsonify(cached.stats(principal().workspace_id, query["period"]))
 
@@ -34,5 +34,5 @@ def get_dashboard_stats(query: dict[str, Any]) -> Response:
 @blueprint.answers(200, Trend)
 @requires(Role.VIEWER, Scope.STATS_READ)
 def get_dashboard_trend(query: dict[str, Any]) -> Response:
-    """Show how the executions of the period ended, in 60, 72, 48 or 168 buckets without gaps."""
+    """Read how the executions of the period ended, in 60, 72, 48 or 168 buckets without gaps."""
     return jsonify(cached.trend(principal().workspace_id, query["period"]))

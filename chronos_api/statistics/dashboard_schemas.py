@@ -107,7 +107,7 @@ class TrendBucket(ValueAnswer):
 
 
 class Trend(ValueAnswer):
-    """How the executions of a period ended, in buckets without gaps; the last one is open."""
+    """How the executions of a period ended, in buckets without gaps. The last one is open."""
 
     period = OneOf(Period, required=True)
     bucket_seconds = _count("The length of each bucket")

@@ -1,4 +1,4 @@
-"""What will run: counted from the schedules, without naming every instant."""
+"""The forecast: runs to come, counted from the schedules without naming every instant."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from chronos_common.storage.postgres.database import transaction
 
 _log = structlog.get_logger(__name__)
 
-#: A forecast looks at no more jobs than this, and for no longer; then it says that it is partial.
+#: A forecast that would look at more jobs, or for longer, ends and says that it is partial.
 MAX_JOBS = 20_000
 BUDGET_SECONDS = 1.0
 
@@ -49,7 +49,7 @@ class ForecastBucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What will run until an instant, by the schedules of so many ``jobs``."""
+    """The runs until an instant, by the schedules of so many ``jobs``."""
 
     as_of: datetime
     until: datetime
@@ -82,7 +82,7 @@ class _Count:
 def forecast(
     engine: Engine, workspace_id: UUID, *, hours: int, step: timedelta, now: datetime
 ) -> Forecast:
-    """Return what will run, in buckets of length ``step``, the first of which is under way."""
+    """Return the runs to come, in buckets of length ``step``. The first one is under way."""
     first = clock.floor(now, step)
     number = -(-timedelta(hours=hours) // step)
     starts = [first + index * step for index in range(number)]
@@ -110,7 +110,7 @@ def forecast(
 def _fill(
     counts: Sequence[_Count], rows: Iterable[Row[Any]], bounds: Sequence[datetime], now: datetime
 ) -> int:
-    """Count what runs in each bucket; return how many jobs that took into account."""
+    """Count the runs in each bucket, and return the number of jobs that were considered."""
     ends = time.monotonic() + BUDGET_SECONDS
     # Many jobs share their schedule.
     known: dict[tuple[Schedule, datetime, int | None], list[int]] = {}
@@ -136,7 +136,7 @@ def _fill(
 
 
 def _start(schedule: Schedule, next_run_at: datetime, now: datetime) -> datetime:
-    """Return from when on to count: what the scheduler has planned already is not to come."""
+    """Return where to start: occurrences that are planned already are not to come."""
     first = schedule.first_at_or_after(now)
     return now if first is None or first >= next_run_at else next_run_at
 

@@ -19,9 +19,9 @@ blueprint = Blueprint(
 @blueprint.answers(200, Upcoming)
 @requires(Role.VIEWER, Scope.JOBS_READ)
 def get_forecast(query: dict[str, Any]) -> Response:
-    """Tell what will run in the hours to come, for a calendar or a heat map.
+    """Forecast the runs of the next hours, for a calendar or a heat map.
 
-    Counts follow from the schedules of active jobs. Buckets are counted from midnight UTC; the
-    first one is under way, and counts what is still to come.
+    Counts follow from the schedules of active jobs. Buckets are counted from midnight UTC. The
+    first one is under way, and counts the runs that are still to come.
     """
     return jsonify(cached.upcoming(principal().workspace_id, **query))

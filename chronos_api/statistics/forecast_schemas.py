@@ -1,4 +1,4 @@
-"""What will run."""
+"""The forecast."""
 
 from marshmallow import ValidationError, fields, validates_schema
 
@@ -10,7 +10,7 @@ _MINUTES = 60
 
 
 class UpcomingQuery(Strict):
-    """How far ahead to look, and in what steps."""
+    """How far ahead to look, and in which steps."""
 
     hours = Digits(
         low=1,
@@ -47,7 +47,7 @@ class UpcomingJob(ValueAnswer):
 
 
 class UpcomingBucket(ValueAnswer):
-    """What runs within one span of time."""
+    """The runs within one span of time."""
 
     at = Instant(required=True, metadata={"description": "Where the span begins"})
     runs = fields.Integer(required=True, metadata={"description": "Occurrences that are due"})
@@ -60,7 +60,7 @@ class UpcomingBucket(ValueAnswer):
 
 
 class Upcoming(ValueAnswer):
-    """What will run, by the schedules as they are now."""
+    """The runs to come, by the schedules as they are now."""
 
     as_of = Instant(required=True)
     until = Instant(required=True)

@@ -24,7 +24,7 @@ blueprint = Blueprint(
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.STATS_READ)
 def get_job_statistics(query: dict[str, Any], job_id: UUID) -> Response:
-    """Tell how a job does: outcomes and durations of its latest executions, and its next runs."""
+    """Read outcomes and durations of a job's latest executions, and its next runs."""
     figures = job_statistics.statistics(
         current().engine, principal(), job_id, limit=query["limit"], now=clock.now()
     )

@@ -36,7 +36,7 @@ blueprint = Blueprint(
 @blueprint.problems(problems.CONFLICT)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
 def create_invitation(body: dict[str, Any]) -> Response:
-    """Invite somebody by e-mail.
+    """Invite a person by e-mail.
 
     The e-mail holds a token that serves for a week. Inviting an address again replaces the
     invitation before.
@@ -68,7 +68,7 @@ def list_invitations(query: dict[str, Any]) -> Response:
 @blueprint.answers(204)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
 def revoke_invitation(invitation_id: UUID) -> Response:
-    """Revoke an invitation; its token serves no more."""
+    """Revoke an invitation. Its token is refused from now on."""
     invitations.revoke(current().engine, principal(), invitation_id, now=clock.now())
     return Response(status=204)
 

@@ -76,6 +76,6 @@ def get_api_key(key_id: UUID) -> Response:
 @blueprint.answers(204)
 @requires(Role.OWNER, None)
 def revoke_api_key(key_id: UUID) -> Response:
-    """Revoke an API key; it is refused from now on."""
+    """Revoke an API key. It is refused from now on."""
     keys.revoke(current().engine, principal(), key_id, now=clock.now())
     return Response(status=204)

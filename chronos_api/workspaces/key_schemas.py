@@ -25,7 +25,7 @@ class KeyFields(Strict):
         },
     )
     expires_at = Instant(
-        allow_none=True, metadata={"description": "When it stops to serve; null for never"}
+        allow_none=True, metadata={"description": "When it expires; null for never"}
     )
 
 

@@ -42,7 +42,7 @@ def list_workspaces() -> Response:
 @blueprint.problems(problems.CONFLICT)
 @requires_login()
 def create_workspace(body: dict[str, str]) -> Response:
-    """Create another workspace; you are its owner."""
+    """Create another workspace, whose owner you are."""
     row = service.add(current().engine, account(), name=body["name"], now=clock.now())
     response = jsonify(Membership.of(row))
     response.status_code = 201
@@ -71,7 +71,7 @@ def update_workspace(body: dict[str, Any]) -> Response:
 @blueprint.answers(200, SigningSecret)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
 def get_signing_secret() -> Response:
-    """Show what receivers verify webhooks with."""
+    """Read the secret with which receivers verify webhooks."""
     return _secret(service.read(current().engine, principal()))
 
 

@@ -17,7 +17,7 @@ DEFAULT_GRACE_HOURS = 24
 
 
 class Membership(Answer):
-    """A workspace, and what one may do in it."""
+    """A workspace, and the role of a member."""
 
     id = fields.UUID(required=True)
     name = fields.String(required=True)
@@ -32,7 +32,7 @@ class WorkspaceFields(Strict):
 
 
 class WorkspaceChange(Strict):
-    """Settings of a workspace; what is left out stays."""
+    """Settings of a workspace. Fields that are left out stay."""
 
     name = Name(longest=MAX_NAME_LENGTH)
     default_webhook_url = Text(
@@ -71,7 +71,7 @@ class WorkspaceAnswer(Answer):
 
 
 class Memberships(Answer):
-    """The workspaces of whoever calls, the default one first."""
+    """The workspaces of the caller, the default one first."""
 
     items = computed(fields.List(fields.Nested(Membership), required=True), list)
     total = computed(fields.Integer(required=True), len)
@@ -92,7 +92,7 @@ class Rotation(Strict):
 
 
 class SigningSecret(Answer):
-    """What receivers verify webhooks with (Standard Webhooks)."""
+    """The secret with which receivers verify webhooks (Standard Webhooks)."""
 
     signing_secret = fields.String(
         required=True, metadata={"examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}
@@ -128,7 +128,7 @@ class MemberChange(Strict):
 
 
 class InvitationFields(Strict):
-    """Whom to invite, and as what."""
+    """The address and the role of a new member."""
 
     email = EmailAddress(required=True, metadata={"examples": ["colleague@example.com"]})
     role = OneOf(Role, required=True, metadata={"description": "What they may do as a member"})
@@ -141,7 +141,7 @@ class InvitationToken(Strict):
 
 
 class InvitationAnswer(Answer):
-    """An invitation; its token is in the e-mail only."""
+    """An invitation. Its token is in the e-mail only."""
 
     id = fields.UUID(required=True)
     email = fields.String(required=True)
