@@ -39,7 +39,7 @@ _QUERY = re.compile(r"\?[^\s'\"]+")
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, which it makes safely
 
 
-class Server(BaseApplication):  # type: ignore[misc] # it has no types of its own
+class ApiServer(BaseApplication):  # type: ignore[misc] # it has no types of its own
     """Serves the API with a few processes of many threads."""
 
     def __init__(self, settings: Settings, counts: Path | None) -> None:
@@ -133,7 +133,7 @@ def run(settings: Settings) -> None:
     gunicorn.http.wsgi.SERVER = "chronos"
     gunicorn.util.write_error = _write_problem
     counts = _shared_counts() if settings.api_workers > 1 else None
-    Server(settings, counts).run()
+    ApiServer(settings, counts).run()
 
 
 def _shared_counts() -> Path:

@@ -69,7 +69,7 @@ class ItemResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class BulkOutcome:
     """The results of at most :data:`MAX_JOBS` of the jobs that matched.
 
     More than ``matched`` jobs match if that is not exact, which only a dry run meets.
@@ -87,7 +87,7 @@ class Result:
         return sum(item.outcome is ItemOutcome.CHANGED for item in self.items)
 
 
-def perform(engine: Engine, who: Principal, wish: Wish, *, now: datetime) -> Result:
+def perform(engine: Engine, who: Principal, wish: Wish, *, now: datetime) -> BulkOutcome:
     """Do it. Raises :class:`Invalid` if more than :data:`MAX_JOBS` jobs match."""
     with transaction(engine) as connection:
         wanted = _wanted(connection, who, wish)
@@ -99,21 +99,23 @@ def perform(engine: Engine, who: Principal, wish: Wish, *, now: datetime) -> Res
         changed = [row for row in rows if items[row["id"]].outcome is ItemOutcome.CHANGED]
         if changed:
             items |= _APPLY[wish.action](connection, who, wish, changed, now)
-    return Result(wish.action, len(wanted), list(items.values()))
+    return BulkOutcome(wish.action, len(wanted), list(items.values()))
 
 
-def rehearse(engine: Engine, who: Principal, wish: Wish) -> Result:
+def rehearse(engine: Engine, who: Principal, wish: Wish) -> BulkOutcome:
     """Tell what would be done, of the first :data:`MAX_JOBS` jobs, and how many match."""
     with transaction(engine) as connection:
         wanted = _wanted(connection, who, wish)[:MAX_JOBS]
         rows = jobs.find_many(connection, who.workspace_id, wanted)
         items = list(_judge(wish, wanted, rows).values())
         if wish.chosen is None or len(wanted) < MAX_JOBS:
-            return Result(wish.action, len(wanted), items, dry_run=True)
+            return BulkOutcome(wish.action, len(wanted), items, dry_run=True)
         matched = lists.count(connection, who.workspace_id, wish.chosen)
     most = lists.MAX_COUNT
     is_exact = matched <= most
-    return Result(wish.action, min(matched, most), items, matched_is_exact=is_exact, dry_run=True)
+    return BulkOutcome(
+        wish.action, min(matched, most), items, matched_is_exact=is_exact, dry_run=True
+    )
 
 
 _TOO_MANY = (

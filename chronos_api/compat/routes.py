@@ -17,7 +17,7 @@ from chronos_api.compat.schemas import (
     CompatJobsQuery,
     CompatState,
     JobGone,
-    NewJob,
+    NewCompatJob,
     OneJob,
     RunStarted,
     SubmittedJob,
@@ -66,7 +66,7 @@ _SUBMISSION = {
 
 
 @blueprint.route("/jobs", "POST")
-@blueprint.raw_body(NewJob, example=_EXAMPLE)
+@blueprint.raw_body(NewCompatJob, example=_EXAMPLE)
 @blueprint.answers(201, ChangeMade, headers=HEADERS)
 @requires(Role.EDITOR, Scope.JOBS_WRITE, key_parameter=True)
 @succeeded_by("jobs.create_job")

@@ -66,7 +66,7 @@ class ChangedJob(JobFields):
     )
 
 
-class NewJob(ChangedJob):
+class NewCompatJob(ChangedJob):
     """A job, in the words of 002, of 003 or of /api/v1/jobs."""
 
     name = Name(longest=bounds.MAX_NAME_LENGTH, required=True)

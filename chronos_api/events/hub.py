@@ -3,8 +3,8 @@
 1. A subscription says that its workspace is watched, and enters its queue here.
 2. It reads the events after the last one that its client saw, if that is still there.
 3. A few times a second, the hub reads the streams of all workspaces that are watched, and puts
-   what came into the queues; each subscription leaves out what it has read in step 2.
-4. A client that does not take what waits for it is disconnected.
+   their entries into the queues. Each subscription leaves out the entries of step 2.
+4. A client that does not keep up is disconnected.
 """
 
 import socket
@@ -19,7 +19,7 @@ from flask import Flask
 from redis import Redis
 from redis.exceptions import RedisError
 
-from chronos_api.events.subscriptions import Entry, Heartbeat, News, Reset, Subscription
+from chronos_api.events.subscriptions import Changes, Entry, KeepAlive, Reset, Subscription
 from chronos_common import clock, events, ids
 from chronos_common.errors import Unavailable
 from chronos_common.process.loops import Loop
@@ -28,8 +28,9 @@ _log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.25
 HEARTBEAT_SECONDS = 15.0
-#: A workspace counts as watched for so long after anybody has said so, and it is said so often.
+#: A workspace counts as watched for so long after a subscription was renewed.
 WATCHED_SECONDS = 600
+#: How often subscriptions are renewed.
 RENEW_SECONDS = 60.0
 
 #: Changes whenever Redis has lost its data.
@@ -111,7 +112,7 @@ class Hub:
             since = self._redis.xrange(key, min=last_seen, count=events.MAX_SUMS * 2)
             if since and since[0][0] == last_seen.encode():
                 subscription.seen = since[0][0]
-                subscription.put(News(_entries(since[1:])))
+                subscription.put(Changes(_entries(since[1:])))
             else:
                 subscription.put(Reset("What came since is not known any more."))
                 subscription.seen = self._end_of(key)
@@ -165,7 +166,7 @@ class Hub:
         if time.monotonic() >= self._heartbeat_at:
             self._heartbeat_at = time.monotonic() + HEARTBEAT_SECONDS
             for each in subscriptions:
-                each.put(Heartbeat())
+                each.put(KeepAlive())
 
     def _follow(self, watched: set[UUID], subscriptions: Sequence[Subscription]) -> None:
         if self._was_lost():
@@ -178,7 +179,7 @@ class Hub:
         for workspace_id, entries in self._read(watched).items():
             for each in subscriptions:
                 if each.workspace_id == workspace_id:
-                    each.put(News(entries))
+                    each.put(Changes(entries))
 
     def _was_lost(self) -> bool:
         """Return whether Redis has lost its data since the last tick."""

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from chronos_api.events.subscriptions import Entry, Heartbeat, Idle, News, Reset, Subscription
+from chronos_api.events.subscriptions import Changes, Entry, Idle, KeepAlive, Reset, Subscription
 from chronos_common.events import Sums
 
 _log = structlog.get_logger(__name__)
@@ -30,13 +30,13 @@ def lines(subscription: Subscription, stats: _Stats) -> Iterator[bytes]:
     yield from figures.changed()
     for message in subscription:
         match message:
-            case Heartbeat():
+            case KeepAlive():
                 yield b": heartbeat\n\n"
             case Reset(reason=reason):
                 yield _event("reset", {"reason": reason})
             case Idle():
                 pass
-            case News(entries=entries):
+            case Changes(entries=entries):
                 yield _event("changes", _sum(list(entries)), identifier=entries[-1].id)
         yield from figures.changed()
 
@@ -54,10 +54,10 @@ class _Figures:
     def __init__(self, stats: _Stats) -> None:
         self._stats = stats
         self._next = 0.0
-        self._told: Mapping[str, Any] = {}
+        self._sent: Mapping[str, Any] = {}
 
     def changed(self) -> Iterator[bytes]:
-        """Yield the figures if they are not what was told last, and if it is time."""
+        """Yield the figures if they have changed and it is time to send them."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + STATS_SECONDS
@@ -67,8 +67,8 @@ class _Figures:
             _log.warning("event stream without figures", error=str(error))
             return
         still = {name: value for name, value in found.items() if name not in _MOVING}
-        if still != self._told:
-            self._told = still
+        if still != self._sent:
+            self._sent = still
             yield _event("stats", found)
 
 

@@ -1,4 +1,4 @@
-"""One client's part of the live events: what waits for it, and whether it takes it."""
+"""One client's subscription to live events: its queue, and whether the client keeps up."""
 
 import socket
 import time
@@ -14,51 +14,52 @@ from chronos_common.events import Sums
 
 _log = structlog.get_logger(__name__)
 
-#: After so long without a message there is an idle one.
+#: After so many seconds without a message, the stream gets an idle one.
 IDLE_SECONDS = 2.0
-#: A client that leaves something waiting for so long, or so much of it, is slow.
+#: A client is slow if its first message has waited for longer than this.
 SLOWEST_SECONDS = 10.0
+#: A client is slow if more messages than this wait for it.
 MAX_WAITING = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What changed in a moment; ``id`` is its place in the workspace's stream."""
+    """The changes of a moment. ``id`` is their place in the workspace's stream."""
 
     id: bytes
     sums: Sums
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What came within one tick, in order."""
+class Changes:
+    """The entries of one tick, in order."""
 
     entries: Sequence[Entry]
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """Something may have been missed: whoever looks must read the whole again."""
+    """Events may have been missed: the client must read the whole again."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Heartbeat:
-    """Nothing: a sign of life."""
+class KeepAlive:
+    """A sign of life, without content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Nothing came for a while; nothing needs to be sent."""
+    """No message came for a while, and none needs to be sent."""
 
 
-Message = News | Reset | Heartbeat | Idle
+Message = Changes | Reset | KeepAlive | Idle
 
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """One client's queue; iterating over it waits for messages until the stream ends."""
+    """The queue of one client. Iterating waits for messages until the stream ends."""
 
     workspace_id: UUID
     ends: float
@@ -69,13 +70,13 @@ class Subscription:
     seen: bytes | None = None
 
     def put(self, message: Message) -> None:
-        """Leave a message to the client; never waits."""
+        """Leave a message to the client, without waiting."""
         with self.changed:
             self.waiting.append((time.monotonic(), message))
             self.changed.notify()
 
     def close(self, *, abort: bool = False) -> None:
-        """End the stream; ``abort`` also ends a write that the client does not take."""
+        """End the stream. ``abort`` also ends a write that the client does not read."""
         with self.changed:
             self.closed = True
             self.changed.notify()
@@ -86,7 +87,7 @@ class Subscription:
                 _log.debug("the client was gone already")
 
     def is_slow(self) -> bool:
-        """Tell whether the client does not take what waits for it."""
+        """Return whether the client does not keep up with its messages."""
         with self.changed:
             if not self.waiting:
                 return False
@@ -94,7 +95,7 @@ class Subscription:
             return waited > SLOWEST_SECONDS or len(self.waiting) > MAX_WAITING
 
     def is_gone(self) -> bool:
-        """Tell whether the client has hung up; writing would show it much later."""
+        """Return whether the client has hung up. Writing would show that much later."""
         # Over TLS nothing can be looked at without taking it.
         if type(self.connection) is not socket.socket:
             return False
@@ -113,12 +114,12 @@ class Subscription:
                 if self.closed or self.ends <= time.monotonic():
                     return
                 message = self.waiting.popleft()[1] if self.waiting else Idle()
-            if isinstance(message, News):
+            if isinstance(message, Changes):
                 entries = [each for each in message.entries if _follows(each.id, self.seen)]
                 if not entries:
                     continue
                 self.seen = entries[-1].id
-                message = News(entries)
+                message = Changes(entries)
             yield message
 
 

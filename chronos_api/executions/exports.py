@@ -33,7 +33,7 @@ _COLUMNS = tuple(ExecutionAnswer().fields)
 #: A spreadsheet would take a text that begins like this for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
-_places = BoundedSemaphore(MAX_AT_ONCE)
+_permits = BoundedSemaphore(MAX_AT_ONCE)
 
 
 class TooManyExports(Unavailable):
@@ -51,20 +51,20 @@ def stream(engine: Engine, who: Principal, filters: HistoryFilter, media_type: s
 
     Raises :class:`TooManyExports`.
     """
-    place = _Place()
+    permit = _Permit()
     write = _WRITERS[media_type]
     response = Response(
-        write(_pages(engine, who, filters, place)), content_type=_CONTENT_TYPES[media_type]
+        write(_pages(engine, who, filters, permit)), content_type=_CONTENT_TYPES[media_type]
     )
     # Also of one that nobody began to read.
-    response.call_on_close(place.leave)
+    response.call_on_close(permit.release)
     extension = "csv" if media_type == CSV else "ndjson"
     response.headers["Content-Disposition"] = f"attachment; filename=executions.{extension}"
     return response
 
 
 def _pages(
-    engine: Engine, who: Principal, filters: HistoryFilter, place: "_Place"
+    engine: Engine, who: Principal, filters: HistoryFilter, permit: "_Permit"
 ) -> Iterator[Sequence[Mapping[str, Any]]]:
     try:
         while True:
@@ -75,22 +75,22 @@ def _pages(
                 return
             filters = replace(filters, before=rows[-1]["id"])
     finally:
-        place.leave()
+        permit.release()
 
 
-class _Place:
-    """One of the places for exports; raises :class:`TooManyExports` if there is none."""
+class _Permit:
+    """The permit of one export. Raises :class:`TooManyExports` if none is left."""
 
     def __init__(self) -> None:
-        self._is_taken = _places.acquire(blocking=False)
+        self._is_taken = _permits.acquire(blocking=False)
         if not self._is_taken:
             raise TooManyExports
 
-    def leave(self) -> None:
-        """Let another export begin; once."""
+    def release(self) -> None:
+        """Let another export begin. A second call does nothing."""
         if self._is_taken:
             self._is_taken = False
-            _places.release()
+            _permits.release()
 
 
 def _as_csv(pages: Iterator[Sequence[Mapping[str, Any]]]) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ import flask_smorest
 from marshmallow import Schema
 
 from chronos_api.http import json_body, problems
-from chronos_api.http.problems import Kind
+from chronos_api.http.problems import ProblemType
 from chronos_api.security.access import Access, Audience
 from chronos_api.security.authentication import WORKSPACE_HEADER
 from chronos_api.security.rate_limits import Rate
@@ -124,7 +124,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
 
         return decorate
 
-    def problems(self, *kinds: Kind) -> Decorator:
+    def problems(self, *kinds: ProblemType) -> Decorator:
         """Document the errors that the decorated function may answer with."""
 
         def decorate(view: View) -> View:

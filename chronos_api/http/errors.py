@@ -9,7 +9,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from chronos_api.http import problems
-from chronos_api.http.problems import Kind, Problem
+from chronos_api.http.problems import Problem, ProblemType
 from chronos_api.security import rate_limits
 from chronos_common.errors import (
     ChronosError,
@@ -39,7 +39,7 @@ class NotJson(ChronosError):
     """Send the body as JSON, with 'Content-Type: application/json'."""
 
 
-_KINDS: dict[type[ChronosError], Kind] = {
+_KINDS: dict[type[ChronosError], ProblemType] = {
     MalformedBody: problems.MALFORMED,
     NotJson: problems.NOT_JSON,
     Unauthenticated: problems.UNAUTHENTICATED,
@@ -54,7 +54,7 @@ _KINDS: dict[type[ChronosError], Kind] = {
     Unavailable: problems.UNAVAILABLE,
 }
 
-_HEADERS: dict[Kind, dict[str, str]] = {
+_HEADERS: dict[ProblemType, dict[str, str]] = {
     problems.UNAUTHENTICATED: {"WWW-Authenticate": 'Bearer realm="chronos"'},
     problems.UNAVAILABLE: {"Retry-After": RETRY_AFTER_SECONDS},
 }

@@ -17,7 +17,7 @@ _MAX_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ProblemType:
     """A kind of problem: ``slug`` names it for programs, ``meaning`` explains it to readers."""
 
     slug: str
@@ -31,92 +31,92 @@ class Kind:
         return f"/docs#problem-{self.slug}"
 
 
-MALFORMED = Kind(
+MALFORMED = ProblemType(
     "malformed",
     HTTPStatus.BAD_REQUEST,
     "The request cannot be read",
     "The body is not JSON (RFC 8259), or the request breaks HTTP's rules.",
 )
-UNAUTHENTICATED = Kind(
+UNAUTHENTICATED = ProblemType(
     "unauthenticated",
     HTTPStatus.UNAUTHORIZED,
     "Not logged in",
     "There is no valid access token or API key. Log in or refresh, and send the token as "
     "'Authorization: Bearer <token>'; or send an API key so, or as 'X-API-Key'.",
 )
-FORBIDDEN = Kind(
+FORBIDDEN = ProblemType(
     "forbidden",
     HTTPStatus.FORBIDDEN,
     "Not allowed",
     "You are known, but your role in the workspace, or your API key's scopes, do not allow this.",
 )
-NOT_FOUND = Kind(
+NOT_FOUND = ProblemType(
     "not-found",
     HTTPStatus.NOT_FOUND,
     "Not found",
     "There is nothing at this address, or it does not belong to your workspace.",
 )
-METHOD_NOT_ALLOWED = Kind(
+METHOD_NOT_ALLOWED = ProblemType(
     "method-not-allowed",
     HTTPStatus.METHOD_NOT_ALLOWED,
     "Method not allowed",
     "The address exists, but not with this method; 'Allow' lists those it has.",
 )
-CONFLICT = Kind(
+CONFLICT = ProblemType(
     "conflict",
     HTTPStatus.CONFLICT,
     "Conflict",
     "The thing is in a state that does not allow this, or it exists already.",
 )
-VERSION_CONFLICT = Kind(
+VERSION_CONFLICT = ProblemType(
     "version-conflict",
     HTTPStatus.PRECONDITION_FAILED,
     "Changed meanwhile",
     "'If-Match' names an older version. Read the job again and repeat your change.",
 )
-URI_TOO_LONG = Kind(
+URI_TOO_LONG = ProblemType(
     "uri-too-long",
     HTTPStatus.REQUEST_URI_TOO_LONG,
     "Address too long",
     "The address of the request, with its parameters, is longer than 8,190 bytes.",
 )
-TOO_LARGE = Kind(
+TOO_LARGE = ProblemType(
     "too-large",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "Too large",
     "The body is larger than this installation accepts.",
 )
-NOT_JSON = Kind(
+NOT_JSON = ProblemType(
     "not-json",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     "Not JSON",
     "Send the body as JSON, with 'Content-Type: application/json'.",
 )
-INVALID = Kind(
+INVALID = ProblemType(
     "invalid",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "Wrong values",
     "One or more fields or parameters are wrong; 'errors' names each of them and the remedy.",
 )
-RATE_LIMITED = Kind(
+RATE_LIMITED = ProblemType(
     "rate-limited",
     HTTPStatus.TOO_MANY_REQUESTS,
     "Too many requests",
     "Wait for as many seconds as 'Retry-After' says.",
 )
-INTERNAL = Kind(
+INTERNAL = ProblemType(
     "internal",
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "Internal error",
     "Something went wrong in Chronos itself; its log has the details under 'request_id'.",
 )
-UNAVAILABLE = Kind(
+UNAVAILABLE = ProblemType(
     "unavailable",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "Temporarily unavailable",
     "A service that Chronos needs does not answer; try again after 'Retry-After' seconds.",
 )
-NO_ANSWER = Kind(
+NO_ANSWER = ProblemType(
     "no-answer",
     HTTPStatus.GATEWAY_TIMEOUT,
     "No answer in time",
@@ -151,7 +151,7 @@ class Problem:
     names the first :data:`MAX_ERRORS` of them.
     """
 
-    kind: Kind
+    kind: ProblemType
     detail: str
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)

@@ -61,7 +61,7 @@ class Forecast:
 
 
 @dataclass(slots=True)
-class _Count:
+class _BucketCount:
     """Counts the runs in a bucket, and keeps the jobs that run least often in it."""
 
     runs: int = 0
@@ -91,7 +91,7 @@ def forecast(
         rows, looked_at = forecasts.active(
             connection, workspace_id, until=until, limit=MAX_JOBS + 1
         )
-    counts = [_Count() for _ in starts]
+    counts = [_BucketCount() for _ in starts]
     considered = _fill(counts, rows, [now, *starts[1:], until], now)
     with transaction(engine) as connection:
         shown = {job_id for count in counts for _, job_id in count.named}
@@ -108,7 +108,10 @@ def forecast(
 
 
 def _fill(
-    counts: Sequence[_Count], rows: Iterable[Row[Any]], bounds: Sequence[datetime], now: datetime
+    counts: Sequence[_BucketCount],
+    rows: Iterable[Row[Any]],
+    bounds: Sequence[datetime],
+    now: datetime,
 ) -> int:
     """Count the runs in each bucket, and return the number of jobs that were considered."""
     ends = time.monotonic() + BUDGET_SECONDS

@@ -26,7 +26,7 @@ from chronos_common.storage.jobs import schedules
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class SchedulePosition:
     """The next instant with the rules that named it, and the runs from there on."""
 
     next_run_at: datetime | None
@@ -37,7 +37,7 @@ class Position:
 
 def after_change(
     connection: Connection, row: RowMapping, definition: JobDefinition, *, now: datetime
-) -> Position:
+) -> SchedulePosition:
     """Return where a locked job goes on with ``definition``, and give what it drops its fate."""
     schedule, left = definition.schedule, _runs_left(row, definition)
     if _names_same_instants(schedule, stored_schedule(row)):
@@ -49,7 +49,9 @@ def after_change(
     if first is None:
         missed.settle(connection, row, reason=Reason.RESCHEDULED, now=now)
         return _anew(connection, row["id"], schedule, left, now=now)
-    return Position(None if left == 0 else first, left, row["resumed_at"], row["zone_rules"])
+    return SchedulePosition(
+        None if left == 0 else first, left, row["resumed_at"], row["zone_rules"]
+    )
 
 
 def _runs_left(row: RowMapping, definition: JobDefinition) -> int | None:
@@ -70,20 +72,22 @@ def _names_same_instants(schedule: Schedule, before: Schedule) -> bool:
 
 def _at_same_instants(
     connection: Connection, row: RowMapping, schedule: Schedule, left: int | None, *, now: datetime
-) -> Position:
+) -> SchedulePosition:
     if row["runs_left"] == 0 and left != 0:
         return replace(
             _anew(connection, row["id"], schedule, left, now=now), resumed_at=row["resumed_at"]
         )
     next_run_at = None if left == 0 else row["next_run_at"]
-    return Position(next_run_at, left, row["resumed_at"], row["zone_rules"])
+    return SchedulePosition(next_run_at, left, row["resumed_at"], row["zone_rules"])
 
 
 def _anew(
     connection: Connection, job_id: UUID, schedule: Schedule, left: int | None, *, now: datetime
-) -> Position:
+) -> SchedulePosition:
     first = missed.start(connection, job_id, schedule, now=now)
-    return Position(None if left == 0 else first, left, None, schedules.zone_rules_of(schedule))
+    return SchedulePosition(
+        None if left == 0 else first, left, None, schedules.zone_rules_of(schedule)
+    )
 
 
 def _same_occurrence(

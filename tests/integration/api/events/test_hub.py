@@ -11,7 +11,7 @@ from redis import Redis
 from chronos_api.events import hub as streams
 from chronos_api.events import sse, subscriptions
 from chronos_api.events.hub import Hub, TooManyStreams
-from chronos_api.events.subscriptions import Heartbeat, News, Reset, Subscription
+from chronos_api.events.subscriptions import Changes, KeepAlive, Reset, Subscription
 from chronos_common import metrics
 from chronos_common.events import WANTED, Publisher, stream_of
 from chronos_common.storage.change_feed import Acted
@@ -53,12 +53,12 @@ def act(publisher: Publisher, workspace_id: UUID, action: str = "job.create") ->
 def test_heartbeats_come_while_nothing_happens(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT_SECONDS", 0.1)
     messages = list(islice(subscribe(hub, uuid4()), 2))
-    assert messages == [Heartbeat(), Heartbeat()]
+    assert messages == [KeepAlive(), KeepAlive()]
     assert b": heartbeat\n\n" in list(islice(sse.lines(subscribe(hub, uuid4()), dict), 3))
 
 
 def test_a_stream_ends_with_its_time(hub: Hub) -> None:
-    assert list(subscribe(hub, uuid4(), seconds=0.3)) in ([], [Heartbeat()])
+    assert list(subscribe(hub, uuid4(), seconds=0.3)) in ([], [KeepAlive()])
 
 
 def test_a_client_that_takes_nothing_is_disconnected(
@@ -82,7 +82,7 @@ def test_a_client_that_hangs_up_makes_room(hub: Hub) -> None:
         with pytest.raises(TooManyStreams):
             subscribe(hub, uuid4())
         theirs.close()
-        assert all(isinstance(each, Heartbeat) for each in subscription)
+        assert all(isinstance(each, KeepAlive) for each in subscription)
         hub.unsubscribe(subscription)
         subscribe(hub, uuid4())
         assert not other.closed
@@ -92,11 +92,11 @@ def test_who_joins_later_is_told_once_of_what_comes_then(hub: Hub, publisher: Pu
     workspace_id = uuid4()
     first = subscribe(hub, workspace_id)
     act(publisher, workspace_id, "job.create")
-    seen = next(each for each in first if isinstance(each, News)).entries[-1].id
+    seen = next(each for each in first if isinstance(each, Changes)).entries[-1].id
     second = subscribe(hub, workspace_id, last_seen=seen.decode())
     act(publisher, workspace_id, "job.pause")
     for each in (first, second):
-        news = next(message for message in each if isinstance(message, News))
+        news = next(message for message in each if isinstance(message, Changes))
         [entry] = news.entries
         assert entry.sums.document()["actions"][0]["action"] == "job.pause"
 
@@ -109,7 +109,7 @@ def test_what_is_not_ours_in_a_stream_is_left_out(
     redis.xadd(stream_of(workspace_id), {"s": "garbage"})
     redis.xadd(stream_of(workspace_id), {b"sums": b'{"executions": 5}'})
     act(publisher, workspace_id)
-    news = next(each for each in subscription if isinstance(each, News))
+    news = next(each for each in subscription if isinstance(each, Changes))
     assert [len(each.sums.actions) for each in news.entries] == [1]
 
 
@@ -121,7 +121,7 @@ def test_while_redis_is_away_changes_are_dropped_and_counted_and_streams_live() 
     publisher.stop()
     assert metrics.EVENTS_DROPPED._value.get() == before + 1
     messages = iter(subscribe(hub, uuid4()))
-    assert {type(each) for each in islice(messages, 2)} == {Reset, Heartbeat}
+    assert {type(each) for each in islice(messages, 2)} == {Reset, KeepAlive}
     hub.stop()
     assert list(messages) == []
     hub.join(timeout=5)
