@@ -28,15 +28,15 @@ from chronos_common.settings import Settings
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.actions import celery_task, email, webhook
-from chronos_worker.actions.celery_task import Publisher
+from chronos_worker.actions.celery_task import TaskPublisher
 from chronos_worker.deadline import Deadline
-from chronos_worker.emails.sender import Delivery, Mailer
+from chronos_worker.emails.mailer import Delivery, Mailer
 from chronos_worker.executor import Action
 from chronos_worker.http.request import Request
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
 from chronos_worker.transfers.limiter import Limits
-from chronos_worker.transfers.results import Result
+from chronos_worker.transfers.results import TransferResult
 
 _log = structlog.get_logger(__name__)
 
@@ -52,13 +52,13 @@ _TURN_SECONDS = 2.5
 _MARGIN_SECONDS = 2.5
 
 
-class Runner:
+class AdhocRunner:
     """Performs test runs; used by many threads at once."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         """Build the parts; nothing is sent before :meth:`start`."""
         self._engine = engine
-        self._waiting: dict[UUID, Future[tuple[Request, Result]]] = {}
+        self._waiting: dict[UUID, Future[tuple[Request, TransferResult]]] = {}
         self._lock = Lock()
         self._transfers = TransferEngine(
             limits=LIMITS,
@@ -86,7 +86,7 @@ class Runner:
         with self._lock:
             waiting, self._waiting = list(self._waiting.values()), {}
         for each in waiting:
-            each.set_exception(Stopped("The worker was stopped; try again."))
+            each.set_exception(RunAbandoned("The worker was stopped; try again."))
 
     def perform(self, identifiers: Sequence[UUID], _: datetime) -> None:
         """Perform the runs of one message that are still waited for."""
@@ -113,7 +113,7 @@ class Runner:
             return self._actions[spec.type](claimed, spec)
         except Exception as error:  # noqa: BLE001 - poison fails its own run only
             reason = str(error)
-            if not isinstance(error, Invalid | Stopped):
+            if not isinstance(error, Invalid | RunAbandoned):
                 _log.error("test run failed", test_run_id=str(spec.id), exc_info=error)
                 reason = "the worker's log says why."
             text = f"It could not be performed: {reason}"
@@ -138,7 +138,7 @@ class Runner:
         """Send a webhook, and wait for what comes back."""
         request = webhook.prepare(claimed, spec)
         request = request._replace(execution_lines=request.execution_lines + _MARK)
-        future: Future[tuple[Request, Result]] = Future()
+        future: Future[tuple[Request, TransferResult]] = Future()
         with self._lock:
             self._waiting[claimed.id] = future
         try:
@@ -147,13 +147,13 @@ class Runner:
             return webhook.outcome(*future.result(longest))
         except TimeoutError:
             text = "Other test runs keep this host busy; try again when they have ended."
-            raise Stopped(text) from None
+            raise RunAbandoned(text) from None
         finally:
             self._transfers.cancel(claimed.id)
             with self._lock:
                 self._waiting.pop(claimed.id, None)
 
-    def _done(self, request: Request, result: Result) -> None:
+    def _done(self, request: Request, result: TransferResult) -> None:
         with self._lock:
             future = self._waiting.pop(request.execution.id, None)
         if future:
@@ -165,7 +165,7 @@ def _is_in_time(request: Request) -> bool:
     return (clock.now() - request.fire_at).total_seconds() < _TURN_SECONDS
 
 
-class Stopped(Exception):
+class RunAbandoned(Exception):
     """The worker gave up a test run that somebody waited for."""
 
 
@@ -199,7 +199,7 @@ class _Mailer(Mailer):
         )
 
 
-class _Publisher(Publisher):
+class _Publisher(TaskPublisher):
     """Marks the Celery tasks of test runs."""
 
     def publish(

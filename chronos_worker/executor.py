@@ -25,7 +25,7 @@ _log = structlog.get_logger(__name__)
 Action = Callable[[Claimed, JobSpec], tuple[Outcome, Attempt]]
 
 
-class Performer:
+class BlockingExecutor:
     """Performs claimed executions and hands their outcomes to the recorder."""
 
     def __init__(self, actions: Mapping[JobType, Action], recorder: Recorder) -> None:

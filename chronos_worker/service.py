@@ -25,12 +25,12 @@ from chronos_common.storage import change_feed
 from chronos_common.storage.postgres.database import connect
 from chronos_worker import celery_app, watchdog
 from chronos_worker.actions import celery_task, email
-from chronos_worker.actions.celery_task import Publisher
-from chronos_worker.adhoc_runs import Runner
+from chronos_worker.actions.celery_task import TaskPublisher
+from chronos_worker.adhoc_runs import AdhocRunner
 from chronos_worker.claim import Claimer
 from chronos_worker.emails.failures import Notices
-from chronos_worker.emails.sender import Mailer
-from chronos_worker.executor import Action, Performer, earlier_attempts
+from chronos_worker.emails.mailer import Mailer
+from chronos_worker.executor import Action, BlockingExecutor, earlier_attempts
 from chronos_worker.intake import Intake, Turn
 from chronos_worker.recorder import Recorder
 from chronos_worker.watchdog import Watchdog
@@ -73,15 +73,15 @@ class Worker:
         self._webhooks = Webhooks(self._engine, self._recorder, self._heartbeat, settings)
         self._claimer = Claimer(self._engine, self._heartbeat)
         mailer = Mailer(settings)
-        performer = Performer(self._actions(mailer), self._recorder)
+        executor = BlockingExecutor(self._actions(mailer), self._recorder)
         notices = Notices(self._engine, mailer, public_url=settings.public_url)
-        self._test_runs = Runner(self._engine, settings)
+        self._test_runs = AdhocRunner(self._engine, settings)
         tasks = {
             queues.WEBHOOKS: self._intake(
                 queues.WEBHOOKS, self._webhooks.begin, turn=self._webhooks.turn
             ),
-            queues.EMAILS: self._intake(queues.EMAILS, performer.begin),
-            queues.TASKS: self._intake(queues.TASKS, performer.begin),
+            queues.EMAILS: self._intake(queues.EMAILS, executor.begin),
+            queues.TASKS: self._intake(queues.TASKS, executor.begin),
             queues.NOTIFICATIONS: notices.send,
             queues.TESTS: self._test_runs.perform,
         }
@@ -117,7 +117,7 @@ class Worker:
     def _actions(self, mailer: Mailer) -> dict[JobType, Action]:
         """Return what is done with the executions that are no webhooks."""
         settings = self._settings
-        publisher = Publisher(
+        publisher = TaskPublisher(
             settings.tasks_broker_url, is_shared=settings.tasks_broker_url == settings.redis_url
         )
         return {

@@ -27,7 +27,7 @@ from chronos_worker.recorder import Finished, Recorder
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
 from chronos_worker.transfers.limiter import Limits
-from chronos_worker.transfers.results import Result
+from chronos_worker.transfers.results import TransferResult
 
 _log = structlog.get_logger(__name__)
 
@@ -125,7 +125,7 @@ class Webhooks:
         self._unstarted.append(request)
         return False
 
-    def _done(self, request: Request, result: Result) -> None:
+    def _done(self, request: Request, result: TransferResult) -> None:
         outcome, attempt = webhook.outcome(request, result)
         policy = request.job.policy
         self._recorder.put(Finished(request.execution, queues.WEBHOOKS, policy, outcome, attempt))

@@ -35,7 +35,7 @@ class NotPublished(ChronosError):
     """The user's broker did not take the task."""
 
 
-class Publisher:
+class TaskPublisher:
     """Publishes tasks to the user's broker; used by many threads at once.
 
     No client of a broker knows a deadline for all that it does. So threads publish that nobody
@@ -136,7 +136,9 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
     return {}
 
 
-def perform(execution: Claimed, job: JobSpec, *, publisher: Publisher) -> tuple[Outcome, Attempt]:
+def perform(
+    execution: Claimed, job: JobSpec, *, publisher: TaskPublisher
+) -> tuple[Outcome, Attempt]:
     """Publish the job's task; its id is the execution's, on every attempt.
 
     Success means that the broker has the task, not that somebody has performed it. Raises

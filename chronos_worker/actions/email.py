@@ -17,7 +17,7 @@ from chronos_common.domain.payloads import Email
 from chronos_common.errors import Invalid
 from chronos_worker.deadline import Deadline
 from chronos_worker.emails import message as messages
-from chronos_worker.emails.sender import Delivery, Mailer
+from chronos_worker.emails.mailer import Delivery, Mailer
 from chronos_worker.emails.smtp import MailFailed
 
 #: Returns the history of an execution's earlier attempts.

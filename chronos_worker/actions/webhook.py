@@ -15,9 +15,9 @@ from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_worker import retry_after
 from chronos_worker.http import charsets, content_codings, redirects, response_headers
 from chronos_worker.http.request import Request, request_of
-from chronos_worker.http.request_template import target_of
+from chronos_worker.http.request_template import template_of
 from chronos_worker.transfers.curl_handle import KEPT_BODY_BYTES
-from chronos_worker.transfers.results import ErrorKind, Result
+from chronos_worker.transfers.results import ErrorKind, TransferResult
 
 _RETRYABLE_STATUSES: Final = frozenset({408, 425, 429})
 _PERMANENT_ERRORS: Final = frozenset(
@@ -35,22 +35,22 @@ def prepare(execution: Claimed, job: JobSpec) -> Request:
 
     Raises :class:`chronos_common.errors.Invalid` if the stored payload cannot be sent.
     """
-    return request_of(execution, job, target_of(job))
+    return request_of(execution, job, template_of(job))
 
 
-def outcome(request: Request, result: Result) -> tuple[Succeeded | Failed, Attempt]:
+def outcome(request: Request, result: TransferResult) -> tuple[Succeeded | Failed, Attempt]:
     """Return how an attempt ended, and its entry in the history."""
     return _judge(request, result), Attempt(
         started_at=result.started_at,
         duration_ms=round(result.duration_seconds * 1000),
-        request=request.target.shown,
+        request=request.template.shown,
         response=_response(result),
         http_status=result.http_status,
         timing_ms=result.timing_ms,
     )
 
 
-def _judge(request: Request, result: Result) -> Succeeded | Failed:
+def _judge(request: Request, result: TransferResult) -> Succeeded | Failed:
     """Decide by the error if there is one, else by the status code.
 
     What was wrong with the answer after its status changes nothing: the target has decided.
@@ -60,7 +60,7 @@ def _judge(request: Request, result: Result) -> Succeeded | Failed:
         return Failed(_sentence(error.message), permanent=error.kind in _PERMANENT_ERRORS)
     if status is None:
         return Failed("The target answered without a status.")
-    listed = request.target.success_statuses
+    listed = request.template.success_statuses
     if status in (listed or _SUCCESS):
         return Succeeded()
     fields = response_headers.of(result.header_lines).first
@@ -86,13 +86,13 @@ def _is_retryable(status: int, asked: timedelta | None) -> bool:
 def _refusal(request: Request, status: int, fields: Mapping[str, str]) -> str:
     phrase = _PHRASES.get(status)
     text = f"The target answered {status} {phrase}" if phrase else f"The target answered {status}"
-    target = request.target
-    if status in redirects.STATUSES and target.follow_redirects:
+    template = request.template
+    if status in redirects.STATUSES and template.follow_redirects:
         text = f"{text} without a Location"
     elif status in redirects.STATUSES and fields.get("location"):
         return f"{text}; this job does not follow redirects."
-    if target.success_statuses:
-        return f"{text}; this job counts {_listed(target.success_statuses)} as success."
+    if template.success_statuses:
+        return f"{text}; this job counts {_listed(template.success_statuses)} as success."
     return f"{text}."
 
 
@@ -108,7 +108,7 @@ def _sentence(message: str) -> str:
     return message if message.endswith(".") else f"{message}."
 
 
-def _response(result: Result) -> dict[str, Any] | None:
+def _response(result: TransferResult) -> dict[str, Any] | None:
     if result.http_status is None:
         return None
     fields = response_headers.of(result.header_lines)

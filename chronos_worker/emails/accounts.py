@@ -21,9 +21,9 @@ from chronos_common.storage.outbox import account_emails
 from chronos_common.storage.outbox.account_emails import Kind, Letter
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.deadline import Deadline
+from chronos_worker.emails import mailer
 from chronos_worker.emails import message as messages
-from chronos_worker.emails import sender
-from chronos_worker.emails.sender import Delivery, Mailer
+from chronos_worker.emails.mailer import Delivery, Mailer
 from chronos_worker.emails.smtp import MailFailed
 
 _log = structlog.get_logger(__name__)
@@ -105,7 +105,7 @@ class Letters:
     def _claimed(self, identifier: UUID, taken_at: datetime) -> Letter | None:
         now = clock.now()
         with transaction(self._engine) as connection:
-            until = now + sender.HOLD
+            until = now + mailer.HOLD
             if account_emails.claim(connection, identifier, taken_at=taken_at, until=until):
                 return account_emails.load(connection, identifier, now=now)
         return None
@@ -140,8 +140,8 @@ class Letters:
         return self._mailer.send(
             message,
             [address],
-            deadline=Deadline(sender.SEND_SECONDS),
-            verdict_seconds=sender.VERDICT_SECONDS,
+            deadline=Deadline(mailer.SEND_SECONDS),
+            verdict_seconds=mailer.VERDICT_SECONDS,
         )
 
     def _email(self, letter: Letter, recipient: str, token: str) -> Email:

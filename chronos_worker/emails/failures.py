@@ -23,11 +23,11 @@ from chronos_common.storage.outbox import failure_emails as notifications
 from chronos_common.storage.outbox.failure_emails import Notification
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.deadline import Deadline
-from chronos_worker.emails import failure_texts, sender
+from chronos_worker.emails import failure_texts, mailer
 from chronos_worker.emails import message as messages
 from chronos_worker.emails.accounts import Letters
+from chronos_worker.emails.mailer import Delivery, Mailer
 from chronos_worker.emails.replies import Refusal
-from chronos_worker.emails.sender import Delivery, Mailer
 from chronos_worker.emails.smtp import MailFailed
 
 _log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ class Notices:
 
     def _claimed(self, identifier: UUID, taken_at: datetime) -> Notification | None:
         with transaction(self._engine) as connection:
-            until = clock.now() + sender.HOLD
+            until = clock.now() + mailer.HOLD
             if notifications.claim(connection, identifier, taken_at=taken_at, until=until):
                 return notifications.load(connection, identifier)
         return None
@@ -83,8 +83,8 @@ class Notices:
         delivery = self._mailer.send(
             message,
             waiting,
-            deadline=Deadline(sender.SEND_SECONDS),
-            verdict_seconds=sender.VERDICT_SECONDS,
+            deadline=Deadline(mailer.SEND_SECONDS),
+            verdict_seconds=mailer.VERDICT_SECONDS,
         )
         return replace(delivery, refused={**delivery.refused, **unusable})
 

@@ -46,12 +46,12 @@ def build(email: Email, *, message_id: UUID, sent_at: datetime) -> EmailMessage:
     message["Auto-Submitted"] = "auto-generated"
     try:
         if email.to:
-            message["To"] = _Header.of_addresses("To", email.to)
+            message["To"] = _HeaderValue.of_addresses("To", email.to)
         if email.cc:
-            message["Cc"] = _Header.of_addresses("Cc", email.cc)
+            message["Cc"] = _HeaderValue.of_addresses("Cc", email.cc)
         if email.reply_to:
-            message["Reply-To"] = _Header.of_addresses("Reply-To", [email.reply_to])
-        message["Subject"] = _Header.of_text("Subject", email.subject)
+            message["Reply-To"] = _HeaderValue.of_addresses("Reply-To", [email.reply_to])
+        message["Subject"] = _HeaderValue.of_text("Subject", email.subject)
         _set_content(message, email)
     except UnicodeEncodeError as error:
         text = "Holds half of a surrogate pair, which is no character."
@@ -63,7 +63,7 @@ def build(email: Email, *, message_id: UUID, sent_at: datetime) -> EmailMessage:
 
 def set_sender(message: EmailMessage, sender: Sender) -> None:
     """Say who the message is from."""
-    message["From"] = _Header.of_sender(sender)
+    message["From"] = _HeaderValue.of_sender(sender)
 
 
 def content_of(message: EmailMessage) -> bytes:
@@ -71,7 +71,7 @@ def content_of(message: EmailMessage) -> bytes:
     return message.as_bytes(policy=SMTP)
 
 
-class _Header(str):
+class _HeaderValue(str):
     """A header's value, which is sent just as its lines say; ``name`` has ``email`` leave it."""
 
     __slots__ = ("_lines", "name")

@@ -55,7 +55,7 @@ class MailFailed(ChronosError):
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class SmtpServer:
     """An SMTP server, as a URL names it: ``smtp[s]://user:password@host:port?starttls=1``."""
 
     host: str
@@ -94,7 +94,7 @@ class Envelope:
 
 
 def submit(
-    server: Server,
+    server: SmtpServer,
     tls: ssl.SSLContext | None,
     envelope: Envelope,
     *,
@@ -122,7 +122,7 @@ def submit(
 class _Conversation(smtplib.SMTP):
     """A connection to a server; what it is doing, for the words of a failure."""
 
-    def __init__(self, server: Server, tls: ssl.SSLContext | None, deadline: Deadline) -> None:
+    def __init__(self, server: SmtpServer, tls: ssl.SSLContext | None, deadline: Deadline) -> None:
         # Without a name of its own smtplib asks the DNS for one, which may take long.
         super().__init__(local_hostname=_own_name())
         self._server = server
@@ -329,7 +329,7 @@ def _refusal_of_all(reply: Reply) -> MailFailed:
     return MailFailed(text, permanent=reply.is_permanent)
 
 
-def _connected(server: Server, deadline: Deadline) -> socket.socket:
+def _connected(server: SmtpServer, deadline: Deadline) -> socket.socket:
     """Return a connection to the first of the server's addresses that takes one."""
     addresses = _addresses(server, deadline)
     fault: OSError = OSError(0, "its name has no address")
@@ -356,7 +356,7 @@ def _connected_to(found: Sequence[Any], patience: float) -> socket.socket:
     return connection
 
 
-def _addresses(server: Server, deadline: Deadline) -> Sequence[Any]:
+def _addresses(server: SmtpServer, deadline: Deadline) -> Sequence[Any]:
     """Look the server's name up; the resolver knows no deadline, so that a thread waits for it."""
     if not _lookups.acquire(timeout=deadline.left()):
         raise TimeoutError

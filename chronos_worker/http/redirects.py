@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from chronos_common.domain.urls import ascii_place
 from chronos_worker.http import response_headers
-from chronos_worker.http.request import Message, Request
+from chronos_worker.http.request import HttpMessage, Request
 
 MAX_REDIRECTS: Final = 5
 STATUSES: Final = frozenset({301, 302, 303, 307, 308})
@@ -50,8 +50,14 @@ def location_of(lines: Sequence[bytes]) -> bytes | None:
 
 
 def message_after(
-    message: Message, request: Request, *, status: int, location: bytes, hops: int, now: datetime
-) -> Message:
+    message: HttpMessage,
+    request: Request,
+    *,
+    status: int,
+    location: bytes,
+    hops: int,
+    now: datetime,
+) -> HttpMessage:
     """Return what ``request`` sends to ``location`` after ``message`` was answered ``status``.
 
     ``hops`` redirects were followed before. Raises :class:`NotFollowed`.
@@ -59,14 +65,14 @@ def message_after(
     if hops >= MAX_REDIRECTS:
         raise NotFollowed(f"The target redirected more than {MAX_REDIRECTS} times")
     url = _absolute(location, message.url)
-    target = request.target
+    template = request.template
     method, body = _method_after(status, message)
-    headers = [*target.headers, request.own_lines(now, body)]
-    if _is_same(target.origin, origin_of(url)):
-        headers += target.private_headers
+    headers = [*template.headers, request.own_lines(now, body)]
+    if _is_same(template.origin, origin_of(url)):
+        headers += template.private_headers
     if body is None and message.body is not None:
         headers = [line for line in headers if not line.lower().startswith(b"content-type:")]
-    return Message(method, url, headers, body)
+    return HttpMessage(method, url, headers, body)
 
 
 def _absolute(location: bytes, base: str) -> str:
@@ -106,7 +112,7 @@ def _place(netloc: str) -> str:
     return f"{quote(userinfo, safe=_STANDS_IN_USERINFO, errors='surrogateescape')}{at}{place}"
 
 
-def _method_after(status: int, message: Message) -> tuple[str, bytes | None]:
+def _method_after(status: int, message: HttpMessage) -> tuple[str, bytes | None]:
     """Return what browsers made the rule: POST becomes GET, except after 307 and 308."""
     if status == _SEE_OTHER and message.method != "HEAD":
         return "GET", None

@@ -14,7 +14,7 @@ _LOW_64_BITS: Final = 0xFFFFFFFFFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RequestTemplate:
     """Where a job's requests go and what they carry, the same for each of its executions.
 
     ``origin`` is ``scheme://host:port``. ``headers`` are lines as libcurl takes them;
@@ -41,7 +41,7 @@ class Target:
 
 # There are thousands of these a second; named tuples are made five times as fast as frozen
 # dataclasses.
-class Message(NamedTuple):
+class HttpMessage(NamedTuple):
     """One HTTP request, ready for libcurl.
 
     An element of ``headers`` may hold several lines, with line breaks between them. libcurl sends
@@ -65,7 +65,7 @@ class Request(NamedTuple):
 
     execution: Claimed
     job: JobSpec
-    target: Target
+    template: RequestTemplate
     message_id: bytes
     execution_lines: bytes
 
@@ -74,15 +74,15 @@ class Request(NamedTuple):
         """The instant at which the transfer starts."""
         return self.execution.due_at
 
-    def message(self, sent_at: datetime) -> Message:
+    def message(self, sent_at: datetime) -> HttpMessage:
         """Return the message to the target itself, signed for being sent at ``sent_at``."""
-        target = self.target
+        template = self.template
         headers = [
-            *target.headers,
-            *target.private_headers,
-            self.own_lines(sent_at, target.body),
+            *template.headers,
+            *template.private_headers,
+            self.own_lines(sent_at, template.body),
         ]
-        return Message(target.method, target.url, headers, target.body)
+        return HttpMessage(template.method, template.url, headers, template.body)
 
     def own_lines(self, sent_at: datetime, body: bytes | None) -> bytes:
         """Return Chronos's own header lines, with a signature of ``body`` for each key."""
@@ -90,18 +90,18 @@ class Request(NamedTuple):
         signatures = b" ".join(
             [
                 signing.signature(key, self.message_id, timestamp, body or b"")
-                for key in self.target.keys
+                for key in self.template.keys
             ]
         )
         return b"%b\r\n%b\r\nwebhook-timestamp: %d\r\nwebhook-signature: %b" % (
-            self.target.job_line,
+            self.template.job_line,
             self.execution_lines,
             timestamp,
             signatures,
         )
 
 
-def request_of(execution: Claimed, job: JobSpec, target: Target) -> Request:
+def request_of(execution: Claimed, job: JobSpec, template: RequestTemplate) -> Request:
     """Return the request of one attempt.
 
     The trace id (W3C Trace Context) is the execution's id; the span id names the attempt.
@@ -114,4 +114,4 @@ def request_of(execution: Claimed, job: JobSpec, target: Target) -> Request:
         f"X-Chronos-Attempt: {execution.attempt}\r\n"
         f"traceparent: 00-{execution.id.hex}-{span:016x}-01"
     )
-    return Request(execution, job, target, message_id.encode(), execution_lines.encode())
+    return Request(execution, job, template, message_id.encode(), execution_lines.encode())

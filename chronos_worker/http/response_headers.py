@@ -19,7 +19,7 @@ _MAX_HEADERS: Final = 2048
 _MAX_LINES: Final = 4096
 
 
-class Header(NamedTuple):
+class ResponseHeader(NamedTuple):
     """A response's fields by their names in lower case.
 
     ``first`` holds the first value of each, but the whole list of content codings, which may
@@ -31,14 +31,14 @@ class Header(NamedTuple):
     shown: Mapping[str, str]
 
 
-def of(lines: Sequence[bytes]) -> Header:
+def of(lines: Sequence[bytes]) -> ResponseHeader:
     """Return the header that ``lines`` are, without those of interim responses (1xx) before it."""
     if sum(map(len, lines)) <= _LARGEST_REMEMBERED_BYTES:
         return _remembered(tuple(lines))
     return _read(lines)
 
 
-def _read(lines: Sequence[bytes]) -> Header:
+def _read(lines: Sequence[bytes]) -> ResponseHeader:
     first: dict[str, str] = {}
     shown: dict[str, str] = {}
     room = KEPT_BYTES
@@ -52,7 +52,7 @@ def _read(lines: Sequence[bytes]) -> Header:
             first.setdefault(name, value)
             if room >= 0:
                 shown[name] = f"{shown[name]}, {may_be_shown}" if name in shown else may_be_shown
-    return Header(first, shown)
+    return ResponseHeader(first, shown)
 
 
 _remembered = lru_cache(maxsize=_MAX_HEADERS)(_read)

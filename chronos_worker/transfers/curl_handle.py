@@ -15,11 +15,11 @@ import pycurl
 
 from chronos_common import __version__
 from chronos_worker.http import response_headers
-from chronos_worker.http.request import Message
+from chronos_worker.http.request import HttpMessage
 from chronos_worker.transfers import errors
-from chronos_worker.transfers.connections import Connections, Ends
 from chronos_worker.transfers.egress import EgressGuard
-from chronos_worker.transfers.results import ErrorKind, Result, TransferError
+from chronos_worker.transfers.kept_connections import Ends, KeptConnections
+from chronos_worker.transfers.results import ErrorKind, TransferError, TransferResult
 
 MAX_BODY_BYTES: Final = 1 << 20
 KEPT_BODY_BYTES: Final = 64 << 10
@@ -47,10 +47,10 @@ _TIMINGS: Final = (
 )
 
 
-class Handle:
+class CurlHandle:
     """Sends one message at a time and collects what comes back, within bounds."""
 
-    def __init__(self, guard: EgressGuard, connections: Connections) -> None:
+    def __init__(self, guard: EgressGuard, connections: KeptConnections) -> None:
         self.curl = pycurl.Curl()
         self._guard = guard
         self._connections = connections
@@ -94,7 +94,7 @@ class Handle:
         ]
 
     def prepare(
-        self, message: Message, *, timeout_seconds: float, verify_tls: bool, is_fresh: bool
+        self, message: HttpMessage, *, timeout_seconds: float, verify_tls: bool, is_fresh: bool
     ) -> None:
         """Set up the next transfer, which has ``timeout_seconds`` from connecting to the end.
 
@@ -125,7 +125,7 @@ class Handle:
             setopt(pycurl.FRESH_CONNECT, int(is_fresh))
             self._is_fresh = is_fresh
 
-    def _set_method(self, message: Message) -> None:
+    def _set_method(self, message: HttpMessage) -> None:
         setopt = self.curl.setopt
         method, has_body = message.method, message.body is not None
         if method != self._method or has_body != self._has_body:
@@ -212,8 +212,8 @@ class Handle:
         started_at: datetime,
         duration_ms: float,
         redirects: Sequence[str],
-    ) -> Result:
-        """Return what became of a flight whose last transfer this was, and what went wrong."""
+    ) -> TransferResult:
+        """Return what became of a transfer whose last transfer this was, and what went wrong."""
         getinfo = self.curl.getinfo
         status = self.status()
         timing_ms = {name: getinfo(option) / 1000 for name, option in _TIMINGS}
@@ -226,7 +226,7 @@ class Handle:
         if self._opened and getinfo(pycurl.INFO_HTTP_VERSION) <= pycurl.CURL_HTTP_VERSION_1_1:
             keep_alive = response_headers.of(self._header_lines).first.get("keep-alive", "")
             self._connections.answered_alone(self._ends, keep_alive)
-        result = Result(
+        result = TransferResult(
             started_at=started_at,
             duration_seconds=duration_ms / 1000,
             http_status=status,

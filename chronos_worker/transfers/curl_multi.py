@@ -32,7 +32,7 @@ class Done(NamedTuple):
     message: str
 
 
-class Reactor:
+class CurlMulti:
     """Runs easy handles until they are done. Only ``wake`` may be called from other threads."""
 
     def __init__(self, *, max_connections: int) -> None:

@@ -4,7 +4,7 @@ A request passes through these places, and exactly one of them has it at any tim
 
 1. ``submit`` puts it into the inbox, from any thread.
 2. The engine's thread keeps it in a heap until its ``fire_at``.
-3. It waits for a slot, as ``slots`` decides.
+3. It waits for a permit, as ``slots`` decides.
 4. ``may_start`` has the last word: what this worker no longer holds does not leave.
 5. ``flights`` carries it, and ``on_done`` gets its result.
 
@@ -28,11 +28,11 @@ from uuid import UUID
 import structlog
 
 from chronos_worker.http.request import Request
-from chronos_worker.transfers.curl_multi import Reactor
+from chronos_worker.transfers.curl_multi import CurlMulti
 from chronos_worker.transfers.egress import EgressGuard
-from chronos_worker.transfers.limiter import Limits, Slot, Slots
-from chronos_worker.transfers.results import Result
-from chronos_worker.transfers.transfer import Flight, Flights
+from chronos_worker.transfers.limiter import Limiter, Limits, Permit
+from chronos_worker.transfers.results import TransferResult
+from chronos_worker.transfers.transfer import Transfer, Transfers
 
 # Bytes move after so many starts: of many that are due at one instant, the first leave at once.
 _STARTS_PER_TURN: Final = 32
@@ -68,7 +68,7 @@ class TransferEngine:
         *,
         limits: Limits,
         guard: EgressGuard,
-        on_done: Callable[[Request, Result], None],
+        on_done: Callable[[Request, TransferResult], None],
         may_start: Callable[[Request], bool],
         now: Callable[[], datetime],
     ) -> None:
@@ -81,11 +81,9 @@ class TransferEngine:
         # What a message brought for the same instant stays together.
         self._future: list[tuple[float, int, Sequence[Request]]] = []
         self._waiting: dict[int, Request] = {}
-        self._slots = Slots(limits)
-        self._reactor = Reactor(max_connections=limits.max_transfers)
-        self._flights = Flights(
-            reactor=self._reactor, guard=guard, now=now, on_landed=self._landed
-        )
+        self._limiter = Limiter(limits)
+        self._multi = CurlMulti(max_connections=limits.max_transfers)
+        self._transfers = Transfers(multi=self._multi, guard=guard, now=now, on_ended=self._ended)
         self._is_closed = False
         self._is_stopped = False
         self._thread = Thread(target=self._run, name="transfers", daemon=True)
@@ -105,13 +103,13 @@ class TransferEngine:
     def cancel(self, execution_id: UUID, *, started: float | None = None) -> None:
         """Forget the request of an execution, aborting it if it is on its way; no result comes.
 
-        With ``started``, as :meth:`in_flight` gave it, only that very flight is aborted.
+        With ``started``, as :meth:`in_flight` gave it, only that very transfer is aborted.
         """
         self._order(partial(self._forget, execution_id, started))
 
     def in_flight(self) -> list[tuple[UUID, float]]:
         """Return the executions on their way, with their start in ``time.monotonic`` seconds."""
-        return [(each.request.execution.id, each.started) for each in self._flights.snapshot()]
+        return [(each.request.execution.id, each.started) for each in self._transfers.snapshot()]
 
     @property
     def waiting(self) -> int:
@@ -121,10 +119,10 @@ class TransferEngine:
     @property
     def behind(self) -> int:
         """How many requests are due and wait for this engine, rather than for hosts that hang."""
-        return self._slots.behind()
+        return self._limiter.behind()
 
     def overdue(self, before: datetime) -> list[UUID]:
-        """Return the executions due before ``before`` that wait for a slot still."""
+        """Return the executions due before ``before`` that wait for a permit still."""
         return [
             each.execution.id for each in list(self._waiting.values()) if each.fire_at < before
         ]
@@ -144,7 +142,7 @@ class TransferEngine:
     def drain(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds until nothing waits and nothing is on its way."""
         deadline = time.monotonic() + timeout
-        while self._inbox or self._waiting or self._flights:
+        while self._inbox or self._waiting or self._transfers:
             if time.monotonic() >= deadline or not self._thread.is_alive():
                 return False
             time.sleep(0.01)
@@ -155,12 +153,12 @@ class TransferEngine:
         self._order(self._stop)
         if self._thread.is_alive():
             self._thread.join(_ANSWER_SECONDS)
-        aborted = [flight.request for flight in self._flights.snapshot()]
+        aborted = [transfer.request for transfer in self._transfers.snapshot()]
         return Leftover(list(self._waiting.values()), aborted)
 
     def _order(self, order: Callable[[], None]) -> None:
         self._inbox.append(order)
-        self._reactor.wake()
+        self._multi.wake()
 
     def _asked(self, hand_over: Callable[[], list[Request]]) -> list[Request]:
         """Return what ``hand_over`` returns on the engine's thread."""
@@ -186,14 +184,14 @@ class TransferEngine:
                 _log.exception("transfer engine fault")
                 # Whatever it is must not also take the processor away from everybody else.
                 time.sleep(0.05)
-        self._reactor.close()
+        self._multi.close()
 
     def _turn(self) -> None:
         self._take_orders()
         self._queue_due()
         may_be_more = self._start_some()
-        for done in self._reactor.turn(0 if may_be_more else self._seconds_to_next()):
-            self._flights.finish(done)
+        for done in self._multi.turn(0 if may_be_more else self._seconds_to_next()):
+            self._transfers.finish(done)
         self.last_turn = time.monotonic()
 
     def _take_orders(self) -> None:
@@ -208,7 +206,7 @@ class TransferEngine:
     def _accept(self, requests: Sequence[Request]) -> None:
         for request in requests:
             identifier = request.execution.id
-            self._flights.abort(identifier)
+            self._transfers.abort(identifier)
             self._waiting[identifier.int] = request
         if not self._is_closed:
             for fire_at, together in itertools.groupby(requests, _FIRE_AT):
@@ -218,7 +216,7 @@ class TransferEngine:
     def _forget(self, execution_id: UUID, started: float | None) -> None:
         if started is None:
             self._waiting.pop(execution_id.int, None)
-        self._flights.abort(execution_id, started=started)
+        self._transfers.abort(execution_id, started=started)
 
     def _take_back(self, execution_ids: Collection[UUID]) -> list[Request]:
         found = [self._waiting.pop(each.int, None) for each in execution_ids]
@@ -244,29 +242,29 @@ class TransferEngine:
         while future and future[0][0] <= now:
             for request in heapq.heappop(future)[2]:
                 if self._waiting.get(request.execution.id.int) is request:
-                    self._slots.offer(request)
+                    self._limiter.offer(request)
 
     def _start_some(self) -> bool:
-        """Start what has a slot; tell whether there may be more to start at once."""
+        """Start what has a permit; tell whether there may be more to start at once."""
         now = time.monotonic()
-        self._slots.age(now)
+        self._limiter.age(now)
         for _ in range(_STARTS_PER_TURN):
-            slot = self._slots.take(now)
-            if slot is None:
+            permit = self._limiter.take(now)
+            if permit is None:
                 return False
-            self._start(slot)
+            self._start(permit)
         return True
 
-    def _start(self, slot: Slot) -> None:
-        request = slot.request
+    def _start(self, permit: Permit) -> None:
+        request = permit.request
         if self._waiting.get(request.execution.id.int) is request:
             if self._is_allowed(request):
                 # In both places for a moment rather than in none: drain() looks at any time.
-                self._flights.start(slot)
+                self._transfers.start(permit)
                 self._waiting.pop(request.execution.id.int, None)
                 return
             del self._waiting[request.execution.id.int]
-        self._slots.release(slot, time.monotonic(), ended=False)
+        self._limiter.release(permit, time.monotonic(), ended=False)
 
     def _is_allowed(self, request: Request) -> bool:
         try:
@@ -275,20 +273,20 @@ class TransferEngine:
             _log.exception("lease not checked", execution_id=str(request.execution.id))
             return False
 
-    def _landed(self, flight: Flight, result: Result | None) -> None:
-        self._slots.release(flight.slot, time.monotonic(), ended=result is not None)
+    def _ended(self, transfer: Transfer, result: TransferResult | None) -> None:
+        self._limiter.release(transfer.permit, time.monotonic(), ended=result is not None)
         if result is None:
             return
         try:
-            self._on_done(flight.request, result)
+            self._on_done(transfer.request, result)
         except Exception:  # noqa: BLE001 - it must not end all transfers
-            identifier = str(flight.request.execution.id)
+            identifier = str(transfer.request.execution.id)
             _log.exception("transfer result lost", execution_id=identifier)
 
     def _seconds_to_next(self) -> float:
         if self._inbox or self._is_stopped:
             return 0
-        if not self._waiting and not self._flights:
+        if not self._waiting and not self._transfers:
             return _LONGEST_REST_SECONDS
         if not self._future:
             return _LONGEST_WAIT_SECONDS

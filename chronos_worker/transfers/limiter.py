@@ -45,7 +45,7 @@ class _Host:
 
 
 @dataclass(slots=True, eq=False)
-class Slot:
+class Permit:
     """A transfer's place, from its start to its end."""
 
     request: Request
@@ -55,7 +55,7 @@ class Slot:
     released: bool = False
 
 
-class Slots:
+class Limiter:
     """Hands out places to transfers that are due."""
 
     def __init__(self, limits: Limits) -> None:
@@ -65,7 +65,7 @@ class Slots:
         self._hosts: dict[str, _Host] = {}
         self._turns: deque[_Host] = deque()
         self._turns_slow: deque[_Host] = deque()
-        self._young: deque[Slot] = deque()
+        self._young: deque[Permit] = deque()
         self._slow_jobs: set[UUID] = set()
         # Transfers of each job, by its identifier as a number, which is hashed at once.
         self._under_way: dict[int, int] = {}
@@ -74,18 +74,18 @@ class Slots:
 
     def offer(self, request: Request) -> None:
         """Queue a request that is due."""
-        name = request.target.origin
+        name = request.template.origin
         host = self._hosts.get(name)
         if host is None:
             host = self._hosts[name] = _Host(name)
-        job_id = request.target.job_id
+        job_id = request.template.job_id
         if job_id.int in self._under_way or (self._slow_jobs and job_id in self._slow_jobs):
             host.waiting_slow.append(request)
         else:
             host.waiting.append(request)
         self._list(host)
 
-    def take(self, now: float) -> Slot | None:
+    def take(self, now: float) -> Permit | None:
         """Give the next request its place at ``now`` (monotonic seconds), if there is one."""
         if self._running >= self._limits.max_transfers:
             return None
@@ -95,17 +95,17 @@ class Slots:
             return self._start(slow, now, slow=True)
         return self._start(quick, now, slow=False) if quick else None
 
-    def release(self, slot: Slot, now: float, *, ended: bool = True) -> None:
+    def release(self, permit: Permit, now: float, *, ended: bool = True) -> None:
         """Take the place back; ``ended`` is false when nobody knows how long it would take."""
-        host, slot.released = slot.host, True
+        host, permit.released = permit.host, True
         self._running -= 1
         host.running -= 1
-        self._count_job(slot.request, -1)
-        if slot.slow:
+        self._count_job(permit.request, -1)
+        if permit.slow:
             self._slow -= 1
             host.slow -= 1
-        if ended and self._slow_jobs and now - slot.started < SLOW_AFTER:
-            self._slow_jobs.discard(slot.request.target.job_id)
+        if ended and self._slow_jobs and now - permit.started < SLOW_AFTER:
+            self._slow_jobs.discard(permit.request.template.job_id)
         self._list(host)
         if not (host.running or host.waiting or host.waiting_slow):
             self._forget(host)
@@ -114,12 +114,12 @@ class Slots:
         """Find the transfers that have become slow by ``now``; call it now and then."""
         young = self._young
         while young and (young[0].released or young[0].started + SLOW_AFTER <= now):
-            slot = young.popleft()
-            if not slot.released:
-                slot.slow = True
-                slot.host.slow += 1
+            permit = young.popleft()
+            if not permit.released:
+                permit.slow = True
+                permit.host.slow += 1
                 self._slow += 1
-                self._remember(slot.request.target.job_id)
+                self._remember(permit.request.template.job_id)
 
     def behind(self) -> int:
         """Return how many wait for the engine rather than for hosts that keep their places.
@@ -131,7 +131,7 @@ class Slots:
         hosts = list(self._hosts.values())
         return sum(len(host.waiting) for host in hosts if host.slow * 2 <= host.running)
 
-    def _start(self, host: _Host, now: float, *, slow: bool) -> Slot:
+    def _start(self, host: _Host, now: float, *, slow: bool) -> Permit:
         host.running += 1
         self._running += 1
         if slow:
@@ -139,18 +139,18 @@ class Slots:
             self._slow += 1
             self._turns_slow.popleft()
             host.listed_slow = False
-            slot = Slot(host.waiting_slow.popleft(), host, now, slow)
+            permit = Permit(host.waiting_slow.popleft(), host, now, slow)
         else:
             self._turns.popleft()
             host.listed = False
-            slot = Slot(host.waiting.popleft(), host, now, slow)
-            self._young.append(slot)
-        self._count_job(slot.request, 1)
+            permit = Permit(host.waiting.popleft(), host, now, slow)
+            self._young.append(permit)
+        self._count_job(permit.request, 1)
         self._list(host)
-        return slot
+        return permit
 
     def _count_job(self, request: Request, change: int) -> None:
-        key = request.target.job_id.int
+        key = request.template.job_id.int
         count = self._under_way.get(key, 0) + change
         if count:
             self._under_way[key] = count
@@ -170,7 +170,7 @@ class Slots:
     def _has_quick(self, host: _Host) -> bool:
         """Tell whether a quick job's request waits; move those that became slow to their lane."""
         slow_jobs = self._slow_jobs
-        while slow_jobs and host.waiting and host.waiting[0].target.job_id in slow_jobs:
+        while slow_jobs and host.waiting and host.waiting[0].template.job_id in slow_jobs:
             host.waiting_slow.append(host.waiting.popleft())
             self._list_slow(host)
         return bool(host.waiting)

@@ -28,7 +28,7 @@ class TransferError(NamedTuple):
     message: str
 
 
-class Result(NamedTuple):
+class TransferResult(NamedTuple):
     """A transfer that came to its end.
 
     ``started_at`` is the instant the request left; ``duration_seconds`` runs from there over all

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 from chronos_common import clock
 from chronos_common.storage.tables import letters
 from chronos_worker.emails.accounts import Letters
-from chronos_worker.emails.sender import Mailer
+from chronos_worker.emails.mailer import Mailer
 from integration.api.api_settings import settings_for
 
 _TOKEN = re.compile(r"^    (\S{43})\r?$", flags=re.MULTILINE)

@@ -21,7 +21,7 @@ from chronos_common.storage.executions import dispatch as dispatches
 from chronos_common.storage.executions import executions
 from chronos_worker.actions import webhook
 from chronos_worker.claim import Claimer
-from chronos_worker.executor import Performer
+from chronos_worker.executor import BlockingExecutor
 from chronos_worker.intake import Intake
 from chronos_worker.recorder import Recorder
 from factories import Workspace
@@ -48,7 +48,7 @@ def intake(engine: Engine, recorder: Recorder, heartbeat: Heartbeat) -> Intake:
         Claimer(engine, heartbeat),
         recorder,
         queue=queues.WEBHOOKS,
-        begin=Performer({JobType.WEBHOOK: _prepared}, recorder).begin,
+        begin=BlockingExecutor({JobType.WEBHOOK: _prepared}, recorder).begin,
         stop=Event(),
     )
 

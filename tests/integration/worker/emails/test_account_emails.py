@@ -24,7 +24,7 @@ from chronos_common.storage.outbox.account_emails import Kind
 from chronos_common.storage.outbox.outbox import FIRST_DELAY
 from chronos_scheduler.notify import Notifier
 from chronos_worker.emails.failures import Notices
-from chronos_worker.emails.sender import Mailer
+from chronos_worker.emails.mailer import Mailer
 from factories import OWNER_EMAIL, Workspace
 from mail_servers import MailServer
 

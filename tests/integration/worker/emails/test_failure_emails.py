@@ -20,7 +20,7 @@ from chronos_common.storage import tables
 from chronos_common.storage.executions import executions
 from chronos_common.storage.outbox import failure_emails
 from chronos_worker.emails.failures import Notices
-from chronos_worker.emails.sender import Mailer
+from chronos_worker.emails.mailer import Mailer
 from factories import Workspace
 from mail_servers import MailServer
 

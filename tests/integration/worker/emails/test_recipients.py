@@ -31,8 +31,8 @@ from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.outbox.outbox import FIRST_DELAY, MAX_ATTEMPTS
 from chronos_worker.actions import email
 from chronos_worker.emails.failures import Notices
-from chronos_worker.emails.sender import HOLD, Mailer
-from chronos_worker.executor import Performer, earlier_attempts
+from chronos_worker.emails.mailer import HOLD, Mailer
+from chronos_worker.executor import BlockingExecutor, earlier_attempts
 from chronos_worker.recorder import Finished, Recorder
 from factories import Workspace
 from mail_servers import MailServer
@@ -112,7 +112,7 @@ def _queued(engine: Engine, workspace: Workspace, now: datetime, **changes: Any)
 def _perform_once(engine: Engine, mailer: Mailer, recorder: Recorder, execution_id: UUID) -> None:
     """Claim, perform and record one attempt, as a worker does."""
     history = partial(earlier_attempts, engine)
-    performer = Performer(
+    executor = BlockingExecutor(
         {JobType.EMAIL: partial(email.perform, mailer=mailer, history=history)}, recorder
     )
     with engine.begin() as connection:
@@ -129,7 +129,7 @@ def _perform_once(engine: Engine, mailer: Mailer, recorder: Recorder, execution_
             queue=queues.EMAILS,
             job_ids=list(specs),
         )
-    performer.begin([(each, specs[each.job_id]) for each in claimed])
+    executor.begin([(each, specs[each.job_id]) for each in claimed])
     assert recorder.flush(20)
 
 
@@ -202,11 +202,11 @@ def test_without_the_history_of_its_attempts_nothing_is_sent(
 
     done: list[Finished] = []
     recorder: Any = SimpleNamespace(put=done.append)
-    performer = Performer(
+    executor = BlockingExecutor(
         {JobType.EMAIL: partial(email.perform, mailer=mailer, history=unreadable)}, recorder
     )
     job = specimens.job({"to": ADDRESSES, "subject": "s"}, JobType.EMAIL)
-    performer.begin([(specimens.claimed(job, attempt=2), job)])
+    executor.begin([(specimens.claimed(job, attempt=2), job)])
     assert done[0].outcome == Failed("The database did not answer, so that nothing was sent.")
     assert server.envelopes == []
 

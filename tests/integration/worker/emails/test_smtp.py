@@ -23,10 +23,10 @@ from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.statuses import JobType
 from chronos_worker.actions import email
 from chronos_worker.deadline import Deadline
+from chronos_worker.emails import mailer as mail
 from chronos_worker.emails import replies, smtp
-from chronos_worker.emails import sender as mail
-from chronos_worker.emails.sender import Mailer
-from chronos_worker.emails.smtp import Envelope, MailFailed, Server
+from chronos_worker.emails.mailer import Mailer
+from chronos_worker.emails.smtp import Envelope, MailFailed, SmtpServer
 from mail_servers import ScriptedServer
 from targets import CERTIFICATE
 
@@ -77,7 +77,11 @@ def test_chronoss_own_mails_leave_the_server_ten_minutes_for_the_whole_message()
     with ScriptedServer({"END": [b"250 OK\r\n"]}, pause=1.0) as server:
         envelope = Envelope("a@example.com", ["b@example.com"], b"\r\n")
         refused = smtp.submit(
-            Server.parse(server.url), None, envelope, deadline=Deadline(0.7), verdict_seconds=20
+            SmtpServer.parse(server.url),
+            None,
+            envelope,
+            deadline=Deadline(0.7),
+            verdict_seconds=20,
         )
     assert refused == {}
 
@@ -127,7 +131,7 @@ def test_a_server_that_does_not_read_is_left_at_the_jobs_timeout() -> None:
     with ScriptedServer(is_deaf=True) as server:
         expected = "time ran out after 2 s while sending the message"
         with pytest.raises(MailFailed, match=expected):
-            smtp.submit(Server.parse(server.url), None, long, deadline=Deadline(2))
+            smtp.submit(SmtpServer.parse(server.url), None, long, deadline=Deadline(2))
 
 
 def test_a_resolver_that_hangs_is_left_at_the_jobs_timeout(

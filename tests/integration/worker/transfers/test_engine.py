@@ -16,7 +16,7 @@ from chronos_worker.actions import webhook
 from chronos_worker.http.request import Request
 from chronos_worker.http.request import Target as Destination
 from chronos_worker.transfers import engine as transfers
-from chronos_worker.transfers.results import ErrorKind, Result
+from chronos_worker.transfers.results import ErrorKind, TransferResult
 from rigs import Rig, request_to, wait_until
 from targets import Answer, Received, Target, by_path, hang, reply
 
@@ -112,7 +112,7 @@ def test_faults_of_the_callbacks_do_not_end_the_engine(
     rig = start_rig(max_transfers=1, max_per_host=1, may_start=may_start)
     keep = rig.engine._on_done
 
-    def on_done(request: Request, result: Result) -> None:
+    def on_done(request: Request, result: TransferResult) -> None:
         if request is poison:
             raise RuntimeError("no recorder")
         keep(request, result)
@@ -245,7 +245,7 @@ def _once(released: Event) -> Answer:
 
 
 def _with(request: Request, **changes: Any) -> Destination:
-    return replace(request.target, **changes)
+    return replace(request.template, **changes)
 
 
 def _until_hung_up(gone: Event) -> Answer:

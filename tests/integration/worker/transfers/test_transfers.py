@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import rigs
 from chronos_common import __version__, clock
 from chronos_common.domain.urls import address
-from chronos_worker.transfers import connections
+from chronos_worker.transfers import kept_connections
 from rigs import Rig, request_to, wait_until
 from targets import Answer, Received, Target, after, by_path, hang, reply
 
@@ -133,7 +133,7 @@ def test_requests_leave_in_the_order_of_their_instants(rig: Rig, target: Target)
     ]
     rig.engine.submit(requests)
     results = rig.wait_for(4)
-    started = {result.started_at: request.target.url for request, result in rig.done}
+    started = {result.started_at: request.template.url for request, result in rig.done}
     assert [started[at][-1] for at in sorted(started)] == ["0", "1", "2", "3"]
     assert {result.http_status for result in results} == {200}
 
@@ -162,7 +162,7 @@ def test_a_large_body_is_sent_without_asking_first(rig: Rig, target: Target) -> 
 def test_a_connection_is_used_again(
     rig: Rig, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MAX_IDLE_SECONDS", 60)
+    monkeypatch.setattr(kept_connections, "MAX_IDLE_SECONDS", 60)
     for _ in range(5):
         rig.send(target.url)
     assert target.connections == 1

@@ -20,7 +20,7 @@ from chronos_worker.deadline import Deadline
 from chronos_worker.emails import message as messages
 from chronos_worker.emails import replies, smtp
 from chronos_worker.emails.replies import Refusal
-from chronos_worker.emails.smtp import Envelope, MailFailed, Server
+from chronos_worker.emails.smtp import Envelope, MailFailed, SmtpServer
 
 #: For Chronos's own e-mails: until the whole message is sent, and then until the server has said
 #: whether it takes it (RFC 5321, section 4.5.3.2.6). Asking again earlier would send it twice.
@@ -56,7 +56,7 @@ class Mailer:
 
     def __init__(self, settings: Settings) -> None:
         """Take the server or the folder, and the sender; nothing is connected yet."""
-        self._server = Server.parse(settings.smtp_url) if settings.smtp_url else None
+        self._server = SmtpServer.parse(settings.smtp_url) if settings.smtp_url else None
         is_tls = self._server and (self._server.is_tls or self._server.starts_tls)
         # Reading the authorities takes a tenth of a second; that is once, not for each message.
         self._tls = _tls_context() if is_tls else None

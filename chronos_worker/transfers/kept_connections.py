@@ -33,7 +33,7 @@ _SPOILED: Final = select.POLLIN
 
 
 @dataclass(slots=True)
-class _Connection:
+class _KeptConnection:
     """Asks after a connection's socket, and knows when the last request left on it."""
 
     descriptor: int
@@ -42,11 +42,11 @@ class _Connection:
     max_idle_seconds: float
 
 
-class Connections:
+class KeptConnections:
     """The connections of one engine. Only its thread uses them."""
 
     def __init__(self) -> None:
-        self._by_ends: dict[Ends, _Connection] = {}
+        self._by_ends: dict[Ends, _KeptConnection] = {}
 
     def add(self, ends: Ends, descriptors: Sequence[int]) -> None:
         """Remember a new connection, whose socket is one of ``descriptors``."""
@@ -59,7 +59,7 @@ class Connections:
             del self._by_ends[next(iter(self._by_ends))]
         poller = select.poll()
         poller.register(found, _ENDED)
-        self._by_ends[ends] = _Connection(found, poller, monotonic(), MAX_IDLE_SECONDS)
+        self._by_ends[ends] = _KeptConnection(found, poller, monotonic(), MAX_IDLE_SECONDS)
 
     def answered_alone(self, ends: Ends, keep_alive: str) -> None:
         """Note a connection's first answer over HTTP/1, with its field ``Keep-Alive``.
