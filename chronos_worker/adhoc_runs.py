@@ -29,9 +29,9 @@ from chronos_common.storage import adhoc_runs
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.actions import celery_task, email, webhook
 from chronos_worker.actions.celery_task import TaskPublisher
-from chronos_worker.deadline import Deadline
-from chronos_worker.emails.mailer import Delivery, Mailer
-from chronos_worker.executor import Action
+from chronos_worker.attempts import Action, Deadline
+from chronos_worker.delivery import Delivery
+from chronos_worker.emails.mailer import Mailer
 from chronos_worker.http.request import Request
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
@@ -88,7 +88,7 @@ class AdhocRunner:
         for each in waiting:
             each.set_exception(RunAbandoned("The worker was stopped; try again."))
 
-    def perform(self, identifiers: Sequence[UUID], _: datetime) -> None:
+    def run(self, identifiers: Sequence[UUID], _: datetime) -> None:
         """Perform the runs of one message that are still waited for."""
         for identifier in identifiers:
             with transaction(self._engine) as connection:

@@ -21,9 +21,9 @@ from chronos_common.settings import Settings
 from chronos_common.storage.executions import rescue
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.actions import webhook
+from chronos_worker.attempts import Finished, invalid_payload
 from chronos_worker.http.request import Request
-from chronos_worker.intake import unusable
-from chronos_worker.recorder import Finished, Recorder
+from chronos_worker.recorder import Recorder
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
 from chronos_worker.transfers.limiter import Limits
@@ -113,7 +113,7 @@ class Webhooks:
             try:
                 requests.append(webhook.prepare(execution, job))
             except Exception as error:  # noqa: BLE001 - poison fails its own execution only
-                self._recorder.put(unusable(execution, job, error))
+                self._recorder.put(invalid_payload(execution, job, error))
         self._transfers.submit(requests)
         metrics.IN_FLIGHT.set(self.in_flight)
 

@@ -19,7 +19,7 @@ from chronos_common.domain.promises import PROMISES
 from chronos_common.domain.queues import own_queue, reserved_queue
 from chronos_common.domain.statuses import JobType
 from chronos_common.errors import ChronosError, Invalid
-from chronos_worker.deadline import Deadline
+from chronos_worker.attempts import Deadline
 from chronos_worker.emails import replies
 
 _WAIT_SECONDS: Final = 10

@@ -15,9 +15,10 @@ from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import Email
 from chronos_common.errors import Invalid
-from chronos_worker.deadline import Deadline
+from chronos_worker.attempts import Deadline
+from chronos_worker.delivery import Delivery
 from chronos_worker.emails import message as messages
-from chronos_worker.emails.mailer import Delivery, Mailer
+from chronos_worker.emails.mailer import Mailer
 from chronos_worker.emails.smtp import MailFailed
 
 #: Returns the history of an execution's earlier attempts.
@@ -120,6 +121,6 @@ def _response(delivery: Delivery | None) -> dict[str, Any] | None:
     return {
         "via": delivery.via,
         "accepted": list(delivery.accepted),
-        "refused": {address: refusal.words for address, refusal in delivery.refused.items()},
+        "refused": {address: refusal.reason for address, refusal in delivery.refused.items()},
         "refused_for_good": list(delivery.refused_for_good),
     }

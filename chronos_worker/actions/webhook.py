@@ -12,7 +12,6 @@ from chronos_common.domain import redaction
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Succeeded
-from chronos_worker import retry_after
 from chronos_worker.http import charsets, content_codings, redirects, response_headers
 from chronos_worker.http.request import Request, request_of
 from chronos_worker.http.request_template import template_of
@@ -65,7 +64,7 @@ def _judge(request: Request, result: TransferResult) -> Succeeded | Failed:
         return Succeeded()
     fields = response_headers.of(result.header_lines).first
     answered_at = result.started_at + timedelta(seconds=result.duration_seconds)
-    asked = retry_after.parse(fields.get("retry-after"), now=answered_at)
+    asked = response_headers.retry_after(fields.get("retry-after"), now=answered_at)
     message = _refusal(request, status, fields)
     if not _is_retryable(status, asked):
         return Failed(message, permanent=True)

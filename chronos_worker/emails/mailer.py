@@ -3,12 +3,9 @@
 import os
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from threading import get_ident
-from typing import Final
 
 import certifi
 import structlog
@@ -16,39 +13,13 @@ import structlog
 from chronos_common import metrics
 from chronos_common.domain.senders import Sender
 from chronos_common.settings import Settings
-from chronos_worker.deadline import Deadline
+from chronos_worker.attempts import Deadline
+from chronos_worker.delivery import Delivery, Refusal
 from chronos_worker.emails import message as messages
 from chronos_worker.emails import replies, smtp
-from chronos_worker.emails.replies import Refusal
 from chronos_worker.emails.smtp import Envelope, MailFailed, SmtpServer
 
-#: For Chronos's own e-mails: until the whole message is sent, and then until the server has said
-#: whether it takes it (RFC 5321, section 4.5.3.2.6). Asking again earlier would send it twice.
-SEND_SECONDS: Final = 120.0
-VERDICT_SECONDS: Final = 600.0
-#: For how long a worker holds such an e-mail; nobody else sends it meanwhile.
-HOLD: Final = timedelta(seconds=SEND_SECONDS + VERDICT_SECONDS + 60)
-
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What became of a message: who has it now, and for whom it was refused, and why."""
-
-    via: str
-    accepted: Sequence[str]
-    refused: Mapping[str, Refusal] = field(default_factory=dict)
-
-    @property
-    def refused_for_good(self) -> dict[str, str]:
-        """Who is never to get it, with the mail server's words."""
-        return {each: why.words for each, why in self.refused.items() if why.is_permanent}
-
-    @property
-    def deferred(self) -> dict[str, str]:
-        """Who was refused for now, with the mail server's words."""
-        return {each: why.words for each, why in self.refused.items() if not why.is_permanent}
 
 
 class Mailer:
@@ -117,7 +88,7 @@ def _tell(message: EmailMessage, refused: Mapping[str, Refusal]) -> None:
         _log.warning(
             "recipient refused" if refusal.is_permanent else "recipient refused for now",
             recipient=recipient,
-            reply=refusal.words,
+            reply=refusal.reason,
             message_id=str(message["Message-ID"]),
         )
 

@@ -61,13 +61,6 @@ class Reply(NamedTuple):
         return f"{self.code} {self.words or '(no reason is given)'}"
 
 
-class Refusal(NamedTuple):
-    """Why a mail server did not take a message for a recipient."""
-
-    words: str
-    is_permanent: bool
-
-
 def clean(words: bytes | str) -> str:
     """Return a server's words as one bounded line without control characters."""
     text = words.decode(errors="replace") if isinstance(words, bytes) else words

@@ -22,10 +22,10 @@ from typing import Any, Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from chronos_common.domain.hosts import ascii_host
-from chronos_common.errors import ChronosError
-from chronos_worker.deadline import Deadline
+from chronos_worker.attempts import Deadline
+from chronos_worker.delivery import NotDelivered, Refusal
 from chronos_worker.emails import replies
-from chronos_worker.emails.replies import Refusal, Reply
+from chronos_worker.emails.replies import Reply
 
 _DEFAULT_PORTS: Final = {"smtp": 25, "smtps": 465}
 _CHUNK: Final = 1 << 16
@@ -45,13 +45,11 @@ _ALREADY_LOGGED_IN: Final = 503
 _lookups = BoundedSemaphore(_MAX_LOOKUPS)
 
 
-class MailFailed(ChronosError):
-    """The message was not taken; ``permanent`` if trying again cannot help."""
+class MailFailed(NotDelivered):
+    """The mail server did not accept the message."""
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
-        """Take what went wrong, for a person."""
-        super().__init__(replies.sentence(message))
-        self.permanent = permanent
+        super().__init__(replies.sentence(message), permanent=permanent)
 
 
 @dataclass(frozen=True, slots=True)

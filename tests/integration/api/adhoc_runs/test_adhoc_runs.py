@@ -54,7 +54,7 @@ def worker(db: Engine, redis_url: str, **changes: object) -> Iterator[AdhocRunne
                 found = client.brpop([queues.TESTS], timeout=1)
                 if found:
                     (packed, _), *_ = json.loads(base64.b64decode(json.loads(found[1])["body"]))
-                    runner.perform(ids.unpack(packed), clock.now())
+                    runner.run(ids.unpack(packed), clock.now())
 
     thread = Thread(target=consume)
     thread.start()
@@ -181,7 +181,7 @@ def test_what_has_expired_is_not_performed_and_goes_away(
     run = TestRun(ids.new_id(now), caller.workspace_id, JobType.WEBHOOK, {"url": target.url}, 5)
     with db.begin() as connection:
         storage.add(connection, run, now=now, expires_at=now - timedelta(seconds=1))
-    running.perform([run.id], now)
+    running.run([run.id], now)
     assert target.received == []
     with db.begin() as connection:
         storage.prune(connection, now=now + storage.KEPT)

@@ -22,7 +22,7 @@ from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
 from chronos_worker.actions import celery_task
 from chronos_worker.actions.celery_task import TaskPublisher
-from chronos_worker.deadline import Deadline
+from chronos_worker.attempts import Deadline
 from rigs import wait_until
 from targets import Target, hang
 

@@ -59,9 +59,9 @@ def test_long_headers_are_not_remembered(lines: list[bytes]) -> None:
 
 
 def test_long_lines_are_not_remembered() -> None:
-    before = response_headers._known_field.cache_info().currsize
+    before = response_headers._cached_field.cache_info().currsize
     assert response_headers.of([b"X-Long: " + b"x" * 600]).first
-    assert response_headers._known_field.cache_info().currsize == before
+    assert response_headers._cached_field.cache_info().currsize == before
 
 
 def test_no_more_is_shown_than_the_history_keeps() -> None:
