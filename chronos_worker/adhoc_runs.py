@@ -1,7 +1,7 @@
-"""Test runs: a payload performed once, now, as an execution would be, but for no job.
+"""Test runs: a payload executed once, at once, without a job.
 
-The same actions perform them, through a transfer engine with the same guard. Targets can tell them
-from executions: requests and e-mails carry ``X-Chronos-Test``, Celery tasks ``chronos_test``.
+They use the actions of executions, through a transfer engine with the same egress guard. Targets
+can recognise them: requests and e-mails carry ``X-Chronos-Test``, Celery tasks ``chronos_test``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,21 +42,20 @@ _log = structlog.get_logger(__name__)
 
 HEADER = "X-Chronos-Test"
 
-#: Few, and few to one target: somebody sits in front of each.
+#: Test runs are few, because a person waits for each one.
 LIMITS = Limits(32, 8)
 
 _MARK = f"\r\n{HEADER}: true".encode()
-#: How long a run may wait for its turn, as runs to the same host go before it.
+#: The longest wait of a run for earlier runs to the same host.
 _TURN_SECONDS = 2.5
-#: What a transfer may take beyond its turn and its own timeout until its result is known.
+#: Added to that wait and to the payload's timeout: the result may arrive so much later.
 _MARGIN_SECONDS = 2.5
 
 
 class AdhocRunner:
-    """Performs test runs; used by many threads at once."""
+    """Executes test runs. Thread-safe."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        """Build the parts; nothing is sent before :meth:`start`."""
         self._engine = engine
         self._waiting: dict[UUID, Future[tuple[Request, TransferResult]]] = {}
         self._lock = Lock()
@@ -67,21 +66,21 @@ class AdhocRunner:
             may_start=_is_in_time,
             now=clock.now,
         )
-        publisher = _Publisher(
+        publisher = _MarkingPublisher(
             settings.tasks_broker_url, is_shared=settings.tasks_broker_url == settings.redis_url
         )
         self._actions: Mapping[JobType, Action] = {
             JobType.WEBHOOK: self._send,
-            JobType.EMAIL: partial(email.perform, mailer=_Mailer(settings)),
+            JobType.EMAIL: partial(email.perform, mailer=_MarkingMailer(settings)),
             JobType.CELERY_TASK: partial(celery_task.perform, publisher=publisher),
         }
 
     def start(self) -> None:
-        """Begin to take runs."""
+        """Start the transfer engine."""
         self._transfers.start()
 
     def stop(self) -> None:
-        """End transfers that are under way; whoever waits for one is told."""
+        """End transfers that are under way. Their runs end with an error."""
         self._transfers.stop()
         with self._lock:
             waiting, self._waiting = list(self._waiting.values()), {}
@@ -89,7 +88,7 @@ class AdhocRunner:
             each.set_exception(RunAbandoned("The worker was stopped; try again."))
 
     def run(self, identifiers: Sequence[UUID], _: datetime) -> None:
-        """Perform the runs of one message that are still waited for."""
+        """Execute the runs of one message that have not expired."""
         for identifier in identifiers:
             with transaction(self._engine) as connection:
                 spec = adhoc_runs.claim(connection, identifier, now=clock.now())
@@ -135,7 +134,7 @@ class AdhocRunner:
             adhoc_runs.finish(connection, identifier, status, result)
 
     def _send(self, claimed: Claimed, spec: JobSpec) -> tuple[Outcome, Attempt]:
-        """Send a webhook, and wait for what comes back."""
+        """Send a webhook, and wait for its result."""
         request = webhook.prepare(claimed, spec)
         request = request._replace(execution_lines=request.execution_lines + _MARK)
         future: Future[tuple[Request, TransferResult]] = Future()
@@ -161,12 +160,12 @@ class AdhocRunner:
 
 
 def _is_in_time(request: Request) -> bool:
-    """Return whether a run may still start: its result would come while it is waited for."""
+    """Return whether a run may still start, because its result would arrive in time."""
     return (clock.now() - request.fire_at).total_seconds() < _TURN_SECONDS
 
 
 class RunAbandoned(Exception):
-    """The worker gave up a test run that somebody waited for."""
+    """The worker gave a test run up. The message is for the person who waits for it."""
 
 
 def _result(status: Status, error: str | None, attempt: Attempt) -> dict[str, Any]:
@@ -182,8 +181,8 @@ def _result(status: Status, error: str | None, attempt: Attempt) -> dict[str, An
     }
 
 
-class _Mailer(Mailer):
-    """Marks the e-mails of test runs."""
+class _MarkingMailer(Mailer):
+    """Marks e-mails as those of test runs."""
 
     def send(
         self,
@@ -199,8 +198,8 @@ class _Mailer(Mailer):
         )
 
 
-class _Publisher(TaskPublisher):
-    """Marks the Celery tasks of test runs."""
+class _MarkingPublisher(TaskPublisher):
+    """Marks Celery tasks as those of test runs."""
 
     def publish(
         self, task: CeleryTask, *, task_id: str, headers: Mapping[str, str], deadline: Deadline

@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Deadline:
-    """The end of an attempt, ``seconds`` after the deadline was made; every wait ends there."""
+    """The end of an attempt, ``seconds`` after the deadline was made. Every wait ends there."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

@@ -1,7 +1,7 @@
-"""Deliveries: the contract between those who announce something and the channels that send it.
+"""Deliveries: the contract between the senders of announcements and the channels.
 
-A channel delivers an announcement to its recipients' addresses. It answers for each recipient, so
-that a later attempt can leave out those who have the announcement and those who never get it.
+A channel delivers an announcement to its recipients. The result names each recipient, so that a
+later attempt can leave out those that have it and those that will never get it.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -31,7 +31,7 @@ class Refusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The result of one attempt: the recipients who have it now, and those who were refused.
+    """The result of one attempt: the recipients that have it now, and those that were refused.
 
     ``via`` names the server or the folder that accepted it.
     """
@@ -42,12 +42,12 @@ class Delivery:
 
     @property
     def refused_for_good(self) -> dict[str, str]:
-        """The recipients who will never get it, with the reasons."""
+        """The recipients that will never get it, with the reasons."""
         return {each: why.reason for each, why in self.refused.items() if why.is_permanent}
 
     @property
     def deferred(self) -> dict[str, str]:
-        """The recipients who may get it from a later attempt, with the reasons."""
+        """The recipients that may get it from a later attempt, with the reasons."""
         return {each: why.reason for each, why in self.refused.items() if not why.is_permanent}
 
 

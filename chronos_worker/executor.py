@@ -1,4 +1,4 @@
-"""Executors: the parts that execute what an intake has claimed.
+"""Executors: the parts that execute claimed executions.
 
 ``webhooks`` has the one for webhooks, which never block a thread. The one here runs blocking
 actions, e-mails and Celery tasks, one after the other in the thread that claimed them.
@@ -35,7 +35,7 @@ class Executor(Protocol):
         """Surround a claim, which may be made to wait, but not longer than until ``stop``."""
 
     def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
-        """Begin to execute; the message of these executions is acknowledged on return."""
+        """Begin to execute. The message of these executions is acknowledged on return."""
 
 
 class BlockingExecutor:

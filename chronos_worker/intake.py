@@ -44,7 +44,7 @@ class TooEarly(Exception):
 
 
 class Intake:
-    """Takes the messages of one queue; used by many threads at once."""
+    """Takes the messages of one queue. Thread-safe."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Intake:
         self._specs = Specs()
 
     def accept(self, identifiers: Sequence[UUID], fire_at: datetime) -> None:
-        """Start the executions of one message; ``fire_at`` is the earliest one's instant.
+        """Start the executions of one message. ``fire_at`` is the earliest one's instant.
 
         Raises :class:`TooEarly` or :class:`Unavailable`. The executions are then left to rescue.
         """

@@ -51,7 +51,7 @@ LOOK_SECONDS = 0.02
 
 #: Outcomes of one transaction.
 MAX_BATCH = 500
-#: Outcomes that may wait; beyond this number nothing new is claimed.
+#: Outcomes that may wait. Beyond this number nothing new is claimed.
 MAX_BACKLOG = 20_000
 #: The longest pause between two tries while the database is away.
 LONGEST_PAUSE_SECONDS = 2.0
@@ -99,7 +99,7 @@ class Recorder:
         self._thread.start()
 
     def put(self, finished: Finished) -> None:
-        """Queue a finished attempt; never waits."""
+        """Queue a finished attempt, without waiting."""
         with self._changed:
             self._moved_at = self._moved_at if self._backlog else monotonic()  # it was idle
             self._backlog += 1
@@ -112,19 +112,19 @@ class Recorder:
 
     @property
     def silent_seconds(self) -> float:
-        """Seconds without a write although attempts wait; 0 if none wait."""
+        """Seconds without a write although attempts wait, or 0 if none wait."""
         return monotonic() - self._moved_at if self._backlog else 0.0
 
     def wait_for_room(self, timeout: float) -> bool:
-        """Wait until the backlog is within its bound; return False after ``timeout`` seconds."""
+        """Wait until the backlog is within its bound, or return False after ``timeout``."""
         return self._wait_until_at_most(MAX_BACKLOG, timeout)
 
     def flush(self, timeout: float) -> bool:
-        """Wait until all attempts are written; return False after ``timeout`` seconds."""
+        """Wait until all attempts are written, or return False after ``timeout`` seconds."""
         return self._wait_until_at_most(0, timeout)
 
     def stop(self) -> None:
-        """End the thread; attempts that were not flushed before are left to rescue."""
+        """End the thread. Attempts that were not flushed before are left to rescue."""
         self._stop.set()
         self._finished.put(None)
         self._thread.join(timeout=LONGEST_PAUSE_SECONDS + 1)
@@ -164,7 +164,7 @@ class Recorder:
         metrics.RECORDER_BACKLOG.set(self._backlog)
 
     def _write_persistently(self, batch: Sequence[Finished]) -> None:
-        """Write the batch; try again for as long as the database is away."""
+        """Write the batch. Try again for as long as the database is away."""
         failures = 0
         while not self._stop.is_set():
             try:
@@ -264,7 +264,7 @@ def _move(finished: Finished) -> Move:
 
 
 def _step(finished: Finished) -> Step:
-    """Decide how the execution goes on; a policy that cannot be followed ends it."""
+    """Decide how the execution goes on. A policy that cannot be followed ends it."""
     try:
         step = next_step(
             finished.outcome,

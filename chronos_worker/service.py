@@ -50,13 +50,13 @@ _log = structlog.get_logger(__name__)
 #: The consequences of executions that moved, in the order in which they are written.
 AFTER_RECORD: Final[tuple[AfterRecord, ...]] = (statistics.add, failure_emails.enqueue)
 
-#: Claims, records and heartbeats are short; more connections would only queue in PostgreSQL.
+#: Claims, records and heartbeats are short. More connections would only queue in PostgreSQL.
 POOL_SIZE = 12
 
 #: Threads of each queue of blocking actions: mail servers refuse many connections of one client.
 MAX_BLOCKING_THREADS = 16
 
-#: How long recorder and transfers may make no progress; PostgreSQL may be away for a moment.
+#: How long recorder and transfers may make no progress. PostgreSQL may be away for a moment.
 SILENCE_SECONDS = 60.0
 
 #: How long a stopping worker waits for the database to take its last outcomes.
@@ -64,7 +64,7 @@ FLUSH_SECONDS = 10.0
 
 
 class Worker:
-    """Executes what schedulers have dispatched. Any number of workers run side by side."""
+    """Executes dispatched executions. Any number of workers run side by side."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -163,7 +163,7 @@ class Worker:
         )
 
     def run(self) -> int:
-        """Work until SIGTERM or SIGINT; return the exit code of the process.
+        """Work until SIGTERM or SIGINT and return the exit code of the process.
 
         Raises if the database does not answer at the start.
         """

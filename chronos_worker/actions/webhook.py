@@ -1,6 +1,6 @@
-"""The webhook action: from a job to what is sent, and from what came back to an outcome.
+"""The webhook action: from a job to its request, and from the transfer's result to an outcome.
 
-The transfer in between is the engine's business (``chronos_worker.transfers.engine``).
+The transfer in between is made by ``chronos_worker.transfers.engine``.
 """
 
 from collections.abc import Mapping
@@ -22,11 +22,11 @@ _RETRYABLE_STATUSES: Final = frozenset({408, 425, 429})
 _PERMANENT_ERRORS: Final = frozenset(
     {ErrorKind.REFUSED_BY_EGRESS, ErrorKind.INVALID_URL, ErrorKind.REDIRECT, ErrorKind.INTERNAL}
 )
-# Members of an enumeration take as long to look up as the rest of the question.
+# Plain numbers, because members of an enumeration are slow to look up.
 _SUCCESS: Final = range(HTTPStatus.OK.value, HTTPStatus.MULTIPLE_CHOICES.value)
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
-#: A job that counts more statuses as success is told of the first ones.
-_MAX_LISTED: Final = 10
+#: Statuses of ``success_statuses`` that an error names.
+_MAX_NAMED: Final = 10
 
 
 def prepare(execution: Claimed, job: JobSpec) -> Request:
@@ -52,15 +52,14 @@ def outcome(request: Request, result: TransferResult) -> tuple[Succeeded | Faile
 def _judge(request: Request, result: TransferResult) -> Succeeded | Failed:
     """Decide by the error if there is one, else by the status code.
 
-    What was wrong with the answer after its status changes nothing: the target has decided.
+    A flaw in the answer after its status changes nothing: the target has decided.
     """
     error, status = result.error, result.http_status
     if error:
         return Failed(_sentence(error.message), permanent=error.kind in _PERMANENT_ERRORS)
     if status is None:
         return Failed("The target answered without a status.")
-    listed = request.template.success_statuses
-    if status in (listed or _SUCCESS):
+    if status in (request.template.success_statuses or _SUCCESS):
         return Succeeded()
     fields = response_headers.of(result.header_lines).first
     answered_at = result.started_at + timedelta(seconds=result.duration_seconds)
@@ -72,7 +71,7 @@ def _judge(request: Request, result: TransferResult) -> Succeeded | Failed:
 
 
 def _is_retryable(status: int, asked: timedelta | None) -> bool:
-    """Return whether another try may help, or the target ``asked`` a client (4xx) for one."""
+    """Return whether another attempt may help: a 4xx counts if ``Retry-After`` asked for one."""
     if status < HTTPStatus.BAD_REQUEST:
         return False
     return (
@@ -91,12 +90,12 @@ def _refusal(request: Request, status: int, fields: Mapping[str, str]) -> str:
     elif status in redirects.STATUSES and fields.get("location"):
         return f"{text}; this job does not follow redirects."
     if template.success_statuses:
-        return f"{text}; this job counts {_listed(template.success_statuses)} as success."
+        return f"{text}; this job counts {_enumerated(template.success_statuses)} as success."
     return f"{text}."
 
 
-def _listed(statuses: frozenset[int]) -> str:
-    shown = [str(status) for status in sorted(statuses)[:_MAX_LISTED]]
+def _enumerated(statuses: frozenset[int]) -> str:
+    shown = [str(status) for status in sorted(statuses)[:_MAX_NAMED]]
     if len(statuses) > len(shown):
         return f"{', '.join(shown)} and others"
     *most, last = shown
@@ -131,7 +130,7 @@ def _response(result: TransferResult) -> dict[str, Any] | None:
 
 
 def _decompressed(body: bytes, coding: str, *, is_whole: bool) -> tuple[bytes, bool, str | None]:
-    """Return the body without its content codings, whether it is whole, and a note if need be."""
+    """Return the decoded body, whether it is whole, and a note if decoding failed."""
     try:
         decoded, is_end = content_codings.decode(body, coding, max_bytes=KEPT_BODY_BYTES)
     except content_codings.Undecodable as error:

@@ -22,7 +22,7 @@ VERDICT_SECONDS: Final = 600.0
 
 
 class EmailChannel:
-    """Sends announcements as e-mails; used by many threads at once."""
+    """Sends announcements as e-mails. Thread-safe."""
 
     longest_send = timedelta(seconds=SEND_SECONDS + VERDICT_SECONDS)
 

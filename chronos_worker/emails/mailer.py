@@ -1,4 +1,4 @@
-"""Mail: messages sent by SMTP, or kept as files where ``CHRONOS_SMTP_URL`` names no server."""
+"""The mailer: sends messages by SMTP, or writes files if ``CHRONOS_SMTP_URL`` is not set."""
 
 import os
 import ssl
@@ -23,13 +23,12 @@ _log = structlog.get_logger(__name__)
 
 
 class Mailer:
-    """Sends messages; used by many threads at once."""
+    """Sends messages. Thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take the server or the folder, and the sender; nothing is connected yet."""
         self._server = SmtpServer.parse(settings.smtp_url) if settings.smtp_url else None
         is_tls = self._server and (self._server.is_tls or self._server.starts_tls)
-        # Reading the authorities takes a tenth of a second; that is once, not for each message.
+        # Once rather than for each message: reading the authorities takes a tenth of a second.
         self._tls = _tls_context() if is_tls else None
         self._sender = Sender.parse(settings.mail_from)
         self._folder = settings.mail_dir
@@ -44,10 +43,9 @@ class Mailer:
     ) -> Delivery:
         """Send ``message`` from the configured sender to ``recipients``, which are mailboxes.
 
-        All of it ends at the ``deadline``; with ``verdict_seconds``, the server has so long from
-        the end of the message to say whether it takes it. Raises :class:`MailFailed` if nobody
-        has the message for another reason than refusals of all the recipients, and if it is
-        unknown who has it.
+        Every wait ends at the ``deadline``. With ``verdict_seconds``, the server has so long from
+        the end of the message to accept or refuse it. Raises :class:`MailFailed` if the message
+        was not accepted, or if that is unknown. A refusal of recipients raises nothing.
         """
         messages.set_sender(message, self._sender)
         if self._server is None:
@@ -59,13 +57,13 @@ class Mailer:
             deadline=deadline,
             verdict_seconds=verdict_seconds,
         )
-        _tell(message, refused)
+        _report(message, refused)
         accepted = [each for each in recipients if each not in refused]
         metrics.MAIL_RECIPIENTS.labels("accepted").inc(len(accepted))
         return Delivery(str(self._server), accepted, refused)
 
     def _write(self, message: EmailMessage) -> str:
-        """Write the message as a file that appears whole or not at all, once for each id."""
+        """Write the message as a file, atomically. A repetition replaces it."""
         name = f"{message['Message-ID'].strip('<>').partition('@')[0]}.eml"
         unfinished = self._folder / f".{name}.{os.getpid()}.{get_ident()}"
         try:
@@ -80,8 +78,8 @@ class Mailer:
         return str(Path(self._folder.name) / name)
 
 
-def _tell(message: EmailMessage, refused: Mapping[str, Refusal]) -> None:
-    """Show the operator whom a mail server has refused."""
+def _report(message: EmailMessage, refused: Mapping[str, Refusal]) -> None:
+    """Count and log the recipients that the mail server has refused."""
     for recipient, refusal in refused.items():
         result = "refused" if refusal.is_permanent else "deferred"
         metrics.MAIL_RECIPIENTS.labels(result).inc()
@@ -94,7 +92,7 @@ def _tell(message: EmailMessage, refused: Mapping[str, Refusal]) -> None:
 
 
 def _tls_context() -> ssl.SSLContext:
-    """Trust what the system trusts, and certifi's authorities for systems that have none."""
+    """Trust the system's authorities, and those of certifi for systems that have none."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

@@ -1,4 +1,4 @@
-"""From a job's payload to the template of its requests, built once and used for each execution."""
+"""Building the template of a job's requests from its payload, once for many executions."""
 
 from typing import Final
 from uuid import UUID
@@ -14,14 +14,14 @@ from chronos_worker.http.request import RequestTemplate
 _MAX_CACHED: Final = 20_000
 _LARGEST_CACHED_BODY: Final = 4 << 10
 
-#: Headers of a user's that say how to read the message, and may go wherever it goes.
+#: A user's headers that describe the message. They also go to the target of a redirect.
 _DESCRIPTIVE: Final = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 
 _cache: dict[UUID, tuple[JobSpec, RequestTemplate]] = {}
 
 
 def template_of(job: JobSpec) -> RequestTemplate:
-    """Return where ``job`` sends its requests.
+    """Return the template of a job's requests.
 
     Raises :class:`Invalid` if its payload cannot be sent.
     """
@@ -40,7 +40,7 @@ def _is_same(one: JobSpec, other: JobSpec) -> bool:
 
 def _remember(job: JobSpec, template: RequestTemplate) -> None:
     if len(_cache) >= _MAX_CACHED:
-        # Among jobs that take turns, the oldest is the next one needed: there is no better choice.
+        # Jobs take turns, so the oldest entry is the next one needed: no eviction is better.
         _cache.clear()
     _cache[job.id] = job, template
 
@@ -77,13 +77,13 @@ def _build(job: JobSpec) -> RequestTemplate:
 
 
 def _header_lines(webhook: Webhook) -> tuple[list[bytes], list[bytes]]:
-    """Return the lines for any host, and those for the origin only."""
+    """Return the header lines for any host, and those for the origin only."""
     public = [b"Expect:"]
     private: list[bytes] = []
     for name, value in webhook.headers.items():
         (public if name.lower() in _DESCRIPTIVE else private).append(_line(name, value))
     if webhook.body is not None and not any(map(_is_content_type, webhook.headers)):
-        # libcurl would call an empty body a form.
+        # Without this, libcurl would declare an empty body as a form.
         public.append(b"Content-Type:")
     return public, private
 
@@ -93,5 +93,5 @@ def _is_content_type(name: str) -> bool:
 
 
 def _line(name: str, value: str) -> bytes:
-    """Return a header as libcurl takes it, to which a colon without a value means removal."""
+    """Return a header in libcurl's format, where a colon without a value means removal."""
     return f"{name}: {value}".encode("latin-1") if value else f"{name};".encode("latin-1")

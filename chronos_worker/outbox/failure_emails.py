@@ -1,6 +1,7 @@
 """Failure e-mails: they tell a job's recipients about final failures.
 
-Recipients are settled one by one. A row remembers who has the e-mail and who will never get it.
+Recipients are settled one by one. A row names those that have the e-mail, and those that
+will never get it.
 """
 
 from uuid import UUID

@@ -17,7 +17,7 @@ from chronos_worker.delivery import Announcement
 _MAX_ERROR: Final = 1000
 #: Characters of each error in a digest.
 _MAX_DIGEST_ERROR: Final = 300
-#: Characters of the target's answer; the history holds more.
+#: Characters of the target's answer. The history holds more.
 _MAX_ANSWER: Final = 1500
 _MAX_ANSWER_LINES: Final = 30
 # Marks that reverse the direction of text, and could disguise an answer.
@@ -61,7 +61,7 @@ To change who gets this mail, set "notify" of the job:
 
 
 def single(row: FailureEmail, schedule: Schedule | None, *, public_url: str) -> Announcement:
-    """Return the e-mail about one failure; the most urgent facts come first."""
+    """Return the e-mail about one failure. The most urgent facts come first."""
     name = one_line(row.job_name)
     text = _SINGLE.format(
         name=name,

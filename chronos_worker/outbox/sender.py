@@ -33,7 +33,7 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The end of an attempt to send a row; ``error`` may concern some of the recipients only."""
+    """The end of an attempt to send a row. ``error`` may concern some of the recipients only."""
 
     is_sent: bool
     error: str | None = None
@@ -41,7 +41,7 @@ class Report:
 
 
 class OutboxSender(ABC, Generic[Row]):
-    """Sends the rows of one outbox, each on its own; used by many threads at once."""
+    """Sends the rows of one outbox, each on its own. Thread-safe."""
 
     def __init__(
         self, engine: Engine, outbox: Outbox, channel: Channel, *, public_url: str
@@ -117,7 +117,7 @@ class OutboxSender(ABC, Generic[Row]):
         """Return whether the row counts as sent after a delivery."""
 
     def _settle(self, connection: Connection, row: Row, delivery: Delivery) -> None:
-        """Store which recipients are settled; an outbox of single recipients has nothing to do."""
+        """Store which recipients are settled. An outbox of single recipients has nothing to do."""
 
     @abstractmethod
     def _log_fields(self, row: Row) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Requests on their way: libcurl carries each over its redirects until there is a result."""
+"""Transfers: libcurl carries each request over its redirects until there is a result."""
 
 import time
 from collections.abc import Callable
@@ -19,8 +19,9 @@ from chronos_worker.transfers.kept_connections import KeptConnections
 from chronos_worker.transfers.limiter import Permit
 from chronos_worker.transfers.results import ErrorKind, TransferError, TransferResult
 
-# A handle holds on to the last body that it sent; one with a large body is not kept.
+# A handle keeps the last body that it sent, so that handles with larger bodies are not reused.
 _LARGEST_KEPT_BODY: Final = 64 << 10
+# Not 0, which means no timeout to libcurl.
 _SHORTEST_TIMEOUT_SECONDS: Final = 0.001
 _NO_MESSAGE: Final = HttpMessage("", "", (), None)
 
@@ -29,7 +30,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True, eq=False)
 class Transfer:
-    """A request on its way, since ``started`` (``time.monotonic``)."""
+    """A request under way since ``started`` (``time.monotonic`` seconds)."""
 
     request: Request
     permit: Permit
@@ -43,11 +44,11 @@ class Transfer:
 
     @property
     def seconds_left(self) -> float:
-        """How much of the job's timeout is left for the hops to come."""
+        """The seconds of the job's timeout that are left for further hops."""
         return self.request.template.timeout_seconds - self.elapsed_ms / 1000
 
     def result(self, problem: TransferError | None) -> TransferResult:
-        """Return what became of it: the last answer that came, and what went wrong."""
+        """Return the last answer that came, and the problem that ended the transfer."""
         result = self.handle.result(
             problem,
             started_at=self.started_at,
@@ -64,7 +65,10 @@ class Transfer:
 
 
 class Transfers:
-    """Everything that is on its way. Only the engine's thread uses it."""
+    """All transfers under way. Only the engine's thread uses it.
+
+    ``on_ended`` is called with the result of a transfer, or with None if it was aborted.
+    """
 
     def __init__(
         self,
@@ -74,12 +78,11 @@ class Transfers:
         now: Callable[[], datetime],
         on_ended: Callable[[Transfer, TransferResult | None], None],
     ) -> None:
-        """Take whom to tell when a transfer ends; an aborted one has no result."""
         self._multi = multi
         self._guard = guard
         self._now = now
         self._on_ended = on_ended
-        # By the identifier as a number, which is hashed in a fraction of the time.
+        # The id is a number here, which is hashed in a fraction of the time of a UUID.
         self._by_execution: dict[int, Transfer] = {}
         self._by_curl: dict[Any, Transfer] = {}
         self._idle_handles: list[CurlHandle] = []
@@ -89,18 +92,18 @@ class Transfers:
         return len(self._by_execution)
 
     def snapshot(self) -> list[Transfer]:
-        """Return the flights of this moment; from any thread."""
+        """Return the transfers of this moment. Any thread may call this."""
         return list(self._by_execution.copy().values())
 
     def start(self, permit: Permit) -> None:
-        """Send the request that was given ``permit``."""
+        """Send the request of ``permit``."""
         handle = self._idle_handles.pop() if self._idle_handles else self._new_handle()
         transfer = Transfer(permit.request, permit, handle, self._now(), time.monotonic())
         self._by_execution[permit.request.execution.id.int] = transfer
         try:
             transfer.message = transfer.request.message(transfer.started_at)
             self._send(transfer, transfer.request.template.timeout_seconds)
-        except Exception as error:  # noqa: BLE001 - whatever a user stored fails that job only
+        except Exception as error:  # noqa: BLE001 - a stored payload fails its own job only
             self._fail(transfer, error)
 
     def _new_handle(self) -> CurlHandle:
@@ -109,7 +112,7 @@ class Transfers:
     def abort(self, execution_id: UUID, *, started: float | None = None) -> None:
         """End a transfer (that began at ``started``, if given) at once, without a result.
 
-        Nothing happens if there is none.
+        Do nothing if there is none.
         """
         transfer = self._by_execution.get(execution_id.int)
         if transfer and started in {None, transfer.started}:
@@ -118,13 +121,13 @@ class Transfers:
             self._end(transfer, None)
 
     def finish(self, done: Done) -> None:
-        """Take libcurl's word that a transfer is done: follow its redirect, or report it."""
+        """Follow the redirect of a hop that libcurl has done, or end the transfer."""
         transfer = self._by_curl.pop(done.curl)
         self._multi.remove(done.curl)
         try:
             transfer.elapsed_ms += transfer.handle.total_ms()
             result = self._result_or_next_hop(transfer, done)
-        except Exception as error:  # noqa: BLE001 - whatever came back fails that job only
+        except Exception as error:  # noqa: BLE001 - an answer fails its own job only
             self._fail(transfer, error)
         else:
             if result:
@@ -139,12 +142,12 @@ class Transfers:
             timeout_seconds = transfer.request.template.timeout_seconds
             problem = handle.problem(done.code, done.message, timeout_seconds=timeout_seconds)
         result = transfer.result(problem)
-        if result.error or not self._leads_on(transfer, result):
+        if result.error or not self._is_redirect(transfer, result):
             return result
         return self._follow(transfer, result)
 
     @staticmethod
-    def _leads_on(transfer: Transfer, result: TransferResult) -> bool:
+    def _is_redirect(transfer: Transfer, result: TransferResult) -> bool:
         return (
             result.http_status in redirects.STATUSES
             and transfer.request.template.follow_redirects
@@ -152,7 +155,7 @@ class Transfers:
         )
 
     def _follow(self, transfer: Transfer, result: TransferResult) -> TransferResult | None:
-        """Send the next hop, or return the ``result`` of this one with the reason why not."""
+        """Send the next hop, or return the ``result`` with the reason against that."""
         template = transfer.request.template
         if transfer.seconds_left <= 0:
             return result._replace(error=errors.timed_out(template.timeout_seconds))
@@ -198,5 +201,5 @@ class Transfers:
         finally:
             if is_reusable and len(transfer.message.body or b"") <= _LARGEST_KEPT_BODY:
                 self._idle_handles.append(transfer.handle)
-            # Only now, so that whoever waits for the last transfer finds its result reported.
+            # Only now, so that a wait for the last transfer ends after its result was reported.
             del self._by_execution[transfer.request.execution.id.int]

@@ -424,5 +424,5 @@ def test_a_server_that_is_not_there_is_said_to_be_so_without_numbers() -> None:
 def test_whatever_a_server_says_becomes_one_bounded_line_of_characters(said: bytes) -> None:
     shown = replies.clean(said)
     assert shown.isprintable()
-    assert len(shown) <= replies.MAX_WORDS + 1
+    assert len(shown) <= replies.MAX_LENGTH + 1
     assert shown == shown.strip()

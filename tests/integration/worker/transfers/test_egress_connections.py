@@ -157,7 +157,7 @@ def test_a_kept_connection_is_looked_at_again(
     rig = start_rig(allow="127.0.0.1/32")
     assert rig.send(target.url).http_status == 200
     assert rig.engine.drain(5)
-    for handle in rig.engine._flights._idle_handles:
+    for handle in rig.engine._transfers._idle_handles:
         monkeypatch.setattr(handle, "_guard", EgressGuard([]))
     assert kind_of(rig.send(target.url)) is ErrorKind.REFUSED_BY_EGRESS
     assert target.connections == 1

@@ -140,7 +140,7 @@ def test_what_is_remembered_of_connections_is_bounded(
     for _ in range(2):
         for target in targets:
             assert rig.send(target.url).http_status == 200
-    assert len(rig.engine._flights._connections._by_ends) == 2
+    assert len(rig.engine._transfers._connections._by_ends) == 2
     assert [len(target.received) for target in targets] == [2] * 4
 
 

@@ -256,7 +256,7 @@ def test_a_hanging_host_does_not_delay_another(
     assert len(hanging.received) == 5
 
 
-def test_a_hanging_job_does_not_take_the_slots_of_others_on_its_host(
+def test_a_hanging_job_does_not_take_the_permits_of_others_on_its_host(
     start_rig: Callable[..., Rig], target: Target
 ) -> None:
     rig = start_rig(max_transfers=8, max_per_host=4)
@@ -264,7 +264,7 @@ def test_a_hanging_job_does_not_take_the_slots_of_others_on_its_host(
     hanging = request_to(f"{target.url}/hang", timeout=30)
     rig.engine.submit([hanging])
     wait_until(lambda: bool(target.received))
-    # It becomes known as slow; from then on it may hold half of the host's slots, not all.
+    # It becomes known as slow; from then on it may hold half of the host's permits, not all.
     time.sleep(1.2)
     rig.engine.submit([rigs.again(hanging, after=number / 100) for number in range(1, 20)])
     wait_until(lambda: target.paths().count("/hang") == 2)

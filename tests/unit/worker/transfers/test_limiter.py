@@ -15,7 +15,7 @@ A, B, C = "http://a/", "http://b/", "http://c/"
 
 def _take_all(limiter: Limiter, now: float = 0) -> list[Permit]:
     taken = []
-    while permit := limiter.take(now):
+    while permit := limiter.acquire(now):
         taken.append(permit)
     return taken
 
@@ -30,7 +30,7 @@ def _requests(*urls: str) -> list[Request]:
 
 def _offer(limiter: Limiter, requests: Sequence[Request]) -> None:
     for request in requests:
-        limiter.offer(request)
+        limiter.enqueue(request)
 
 
 def test_requests_start_first_in_first_out() -> None:
@@ -50,7 +50,7 @@ def test_hosts_take_turns_when_places_are_scarce() -> None:
     limiter = Limiter(Limits(1, 1))
     _offer(limiter, _requests(A, A, A, B, B, C))
     order = []
-    while permit := limiter.take(0):
+    while permit := limiter.acquire(0):
         order.append(permit.request.template.url)
         limiter.release(permit, 0)
     assert order == [A, B, C, A, B, A]
@@ -73,9 +73,9 @@ def test_the_port_tells_hosts_apart() -> None:
 def test_a_slow_job_may_hold_half_of_its_hosts_places() -> None:
     limiter = Limiter(Limits(100, 4))
     (slow,) = _requests(A)
-    limiter.offer(slow)
+    limiter.enqueue(slow)
     (flying,) = _take_all(limiter)
-    limiter.age(SLOW_AFTER)
+    limiter.mark_slow(SLOW_AFTER)
     _offer(limiter, [rigs.again(slow, after=number) for number in range(1, 9)])
     _offer(limiter, [rigs.again(each, after=60) for each in _requests(A, A, A)])
     jobs = Counter(permit.request.template.job_id for permit in _take_all(limiter, SLOW_AFTER))
@@ -90,7 +90,7 @@ def test_slow_jobs_may_hold_half_of_all_places() -> None:
     slow = _requests(A, B, C)
     _offer(limiter, slow)
     _take_all(limiter)
-    limiter.age(SLOW_AFTER)
+    limiter.mark_slow(SLOW_AFTER)
     _offer(limiter, [rigs.again(each, after=1) for each in slow])
     assert _take_all(limiter, SLOW_AFTER) == []
     _offer(limiter, _requests(A))
@@ -100,7 +100,7 @@ def test_slow_jobs_may_hold_half_of_all_places() -> None:
 def test_what_comes_while_its_job_is_under_way_takes_no_more_than_half() -> None:
     limiter = Limiter(Limits(4, 4))
     hanging, quick = _requests(A, B)
-    limiter.offer(hanging)
+    limiter.enqueue(hanging)
     _take_all(limiter)
     limiter.release(_offered_and_taken(limiter, quick), 0.1)
     # Nobody knows yet that the first one hangs.
@@ -112,7 +112,7 @@ def test_what_comes_while_its_job_is_under_way_takes_no_more_than_half() -> None
 
 
 def _offered_and_taken(limiter: Limiter, request: Request) -> Permit:
-    limiter.offer(request)
+    limiter.enqueue(request)
     (permit,) = _take_all(limiter)
     return permit
 
@@ -122,7 +122,7 @@ def test_a_job_that_is_found_slow_while_it_waits_changes_lanes() -> None:
     slow, quick = _requests(A, A)
     _offer(limiter, [slow, rigs.again(slow, after=1), rigs.again(slow, after=2), quick])
     first, _ = _take_all(limiter)
-    limiter.age(SLOW_AFTER)
+    limiter.mark_slow(SLOW_AFTER)
     limiter.release(first, SLOW_AFTER)
     assert [permit.request for permit in _take_all(limiter, SLOW_AFTER)] == [quick]
 
@@ -130,11 +130,11 @@ def test_a_job_that_is_found_slow_while_it_waits_changes_lanes() -> None:
 def test_a_slow_job_that_becomes_quick_is_treated_as_such() -> None:
     limiter = Limiter(Limits(100, 2))
     (job,) = _requests(A)
-    limiter.offer(job)
+    limiter.enqueue(job)
     (hanging,) = _take_all(limiter)
-    limiter.age(SLOW_AFTER)
+    limiter.mark_slow(SLOW_AFTER)
     limiter.release(hanging, 5)
-    limiter.offer(rigs.again(job, after=1))
+    limiter.enqueue(rigs.again(job, after=1))
     (quick,) = _take_all(limiter, 5)
     limiter.release(quick, 5.1)
     _offer(limiter, [rigs.again(job, after=2), rigs.again(job, after=3)])
@@ -144,11 +144,11 @@ def test_a_slow_job_that_becomes_quick_is_treated_as_such() -> None:
 def test_an_aborted_transfer_does_not_prove_its_job_quick() -> None:
     limiter = Limiter(Limits(100, 2))
     (job,) = _requests(A)
-    limiter.offer(job)
+    limiter.enqueue(job)
     (hanging,) = _take_all(limiter)
-    limiter.age(SLOW_AFTER)
+    limiter.mark_slow(SLOW_AFTER)
     limiter.release(hanging, 5)
-    limiter.offer(rigs.again(job, after=1))
+    limiter.enqueue(rigs.again(job, after=1))
     (aborted,) = _take_all(limiter, 5)
     limiter.release(aborted, 5.1, ended=False)
     _offer(limiter, [rigs.again(job, after=2), rigs.again(job, after=3)])
@@ -160,7 +160,7 @@ def test_what_waits_for_a_host_that_hangs_does_not_count_as_behind() -> None:
     _offer(limiter, _requests(A, A, A, A, A))
     _take_all(limiter)
     assert limiter.behind() == 3
-    limiter.age(SLOW_AFTER)
+    limiter.mark_slow(SLOW_AFTER)
     _offer(limiter, _requests(B, B, B, B))
     _take_all(limiter)
     assert limiter.behind() == 2
@@ -171,7 +171,7 @@ def test_hosts_with_nothing_to_do_are_forgotten() -> None:
     _offer(limiter, _requests(A, B, C))
     for permit in _take_all(limiter):
         limiter.release(permit, 0.1)
-    limiter.age(10)
+    limiter.mark_slow(10)
     assert _take_all(limiter) == []
     assert not limiter._hosts
     assert not limiter._turns
@@ -194,10 +194,10 @@ def test_limits_hold_and_nothing_is_lost_or_doubled(
     for step in steps + ["age", "take", "release"] * (len(offered) + 1):
         now += 0.3
         if step == "age":
-            limiter.age(now)
+            limiter.mark_slow(now)
         elif step == "release" and running:
             limiter.release(running.pop(0), now)
-        elif step == "take" and (permit := limiter.take(now)):
+        elif step == "take" and (permit := limiter.acquire(now)):
             running.append(permit)
             started.append(permit.request)
         per_host = Counter(permit.request.template.origin for permit in running)
