@@ -78,7 +78,10 @@ SWEEP_FINDS = _counter(
     ["schedule_overdue", "notification_overdue", "execution_stuck", "execution_unclaimed"],
 )
 NOTIFICATIONS = _counter(
-    "chronos_notifications_total", "Failure e-mails", "result", ["sent", "failed", "abandoned"]
+    "chronos_notifications_total",
+    "E-mails about failures and accounts",
+    "result",
+    ["sent", "failed", "abandoned"],
 )
 MAIL_RECIPIENTS = _counter(
     "chronos_mail_recipients_total",

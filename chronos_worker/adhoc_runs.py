@@ -1,7 +1,7 @@
-"""Test runs: a payload performed once, now, as an execution would be, but for no job.
+"""Test runs: a payload executed once, at once, without a job.
 
-The same actions perform them, through a transfer engine with the same guard. Targets can tell them
-from executions: requests and e-mails carry ``X-Chronos-Test``, Celery tasks ``chronos_test``.
+They use the actions of executions, through a transfer engine with the same egress guard. Targets
+can recognise them: requests and e-mails carry ``X-Chronos-Test``, Celery tasks ``chronos_test``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,37 +28,36 @@ from chronos_common.settings import Settings
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.actions import celery_task, email, webhook
-from chronos_worker.actions.celery_task import Publisher
-from chronos_worker.deadline import Deadline
-from chronos_worker.emails.sender import Delivery, Mailer
-from chronos_worker.executor import Action
+from chronos_worker.actions.celery_task import TaskPublisher
+from chronos_worker.attempts import Action, Deadline
+from chronos_worker.delivery import Delivery
+from chronos_worker.emails.mailer import Mailer
 from chronos_worker.http.request import Request
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
 from chronos_worker.transfers.limiter import Limits
-from chronos_worker.transfers.results import Result
+from chronos_worker.transfers.results import TransferResult
 
 _log = structlog.get_logger(__name__)
 
 HEADER = "X-Chronos-Test"
 
-#: Few, and few to one target: somebody sits in front of each.
+#: Test runs are few, because a person waits for each one.
 LIMITS = Limits(32, 8)
 
 _MARK = f"\r\n{HEADER}: true".encode()
-#: How long a run may wait for its turn, as runs to the same host go before it.
+#: The longest wait of a run for earlier runs to the same host.
 _TURN_SECONDS = 2.5
-#: What a transfer may take beyond its turn and its own timeout until its result is known.
+#: Added to that wait and to the payload's timeout: the result may arrive so much later.
 _MARGIN_SECONDS = 2.5
 
 
-class Runner:
-    """Performs test runs; used by many threads at once."""
+class AdhocRunner:
+    """Executes test runs. Thread-safe."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
-        """Build the parts; nothing is sent before :meth:`start`."""
         self._engine = engine
-        self._waiting: dict[UUID, Future[tuple[Request, Result]]] = {}
+        self._waiting: dict[UUID, Future[tuple[Request, TransferResult]]] = {}
         self._lock = Lock()
         self._transfers = TransferEngine(
             limits=LIMITS,
@@ -67,29 +66,29 @@ class Runner:
             may_start=_is_in_time,
             now=clock.now,
         )
-        publisher = _Publisher(
+        publisher = _MarkingPublisher(
             settings.tasks_broker_url, is_shared=settings.tasks_broker_url == settings.redis_url
         )
         self._actions: Mapping[JobType, Action] = {
             JobType.WEBHOOK: self._send,
-            JobType.EMAIL: partial(email.perform, mailer=_Mailer(settings)),
+            JobType.EMAIL: partial(email.perform, mailer=_MarkingMailer(settings)),
             JobType.CELERY_TASK: partial(celery_task.perform, publisher=publisher),
         }
 
     def start(self) -> None:
-        """Begin to take runs."""
+        """Start the transfer engine."""
         self._transfers.start()
 
     def stop(self) -> None:
-        """End transfers that are under way; whoever waits for one is told."""
+        """End transfers that are under way. Their runs end with an error."""
         self._transfers.stop()
         with self._lock:
             waiting, self._waiting = list(self._waiting.values()), {}
         for each in waiting:
-            each.set_exception(Stopped("The worker was stopped; try again."))
+            each.set_exception(RunAbandoned("The worker was stopped; try again."))
 
-    def perform(self, identifiers: Sequence[UUID], _: datetime) -> None:
-        """Perform the runs of one message that are still waited for."""
+    def run(self, identifiers: Sequence[UUID], _: datetime) -> None:
+        """Execute the runs of one message that have not expired."""
         for identifier in identifiers:
             with transaction(self._engine) as connection:
                 spec = adhoc_runs.claim(connection, identifier, now=clock.now())
@@ -113,7 +112,7 @@ class Runner:
             return self._actions[spec.type](claimed, spec)
         except Exception as error:  # noqa: BLE001 - poison fails its own run only
             reason = str(error)
-            if not isinstance(error, Invalid | Stopped):
+            if not isinstance(error, Invalid | RunAbandoned):
                 _log.error("test run failed", test_run_id=str(spec.id), exc_info=error)
                 reason = "the worker's log says why."
             text = f"It could not be performed: {reason}"
@@ -135,10 +134,10 @@ class Runner:
             adhoc_runs.finish(connection, identifier, status, result)
 
     def _send(self, claimed: Claimed, spec: JobSpec) -> tuple[Outcome, Attempt]:
-        """Send a webhook, and wait for what comes back."""
+        """Send a webhook, and wait for its result."""
         request = webhook.prepare(claimed, spec)
         request = request._replace(execution_lines=request.execution_lines + _MARK)
-        future: Future[tuple[Request, Result]] = Future()
+        future: Future[tuple[Request, TransferResult]] = Future()
         with self._lock:
             self._waiting[claimed.id] = future
         try:
@@ -147,13 +146,13 @@ class Runner:
             return webhook.outcome(*future.result(longest))
         except TimeoutError:
             text = "Other test runs keep this host busy; try again when they have ended."
-            raise Stopped(text) from None
+            raise RunAbandoned(text) from None
         finally:
             self._transfers.cancel(claimed.id)
             with self._lock:
                 self._waiting.pop(claimed.id, None)
 
-    def _done(self, request: Request, result: Result) -> None:
+    def _done(self, request: Request, result: TransferResult) -> None:
         with self._lock:
             future = self._waiting.pop(request.execution.id, None)
         if future:
@@ -161,12 +160,12 @@ class Runner:
 
 
 def _is_in_time(request: Request) -> bool:
-    """Return whether a run may still start: its result would come while it is waited for."""
+    """Return whether a run may still start, because its result would arrive in time."""
     return (clock.now() - request.fire_at).total_seconds() < _TURN_SECONDS
 
 
-class Stopped(Exception):
-    """The worker gave up a test run that somebody waited for."""
+class RunAbandoned(Exception):
+    """The worker gave a test run up. The message is for the person who waits for it."""
 
 
 def _result(status: Status, error: str | None, attempt: Attempt) -> dict[str, Any]:
@@ -182,8 +181,8 @@ def _result(status: Status, error: str | None, attempt: Attempt) -> dict[str, An
     }
 
 
-class _Mailer(Mailer):
-    """Marks the e-mails of test runs."""
+class _MarkingMailer(Mailer):
+    """Marks e-mails as those of test runs."""
 
     def send(
         self,
@@ -199,8 +198,8 @@ class _Mailer(Mailer):
         )
 
 
-class _Publisher(Publisher):
-    """Marks the Celery tasks of test runs."""
+class _MarkingPublisher(TaskPublisher):
+    """Marks Celery tasks as those of test runs."""
 
     def publish(
         self, task: CeleryTask, *, task_id: str, headers: Mapping[str, str], deadline: Deadline

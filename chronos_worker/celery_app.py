@@ -1,7 +1,7 @@
 """The Celery applications of the worker, one for each queue. Celery stops here.
 
-A queue has a consumer and threads of its own, so that what blocks the work of one (a mail server
-that hangs) keeps nobody's messages waiting but its own.
+Each queue has its own consumer and threads. So work that blocks in one queue, as on a mail server
+that hangs, does not delay the messages of the others.
 """
 
 import warnings
@@ -26,10 +26,10 @@ from chronos_worker import celery_transport
 
 _log = structlog.get_logger(__name__)
 
-#: Far more than a scheduler puts into a message.
+#: More ids than any message of a scheduler has.
 MAX_IDS = 10_000
 
-#: What the ids of a queue's messages are handed to, with the instant that they are meant for.
+#: Takes the ids of one message, and the instant for which the message is meant.
 Task = Callable[[Sequence[UUID], datetime], None]
 
 
@@ -50,7 +50,7 @@ def build(redis_url: str, queue: str, task: Task) -> Celery:
 
 
 def _parsing(task: Task) -> Callable[[object, object], None]:
-    """Check what came over the wire: whoever can write to Redis can write anything."""
+    """Return ``task`` behind a check of the message: anyone with access to Redis can write one."""
 
     def run(packed: object, fire_at_ms: object) -> None:
         if not isinstance(packed, str) or not isinstance(fire_at_ms, int):
@@ -70,15 +70,17 @@ def run(
     grace_seconds: float,
     on_stop: Callable[[], None],
 ) -> int:
-    """Consume messages until SIGTERM or SIGINT; return what the process should exit with.
+    """Consume messages until SIGTERM or SIGINT and return the exit code of the process.
 
-    ``on_stop`` is called when the signal comes, before the tasks under way are waited for, those
-    of all but the first application at most ``grace_seconds``. The first one's consumer runs in
-    the calling thread, where signals arrive. A consumer that ends by itself ends them all:
-    whoever supervises the process starts it again.
+    1. Each application's consumer runs in a thread. The first one uses the calling thread, where
+       signals arrive.
+    2. When a signal comes, ``on_stop`` is called, before any task that runs is waited for.
+    3. The tasks of the first application end. Those of the others get at most ``grace_seconds``.
+
+    A consumer that ends by itself ends them all, so that the process's supervisor starts it again.
     """
     _keep_log()
-    # Celery warns of root because pickled messages could run anything; ours are JSON only.
+    # Celery warns of root because pickled messages could run anything. Ours are JSON only.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     (first, app), *rest = apps.items()
     worker = app.Worker(**_options(first, name, threads[first]), quiet=True)
@@ -96,7 +98,7 @@ def run(
             other.start()
         worker.start()
         exit_code = int(worker.exitcode or 0)
-        # The other consumers look at this every other second.
+        # The other consumers check this every two seconds.
         state.should_stop = exit_code
         deadline = monotonic() + grace_seconds
         for other in others:
@@ -105,15 +107,15 @@ def run(
 
 
 def _keep_log() -> None:
-    """Keep Celery from changing the log's level, adding handlers, or writing past it."""
-    # It leaves logging alone if anybody listens to this.
+    """Keep Celery from changing the log's level, adding handlers, or writing to the terminal."""
+    # A receiver of this signal makes Celery leave logging alone.
     setup_logging.connect(_configure_nothing)
-    # What it says when a signal comes.
+    # The function that reports a signal.
     celery_worker.safe_say = _say
 
 
 def _configure_nothing(**_: object) -> None:
-    """Configure nothing: ``logs.configure`` has."""
+    """Do nothing: ``logs.configure`` has configured logging."""
 
 
 def _say(message: str, _file: object = None) -> None:
@@ -134,7 +136,7 @@ def _options(queue: str, name: str, threads: int) -> dict[str, Any]:
 
 
 def _consume(app: Celery, options: Mapping[str, Any]) -> None:
-    """Consume in this thread; Celery's event loop is one per process, and the first one's."""
+    """Consume in this thread, without Celery's event loop, which the first consumer uses."""
     try:
         WorkController(app=app, **options, use_eventloop=False).start()
     finally:

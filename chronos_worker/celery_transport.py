@@ -1,8 +1,8 @@
-"""Kombu's Redis transport, made to outlive what is no message at all, and a lost connection.
+"""Kombu's Redis transport, made to survive invalid messages and a lost connection.
 
-Whoever reaches Redis can push anything into a queue. Kombu takes it out, fails to read it, and
-the worker ends. Here it is logged and dropped: what a real message stood for is in PostgreSQL.
-The worker ends, too, when it loses Redis while it has messages under way.
+Anyone with access to Redis can push anything into a queue. Kombu fails to read such an entry, and
+the worker ends. Here the entry is logged and dropped: real messages stand for rows in PostgreSQL.
+Kombu's worker also ends if it loses Redis while tasks are running.
 """
 
 from typing import Any
@@ -16,44 +16,44 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 _log = structlog.get_logger(__name__)
 
 
-class Channel(redis.Channel):
-    """Drops what cannot be read as a message, and outlives its connection."""
+class RedisChannel(redis.Channel):
+    """Drops entries that are no messages, and survives the end of its connection."""
 
     def _brpop_read(self, **options: Any) -> bool:
-        """Take what Redis answered and hand it on, if it is a message."""
+        """Read an entry from Redis, and deliver it if it is a message."""
         try:
             return bool(super()._brpop_read(**options))  # type: ignore[no-untyped-call]
         except (AttributeError, KeyError, TypeError, ValueError):
-            # Errors of the connection are others: OSError, RedisError.
+            # A broken connection raises other errors: OSError or RedisError.
             _log.exception("garbage dropped")
             return True
 
     def _connparams(self, *args: Any, **options: Any) -> Any:
-        """Return how to connect, while the connection that this is a channel of has not ended.
+        """Return the parameters for connecting. Raises if the channel's connection has ended.
 
-        Celery closes, and acknowledges on, channels of connections that it lost. Kombu ignores
-        that if it is an error of the connection, rather than of a missing attribute.
+        Celery closes channels of connections that it lost, and acknowledges on them. Kombu ignores
+        an error of the connection then, but not the missing attribute that it would meet here.
         """
         if self.connection is None or self.connection.client is None:
             raise RedisConnectionError("The channel's connection has ended.")
         return super()._connparams(*args, **options)  # type: ignore[no-untyped-call]
 
 
-class Transport(redis.Transport):
-    """The transport of these channels."""
+class RedisTransport(redis.Transport):
+    """The transport with these channels."""
 
-    Channel = Channel
+    Channel = RedisChannel
 
 
-class Connection(connection.Connection):
-    """A connection by this transport, with TLS if its URL says ``rediss://``."""
+class RedisConnection(connection.Connection):
+    """A connection by this transport, with TLS if its URL begins with ``rediss://``."""
 
-    def get_transport_cls(self) -> type[Transport]:
+    def get_transport_cls(self) -> type[RedisTransport]:
         """Return the transport."""
-        return Transport
+        return RedisTransport
 
 
 class AMQP(amqp.AMQP):  # type: ignore[misc]
-    """What a Celery application connects by; see its ``amqp_cls``."""
+    """The connections of a Celery application (its ``amqp_cls``)."""
 
-    Connection = Connection
+    Connection = RedisConnection

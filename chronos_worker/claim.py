@@ -1,7 +1,8 @@
 """Claim: take executions for this worker, by compare-and-set, obeying overlap policies.
 
-When PostgreSQL goes away just then, nobody knows whether the claim was committed. If it was, the
-executions belong to a worker that lives and does not know of them. So it gives them back later.
+A connection may break at the commit of a claim. If PostgreSQL has committed it, the executions
+belong to a live worker that does not know of them, and no rescue comes. So the worker remembers
+such a claim, and gives its executions back later.
 """
 
 from collections import deque
@@ -26,12 +27,12 @@ from chronos_common.storage.executions import executions, overlaps, rescue
 from chronos_common.storage.executions.executions import Moved
 from chronos_common.storage.postgres.database import transaction
 
-#: The longest wait for a lease that has ended, before a batch is left to rescue.
+#: The longest wait for a lease to be renewed, before a batch is left to rescue.
 LEASE_TIMEOUT_SECONDS = 5.0
 
-#: How many claims without an answer are remembered, and for how long: a commit may wait for a
-#: disk or a standby. What is beyond, the sweep finds.
+#: Unanswered claims that are remembered. The sweep finds the executions of any further ones.
 MAX_UNANSWERED = 100
+#: How long an unanswered claim is remembered: its commit may wait for a disk or a standby.
 REMEMBERED_SECONDS = 2.0 * MAX_TIMEOUT_SECONDS
 
 _log = structlog.get_logger(__name__)
@@ -39,7 +40,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Unanswered:
-    """A claim of which nobody knows whether it was committed."""
+    """A claim whose commit was not confirmed."""
 
     claimed: Sequence[Claimed]
     failed_at: float = field(default_factory=monotonic)
@@ -50,10 +51,9 @@ class _Unanswered:
 
 
 class Claimer:
-    """Claims executions under this process's current identity."""
+    """Claims executions under this process's current identity, which the heartbeat knows."""
 
     def __init__(self, engine: Engine, heartbeat: Heartbeat) -> None:
-        """Take where to claim, and who claims."""
         self._engine = engine
         self._heartbeat = heartbeat
         self._unanswered: deque[_Unanswered] = deque()
@@ -61,10 +61,11 @@ class Claimer:
     def claim(
         self, identifiers: Sequence[UUID], specs: Mapping[UUID, JobSpec], *, queue: str
     ) -> list[Claimed]:
-        """Return what this worker holds now of the executions of the jobs in ``specs``.
+        """Claim executions of the jobs in ``specs``; return those that this worker holds now.
 
-        What was paused, cancelled, taken by another worker, or must not overlap is left out. So is
-        what does not belong into ``queue``: anybody who reaches Redis can name any id.
+        Executions that were paused, cancelled, claimed by another worker or must not overlap are
+        left out. So are executions of another ``queue``: anyone with access to Redis can name any
+        id.
         """
         if not self._heartbeat.wait_for_lease(LEASE_TIMEOUT_SECONDS):
             raise Unavailable("This worker's lease cannot be renewed; nothing new is claimed.")
@@ -97,18 +98,18 @@ class Claimer:
 
     @contextmanager
     def _remembered(self) -> Iterator[list[Claimed]]:
-        """Remember what was claimed when the connection breaks before the commit is answered."""
+        """Remember the claimed executions if the commit is not confirmed."""
         claimed: list[Claimed] = []
         try:
             yield claimed
         except DBAPIError as error:
-            # Any other error is PostgreSQL's word that it has committed nothing.
+            # After any other error PostgreSQL has committed nothing.
             if claimed and error.connection_invalidated and len(self._unanswered) < MAX_UNANSWERED:
                 self._unanswered.append(_Unanswered(claimed))
             raise
 
     def give_back_unanswered(self) -> bool:
-        """Give back what was claimed without an answer; for a loop of its own."""
+        """Give back the executions of unanswered claims. The tick of a loop."""
         for _ in range(len(self._unanswered)):
             each = self._unanswered[0]
             with transaction(self._engine) as connection:

@@ -1,11 +1,11 @@
-"""``chronos worker``; light, so that ``chronos --help`` loads no service."""
+"""``chronos worker``. The service is imported late, so that ``chronos --help`` is quick."""
 
 import click
 
 
 @click.command()
 def worker() -> None:
-    """Perform executions until stopped. Run as many of these as you like."""
-    from chronos_worker import main  # noqa: PLC0415 - only who runs it loads the service
+    """Execute jobs until stopped. Run as many of these as you like."""
+    from chronos_worker import main  # noqa: PLC0415 - only this command loads the service
 
     main.run()

@@ -1,8 +1,14 @@
-"""Blocking actions: e-mails and Celery tasks, one execution at a time in a thread of Celery's."""
+"""Executors: the parts that execute claimed executions.
+
+``webhooks`` has the one for webhooks, which never block a thread. The one here runs blocking
+actions, e-mails and Celery tasks, one after the other in the thread that claimed them.
+"""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from threading import Event
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy import Engine
@@ -11,35 +17,45 @@ from sqlalchemy.exc import SQLAlchemyError
 from chronos_common import clock
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
-from chronos_common.domain.outcomes import Failed, Outcome
+from chronos_common.domain.outcomes import Failed
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import JobType
 from chronos_common.storage.executions import history
 from chronos_common.storage.postgres.database import transaction
-from chronos_worker.intake import unusable
-from chronos_worker.recorder import Finished, Recorder
+from chronos_worker.attempts import Action, Finished, invalid_payload
+from chronos_worker.recorder import Recorder
 
 _log = structlog.get_logger(__name__)
 
-#: What an action does with an execution; it bounds its own time and returns every failure.
-Action = Callable[[Claimed, JobSpec], tuple[Outcome, Attempt]]
+
+class Executor(Protocol):
+    """Executes claimed executions and hands their outcomes to the recorder."""
+
+    def turn(self, stop: Event) -> AbstractContextManager[object]:
+        """Surround a claim, which may be made to wait, but not longer than until ``stop``."""
+
+    def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
+        """Begin to execute. The message of these executions is acknowledged on return."""
 
 
-class Performer:
-    """Performs claimed executions and hands their outcomes to the recorder."""
+class BlockingExecutor:
+    """Runs the action of each execution in the calling thread."""
 
     def __init__(self, actions: Mapping[JobType, Action], recorder: Recorder) -> None:
-        """Take the actions by the type of job that they are for."""
         self._actions = actions
         self._recorder = recorder
 
-    def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
-        """Perform each execution."""
-        for execution, job in claimed:
-            self._recorder.put(self._perform(execution, job))
+    def turn(self, _stop: Event) -> AbstractContextManager[object]:
+        """Never wait: the number of threads bounds how much is claimed."""
+        return nullcontext()
 
-    def _perform(self, execution: Claimed, job: JobSpec) -> Finished:
-        # The claim comes a little before the instant; it is at most the scheduler's lookahead.
+    def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
+        """Run each execution's action."""
+        for execution, job in claimed:
+            self._recorder.put(self._run(execution, job))
+
+    def _run(self, execution: Claimed, job: JobSpec) -> Finished:
+        # The claim comes a little before the instant, at most by the scheduler's lookahead.
         time.sleep(max((execution.due_at - clock.now()).total_seconds(), 0))
         try:
             outcome, attempt = self._actions[job.type](execution, job)
@@ -48,12 +64,12 @@ class Performer:
             outcome = Failed("The database did not answer, so that nothing was sent.")
             attempt = Attempt(started_at=clock.now(), duration_ms=0)
         except Exception as error:  # noqa: BLE001 - poison fails its own execution only
-            return unusable(execution, job, error)
+            return invalid_payload(execution, job, error)
         return Finished(execution, QUEUE_OF[job.type], job.policy, outcome, attempt)
 
 
 def earlier_attempts(engine: Engine, execution: Claimed) -> Sequence[Mapping[str, Any]]:
-    """Return what the history holds of an execution's attempts before this one."""
+    """Return the history of an execution's earlier attempts."""
     if execution.attempt == 1:
         return ()
     with transaction(engine) as connection:

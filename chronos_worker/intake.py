@@ -1,107 +1,102 @@
-"""Intake: from a message of execution ids to requests in the transfer engine.
+"""Intake: from a message of execution ids to executions that are under way.
 
-1. Load the jobs of the ids, those that have changed since they were loaded last.
-2. Hold until just before the batch's instant.
-3. Claim; what was paused, cancelled or already taken is not returned.
-4. Prepare the requests and hand them to the engine, which starts each at its own instant.
+1. Load the jobs of the executions. Only jobs that changed since the last message are read.
+2. Hold the message until just before its instant.
+3. Wait until the recorder has room for more outcomes.
+4. Wait for a turn: claiming must not take the processor from sending.
+5. Claim. Executions that were paused, cancelled or claimed by another worker are left out.
+6. Hand the claimed executions to the executor, which starts each at its own instant.
 
-Then the message is acknowledged: from here on the row in PostgreSQL, with this worker's
-heartbeat, is the lease.
+A worker that stops before step 5 gives the executions back. After step 6 the message is
+acknowledged. From here on the row in PostgreSQL is the lease, kept alive by
+this worker's heartbeat.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Event
 from uuid import UUID
 
-import structlog
 from sqlalchemy import Engine
 
 from chronos_common import clock
-from chronos_common.domain import queues
-from chronos_common.domain.attempts import Attempt
-from chronos_common.domain.executions import Claimed, JobSpec
-from chronos_common.domain.outcomes import Failed
-from chronos_common.errors import Invalid, Unavailable
+from chronos_common.domain.executions import JobSpec
+from chronos_common.errors import Unavailable
 from chronos_common.storage.executions import dispatch
 from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.postgres.database import transaction
-from chronos_worker import hold
 from chronos_worker.claim import Claimer
-from chronos_worker.recorder import Finished, Recorder
-
-_log = structlog.get_logger(__name__)
-
-#: Surrounds a claim, which it may have wait, though not longer than until the event.
-Turn = Callable[[Event], AbstractContextManager[object]]
+from chronos_worker.executor import Executor
+from chronos_worker.recorder import Recorder
 
 #: Covers the claim's round trip, so that it does not delay the start.
 CLAIM_AHEAD = timedelta(milliseconds=30)
+
+#: The longest hold. Schedulers dispatch some seconds ahead, and hosts' clocks differ a little.
+LONGEST_HOLD = timedelta(seconds=15)
 
 #: The longest wait for the recorder to catch up before a batch is left to rescue.
 ROOM_TIMEOUT_SECONDS = 10.0
 
 
+class TooEarly(Exception):
+    """The instant is too far away: the message is not from our scheduler, or a clock is wrong."""
+
+
 class Intake:
-    """Takes messages; used by many threads at once."""
+    """Takes the messages of one queue. Thread-safe."""
 
     def __init__(
         self,
         engine: Engine,
         claimer: Claimer,
         recorder: Recorder,
+        executor: Executor,
         *,
         queue: str,
-        begin: Callable[[Sequence[tuple[Claimed, JobSpec]]], None],
-        turn: Turn = nullcontext,
         stop: Event,
     ) -> None:
-        """Take what to do with claimed executions (``begin``), and what ends the waiting.
-
-        ``turn`` lets whoever performs them have the next claim wait.
-        """
         self._engine = engine
         self._claimer = claimer
         self._recorder = recorder
+        self._executor = executor
         self._queue = queue
-        self._begin = begin
-        self._turn = turn
         self._stop = stop
         self._specs = Specs()
 
     def accept(self, identifiers: Sequence[UUID], fire_at: datetime) -> None:
-        """Take the executions of one message; ``fire_at`` is the earliest one's instant."""
-        with transaction(self._engine) as connection:
-            specs = self._specs.of(connection, identifiers)
-        if not hold.until(fire_at - CLAIM_AHEAD, stop=self._stop):
+        """Start the executions of one message. ``fire_at`` is the earliest one's instant.
+
+        Raises :class:`TooEarly` or :class:`Unavailable`. The executions are then left to rescue.
+        """
+        jobs = self._load_jobs(identifiers)
+        if not self._hold_until(fire_at - CLAIM_AHEAD):
             self._give_back(identifiers)
             return
-        if not self._recorder.wait_for_room(ROOM_TIMEOUT_SECONDS):
-            raise Unavailable("The database takes no outcomes; nothing new is started.")
-        with self._turn(self._stop):
+        self._wait_for_recorder()
+        with self._executor.turn(self._stop):
             if self._stop.is_set():
                 self._give_back(identifiers)
                 return
-            claimed = self._claimer.claim(identifiers, specs, queue=self._queue)
-            self._begin([(each, specs[each.job_id]) for each in claimed])
+            claimed = self._claimer.claim(identifiers, jobs, queue=self._queue)
+            self._executor.begin([(each, jobs[each.job_id]) for each in claimed])
+
+    def _load_jobs(self, identifiers: Sequence[UUID]) -> Mapping[UUID, JobSpec]:
+        with transaction(self._engine) as connection:
+            return self._specs.of(connection, identifiers)
+
+    def _hold_until(self, moment: datetime) -> bool:
+        """Wait until ``moment``; return False if the worker is stopped before."""
+        ahead = moment - clock.now()
+        if ahead > LONGEST_HOLD:
+            raise TooEarly(f"{moment} is {ahead} away")
+        return not self._stop.wait(max(ahead.total_seconds(), 0))
+
+    def _wait_for_recorder(self) -> None:
+        if not self._recorder.wait_for_room(ROOM_TIMEOUT_SECONDS):
+            raise Unavailable("The database takes no outcomes; nothing new is started.")
 
     def _give_back(self, identifiers: Sequence[UUID]) -> None:
-        """Let another worker have what this one, stopping, has not claimed."""
+        """Leave executions that this stopping worker has not claimed to another worker."""
         with transaction(self._engine) as connection:
             dispatch.undo_dispatch(connection, identifiers)
-
-
-def unusable(claimed: Claimed, job: JobSpec, error: Exception) -> Finished:
-    """Return the failure of an execution whose stored payload cannot be performed."""
-    reason = str(error)
-    if not isinstance(error, Invalid):
-        _log.error("payload not understood", execution_id=str(claimed.id), exc_info=error)
-        reason = "the worker's log says why."
-    return Finished(
-        claimed=claimed,
-        queue=queues.QUEUE_OF[job.type],
-        policy=job.policy,
-        outcome=Failed(f"The stored payload is invalid: {reason}", permanent=True),
-        attempt=Attempt(started_at=clock.now(), duration_ms=0),
-    )

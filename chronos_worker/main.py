@@ -1,4 +1,4 @@
-"""The worker as a process: its settings, its log, its end."""
+"""The worker as a process: its settings, its log and its exit."""
 
 import os
 
@@ -8,12 +8,12 @@ from chronos_worker.service import Worker
 
 
 def run() -> None:
-    """Perform executions until a signal comes, and end this process."""
+    """Execute jobs until a signal comes, and end this process."""
     with startup.service() as loaded:
         startup.require_database(loaded)
-        made = Worker(loaded)
-        health.serve(loaded, made.progress.faults)
+        worker = Worker(loaded)
+        health.serve(loaded, worker.progress.faults)
         interpreter.tune()
-        exit_code = made.run()
-    # What blocks in a thread past the grace period (a mail server that hangs) is left to rescue.
+        exit_code = worker.run()
+    # Threads that block past the grace period, as on a hanging mail server, are left to rescue.
     os._exit(exit_code)

@@ -1,10 +1,11 @@
-"""The recorder: collects finished attempts for a moment and writes them in one transaction.
+"""The recorder: gathers finished attempts for a moment and writes them in one transaction.
 
-1. Decide what follows each outcome (pure; see ``domain.outcomes``).
-2. Move the executions; those that were taken from this worker meanwhile do not come back.
-3. Count what moved, and queue a notification for each final failure, in the same transaction.
+1. Decide how each execution goes on (a pure function, see ``domain.outcomes``).
+2. Move the executions. Those that this worker has lost to another one do not move.
+3. Run the ``after_record`` steps on the executions that moved, in order, in the same transaction.
 
-While the database is away it keeps what it has and tries again: an outcome is never dropped.
+While the database is away, outcomes are kept and written later. An outcome that cannot be stored
+never keeps the others from being written, and neither does a step that fails on one execution.
 """
 
 import random
@@ -15,68 +16,75 @@ from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from threading import Condition, Event, Thread
 from time import monotonic
-from typing import NamedTuple
+from typing import Protocol
 
 import orjson
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from chronos_common import clock, failpoints, metrics
 from chronos_common.domain.attempts import MAX_ERROR_LENGTH, Attempt
-from chronos_common.domain.executions import Claimed
 from chronos_common.domain.jobs import MAX_DELAY_SECONDS
 from chronos_common.domain.outcomes import (
     Failed,
     Finish,
-    Outcome,
     Redeliver,
     Retry,
     Step,
     next_step,
 )
-from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions import executions, statistics
+from chronos_common.storage.executions import executions
 from chronos_common.storage.executions.executions import Move, Moved
-from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.postgres.database import is_outage, transaction
+from chronos_worker.attempts import Finished
 
 _log = structlog.get_logger(__name__)
 
-#: For how long outcomes are gathered, and while requests are late; how often that is looked at.
+#: Batch window.
 GATHER_SECONDS = 0.1
+#: Batch window while the sender is behind.
 LONGEST_GATHER_SECONDS = 0.5
+#: How often to check whether the sender is still behind.
 LOOK_SECONDS = 0.02
 
+#: Outcomes of one transaction.
 MAX_BATCH = 500
+#: Outcomes that may wait. Beyond this number nothing new is claimed.
 MAX_BACKLOG = 20_000
+#: The longest pause between two tries while the database is away.
 LONGEST_PAUSE_SECONDS = 2.0
 
 #: Twice the longest delay that a job may ask for: its jitter may double it.
 LONGEST_DELAY = timedelta(seconds=2 * MAX_DELAY_SECONDS)
 
 
-class Finished(NamedTuple):
-    """An attempt that ended: whose, how, and by which policy it goes on."""
+class AfterRecord(Protocol):
+    """A consequence of executions that moved, written in the transaction that moves them."""
 
-    claimed: Claimed
-    queue: str
-    policy: RetryPolicy
-    outcome: Outcome
-    attempt: Attempt
+    def __call__(
+        self, connection: Connection, moved: Sequence[Moved], /, *, now: datetime
+    ) -> None:
+        """Write the consequence. After an error the executions are moved again, in halves."""
 
 
 class Recorder:
-    """Writes finished attempts, in a thread of its own."""
+    """Writes finished attempts, in a thread of its own.
 
-    def __init__(self, engine: Engine, *, is_late: Callable[[], bool] = lambda: False) -> None:
-        """Take where to write; nothing is written before :meth:`start`.
+    ``is_late`` returns whether requests are due that have not left. Recording then waits a
+    moment, because it competes with sending for the processor.
+    """
 
-        ``is_late`` tells that requests are due which have not left. Recording waits for them a
-        while, for it takes the processor from sending.
-        """
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        after_record: Sequence[AfterRecord] = (),
+        is_late: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._engine = engine
+        self._after_record = after_record
         self._is_late = is_late
         self._is_caught_up = True
         self._finished: SimpleQueue[Finished | None] = SimpleQueue()  # None ends a wait
@@ -87,36 +95,36 @@ class Recorder:
         self._thread = Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the recorder's thread."""
         self._thread.start()
 
     def put(self, finished: Finished) -> None:
-        """Take a finished attempt; never waits."""
+        """Queue a finished attempt, without waiting."""
         with self._changed:
-            self._moved_at = self._moved_at if self._backlog else monotonic()  # it rested
+            self._moved_at = self._moved_at if self._backlog else monotonic()  # it was idle
             self._backlog += 1
         self._finished.put(finished)
 
     @property
     def backlog(self) -> int:
-        """How many attempts wait to be written."""
+        """The number of attempts that wait to be written."""
         return self._backlog
 
     @property
     def silent_seconds(self) -> float:
-        """For how long nothing was written although something waits; 0 if nothing does."""
+        """Seconds without a write although attempts wait, or 0 if none wait."""
         return monotonic() - self._moved_at if self._backlog else 0.0
 
     def wait_for_room(self, timeout: float) -> bool:
-        """Wait until the backlog is within its bound; False if it is not within ``timeout``."""
+        """Wait until the backlog is within its bound, or return False after ``timeout``."""
         return self._wait_until_at_most(MAX_BACKLOG, timeout)
 
     def flush(self, timeout: float) -> bool:
-        """Wait until all is written; False if it is not within ``timeout`` seconds."""
+        """Wait until all attempts are written, or return False after ``timeout`` seconds."""
         return self._wait_until_at_most(0, timeout)
 
     def stop(self) -> None:
-        """End the thread; what was not flushed before is left to rescue."""
+        """End the thread. Attempts that were not flushed before are left to rescue."""
         self._stop.set()
         self._finished.put(None)
         self._thread.join(timeout=LONGEST_PAUSE_SECONDS + 1)
@@ -128,17 +136,17 @@ class Recorder:
     def _run(self) -> None:
         while not self._stop.is_set():
             if batch := self._gather():
-                self._write_at_last(batch)
+                self._write_persistently(batch)
                 self._forget(len(batch))
 
     def _gather(self) -> list[Finished]:
-        """Wait for an attempt, then a moment for others to join it, unless they wait already."""
+        """Wait for an attempt, and then for the batch window, unless a backlog waits already."""
         self._moved_at = monotonic()
         if (first := self._finished.get()) is None:
             return []
         batch = [first]
         if self._is_caught_up:
-            # Asleep, so that those who put need not wake this thread for each attempt.
+            # Sleeping, so that put() need not wake this thread for each attempt.
             ends = monotonic() + LONGEST_GATHER_SECONDS
             self._stop.wait(GATHER_SECONDS)
             while self._is_late() and monotonic() < ends and not self._stop.wait(LOOK_SECONDS):
@@ -155,8 +163,8 @@ class Recorder:
             self._changed.notify_all()
         metrics.RECORDER_BACKLOG.set(self._backlog)
 
-    def _write_at_last(self, batch: Sequence[Finished]) -> None:
-        """Write the batch, however long the database is away."""
+    def _write_persistently(self, batch: Sequence[Finished]) -> None:
+        """Write the batch. Try again for as long as the database is away."""
         failures = 0
         while not self._stop.is_set():
             try:
@@ -169,9 +177,9 @@ class Recorder:
                 return
 
     def _write_divided(self, batch: Sequence[Finished]) -> None:
-        """Write the batch; what cannot be stored must not keep the rest from it."""
+        """Write the batch, or its halves if something in it cannot be stored."""
         try:
-            self._write(batch)
+            self._write(batch, self._after_record)
         except Exception as error:
             if _may_pass(error):
                 raise
@@ -183,12 +191,21 @@ class Recorder:
             self._write_divided(batch[middle:])
 
     def _write_less(self, finished: Finished, error: Exception) -> None:
-        """Write what can be stored of an outcome that was refused; if nothing can, say so."""
+        """Write as much as can be stored of an outcome that was refused.
+
+        1. Without the target's answer.
+        2. As a failure, without any text of others.
+        3. Whole, but without the steps: one of them may be at fault.
+        """
         execution_id = str(finished.claimed.id)
-        for less in (_without_answer(finished), _unrecordable(finished)):
+        for less, steps in (
+            (_without_answer(finished), self._after_record),
+            (_unrecordable(finished), self._after_record),
+            (finished, ()),
+        ):
             _log.error("outcome refused", execution_id=execution_id, exc_info=error)
             try:
-                self._write([less])
+                self._write([less], steps)
             except Exception as another:
                 if _may_pass(another):
                     raise
@@ -197,34 +214,33 @@ class Recorder:
                 return
         _log.error("outcome lost", execution_id=execution_id, exc_info=error)
 
-    def _write(self, batch: Sequence[Finished]) -> None:
+    def _write(self, batch: Sequence[Finished], after_record: Sequence[AfterRecord]) -> None:
         failpoints.reached("record.begins")
         now = clock.now()
         moves = [_move(finished) for finished in batch]
         with metrics.RECORD_SECONDS.time(), transaction(self._engine) as connection:
             moved = executions.record(connection, moves, now=now)
-            statistics.add(connection, moved, now=now)
-            failed = [each for each in moved if each.status is Status.FAILED]
-            failure_emails.enqueue(connection, failed, now=now)
+            for step in after_record:
+                step(connection, moved, now=now)
         failpoints.reached("record.committed")
         _count(batch, moved)
 
 
 def _may_pass(error: Exception) -> bool:
-    """Tell whether ``error`` is the database's absence, which an outcome must wait for."""
+    """Return whether the database is away, so that the outcome can be stored later."""
     if isinstance(error, DBAPIError):
         return is_outage(error)
     return isinstance(error, SQLAlchemyError)
 
 
 def _pause_after(failures: int) -> float:
-    """Return seconds to wait; workers that lost the same database must not come back in step."""
+    """Return seconds to wait, at random: workers that lost the same database come back spread."""
     longest: float = min(0.1 * 2 ** min(failures, 10), LONGEST_PAUSE_SECONDS)
     return longest * random.uniform(0.5, 1)  # noqa: S311 - not a secret
 
 
 def _move(finished: Finished) -> Move:
-    """Turn an outcome into what becomes of its execution."""
+    """Return the move of the execution whose attempt finished."""
     claimed, attempt = finished.claimed, finished.attempt
     match _step(finished):
         case Finish(status=status, error=error, reason=reason):
@@ -248,7 +264,7 @@ def _move(finished: Finished) -> Move:
 
 
 def _step(finished: Finished) -> Step:
-    """Decide what follows; a stored policy that leads nowhere ends the execution."""
+    """Decide how the execution goes on. A policy that cannot be followed ends it."""
     try:
         step = next_step(
             finished.outcome,
@@ -291,13 +307,13 @@ def _as_json(
 
 
 def _without_answer(finished: Finished) -> Finished:
-    """Leave out what the target sent: something in it cannot be stored."""
+    """Return the outcome without the target's answer, which may hold unstorable text."""
     attempt = finished.attempt._replace(request=None, response=None, timing_ms=None)
     return finished._replace(attempt=attempt)
 
 
 def _unrecordable(finished: Finished) -> Finished:
-    """Leave out everything that came from elsewhere; a failure at least is said."""
+    """Return a failure in place of the outcome, without any text of others."""
     now = clock.now()
     return finished._replace(
         outcome=Failed("How the attempt ended could not be stored; see the log.", permanent=True),

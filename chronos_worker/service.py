@@ -1,63 +1,75 @@
 """The worker process: its parts, wired together, from start to stop.
 
-The stop, under load, loses and repeats nothing: consuming ends, held batches go back, transfers
-that have not left go back, the others get their grace, what they brought is recorded.
+A stop under load loses and repeats nothing:
+
+1. Consuming ends, and batches that are held go back to the queue.
+2. Requests that have not left go back. Transfers that are under way get the grace period.
+3. Their outcomes are recorded.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from threading import Event
+from typing import Any, Final
 
 import structlog
 
 from chronos_common import events, progress
 from chronos_common.broker import Broker, connect_redis
 from chronos_common.domain import queues
-from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.statuses import JobType
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.process.loops import Loop, stop_all
 from chronos_common.progress import Part, Progress
 from chronos_common.settings import Settings
 from chronos_common.storage import change_feed
+from chronos_common.storage.executions import statistics
+from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.postgres.database import connect
 from chronos_worker import celery_app, watchdog
 from chronos_worker.actions import celery_task, email
-from chronos_worker.actions.celery_task import Publisher
-from chronos_worker.adhoc_runs import Runner
+from chronos_worker.actions.celery_task import TaskPublisher
+from chronos_worker.adhoc_runs import AdhocRunner
+from chronos_worker.attempts import Action
+from chronos_worker.celery_app import Task
+from chronos_worker.channels.email import EmailChannel
 from chronos_worker.claim import Claimer
-from chronos_worker.emails.failures import Notices
-from chronos_worker.emails.sender import Mailer
-from chronos_worker.executor import Action, Performer, earlier_attempts
-from chronos_worker.intake import Intake, Turn
-from chronos_worker.recorder import Recorder
+from chronos_worker.emails.mailer import Mailer
+from chronos_worker.executor import BlockingExecutor, Executor, earlier_attempts
+from chronos_worker.intake import Intake
+from chronos_worker.outbox.account_emails import AccountEmailSender
+from chronos_worker.outbox.failure_emails import FailureEmailSender
+from chronos_worker.outbox.sender import OutboxSender, send_each
+from chronos_worker.recorder import AfterRecord, Recorder
 from chronos_worker.watchdog import Watchdog
 from chronos_worker.webhooks import Webhooks
 
 _log = structlog.get_logger(__name__)
 
-#: Claims, records and heartbeats are short; more connections would only queue in PostgreSQL.
+#: The consequences of executions that moved, in the order in which they are written.
+AFTER_RECORD: Final[tuple[AfterRecord, ...]] = (statistics.add, failure_emails.enqueue)
+
+#: Claims, records and heartbeats are short. More connections would only queue in PostgreSQL.
 POOL_SIZE = 12
 
-#: E-mails and the like at once, of each kind: mail servers refuse many connections of one client.
+#: Threads of each queue of blocking actions: mail servers refuse many connections of one client.
 MAX_BLOCKING_THREADS = 16
 
-#: For how long recorder and transfers may make no progress; PostgreSQL may be away for a moment.
-PATIENCE_SECONDS = 60.0
+#: How long recorder and transfers may make no progress. PostgreSQL may be away for a moment.
+SILENCE_SECONDS = 60.0
 
 #: How long a stopping worker waits for the database to take its last outcomes.
 FLUSH_SECONDS = 10.0
 
 
 class Worker:
-    """Performs executions. Any number of workers run side by side."""
+    """Executes dispatched executions. Any number of workers run side by side."""
 
     def __init__(self, settings: Settings) -> None:
-        """Build the parts; nothing runs before :meth:`run`."""
         self._settings = settings
         self._stopping = Event()
+        self._exit_code = 0
         self._engine = connect(
             settings.database_url, name="chronos-worker", pool_size=POOL_SIZE, wait_seconds=10
         )
@@ -69,23 +81,14 @@ class Worker:
             timeout=timedelta(seconds=settings.worker_timeout_seconds),
             in_flight=lambda: self._webhooks.in_flight,
         )
-        self._recorder = Recorder(self._engine, is_late=lambda: self._webhooks.is_late)
+        self._recorder = Recorder(
+            self._engine, after_record=AFTER_RECORD, is_late=lambda: self._webhooks.is_late
+        )
         self._webhooks = Webhooks(self._engine, self._recorder, self._heartbeat, settings)
         self._claimer = Claimer(self._engine, self._heartbeat)
-        mailer = Mailer(settings)
-        performer = Performer(self._actions(mailer), self._recorder)
-        notices = Notices(self._engine, mailer, public_url=settings.public_url)
-        self._test_runs = Runner(self._engine, settings)
-        tasks = {
-            queues.WEBHOOKS: self._intake(
-                queues.WEBHOOKS, self._webhooks.begin, turn=self._webhooks.turn
-            ),
-            queues.EMAILS: self._intake(queues.EMAILS, performer.begin),
-            queues.TASKS: self._intake(queues.TASKS, performer.begin),
-            queues.NOTIFICATIONS: notices.send,
-            queues.TESTS: self._test_runs.perform,
-        }
+        self._adhoc_runs = AdhocRunner(self._engine, settings)
         self._broker = Broker(settings.redis_url)
+        tasks = self._tasks()
         self._watchdog = Watchdog(
             self._broker, threads=self._threads(tasks), on_neglect=self._restart
         )
@@ -93,7 +96,51 @@ class Worker:
             queue: celery_app.build(settings.redis_url, queue, self._watchdog.watched(queue, task))
             for queue, task in tasks.items()
         }
-        self._loops = [
+        self._loops = self._build_loops()
+        self.progress = self._build_progress()
+
+    def _tasks(self) -> Mapping[str, Task]:
+        """Return the function that takes the messages of each queue."""
+        mailer = Mailer(self._settings)
+        blocking = BlockingExecutor(self._actions(mailer), self._recorder)
+        channel, public_url = EmailChannel(mailer), self._settings.public_url
+        outboxes: list[OutboxSender[Any]] = [
+            FailureEmailSender(self._engine, channel, public_url=public_url),
+            AccountEmailSender(self._engine, channel, public_url=public_url),
+        ]
+        return {
+            queues.WEBHOOKS: self._intake(queues.WEBHOOKS, self._webhooks),
+            queues.EMAILS: self._intake(queues.EMAILS, blocking),
+            queues.TASKS: self._intake(queues.TASKS, blocking),
+            queues.NOTIFICATIONS: partial(send_each, outboxes),
+            queues.TESTS: self._adhoc_runs.run,
+        }
+
+    def _actions(self, mailer: Mailer) -> dict[JobType, Action]:
+        """Return the blocking actions by the type of job."""
+        settings = self._settings
+        publisher = TaskPublisher(
+            settings.tasks_broker_url, is_shared=settings.tasks_broker_url == settings.redis_url
+        )
+        return {
+            JobType.EMAIL: partial(
+                email.perform, mailer=mailer, history=partial(earlier_attempts, self._engine)
+            ),
+            JobType.CELERY_TASK: partial(celery_task.perform, publisher=publisher),
+        }
+
+    def _intake(self, queue: str, executor: Executor) -> Task:
+        return Intake(
+            self._engine,
+            self._claimer,
+            self._recorder,
+            executor,
+            queue=queue,
+            stop=self._stopping,
+        ).accept
+
+    def _build_loops(self) -> Sequence[Loop]:
+        return [
             Loop(
                 "watch",
                 self._webhooks.watch,
@@ -104,55 +151,26 @@ class Worker:
             Loop("unanswered", self._claimer.give_back_unanswered, idle_seconds=3),
             Loop("watchdog", self._watchdog.tick, idle_seconds=watchdog.LOOK_SECONDS),
         ]
-        self._exit_code = 0
-        self.progress = Progress(
+
+    def _build_progress(self) -> Progress:
+        return Progress(
             [
                 progress.heartbeat(self._heartbeat),
-                Part("recorder", lambda: self._recorder.silent_seconds, PATIENCE_SECONDS),
-                Part("transfers", lambda: self._webhooks.silent_seconds, PATIENCE_SECONDS),
+                Part("recorder", lambda: self._recorder.silent_seconds, SILENCE_SECONDS),
+                Part("transfers", lambda: self._webhooks.silent_seconds, SILENCE_SECONDS),
                 *map(progress.loop, self._loops),
             ]
         )
 
-    def _actions(self, mailer: Mailer) -> dict[JobType, Action]:
-        """Return what is done with the executions that are no webhooks."""
-        settings = self._settings
-        publisher = Publisher(
-            settings.tasks_broker_url, is_shared=settings.tasks_broker_url == settings.redis_url
-        )
-        return {
-            JobType.EMAIL: partial(
-                email.perform, mailer=mailer, history=partial(earlier_attempts, self._engine)
-            ),
-            JobType.CELERY_TASK: partial(celery_task.perform, publisher=publisher),
-        }
-
-    def _intake(
-        self,
-        queue: str,
-        begin: Callable[[Sequence[tuple[Claimed, JobSpec]]], None],
-        *,
-        turn: Turn = nullcontext,
-    ) -> celery_app.Task:
-        return Intake(
-            self._engine,
-            self._claimer,
-            self._recorder,
-            queue=queue,
-            begin=begin,
-            turn=turn,
-            stop=self._stopping,
-        ).accept
-
     def run(self) -> int:
-        """Work until SIGTERM or SIGINT; return what the process should exit with.
+        """Work until SIGTERM or SIGINT and return the exit code of the process.
 
         Raises if the database does not answer at the start.
         """
         self._heartbeat.start()
         self._recorder.start()
         self._webhooks.start()
-        self._test_runs.start()
+        self._adhoc_runs.start()
         _log.info("worker started", worker=str(self._heartbeat.id))
         for loop in self._loops:
             loop.start()
@@ -175,14 +193,14 @@ class Worker:
             watchdog.end_process(grace_seconds=self._settings.shutdown_grace_seconds + 30)
 
     def _threads(self, consumed: Iterable[str]) -> dict[str, int]:
-        # A batch of webhooks holds its thread until its instant; the others block in theirs.
+        # A batch of webhooks keeps its thread only until its instant.
         threads = self._settings.worker_threads
         blocking = min(threads, MAX_BLOCKING_THREADS)
         return dict.fromkeys(consumed, blocking) | {queues.WEBHOOKS: threads}
 
     def _stop(self) -> None:
         self._stopping.set()
-        self._test_runs.stop()
+        self._adhoc_runs.stop()
         stop_all(self._loops, timeout=5)
         self._webhooks.stop(self._settings.shutdown_grace_seconds)
         if not self._recorder.flush(FLUSH_SECONDS):

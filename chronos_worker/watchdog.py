@@ -1,14 +1,14 @@
-"""The watchdog: notices that this process takes no messages although there are some, and ends it.
+"""The watchdog: ends this process if it neglects a queue that has messages.
 
-A consumer can hang where no timeout reaches, and then stays alive for ever: it answers pings and
-renews its heartbeat. What counts is progress. A process that ends is started again by whoever
-supervises it, and loses nothing: what it holds goes back, or is rescued.
+A consumer can hang where no timeout reaches. It still answers pings and renews its heartbeat, so
+only progress counts. The process's supervisor starts it again. Nothing is lost: the executions
+that it holds go back or are rescued.
 
-A queue is neglected once all of this has held for ``patience_seconds``:
+A queue is neglected once all of this has held for ``neglect_seconds``:
 
 1. Redis answers, and the queue's oldest message was published that long ago.
 2. This process took no message of that queue.
-3. It had a thread to spare for one.
+3. It had a free thread for one.
 """
 
 import os
@@ -23,23 +23,26 @@ import structlog
 
 from chronos_common import clock
 from chronos_common.broker import Broker, BrokerUnavailable
+from chronos_worker.celery_app import Task
 
 _log = structlog.get_logger(__name__)
 
-#: Longer than the consumers wait between attempts to reach a Redis that comes back.
-PATIENCE_SECONDS = 45.0
+#: Longer than the pause of the consumers between attempts to reach Redis again.
+NEGLECT_SECONDS = 45.0
 
-#: How often to look; much more often than patience ends.
+#: The interval of checks, a small part of ``NEGLECT_SECONDS``.
 LOOK_SECONDS = 5.0
 
 #: ``EX_SOFTWARE`` of sysexits.h.
 EXIT_CODE = 70
 
-Task = Callable[[Sequence[UUID], datetime], None]
-
 
 class Watchdog:
-    """Counts what this process takes, and looks at each tick whether it should have taken more."""
+    """Counts the messages that this process takes, and checks at each tick for neglected queues.
+
+    ``threads`` holds the number of threads of each queue. ``on_neglect`` is called with the name
+    of a neglected queue.
+    """
 
     def __init__(
         self,
@@ -47,20 +50,19 @@ class Watchdog:
         *,
         threads: Mapping[str, int],
         on_neglect: Callable[[str], None],
-        patience_seconds: float = PATIENCE_SECONDS,
+        neglect_seconds: float = NEGLECT_SECONDS,
     ) -> None:
-        """Take where to look, how many threads each queue has, and whom to tell of a neglected."""
         self._broker = broker
         self._threads = threads
         self._on_neglect = on_neglect
-        self._patience = patience_seconds
+        self._neglect_seconds = neglect_seconds
         self._lock = Lock()
         self._busy = dict.fromkeys(threads, 0)
         self._looked_at = time.monotonic()
         self._excused_at = dict.fromkeys(threads, self._looked_at)
 
     def watched(self, queue: str, task: Task) -> Task:
-        """Return ``task``, counted as what is taken of ``queue``."""
+        """Return ``task`` with its calls counted as messages of ``queue``."""
 
         def run(identifiers: Sequence[UUID], fire_at: datetime) -> None:
             self._count(queue, 1)
@@ -77,11 +79,11 @@ class Watchdog:
             self._excused_at[queue] = time.monotonic()
 
     def tick(self) -> bool:
-        """Look once; never asks to be called at once."""
+        """Check all queues and return False: nothing is left to do at once."""
         waiting_long = self._waiting_long()
         now = time.monotonic()
-        # A process that was frozen took nothing either.
-        was_frozen = now - self._looked_at > self._patience / 2
+        # A process that was frozen took no messages either, and is not at fault.
+        was_frozen = now - self._looked_at > self._neglect_seconds / 2
         self._looked_at = now
         with self._lock:
             for queue, threads in self._threads.items():
@@ -90,24 +92,24 @@ class Watchdog:
                     self._excused_at[queue] = now
             silent = {queue: now - excused for queue, excused in self._excused_at.items()}
         for queue, seconds in silent.items():
-            if seconds >= self._patience:
+            if seconds >= self._neglect_seconds:
                 _log.error("queue neglected; ending this process", queue=queue, seconds=seconds)
                 self._on_neglect(queue)
                 break
         return False
 
     def _waiting_long(self) -> set[str]:
-        """Return the queues whose oldest message nobody took in time; none without Redis."""
+        """Return the queues whose oldest message is overdue, or none without Redis."""
         try:
             oldest = self._broker.oldest()
         except BrokerUnavailable:
             return set()
-        limit = clock.now() - timedelta(seconds=self._patience)
+        limit = clock.now() - timedelta(seconds=self._neglect_seconds)
         return {queue for queue, published_at in oldest.items() if published_at < limit}
 
 
 def end_process(*, grace_seconds: float) -> None:
-    """Stop this process as SIGTERM does; if that hangs as well, at once after a while."""
+    """Stop this process as SIGTERM does, or at once if that lasts longer than the grace."""
     timer = Timer(grace_seconds, os._exit, [EXIT_CODE])
     timer.daemon = True
     timer.start()

@@ -15,7 +15,7 @@ from chronos_worker.http.request import Request
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
 from chronos_worker.transfers.limiter import Limits
-from chronos_worker.transfers.results import ErrorKind, Result
+from chronos_worker.transfers.results import ErrorKind, TransferResult
 
 
 class Rig:
@@ -27,7 +27,7 @@ class Rig:
         limits: Limits,
         may_start: Callable[[Request], bool] = lambda _: True,
     ) -> None:
-        self.done: list[tuple[Request, Result]] = []
+        self.done: list[tuple[Request, TransferResult]] = []
         self.engine = TransferEngine(
             limits=limits,
             guard=EgressGuard(allow),
@@ -36,13 +36,15 @@ class Rig:
             now=clock.now,
         )
 
-    def send(self, url: str, *, timeout: float = 5, within: float = 10, **payload: Any) -> Result:
+    def send(
+        self, url: str, *, timeout: float = 5, within: float = 10, **payload: Any
+    ) -> TransferResult:
         """Send one request now and return its result."""
         request = request_to(url, timeout=timeout, **payload)
         self.engine.submit([request])
         return self.result_of(request, within=within)
 
-    def result_of(self, request: Request, *, within: float = 10) -> Result:
+    def result_of(self, request: Request, *, within: float = 10) -> TransferResult:
         wait_until(lambda: any(each is request for each, _ in self.done), within=within)
         return next(result for each, result in self.done if each is request)
 
@@ -51,7 +53,7 @@ class Rig:
         result = self.send(url, **options)
         return webhook.outcome(self.done[-1][0], result)[0]
 
-    def wait_for(self, count: int, *, within: float = 15) -> list[Result]:
+    def wait_for(self, count: int, *, within: float = 15) -> list[TransferResult]:
         wait_until(lambda: len(self.done) >= count, within=within)
         return [result for _, result in self.done]
 
@@ -87,9 +89,9 @@ def wait_until(condition: Callable[[], bool], *, within: float = 10) -> None:
         time.sleep(0.002)
 
 
-def kind_of(result: Result) -> ErrorKind | None:
+def kind_of(result: TransferResult) -> ErrorKind | None:
     return result.error.kind if result.error else None
 
 
-def flaw_of(result: Result) -> ErrorKind | None:
+def flaw_of(result: TransferResult) -> ErrorKind | None:
     return result.flaw.kind if result.flaw else None

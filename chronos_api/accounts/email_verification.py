@@ -12,7 +12,7 @@ from chronos_common.errors import NotFound
 from chronos_common.storage.accounts import email_tokens, users
 from chronos_common.storage.accounts.email_tokens import Purpose
 from chronos_common.storage.outbox import account_emails
-from chronos_common.storage.outbox.account_emails import Kind
+from chronos_common.storage.outbox.account_emails import AccountEmailKind
 from chronos_common.storage.postgres.database import transaction
 
 LIFETIME = timedelta(days=3)
@@ -33,7 +33,7 @@ def send(connection: Connection, email: str, *, now: datetime) -> None:
         expires_at=now + LIFETIME,
         now=now,
     )
-    account_emails.enqueue(connection, Kind.EMAIL_VERIFICATION, token_id, now=now)
+    account_emails.enqueue(connection, AccountEmailKind.EMAIL_VERIFICATION, token_id, now=now)
 
 
 def send_again(engine: Engine, who: Account, *, now: datetime) -> None:

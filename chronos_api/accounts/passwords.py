@@ -14,7 +14,7 @@ from chronos_common.domain import mail_tokens
 from chronos_common.storage.accounts import email_tokens, users
 from chronos_common.storage.accounts.email_tokens import Purpose
 from chronos_common.storage.outbox import account_emails
-from chronos_common.storage.outbox.account_emails import Kind
+from chronos_common.storage.outbox.account_emails import AccountEmailKind
 from chronos_common.storage.postgres.database import transaction
 
 LIFETIME = timedelta(hours=1)
@@ -53,7 +53,7 @@ def request_reset(engine: Engine, email: str, *, now: datetime) -> None:
         email_tokens.request(
             connection, token_id, Purpose.PASSWORD_RESET, email, expires_at=now + LIFETIME, now=now
         )
-        account_emails.enqueue(connection, Kind.PASSWORD_RESET, token_id, now=now)
+        account_emails.enqueue(connection, AccountEmailKind.PASSWORD_RESET, token_id, now=now)
 
 
 def reset(engine: Engine, *, token: str, password: str, now: datetime) -> None:

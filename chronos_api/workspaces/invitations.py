@@ -14,7 +14,7 @@ from chronos_common.errors import Conflict, Forbidden, NotFound
 from chronos_common.storage import audit
 from chronos_common.storage.accounts import invitations, users, workspaces
 from chronos_common.storage.outbox import account_emails
-from chronos_common.storage.outbox.account_emails import Kind
+from chronos_common.storage.outbox.account_emails import AccountEmailKind
 from chronos_common.storage.postgres.database import transaction
 
 LIFETIME = timedelta(days=7)
@@ -62,7 +62,7 @@ def invite(engine: Engine, who: Principal, *, email: str, role: Role, now: datet
             expires_at=now + LIFETIME,
             now=now,
         )
-        account_emails.enqueue(connection, Kind.INVITATION, invitation_id, now=now)
+        account_emails.enqueue(connection, AccountEmailKind.INVITATION, invitation_id, now=now)
         _note(connection, who, "invitation.create", invitation_id, email, role, now=now)
         return _found(connection, who, invitation_id)
 

@@ -1,1 +1,1 @@
-"""What an attempt does: one module per type of job."""
+"""Actions: how an attempt of each type of job is made, one module per type."""

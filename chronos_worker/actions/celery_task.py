@@ -1,4 +1,4 @@
-"""The Celery action: hands a task to the user's own Celery application, through its broker."""
+"""The Celery action: publish a task to the broker of the user's own Celery application."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,32 +19,34 @@ from chronos_common.domain.promises import PROMISES
 from chronos_common.domain.queues import own_queue, reserved_queue
 from chronos_common.domain.statuses import JobType
 from chronos_common.errors import ChronosError, Invalid
-from chronos_worker.deadline import Deadline
+from chronos_worker.attempts import Deadline
 from chronos_worker.emails import replies
 
+#: The timeout of each wait for the broker.
 _WAIT_SECONDS: Final = 10
 _CONNECTIONS: Final = 4
-# More patience is the retry policy's, which holds no thread meanwhile.
+#: Further attempts are up to the retry policy, which holds no thread while it waits.
 _RECONNECT_ONCE: Final = {"max_retries": 1, "interval_start": 0.2}
 
-#: What the history says of an attempt that succeeded.
+#: The response in the history of an attempt that succeeded.
 _PUBLISHED: Final = {"note": f"Succeeded: {PROMISES[JobType.CELERY_TASK]}."}
 
 
 class NotPublished(ChronosError):
-    """The user's broker did not take the task."""
+    """The user's broker did not confirm the task."""
 
 
-class Publisher:
-    """Publishes tasks to the user's broker; used by many threads at once.
+class TaskPublisher:
+    """Publishes tasks to the user's broker. Thread-safe.
 
-    No client of a broker knows a deadline for all that it does. So threads publish that nobody
-    has to wait for, as many as there are connections. In them no task of Celery's runs, which
+    No client of a broker supports one deadline for all its steps. So publishing has threads of
+    its own, one per connection, which the caller can abandon. No Celery task runs in them: it
     would become the parent of the user's task.
+
+    ``is_shared`` means that Chronos itself uses this broker, so that its queues are reserved.
     """
 
     def __init__(self, broker_url: str, *, is_shared: bool = True) -> None:
-        """Take the broker; one that is shared with Chronos keeps the names that Chronos uses."""
         self._is_shared = is_shared
         self._app = Celery("chronos-tasks", broker=broker_url, set_as_current=False)
         self._app.conf.update(
@@ -55,8 +57,8 @@ class Publisher:
             broker_connection_timeout=_WAIT_SECONDS,
             broker_transport_options=_transport_options(broker_url),
         )
-        # The application's own pool would be limited together with those of all others in the
-        # process, which fails while one of them is in use.
+        # The limit of the application's own pool would apply to all pools of the process, and
+        # setting it fails while one of them is in use.
         self._connections = self._app.connection_for_write().Pool(limit=_CONNECTIONS)
         self._producers: Any = ProducerPool(  # type: ignore[no-untyped-call]
             self._connections, limit=_CONNECTIONS
@@ -81,9 +83,9 @@ class Publisher:
                 text = "The broker did not confirm that it has the task, and may have it"
             raise NotPublished(f"{text}; time ran out after {deadline.seconds:g} s.") from error
         except Exception as error:
-            # Each kind of broker has errors of its own, with no class in common.
+            # The errors of different brokers have no class in common.
             raise NotPublished(
-                f"The broker did not confirm that it has the task: {_words(error)}"
+                f"The broker did not confirm that it has the task: {_text(error)}"
             ) from error
 
     def _check(self, queue: str) -> None:
@@ -115,14 +117,14 @@ class Publisher:
         self._app.close()
 
 
-def _words(error: Exception) -> str:
-    """Return what an error says; kombu wraps those of the clients, AMQP's begin with numbers."""
+def _text(error: Exception) -> str:
+    """Return the text of the error that kombu has wrapped, without the numbers of AMQP."""
     cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
     return replies.clean(str(getattr(cause, "message", ""))) or replies.of_error(cause)
 
 
 def _transport_options(broker_url: str) -> dict[str, Any]:
-    """Bound every wait; each kind of broker has its own words for that."""
+    """Return the options that bound every wait, by the kind of broker."""
     scheme = urlsplit(broker_url).scheme
     if scheme in {"redis", "rediss"}:
         return {**_RECONNECT_ONCE, **SOCKET_OPTIONS}
@@ -136,10 +138,12 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
     return {}
 
 
-def perform(execution: Claimed, job: JobSpec, *, publisher: Publisher) -> tuple[Outcome, Attempt]:
-    """Publish the job's task; its id is the execution's, on every attempt.
+def perform(
+    execution: Claimed, job: JobSpec, *, publisher: TaskPublisher
+) -> tuple[Outcome, Attempt]:
+    """Publish the job's task. Its id is the execution's, on every attempt.
 
-    Success means that the broker has the task, not that somebody has performed it. Raises
+    Success means that the broker has the task, not that the task has run. Raises
     :class:`Invalid` if the stored payload cannot be published.
     """
     deadline = Deadline(job.timeout_seconds)

@@ -1,7 +1,7 @@
 """The e-mail action: one message per execution, with the same Message-ID on every attempt.
 
-Each recipient has a fate of its own. An attempt sends to those who, by the history of the attempts
-before, neither have the message nor were refused for good.
+Recipients are settled one by one. By the history of the earlier attempts, an attempt leaves out
+recipients who have the message or were refused for good.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +15,10 @@ from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import Email
 from chronos_common.errors import Invalid
-from chronos_worker.deadline import Deadline
+from chronos_worker.attempts import Deadline
+from chronos_worker.delivery import Delivery
 from chronos_worker.emails import message as messages
-from chronos_worker.emails.sender import Delivery, Mailer
+from chronos_worker.emails.mailer import Mailer
 from chronos_worker.emails.smtp import MailFailed
 
 #: Returns the history of an execution's earlier attempts.
@@ -25,37 +26,37 @@ History = Callable[[Claimed], Sequence[Mapping[str, Any]]]
 
 
 @dataclass(slots=True)
-class _Fates:
-    """Who has the message, and who is never to get it, with the mail server's words."""
+class _Recipients:
+    """The recipients that are settled: accepted, or refused for good, with the server's reason."""
 
     accepted: set[str] = field(default_factory=set)
     refused_for_good: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, history: Sequence[Mapping[str, Any]]) -> Self:
-        """Return what earlier attempts have settled."""
-        fates = cls()
+        """Return the recipients that earlier attempts have settled."""
+        recipients = cls()
         for attempt in history:
             response = attempt.get("response") or {}
-            fates.accepted.update(response.get("accepted", ()))
+            recipients.accepted.update(response.get("accepted", ()))
             for address in response.get("refused_for_good", ()):
-                fates.refused_for_good[address] = response["refused"][address]
-        return fates
+                recipients.refused_for_good[address] = response["refused"][address]
+        return recipients
 
     def add(self, delivery: Delivery) -> None:
-        """Add what this attempt has settled."""
+        """Add the recipients that this attempt has settled."""
         self.accepted.update(delivery.accepted)
         self.refused_for_good.update(delivery.refused_for_good)
 
-    def are_settled_for(self, address: str) -> bool:
-        """Return whether nothing is left to do for a recipient."""
+    def is_settled(self, address: str) -> bool:
+        """Return whether a recipient has the message or will never get it."""
         return address in self.accepted or address in self.refused_for_good
 
 
 def perform(
     execution: Claimed, job: JobSpec, *, mailer: Mailer, history: History = lambda _: ()
 ) -> tuple[Outcome, Attempt]:
-    """Send the job's e-mail to whoever lacks it; all of that ends at the job's timeout.
+    """Send the job's e-mail to the recipients that are not settled, within the job's timeout.
 
     Raises :class:`Invalid` if the stored payload cannot be sent.
     """
@@ -68,8 +69,8 @@ def perform(
     message["X-Chronos-Job-Id"] = str(job.id)
     message["X-Chronos-Execution-Id"] = str(execution.id)
     message["X-Chronos-Attempt"] = str(execution.attempt)
-    fates = _Fates.of(history(execution))
-    waiting = [each for each in payloads.mailboxes(email) if not fates.are_settled_for(each)]
+    recipients = _Recipients.of(history(execution))
+    waiting = [each for each in payloads.mailboxes(email) if not recipients.is_settled(each)]
     delivery, error = None, None
     if waiting:
         try:
@@ -77,8 +78,8 @@ def perform(
         except MailFailed as failure:
             error = failure
         else:
-            fates.add(delivery)
-    return _judge(fates, delivery, error), Attempt(
+            recipients.add(delivery)
+    return _judge(recipients, delivery, error), Attempt(
         started_at=started_at,
         duration_ms=round(deadline.spent() * 1000),
         request={
@@ -92,26 +93,28 @@ def perform(
     )
 
 
-def _judge(fates: _Fates, delivery: Delivery | None, error: MailFailed | None) -> Outcome:
-    """Call it a failure as long as somebody lacks the message.
+def _judge(
+    recipients: _Recipients, delivery: Delivery | None, error: MailFailed | None
+) -> Outcome:
+    """Return a failure as long as a recipient lacks the message.
 
-    It is a permanent one if everybody else has it or was refused for good.
+    The failure is permanent once all recipients are settled.
     """
     waiting = delivery.deferred if delivery else {}
-    refused = fates.refused_for_good | waiting
+    refused = recipients.refused_for_good | waiting
     sentences = [str(error)] if error else []
     if refused:
-        sentences.append(f"The mail server refused {_listed(refused)}.")
+        sentences.append(f"The mail server refused {_enumerated(refused)}.")
     if not sentences:
         return Succeeded()
-    if fates.accepted:
-        sentences.append(f"These have the message: {', '.join(sorted(fates.accepted))}.")
+    if recipients.accepted:
+        sentences.append(f"These have the message: {', '.join(sorted(recipients.accepted))}.")
     is_permanent = error.permanent if error else not waiting
     return Failed(" ".join(sentences), permanent=is_permanent)
 
 
-def _listed(refused: Mapping[str, str]) -> str:
-    return "; ".join(f"{address} ({words})" for address, words in refused.items())
+def _enumerated(refused: Mapping[str, str]) -> str:
+    return "; ".join(f"{address} ({reason})" for address, reason in refused.items())
 
 
 def _response(delivery: Delivery | None) -> dict[str, Any] | None:
@@ -120,6 +123,6 @@ def _response(delivery: Delivery | None) -> dict[str, Any] | None:
     return {
         "via": delivery.via,
         "accepted": list(delivery.accepted),
-        "refused": {address: refusal.words for address, refusal in delivery.refused.items()},
+        "refused": {address: refusal.reason for address, refusal in delivery.refused.items()},
         "refused_for_good": list(delivery.refused_for_good),
     }

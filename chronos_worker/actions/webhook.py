@@ -1,6 +1,6 @@
-"""The webhook action: from a job to what is sent, and from what came back to an outcome.
+"""The webhook action: from a job to its request, and from the transfer's result to an outcome.
 
-The transfer in between is the engine's business (``chronos_worker.transfers.engine``).
+The transfer in between is made by ``chronos_worker.transfers.engine``.
 """
 
 from collections.abc import Mapping
@@ -12,22 +12,21 @@ from chronos_common.domain import redaction
 from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Succeeded
-from chronos_worker import retry_after
 from chronos_worker.http import charsets, content_codings, redirects, response_headers
 from chronos_worker.http.request import Request, request_of
-from chronos_worker.http.request_template import target_of
+from chronos_worker.http.request_template import template_of
 from chronos_worker.transfers.curl_handle import KEPT_BODY_BYTES
-from chronos_worker.transfers.results import ErrorKind, Result
+from chronos_worker.transfers.results import ErrorKind, TransferResult
 
 _RETRYABLE_STATUSES: Final = frozenset({408, 425, 429})
 _PERMANENT_ERRORS: Final = frozenset(
     {ErrorKind.REFUSED_BY_EGRESS, ErrorKind.INVALID_URL, ErrorKind.REDIRECT, ErrorKind.INTERNAL}
 )
-# Members of an enumeration take as long to look up as the rest of the question.
+# Plain numbers, because members of an enumeration are slow to look up.
 _SUCCESS: Final = range(HTTPStatus.OK.value, HTTPStatus.MULTIPLE_CHOICES.value)
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
-#: A job that counts more statuses as success is told of the first ones.
-_MAX_LISTED: Final = 10
+#: Statuses of ``success_statuses`` that an error names.
+_MAX_NAMED: Final = 10
 
 
 def prepare(execution: Claimed, job: JobSpec) -> Request:
@@ -35,37 +34,36 @@ def prepare(execution: Claimed, job: JobSpec) -> Request:
 
     Raises :class:`chronos_common.errors.Invalid` if the stored payload cannot be sent.
     """
-    return request_of(execution, job, target_of(job))
+    return request_of(execution, job, template_of(job))
 
 
-def outcome(request: Request, result: Result) -> tuple[Succeeded | Failed, Attempt]:
+def outcome(request: Request, result: TransferResult) -> tuple[Succeeded | Failed, Attempt]:
     """Return how an attempt ended, and its entry in the history."""
     return _judge(request, result), Attempt(
         started_at=result.started_at,
         duration_ms=round(result.duration_seconds * 1000),
-        request=request.target.shown,
+        request=request.template.shown,
         response=_response(result),
         http_status=result.http_status,
         timing_ms=result.timing_ms,
     )
 
 
-def _judge(request: Request, result: Result) -> Succeeded | Failed:
+def _judge(request: Request, result: TransferResult) -> Succeeded | Failed:
     """Decide by the error if there is one, else by the status code.
 
-    What was wrong with the answer after its status changes nothing: the target has decided.
+    A flaw in the answer after its status changes nothing: the target has decided.
     """
     error, status = result.error, result.http_status
     if error:
         return Failed(_sentence(error.message), permanent=error.kind in _PERMANENT_ERRORS)
     if status is None:
         return Failed("The target answered without a status.")
-    listed = request.target.success_statuses
-    if status in (listed or _SUCCESS):
+    if status in (request.template.success_statuses or _SUCCESS):
         return Succeeded()
     fields = response_headers.of(result.header_lines).first
     answered_at = result.started_at + timedelta(seconds=result.duration_seconds)
-    asked = retry_after.parse(fields.get("retry-after"), now=answered_at)
+    asked = response_headers.retry_after(fields.get("retry-after"), now=answered_at)
     message = _refusal(request, status, fields)
     if not _is_retryable(status, asked):
         return Failed(message, permanent=True)
@@ -73,7 +71,7 @@ def _judge(request: Request, result: Result) -> Succeeded | Failed:
 
 
 def _is_retryable(status: int, asked: timedelta | None) -> bool:
-    """Return whether another try may help, or the target ``asked`` a client (4xx) for one."""
+    """Return whether another attempt may help: a 4xx counts if ``Retry-After`` asked for one."""
     if status < HTTPStatus.BAD_REQUEST:
         return False
     return (
@@ -86,18 +84,18 @@ def _is_retryable(status: int, asked: timedelta | None) -> bool:
 def _refusal(request: Request, status: int, fields: Mapping[str, str]) -> str:
     phrase = _PHRASES.get(status)
     text = f"The target answered {status} {phrase}" if phrase else f"The target answered {status}"
-    target = request.target
-    if status in redirects.STATUSES and target.follow_redirects:
+    template = request.template
+    if status in redirects.STATUSES and template.follow_redirects:
         text = f"{text} without a Location"
     elif status in redirects.STATUSES and fields.get("location"):
         return f"{text}; this job does not follow redirects."
-    if target.success_statuses:
-        return f"{text}; this job counts {_listed(target.success_statuses)} as success."
+    if template.success_statuses:
+        return f"{text}; this job counts {_enumerated(template.success_statuses)} as success."
     return f"{text}."
 
 
-def _listed(statuses: frozenset[int]) -> str:
-    shown = [str(status) for status in sorted(statuses)[:_MAX_LISTED]]
+def _enumerated(statuses: frozenset[int]) -> str:
+    shown = [str(status) for status in sorted(statuses)[:_MAX_NAMED]]
     if len(statuses) > len(shown):
         return f"{', '.join(shown)} and others"
     *most, last = shown
@@ -108,7 +106,7 @@ def _sentence(message: str) -> str:
     return message if message.endswith(".") else f"{message}."
 
 
-def _response(result: Result) -> dict[str, Any] | None:
+def _response(result: TransferResult) -> dict[str, Any] | None:
     if result.http_status is None:
         return None
     fields = response_headers.of(result.header_lines)
@@ -132,7 +130,7 @@ def _response(result: Result) -> dict[str, Any] | None:
 
 
 def _decompressed(body: bytes, coding: str, *, is_whole: bool) -> tuple[bytes, bool, str | None]:
-    """Return the body without its content codings, whether it is whole, and a note if need be."""
+    """Return the decoded body, whether it is whole, and a note if decoding failed."""
     try:
         decoded, is_end = content_codings.decode(body, coding, max_bytes=KEPT_BODY_BYTES)
     except content_codings.Undecodable as error:

@@ -1,1 +1,1 @@
-"""E-mails: how they are written, sent, and to whom."""
+"""E-mails: building messages, and sending them by SMTP."""

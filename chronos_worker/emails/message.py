@@ -1,9 +1,9 @@
-"""Messages: built so that the recipient reads just what was written, and no text makes a header.
+"""E-mail messages: the recipient reads exactly what was written, and no text becomes a header.
 
 All of a message is ASCII, so that every mail server can carry it.
 
-``email`` parses the value of each header that it is given, which decodes what looks like an
-encoded word, line breaks included. So the headers that hold a user's words are folded here.
+The standard library's ``email`` parses each header value, and decodes text that looks like an
+encoded word, line breaks included. So headers that hold a user's text are folded here.
 """
 
 import binascii
@@ -22,36 +22,36 @@ from chronos_common.domain.senders import Sender
 from chronos_common.domain.texts import line_fault
 from chronos_common.errors import Invalid
 
-#: RFC 5322, section 2.1.1: the length of a line that every reader shows well.
+#: The recommended length of a line (RFC 5322, section 2.1.1).
 _GOOD_LENGTH: Final = 78
-#: Bytes in an encoded word: with its frame and a header's name it stays below 76 (RFC 2047).
+#: Bytes in an encoded word. With its frame and a header's name, a line stays below 76 (RFC 2047).
 _MAX_WORD_BYTES: Final = 39
-# A line that arrives as it is: no longer than SMTP allows, without a space that gets lost at its
-# end, and not like the line between two messages in a mailbox file.
+# A line that needs no encoding. It is no longer than SMTP allows, has no space at its end, which
+# could get lost, and does not look like the line between two messages in a mailbox file.
 _PLAIN_LINE: Final = re.compile(r"(?!From )(?:[\t -~]{0,997}[!-~])?")
-#: What a name may hold without quotes (RFC 5322, section 3.2.3).
+#: A name that needs no quotes (RFC 5322, section 3.2.3).
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 
 
 def build(email: Email, *, message_id: UUID, sent_at: datetime) -> EmailMessage:
-    """Return the message; the same ``message_id`` lets a mail server drop a repetition.
+    """Return the message. The same ``message_id`` lets a mail server drop a repetition.
 
-    Raises :class:`Invalid` for what no message can hold.
+    Raises :class:`Invalid` for text that no message can hold.
     """
     message = EmailMessage(policy=SMTP)
     message["Message-ID"] = f"<{message_id}@chronos>"
     message["Date"] = sent_at
     message["MIME-Version"] = "1.0"
-    # RFC 3834, section 5: no vacation answers to a machine.
+    # Against vacation answers (RFC 3834, section 5).
     message["Auto-Submitted"] = "auto-generated"
     try:
         if email.to:
-            message["To"] = _Header.of_addresses("To", email.to)
+            message["To"] = _HeaderValue.of_addresses("To", email.to)
         if email.cc:
-            message["Cc"] = _Header.of_addresses("Cc", email.cc)
+            message["Cc"] = _HeaderValue.of_addresses("Cc", email.cc)
         if email.reply_to:
-            message["Reply-To"] = _Header.of_addresses("Reply-To", [email.reply_to])
-        message["Subject"] = _Header.of_text("Subject", email.subject)
+            message["Reply-To"] = _HeaderValue.of_addresses("Reply-To", [email.reply_to])
+        message["Subject"] = _HeaderValue.of_text("Subject", email.subject)
         _set_content(message, email)
     except UnicodeEncodeError as error:
         text = "Holds half of a surrogate pair, which is no character."
@@ -62,17 +62,17 @@ def build(email: Email, *, message_id: UUID, sent_at: datetime) -> EmailMessage:
 
 
 def set_sender(message: EmailMessage, sender: Sender) -> None:
-    """Say who the message is from."""
-    message["From"] = _Header.of_sender(sender)
+    """Set the ``From`` header."""
+    message["From"] = _HeaderValue.of_sender(sender)
 
 
 def content_of(message: EmailMessage) -> bytes:
-    """Return the message as it is sent."""
+    """Return the bytes of the message as SMTP sends them."""
     return message.as_bytes(policy=SMTP)
 
 
-class _Header(str):
-    """A header's value, which is sent just as its lines say; ``name`` has ``email`` leave it."""
+class _HeaderValue(str):
+    """A header's value with its folded lines. Its ``name`` keeps ``email`` from parsing it."""
 
     __slots__ = ("_lines", "name")
 
@@ -87,14 +87,14 @@ class _Header(str):
 
     @classmethod
     def of_text(cls, name: str, text: str) -> Self:
-        """Return a header of a user's words."""
+        """Return a header of a user's text."""
         if fault := line_fault(text):
             raise ValueError(f"{name}: {fault}")
-        return cls._of(name, text, _words(text, room=_GOOD_LENGTH - len(name) - 2))
+        return cls._of(name, text, _text_lines(text, room=_GOOD_LENGTH - len(name) - 2))
 
     @classmethod
     def of_addresses(cls, name: str, addresses: Sequence[str]) -> Self:
-        """Return a header of plain addresses, one on each line."""
+        """Return a header of addresses, one on each line."""
         text = ", ".join(map(ascii_address, addresses))
         return cls._of(name, text, text.replace(", ", ",\n").split("\n"))
 
@@ -103,17 +103,17 @@ class _Header(str):
         """Return the header of a sender."""
         if not sender.name:
             return cls._of("From", sender.address, [sender.address])
-        words = _words(sender.name, room=_GOOD_LENGTH if _ATOMS.fullmatch(sender.name) else 0)
+        lines = _text_lines(sender.name, room=_GOOD_LENGTH if _ATOMS.fullmatch(sender.name) else 0)
         text = f"{sender.name} <{sender.address}>"
-        return cls._of("From", text, [*words, f"<{sender.address}>"])
+        return cls._of("From", text, [*lines, f"<{sender.address}>"])
 
     def fold(self, *, policy: EmailPolicy) -> str:
-        """Return the header's lines; ``email`` calls this."""
+        """Return the header's lines. The standard library calls this."""
         return f"{self.name}: {f'{policy.linesep} '.join(self._lines)}{policy.linesep}"
 
 
-def _words(text: str, *, room: int) -> list[str]:
-    """Return text for a header: as it is if that is safe, else as encoded words, one a line."""
+def _text_lines(text: str, *, room: int) -> list[str]:
+    """Return the lines of a header's text: unchanged if that is safe, else as encoded words."""
     is_plain = text.isascii() and text == text.strip(" ") and "=?" not in text
     if is_plain and len(text) <= room:
         return [text]
@@ -121,7 +121,7 @@ def _words(text: str, *, room: int) -> list[str]:
 
 
 def _parts(text: str) -> Iterator[bytes]:
-    """Divide text between characters (RFC 2047, section 5)."""
+    """Divide text into encoded words, between characters (RFC 2047, section 5)."""
     part = b""
     for character in text:
         encoded = character.encode()
@@ -153,17 +153,17 @@ def _set_text(part: EmailMessage, text: str, subtype: str) -> None:
 
 
 def _encoded(text: str) -> tuple[str, str]:
-    """Return how text is encoded, and the encoded text, whose lines end with a line feed.
+    """Return the encoding of a text, and the encoded text, whose lines end with a line feed.
 
-    ``email`` would encode it, but makes line breaks of other characters and adds one at the end.
+    ``email`` itself would turn other characters into line breaks, and add one at the end.
     """
     lines = text.replace("\r\n", "\n").split("\n")
-    # What does not end with a line break would get one in transit.
+    # A text without a line break at its end would get one in transit.
     ends_well = lines[-1] == ""
     if ends_well and all(map(_PLAIN_LINE.fullmatch, lines)):
         return "7bit", "\n".join(lines)
     quoted = b"\n".join(binascii.b2a_qp(line.encode(), istext=False) for line in lines)
-    # Broken in two, the line does not begin with these characters any more.
+    # Broken in two, the line no longer looks like the start of a message in a mailbox file.
     quoted = re.sub(rb"^From ", b"From=\n ", quoted, flags=re.MULTILINE)
     coded = encodebytes("\r\n".join(lines).encode())
     if len(quoted) > len(coded):

@@ -1,7 +1,7 @@
-"""Words for people: what a mail server answers, and what keeps a connection from working.
+"""Replies of mail servers, and errors of connections, as text for people.
 
-Whatever a server says passes here before it is stored or shown. A server may say anything:
-several lines, bytes that are no text, control characters.
+Every reply passes here before it is stored or shown. It may hold several lines, bytes that are no
+text, or control characters.
 """
 
 import os
@@ -9,32 +9,32 @@ import smtplib
 import ssl
 from typing import Final, NamedTuple
 
-#: Characters of a server's answer that are kept.
-MAX_WORDS: Final = 500
+#: Characters of a reply that are kept.
+MAX_LENGTH: Final = 500
 
 _FIRST_PERMANENT_CODE: Final = 500
 _LAST_CODE: Final = 599
-#: RFC 5321, section 4.5.3.1.10: old servers say that a message has too many recipients by this.
+#: Old servers mean by this that a message has too many recipients (RFC 5321, section 4.5.3.1.10).
 _TOO_MANY: Final = 552
-#: The login or the encryption is missing (RFC 4954, section 6; RFC 3207): the operator's to
-#: correct, and no fault of a message or of a recipient.
+#: The login or the encryption is missing (RFC 4954, section 6, and RFC 3207). The operator has to
+#: correct that: it is no fault of a message or of a recipient.
 _OPERATORS: Final = frozenset({530, 534, 535, 538})
 
 
 class Reply(NamedTuple):
-    """What a mail server answered."""
+    """A mail server's answer to a command."""
 
     code: int
-    words: str
+    text: str
 
     @classmethod
-    def of(cls, code: int, words: bytes | str) -> "Reply":
-        """Return a reply with its words cleaned."""
-        return cls(code, clean(words))
+    def of(cls, code: int, text: bytes | str) -> "Reply":
+        """Return a reply with its text cleaned."""
+        return cls(code, clean(text))
 
     @property
     def is_positive(self) -> bool:
-        """Whether the server did as it was asked."""
+        """Whether the server has executed the command."""
         return 200 <= self.code <= 299  # noqa: PLR2004 - RFC 5321, section 4.2.1
 
     @property
@@ -44,7 +44,7 @@ class Reply(NamedTuple):
 
     @property
     def is_final(self) -> bool:
-        """Whether the same command gets the same answer again, as long as nobody acts."""
+        """Whether the same command would get the same answer again."""
         return _FIRST_PERMANENT_CODE <= self.code <= _LAST_CODE
 
     @property
@@ -58,30 +58,23 @@ class Reply(NamedTuple):
         return self.code in _OPERATORS
 
     def __str__(self) -> str:
-        return f"{self.code} {self.words or '(no reason is given)'}"
+        return f"{self.code} {self.text or '(no reason is given)'}"
 
 
-class Refusal(NamedTuple):
-    """Why a mail server did not take a message for a recipient."""
-
-    words: str
-    is_permanent: bool
-
-
-def clean(words: bytes | str) -> str:
-    """Return a server's words as one bounded line without control characters."""
-    text = words.decode(errors="replace") if isinstance(words, bytes) else words
+def clean(raw: bytes | str) -> str:
+    """Return a server's text as one bounded line without control characters."""
+    text = raw.decode(errors="replace") if isinstance(raw, bytes) else raw
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    return line if len(line) <= MAX_WORDS else f"{line[:MAX_WORDS]}…"
+    return line if len(line) <= MAX_LENGTH else f"{line[:MAX_LENGTH]}…"
 
 
 def sentence(text: str) -> str:
-    """Return text with an end, whatever a server put there."""
+    """Return text that ends like a sentence, whether or not a server has ended it so."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def of_error(error: Exception) -> str:
-    """Return what an error of a socket, of TLS or of a file says, without its number."""
+    """Return the text of an error of a socket, of TLS or of a file, without its number."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -1,10 +1,10 @@
 """SMTP: one conversation with a mail server, which hands over one message before a deadline.
 
 1. Connect, greet, encrypt, log in.
-2. Name the sender and the recipients; each recipient may be refused on its own.
-3. Send the message. From its last byte on the server may have taken it, until it says otherwise.
+2. Name the sender and the recipients. Each recipient may be refused on its own.
+3. Send the message. From its last byte on, the server may have accepted it, until it replies.
 
-smtplib has a timeout for each read. Here every wait ends at the deadline: the look-up of the
+smtplib has a timeout for each read only. Here every wait ends at the deadline: the look-up of the
 name, the connection, the handshake, each read and each write.
 """
 
@@ -22,19 +22,19 @@ from typing import Any, Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from chronos_common.domain.hosts import ascii_host
-from chronos_common.errors import ChronosError
-from chronos_worker.deadline import Deadline
+from chronos_worker.attempts import Deadline
+from chronos_worker.delivery import NotDelivered, Refusal
 from chronos_worker.emails import replies
-from chronos_worker.emails.replies import Refusal, Reply
+from chronos_worker.emails.replies import Reply
 
 _DEFAULT_PORTS: Final = {"smtp": 25, "smtps": 465}
 _CHUNK: Final = 1 << 16
-#: Far more than any server says: RFC 5321, section 4.5.3.1.5 allows 512 bytes a line.
+#: Bytes of a reply. RFC 5321, section 4.5.3.1.5 allows 512 bytes a line.
 _MAX_REPLY: Final = 1 << 16
 _MAX_ADDRESSES: Final = 4
-#: Look-ups of names have no timeout of their own, so that some may outlive their attempts.
+#: Look-ups of names at once. They have no timeout, so that some may outlive their attempts.
 _MAX_LOOKUPS: Final = 32
-#: The message is taken; a server that does not say goodbye is not waited for.
+#: The longest wait for the end of a conversation whose message has been accepted.
 _GOODBYE_SECONDS: Final = 2.0
 _LOGINS: Final = ("CRAM-MD5", "PLAIN", "LOGIN")
 _CONTINUE: Final = 334
@@ -45,18 +45,16 @@ _ALREADY_LOGGED_IN: Final = 503
 _lookups = BoundedSemaphore(_MAX_LOOKUPS)
 
 
-class MailFailed(ChronosError):
-    """The message was not taken; ``permanent`` if trying again cannot help."""
+class MailFailed(NotDelivered):
+    """The mail server did not accept the message."""
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
-        """Take what went wrong, for a person."""
-        super().__init__(replies.sentence(message))
-        self.permanent = permanent
+        super().__init__(replies.sentence(message), permanent=permanent)
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """An SMTP server, as a URL names it: ``smtp[s]://user:password@host:port?starttls=1``."""
+class SmtpServer:
+    """An SMTP server, from a URL like ``smtp[s]://user:password@host:port?starttls=1``."""
 
     host: str
     port: int
@@ -86,7 +84,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A message, from whom and to whom; all of it is ASCII, which every server takes."""
+    """A message with its sender and recipients. All of it is ASCII, for every server."""
 
     sender: str
     recipients: Sequence[str]
@@ -94,17 +92,17 @@ class Envelope:
 
 
 def submit(
-    server: Server,
+    server: SmtpServer,
     tls: ssl.SSLContext | None,
     envelope: Envelope,
     *,
     deadline: Deadline,
     verdict_seconds: float = 0.0,
 ) -> Mapping[str, Refusal]:
-    """Hand a message over; return the recipients that were refused, maybe all of them.
+    """Submit a message and return the recipients that were refused, possibly all of them.
 
-    Once the whole message is sent, the server has ``verdict_seconds`` more than the deadline to
-    say whether it takes it. Raises :class:`MailFailed` if it was not taken for another reason.
+    After the end of the message the server has ``verdict_seconds`` to accept or refuse it, if
+    given, else until the deadline. Raises :class:`MailFailed` if it did not accept the message.
     """
     conversation = _Conversation(server, tls, deadline)
     try:
@@ -120,10 +118,10 @@ def submit(
 
 
 class _Conversation(smtplib.SMTP):
-    """A connection to a server; what it is doing, for the words of a failure."""
+    """A connection to a server, and the current step, which an error names."""
 
-    def __init__(self, server: Server, tls: ssl.SSLContext | None, deadline: Deadline) -> None:
-        # Without a name of its own smtplib asks the DNS for one, which may take long.
+    def __init__(self, server: SmtpServer, tls: ssl.SSLContext | None, deadline: Deadline) -> None:
+        # Without this name smtplib would ask the DNS for one, which may take long.
         super().__init__(local_hostname=_own_name())
         self._server = server
         self._tls = tls
@@ -134,11 +132,11 @@ class _Conversation(smtplib.SMTP):
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Turn what breaks the conversation into words."""
+        """Turn each error of the conversation into a :class:`MailFailed`."""
         try:
             yield
         except (OSError, ValueError, smtplib.SMTPException) as error:
-            # The system's own timeout has a number, and is no end of the deadline.
+            # A timeout of the system itself has a number. The deadline's has none.
             if isinstance(error, TimeoutError) and error.errno is None:
                 fault = f"time ran out after {self._deadline.seconds:g} s while {self._step}"
             else:
@@ -154,7 +152,7 @@ class _Conversation(smtplib.SMTP):
 
     def begin(self) -> None:
         """Connect, greet, encrypt and log in."""
-        self.sock = _connected(self._server, self._deadline)
+        self.sock = _connect(self._server, self._deadline)
         if self._server.is_tls:
             self._encrypt()
         self._step = "waiting for its greeting"
@@ -170,7 +168,7 @@ class _Conversation(smtplib.SMTP):
             self._log_in()
 
     def name_recipients(self, envelope: Envelope) -> dict[str, Refusal]:
-        """Name the sender and each recipient; return the recipients that were refused."""
+        """Name the sender and each recipient and return the recipients that were refused."""
         self._step = "naming the sender"
         # The size is announced where the server offers that (RFC 1870).
         size = f" SIZE={len(envelope.content)}" if self.has_extn("size") else ""
@@ -188,7 +186,7 @@ class _Conversation(smtplib.SMTP):
         return refused
 
     def transmit(self, content: bytes, verdict_seconds: float) -> None:
-        """Send the message, and wait until the server says that it has taken it."""
+        """Send the message, and wait until the server accepts it."""
         self._step = "sending the message"
         reply = self._ask("DATA")
         if reply.code != _START_MAIL_INPUT:
@@ -203,7 +201,7 @@ class _Conversation(smtplib.SMTP):
             raise _refusal_of_all(reply)
 
     def say_goodbye(self) -> None:
-        """End the conversation; the message's fate is known, so that nothing here matters."""
+        """End the conversation. Errors do not matter, because the message has been accepted."""
         with suppress(OSError, ValueError, smtplib.SMTPException):
             self._deadline = Deadline(min(self._deadline.left(), _GOODBYE_SECONDS))
             self.docmd("QUIT")
@@ -218,7 +216,7 @@ class _Conversation(smtplib.SMTP):
         reply = self._ask("STARTTLS")
         if not reply.is_positive:
             raise MailFailed(f"The mail server refused to start TLS: {reply}")
-        # RFC 3207, section 4.2: what was said in clear text counts no more.
+        # Everything that was received in clear text is discarded (RFC 3207, section 4.2).
         self._received = b""
         self.helo_resp, self.ehlo_resp, self.esmtp_features = None, None, {}
         self.does_esmtp = False
@@ -247,7 +245,7 @@ class _Conversation(smtplib.SMTP):
             try:
                 reply = self._log_in_by(name)
             except ConnectionError:
-                # Some servers leave after a refusal, whose words say more.
+                # Some servers close the connection after a refusal, which explains more.
                 if refusal is None:
                     raise
                 break
@@ -261,15 +259,15 @@ class _Conversation(smtplib.SMTP):
         user, password = self._server.user.encode(), self._server.password.encode()
         if name == "PLAIN":
             return self._ask("AUTH", "PLAIN " + _base64(b"\0" + user + b"\0" + password))
-        code, words = self.docmd("AUTH", name)
+        code, text = self.docmd("AUTH", name)
         if name == "LOGIN" and code == _CONTINUE:
-            code, words = self.docmd(_base64(user))
+            code, text = self.docmd(_base64(user))
             if code == _CONTINUE:
-                code, words = self.docmd(_base64(password))
+                code, text = self.docmd(_base64(password))
         elif code == _CONTINUE:
-            digest = hmac.new(password, base64.b64decode(words), "md5").hexdigest()
-            code, words = self.docmd(_base64(user + b" " + digest.encode()))
-        return Reply.of(code, words)
+            digest = hmac.new(password, base64.b64decode(text), "md5").hexdigest()
+            code, text = self.docmd(_base64(user + b" " + digest.encode()))
+        return Reply.of(code, text)
 
     def _ask(self, command: str, arguments: str = "") -> Reply:
         return Reply.of(*self.docmd(command, arguments))
@@ -287,16 +285,16 @@ class _Conversation(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         """Return a whole reply, which may have several lines, before the deadline."""
-        words: list[bytes] = []
+        texts: list[bytes] = []
         line = b"   -"
         while line[3:4] == b"-":
             line = self._line()
-            words.append(line[4:])
+            texts.append(line[4:])
             if not line[:3].isdigit():
                 raise ValueError(f"it answered with something that is not SMTP ({_shown(line)})")
-            if sum(map(len, words)) > _MAX_REPLY:
+            if sum(map(len, texts)) > _MAX_REPLY:
                 raise ValueError("its answer does not end")
-        return int(line[:3]), b"\n".join(words)
+        return int(line[:3]), b"\n".join(texts)
 
     def _line(self) -> bytes:
         assert self.sock is not None
@@ -313,11 +311,11 @@ class _Conversation(smtplib.SMTP):
 
 
 def _refused_login(reply: Reply) -> MailFailed:
-    words = replies.sentence(str(reply))
+    text = replies.sentence(str(reply))
     if not reply.is_final:
-        return MailFailed(f"The mail server takes no login now: {words}")
+        return MailFailed(f"The mail server takes no login now: {text}")
     return MailFailed(
-        f"The mail server refused the login: {words} Check the user and the password in "
+        f"The mail server refused the login: {text} Check the user and the password in "
         "CHRONOS_SMTP_URL."
     )
 
@@ -329,26 +327,26 @@ def _refusal_of_all(reply: Reply) -> MailFailed:
     return MailFailed(text, permanent=reply.is_permanent)
 
 
-def _connected(server: Server, deadline: Deadline) -> socket.socket:
-    """Return a connection to the first of the server's addresses that takes one."""
+def _connect(server: SmtpServer, deadline: Deadline) -> socket.socket:
+    """Connect to the first of the server's addresses that accepts a connection."""
     addresses = _addresses(server, deadline)
     fault: OSError = OSError(0, "its name has no address")
     for number, address in enumerate(addresses):
-        # One that does not answer leaves time for the others.
-        patience = deadline.left() / (len(addresses) - number)
+        # An address that does not answer leaves time for the others.
+        timeout = deadline.left() / (len(addresses) - number)
         try:
-            return _connected_to(address, patience)
+            return _connect_to(address, timeout)
         except OSError as error:
             fault = error
     raise fault
 
 
-def _connected_to(found: Sequence[Any], patience: float) -> socket.socket:
-    """Connect to an address as ``getaddrinfo`` tells it; the system may not know its family."""
+def _connect_to(found: Sequence[Any], timeout: float) -> socket.socket:
+    """Connect to an address from ``getaddrinfo``, whose family the system may not support."""
     family, kind, protocol, _, address = found
     connection = socket.socket(family, kind, protocol)
     try:
-        connection.settimeout(patience)
+        connection.settimeout(timeout)
         connection.connect(address)
     except OSError:
         connection.close()
@@ -356,8 +354,8 @@ def _connected_to(found: Sequence[Any], patience: float) -> socket.socket:
     return connection
 
 
-def _addresses(server: Server, deadline: Deadline) -> Sequence[Any]:
-    """Look the server's name up; the resolver knows no deadline, so that a thread waits for it."""
+def _addresses(server: SmtpServer, deadline: Deadline) -> Sequence[Any]:
+    """Look up the server's name, in a thread, because the resolver supports no deadline."""
     if not _lookups.acquire(timeout=deadline.left()):
         raise TimeoutError
     found: Future[Sequence[Any]] = Future()
@@ -365,7 +363,7 @@ def _addresses(server: Server, deadline: Deadline) -> Sequence[Any]:
     def look_up() -> None:
         try:
             found.set_result(socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001 - whoever waits for the future gets it
+        except Exception as error:  # noqa: BLE001 - the future raises it where it is awaited
             found.set_exception(error)
         finally:
             _lookups.release()
@@ -380,7 +378,7 @@ def _own_name() -> str:
 
 
 def _with_end(content: bytes) -> bytes:
-    """Return the message as DATA carries it (RFC 5321, section 4.5.2)."""
+    """Return the message with escaped dots and its end mark (RFC 5321, section 4.5.2)."""
     stuffed = content.replace(b"\r\n.", b"\r\n..")
     if stuffed.startswith(b"."):
         stuffed = b"." + stuffed

@@ -1,4 +1,4 @@
-"""Character encodings: from the bytes of a body to its text, as its ``Content-Type`` declares."""
+"""Character encodings: from the bytes of a body to its text, by its ``Content-Type``."""
 
 import codecs
 import encodings
@@ -8,24 +8,24 @@ from encodings.aliases import aliases
 from functools import lru_cache
 from typing import Final
 
-# Encodings of Python's own, which are no charsets.
+# Encodings of Python that are no charsets.
 _NOT_CHARSETS: Final = frozenset(
     {"charmap", "idna", "mbcs", "oem", "punycode", "raw_unicode_escape", "undefined"}
     | {"unicode_escape"}
 )
-# Python remembers each name that it is asked for, also those that it does not know. So the names
-# that targets invent are not asked for.
+# Python caches each name that is looked up, also unknown ones. So only these names are looked up,
+# and none that a target has invented.
 _KNOWN: Final = frozenset(
     {module.name for module in pkgutil.iter_modules(encodings.__path__)} | aliases.keys()
 )
 
-# Names of the IANA and of browsers for encodings that Python has by another name.
+# Encodings that the IANA and browsers call by other names than Python.
 _SPELLINGS: Final = (
     (re.compile(r"(?:cs)?windows_?31j"), "cp932"),
     (re.compile(r"windows_([0-9]+)"), r"cp\1"),
     (re.compile(r"x_(.+)"), r"\1"),
     (re.compile(r"iso8859([0-9]+)"), r"iso8859_\1"),
-    # How the text is laid out, not how it is encoded (RFC 1556).
+    # The suffix is about the layout of the text, not about its encoding (RFC 1556).
     (re.compile(r"(iso_8859_[68])_[ei]"), r"\1"),
 )
 
@@ -34,7 +34,7 @@ _PARAMETER: Final = re.compile(
 )
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
-# The longer ones first: a UTF-32 mark begins as one of UTF-16 does.
+# Longer marks first: the mark of UTF-32 begins with that of UTF-16.
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -44,18 +44,18 @@ _MARKS: Final = (
 )
 _ANY_MARK: Final = tuple(mark for mark, _ in _MARKS)
 _MARK: Final = "\ufeff"
-# Without a byte order mark these are read as browsers read them.
+# Without a byte order mark, these are read as in browsers.
 _UNMARKED: Final = {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": "utf-8"}
 
-# UTF-7 can name halves of characters, which no database stores.
+# UTF-7 can encode halves of characters, which no database stores.
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
 def decode(body: bytes, content_type: str, *, is_cut: bool) -> str:
     """Return ``body`` as text that PostgreSQL stores: without NUL and lone surrogates.
 
-    Bytes that are wrong in its encoding become U+FFFD. With ``is_cut``, a character that the cut
-    divided is left out.
+    Bytes that are invalid in its encoding become U+FFFD. With ``is_cut``, a character that was
+    cut in two is left out.
     """
     declared = declared_by(content_type)
     encoding = declared or "utf-8"
@@ -89,7 +89,7 @@ def _known(charset: str) -> str | None:
         codec = codecs.lookup(name)
     except LookupError:
         return None
-    # The attribute that open() and str.encode() go by: rot13 and base64 do not have it.
+    # open() and str.encode() use this attribute too: it is false for rot13 and base64.
     return codec.name if codec._is_text_encoding else None  # noqa: SLF001 - there is no public one
 
 
@@ -101,7 +101,7 @@ def _respelt(name: str) -> str:
 
 
 def _marked(body: bytes, declared: str | None) -> str:
-    """Return the encoding of a body that has a byte order mark, or ought to have one."""
+    """Return the encoding of a body that has a byte order mark, or should have one."""
     if declared is not None and declared not in _UNMARKED:
         return declared
     marked = next((name for mark, name in _MARKS if body.startswith(mark)), None)

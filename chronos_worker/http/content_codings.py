@@ -1,6 +1,6 @@
-"""Content codings (RFC 9110, section 8.4): what a body was before its sender compressed it.
+"""Content codings (RFC 9110, section 8.4): decompress the body of an answer.
 
-A job may ask for them by ``Accept-Encoding``, and some targets compress unasked.
+A job may ask for them by ``Accept-Encoding``, and some targets compress without being asked.
 """
 
 import re
@@ -23,20 +23,20 @@ _ZLIB: Final = zlib.MAX_WBITS
 _GZIP: Final = zlib.MAX_WBITS | 16
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _RAW_DEFLATE: Final = -zlib.MAX_WBITS
-# A frame, or one that a decoder skips.
+# A frame, or a skippable frame.
 _ZSTD_MAGIC: Final = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
-# Each frame costs as much time as some kilobytes of content.
+# Each frame takes as much time as some kilobytes of content.
 _MAX_ZSTD_FRAMES: Final = 200
-# RFC 9659: senders of this content coding use windows of at most 8 MiB.
+# Windows of at most 8 MiB (RFC 9659).
 _ZSTD_OPTIONS: Final[Mapping[int, int]] = {DecompressionParameter.window_log_max: 23}
 
 
 class Undecodable(Exception):
-    """A body is not what its ``Content-Encoding`` says."""
+    """The body does not match its ``Content-Encoding``."""
 
 
 def decode(body: bytes, declared: str, *, max_bytes: int) -> tuple[bytes, bool]:
-    """Return the beginning of ``body`` without its codings, and whether that is all of it.
+    """Return at most ``max_bytes`` of the decoded body, and whether that is all of it.
 
     ``declared`` is the field ``Content-Encoding``. Raises :class:`Undecodable`.
     """
@@ -45,7 +45,7 @@ def decode(body: bytes, declared: str, *, max_bytes: int) -> tuple[bytes, bool]:
     if len(codings) > _MAX_CODINGS:
         raise Undecodable(f"The body has more than {_MAX_CODINGS} content codings")
     is_whole = True
-    # The last one was applied last.
+    # The last coding was applied last.
     for coding in reversed(codings):
         if coding not in _DECODERS:
             raise Undecodable("The body's Content-Encoding is unknown")
@@ -58,7 +58,7 @@ def decode(body: bytes, declared: str, *, max_bytes: int) -> tuple[bytes, bool]:
 
 
 def _gunzip(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
-    """Return what the members of a gzip file hold, and whether that is all."""
+    """Return the content of a gzip file's members, and whether that is all."""
     decoded, is_end, rest = _inflate(body, max_bytes, _GZIP)
     while is_end and rest.startswith(_GZIP_MAGIC) and len(decoded) < max_bytes:
         more, is_end, rest = _inflate(rest, max_bytes - len(decoded), _GZIP)
@@ -70,12 +70,12 @@ def _deflate(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
     try:
         return _inflate(body, max_bytes, _ZLIB)[:2]
     except zlib.error:
-        # Some senders leave the zlib format's header out.
+        # Some senders leave out the header of the zlib format.
         return _inflate(body, max_bytes, _RAW_DEFLATE)[:2]
 
 
 def _inflate(body: bytes, max_bytes: int, window_bits: int) -> tuple[bytes, bool, bytes]:
-    """Return at most ``max_bytes``, whether the stream ends there, and what comes after it."""
+    """Return at most ``max_bytes``, whether the stream ends there, and the bytes after it."""
     decompressor = zlib.decompressobj(window_bits)
     decoded = decompressor.decompress(body, max_bytes)
     return decoded, decompressor.eof, decompressor.unused_data
@@ -84,14 +84,14 @@ def _inflate(body: bytes, max_bytes: int, window_bits: int) -> tuple[bytes, bool
 def _unbrotli(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
     decompressor = brotli.Decompressor()
     decoded = decompressor.process(body, output_buffer_limit=max_bytes)
-    # The limit is where it stops to grow its buffer, not where that ends.
+    # The buffer may exceed the limit: the limit only ends its growth.
     return decoded[:max_bytes], decompressor.is_finished() and len(decoded) <= max_bytes
 
 
 def _unzstd(body: bytes, max_bytes: int) -> tuple[bytes, bool]:
-    """Return what the frames of a zstd file hold (RFC 8878, section 3), and whether that is all.
+    """Return the content of a zstd file's frames (RFC 8878, section 3), and whether that is all.
 
-    Frames without content may stand anywhere. Other bytes after the last one are left alone.
+    Frames without content may stand anywhere. Other bytes after the last frame are ignored.
     """
     decoded, is_end, rest = _unzstd_frame(body, max_bytes)
     for _ in range(_MAX_ZSTD_FRAMES):

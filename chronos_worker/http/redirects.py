@@ -1,8 +1,8 @@
-"""Redirects (RFC 9110, section 15.4): where the next message goes, and what it may carry.
+"""Redirects (RFC 9110, section 15.4): the next message of a transfer.
 
-libcurl could follow them itself, but it would send a user's own headers (API keys, say) to every
-host that a target points to. Here they go only to the origin that the user named, and to its
-https twin; elsewhere goes what Chronos itself says about the execution.
+libcurl could follow them itself, but it would send a user's own headers, such as API keys, to
+every host that a target points to. Here they go only to the origin that the user named, and to
+the same host over https. Other hosts get only the headers of Chronos about the execution.
 """
 
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from chronos_common.domain.urls import ascii_place
 from chronos_worker.http import response_headers
-from chronos_worker.http.request import Message, Request
+from chronos_worker.http.request import HttpMessage, Request
 
 MAX_REDIRECTS: Final = 5
 STATUSES: Final = frozenset({301, 302, 303, 307, 308})
 _SEE_OTHER: Final = 303
-# Servers take about this much, and the history keeps each hop's.
+# Most servers allow no more, and the history keeps the URL of each hop.
 MAX_URL_LENGTH: Final = 8 << 10
-# What RFC 3986 lets stand in a path or query; the percent sign, because escapes are there already.
-_STANDS_IN_PATH: Final = "!$%&'()*+,/:;=?@[]~"
-_STANDS_IN_USERINFO: Final = "!$%&'()*+,:;=~"
+# Characters that RFC 3986 allows in a path or query, and the percent sign of escapes.
+_SAFE_IN_PATH: Final = "!$%&'()*+,/:;=?@[]~"
+_SAFE_IN_USERINFO: Final = "!$%&'()*+,:;=~"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class NotFollowed(Exception):
-    """A redirect leads too far, or to no URL that can be requested."""
+    """The redirect is one too many, or its URL cannot be requested."""
 
 
 def origin_of(url: str) -> str:
@@ -41,7 +41,7 @@ def origin_of(url: str) -> str:
 
 
 def location_of(lines: Sequence[bytes]) -> bytes | None:
-    """Return the ``Location`` that an answer's header lines hold, if it is not empty."""
+    """Return the ``Location`` in an answer's header lines, if it is not empty."""
     for line in response_headers.last(lines):
         name, _, value = line.partition(b":")
         if name.lower() == b"location":
@@ -50,29 +50,35 @@ def location_of(lines: Sequence[bytes]) -> bytes | None:
 
 
 def message_after(
-    message: Message, request: Request, *, status: int, location: bytes, hops: int, now: datetime
-) -> Message:
-    """Return what ``request`` sends to ``location`` after ``message`` was answered ``status``.
+    message: HttpMessage,
+    request: Request,
+    *,
+    status: int,
+    location: bytes,
+    hops: int,
+    now: datetime,
+) -> HttpMessage:
+    """Return the message to ``location``, after ``message`` was answered with ``status``.
 
-    ``hops`` redirects were followed before. Raises :class:`NotFollowed`.
+    ``hops`` is the number of redirects before this one. Raises :class:`NotFollowed`.
     """
     if hops >= MAX_REDIRECTS:
         raise NotFollowed(f"The target redirected more than {MAX_REDIRECTS} times")
     url = _absolute(location, message.url)
-    target = request.target
+    template = request.template
     method, body = _method_after(status, message)
-    headers = [*target.headers, request.own_lines(now, body)]
-    if _is_same(target.origin, origin_of(url)):
-        headers += target.private_headers
+    headers = [*template.headers, request.own_lines(now, body)]
+    if _is_same(template.origin, origin_of(url)):
+        headers += template.private_headers
     if body is None and message.body is not None:
         headers = [line for line in headers if not line.lower().startswith(b"content-type:")]
-    return Message(method, url, headers, body)
+    return HttpMessage(method, url, headers, body)
 
 
 def _absolute(location: bytes, base: str) -> str:
-    """Return the URL, in ASCII, that ``location`` means beside ``base``.
+    """Return the URL, in ASCII, of a ``location`` that may be relative to ``base``.
 
-    Bytes that are no UTF-8 may stand in its path and query. Raises :class:`NotFollowed`.
+    Its path and query may hold bytes that are no UTF-8. Raises :class:`NotFollowed`.
     """
     text = location.decode("utf-8", "surrogateescape")
     try:
@@ -83,7 +89,7 @@ def _absolute(location: bytes, base: str) -> str:
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise NotFollowed("The redirect does not lead to an http or https URL")
     path, query = (
-        quote(part, safe=_STANDS_IN_PATH, errors="surrogateescape")
+        quote(part, safe=_SAFE_IN_PATH, errors="surrogateescape")
         for part in (parts.path, parts.query)
     )
     url = urlunsplit((parts.scheme, _place(parts.netloc), path, query, ""))
@@ -103,11 +109,11 @@ def _place(netloc: str) -> str:
         raise NotFollowed("The redirect's host name is not UTF-8") from error
     except ValueError as error:
         raise NotFollowed(f"The redirect cannot be followed: {error}") from error
-    return f"{quote(userinfo, safe=_STANDS_IN_USERINFO, errors='surrogateescape')}{at}{place}"
+    return f"{quote(userinfo, safe=_SAFE_IN_USERINFO, errors='surrogateescape')}{at}{place}"
 
 
-def _method_after(status: int, message: Message) -> tuple[str, bytes | None]:
-    """Return what browsers made the rule: POST becomes GET, except after 307 and 308."""
+def _method_after(status: int, message: HttpMessage) -> tuple[str, bytes | None]:
+    """Return the next method and body: POST becomes GET except after 307 and 308."""
     if status == _SEE_OTHER and message.method != "HEAD":
         return "GET", None
     if status in {301, 302} and message.method == "POST":
@@ -116,7 +122,7 @@ def _method_after(status: int, message: Message) -> tuple[str, bytes | None]:
 
 
 def _is_same(named: str, other: str) -> bool:
-    """Tell whether ``other`` is the named origin, or the same host upgraded to https."""
+    """Return whether ``other`` is the named origin, or the same host over https."""
     if named == other:
         return True
     host = named.removeprefix("http://").removesuffix(":80")

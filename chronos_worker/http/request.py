@@ -1,4 +1,4 @@
-"""What a webhook's transfer sends: the part that a job's executions share, and each one's own."""
+"""Requests of webhooks: the template that a job's executions share, and the part of each one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,12 @@ _LOW_64_BITS: Final = 0xFFFFFFFFFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """Where a job's requests go and what they carry, the same for each of its executions.
+class RequestTemplate:
+    """The part of a request that is the same for each execution of a job.
 
-    ``origin`` is ``scheme://host:port``. ``headers`` are lines as libcurl takes them;
-    ``private_headers`` are those that go to ``origin`` only, not where it redirects to.
-    ``job_line`` is Chronos's own that names the job. ``shown`` is the redacted request for the
-    history.
+    ``origin`` is ``scheme://host:port``. ``headers`` are lines in libcurl's format.
+    ``private_headers`` go to ``origin`` only, not to the target of a redirect. ``job_line`` is the
+    header that names the job. ``shown`` is the redacted request for the history.
     """
 
     job_id: UUID
@@ -39,14 +38,13 @@ class Target:
     shown: Mapping[str, Any]
 
 
-# There are thousands of these a second; named tuples are made five times as fast as frozen
-# dataclasses.
-class Message(NamedTuple):
+# Named tuples are made five times as fast as frozen dataclasses, at thousands a second.
+class HttpMessage(NamedTuple):
     """One HTTP request, ready for libcurl.
 
     An element of ``headers`` may hold several lines, with line breaks between them. libcurl sends
-    them as they are, but sees only the first one's name: what replaces a header of its own
-    (``User-Agent``, ``Accept``, ``Content-Type``) has to be an element by itself.
+    them unchanged, but reads only the name of the first one. So a line that replaces a header of
+    libcurl (``User-Agent``, ``Accept``, ``Content-Type``) has to be an element by itself.
     """
 
     method: str
@@ -56,16 +54,15 @@ class Message(NamedTuple):
 
 
 class Request(NamedTuple):
-    """One attempt of an execution: the message for its target, and when it leaves.
+    """One attempt of an execution: the message for its target, and the instant of its start.
 
-    ``execution_lines`` are the headers that tell this execution from others, with line breaks
-    between them. They are made before its instant (see :func:`request_of`); at the instant only
-    the signature is left to make.
+    ``execution_lines`` are the headers of this execution, with line breaks between them. They are
+    made before the instant (see :func:`request_of`), so that only the signature is made then.
     """
 
     execution: Claimed
     job: JobSpec
-    target: Target
+    template: RequestTemplate
     message_id: bytes
     execution_lines: bytes
 
@@ -74,37 +71,37 @@ class Request(NamedTuple):
         """The instant at which the transfer starts."""
         return self.execution.due_at
 
-    def message(self, sent_at: datetime) -> Message:
-        """Return the message to the target itself, signed for being sent at ``sent_at``."""
-        target = self.target
+    def message(self, sent_at: datetime) -> HttpMessage:
+        """Return the message to the target itself, signed at ``sent_at``."""
+        template = self.template
         headers = [
-            *target.headers,
-            *target.private_headers,
-            self.own_lines(sent_at, target.body),
+            *template.headers,
+            *template.private_headers,
+            self.own_lines(sent_at, template.body),
         ]
-        return Message(target.method, target.url, headers, target.body)
+        return HttpMessage(template.method, template.url, headers, template.body)
 
     def own_lines(self, sent_at: datetime, body: bytes | None) -> bytes:
-        """Return Chronos's own header lines, with a signature of ``body`` for each key."""
+        """Return the header lines of Chronos, with a signature of ``body`` for each key."""
         timestamp = int(sent_at.timestamp())
         signatures = b" ".join(
             [
                 signing.signature(key, self.message_id, timestamp, body or b"")
-                for key in self.target.keys
+                for key in self.template.keys
             ]
         )
         return b"%b\r\n%b\r\nwebhook-timestamp: %d\r\nwebhook-signature: %b" % (
-            self.target.job_line,
+            self.template.job_line,
             self.execution_lines,
             timestamp,
             signatures,
         )
 
 
-def request_of(execution: Claimed, job: JobSpec, target: Target) -> Request:
+def request_of(execution: Claimed, job: JobSpec, template: RequestTemplate) -> Request:
     """Return the request of one attempt.
 
-    The trace id (W3C Trace Context) is the execution's id; the span id names the attempt.
+    The trace id (W3C Trace Context) is the execution's id. The span id names the attempt.
     """
     message_id = str(execution.id)
     span = execution.id.int & _LOW_64_BITS ^ execution.attempt
@@ -114,4 +111,4 @@ def request_of(execution: Claimed, job: JobSpec, target: Target) -> Request:
         f"X-Chronos-Attempt: {execution.attempt}\r\n"
         f"traceparent: 00-{execution.id.hex}-{span:016x}-01"
     )
-    return Request(execution, job, target, message_id.encode(), execution_lines.encode())
+    return Request(execution, job, template, message_id.encode(), execution_lines.encode())

@@ -1,4 +1,4 @@
-"""From a job's payload to the target of its requests, built once and used for each execution."""
+"""Building the template of a job's requests from its payload, once for many executions."""
 
 from typing import Final
 from uuid import UUID
@@ -9,48 +9,48 @@ from chronos_common.domain.payloads import Webhook
 from chronos_common.errors import Invalid
 from chronos_worker.http import signing
 from chronos_worker.http.redirects import origin_of
-from chronos_worker.http.request import Target
+from chronos_worker.http.request import RequestTemplate
 
 _MAX_CACHED: Final = 20_000
 _LARGEST_CACHED_BODY: Final = 4 << 10
 
-#: Headers of a user's that say how to read the message, and may go wherever it goes.
+#: A user's headers that describe the message. They also go to the target of a redirect.
 _DESCRIPTIVE: Final = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 
-_cache: dict[UUID, tuple[JobSpec, Target]] = {}
+_cache: dict[UUID, tuple[JobSpec, RequestTemplate]] = {}
 
 
-def target_of(job: JobSpec) -> Target:
-    """Return where ``job`` sends its requests.
+def template_of(job: JobSpec) -> RequestTemplate:
+    """Return the template of a job's requests.
 
     Raises :class:`Invalid` if its payload cannot be sent.
     """
     cached = _cache.get(job.id)
     if cached and (cached[0] is job or _is_same(cached[0], job)):
         return cached[1]
-    target = _build(job)
-    if len(target.body or b"") <= _LARGEST_CACHED_BODY:
-        _remember(job, target)
-    return target
+    template = _build(job)
+    if len(template.body or b"") <= _LARGEST_CACHED_BODY:
+        _remember(job, template)
+    return template
 
 
 def _is_same(one: JobSpec, other: JobSpec) -> bool:
     return one == other and same_json.is_same(one.payload, other.payload)
 
 
-def _remember(job: JobSpec, target: Target) -> None:
+def _remember(job: JobSpec, template: RequestTemplate) -> None:
     if len(_cache) >= _MAX_CACHED:
-        # Among jobs that take turns, the oldest is the next one needed: there is no better choice.
+        # Jobs take turns, so the oldest entry is the next one needed: no eviction is better.
         _cache.clear()
-    _cache[job.id] = job, target
+    _cache[job.id] = job, template
 
 
-def _build(job: JobSpec) -> Target:
+def _build(job: JobSpec) -> RequestTemplate:
     webhook = payloads.parse(job.type, job.payload, default_url=job.default_webhook_url)
     if not isinstance(webhook, Webhook):
         raise Invalid({"type": ["Must be webhook."]})
     public, private = _header_lines(webhook)
-    return Target(
+    return RequestTemplate(
         job_id=job.id,
         method=webhook.method,
         url=webhook.url,
@@ -77,13 +77,13 @@ def _build(job: JobSpec) -> Target:
 
 
 def _header_lines(webhook: Webhook) -> tuple[list[bytes], list[bytes]]:
-    """Return the lines for any host, and those for the target's own only."""
+    """Return the header lines for any host, and those for the origin only."""
     public = [b"Expect:"]
     private: list[bytes] = []
     for name, value in webhook.headers.items():
         (public if name.lower() in _DESCRIPTIVE else private).append(_line(name, value))
     if webhook.body is not None and not any(map(_is_content_type, webhook.headers)):
-        # libcurl would call an empty body a form.
+        # Without this, libcurl would declare an empty body as a form.
         public.append(b"Content-Type:")
     return public, private
 
@@ -93,5 +93,5 @@ def _is_content_type(name: str) -> bool:
 
 
 def _line(name: str, value: str) -> bytes:
-    """Return a header as libcurl takes it, to which a colon without a value means removal."""
+    """Return a header in libcurl's format, where a colon without a value means removal."""
     return f"{name}: {value}".encode("latin-1") if value else f"{name};".encode("latin-1")

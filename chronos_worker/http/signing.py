@@ -1,7 +1,7 @@
 """Signatures of webhooks, by the Standard Webhooks specification (standardwebhooks.com).
 
-A receiver computes the same HMAC over ``id.timestamp.body`` with the workspace's secret and
-compares it, so it knows who sent the request, and that nobody changed or replayed it.
+A receiver computes the same HMAC over ``id.timestamp.body`` with the workspace's secret. If the
+two are equal, the request came from Chronos, and was neither changed nor replayed.
 """
 
 import hmac
@@ -11,14 +11,14 @@ from functools import lru_cache
 
 from chronos_common.errors import Invalid
 
-SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix is public, what follows it is not
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix is public
 
 
 @lru_cache(maxsize=4096)
 def key_of(secret: str) -> bytes:
-    """Return the key that ``secret`` (``whsec_<base64>``) holds.
+    """Return the key in ``secret`` (``whsec_<base64>``).
 
-    Raises :class:`Invalid` when it does not hold one.
+    Raises :class:`Invalid` if there is none.
     """
     try:
         return b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
@@ -29,7 +29,7 @@ def key_of(secret: str) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _keyed(key: bytes) -> hmac.HMAC:
-    """Return an HMAC that has taken in its key, which takes as long as a short message."""
+    """Return an HMAC with its key. Adding the key takes as long as signing a short message."""
     return hmac.new(key, digestmod="sha256")
 
 
@@ -41,5 +41,5 @@ def signature(key: bytes, message_id: bytes, timestamp: int, body: bytes) -> byt
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the value of ``webhook-signature``, from the secret as its owner knows it."""
+    """Return the value of ``webhook-signature``, from a secret in the form ``whsec_<base64>``."""
     return signature(key_of(secret), message_id.encode(), timestamp, body).decode()

@@ -1,7 +1,7 @@
-"""One libcurl easy handle, used for one transfer after the other.
+"""One libcurl easy handle, used for one transfer after another.
 
-Options that never change are set once and callbacks are bound once: setting up a request costs
-as much as sending it. All of this runs on the engine's thread.
+Setting up a request costs as much as sending it. So constant options are set once, and callbacks
+are bound once. All of this runs on the engine's thread.
 """
 
 import socket
@@ -15,26 +15,28 @@ import pycurl
 
 from chronos_common import __version__
 from chronos_worker.http import response_headers
-from chronos_worker.http.request import Message
+from chronos_worker.http.request import HttpMessage
 from chronos_worker.transfers import errors
-from chronos_worker.transfers.connections import Connections, Ends
 from chronos_worker.transfers.egress import EgressGuard
-from chronos_worker.transfers.results import ErrorKind, Result, TransferError
+from chronos_worker.transfers.kept_connections import Ends, KeptConnections
+from chronos_worker.transfers.results import ErrorKind, TransferError, TransferResult
 
+#: A larger body ends the transfer.
 MAX_BODY_BYTES: Final = 1 << 20
+#: The start of the body, for the history.
 KEPT_BODY_BYTES: Final = 64 << 10
 _CONNECT_TIMEOUT_MS: Final = errors.CONNECT_TIMEOUT_SECONDS * 1000
-# DNS changes are noticed although connections are kept.
+# Kept connections end, so that changes of DNS are noticed.
 _MAX_CONNECTION_AGE_SECONDS: Final = 300
-# Older ones are closed instead of kept; ``connections`` is stricter about using one again.
+# Connections idle for longer are closed. ``kept_connections`` allows reuse for less time.
 _MAX_IDLE_SECONDS: Final = 2
 
-# Interim responses (1xx) are no answer, but 101 is the last that comes in HTTP.
+# Interim responses (1xx) are no answer, except 101, after which no other one comes.
 _LOWEST_STATUS: Final = HTTPStatus.OK.value
 _SWITCHING: Final = HTTPStatus.SWITCHING_PROTOCOLS.value
 
 _ABORT: Final = -1
-# pycurl has no types of its own; these say what its constants are.
+# pycurl has no type hints.
 _BAD_SOCKET: Final[int] = pycurl.SOCKET_BAD
 _MAY_PROCEED: Final[int] = pycurl.PREREQFUNC_OK
 _MUST_NOT_PROCEED: Final[int] = pycurl.PREREQFUNC_ABORT
@@ -47,10 +49,10 @@ _TIMINGS: Final = (
 )
 
 
-class Handle:
-    """Sends one message at a time and collects what comes back, within bounds."""
+class CurlHandle:
+    """Sends one message at a time and collects the answer, within bounds."""
 
-    def __init__(self, guard: EgressGuard, connections: Connections) -> None:
+    def __init__(self, guard: EgressGuard, connections: KeptConnections) -> None:
         self.curl = pycurl.Curl()
         self._guard = guard
         self._connections = connections
@@ -62,7 +64,7 @@ class Handle:
         self._opened: list[int] = []
         self._ends: Ends = ()
         self._has_left = False
-        #: Nothing left, because the connection that libcurl chose had ended; a new one may do.
+        #: Nothing was sent, because the kept connection had ended. A new one may work.
         self.met_ended_connection = False
         self._error: TransferError | None = None
         self._is_fresh = False
@@ -87,19 +89,19 @@ class Handle:
             (pycurl.MAXAGE_CONN, _MAX_IDLE_SECONDS),
             (pycurl.OPENSOCKETFUNCTION, self._open_socket),
             (pycurl.PREREQFUNCTION, self._before_request),
-            # A list's own method costs no Python frame for each line. libcurl gives up above
-            # 300 KiB of header (its MAX_HTTP_RESP_HEADER_SIZE).
+            # The method of a list needs no Python frame for each line. libcurl limits a header
+            # to 300 KiB (its MAX_HTTP_RESP_HEADER_SIZE).
             (pycurl.HEADERFUNCTION, self._header_lines.append),
             (pycurl.WRITEFUNCTION, self._take_body),
         ]
 
     def prepare(
-        self, message: Message, *, timeout_seconds: float, verify_tls: bool, is_fresh: bool
+        self, message: HttpMessage, *, timeout_seconds: float, verify_tls: bool, is_fresh: bool
     ) -> None:
-        """Set up the next transfer, which has ``timeout_seconds`` from connecting to the end.
+        """Set up the next hop, which has ``timeout_seconds`` from connecting to the end.
 
-        With ``is_fresh`` it opens a connection of its own. Raises ``pycurl.error``,
-        ``UnicodeError`` or ``TypeError`` for what libcurl cannot send.
+        With ``is_fresh`` it opens a new connection. Raises ``pycurl.error``, ``UnicodeError`` or
+        ``TypeError`` for a message that libcurl cannot send.
         """
         self._header_lines.clear()
         self._chunks.clear()
@@ -125,7 +127,7 @@ class Handle:
             setopt(pycurl.FRESH_CONNECT, int(is_fresh))
             self._is_fresh = is_fresh
 
-    def _set_method(self, message: Message) -> None:
+    def _set_method(self, message: HttpMessage) -> None:
         setopt = self.curl.setopt
         method, has_body = message.method, message.body is not None
         if method != self._method or has_body != self._has_body:
@@ -139,9 +141,9 @@ class Handle:
             setopt(pycurl.POSTFIELDS, message.body)
 
     def _open_socket(self, _purpose: int, address: Any) -> int:
-        """Make the socket for a connection to ``address``, if it may be reached.
+        """Open a socket for a connection to ``address``, if the egress guard permits it.
 
-        A request that has left needs no other connection: libcurl would repeat it there.
+        After the request has left, no other socket is opened: libcurl would repeat the request.
         """
         if self._has_left:
             self._error = errors.NO_ANSWER
@@ -163,12 +165,12 @@ class Handle:
         return descriptor
 
     def _before_request(self, *ends: Any) -> int:
-        """Permit one request for each transfer, to an address that may be reached.
+        """Permit one request for each hop, to an address that the egress guard permits.
 
-        libcurl asks again before it repeats a request on another connection that it has.
+        libcurl also calls this before it repeats a request on another connection.
         """
         if not self._guard.permits(ends[0]):
-            # A connection that is kept was not opened just now.
+            # A kept connection, which was opened for an earlier hop.
             self._refused = ends[0]
             self._opened.clear()
         elif self._has_left:
@@ -201,7 +203,7 @@ class Handle:
         return status if status >= _LOWEST_STATUS or status == _SWITCHING else None
 
     def total_ms(self) -> float:
-        """Return how long the transfer took, in milliseconds."""
+        """Return the duration of the hop in milliseconds."""
         microseconds: int = self.curl.getinfo(pycurl.TOTAL_TIME_T)
         return microseconds / 1000
 
@@ -212,21 +214,21 @@ class Handle:
         started_at: datetime,
         duration_ms: float,
         redirects: Sequence[str],
-    ) -> Result:
-        """Return what became of a flight whose last transfer this was, and what went wrong."""
+    ) -> TransferResult:
+        """Return the result of a transfer whose last hop this was, and its problem."""
         getinfo = self.curl.getinfo
         status = self.status()
         timing_ms = {name: getinfo(option) / 1000 for name, option in _TIMINGS}
         if status is None:
-            # libcurl puts the moment of failure here, but no byte came.
+            # No byte came: libcurl has the moment of the failure here.
             timing_ms["first_byte"] = 0.0
-        # A target that is still at it when its time is up has not answered yet.
+        # A target that is still answering when its time is up has not answered.
         is_late = problem is not None and problem.kind is ErrorKind.TIMEOUT
         is_answered = status is not None and not is_late
         if self._opened and getinfo(pycurl.INFO_HTTP_VERSION) <= pycurl.CURL_HTTP_VERSION_1_1:
             keep_alive = response_headers.of(self._header_lines).first.get("keep-alive", "")
             self._connections.answered_alone(self._ends, keep_alive)
-        result = Result(
+        result = TransferResult(
             started_at=started_at,
             duration_seconds=duration_ms / 1000,
             http_status=status,
@@ -244,7 +246,7 @@ class Handle:
         return result
 
     def problem(self, code: int, message: str, *, timeout_seconds: float) -> TransferError:
-        """Return what libcurl's result ``code`` means for an attempt of ``timeout_seconds``."""
+        """Return the error behind libcurl's result ``code``; the job has ``timeout_seconds``."""
         if self._refused and not self._opened:
             return TransferError(ErrorKind.REFUSED_BY_EGRESS, self._guard.refusal(self._refused))
         if self._error:

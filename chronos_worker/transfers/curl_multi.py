@@ -1,8 +1,11 @@
-"""libcurl's multi handle on a poller: what moves the bytes.
+"""libcurl's multi handle on a poller: it moves the bytes of all transfers.
 
-libcurl says which sockets to watch (``M_SOCKETFUNCTION``) and, when asked, until when to wait; one
-turn waits for either, tells libcurl, and returns what is done. Asking takes the place of a
-callback for each timer: every callback has to win the interpreter lock from the other threads.
+1. libcurl calls ``M_SOCKETFUNCTION`` with the sockets to watch, and is asked for its next timeout.
+2. One turn waits for a socket or the timeout, lets libcurl act, and returns the handles that are
+   done.
+
+The timeout is asked for, because a callback for each timer would have to get the interpreter lock
+from the other threads.
 """
 
 import os
@@ -32,8 +35,8 @@ class Done(NamedTuple):
     message: str
 
 
-class Reactor:
-    """Runs easy handles until they are done. Only ``wake`` may be called from other threads."""
+class CurlMulti:
+    """Runs easy handles until they are done. Other threads may call ``wake`` only."""
 
     def __init__(self, *, max_connections: int) -> None:
         self._poller = poller.new()
@@ -44,12 +47,12 @@ class Reactor:
         os.set_blocking(self._wake_end, False)
         os.set_blocking(self._ring_end, False)
         self._poller.watch(self._wake_end, poller.READ)
-        # A closed descriptor's number may belong to something else the next moment.
+        # Against a write after the close: the descriptor's number may have been reused.
         self._closing = Lock()
         self._is_closed = False
 
     def add(self, curl: Any) -> None:
-        """Start a transfer with the next turn."""
+        """Start a handle's transfer with the next turn."""
         self._multi.add_handle(curl)
 
     def remove(self, curl: Any) -> None:
@@ -57,14 +60,14 @@ class Reactor:
         self._multi.remove_handle(curl)
 
     def wake(self) -> None:
-        """End the wait of the turn that is going on, or of the next one."""
-        # The pipe may be full of wake-up calls already.
+        """End the wait of the current turn, or of the next one."""
+        # A full pipe wakes as well.
         with self._closing, suppress(BlockingIOError):
             if not self._is_closed:
                 os.write(self._ring_end, b"\0")
 
     def turn(self, timeout: float) -> Iterator[Done]:
-        """Wait at most ``timeout`` seconds for something to do, do it, return what is done."""
+        """Wait at most ``timeout`` seconds for events, handle them, and return ended transfers."""
         milliseconds = self._multi.timeout()
         if milliseconds >= 0:
             timeout = min(timeout, milliseconds / 1000)
@@ -77,7 +80,7 @@ class Reactor:
                 try:
                     socket_action(descriptor, events)
                 except pycurl.error:
-                    # libcurl does not know this one any more; it must not wake us for ever.
+                    # libcurl no longer knows this socket, which must not wake us for ever.
                     self._poller.watch(descriptor, 0)
         if self._multi.timeout() == 0:
             socket_action(pycurl.SOCKET_TIMEOUT, 0)
@@ -96,7 +99,7 @@ class Reactor:
         self._poller.watch(descriptor, _EVENTS[what])
 
     def close(self) -> None:
-        """Abort what is left and close every connection."""
+        """Abort all transfers and close all connections."""
         with self._closing:
             self._is_closed = True
             self._multi.close()

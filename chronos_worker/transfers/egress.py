@@ -1,7 +1,7 @@
-"""Which addresses a user's URL may reach: public ones, and those that the operator allows.
+"""The egress guard: a user's URL may reach public addresses, and those that the operator allows.
 
-Names, redirects and odd spellings are no concern here: the transfers ask about the address that
-is about to be connected, after resolution, so none of them can hide it.
+Names, redirects and odd spellings cannot evade it: it is asked about each address just before it
+is connected, after name resolution.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from ipaddress import (
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
-# Beside what the ipaddress module calls not global (which depends on Python's patch level).
+# In addition to addresses that ``ipaddress`` calls not global, which depends on Python's version.
 _REFUSED_V4 = (
     IPv4Network("192.0.0.0/24"),  # RFC 6890: protocol assignments, a metadata service among them
     IPv4Network("192.88.99.0/24"),  # RFC 7526: 6to4 relays, deprecated
@@ -25,22 +25,21 @@ _REFUSED_V4 = (
     IPv4Network("240.0.0.0/4"),  # reserved, and broadcast
     IPv4Network("168.63.129.16/32"),  # Azure's host agent: a public address inside every machine
 )
-# IANA gives out public IPv6 addresses from this block alone (RFC 4291, section 2.4).
+# All public IPv6 addresses are in this block (RFC 4291, section 2.4).
 _GLOBAL_V6 = IPv6Network("2000::/3")
 _REFUSED_V6 = (
     IPv6Network("2001::/23"),  # RFC 2928: protocol assignments
     IPv6Network("2001:db8::/32"),  # RFC 3849: documentation
     IPv6Network("3fff::/20"),  # RFC 9637: documentation
 )
-# Addresses that stand for an IPv4 address; with NAT64 this is how the public internet looks.
+# Addresses that stand for IPv4 addresses. With NAT64, these are the public ones.
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class EgressGuard:
-    """Decides whether a connection to an address may be made."""
+    """Permits connections to public addresses and to the networks in ``allow``."""
 
     def __init__(self, allow: Sequence[Network] = ()) -> None:
-        """Permit public addresses and the networks in ``allow``."""
         self._allow = tuple(allow)
         self.permits = lru_cache(maxsize=4096)(self._permits)
 
@@ -62,7 +61,7 @@ class EgressGuard:
 
     @staticmethod
     def refusal(address: str) -> str:
-        """Return why ``address`` was refused and what can be done, for the job's owner."""
+        """Return the reason of a refusal and the remedy, for the job's owner."""
         return (
             f"{address} is not a public address; "
             "the operator can allow it with CHRONOS_EGRESS_ALLOW."
@@ -82,7 +81,7 @@ def _is_public_v6(address: IPv6Address) -> bool:
 
 
 def _embedded_in(address: IPv6Address) -> Iterator[IPv4Address]:
-    """Yield the IPv4 addresses that packets to ``address`` may reach in the end."""
+    """Yield the IPv4 addresses that packets to ``address`` may reach."""
     if address.ipv4_mapped:
         yield address.ipv4_mapped
     if address.sixtofour:

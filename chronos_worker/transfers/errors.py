@@ -1,4 +1,4 @@
-"""Failed transfers in words: libcurl's result codes, and its messages where they add to them."""
+"""Errors of transfers: the texts for libcurl's result codes, with details of its messages."""
 
 import re
 from typing import Final
@@ -7,10 +7,10 @@ import pycurl
 
 from chronos_worker.transfers.results import ErrorKind, TransferError
 
-#: Making a connection takes no longer, even where the job's timeout would permit it.
+#: The longest time for connecting, even if the job's timeout is longer.
 CONNECT_TIMEOUT_SECONDS: Final = 10
 
-# Codes of curl/curl.h that pycurl has no names for.
+# Codes of curl/curl.h without a name in pycurl.
 _WEIRD_SERVER_REPLY: Final = 8
 _HTTP2_STREAM: Final = 92
 _HTTP3: Final = 95
@@ -24,8 +24,8 @@ NO_ANSWER: Final = TransferError(
 )
 
 _ERRORS: Final[dict[int, TransferError]] = {
-    code: TransferError(kind, words)
-    for code, kind, words in (
+    code: TransferError(kind, text)
+    for code, kind, text in (
         (pycurl.E_UNSUPPORTED_PROTOCOL, ErrorKind.PROTOCOL, "The target did not answer in HTTP"),
         (pycurl.E_URL_MALFORMAT, ErrorKind.INVALID_URL, "The URL is malformed"),
         (pycurl.E_COULDNT_RESOLVE_HOST, ErrorKind.DNS, "The host's name could not be resolved"),
@@ -64,25 +64,25 @@ _ERRORS: Final[dict[int, TransferError]] = {
     )
 } | {pycurl.E_GOT_NOTHING: NO_ANSWER, pycurl.E_SEND_FAIL_REWIND: NO_ANSWER}
 
-# libcurl's message says more than we could, and stands by itself.
-_SPEAKING: Final = frozenset(
+# libcurl's message is used alone.
+_MESSAGE_ONLY: Final = frozenset(
     {
         pycurl.E_COULDNT_RESOLVE_HOST,
         pycurl.E_COULDNT_CONNECT,
     }
 )
-# libcurl's message says the same once more, in its own terms.
-_SILENT: Final = frozenset(
+# libcurl's message would only repeat ours.
+_WITHOUT_MESSAGE: Final = frozenset(
     {pycurl.E_GOT_NOTHING, pycurl.E_SEND_FAIL_REWIND, pycurl.E_OUT_OF_MEMORY, _TOO_LARGE}
 )
-# One hop's time, and the numbers, functions and versions of libraries, mean nothing to the owner
-# of a job.
+# Parts of messages without use for a job's owner: the time of one hop, and the numbers, functions
+# and versions of libraries.
 _NOISE: Final = re.compile(
     r" after \d+ (?:ms|milliseconds)\b|\berror:[0-9A-Fa-f]+:|\b\w+ routines:\w*:| \(\d+\)$"
     r"|\bOpenSSL SSL_\w+: |\bOpenSSL/[\w.]+: |, errno \d+$|^\[HTTP2\] \[\d+\] |, error -?\d+(?=:)"
     r"|^(?:SSL certificate OpenSSL verify result|SSL certificate problem|SSL): "
 )
-# OpenSSL's words for a target that closes the connection without TLS's goodbye, as many do.
+# OpenSSL's text for a connection that was closed without the end of TLS, as many targets do.
 _NO_GOODBYE: Final = "unexpected eof while reading"
 _CLOSED: Final = TransferError(
     ErrorKind.CONNECT, "The target closed the connection before the end of its answer"
@@ -90,17 +90,19 @@ _CLOSED: Final = TransferError(
 
 
 def error_of(code: int, message: str) -> TransferError:
-    """Return what libcurl's result ``code`` with its ``message`` means."""
+    """Return the error behind libcurl's result ``code`` with its ``message``."""
     if code == pycurl.E_RECV_ERROR and _NO_GOODBYE in message:
         return _CLOSED
     error = _ERRORS.get(code)
-    detail = "" if code in _SILENT else _NOISE.sub("", message).strip().rstrip(".")
+    detail = "" if code in _WITHOUT_MESSAGE else _NOISE.sub("", message).strip().rstrip(".")
     if error is None:
-        words = f"The transfer failed: {detail or f'libcurl calls it error {code}'}"
-        return TransferError(ErrorKind.PROTOCOL, words)
+        text = f"The transfer failed: {detail or f'libcurl calls it error {code}'}"
+        return TransferError(ErrorKind.PROTOCOL, text)
     if not detail:
         return error
-    return error._replace(message=detail if code in _SPEAKING else f"{error.message}: {detail}")
+    return error._replace(
+        message=detail if code in _MESSAGE_ONLY else f"{error.message}: {detail}"
+    )
 
 
 def not_sent(error: Exception) -> TransferError:
@@ -112,13 +114,13 @@ def not_sent(error: Exception) -> TransferError:
 
 
 def timed_out(timeout_seconds: float) -> TransferError:
-    """Return the error of an attempt that lasted as long as its job permits."""
+    """Return the error of an attempt that used up its job's timeout."""
     text = f"The answer was not complete within {_limit(timeout_seconds)}"
     return TransferError(ErrorKind.TIMEOUT, text)
 
 
 def not_connected(timeout_seconds: float | None = None) -> TransferError:
-    """Return the error of an attempt that found no connection in its job's time, or in ours."""
+    """Return the error of an attempt that found no connection in its job's time or in ours."""
     limit = _limit(timeout_seconds) if timeout_seconds else f"{CONNECT_TIMEOUT_SECONDS} seconds"
     return TransferError(ErrorKind.TIMEOUT, f"No connection to the target was made within {limit}")
 

@@ -1,4 +1,4 @@
-"""What became of a transfer: facts only; what they mean for the job is the action's business."""
+"""Results of transfers: facts only. The action decides what they mean for the job."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class ErrorKind(StrEnum):
-    """Why a transfer got no answer, or none that was whole."""
+    """Why a transfer got no answer, or an incomplete one."""
 
     REFUSED_BY_EGRESS = "refused_by_egress"
     INVALID_URL = "invalid_url"
@@ -22,21 +22,23 @@ class ErrorKind(StrEnum):
 
 
 class TransferError(NamedTuple):
-    """What went wrong, for a program (``kind``) and for a person (``message``)."""
+    """The cause of a failure, for a program (``kind``) and for a person (``message``)."""
 
     kind: ErrorKind
     message: str
 
 
-class Result(NamedTuple):
-    """A transfer that came to its end.
+class TransferResult(NamedTuple):
+    """The result of a transfer that ended.
 
-    ``started_at`` is the instant the request left; ``duration_seconds`` runs from there over all
-    redirects, whose URLs are in ``redirects``. ``http_status``, ``header_lines`` (those of interim
-    responses, 1xx, too) and ``body`` (at most 64 KiB; ``truncated`` if there was more) are of the
-    last answer that came. ``error`` says why that is not the end of the way, a time-out included.
-    ``flaw`` says what was wrong with that answer after its status. ``timing_ms`` is of the last
-    hop.
+    - ``started_at`` is the instant at which the request left. ``duration_seconds`` counts from
+      there, over all redirects. Their URLs are in ``redirects``.
+    - ``http_status``, ``header_lines`` and ``body`` belong to the last answer that came. The lines
+      include those of interim responses (1xx). The body has at most 64 KiB, and ``truncated``
+      tells whether there was more.
+    - ``error`` is set if the transfer ended before its answer, as by a time-out. ``flaw`` is set
+      if the answer was faulty after its status.
+    - ``timing_ms`` belongs to the last hop.
     """
 
     started_at: datetime

@@ -1,7 +1,7 @@
 """The statements on ``letters``: the outbox of e-mails about accounts.
 
-A letter holds no token. Whoever sends it makes one just before, stores its hash with what the
-letter is about, and forgets it; so nobody reads a token out of the database.
+A row holds no token. Its sender makes one just before sending, stores its hash with the subject,
+and forgets it. So no token can be read from the database.
 """
 
 from dataclasses import dataclass
@@ -16,26 +16,28 @@ from chronos_common import ids
 from chronos_common.storage.outbox.outbox import Outbox
 from chronos_common.storage.tables import email_tokens, invitations, letters
 
-_outbox = Outbox(letters)
-is_any_due = _outbox.is_any_due
-take = _outbox.take
-claim = _outbox.claim
-mark_sent = _outbox.mark_sent
-mark_failed = _outbox.mark_failed
-count_overdue = _outbox.count_overdue
-prune = _outbox.prune
+outbox = Outbox(letters)
+is_any_due = outbox.is_any_due
+take = outbox.take
+claim = outbox.claim
+mark_sent = outbox.mark_sent
+mark_failed = outbox.mark_failed
+count_overdue = outbox.count_overdue
+prune = outbox.prune
 
 
-class Kind(StrEnum):
-    """What a letter is about; its ``subject_id`` is that of an invitation or an email_token."""
+class AccountEmailKind(StrEnum):
+    """The subject of an e-mail: ``subject_id`` is the id of an invitation or an email_token."""
 
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a kind
     EMAIL_VERIFICATION = "email_verification"
 
 
-def enqueue(connection: Connection, kind: Kind, subject_id: UUID, *, now: datetime) -> None:
-    """Queue a letter; if there is no such subject, it will be to nobody."""
+def enqueue(
+    connection: Connection, kind: AccountEmailKind, subject_id: UUID, *, now: datetime
+) -> None:
+    """Queue an e-mail. Without such a subject it will have no recipient."""
     connection.execute(
         insert(letters).values(
             id=ids.new_id(now),
@@ -49,10 +51,10 @@ def enqueue(connection: Connection, kind: Kind, subject_id: UUID, *, now: dateti
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """What to write to whom; ``recipient`` is None if its subject is gone, used or expired.
+class AccountEmail:
+    """The facts of an e-mail; ``recipient`` is None if its subject is gone, used or expired.
 
-    The last three are those of an invitation.
+    ``role``, ``workspace_name`` and ``invited_by`` belong to invitations.
     """
 
     id: UUID
@@ -80,15 +82,17 @@ _LOAD = text("""
      WHERE l.id = :id AND l.sent_at IS NULL AND l.abandoned_at IS NULL""")
 
 
-def load(connection: Connection, identifier: UUID, *, now: datetime) -> Letter | None:
-    """Return a letter, unless it was sent or given up."""
+def load(connection: Connection, identifier: UUID, *, now: datetime) -> AccountEmail | None:
+    """Return an e-mail, unless it was sent or given up."""
     row = connection.execute(_LOAD, {"id": identifier, "now": now}).mappings().one_or_none()
-    return Letter(**dict[str, Any](row)) if row else None
+    return AccountEmail(**dict[str, Any](row)) if row else None
 
 
-def set_token(connection: Connection, letter: Letter, token_sha256: str) -> None:
-    """Store the hash of the token that the letter will hold; one sent before serves no more."""
-    table = invitations if letter.kind == Kind.INVITATION else email_tokens
+def set_token(connection: Connection, account_email: AccountEmail, token_sha256: str) -> None:
+    """Store the hash of the token that the e-mail will hold; earlier tokens become invalid."""
+    table = invitations if account_email.kind == AccountEmailKind.INVITATION else email_tokens
     connection.execute(
-        update(table).where(table.c.id == letter.subject_id).values(token_sha256=token_sha256)
+        update(table)
+        .where(table.c.id == account_email.subject_id)
+        .values(token_sha256=token_sha256)
     )

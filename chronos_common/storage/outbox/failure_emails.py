@@ -15,18 +15,19 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common import ids
+from chronos_common.domain.statuses import Status
 from chronos_common.storage.executions.executions import Moved
 from chronos_common.storage.outbox.outbox import Outbox
 from chronos_common.storage.tables import notifications
 
-_outbox = Outbox(notifications)
-is_any_due = _outbox.is_any_due
-take = _outbox.take
-claim = _outbox.claim
-mark_sent = _outbox.mark_sent
-mark_failed = _outbox.mark_failed
-count_overdue = _outbox.count_overdue
-prune = _outbox.prune
+outbox = Outbox(notifications)
+is_any_due = outbox.is_any_due
+take = outbox.take
+claim = outbox.claim
+mark_sent = outbox.mark_sent
+mark_failed = outbox.mark_failed
+count_overdue = outbox.count_overdue
+prune = outbox.prune
 
 #: After the first failure of a job, those of the next so long are told together.
 DIGEST_WINDOW = timedelta(minutes=5)
@@ -77,12 +78,13 @@ _ENQUEUE = text("""
     ON CONFLICT (execution_id) DO NOTHING""")
 
 
-def enqueue(connection: Connection, failed: Sequence[Moved], *, now: datetime) -> None:
-    """Queue e-mails about finally failed executions whose jobs have somebody to tell.
+def enqueue(connection: Connection, moved: Sequence[Moved], *, now: datetime) -> None:
+    """Queue e-mails about those executions that failed for good and whose jobs have recipients.
 
-    The first failure of a job is told at once, and those of the next ``DIGEST_WINDOW`` in one
+    The first failure of a job is sent at once, and those of the next ``DIGEST_WINDOW`` in one
     digest at its end. While a job goes on failing, that makes one e-mail for each window.
     """
+    failed = [each for each in moved if each.status is Status.FAILED]
     if not failed:
         return
     failures: Counter[UUID] = Counter()
@@ -107,12 +109,12 @@ def enqueue(connection: Connection, failed: Sequence[Moved], *, now: datetime) -
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
-    """A failure to tell somebody of, or so many ``failures`` of one job.
+class FailureEmail:
+    """The facts of one failure, or of many ``failures`` of one job.
 
-    What is said of an execution is then that of the first one. ``delivered`` have the mail
-    already; ``refused`` are never to get it, for the reason that the mail server gave.
-    ``response`` is what the last attempt brought.
+    In a digest, the facts of an execution are those of the first one. ``delivered`` are the
+    recipients who have the e-mail, ``refused`` those who will never get it, with the reasons.
+    ``response`` is the answer to the last attempt.
     """
 
     id: UUID
@@ -146,10 +148,10 @@ _LOAD = text("""
      WHERE n.id = :id AND n.sent_at IS NULL AND n.abandoned_at IS NULL""")
 
 
-def load(connection: Connection, identifier: UUID) -> Notification | None:
-    """Return what to say to whom, unless it was said or given up."""
+def load(connection: Connection, identifier: UUID) -> FailureEmail | None:
+    """Return an e-mail's facts, unless it was sent or given up."""
     row = connection.execute(_LOAD, {"id": identifier}).mappings().one_or_none()
-    return Notification(**dict[str, Any](row)) if row else None
+    return FailureEmail(**dict[str, Any](row)) if row else None
 
 
 _SETTLE = text("""
@@ -165,7 +167,7 @@ def settle(
     delivered: Sequence[str],
     refused: Mapping[str, str],
 ) -> None:
-    """Note who has the mail now, and who is never to get it, so that both get it no more."""
+    """Store which recipients have the e-mail or will never get it; both are left out later."""
     connection.execute(
         _SETTLE,
         {"id": identifier, "delivered": list(delivered), "refused": json.dumps(dict(refused))},
@@ -186,17 +188,17 @@ _ERRORS = text("""
      GROUP BY error ORDER BY failures DESC, error LIMIT :errors""")
 
 
-def errors_of(connection: Connection, notification: Notification) -> list[tuple[str, int]]:
+def errors_of(connection: Connection, row: FailureEmail) -> list[tuple[str, int]]:
     """Return the most frequent errors that a digest stands for, with how often each was seen."""
     rows = connection.execute(
         _ERRORS,
         {
-            "job_id": notification.job_id,
-            "lowest": ids.lowest_at(notification.created_at - MAX_AGE),
-            "first": notification.created_at,
-            "last": notification.last_failed_at,
+            "job_id": row.job_id,
+            "lowest": ids.lowest_at(row.created_at - MAX_AGE),
+            "first": row.created_at,
+            "last": row.last_failed_at,
             "most": MAX_SAMPLED,
             "errors": MAX_ERRORS,
         },
     )
-    return [(row.error or "-", row.failures) for row in rows]
+    return [(found.error or "-", found.failures) for found in rows]

@@ -120,7 +120,7 @@ def test_a_failure_is_told_although_a_scheduler_and_a_worker_die_at_it(
     before = set(_mails(stage))
     _die_at(stage, "scheduler", "notify.taken", lambda: _fail_once(stage))
     _let_time_pass(stage)
-    _die_at(stage, "worker", "notice.sent", lambda: None)
+    _die_at(stage, "worker", "failure_email.sent", lambda: None)
     _let_time_pass(stage)
     stage.until(lambda: not _unsent(stage))
     mails = set(_mails(stage)) - before

@@ -9,8 +9,9 @@ from sqlalchemy import Engine, select
 
 from chronos_common import clock
 from chronos_common.storage.tables import letters
-from chronos_worker.emails.accounts import Letters
-from chronos_worker.emails.sender import Mailer
+from chronos_worker.channels.email import EmailChannel
+from chronos_worker.emails.mailer import Mailer
+from chronos_worker.outbox.account_emails import AccountEmailSender
 from integration.api.api_settings import settings_for
 
 _TOKEN = re.compile(r"^    (\S{43})\r?$", flags=re.MULTILINE)
@@ -24,16 +25,18 @@ class Inbox:
         settings = settings_for(url, "redis://127.0.0.1:9/0", smtp_url="", mail_dir=folder)
         self._db = db
         self._folder = folder
-        self._letters = Letters(db, Mailer(settings), public_url="https://chronos.example")
+        self._sender = AccountEmailSender(
+            db, EmailChannel(Mailer(settings)), public_url="https://chronos.example"
+        )
 
     def collect(self) -> None:
-        """Send every letter that was not sent yet."""
+        """Send every e-mail that was not sent yet."""
         with self._db.connect() as connection:
             query = select(letters.c.id).where(
                 letters.c.sent_at.is_(None), letters.c.abandoned_at.is_(None)
             )
             waiting = list(connection.execute(query).scalars())
-        self._letters.send(waiting, clock.now())
+        self._sender.send(waiting, clock.now())
 
     def of(self, address: str) -> list[EmailMessage]:
         """Return the mail to an address, the oldest first."""

@@ -37,8 +37,10 @@ from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer
 from chronos_scheduler.sweep import Sweeper
+from chronos_worker.attempts import Finished
 from chronos_worker.claim import Claimer
-from chronos_worker.recorder import Finished, Recorder
+from chronos_worker.recorder import Recorder
+from chronos_worker.service import AFTER_RECORD
 
 BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LOOKAHEAD = timedelta(seconds=1)
@@ -137,7 +139,7 @@ class ModelWorker:
         self.heartbeat = Heartbeat(engine, kind="worker", timeout=WORKER_TIMEOUT)
         self.heartbeat._register()
         self._claimer = Claimer(engine, self.heartbeat)
-        self._recorder = Recorder(engine)
+        self._recorder = Recorder(engine, after_record=AFTER_RECORD)
         self.held: list[Held] = []
         self.is_frozen = False
 

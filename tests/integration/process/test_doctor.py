@@ -314,7 +314,7 @@ def test_recipients_and_letters_that_a_mail_server_refuses_are_told(
     assert error in finding.says
     with engine.begin() as connection:
         account_emails.enqueue(
-            connection, account_emails.Kind.PASSWORD_RESET, ids.new_id(now), now=now
+            connection, account_emails.AccountEmailKind.PASSWORD_RESET, ids.new_id(now), now=now
         )
         (letter,) = account_emails.take(connection, batch=10, now=now)
         account_emails.mark_failed(connection, letter, error="550 Gone", permanent=True, now=now)

@@ -21,7 +21,7 @@ from chronos_common.storage.executions import dispatch as dispatches
 from chronos_common.storage.executions import executions
 from chronos_worker.actions import webhook
 from chronos_worker.claim import Claimer
-from chronos_worker.executor import Performer
+from chronos_worker.executor import BlockingExecutor
 from chronos_worker.intake import Intake
 from chronos_worker.recorder import Recorder
 from factories import Workspace
@@ -41,14 +41,29 @@ def _prepared(execution: Claimed, job: JobSpec) -> tuple[Succeeded, Attempt]:
     return Succeeded(), Attempt(started_at=clock.now(), duration_ms=1)
 
 
+class _Stopping:
+    """An executor that the worker's stop overtakes while it grants a turn."""
+
+    def __init__(self) -> None:
+        self.begun: list[Sequence[tuple[Claimed, JobSpec]]] = []
+
+    @contextmanager
+    def turn(self, stop: Event) -> Iterator[None]:
+        stop.set()
+        yield
+
+    def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
+        self.begun.append(claimed)
+
+
 @pytest.fixture
 def intake(engine: Engine, recorder: Recorder, heartbeat: Heartbeat) -> Intake:
     return Intake(
         engine,
         Claimer(engine, heartbeat),
         recorder,
+        BlockingExecutor({JobType.WEBHOOK: _prepared}, recorder),
         queue=queues.WEBHOOKS,
-        begin=Performer({JobType.WEBHOOK: _prepared}, recorder).begin,
         stop=Event(),
     )
 
@@ -131,22 +146,16 @@ def test_what_waits_for_its_turn_when_the_worker_stops_goes_back(
     job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
     with engine.begin() as connection:
         dispatches.dispatch(connection, [execution_id], now=now)
-    begun: list[Sequence[tuple[Claimed, JobSpec]]] = []
-
-    @contextmanager
-    def stopped_meanwhile(stop: Event) -> Iterator[None]:
-        stop.set()
-        yield
-
+    executor = _Stopping()
     intake = Intake(
         engine,
         Claimer(engine, heartbeat),
         recorder,
+        executor,
         queue=queues.WEBHOOKS,
-        begin=begun.append,
-        turn=stopped_meanwhile,
         stop=Event(),
     )
     intake.accept([execution_id], now)
     [execution] = factories.executions_of(engine, job_id)
-    assert (execution["status"], execution["dispatched_at"], begun) == ("queued", None, [])
+    assert (execution["status"], execution["dispatched_at"]) == ("queued", None)
+    assert executor.begun == []

@@ -19,7 +19,7 @@ from chronos_common.embedded.processes import ports
 from chronos_worker.watchdog import EXIT_CODE, Watchdog
 from rigs import wait_until
 
-PATIENCE_SECONDS = 0.4
+NEGLECT_SECONDS = 0.4
 LONG_AGO = timedelta(minutes=1)
 
 
@@ -33,7 +33,7 @@ class Dog:
             broker,
             threads={"webhooks": 1, "emails": 1},
             on_neglect=self.neglected.append,
-            patience_seconds=PATIENCE_SECONDS,
+            neglect_seconds=NEGLECT_SECONDS,
         )
         self.take = self.watchdog.watched("webhooks", lambda _ids, _fire_at: None)
 
@@ -45,7 +45,7 @@ class Dog:
         """Look until something is neglected; return it."""
         return self.look(30)
 
-    def look(self, seconds: float = 3 * PATIENCE_SECONDS) -> list[str]:
+    def look(self, seconds: float = 3 * NEGLECT_SECONDS) -> list[str]:
         """Look often for a while; return what was neglected."""
         ends = time.monotonic() + seconds
         while time.monotonic() < ends and not self.neglected:
@@ -73,7 +73,7 @@ def test_an_empty_queue_and_one_whose_messages_are_young_are_not(dog: Dog) -> No
 def test_a_queue_of_which_something_is_taken_now_and_then_is_not(dog: Dog) -> None:
     dog.publish()
     for _ in range(6):
-        assert dog.look(PATIENCE_SECONDS / 2) == []
+        assert dog.look(NEGLECT_SECONDS / 2) == []
         dog.take([], clock.now())
     assert dog.finds() == ["webhooks"]
 
@@ -105,7 +105,7 @@ def test_without_redis_nothing_is_neglected() -> None:
 def test_a_process_that_was_frozen_gets_its_time_after_it_was_thawed(dog: Dog) -> None:
     dog.publish()
     dog.watchdog.tick()
-    time.sleep(2 * PATIENCE_SECONDS)
+    time.sleep(2 * NEGLECT_SECONDS)
     dog.watchdog.tick()
     assert dog.neglected == []
     assert dog.finds() == ["webhooks"]
@@ -116,7 +116,7 @@ DEAF_WORKER = """
 import sys
 from chronos_worker import watchdog
 watchdog.LOOK_SECONDS = 0.2
-watchdog.Watchdog.__init__.__kwdefaults__["patience_seconds"] = 1.0
+watchdog.Watchdog.__init__.__kwdefaults__["neglect_seconds"] = 1.0
 from kombu.transport.redis import Channel
 Channel._brpop_start = lambda self, timeout=None: None
 from chronos_common.cli import main

@@ -176,7 +176,7 @@ def test_every_part_of_the_scheduler_and_of_the_worker_is_described() -> None:
         "recorder",
         "transfers/egress",
         "http/signing",
-        "emails/failures",
+        "outbox/sender",
     ):
         assert f"chronos_worker/{name}.py" in described, name
 

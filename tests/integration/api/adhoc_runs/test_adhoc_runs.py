@@ -30,7 +30,7 @@ from chronos_common.storage import adhoc_runs as storage
 from chronos_common.storage.adhoc_runs import TestRun
 from chronos_common.storage.request_tables import test_runs
 from chronos_worker import adhoc_runs as runs
-from chronos_worker.adhoc_runs import Runner
+from chronos_worker.adhoc_runs import AdhocRunner
 from chronos_worker.transfers.limiter import Limits
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, errors_of
@@ -41,10 +41,10 @@ LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 
 @contextmanager
-def worker(db: Engine, redis_url: str, **changes: object) -> Iterator[Runner]:
+def worker(db: Engine, redis_url: str, **changes: object) -> Iterator[AdhocRunner]:
     """A worker that takes test runs from their queue, as Celery would hand them over."""
     settings = settings_for(db.url.render_as_string(hide_password=False), redis_url)
-    runner = Runner(db, replace(settings, egress_allow=LOOPBACK, **changes))
+    runner = AdhocRunner(db, replace(settings, egress_allow=LOOPBACK, **changes))
     runner.start()
     stop = Event()
 
@@ -54,7 +54,7 @@ def worker(db: Engine, redis_url: str, **changes: object) -> Iterator[Runner]:
                 found = client.brpop([queues.TESTS], timeout=1)
                 if found:
                     (packed, _), *_ = json.loads(base64.b64decode(json.loads(found[1])["body"]))
-                    runner.perform(ids.unpack(packed), clock.now())
+                    runner.run(ids.unpack(packed), clock.now())
 
     thread = Thread(target=consume)
     thread.start()
@@ -67,7 +67,7 @@ def worker(db: Engine, redis_url: str, **changes: object) -> Iterator[Runner]:
 
 
 @pytest.fixture
-def running(db: Engine, servers: Servers, tmp_path: Path) -> Iterator[Runner]:
+def running(db: Engine, servers: Servers, tmp_path: Path) -> Iterator[AdhocRunner]:
     with worker(db, servers.redis_url, mail_dir=tmp_path) as runner:
         yield runner
 
@@ -175,13 +175,13 @@ def test_without_a_worker_it_is_a_504_and_nothing_runs_later(
 
 
 def test_what_has_expired_is_not_performed_and_goes_away(
-    caller: Caller, db: Engine, target: Target, running: Runner
+    caller: Caller, db: Engine, target: Target, running: AdhocRunner
 ) -> None:
     now = clock.now()
     run = TestRun(ids.new_id(now), caller.workspace_id, JobType.WEBHOOK, {"url": target.url}, 5)
     with db.begin() as connection:
         storage.add(connection, run, now=now, expires_at=now - timedelta(seconds=1))
-    running.perform([run.id], now)
+    running.run([run.id], now)
     assert target.received == []
     with db.begin() as connection:
         storage.prune(connection, now=now + storage.KEPT)

@@ -21,28 +21,30 @@ from chronos_common.domain.payloads import CeleryTask
 from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
 from chronos_worker.actions import celery_task
-from chronos_worker.actions.celery_task import Publisher
-from chronos_worker.deadline import Deadline
+from chronos_worker.actions.celery_task import TaskPublisher
+from chronos_worker.attempts import Deadline
 from rigs import wait_until
 from targets import Target, hang
 
 
 @pytest.fixture
-def publisher(redis_url: str) -> Iterator[Publisher]:
-    publisher = Publisher(redis_url)
+def publisher(redis_url: str) -> Iterator[TaskPublisher]:
+    publisher = TaskPublisher(redis_url)
     yield publisher
     publisher.close()
 
 
 def _perform(
-    publisher: Publisher, *, timeout_seconds: float = 20, **payload: Any
+    publisher: TaskPublisher, *, timeout_seconds: float = 20, **payload: Any
 ) -> tuple[Outcome, Attempt]:
     payload = {"task": "shop.tasks.report", **payload}
     job = specimens.job(payload, JobType.CELERY_TASK, timeout_seconds=timeout_seconds)
     return celery_task.perform(specimens.claimed(job), job, publisher=publisher)
 
 
-def test_a_task_is_performed_by_the_users_own_worker(redis_url: str, publisher: Publisher) -> None:
+def test_a_task_is_performed_by_the_users_own_worker(
+    redis_url: str, publisher: TaskPublisher
+) -> None:
     shop = Celery("shop", broker=redis_url, set_as_current=False)
     shop.conf.update(task_ignore_result=True, worker_hijack_root_logger=False)
     seen: list[Any] = []
@@ -73,7 +75,7 @@ def test_a_task_is_performed_by_the_users_own_worker(redis_url: str, publisher: 
 
 
 def test_the_message_is_json_in_the_queue_that_was_named(
-    redis_url: str, publisher: Publisher
+    redis_url: str, publisher: TaskPublisher
 ) -> None:
     assert _perform(publisher, queue="reports.daily", args=[1])[0] == Succeeded()
     with Connection(redis_url) as connection:
@@ -86,7 +88,7 @@ def test_the_message_is_json_in_the_queue_that_was_named(
         assert client.llen("celery") == 0
 
 
-def test_connections_are_used_again_and_bounded(redis_url: str, publisher: Publisher) -> None:
+def test_connections_are_used_again_and_bounded(redis_url: str, publisher: TaskPublisher) -> None:
     for _ in range(20):
         assert _perform(publisher)[0] == Succeeded()
     with Redis.from_url(redis_url) as client:
@@ -99,7 +101,7 @@ def test_what_other_connections_of_the_process_do_keeps_no_task_back(redis_url: 
     with Celery("another", broker=redis_url, set_as_current=False) as another:
         another.conf.broker_pool_limit = 10
         with another.pool.acquire():
-            publisher = Publisher(redis_url)
+            publisher = TaskPublisher(redis_url)
             assert _perform(publisher)[0] == Succeeded()
             publisher.close()
 
@@ -108,7 +110,7 @@ def test_what_waits_for_a_connection_ends_at_the_jobs_timeout(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(celery_task, "_CONNECTIONS", 1)
-    publisher = Publisher(redis_url)
+    publisher = TaskPublisher(redis_url)
     over = Event()
     monkeypatch.setattr(publisher._app, "send_task", lambda *_, **__: over.wait(30))
     first, _ = _perform(publisher, timeout_seconds=0.2)
@@ -130,7 +132,7 @@ def test_a_broker_that_says_nothing_is_left_at_the_jobs_timeout(scheme: str) -> 
     silent.answer = hang
     silent.start()
     try:
-        publisher = Publisher(f"{scheme}://127.0.0.1:{silent.port}/0")
+        publisher = TaskPublisher(f"{scheme}://127.0.0.1:{silent.port}/0")
         started = time.monotonic()
         outcome, attempt = _perform(publisher, timeout_seconds=0.5)
         assert time.monotonic() - started < celery_task._WAIT_SECONDS / 2
@@ -152,7 +154,7 @@ def test_the_login_at_a_broker_may_be_in_every_script(redis_url: str) -> None:
         )  # fmt: skip
     place = redis_url.rpartition("@")[2]
     url = f"redis://{quote(user, safe='')}:{quote(password, safe='')}@{place}"
-    publisher = Publisher(url)
+    publisher = TaskPublisher(url)
     broker = Broker(url)
     try:
         assert _perform(publisher, queue="reports")[0] == Succeeded()
@@ -167,7 +169,7 @@ def test_the_login_at_a_broker_may_be_in_every_script(redis_url: str) -> None:
 
 
 def test_a_task_is_the_root_of_its_own_tree_and_nobodys_child(
-    redis_url: str, publisher: Publisher
+    redis_url: str, publisher: TaskPublisher
 ) -> None:
     """Proves that the task of Chronos's own worker becomes no parent of the user's task."""
     worker = Celery("chronos-like", broker=redis_url, set_as_current=False)
@@ -190,7 +192,7 @@ def test_a_task_is_the_root_of_its_own_tree_and_nobodys_child(
 
 
 def test_a_broker_that_is_not_there_is_worth_another_attempt() -> None:
-    publisher = Publisher("redis://127.0.0.1:1/0")
+    publisher = TaskPublisher("redis://127.0.0.1:1/0")
     started = time.monotonic()
     outcome, attempt = _perform(publisher)
     assert time.monotonic() - started < 5
@@ -200,7 +202,7 @@ def test_a_broker_that_is_not_there_is_worth_another_attempt() -> None:
 
 
 def test_a_broker_that_refuses_is_worth_another_attempt(
-    redis_url: str, publisher: Publisher
+    redis_url: str, publisher: TaskPublisher
 ) -> None:
     with Redis.from_url(redis_url) as client:
         client.set("taken", "by something else")
@@ -214,7 +216,7 @@ def test_a_broker_that_refuses_is_worth_another_attempt(
 
 @pytest.mark.parametrize("queue", ["webhooks", "emails", "tasks", "notifications", "a:b"])
 def test_no_task_gets_into_what_chronos_keeps_on_a_shared_broker(
-    redis_url: str, publisher: Publisher, queue: str
+    redis_url: str, publisher: TaskPublisher, queue: str
 ) -> None:
     with pytest.raises(Invalid, match=r"payload\.queue"):
         _perform(publisher, task="chronos.webhooks", queue=queue)
@@ -231,7 +233,7 @@ def test_no_task_gets_into_what_celery_keeps_on_any_broker(
     redis_url: str, queue: str, *, is_shared: bool
 ) -> None:
     """A worker of the user's that finds a list there ends, and ends again at each start."""
-    publisher = Publisher(redis_url, is_shared=is_shared)
+    publisher = TaskPublisher(redis_url, is_shared=is_shared)
     task = CeleryTask("shop.tasks.report", queue=queue)
     with pytest.raises(Invalid, match=r"payload\.queue"):
         publisher.publish(task, task_id="1", headers={}, deadline=Deadline(5))
@@ -241,12 +243,14 @@ def test_no_task_gets_into_what_celery_keeps_on_any_broker(
 
 
 def test_on_a_broker_of_its_own_chronoss_names_are_the_users(redis_url: str) -> None:
-    publisher = Publisher(redis_url, is_shared=False)
+    publisher = TaskPublisher(redis_url, is_shared=False)
     assert _perform(publisher, queue="emails")[0] == Succeeded()
     publisher.close()
 
 
-def test_success_promises_no_more_than_that_the_broker_has_the_task(publisher: Publisher) -> None:
+def test_success_promises_no_more_than_that_the_broker_has_the_task(
+    publisher: TaskPublisher,
+) -> None:
     outcome, attempt = _perform(publisher, task="no.such.task")
     assert outcome == Succeeded()
     assert attempt.response == {
@@ -255,6 +259,6 @@ def test_success_promises_no_more_than_that_the_broker_has_the_task(publisher: P
     }
 
 
-def test_a_stored_payload_that_is_invalid_is_told(publisher: Publisher) -> None:
+def test_a_stored_payload_that_is_invalid_is_told(publisher: TaskPublisher) -> None:
     with pytest.raises(Invalid):
         _perform(publisher, task="not a name")

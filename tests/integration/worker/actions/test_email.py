@@ -23,9 +23,9 @@ from chronos_common.domain.payloads import Email
 from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
 from chronos_worker.actions import email
+from chronos_worker.emails import mailer as mail
 from chronos_worker.emails import message as messages
-from chronos_worker.emails import sender as mail
-from chronos_worker.emails.sender import Mailer
+from chronos_worker.emails.mailer import Mailer
 from mail_servers import MailServer
 from targets import CERTIFICATE, Target, hang
 

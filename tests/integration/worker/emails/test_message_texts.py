@@ -22,7 +22,7 @@ from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
 from chronos_worker.actions import email
 from chronos_worker.emails import message as messages
-from chronos_worker.emails.sender import Mailer
+from chronos_worker.emails.mailer import Mailer
 from mail_servers import MailServer, ScriptedServer
 
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)

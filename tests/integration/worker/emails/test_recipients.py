@@ -30,10 +30,14 @@ from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.outbox.outbox import FIRST_DELAY, MAX_ATTEMPTS
 from chronos_worker.actions import email
-from chronos_worker.emails.failures import Notices
-from chronos_worker.emails.sender import HOLD, Mailer
-from chronos_worker.executor import Performer, earlier_attempts
-from chronos_worker.recorder import Finished, Recorder
+from chronos_worker.attempts import Finished
+from chronos_worker.channels.email import EmailChannel
+from chronos_worker.emails.mailer import Mailer
+from chronos_worker.executor import BlockingExecutor, earlier_attempts
+from chronos_worker.outbox.failure_emails import FailureEmailSender
+from chronos_worker.outbox.sender import HOLD_MARGIN
+from chronos_worker.recorder import Recorder
+from chronos_worker.service import AFTER_RECORD
 from factories import Workspace
 from mail_servers import MailServer
 
@@ -41,6 +45,7 @@ ME = UUID(int=1)
 #: More than any plan needs: each refusal for now costs one, of a recipient or of the message.
 MAX_JOB_ATTEMPTS = 20
 GOOD, FOR_NOW, FOR_EVER = "250 OK", "451 4.7.1 Come back later", "550 5.1.1 No such user"
+HOLD = EmailChannel.longest_send + HOLD_MARGIN
 ADDRESSES = ["ann@example.com", "bob@example.com", "cy@bücher.example", "dee@example.com"]
 MAILBOXES = [*ADDRESSES[:2], "cy@xn--bcher-kva.example", ADDRESSES[3]]
 
@@ -72,7 +77,7 @@ def mailer(server: MailServer) -> Mailer:
 
 @pytest.fixture
 def recorder(engine: Engine) -> Iterator[Recorder]:
-    recorder = Recorder(engine)
+    recorder = Recorder(engine, after_record=AFTER_RECORD)
     recorder.start()
     yield recorder
     recorder.stop()
@@ -112,7 +117,7 @@ def _queued(engine: Engine, workspace: Workspace, now: datetime, **changes: Any)
 def _perform_once(engine: Engine, mailer: Mailer, recorder: Recorder, execution_id: UUID) -> None:
     """Claim, perform and record one attempt, as a worker does."""
     history = partial(earlier_attempts, engine)
-    performer = Performer(
+    executor = BlockingExecutor(
         {JobType.EMAIL: partial(email.perform, mailer=mailer, history=history)}, recorder
     )
     with engine.begin() as connection:
@@ -129,7 +134,7 @@ def _perform_once(engine: Engine, mailer: Mailer, recorder: Recorder, execution_
             queue=queues.EMAILS,
             job_ids=list(specs),
         )
-    performer.begin([(each, specs[each.job_id]) for each in claimed])
+    executor.begin([(each, specs[each.job_id]) for each in claimed])
     assert recorder.flush(20)
 
 
@@ -202,11 +207,11 @@ def test_without_the_history_of_its_attempts_nothing_is_sent(
 
     done: list[Finished] = []
     recorder: Any = SimpleNamespace(put=done.append)
-    performer = Performer(
+    executor = BlockingExecutor(
         {JobType.EMAIL: partial(email.perform, mailer=mailer, history=unreadable)}, recorder
     )
     job = specimens.job({"to": ADDRESSES, "subject": "s"}, JobType.EMAIL)
-    performer.begin([(specimens.claimed(job, attempt=2), job)])
+    executor.begin([(specimens.claimed(job, attempt=2), job)])
     assert done[0].outcome == Failed("The database did not answer, so that nothing was sent.")
     assert server.envelopes == []
 
@@ -215,8 +220,10 @@ def test_without_the_history_of_its_attempts_nothing_is_sent(
 
 
 @pytest.fixture
-def notices(engine: Engine, mailer: Mailer) -> Notices:
-    return Notices(engine, mailer, public_url="http://chronos.example.com")
+def sender(engine: Engine, mailer: Mailer) -> FailureEmailSender:
+    return FailureEmailSender(
+        engine, EmailChannel(mailer), public_url="http://chronos.example.com"
+    )
 
 
 def _failed(engine: Engine, workspace: Workspace, now: datetime, *notify: str) -> UUID:
@@ -240,10 +247,10 @@ def _failed(engine: Engine, workspace: Workspace, now: datetime, *notify: str) -
     return job_id
 
 
-def _send_due(engine: Engine, notices: Notices, *, at: datetime) -> None:
+def _send_due(engine: Engine, sender: FailureEmailSender, *, at: datetime) -> None:
     with engine.begin() as connection:
         taken = failure_emails.take(connection, batch=100, now=at)
-    notices.send(taken, at)
+    sender.send(taken, at)
 
 
 def _notification(engine: Engine, job_id: UUID) -> RowMapping:
@@ -259,7 +266,7 @@ def test_each_recipient_of_a_failure_is_told_once_or_refused_for_good_and_named(
     engine: Engine,
     workspace: Workspace,
     server: MailServer,
-    notices: Notices,
+    sender: FailureEmailSender,
     now: datetime,
     plan: dict[str, list[str]],
 ) -> None:
@@ -267,7 +274,7 @@ def test_each_recipient_of_a_failure_is_told_once_or_refused_for_good_and_named(
     job_id = _failed(engine, workspace, now, *ADDRESSES)
     for attempt in range(MAX_ATTEMPTS):
         # Far apart, so that each is due.
-        _send_due(engine, notices, at=clock.now() + attempt * timedelta(days=1))
+        _send_due(engine, sender, at=clock.now() + attempt * timedelta(days=1))
     row = _notification(engine, job_id)
     delivered = _deliveries(server)
     assert set(delivered.values()) <= {1}
@@ -280,14 +287,18 @@ def test_each_recipient_of_a_failure_is_told_once_or_refused_for_good_and_named(
 
 
 def test_of_two_people_to_be_told_the_one_who_was_refused_for_now_is_told_later(
-    engine: Engine, workspace: Workspace, server: MailServer, notices: Notices, now: datetime
+    engine: Engine,
+    workspace: Workspace,
+    server: MailServer,
+    sender: FailureEmailSender,
+    now: datetime,
 ) -> None:
     _program(server, {"bob@example.com": [FOR_NOW]})
     job_id = _failed(engine, workspace, now, *ADDRESSES[:2])
-    _send_due(engine, notices, at=now)
+    _send_due(engine, sender, at=now)
     row = _notification(engine, job_id)
     assert (row["sent_at"], row["abandoned_at"]) == (None, None)
-    _send_due(engine, notices, at=clock.now() + FIRST_DELAY)
+    _send_due(engine, sender, at=clock.now() + FIRST_DELAY)
     assert [recipients for _, recipients in server.envelopes] == [
         ["ann@example.com"],
         ["bob@example.com"],
@@ -297,11 +308,15 @@ def test_of_two_people_to_be_told_the_one_who_was_refused_for_now_is_told_later(
 
 
 def test_an_address_that_is_none_keeps_nobody_else_from_being_told(
-    engine: Engine, workspace: Workspace, server: MailServer, notices: Notices, now: datetime
+    engine: Engine,
+    workspace: Workspace,
+    server: MailServer,
+    sender: FailureEmailSender,
+    now: datetime,
 ) -> None:
     _program(server, {})
     job_id = _failed(engine, workspace, now, "nobody", "x@-.example", "ann@example.com")
-    _send_due(engine, notices, at=now)
+    _send_due(engine, sender, at=now)
     assert [recipients for _, recipients in server.envelopes] == [["ann@example.com"]]
     row = _notification(engine, job_id)
     assert row["sent_at"] is not None
@@ -309,7 +324,11 @@ def test_an_address_that_is_none_keeps_nobody_else_from_being_told(
 
 
 def test_what_a_worker_is_sending_nobody_else_sends(
-    engine: Engine, workspace: Workspace, server: MailServer, notices: Notices, now: datetime
+    engine: Engine,
+    workspace: Workspace,
+    server: MailServer,
+    sender: FailureEmailSender,
+    now: datetime,
 ) -> None:
     """A message may arrive twice: a queue was slow, or Redis handed it out again."""
     _program(server, {})
@@ -317,22 +336,26 @@ def test_what_a_worker_is_sending_nobody_else_sends(
     with engine.begin() as connection:
         (taken,) = failure_emails.take(connection, batch=10, now=now)
         assert failure_emails.claim(connection, taken, taken_at=now, until=clock.now() + HOLD)
-    notices.send([taken], now)
+    sender.send([taken], now)
     assert server.envelopes == []
     with engine.begin() as connection:
         assert failure_emails.take(connection, batch=10, now=clock.now() + HOLD / 2) == []
     # A worker that died meanwhile comes to no end.
-    _send_due(engine, notices, at=clock.now() + HOLD)
+    _send_due(engine, sender, at=clock.now() + HOLD)
     assert len(server.envelopes) == 1
 
 
 def test_a_message_that_comes_late_does_not_hurry_the_next_attempt(
-    engine: Engine, workspace: Workspace, server: MailServer, notices: Notices, now: datetime
+    engine: Engine,
+    workspace: Workspace,
+    server: MailServer,
+    sender: FailureEmailSender,
+    now: datetime,
 ) -> None:
     _program(server, {"DATA": [FOR_NOW]})
     job_id = _failed(engine, workspace, now, "ann@example.com")
-    _send_due(engine, notices, at=now)
-    notices.send([_notification(engine, job_id)["id"]], now)
+    _send_due(engine, sender, at=now)
+    sender.send([_notification(engine, job_id)["id"]], now)
     assert server.envelopes == []
-    _send_due(engine, notices, at=clock.now() + FIRST_DELAY)
+    _send_due(engine, sender, at=clock.now() + FIRST_DELAY)
     assert len(server.envelopes) == 1

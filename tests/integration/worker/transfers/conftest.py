@@ -53,5 +53,5 @@ def start_rig() -> Iterator[Callable[..., Rig]]:
 
 @pytest.fixture
 def rig(start_rig: Callable[..., Rig]) -> Rig:
-    """Give an engine with plenty of slots."""
+    """Give an engine with plenty of permits."""
     return start_rig()

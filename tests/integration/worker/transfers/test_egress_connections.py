@@ -9,7 +9,7 @@ import pytest
 
 from chronos_common.domain.outcomes import Failed
 from chronos_worker.actions import webhook
-from chronos_worker.transfers.curl_handle import Handle
+from chronos_worker.transfers.curl_handle import CurlHandle
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.results import ErrorKind
 from rigs import Rig, kind_of
@@ -157,7 +157,7 @@ def test_a_kept_connection_is_looked_at_again(
     rig = start_rig(allow="127.0.0.1/32")
     assert rig.send(target.url).http_status == 200
     assert rig.engine.drain(5)
-    for handle in rig.engine._flights._idle_handles:
+    for handle in rig.engine._transfers._idle_handles:
         monkeypatch.setattr(handle, "_guard", EgressGuard([]))
     assert kind_of(rig.send(target.url)) is ErrorKind.REFUSED_BY_EGRESS
     assert target.connections == 1
@@ -175,9 +175,9 @@ def test_a_target_cannot_redirect_inside(
 
 def _resolve(monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
     """Let every new handle resolve a name as ``entry`` says, as an attacker's server might."""
-    constant_options = Handle._constant_options
+    constant_options = CurlHandle._constant_options
     monkeypatch.setattr(
-        Handle,
+        CurlHandle,
         "_constant_options",
         lambda self: [*constant_options(self), (pycurl.RESOLVE, [entry])],
     )

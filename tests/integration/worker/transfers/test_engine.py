@@ -13,10 +13,9 @@ from structlog.testing import capture_logs
 
 from chronos_common import clock
 from chronos_worker.actions import webhook
-from chronos_worker.http.request import Request
-from chronos_worker.http.request import Target as Destination
+from chronos_worker.http.request import Request, RequestTemplate
 from chronos_worker.transfers import engine as transfers
-from chronos_worker.transfers.results import ErrorKind, Result
+from chronos_worker.transfers.results import ErrorKind, TransferResult
 from rigs import Rig, request_to, wait_until
 from targets import Answer, Received, Target, by_path, hang, reply
 
@@ -112,7 +111,7 @@ def test_faults_of_the_callbacks_do_not_end_the_engine(
     rig = start_rig(max_transfers=1, max_per_host=1, may_start=may_start)
     keep = rig.engine._on_done
 
-    def on_done(request: Request, result: Result) -> None:
+    def on_done(request: Request, result: TransferResult) -> None:
         if request is poison:
             raise RuntimeError("no recorder")
         keep(request, result)
@@ -131,9 +130,9 @@ def test_faults_of_the_callbacks_do_not_end_the_engine(
 
 def test_what_libcurl_cannot_send_is_that_requests_result(rig: Rig, target: Target) -> None:
     poison = request_to(target.url)
-    poison = poison._replace(target=_with(poison, url="http://\x00/"))
+    poison = poison._replace(template=_with(poison, url="http://\x00/"))
     surprise = request_to(target.url)
-    surprise = surprise._replace(target=_with(surprise, keys=None))
+    surprise = surprise._replace(template=_with(surprise, keys=None))
     with capture_logs():
         rig.engine.submit([poison, surprise])
         rig.wait_for(2)
@@ -164,15 +163,15 @@ def test_withdrawing_gives_back_what_has_not_started_and_lets_the_rest_end(
     release = Event()
     target.answer = _once(release)
     rig = start_rig(max_per_host=1)
-    flying, queued = request_to(target.url), request_to(target.url)
+    hanging, queued = request_to(target.url), request_to(target.url)
     later = request_to(target.url, at=clock.now() + timedelta(minutes=1))
-    rig.engine.submit([flying, queued, later])
+    rig.engine.submit([hanging, queued, later])
     wait_until(lambda: bool(target.received))
     assert rig.engine.withdraw() == [queued, later]
     assert rig.engine.waiting == 0
     release.set()
     assert rig.engine.drain(5)
-    assert [request for request, _ in rig.done] == [flying]
+    assert [request for request, _ in rig.done] == [hanging]
     too_late = request_to(target.url)
     rig.engine.submit([too_late])
     wait_until(lambda: rig.engine.waiting == 1)
@@ -188,12 +187,12 @@ def test_what_waits_for_a_slot_can_be_taken_back_and_what_has_started_cannot(
     release = Event()
     target.answer = _once(release)
     rig = start_rig(max_per_host=1)
-    flying, queued = request_to(target.url), request_to(target.url)
+    hanging, queued = request_to(target.url), request_to(target.url)
     later = request_to(target.url, at=clock.now() + timedelta(minutes=1))
-    rig.engine.submit([flying, queued, later])
+    rig.engine.submit([hanging, queued, later])
     wait_until(lambda: bool(target.received) and rig.engine.waiting == 2)
     assert rig.engine.overdue(clock.now()) == [queued.execution.id]
-    both = [flying.execution.id, queued.execution.id]
+    both = [hanging.execution.id, queued.execution.id]
     assert rig.engine.take_back(both) == [queued]
     release.set()
     wait_until(lambda: len(rig.done) == 1)
@@ -206,7 +205,7 @@ def test_an_engine_that_is_late_keeps_what_it_has(
     """Fails if the engine hands over although nobody waits any more: it would be nowhere."""
     monkeypatch.setattr(transfers, "_ANSWER_SECONDS", 0.1)
     is_late = Event()
-    rig.engine._order(lambda: bool(is_late.wait(30)))
+    rig.engine._post(lambda: bool(is_late.wait(30)))
     request = request_to(target.url, at=clock.now() + timedelta(seconds=60))
     rig.engine.submit([request])
     assert rig.engine.take_back([request.execution.id]) == []
@@ -219,13 +218,13 @@ def test_an_engine_that_is_late_keeps_what_it_has(
 
 def test_stopping_gives_back_everything_that_has_no_result(rig: Rig, target: Target) -> None:
     target.answer = hang
-    flying = request_to(target.url, timeout=30)
+    hanging = request_to(target.url, timeout=30)
     later = request_to(target.url, at=clock.now() + timedelta(minutes=1))
-    rig.engine.submit([flying, later])
+    rig.engine.submit([hanging, later])
     wait_until(lambda: bool(target.received))
     leftover = rig.engine.stop()
     assert leftover.unstarted == [later]
-    assert leftover.aborted == [flying]
+    assert leftover.aborted == [hanging]
     assert rig.done == []
 
 
@@ -244,8 +243,8 @@ def _once(released: Event) -> Answer:
     return wait_first
 
 
-def _with(request: Request, **changes: Any) -> Destination:
-    return replace(request.target, **changes)
+def _with(request: Request, **changes: Any) -> RequestTemplate:
+    return replace(request.template, **changes)
 
 
 def _until_hung_up(gone: Event) -> Answer:

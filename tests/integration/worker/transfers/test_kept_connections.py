@@ -7,8 +7,8 @@ import pytest
 
 import http2
 import rigs
-from chronos_worker.transfers import connections
-from chronos_worker.transfers.connections import MAX_IDLE_SECONDS
+from chronos_worker.transfers import kept_connections
+from chronos_worker.transfers.kept_connections import MAX_IDLE_SECONDS
 from chronos_worker.transfers.results import ErrorKind
 from rigs import Rig, kind_of, wait_until
 from targets import Received, Target, raw, reply
@@ -31,7 +31,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(connections, "monotonic", clock)
+    monkeypatch.setattr(kept_connections, "monotonic", clock)
     return clock
 
 
@@ -135,12 +135,12 @@ def test_a_target_that_announces_when_it_closes_is_believed(
 def test_what_is_remembered_of_connections_is_bounded(
     rig: Rig, start_target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_MAX_REMEMBERED", 2)
+    monkeypatch.setattr(kept_connections, "_MAX_REMEMBERED", 2)
     targets = [start_target() for _ in range(4)]
     for _ in range(2):
         for target in targets:
             assert rig.send(target.url).http_status == 200
-    assert len(rig.engine._flights._connections._by_ends) == 2
+    assert len(rig.engine._transfers._connections._by_ends) == 2
     assert [len(target.received) for target in targets] == [2] * 4
 
 

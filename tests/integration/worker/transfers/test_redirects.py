@@ -14,8 +14,8 @@ import specimens
 from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_worker.actions import webhook
 from chronos_worker.http import redirects, signing
-from chronos_worker.http.request import Message, Request
-from chronos_worker.transfers.curl_handle import Handle
+from chronos_worker.http.request import HttpMessage, Request
+from chronos_worker.transfers.curl_handle import CurlHandle
 from chronos_worker.transfers.results import ErrorKind
 from rigs import Rig, kind_of
 from specimens import SIGNING_SECRET
@@ -215,9 +215,9 @@ def test_a_host_in_unicode_is_looked_up_in_ascii(
     rig: Rig, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        Handle,
+        CurlHandle,
         "_constant_options",
-        lambda self, old=Handle._constant_options: [
+        lambda self, old=CurlHandle._constant_options: [
             *old(self),
             (pycurl.RESOLVE, [f"xn--bcher-kva.example:{target.port}:127.0.0.1"]),
         ],
@@ -309,7 +309,7 @@ def test_whatever_a_location_holds_it_is_an_ascii_url_or_a_reason(location: byte
     assert urlsplit(found.url).hostname == urlsplit(redirects.origin_of(found.url)).hostname
 
 
-def _followed(message: Message, request: Request, location: bytes) -> Message | str:
+def _followed(message: HttpMessage, request: Request, location: bytes) -> HttpMessage | str:
     """Return the next hop's message, or the reason why there is none."""
     try:
         return redirects.message_after(

@@ -13,7 +13,7 @@ import rigs
 import wires
 from chronos_common.domain.outcomes import Failed
 from chronos_worker.actions import webhook
-from chronos_worker.transfers import connections, curl_handle
+from chronos_worker.transfers import curl_handle, kept_connections
 from chronos_worker.transfers.limiter import Limits
 from chronos_worker.transfers.results import ErrorKind
 from rigs import Rig, kind_of
@@ -35,7 +35,7 @@ def shared_rig() -> Iterator[Rig]:
         pytest.MonkeyPatch.context() as patch,
         rigs.running([ip_network("127.0.0.0/8")], Limits(100, 50)) as rig,
     ):
-        patch.setattr(connections, "MAX_IDLE_SECONDS", 60)
+        patch.setattr(kept_connections, "MAX_IDLE_SECONDS", 60)
         patch.setattr(curl_handle, "_MAX_IDLE_SECONDS", 60)
         yield rig
 

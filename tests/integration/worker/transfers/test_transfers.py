@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import rigs
 from chronos_common import __version__, clock
 from chronos_common.domain.urls import address
-from chronos_worker.transfers import connections
+from chronos_worker.transfers import kept_connections
 from rigs import Rig, request_to, wait_until
 from targets import Answer, Received, Target, after, by_path, hang, reply
 
@@ -133,7 +133,7 @@ def test_requests_leave_in_the_order_of_their_instants(rig: Rig, target: Target)
     ]
     rig.engine.submit(requests)
     results = rig.wait_for(4)
-    started = {result.started_at: request.target.url for request, result in rig.done}
+    started = {result.started_at: request.template.url for request, result in rig.done}
     assert [started[at][-1] for at in sorted(started)] == ["0", "1", "2", "3"]
     assert {result.http_status for result in results} == {200}
 
@@ -162,7 +162,7 @@ def test_a_large_body_is_sent_without_asking_first(rig: Rig, target: Target) -> 
 def test_a_connection_is_used_again(
     rig: Rig, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MAX_IDLE_SECONDS", 60)
+    monkeypatch.setattr(kept_connections, "MAX_IDLE_SECONDS", 60)
     for _ in range(5):
         rig.send(target.url)
     assert target.connections == 1
@@ -256,7 +256,7 @@ def test_a_hanging_host_does_not_delay_another(
     assert len(hanging.received) == 5
 
 
-def test_a_hanging_job_does_not_take_the_slots_of_others_on_its_host(
+def test_a_hanging_job_does_not_take_the_permits_of_others_on_its_host(
     start_rig: Callable[..., Rig], target: Target
 ) -> None:
     rig = start_rig(max_transfers=8, max_per_host=4)
@@ -264,7 +264,7 @@ def test_a_hanging_job_does_not_take_the_slots_of_others_on_its_host(
     hanging = request_to(f"{target.url}/hang", timeout=30)
     rig.engine.submit([hanging])
     wait_until(lambda: bool(target.received))
-    # It becomes known as slow; from then on it may hold half of the host's slots, not all.
+    # It becomes known as slow; from then on it may hold half of the host's permits, not all.
     time.sleep(1.2)
     rig.engine.submit([rigs.again(hanging, after=number / 100) for number in range(1, 20)])
     wait_until(lambda: target.paths().count("/hang") == 2)

@@ -16,21 +16,21 @@ from chronos_worker.actions import webhook
 from chronos_worker.http import charsets
 from chronos_worker.http.request import Request
 from chronos_worker.transfers.curl_handle import KEPT_BODY_BYTES
-from chronos_worker.transfers.results import ErrorKind, Result, TransferError
+from chronos_worker.transfers.results import ErrorKind, TransferError, TransferResult
 
 REQUEST = rigs.request_to("https://example.com/hook")
-OK = Result(started_at=specimens.MOMENT, duration_seconds=0.0125, http_status=200)
+OK = TransferResult(started_at=specimens.MOMENT, duration_seconds=0.0125, http_status=200)
 
 
-def _outcome(result: Result, request: Request = REQUEST) -> Succeeded | Failed:
+def _outcome(result: TransferResult, request: Request = REQUEST) -> Succeeded | Failed:
     return webhook.outcome(request, result)[0]
 
 
-def _attempt(result: Result) -> Attempt:
+def _attempt(result: TransferResult) -> Attempt:
     return webhook.outcome(REQUEST, result)[1]
 
 
-def _answer(status: int, *lines: bytes) -> Result:
+def _answer(status: int, *lines: bytes) -> TransferResult:
     return OK._replace(http_status=status, header_lines=[b"HTTP/1.1 200 OK\r\n", *lines, b"\r\n"])
 
 
@@ -186,7 +186,7 @@ def test_the_history_keeps_the_answer() -> None:
     assert _attempt(result) == Attempt(
         started_at=specimens.MOMENT,
         duration_ms=12,
-        request=REQUEST.target.shown,
+        request=REQUEST.template.shown,
         response={
             "status": 200,
             "headers": {

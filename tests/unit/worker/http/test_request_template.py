@@ -11,18 +11,18 @@ from chronos_common.domain.redaction import REDACTED
 from chronos_common.errors import Invalid
 from chronos_worker.actions import webhook
 from chronos_worker.http import request_template
-from chronos_worker.http.request import Message
+from chronos_worker.http.request import HttpMessage
 
 URL = "https://example.com/hook"
 
 
-def _message(payload: dict[str, Any], *, attempt: int = 1) -> Message:
+def _message(payload: dict[str, Any], *, attempt: int = 1) -> HttpMessage:
     job = specimens.job({"url": URL, **payload})
     execution = specimens.claimed(job, attempt=attempt)
     return webhook.prepare(execution, job).message(specimens.MOMENT)
 
 
-def _headers(message: Message) -> dict[str, str]:
+def _headers(message: HttpMessage) -> dict[str, str]:
     lines = b"\r\n".join(message.headers).decode("latin-1").split("\r\n")
     fields = (line.partition(":") for line in lines)
     return {name: value.strip() for name, _, value in fields}
@@ -31,10 +31,10 @@ def _headers(message: Message) -> dict[str, str]:
 def test_a_changed_default_webhook_applies_from_the_next_execution_on() -> None:
     job = specimens.job({"template": "weekly_digest"})
     for default in ("https://one.example.com/", "https://two.example.com/"):
-        target = request_template.target_of(replace(job, default_webhook_url=default))
+        target = request_template.template_of(replace(job, default_webhook_url=default))
         assert (target.url, target.body) == (default, b'{"template":"weekly_digest"}')
     with pytest.raises(Invalid):
-        request_template.target_of(job)
+        request_template.template_of(job)
 
 
 @pytest.mark.parametrize(
@@ -180,11 +180,11 @@ def test_a_secret_that_is_none_is_that_jobs_error() -> None:
 
 def test_a_target_is_built_once_and_again_when_its_job_changes() -> None:
     job = specimens.job({"url": URL, "body": {"n": 1}})
-    first = request_template.target_of(job)
-    assert request_template.target_of(replace(job, payload=dict(job.payload))) is first
-    changed = request_template.target_of(replace(job, payload={"url": URL, "body": {"n": 2}}))
+    first = request_template.template_of(job)
+    assert request_template.template_of(replace(job, payload=dict(job.payload))) is first
+    changed = request_template.template_of(replace(job, payload={"url": URL, "body": {"n": 2}}))
     assert changed.body == b'{"n":2}'
-    assert request_template.target_of(replace(job, timeout_seconds=1)).timeout_seconds == 1
+    assert request_template.template_of(replace(job, timeout_seconds=1)).timeout_seconds == 1
 
 
 @pytest.mark.parametrize(
@@ -199,9 +199,9 @@ def test_a_change_that_python_calls_equal_is_sent(
     before: dict[str, Any], after: dict[str, Any], sent: bytes
 ) -> None:
     job = specimens.job({"url": URL, "body": before})
-    request_template.target_of(job)
+    request_template.template_of(job)
     changed = replace(job, payload={"url": URL, "body": after})
-    assert request_template.target_of(changed).body == sent
+    assert request_template.template_of(changed).body == sent
 
 
 def test_the_history_shows_the_request_without_its_secrets() -> None:
@@ -213,7 +213,7 @@ def test_the_history_shows_the_request_without_its_secrets() -> None:
             "headers": {"X-Tenant": "acme"},
         }
     )
-    assert request_template.target_of(job).shown == {
+    assert request_template.template_of(job).shown == {
         "method": "PUT",
         "url": f"https://example.com/hook?token={REDACTED}&a=1&api_key={REDACTED}",
         "headers": {"X-Tenant": "acme", "Authorization": REDACTED},

@@ -10,7 +10,7 @@ STATUS = b"HTTP/1.1 200 OK\r\n"
 
 def test_fields_by_their_names_the_first_value_and_all_that_may_be_shown() -> None:
     lines = [STATUS, b"Via: a\r\n", b"VIA: b\r\n", b"Set-Cookie: c=1\r\n", b"\r\n"]
-    assert response_headers.of(lines) == response_headers.Header(
+    assert response_headers.of(lines) == response_headers.ResponseHeader(
         first={"via": "a", "set-cookie": "c=1"},
         shown={"via": "a, b", "set-cookie": "[redacted]"},
     )
@@ -59,9 +59,9 @@ def test_long_headers_are_not_remembered(lines: list[bytes]) -> None:
 
 
 def test_long_lines_are_not_remembered() -> None:
-    before = response_headers._known_field.cache_info().currsize
+    before = response_headers._cached_field.cache_info().currsize
     assert response_headers.of([b"X-Long: " + b"x" * 600]).first
-    assert response_headers._known_field.cache_info().currsize == before
+    assert response_headers._cached_field.cache_info().currsize == before
 
 
 def test_no_more_is_shown_than_the_history_keeps() -> None:

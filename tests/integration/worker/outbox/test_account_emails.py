@@ -20,11 +20,12 @@ from chronos_common.storage import tables
 from chronos_common.storage.accounts import email_tokens, invitations
 from chronos_common.storage.accounts.email_tokens import Purpose
 from chronos_common.storage.outbox import account_emails
-from chronos_common.storage.outbox.account_emails import Kind
+from chronos_common.storage.outbox.account_emails import AccountEmailKind
 from chronos_common.storage.outbox.outbox import FIRST_DELAY
 from chronos_scheduler.notify import Notifier
-from chronos_worker.emails.failures import Notices
-from chronos_worker.emails.sender import Mailer
+from chronos_worker.channels.email import EmailChannel
+from chronos_worker.emails.mailer import Mailer
+from chronos_worker.outbox.account_emails import AccountEmailSender
 from factories import OWNER_EMAIL, Workspace
 from mail_servers import MailServer
 
@@ -36,12 +37,14 @@ def server() -> Iterator[MailServer]:
 
 
 @pytest.fixture
-def notices(engine: Engine, server: MailServer) -> Notices:
+def sender(engine: Engine, server: MailServer) -> AccountEmailSender:
     """What a worker hands the messages of the queue of notifications to."""
     settings: Any = SimpleNamespace(
         smtp_url=server.url, mail_from="chronos@example.com", mail_dir=Path("/nowhere")
     )
-    return Notices(engine, Mailer(settings), public_url="http://chronos.example.com")
+    return AccountEmailSender(
+        engine, EmailChannel(Mailer(settings)), public_url="http://chronos.example.com"
+    )
 
 
 @pytest.fixture
@@ -58,14 +61,14 @@ def reset_id(engine: Engine, workspace: Workspace, now: datetime) -> UUID:
             expires_at=now + timedelta(hours=1),
             now=now,
         )
-        account_emails.enqueue(connection, Kind.PASSWORD_RESET, token_id, now=now)
+        account_emails.enqueue(connection, AccountEmailKind.PASSWORD_RESET, token_id, now=now)
     return token_id
 
 
-def _send(engine: Engine, notices: Notices, *, at: datetime) -> None:
+def _send(engine: Engine, sender: AccountEmailSender, *, at: datetime) -> None:
     with engine.begin() as connection:
         taken = account_emails.take(connection, batch=100, now=at)
-    notices.send(taken, at)
+    sender.send(taken, at)
 
 
 def _letter(engine: Engine) -> RowMapping:
@@ -101,38 +104,38 @@ def test_a_letter_goes_through_the_queue_of_notifications(
 def test_the_token_of_a_letter_is_its_readers(
     engine: Engine,
     workspace: Workspace,
-    notices: Notices,
+    sender: AccountEmailSender,
     server: MailServer,
     reset_id: UUID,
     now: datetime,
 ) -> None:
     assert reset_id
-    _send(engine, notices, at=now)
+    _send(engine, sender, at=now)
     (message,) = server.messages
     assert message["To"] == OWNER_EMAIL
     assert _is_of_the_owner(engine, workspace, _token(message), now=now)
     assert _letter(engine)["sent_at"] is not None
     # Handing the message over again sends nothing.
-    notices.send([_letter(engine)["id"]], now)
+    sender.send([_letter(engine)["id"]], now)
     assert len(server.messages) == 1
 
 
 def test_a_letter_that_could_not_be_sent_comes_back_with_another_token(
     engine: Engine,
     workspace: Workspace,
-    notices: Notices,
+    sender: AccountEmailSender,
     server: MailServer,
     reset_id: UUID,
     now: datetime,
 ) -> None:
     assert reset_id
     server.replies["DATA"] = "451 Try again later"
-    _send(engine, notices, at=now)
+    _send(engine, sender, at=now)
     assert "451" in _letter(engine)["error"]
     server.replies.clear()
-    _send(engine, notices, at=now)
+    _send(engine, sender, at=now)
     assert server.messages == []
-    _send(engine, notices, at=clock.now() + FIRST_DELAY)
+    _send(engine, sender, at=clock.now() + FIRST_DELAY)
     (message,) = server.messages
     assert _is_of_the_owner(engine, workspace, _token(message), now=now)
     letter = _letter(engine)
@@ -140,45 +143,51 @@ def test_a_letter_that_could_not_be_sent_comes_back_with_another_token(
 
 
 def test_a_letter_that_is_refused_for_good_is_given_up(
-    engine: Engine, notices: Notices, server: MailServer, reset_id: UUID, now: datetime
+    engine: Engine, sender: AccountEmailSender, server: MailServer, reset_id: UUID, now: datetime
 ) -> None:
     assert reset_id
     server.replies[OWNER_EMAIL] = "550 No such user"
-    _send(engine, notices, at=now)
+    _send(engine, sender, at=now)
     letter = _letter(engine)
     assert (letter["sent_at"], letter["abandoned_at"] is not None) == (None, True)
-    _send(engine, notices, at=now + timedelta(days=1))
+    _send(engine, sender, at=now + timedelta(days=1))
     assert _letter(engine)["attempts"] == 1
 
 
 def test_a_letter_that_is_refused_for_now_is_sent_later(
-    engine: Engine, notices: Notices, server: MailServer, reset_id: UUID, now: datetime
+    engine: Engine, sender: AccountEmailSender, server: MailServer, reset_id: UUID, now: datetime
 ) -> None:
     assert reset_id
     server.replies[OWNER_EMAIL] = ["451 Greylisted"]
-    _send(engine, notices, at=now)
+    _send(engine, sender, at=now)
     letter = _letter(engine)
     assert (letter["error"], letter["sent_at"]) == ("451 Greylisted", None)
     # The same message a second time hurries nothing.
-    notices.send([letter["id"]], now)
+    sender.send([letter["id"]], now)
     assert server.messages == []
-    _send(engine, notices, at=clock.now() + FIRST_DELAY)
+    _send(engine, sender, at=clock.now() + FIRST_DELAY)
     assert len(server.messages) == 1
     assert _letter(engine)["sent_at"] is not None
 
 
 def test_a_letter_whose_subject_is_gone_is_to_nobody(
-    engine: Engine, notices: Notices, server: MailServer, now: datetime
+    engine: Engine, sender: AccountEmailSender, server: MailServer, now: datetime
 ) -> None:
     with engine.begin() as connection:
-        account_emails.enqueue(connection, Kind.PASSWORD_RESET, ids.new_id(now), now=now)
-    _send(engine, notices, at=now)
+        account_emails.enqueue(
+            connection, AccountEmailKind.PASSWORD_RESET, ids.new_id(now), now=now
+        )
+    _send(engine, sender, at=now)
     assert server.messages == []
     assert _letter(engine)["sent_at"] is not None
 
 
 def test_what_somebody_named_makes_no_header_of_its_own(
-    engine: Engine, workspace: Workspace, notices: Notices, server: MailServer, now: datetime
+    engine: Engine,
+    workspace: Workspace,
+    sender: AccountEmailSender,
+    server: MailServer,
+    now: datetime,
 ) -> None:
     invitation_id = ids.new_id(now)
     with engine.begin() as connection:
@@ -195,8 +204,8 @@ def test_what_somebody_named_makes_no_header_of_its_own(
             expires_at=now + timedelta(days=7),
             now=now,
         )
-        account_emails.enqueue(connection, Kind.INVITATION, invitation_id, now=now)
-    _send(engine, notices, at=now)
+        account_emails.enqueue(connection, AccountEmailKind.INVITATION, invitation_id, now=now)
+    _send(engine, sender, at=now)
     (message,) = server.messages
     assert message["Bcc"] is None
     assert server.envelopes[0][1] == ["guest@example.com"]

@@ -1,7 +1,7 @@
-"""Kept connections: whether the next request may leave on one.
+"""Kept connections: they decide whether the next request may use one again.
 
-libcurl looks for connections that died only once a second, and repeats a request by itself if it
-met such a one. Chronos repeats nothing unasked, so it looks before each request.
+libcurl looks for dead connections only once a second, and repeats a request that met one. Chronos
+must not repeat requests by itself, so it checks the connection before each request.
 """
 
 import re
@@ -15,26 +15,27 @@ from typing import Any, Final
 #: (address, local address, port, local port), as libcurl gives them.
 Ends = tuple[Any, ...]
 
-#: Jobs of every second keep their connection. Common servers close an idle one after 2 s
-#: (gunicorn), 5 s (Node, Apache) or 75 s (nginx); a request that crosses that close is lost.
+#: Enough for jobs of every second. Common servers close idle connections after 2 s (gunicorn), 5 s
+#: (Node, Apache) or 75 s (nginx), and a request that crosses such a close is lost.
 MAX_IDLE_SECONDS: Final = 1.5
 
-# A server may announce how long it waits, of which a request's way takes a part.
+# The idle time that a server announces.
 _ANNOUNCED: Final = re.compile(r"\btimeout\s*=\s*\"?([0-9]{1,6})", re.IGNORECASE)
-_WAY_SECONDS: Final = 0.5
+# The part of it that the request needs to arrive.
+_LATENCY_SECONDS: Final = 0.5
 
-# The oldest is forgotten beyond this number. Its connection is then replaced, which is no harm.
+# Beyond this number the oldest is dropped, and its connection replaced by a new one.
 _MAX_REMEMBERED: Final = 20_000
 
-# The target closed or reset the connection. Systems whose poll() cannot tell say the latter only.
+# The target closed the connection. Without POLLRDHUP, poll() reports only a reset.
 _ENDED: Final[int] = getattr(select, "POLLRDHUP", 0)
-# That, or it sent something, which would be taken for the answer to the next request.
+# That, or it sent bytes, which would be taken for the answer to the next request.
 _SPOILED: Final = select.POLLIN
 
 
 @dataclass(slots=True)
-class _Connection:
-    """Asks after a connection's socket, and knows when the last request left on it."""
+class _KeptConnection:
+    """The socket of a connection, and the time of its last request."""
 
     descriptor: int
     poller: select.poll
@@ -42,15 +43,15 @@ class _Connection:
     max_idle_seconds: float
 
 
-class Connections:
+class KeptConnections:
     """The connections of one engine. Only its thread uses them."""
 
     def __init__(self) -> None:
-        self._by_ends: dict[Ends, _Connection] = {}
+        self._by_ends: dict[Ends, _KeptConnection] = {}
 
     def add(self, ends: Ends, descriptors: Sequence[int]) -> None:
         """Remember a new connection, whose socket is one of ``descriptors``."""
-        # Ends come again, and must not bring an old socket's number with them.
+        # The same ends may come again with another socket.
         self._by_ends.pop(ends, None)
         found = next((each for each in descriptors if _local_port(each) == ends[3]), None)
         if found is None:
@@ -59,13 +60,13 @@ class Connections:
             del self._by_ends[next(iter(self._by_ends))]
         poller = select.poll()
         poller.register(found, _ENDED)
-        self._by_ends[ends] = _Connection(found, poller, monotonic(), MAX_IDLE_SECONDS)
+        self._by_ends[ends] = _KeptConnection(found, poller, monotonic(), MAX_IDLE_SECONDS)
 
     def answered_alone(self, ends: Ends, keep_alive: str) -> None:
         """Note a connection's first answer over HTTP/1, with its field ``Keep-Alive``.
 
-        What comes now would belong to no request. HTTP/2 has frames of its own, which may come at
-        any time.
+        Bytes that come from now on belong to no request. HTTP/2 is different: its frames may come
+        at any time.
         """
         connection = self._by_ends.get(ends)
         if connection is None:
@@ -73,11 +74,11 @@ class Connections:
         connection.poller.modify(connection.descriptor, _SPOILED)
         announced = _ANNOUNCED.search(keep_alive)
         if announced:
-            seconds = int(announced[1]) - _WAY_SECONDS
+            seconds = int(announced[1]) - _LATENCY_SECONDS
             connection.max_idle_seconds = min(seconds, connection.max_idle_seconds)
 
     def may_carry_another(self, ends: Ends) -> bool:
-        """Return whether a kept connection is open and quiet, and was used a moment ago."""
+        """Return whether a kept connection is open and quiet, and was used recently."""
         connection = self._by_ends.get(ends)
         now = monotonic()
         if (

@@ -1,14 +1,11 @@
-"""Mail: messages sent by SMTP, or kept as files where ``CHRONOS_SMTP_URL`` names no server."""
+"""The mailer: sends messages by SMTP, or writes files if ``CHRONOS_SMTP_URL`` is not set."""
 
 import os
 import ssl
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from threading import get_ident
-from typing import Final
 
 import certifi
 import structlog
@@ -16,49 +13,22 @@ import structlog
 from chronos_common import metrics
 from chronos_common.domain.senders import Sender
 from chronos_common.settings import Settings
-from chronos_worker.deadline import Deadline
+from chronos_worker.attempts import Deadline
+from chronos_worker.delivery import Delivery, Refusal
 from chronos_worker.emails import message as messages
 from chronos_worker.emails import replies, smtp
-from chronos_worker.emails.replies import Refusal
-from chronos_worker.emails.smtp import Envelope, MailFailed, Server
-
-#: For Chronos's own e-mails: until the whole message is sent, and then until the server has said
-#: whether it takes it (RFC 5321, section 4.5.3.2.6). Asking again earlier would send it twice.
-SEND_SECONDS: Final = 120.0
-VERDICT_SECONDS: Final = 600.0
-#: For how long a worker holds such an e-mail; nobody else sends it meanwhile.
-HOLD: Final = timedelta(seconds=SEND_SECONDS + VERDICT_SECONDS + 60)
+from chronos_worker.emails.smtp import Envelope, MailFailed, SmtpServer
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What became of a message: who has it now, and for whom it was refused, and why."""
-
-    via: str
-    accepted: Sequence[str]
-    refused: Mapping[str, Refusal] = field(default_factory=dict)
-
-    @property
-    def refused_for_good(self) -> dict[str, str]:
-        """Who is never to get it, with the mail server's words."""
-        return {each: why.words for each, why in self.refused.items() if why.is_permanent}
-
-    @property
-    def deferred(self) -> dict[str, str]:
-        """Who was refused for now, with the mail server's words."""
-        return {each: why.words for each, why in self.refused.items() if not why.is_permanent}
-
-
 class Mailer:
-    """Sends messages; used by many threads at once."""
+    """Sends messages. Thread-safe."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take the server or the folder, and the sender; nothing is connected yet."""
-        self._server = Server.parse(settings.smtp_url) if settings.smtp_url else None
+        self._server = SmtpServer.parse(settings.smtp_url) if settings.smtp_url else None
         is_tls = self._server and (self._server.is_tls or self._server.starts_tls)
-        # Reading the authorities takes a tenth of a second; that is once, not for each message.
+        # Once rather than for each message: reading the authorities takes a tenth of a second.
         self._tls = _tls_context() if is_tls else None
         self._sender = Sender.parse(settings.mail_from)
         self._folder = settings.mail_dir
@@ -73,10 +43,9 @@ class Mailer:
     ) -> Delivery:
         """Send ``message`` from the configured sender to ``recipients``, which are mailboxes.
 
-        All of it ends at the ``deadline``; with ``verdict_seconds``, the server has so long from
-        the end of the message to say whether it takes it. Raises :class:`MailFailed` if nobody
-        has the message for another reason than refusals of all the recipients, and if it is
-        unknown who has it.
+        Every wait ends at the ``deadline``. With ``verdict_seconds``, the server has so long from
+        the end of the message to accept or refuse it. Raises :class:`MailFailed` if the message
+        was not accepted, or if that is unknown. A refusal of recipients raises nothing.
         """
         messages.set_sender(message, self._sender)
         if self._server is None:
@@ -88,13 +57,13 @@ class Mailer:
             deadline=deadline,
             verdict_seconds=verdict_seconds,
         )
-        _tell(message, refused)
+        _report(message, refused)
         accepted = [each for each in recipients if each not in refused]
         metrics.MAIL_RECIPIENTS.labels("accepted").inc(len(accepted))
         return Delivery(str(self._server), accepted, refused)
 
     def _write(self, message: EmailMessage) -> str:
-        """Write the message as a file that appears whole or not at all, once for each id."""
+        """Write the message as a file, atomically. A repetition replaces it."""
         name = f"{message['Message-ID'].strip('<>').partition('@')[0]}.eml"
         unfinished = self._folder / f".{name}.{os.getpid()}.{get_ident()}"
         try:
@@ -109,21 +78,21 @@ class Mailer:
         return str(Path(self._folder.name) / name)
 
 
-def _tell(message: EmailMessage, refused: Mapping[str, Refusal]) -> None:
-    """Show the operator whom a mail server has refused."""
+def _report(message: EmailMessage, refused: Mapping[str, Refusal]) -> None:
+    """Count and log the recipients that the mail server has refused."""
     for recipient, refusal in refused.items():
         result = "refused" if refusal.is_permanent else "deferred"
         metrics.MAIL_RECIPIENTS.labels(result).inc()
         _log.warning(
             "recipient refused" if refusal.is_permanent else "recipient refused for now",
             recipient=recipient,
-            reply=refusal.words,
+            reply=refusal.reason,
             message_id=str(message["Message-ID"]),
         )
 
 
 def _tls_context() -> ssl.SSLContext:
-    """Trust what the system trusts, and certifi's authorities for systems that have none."""
+    """Trust the system's authorities, and those of certifi for systems that have none."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

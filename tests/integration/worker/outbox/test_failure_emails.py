@@ -19,8 +19,9 @@ from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import tables
 from chronos_common.storage.executions import executions
 from chronos_common.storage.outbox import failure_emails
-from chronos_worker.emails.failures import Notices
-from chronos_worker.emails.sender import Mailer
+from chronos_worker.channels.email import EmailChannel
+from chronos_worker.emails.mailer import Mailer
+from chronos_worker.outbox.failure_emails import FailureEmailSender
 from factories import Workspace
 from mail_servers import MailServer
 
@@ -36,11 +37,13 @@ def server() -> Iterator[MailServer]:
 
 
 @pytest.fixture
-def notices(engine: Engine, server: MailServer) -> Notices:
+def sender(engine: Engine, server: MailServer) -> FailureEmailSender:
     settings: Any = SimpleNamespace(
         smtp_url=server.url, mail_from="chronos@example.com", mail_dir=Path("/nowhere")
     )
-    return Notices(engine, Mailer(settings), public_url="http://chronos.example.com")
+    return FailureEmailSender(
+        engine, EmailChannel(Mailer(settings)), public_url="http://chronos.example.com"
+    )
 
 
 def _job(engine: Engine, workspace: Workspace, now: datetime, **changes: Any) -> UUID:
@@ -83,14 +86,18 @@ def _outbox(engine: Engine) -> list[RowMapping]:
         return list(connection.execute(select(table).order_by(table.c.window_ends_at)).mappings())
 
 
-def _send_due(engine: Engine, notices: Notices, *, at: datetime) -> None:
+def _send_due(engine: Engine, sender: FailureEmailSender, *, at: datetime) -> None:
     with engine.begin() as connection:
         taken = failure_emails.take(connection, batch=100, now=at)
-    notices.send(taken, at)
+    sender.send(taken, at)
 
 
 def test_ten_thousand_failures_of_a_job_become_one_mail_at_once_and_one_digest(
-    engine: Engine, workspace: Workspace, notices: Notices, server: MailServer, now: datetime
+    engine: Engine,
+    workspace: Workspace,
+    sender: FailureEmailSender,
+    server: MailServer,
+    now: datetime,
 ) -> None:
     job_id = _job(engine, workspace, now, notify=CRITICS)
     _fail(engine, workspace, job_id, at=now, count=9_000)
@@ -101,9 +108,9 @@ def test_ten_thousand_failures_of_a_job_become_one_mail_at_once_and_one_digest(
         (1, now),
         (9_999, now + WINDOW),
     ]
-    _send_due(engine, notices, at=now + WINDOW - SECOND)
+    _send_due(engine, sender, at=now + WINDOW - SECOND)
     assert [message["Subject"] for message in server.messages] == ["[Chronos] Ping failed"]
-    _send_due(engine, notices, at=now + WINDOW)
+    _send_due(engine, sender, at=now + WINDOW)
     _, digest = server.messages
     assert digest["Subject"] == "[Chronos] Ping failed 9,999 times"
     assert server.envelopes[1][1] == list(CRITICS)
@@ -186,13 +193,17 @@ def test_recorders_side_by_side_agree_on_who_was_first(
 
 
 def test_a_notification_that_no_mail_can_hold_is_abandoned_and_keeps_nobody_elses(
-    engine: Engine, workspace: Workspace, notices: Notices, server: MailServer, now: datetime
+    engine: Engine,
+    workspace: Workspace,
+    sender: FailureEmailSender,
+    server: MailServer,
+    now: datetime,
 ) -> None:
     poison = _job(engine, workspace, now, notify=("a@example.com\nBcc: b@example.com",))
     plain = _job(engine, workspace, now, notify=("ops@example.com",))
     _fail(engine, workspace, poison, at=now)
     _fail(engine, workspace, plain, at=now)
-    _send_due(engine, notices, at=now)
+    _send_due(engine, sender, at=now)
     rows = {row["job_id"]: row for row in _outbox(engine)}
     assert rows[poison]["abandoned_at"] is not None
     assert rows[poison]["error"]
@@ -217,12 +228,16 @@ def _answered(
 
 
 def test_the_mail_shows_what_a_person_needs_first(
-    engine: Engine, workspace: Workspace, notices: Notices, server: MailServer, now: datetime
+    engine: Engine,
+    workspace: Workspace,
+    sender: FailureEmailSender,
+    server: MailServer,
+    now: datetime,
 ) -> None:
     job_id = _job(engine, workspace, now, notify=CRITICS)
     body = "<h1>Down</h1>\r\nwe\x1b[31m are back\u202e at 10\x00\n" + "more\n" * 1000
     execution_id = _answered(engine, workspace, job_id, body.replace("\x00", ""), at=now)
-    _send_due(engine, notices, at=now)
+    _send_due(engine, sender, at=now)
     (message,) = server.messages
     lines = message.get_content().replace("\r\n", "\n").split("\n")
     assert "Error:         The target answered 503 Service Unavailable." in lines
@@ -240,20 +255,24 @@ def test_the_mail_shows_what_a_person_needs_first(
 def test_without_an_answer_the_mail_shows_none(
     engine: Engine,
     workspace: Workspace,
-    notices: Notices,
+    sender: FailureEmailSender,
     server: MailServer,
     now: datetime,
     body: str,
 ) -> None:
     _answered(engine, workspace, _job(engine, workspace, now, notify=CRITICS), body, at=now)
-    _send_due(engine, notices, at=now)
+    _send_due(engine, sender, at=now)
     assert "answer began" not in server.messages[0].get_content()
 
 
 def test_a_long_answer_on_one_line_is_bounded(
-    engine: Engine, workspace: Workspace, notices: Notices, server: MailServer, now: datetime
+    engine: Engine,
+    workspace: Workspace,
+    sender: FailureEmailSender,
+    server: MailServer,
+    now: datetime,
 ) -> None:
     job_id = _job(engine, workspace, now, notify=CRITICS)
     _answered(engine, workspace, job_id, "x" * 60_000, at=now)
-    _send_due(engine, notices, at=now)
+    _send_due(engine, sender, at=now)
     assert len(server.messages[0].get_content()) < 4000

@@ -1,0 +1,1 @@
+"""The e-mails that Chronos itself sends, from the outboxes in PostgreSQL."""

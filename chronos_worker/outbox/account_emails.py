@@ -1,0 +1,126 @@
+"""E-mails about accounts: invitations, password resets and verifications of addresses.
+
+1. Make a token and store its hash.
+2. Send the e-mail. The token is stored nowhere, so that each attempt makes a new one.
+"""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from chronos_common import clock, ids
+from chronos_common.domain import mail_tokens
+from chronos_common.domain.texts import one_line
+from chronos_common.storage.outbox import account_emails
+from chronos_common.storage.outbox.account_emails import AccountEmail, AccountEmailKind
+from chronos_common.storage.postgres.database import transaction
+from chronos_worker.delivery import Announcement, Channel, Delivery
+from chronos_worker.outbox.sender import OutboxSender, Report
+
+_INVITATION = """\
+{invited_by} invites you to the workspace "{workspace_name}" on Chronos, as {role}.
+
+Your token, until {expires_at}:
+
+    {token}
+
+If you have an account for this address, log in and accept:
+POST {public_url}/api/v1/invitations/accept   {{"token": "..."}}
+
+If you have none, register with it:
+POST {public_url}/api/v1/auth/register   {{"email": "{recipient}", "password": "...",
+                                          "invitation": "..."}}
+
+If you do not know the sender, ignore this mail.
+"""
+
+_RESET = """\
+Somebody, hopefully you, asked for a new password for {recipient} on Chronos.
+
+Your token, once, until {expires_at}:
+
+    {token}
+
+Choose a new password with it; that ends every login:
+POST {public_url}/api/v1/auth/password/reset   {{"token": "...", "password": "..."}}
+
+If it was not you, ignore this mail: your password stays as it is.
+"""
+
+_EMAIL_VERIFICATION = """\
+Somebody, hopefully you, gave {recipient} as the address of an account on Chronos.
+
+Your token, once, until {expires_at}:
+
+    {token}
+
+Confirm with it that the address is yours:
+POST {public_url}/api/v1/auth/email/verify   {{"token": "..."}}
+
+If it was not you, ignore this mail.
+"""
+
+#: The subject and the text of each kind.
+_TEXTS = {
+    AccountEmailKind.INVITATION: ("You are invited to {workspace_name}", _INVITATION),
+    AccountEmailKind.PASSWORD_RESET: ("A new password", _RESET),
+    AccountEmailKind.EMAIL_VERIFICATION: ("Confirm your address", _EMAIL_VERIFICATION),
+}
+
+
+class AccountEmailSender(OutboxSender[AccountEmail]):
+    """Sends invitations, password resets and verifications of addresses."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        channel: Channel,
+        *,
+        public_url: str,
+        new_token: Callable[[], str] = mail_tokens.new,
+    ) -> None:
+        super().__init__(engine, account_emails.outbox, channel, public_url=public_url)
+        self._new_token = new_token
+
+    def _load(self, connection: Connection, identifier: UUID) -> AccountEmail | None:
+        now = clock.now()
+        row = account_emails.load(connection, identifier, now=now)
+        if row and row.recipient is None:
+            account_emails.outbox.mark_sent(connection, identifier, now=now)
+            return None
+        return row
+
+    def _deliver(self, row: AccountEmail) -> Delivery:
+        recipient = row.recipient or ""
+        token = self._new_token()
+        with transaction(self._engine) as connection:
+            account_emails.set_token(connection, row, mail_tokens.digest(token))
+        return self._channel.send(self._announcement(row, recipient, token), [recipient])
+
+    def _announcement(self, row: AccountEmail, recipient: str, token: str) -> Announcement:
+        subject, text = _TEXTS[AccountEmailKind(row.kind)]
+        expires_at = row.expires_at
+        facts = {
+            "recipient": recipient,
+            "expires_at": expires_at.isoformat(timespec="seconds") if expires_at else "",
+            "role": row.role,
+            "workspace_name": one_line(row.workspace_name or ""),
+            "invited_by": row.invited_by or "Somebody",
+            "token": token,
+            "public_url": self._public_url,
+        }
+        return Announcement(
+            # A new id for each attempt: a repetition holds another token.
+            id=ids.new_id(clock.now()),
+            subject=f"[Chronos] {subject.format(**facts)}",
+            text=text.format(**facts),
+        )
+
+    def _report(self, _row: AccountEmail, delivery: Delivery) -> Report:
+        for refusal in delivery.refused.values():
+            return Report(is_sent=False, error=refusal.reason, permanent=refusal.is_permanent)
+        return Report(is_sent=True)
+
+    def _log_fields(self, row: AccountEmail) -> dict[str, str]:
+        return {"kind": row.kind, "account_email_id": str(row.id)}
