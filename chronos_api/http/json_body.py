@@ -16,6 +16,12 @@ from chronos_common.errors import Invalid
 
 MAX_DEPTH = 32
 
+#: A double keeps any number of so many digits, except beside the limits of its exponent.
+_DIGITS_OF_A_DOUBLE = 15
+
+#: Characters of the body that an error repeats.
+_MAX_SHOWN = 40
+
 
 def read() -> Any:
     """Return the JSON value in the body of the current request."""
@@ -70,19 +76,27 @@ _TOO_DEEP = f"The body is nested more than {MAX_DEPTH} levels deep."
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise MalformedBody(f"The body names {twice!r} twice in one object.")
+        raise MalformedBody(f"The body names {_first_repeated(pairs)!r} twice in one object.")
     return members
+
+
+def _first_repeated(pairs: list[tuple[str, Any]]) -> str:
+    """Return the first name that comes again, shortened. A body of a megabyte may hold it."""
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            break
+        seen.add(name)
+    return name[:_MAX_SHOWN]
 
 
 def _float(text: str) -> float:
     value = float(text)
     if not isfinite(value):
-        raise MalformedBody(f"The body holds a number that is too large: {text[:40]}.")
+        raise MalformedBody(f"The body holds a number that is too large: {text[:_MAX_SHOWN]}.")
     if not _is_exact(text, value):
         raise MalformedBody(
-            f"The body holds a number of more digits than are kept: {text[:40]}; "
+            f"The body holds a number of more digits than are kept: {text[:_MAX_SHOWN]}; "
             "send it as a string."
         )
     return value
@@ -93,6 +107,8 @@ def _is_exact(text: str, value: float) -> bool:
 
     Some writers give the fewest digits that tell a double from its neighbours, some always 17.
     """
+    if len(text) <= _DIGITS_OF_A_DOUBLE and "e" not in text and "E" not in text:
+        return True
     try:
         return Decimal(text) in {Decimal(repr(value)), Decimal(f"{value:.17g}")}
     except DecimalException:

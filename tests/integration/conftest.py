@@ -1,10 +1,11 @@
 """Parts of schedulers and workers, on this test's own database and Valkey."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 import factories
 from chronos_common import clock
@@ -20,6 +21,37 @@ from factories import Workspace
 def now() -> datetime:
     """The instant at which the test began, in whole seconds."""
     return clock.now().replace(microsecond=0)
+
+
+@pytest.fixture
+def read_only(engine: Engine) -> Callable[[], AbstractContextManager[None]]:
+    """Lets this test's database take no changes while a ``with`` block lasts, as a standby."""
+
+    @contextmanager
+    def refusing() -> Iterator[None]:
+        _refuse_changes(engine, "SET default_transaction_read_only = on")
+        try:
+            yield
+        finally:
+            _refuse_changes(engine, "RESET default_transaction_read_only")
+
+    return refusing
+
+
+def _refuse_changes(engine: Engine, setting: str) -> None:
+    name = engine.url.database
+    with engine.begin() as connection:
+        connection.execute(text("SET TRANSACTION READ WRITE"))
+        connection.execute(text(f'ALTER DATABASE "{name}" {setting}'))
+    with engine.begin() as connection:
+        # The setting counts for connections that are opened from now on.
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+        connection.detach()
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
+import psycopg2.errors
 import psycopg2.extras
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
@@ -63,16 +64,38 @@ def connect(
             "keepalives_count": 3,
             "tcp_user_timeout": 20_000,
             "connection_factory": BoundedConnection,
-            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_SECONDS}s "
-            f"-c lock_timeout={round(lock_seconds * 1000)}ms -c timezone=UTC "
-            f"-c idle_in_transaction_session_timeout=10s -c idle_session_timeout={IDLE_SECONDS}s",
         },
     )
+    event.listen(engine, "connect", _configure(lock_seconds))
     uuid_adapter.follow(engine)
     prepared_statements.follow(engine)
     event.listen(engine, "checkin", _note_rest)
     event.listen(engine, "checkout", _check if checks_pooled else _check_if_rested)
     return engine
+
+
+def _configure(lock_seconds: float) -> Callable[..., None]:
+    """Return a listener that gives each new connection its settings.
+
+    They are no options of the connection, because poolers (PgBouncer) refuse or ignore those.
+    """
+    settings = {
+        "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+        "lock_timeout": f"{round(lock_seconds * 1000)}ms",
+        "timezone": "UTC",
+        "idle_in_transaction_session_timeout": "10s",
+        "idle_session_timeout": f"{IDLE_SECONDS}s",
+    }
+    statement = "; ".join(f"SET {name} = '{value}'" for name, value in settings.items())
+
+    def configure(connection: Any, *_: object) -> None:
+        # A setting of a transaction that is rolled back would be lost.
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+        connection.autocommit = False
+
+    return configure
 
 
 def _note_rest(_connection: Any, record: Any) -> None:
@@ -124,9 +147,16 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 
 def is_outage(error: DBAPIError) -> bool:
-    """Tell whether ``error`` is the database's absence rather than a wrong statement."""
+    """Return whether ``error`` is the database's absence rather than a wrong statement.
+
+    A server that takes no changes is away, too: a standby before its promotion, or a primary that
+    was demoted.
+    """
     return error.connection_invalidated or isinstance(
-        error.orig, psycopg2.OperationalError | psycopg2.InterfaceError
+        error.orig,
+        psycopg2.OperationalError
+        | psycopg2.InterfaceError
+        | psycopg2.errors.ReadOnlySqlTransaction,
     )
 
 

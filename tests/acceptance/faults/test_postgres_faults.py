@@ -4,7 +4,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -104,6 +104,33 @@ def test_while_it_is_away_the_api_says_so_and_nothing_is_lost(durable_stage: Sta
         return returns_at
 
     _suffer(durable_stage, go_away)
+
+
+def test_a_server_that_takes_no_changes_for_a_while_loses_nothing(durable_stage: Stage) -> None:
+    """Proves that a failover is an outage until the standby is promoted.
+
+    Fails if a read-only transaction counts as a wrong statement: outcomes are dropped, and the API
+    answers 500.
+    """
+
+    def refuse_changes() -> None:
+        with _read_only(durable_stage):
+            durable_stage.wait(5)
+
+    _suffer(durable_stage, refuse_changes)
+
+
+@contextmanager
+def _read_only(stage: Stage) -> Iterator[None]:
+    admin = psycopg2.connect(stage.servers.database_url)
+    admin.autocommit = True
+    with closing(admin), admin.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = off")
+        for value in ("on", "off"):
+            cursor.execute(f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+            cursor.execute("SELECT pg_reload_conf()")
+            if value == "on":
+                yield
 
 
 def test_a_server_without_free_connections_is_waited_for(durable_stage: Stage) -> None:

@@ -2,7 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Event
@@ -283,6 +284,27 @@ def test_outcomes_wait_while_the_database_is_away(
     assert recorder.flush(15)
     [row] = factories.executions_of(engine, job_id)
     assert row["status"] == "succeeded"
+
+
+def test_outcomes_wait_while_the_database_takes_no_changes(
+    engine: Engine,
+    workspace: Workspace,
+    job_id: UUID,
+    recorder: Recorder,
+    read_only: Callable[[], AbstractContextManager[None]],
+) -> None:
+    """Proves that a failover to a standby loses no outcome before the standby's promotion.
+
+    Fails if a read-only transaction counts as a wrong statement: then outcomes are lost.
+    """
+    claimed = _claim(engine, _queue(engine, workspace, job_id, 3))
+    with read_only():
+        for each in claimed:
+            recorder.put(_finished(each, Succeeded()))
+        assert not recorder.flush(2)
+    assert recorder.flush(15)
+    rows = factories.executions_of(engine, job_id)
+    assert [row["status"] for row in rows] == ["succeeded"] * 3
 
 
 @pytest.mark.parametrize("delay", [1e300, float("nan"), None])

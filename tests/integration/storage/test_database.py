@@ -83,3 +83,30 @@ def test_a_connection_that_nobody_uses_is_closed_and_replaced(
     with transaction(own) as connection:
         assert connection.execute(text("SELECT 1")).scalar_one() == 1
     own.dispose()
+
+
+def test_every_connection_has_its_time_limits(database_url: str) -> None:
+    own = connect(database_url, name="test", lock_seconds=1.5)
+    with own.connect() as connection:
+        # A setting of the transaction that is rolled back would be gone now.
+        connection.rollback()
+        found = {
+            name: connection.execute(text(f"SHOW {name}")).scalar_one()
+            for name in ("statement_timeout", "lock_timeout", "timezone", "idle_session_timeout")
+        }
+    own.dispose()
+    assert found == {
+        "statement_timeout": "15s",
+        "lock_timeout": "1500ms",
+        "timezone": "UTC",
+        "idle_session_timeout": "47s",
+    }
+
+
+def test_a_server_that_takes_no_changes_is_an_outage(
+    looking: Engine, read_only: Callable[[], AbstractContextManager[None]]
+) -> None:
+    change = text("INSERT INTO workers (id, kind) VALUES (gen_random_uuid(), 'worker')")
+    with read_only(), pytest.raises(DBAPIError) as caught, transaction(looking) as connection:
+        connection.execute(change)
+    assert database.is_outage(caught.value)

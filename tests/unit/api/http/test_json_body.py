@@ -1,10 +1,13 @@
 """JSON bodies, read strictly."""
 
 import json
+import time
+from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from chronos_api.http.errors import MalformedBody
@@ -92,6 +95,37 @@ def test_numbers_keep_their_value(content: str, written: str) -> None:
 def test_a_name_twice_is_refused_at_every_depth() -> None:
     with pytest.raises(MalformedBody, match="'b' twice"):
         parse(b'{"a": [{"b": 1, "b": 2}]}')
+
+
+def test_a_name_twice_among_very_many_is_found_in_linear_time() -> None:
+    """Fails if each name is compared with all others, which takes minutes for this body."""
+    names = ", ".join(f'"{number:x}": 0' for number in range(80_000))
+    began = time.process_time()
+    with pytest.raises(MalformedBody, match="'13880' twice"):
+        parse(f'{{{names}, "13880": 1, "13880": 2}}'.encode())
+    assert time.process_time() - began < 10
+
+
+def test_an_error_repeats_little_of_the_body() -> None:
+    long = "a" * 100_000
+    for content in (f'{{"{long}": 1, "{long}": 2}}', f"[0.{'1' * 100_000}]", f"[1{'0' * 400}.0]"):
+        with pytest.raises(MalformedBody) as caught:
+            parse(content.encode())
+        assert len(str(caught.value)) < 200
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(0, 17), st.sampled_from("ef"))
+def test_a_number_is_refused_exactly_if_it_would_change(
+    value: float, digits: int, notation: str
+) -> None:
+    text = f"{value:.{digits}{notation}}"
+    assume(not text.lstrip("-").isdecimal())  # an integer, of which all digits are kept
+    kept = Decimal(text) in {Decimal(repr(float(text))), Decimal(f"{float(text):.17g}")}
+    if isfinite(float(text)) and kept:
+        assert parse(text.encode()) == float(text)
+    else:
+        with pytest.raises(MalformedBody):
+            parse(text.encode())
 
 
 def test_messages_are_flattened_to_fields() -> None:
