@@ -32,7 +32,7 @@ from chronos_worker.actions.celery_task import TaskPublisher
 from chronos_worker.attempts import Action, Deadline
 from chronos_worker.delivery import Delivery
 from chronos_worker.emails.mailer import Mailer
-from chronos_worker.http.request import Request
+from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
 from chronos_worker.transfers.limiter import Limits
@@ -57,7 +57,7 @@ class AdhocRunner:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
-        self._waiting: dict[UUID, Future[tuple[Request, TransferResult]]] = {}
+        self._waiting: dict[UUID, Future[tuple[TransferRequest, TransferResult]]] = {}
         self._lock = Lock()
         self._transfers = TransferEngine(
             limits=LIMITS,
@@ -137,7 +137,7 @@ class AdhocRunner:
         """Send a webhook, and wait for its result."""
         request = webhook.prepare(claimed, spec)
         request = request._replace(execution_lines=request.execution_lines + _MARK)
-        future: Future[tuple[Request, TransferResult]] = Future()
+        future: Future[tuple[TransferRequest, TransferResult]] = Future()
         with self._lock:
             self._waiting[claimed.id] = future
         try:
@@ -152,14 +152,14 @@ class AdhocRunner:
             with self._lock:
                 self._waiting.pop(claimed.id, None)
 
-    def _done(self, request: Request, result: TransferResult) -> None:
+    def _done(self, request: TransferRequest, result: TransferResult) -> None:
         with self._lock:
             future = self._waiting.pop(request.execution.id, None)
         if future:
             future.set_result((request, result))
 
 
-def _is_in_time(request: Request) -> bool:
+def _is_in_time(request: TransferRequest) -> bool:
     """Return whether a run may still start, because its result would arrive in time."""
     return (clock.now() - request.fire_at).total_seconds() < _TURN_SECONDS
 

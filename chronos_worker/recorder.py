@@ -211,6 +211,8 @@ class Recorder:
                     raise
                 error = another
             else:
+                if not steps:
+                    _log.error("consequences left out", execution_id=execution_id)
                 return
         _log.error("outcome lost", execution_id=execution_id, exc_info=error)
 

@@ -22,7 +22,7 @@ from chronos_common.storage.executions import rescue
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.actions import webhook
 from chronos_worker.attempts import Finished, invalid_payload
-from chronos_worker.http.request import Request
+from chronos_worker.http.request import TransferRequest
 from chronos_worker.recorder import Recorder
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
@@ -58,7 +58,7 @@ class Webhooks:
         self._engine = engine
         self._recorder = recorder
         self._heartbeat = heartbeat
-        self._unstarted: deque[Request] = deque()  # out of the engine, not given back yet
+        self._unstarted: deque[TransferRequest] = deque()  # out of the engine, not given back yet
         self._draining = Lock()
         self._turns = Semaphore(BATCHES)
         self._transfers = TransferEngine(
@@ -118,7 +118,7 @@ class Webhooks:
         self._transfers.submit(requests)
         metrics.IN_FLIGHT.set(self.in_flight)
 
-    def _may_start(self, request: Request) -> bool:
+    def _may_start(self, request: TransferRequest) -> bool:
         """Return whether this worker, which may have been frozen, still holds the execution."""
         if self._heartbeat.holds(request.execution.worker_id):
             return True
@@ -126,7 +126,7 @@ class Webhooks:
         self._unstarted.append(request)
         return False
 
-    def _done(self, request: Request, result: TransferResult) -> None:
+    def _done(self, request: TransferRequest, result: TransferResult) -> None:
         outcome, attempt = webhook.outcome(request, result)
         policy = request.job.policy
         self._recorder.put(Finished(request.execution, queues.WEBHOOKS, policy, outcome, attempt))
@@ -147,7 +147,7 @@ class Webhooks:
         with self._kept(unstarted):
             self._give_back(unstarted, have_left=False)
 
-    def _give_back(self, requests: Sequence[Request], *, have_left: bool) -> None:
+    def _give_back(self, requests: Sequence[TransferRequest], *, have_left: bool) -> None:
         for (worker_id, claimed_at), execution_ids in _by_claim(requests).items():
             with transaction(self._engine) as connection:
                 given = rescue.give_back(
@@ -160,7 +160,7 @@ class Webhooks:
             _log.info("given back", executions=given)
 
     @contextmanager
-    def _kept(self, requests: Sequence[Request]) -> Iterator[None]:
+    def _kept(self, requests: Sequence[TransferRequest]) -> Iterator[None]:
         """Keep the requests for a later attempt if PostgreSQL does not confirm the block."""
         try:
             yield
@@ -225,7 +225,7 @@ class Webhooks:
         self._unstarted.extend(leftover.unstarted)
         self._give_back_safely(leftover.aborted)
 
-    def _give_back_safely(self, aborted: Sequence[Request] = ()) -> None:
+    def _give_back_safely(self, aborted: Sequence[TransferRequest] = ()) -> None:
         try:
             self._give_back_unstarted()
             self._give_back(aborted, have_left=True)
@@ -233,7 +233,7 @@ class Webhooks:
             _log.exception("left to rescue", executions=len(self._unstarted) + len(aborted))
 
 
-def _by_claim(requests: Sequence[Request]) -> dict[tuple[UUID, datetime], list[UUID]]:
+def _by_claim(requests: Sequence[TransferRequest]) -> dict[tuple[UUID, datetime], list[UUID]]:
     """Return execution ids by their claim: the worker's identity and the time."""
     found: dict[tuple[UUID, datetime], list[UUID]] = defaultdict(list)
     for request in requests:

@@ -11,7 +11,7 @@ from chronos_common import clock
 from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_common.settings import Network
 from chronos_worker.actions import webhook
-from chronos_worker.http.request import Request
+from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
 from chronos_worker.transfers.limiter import Limits
@@ -25,9 +25,9 @@ class Rig:
         self,
         allow: Sequence[Network],
         limits: Limits,
-        may_start: Callable[[Request], bool] = lambda _: True,
+        may_start: Callable[[TransferRequest], bool] = lambda _: True,
     ) -> None:
-        self.done: list[tuple[Request, TransferResult]] = []
+        self.done: list[tuple[TransferRequest, TransferResult]] = []
         self.engine = TransferEngine(
             limits=limits,
             guard=EgressGuard(allow),
@@ -44,7 +44,7 @@ class Rig:
         self.engine.submit([request])
         return self.result_of(request, within=within)
 
-    def result_of(self, request: Request, *, within: float = 10) -> TransferResult:
+    def result_of(self, request: TransferRequest, *, within: float = 10) -> TransferResult:
         wait_until(lambda: any(each is request for each, _ in self.done), within=within)
         return next(result for each, result in self.done if each is request)
 
@@ -70,13 +70,13 @@ def running(*arguments: Any, **options: Any) -> Iterator[Rig]:
 
 def request_to(
     url: str, *, timeout: float = 5, at: datetime | None = None, **payload: Any
-) -> Request:
+) -> TransferRequest:
     """Return a request to ``url``, due at ``at``, or now."""
     job = specimens.job({"url": url, **payload}, timeout_seconds=timeout)
     return webhook.prepare(specimens.claimed(job, at or clock.now()), job)
 
 
-def again(request: Request, *, after: float) -> Request:
+def again(request: TransferRequest, *, after: float) -> TransferRequest:
     """Return the next execution of the same job."""
     due_at = request.fire_at + timedelta(seconds=after)
     return webhook.prepare(specimens.claimed(request.job, due_at), request.job)

@@ -125,7 +125,7 @@ class BulkResult(ValueAnswer):
     )
     limit = computed(
         fields.Integer(required=True, metadata={"description": "How many at once at most"}),
-        lambda _: _MOST,
+        lambda _: changes.MAX_JOBS,
     )
     changed = fields.Integer(required=True, metadata={"description": "How many of the items"})
     items = fields.List(

@@ -6,14 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select
 
 from chronos_common import ids
-from chronos_common.storage import change_feed
+from chronos_common.storage import change_feed, pages
 from chronos_common.storage.tables import audit_log, users
-
-#: Counting further would read the whole log.
-MAX_COUNT = 10_000
 
 #: What live events tell of; members and keys are not everybody's business.
 _LIVE = frozenset({"job", "execution"})
@@ -152,25 +149,18 @@ def page(
     offset: int,
     limit: int,
 ) -> tuple[Sequence[RowMapping], int]:
-    """Return some entries of the workspace, the latest first, and how many there are.
+    """Return some entries of the workspace, the latest first, and their number.
 
-    None is the installation itself. The count, which leaves ``before`` out, ends at
-    ``MAX_COUNT``.
+    None is the installation itself.
     """
-    conditions = _conditions(workspace_id, chosen)
-    counted = select(audit_log.c.id).where(*conditions).limit(MAX_COUNT).subquery()
-    total = int(connection.execute(select(func.count()).select_from(counted)).scalar_one())
-    if chosen.before is not None:
-        conditions.append(audit_log.c.id < chosen.before)
     query = (
         select(audit_log, users.c.email.label("user_email"))
         .join(users, users.c.id == audit_log.c.user_id, isouter=True)
-        .where(*conditions)
-        .order_by(audit_log.c.id.desc())
-        .offset(offset)
-        .limit(limit)
+        .where(*_conditions(workspace_id, chosen))
     )
-    return connection.execute(query).mappings().all(), total
+    return pages.page(
+        connection, query, audit_log.c.id, after=chosen.before, offset=offset, limit=limit
+    )
 
 
 def _conditions(workspace_id: UUID | None, chosen: AuditFilter) -> list[ColumnElement[bool]]:

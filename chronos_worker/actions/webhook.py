@@ -13,7 +13,7 @@ from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_worker.http import charsets, content_codings, redirects, response_headers
-from chronos_worker.http.request import Request, request_of
+from chronos_worker.http.request import TransferRequest, request_of
 from chronos_worker.http.request_template import template_of
 from chronos_worker.transfers.curl_handle import KEPT_BODY_BYTES
 from chronos_worker.transfers.results import ErrorKind, TransferResult
@@ -29,7 +29,7 @@ _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 _MAX_NAMED: Final = 10
 
 
-def prepare(execution: Claimed, job: JobSpec) -> Request:
+def prepare(execution: Claimed, job: JobSpec) -> TransferRequest:
     """Return the request of one attempt.
 
     Raises :class:`chronos_common.errors.Invalid` if the stored payload cannot be sent.
@@ -37,7 +37,9 @@ def prepare(execution: Claimed, job: JobSpec) -> Request:
     return request_of(execution, job, template_of(job))
 
 
-def outcome(request: Request, result: TransferResult) -> tuple[Succeeded | Failed, Attempt]:
+def outcome(
+    request: TransferRequest, result: TransferResult
+) -> tuple[Succeeded | Failed, Attempt]:
     """Return how an attempt ended, and its entry in the history."""
     return _judge(request, result), Attempt(
         started_at=result.started_at,
@@ -49,7 +51,7 @@ def outcome(request: Request, result: TransferResult) -> tuple[Succeeded | Faile
     )
 
 
-def _judge(request: Request, result: TransferResult) -> Succeeded | Failed:
+def _judge(request: TransferRequest, result: TransferResult) -> Succeeded | Failed:
     """Decide by the error if there is one, else by the status code.
 
     A flaw in the answer after its status changes nothing: the target has decided.
@@ -81,7 +83,7 @@ def _is_retryable(status: int, asked: timedelta | None) -> bool:
     )
 
 
-def _refusal(request: Request, status: int, fields: Mapping[str, str]) -> str:
+def _refusal(request: TransferRequest, status: int, fields: Mapping[str, str]) -> str:
     phrase = _PHRASES.get(status)
     text = f"The target answered {status} {phrase}" if phrase else f"The target answered {status}"
     template = request.template

@@ -12,7 +12,7 @@ from urllib.parse import quote, urljoin, urlsplit, urlunsplit
 
 from chronos_common.domain.urls import ascii_place
 from chronos_worker.http import response_headers
-from chronos_worker.http.request import HttpMessage, Request
+from chronos_worker.http.request import HttpMessage, TransferRequest
 
 MAX_REDIRECTS: Final = 5
 STATUSES: Final = frozenset({301, 302, 303, 307, 308})
@@ -51,7 +51,7 @@ def location_of(lines: Sequence[bytes]) -> bytes | None:
 
 def message_after(
     message: HttpMessage,
-    request: Request,
+    request: TransferRequest,
     *,
     status: int,
     location: bytes,

@@ -53,7 +53,7 @@ class HttpMessage(NamedTuple):
     body: bytes | None
 
 
-class Request(NamedTuple):
+class TransferRequest(NamedTuple):
     """One attempt of an execution: the message for its target, and the instant of its start.
 
     ``execution_lines`` are the headers of this execution, with line breaks between them. They are
@@ -98,7 +98,7 @@ class Request(NamedTuple):
         )
 
 
-def request_of(execution: Claimed, job: JobSpec, template: RequestTemplate) -> Request:
+def request_of(execution: Claimed, job: JobSpec, template: RequestTemplate) -> TransferRequest:
     """Return the request of one attempt.
 
     The trace id (W3C Trace Context) is the execution's id. The span id names the attempt.
@@ -111,4 +111,4 @@ def request_of(execution: Claimed, job: JobSpec, template: RequestTemplate) -> R
         f"X-Chronos-Attempt: {execution.attempt}\r\n"
         f"traceparent: 00-{execution.id.hex}-{span:016x}-01"
     )
-    return Request(execution, job, template, message_id.encode(), execution_lines.encode())
+    return TransferRequest(execution, job, template, message_id.encode(), execution_lines.encode())

@@ -170,7 +170,7 @@ class CurlHandle:
         libcurl also calls this before it repeats a request on another connection.
         """
         if not self._guard.permits(ends[0]):
-            # A kept connection, which was opened for an earlier hop.
+            # A kept connection, which was opened for an earlier request.
             self._refused = ends[0]
             self._opened.clear()
         elif self._has_left:

@@ -27,7 +27,7 @@ from uuid import UUID
 
 import structlog
 
-from chronos_worker.http.request import Request
+from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.curl_multi import CurlMulti
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.limiter import Limiter, Limits, Permit
@@ -51,8 +51,8 @@ _log = structlog.get_logger(__name__)
 class Leftover:
     """The requests of a stopped engine that got no result: unstarted, or aborted on their way."""
 
-    unstarted: Sequence[Request]
-    aborted: Sequence[Request]
+    unstarted: Sequence[TransferRequest]
+    aborted: Sequence[TransferRequest]
 
 
 class TransferEngine:
@@ -69,8 +69,8 @@ class TransferEngine:
         *,
         limits: Limits,
         guard: EgressGuard,
-        on_done: Callable[[Request, TransferResult], None],
-        may_start: Callable[[Request], bool],
+        on_done: Callable[[TransferRequest, TransferResult], None],
+        may_start: Callable[[TransferRequest], bool],
         now: Callable[[], datetime],
     ) -> None:
         self.last_turn = time.monotonic()
@@ -80,8 +80,8 @@ class TransferEngine:
         self._inbox: deque[Callable[[], None]] = deque()
         self._sequence = itertools.count()
         # Requests of one submission for the same instant stay together.
-        self._future: list[tuple[float, int, Sequence[Request]]] = []
-        self._waiting: dict[int, Request] = {}
+        self._future: list[tuple[float, int, Sequence[TransferRequest]]] = []
+        self._waiting: dict[int, TransferRequest] = {}
         self._limiter = Limiter(limits)
         self._multi = CurlMulti(max_connections=limits.max_transfers)
         self._transfers = Transfers(multi=self._multi, guard=guard, now=now, on_ended=self._ended)
@@ -93,7 +93,7 @@ class TransferEngine:
         """Start the engine's thread."""
         self._thread.start()
 
-    def submit(self, requests: Sequence[Request]) -> None:
+    def submit(self, requests: Sequence[TransferRequest]) -> None:
         """Send each request at its ``fire_at``, or as soon as possible if that has passed.
 
         A request replaces an earlier one of the same execution, because a later claim is newer.
@@ -128,14 +128,14 @@ class TransferEngine:
             each.execution.id for each in list(self._waiting.values()) if each.fire_at < before
         ]
 
-    def take_back(self, execution_ids: Collection[UUID]) -> list[Request]:
+    def take_back(self, execution_ids: Collection[UUID]) -> list[TransferRequest]:
         """Take back the requests of these executions that have not started.
 
         If the engine does not answer within some seconds, it keeps them, and none are returned.
         """
         return self._call(partial(self._take_back, execution_ids))
 
-    def withdraw(self) -> list[Request]:
+    def withdraw(self) -> list[TransferRequest]:
         """Take back all requests that have not started. From then on none starts."""
         self._post(self._close)
         return self._call(self._take_back_all)
@@ -161,9 +161,9 @@ class TransferEngine:
         self._inbox.append(command)
         self._multi.wake()
 
-    def _call(self, function: Callable[[], list[Request]]) -> list[Request]:
+    def _call(self, function: Callable[[], list[TransferRequest]]) -> list[TransferRequest]:
         """Call ``function`` on the engine's thread, and return its result."""
-        answer: Future[list[Request]] = Future()
+        answer: Future[list[TransferRequest]] = Future()
 
         def give_answer() -> None:
             # If the caller has timed out, skip: the requests would be lost.
@@ -204,7 +204,7 @@ class TransferEngine:
                 # Only now, so that drain() sees the command until it sees its effect.
                 inbox.popleft()
 
-    def _accept(self, requests: Sequence[Request]) -> None:
+    def _accept(self, requests: Sequence[TransferRequest]) -> None:
         for request in requests:
             identifier = request.execution.id
             self._transfers.abort(identifier)
@@ -219,11 +219,11 @@ class TransferEngine:
             self._waiting.pop(execution_id.int, None)
         self._transfers.abort(execution_id, started=started)
 
-    def _take_back(self, execution_ids: Collection[UUID]) -> list[Request]:
+    def _take_back(self, execution_ids: Collection[UUID]) -> list[TransferRequest]:
         found = [self._waiting.pop(each.int, None) for each in execution_ids]
         return [request for request in found if request]
 
-    def _take_back_all(self) -> list[Request]:
+    def _take_back_all(self) -> list[TransferRequest]:
         taken, self._waiting = list(self._waiting.values()), {}
         return taken
 
@@ -267,7 +267,7 @@ class TransferEngine:
             del self._waiting[request.execution.id.int]
         self._limiter.release(permit, time.monotonic(), ended=False)
 
-    def _is_allowed(self, request: Request) -> bool:
+    def _is_allowed(self, request: TransferRequest) -> bool:
         try:
             return self._may_start(request)
         except Exception:  # noqa: BLE001 - it must not end all transfers

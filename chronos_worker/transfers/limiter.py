@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from chronos_worker.http.request import Request
+from chronos_worker.http.request import TransferRequest
 
 #: Seconds after which a transfer makes its job slow.
 SLOW_AFTER: Final = 1.0
@@ -41,8 +41,8 @@ class _Host:
     name: str
     running: int = 0
     slow: int = 0
-    waiting: deque[Request] = field(default_factory=deque)
-    waiting_slow: deque[Request] = field(default_factory=deque)
+    waiting: deque[TransferRequest] = field(default_factory=deque)
+    waiting_slow: deque[TransferRequest] = field(default_factory=deque)
     has_turn: bool = False
     has_slow_turn: bool = False
 
@@ -51,7 +51,7 @@ class _Host:
 class Permit:
     """The permission for one transfer, from its start to its end."""
 
-    request: Request
+    request: TransferRequest
     host: _Host
     started: float
     slow: bool
@@ -75,7 +75,7 @@ class Limiter:
         self._running = 0
         self._slow = 0
 
-    def enqueue(self, request: Request) -> None:
+    def enqueue(self, request: TransferRequest) -> None:
         """Queue a request that is due."""
         name = request.template.origin
         host = self._hosts.get(name)
@@ -152,7 +152,7 @@ class Limiter:
         self._give_turns(host)
         return permit
 
-    def _count_job(self, request: Request, change: int) -> None:
+    def _count_job(self, request: TransferRequest, change: int) -> None:
         key = request.template.job_id.int
         count = self._under_way.get(key, 0) + change
         if count:
@@ -217,5 +217,5 @@ class Limiter:
         self._slow_jobs.add(job_id)
 
 
-def _is_before(one: Request, other: Request) -> bool:
+def _is_before(one: TransferRequest, other: TransferRequest) -> bool:
     return one.fire_at < other.fire_at

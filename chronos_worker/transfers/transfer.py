@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 
 from chronos_worker.http import redirects
-from chronos_worker.http.request import HttpMessage, Request
+from chronos_worker.http.request import HttpMessage, TransferRequest
 from chronos_worker.transfers import errors
 from chronos_worker.transfers.curl_handle import CurlHandle
 from chronos_worker.transfers.curl_multi import CurlMulti, Done
@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 class Transfer:
     """A request under way since ``started`` (``time.monotonic`` seconds)."""
 
-    request: Request
+    request: TransferRequest
     permit: Permit
     handle: CurlHandle
     started_at: datetime

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, func, insert, or_, select, text, update
 
+from chronos_common.storage import pages
 from chronos_common.storage.tables import api_keys, users
 
 
@@ -51,20 +52,13 @@ def find(connection: Connection, workspace_id: UUID, key_id: UUID) -> RowMapping
 def page(
     connection: Connection, workspace_id: UUID, *, after: UUID | None, offset: int, limit: int
 ) -> tuple[Sequence[RowMapping], int]:
-    """Return some keys that were not revoked, the latest first, and how many there are."""
-    conditions = [api_keys.c.workspace_id == workspace_id, api_keys.c.revoked_at.is_(None)]
-    total = int(connection.execute(select(func.count()).where(*conditions)).scalar_one())
-    if after is not None:
-        conditions.append(api_keys.c.id < after)
-    rows = connection.execute(
+    """Return some keys that were not revoked, the latest first, and their number."""
+    query = (
         select(api_keys, users.c.email.label("user_email"))
         .join(users, users.c.id == api_keys.c.user_id)
-        .where(*conditions)
-        .order_by(api_keys.c.id.desc())
-        .offset(offset)
-        .limit(limit)
+        .where(api_keys.c.workspace_id == workspace_id, api_keys.c.revoked_at.is_(None))
     )
-    return rows.mappings().all(), total
+    return pages.page(connection, query, api_keys.c.id, after=after, offset=offset, limit=limit)
 
 
 def count_usable(connection: Connection, workspace_id: UUID, *, now: datetime) -> int:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, func, insert, select, text, update
 
+from chronos_common.storage import pages
 from chronos_common.storage.tables import invitations, users
 
 
@@ -46,25 +47,18 @@ def page(
     limit: int,
     now: datetime,
 ) -> tuple[Sequence[RowMapping], int]:
-    """Return some open invitations, the latest first, and how many there are."""
-    conditions = [
-        invitations.c.workspace_id == workspace_id,
-        invitations.c.accepted_at.is_(None),
-        invitations.c.revoked_at.is_(None),
-        invitations.c.expires_at > now,
-    ]
-    total = int(connection.execute(select(func.count()).where(*conditions)).scalar_one())
-    if after is not None:
-        conditions.append(invitations.c.id < after)
-    rows = connection.execute(
+    """Return some open invitations, the latest first, and their number."""
+    query = (
         select(invitations, users.c.email.label("invited_by_email"))
         .join(users, users.c.id == invitations.c.invited_by, isouter=True)
-        .where(*conditions)
-        .order_by(invitations.c.id.desc())
-        .offset(offset)
-        .limit(limit)
+        .where(
+            invitations.c.workspace_id == workspace_id,
+            invitations.c.accepted_at.is_(None),
+            invitations.c.revoked_at.is_(None),
+            invitations.c.expires_at > now,
+        )
     )
-    return rows.mappings().all(), total
+    return pages.page(connection, query, invitations.c.id, after=after, offset=offset, limit=limit)
 
 
 def find(connection: Connection, workspace_id: UUID, invitation_id: UUID) -> RowMapping | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -15,10 +14,8 @@ from sqlalchemy import (
     update,
 )
 
+from chronos_common.storage import pages
 from chronos_common.storage.tables import memberships, refresh_tokens, users, workspaces
-
-#: Counting further would read every account.
-MAX_COUNT = 10_000
 
 
 def insert_user(
@@ -115,21 +112,16 @@ def page(
     offset: int,
     limit: int,
 ) -> tuple[Sequence[RowMapping], int]:
-    """Return some accounts, the oldest first, and how many there are, up to ``MAX_COUNT``.
+    """Return some accounts, the oldest first, and their number (see :func:`pages.page`).
 
     ``search`` is a part of the address.
     """
-    conditions: list[Any] = []
+    query = select(users)
     if search:
-        conditions.append(users.c.email.icontains(search, autoescape=True))
-    counted = select(users.c.id).where(*conditions).limit(MAX_COUNT).subquery()
-    total = int(connection.execute(select(func.count()).select_from(counted)).scalar_one())
-    if after is not None:
-        conditions.append(users.c.id > after)
-    rows = connection.execute(
-        select(users).where(*conditions).order_by(users.c.id).offset(offset).limit(limit)
+        query = query.where(users.c.email.icontains(search, autoescape=True))
+    return pages.page(
+        connection, query, users.c.id, after=after, offset=offset, limit=limit, ascending=True
     )
-    return rows.mappings().all(), total
 
 
 def insert_refresh_token(

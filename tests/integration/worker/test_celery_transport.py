@@ -9,7 +9,7 @@ def test_acknowledging_on_a_lost_connection_is_an_error_that_celery_expects(
     redis_url: str,
 ) -> None:
     with RedisConnection(redis_url) as connection:
-        queue = connection.SimpleQueue("letters")
+        queue = connection.SimpleQueue("messages")
         queue.put({"a": 1})
         message = queue.get(timeout=5)
         # As if Redis had gone: what was taken cannot be put back.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event
 from uuid import UUID, uuid4
 
@@ -22,7 +22,7 @@ from chronos_common.storage.executions import executions
 from chronos_worker.actions import webhook
 from chronos_worker.claim import Claimer
 from chronos_worker.executor import BlockingExecutor
-from chronos_worker.intake import Intake
+from chronos_worker.intake import LONGEST_HOLD, Intake, TooEarly
 from chronos_worker.recorder import Recorder
 from factories import Workspace
 
@@ -159,3 +159,36 @@ def test_what_waits_for_its_turn_when_the_worker_stops_goes_back(
     [execution] = factories.executions_of(engine, job_id)
     assert (execution["status"], execution["dispatched_at"]) == ("queued", None)
     assert executor.begun == []
+
+
+def test_a_message_that_is_held_when_the_worker_stops_goes_back(
+    engine: Engine, workspace: Workspace, recorder: Recorder, heartbeat: Heartbeat, now: datetime
+) -> None:
+    job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
+    with engine.begin() as connection:
+        dispatches.dispatch(connection, [execution_id], now=now)
+    stop, executor = Event(), _Stopping()
+    intake = Intake(
+        engine,
+        Claimer(engine, heartbeat),
+        recorder,
+        executor,
+        queue=queues.WEBHOOKS,
+        stop=stop,
+    )
+    stop.set()
+    intake.accept([execution_id], clock.now() + timedelta(seconds=5))
+    [execution] = factories.executions_of(engine, job_id)
+    assert (execution["status"], execution["dispatched_at"]) == ("queued", None)
+    assert executor.begun == []
+
+
+def test_a_message_for_a_distant_instant_is_refused(
+    engine: Engine, workspace: Workspace, intake: Intake, now: datetime
+) -> None:
+    """Fails if a forged message, or a wrong clock, could hold a thread for ever."""
+    job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
+    with pytest.raises(TooEarly):
+        intake.accept([execution_id], clock.now() + LONGEST_HOLD + timedelta(seconds=5))
+    [execution] = factories.executions_of(engine, job_id)
+    assert execution["status"] == "queued"

@@ -162,7 +162,7 @@ def test_the_kinds_hold_for_previews_and_test_runs(app: Flask) -> None:
 
 #: Fields whose names say it all, and those of requests that were written for other schedulers.
 OBVIOUS = {"name", "description", "email", "password", "current_password", "new_password", "tag"}
-COMPATIBLE = {"NewJob", "SubmittedJob", "ChangedJob", "PostJob"}
+COMPATIBLE = {"NewCompatJob", "SubmittedJob", "ChangedJob", "PostJob"}
 
 
 def sent_fields(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -71,7 +71,7 @@ def _send(engine: Engine, sender: AccountEmailSender, *, at: datetime) -> None:
     sender.send(taken, at)
 
 
-def _letter(engine: Engine) -> RowMapping:
+def _stored(engine: Engine) -> RowMapping:
     with engine.connect() as connection:
         return connection.execute(select(tables.letters)).mappings().one()
 
@@ -89,7 +89,7 @@ def _is_of_the_owner(engine: Engine, workspace: Workspace, token: str, *, now: d
     return user_id == workspace.owner
 
 
-def test_a_letter_goes_through_the_queue_of_notifications(
+def test_an_email_goes_through_the_queue_of_notifications(
     engine: Engine, broker: Broker, reset_id: UUID
 ) -> None:
     assert reset_id
@@ -101,7 +101,7 @@ def test_a_letter_goes_through_the_queue_of_notifications(
     assert broker.depths()[queues.NOTIFICATIONS] == 1
 
 
-def test_the_token_of_a_letter_is_its_readers(
+def test_the_token_of_an_email_belongs_to_its_reader(
     engine: Engine,
     workspace: Workspace,
     sender: AccountEmailSender,
@@ -114,13 +114,13 @@ def test_the_token_of_a_letter_is_its_readers(
     (message,) = server.messages
     assert message["To"] == OWNER_EMAIL
     assert _is_of_the_owner(engine, workspace, _token(message), now=now)
-    assert _letter(engine)["sent_at"] is not None
+    assert _stored(engine)["sent_at"] is not None
     # Handing the message over again sends nothing.
-    sender.send([_letter(engine)["id"]], now)
+    sender.send([_stored(engine)["id"]], now)
     assert len(server.messages) == 1
 
 
-def test_a_letter_that_could_not_be_sent_comes_back_with_another_token(
+def test_an_email_that_could_not_be_sent_comes_back_with_another_token(
     engine: Engine,
     workspace: Workspace,
     sender: AccountEmailSender,
@@ -131,46 +131,46 @@ def test_a_letter_that_could_not_be_sent_comes_back_with_another_token(
     assert reset_id
     server.replies["DATA"] = "451 Try again later"
     _send(engine, sender, at=now)
-    assert "451" in _letter(engine)["error"]
+    assert "451" in _stored(engine)["error"]
     server.replies.clear()
     _send(engine, sender, at=now)
     assert server.messages == []
     _send(engine, sender, at=clock.now() + FIRST_DELAY)
     (message,) = server.messages
     assert _is_of_the_owner(engine, workspace, _token(message), now=now)
-    letter = _letter(engine)
-    assert (letter["attempts"], letter["error"], letter["abandoned_at"]) == (2, None, None)
+    row = _stored(engine)
+    assert (row["attempts"], row["error"], row["abandoned_at"]) == (2, None, None)
 
 
-def test_a_letter_that_is_refused_for_good_is_given_up(
+def test_an_email_that_is_refused_for_good_is_given_up(
     engine: Engine, sender: AccountEmailSender, server: MailServer, reset_id: UUID, now: datetime
 ) -> None:
     assert reset_id
     server.replies[OWNER_EMAIL] = "550 No such user"
     _send(engine, sender, at=now)
-    letter = _letter(engine)
-    assert (letter["sent_at"], letter["abandoned_at"] is not None) == (None, True)
+    row = _stored(engine)
+    assert (row["sent_at"], row["abandoned_at"] is not None) == (None, True)
     _send(engine, sender, at=now + timedelta(days=1))
-    assert _letter(engine)["attempts"] == 1
+    assert _stored(engine)["attempts"] == 1
 
 
-def test_a_letter_that_is_refused_for_now_is_sent_later(
+def test_an_email_that_is_refused_for_now_is_sent_later(
     engine: Engine, sender: AccountEmailSender, server: MailServer, reset_id: UUID, now: datetime
 ) -> None:
     assert reset_id
     server.replies[OWNER_EMAIL] = ["451 Greylisted"]
     _send(engine, sender, at=now)
-    letter = _letter(engine)
-    assert (letter["error"], letter["sent_at"]) == ("451 Greylisted", None)
+    row = _stored(engine)
+    assert (row["error"], row["sent_at"]) == ("451 Greylisted", None)
     # The same message a second time hurries nothing.
-    sender.send([letter["id"]], now)
+    sender.send([row["id"]], now)
     assert server.messages == []
     _send(engine, sender, at=clock.now() + FIRST_DELAY)
     assert len(server.messages) == 1
-    assert _letter(engine)["sent_at"] is not None
+    assert _stored(engine)["sent_at"] is not None
 
 
-def test_a_letter_whose_subject_is_gone_is_to_nobody(
+def test_an_email_whose_subject_is_gone_is_to_nobody(
     engine: Engine, sender: AccountEmailSender, server: MailServer, now: datetime
 ) -> None:
     with engine.begin() as connection:
@@ -179,7 +179,7 @@ def test_a_letter_whose_subject_is_gone_is_to_nobody(
         )
     _send(engine, sender, at=now)
     assert server.messages == []
-    assert _letter(engine)["sent_at"] is not None
+    assert _stored(engine)["sent_at"] is not None
 
 
 def test_what_somebody_named_makes_no_header_of_its_own(

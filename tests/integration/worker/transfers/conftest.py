@@ -7,7 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 import rigs
-from chronos_worker.http.request import Request
+from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.limiter import Limits
 from rigs import Rig
 from targets import Target
@@ -41,7 +41,7 @@ def start_rig() -> Iterator[Callable[..., Rig]]:
         def start(
             max_transfers: int = 100,
             max_per_host: int = 50,
-            may_start: Callable[[Request], bool] = lambda _: True,
+            may_start: Callable[[TransferRequest], bool] = lambda _: True,
             allow: str = "127.0.0.0/8",
         ) -> Rig:
             limits = Limits(max_transfers, max_per_host)

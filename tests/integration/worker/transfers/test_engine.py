@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from chronos_common import clock
 from chronos_worker.actions import webhook
-from chronos_worker.http.request import Request, RequestTemplate
+from chronos_worker.http.request import RequestTemplate, TransferRequest
 from chronos_worker.transfers import engine as transfers
 from chronos_worker.transfers.results import ErrorKind, TransferResult
 from rigs import Rig, request_to, wait_until
@@ -85,7 +85,7 @@ def test_the_lease_is_asked_for_at_the_start_and_not_when_submitting(
 ) -> None:
     asked: list[float] = []
 
-    def may_start(_: Request) -> bool:
+    def may_start(_: TransferRequest) -> bool:
         asked.append(time.time())
         return True
 
@@ -103,7 +103,7 @@ def test_faults_of_the_callbacks_do_not_end_the_engine(
     poison, good = request_to(f"{target.url}/poison"), request_to(f"{target.url}/good")
     unasked = request_to(f"{target.url}/unasked")
 
-    def may_start(request: Request) -> bool:
+    def may_start(request: TransferRequest) -> bool:
         if request is unasked:
             raise RuntimeError("no lease")
         return True
@@ -111,7 +111,7 @@ def test_faults_of_the_callbacks_do_not_end_the_engine(
     rig = start_rig(max_transfers=1, max_per_host=1, may_start=may_start)
     keep = rig.engine._on_done
 
-    def on_done(request: Request, result: TransferResult) -> None:
+    def on_done(request: TransferRequest, result: TransferResult) -> None:
         if request is poison:
             raise RuntimeError("no recorder")
         keep(request, result)
@@ -243,7 +243,7 @@ def _once(released: Event) -> Answer:
     return wait_first
 
 
-def _with(request: Request, **changes: Any) -> RequestTemplate:
+def _with(request: TransferRequest, **changes: Any) -> RequestTemplate:
     return replace(request.template, **changes)
 
 

@@ -14,7 +14,7 @@ import specimens
 from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_worker.actions import webhook
 from chronos_worker.http import redirects, signing
-from chronos_worker.http.request import HttpMessage, Request
+from chronos_worker.http.request import HttpMessage, TransferRequest
 from chronos_worker.transfers.curl_handle import CurlHandle
 from chronos_worker.transfers.results import ErrorKind
 from rigs import Rig, kind_of
@@ -309,7 +309,9 @@ def test_whatever_a_location_holds_it_is_an_ascii_url_or_a_reason(location: byte
     assert urlsplit(found.url).hostname == urlsplit(redirects.origin_of(found.url)).hostname
 
 
-def _followed(message: HttpMessage, request: Request, location: bytes) -> HttpMessage | str:
+def _followed(
+    message: HttpMessage, request: TransferRequest, location: bytes
+) -> HttpMessage | str:
     """Return the next hop's message, or the reason why there is none."""
     try:
         return redirects.message_after(

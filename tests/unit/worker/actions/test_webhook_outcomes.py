@@ -14,7 +14,7 @@ from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_worker.actions import webhook
 from chronos_worker.http import charsets
-from chronos_worker.http.request import Request
+from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.curl_handle import KEPT_BODY_BYTES
 from chronos_worker.transfers.results import ErrorKind, TransferError, TransferResult
 
@@ -22,7 +22,7 @@ REQUEST = rigs.request_to("https://example.com/hook")
 OK = TransferResult(started_at=specimens.MOMENT, duration_seconds=0.0125, http_status=200)
 
 
-def _outcome(result: TransferResult, request: Request = REQUEST) -> Succeeded | Failed:
+def _outcome(result: TransferResult, request: TransferRequest = REQUEST) -> Succeeded | Failed:
     return webhook.outcome(request, result)[0]
 
 

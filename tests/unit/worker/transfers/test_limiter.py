@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import rigs
-from chronos_worker.http.request import Request
+from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.limiter import SLOW_AFTER, Limiter, Limits, Permit
 
 A, B, C = "http://a/", "http://b/", "http://c/"
@@ -24,11 +24,11 @@ def _urls(limiter: Sequence[Permit]) -> list[str]:
     return [permit.request.template.url for permit in limiter]
 
 
-def _requests(*urls: str) -> list[Request]:
+def _requests(*urls: str) -> list[TransferRequest]:
     return [rigs.request_to(url) for url in urls]
 
 
-def _offer(limiter: Limiter, requests: Sequence[Request]) -> None:
+def _offer(limiter: Limiter, requests: Sequence[TransferRequest]) -> None:
     for request in requests:
         limiter.enqueue(request)
 
@@ -111,7 +111,7 @@ def test_what_comes_while_its_job_is_under_way_takes_no_more_than_half() -> None
     assert _take_all(limiter, 0.9) == []
 
 
-def _offered_and_taken(limiter: Limiter, request: Request) -> Permit:
+def _offered_and_taken(limiter: Limiter, request: TransferRequest) -> Permit:
     limiter.enqueue(request)
     (permit,) = _take_all(limiter)
     return permit
@@ -190,7 +190,7 @@ def test_limits_hold_and_nothing_is_lost_or_doubled(
     jobs = {url: rigs.request_to(url) for url in (A, B, C)}
     offered = [rigs.again(jobs[url], after=number) for number, url in enumerate(hosts)]
     _offer(limiter, offered)
-    now, running, started = 0.0, list[Permit](), list[Request]()
+    now, running, started = 0.0, list[Permit](), list[TransferRequest]()
     for step in steps + ["age", "take", "release"] * (len(offered) + 1):
         now += 0.3
         if step == "age":
