@@ -62,14 +62,14 @@ def test_a_payload_keeps_its_order_wherever_it_goes(
 
 def test_the_body_is_sent_in_the_order_in_which_it_was_written(caller: Caller, db: Engine) -> None:
     made = caller.create(payload={"url": URL, "body": BODY})
-    target = request_template.target_of(spec_of(caller, db, made["id"]))
+    target = request_template.template_of(spec_of(caller, db, made["id"]))
     assert target.body == b'{"zeta":1,"a":2,"bb":{"y":1,"x":2}}'
 
 
 def test_a_payload_for_the_default_webhook_keeps_its_order(caller: Caller, db: Engine) -> None:
     caller.patch("workspace", {"default_webhook_url": URL})
     made = caller.create(payload=BODY)
-    target = request_template.target_of(spec_of(caller, db, made["id"]))
+    target = request_template.template_of(spec_of(caller, db, made["id"]))
     assert target.body == b'{"zeta":1,"a":2,"bb":{"y":1,"x":2}}'
 
 
