@@ -24,10 +24,11 @@ from chronos_worker.actions import webhook
 from chronos_worker.attempts import Finished, invalid_payload
 from chronos_worker.http.request import TransferRequest
 from chronos_worker.recorder import Recorder
+from chronos_worker.transfers import descriptors
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
 from chronos_worker.transfers.limiter import Limits
-from chronos_worker.transfers.results import TransferResult
+from chronos_worker.transfers.results import ErrorKind, TransferResult
 
 _log = structlog.get_logger(__name__)
 
@@ -59,10 +60,14 @@ class Webhooks:
         self._recorder = recorder
         self._heartbeat = heartbeat
         self._unstarted: deque[TransferRequest] = deque()  # out of the engine, not given back yet
+        self._unattempted: deque[TransferRequest] = deque()  # the worker lacked something for them
         self._draining = Lock()
         self._turns = Semaphore(BATCHES)
         self._transfers = TransferEngine(
-            limits=Limits(settings.max_transfers, settings.max_transfers_per_host),
+            limits=Limits(
+                descriptors.transfers_within(settings.max_transfers),
+                settings.max_transfers_per_host,
+            ),
             guard=EgressGuard(settings.egress_allow),
             on_done=self._done,
             may_start=self._may_start,
@@ -127,6 +132,10 @@ class Webhooks:
         return False
 
     def _done(self, request: TransferRequest, result: TransferResult) -> None:
+        if result.error and result.error.kind is ErrorKind.WORKER:
+            _log.warning("not attempted", error=result.error.message)
+            self._unattempted.append(request)
+            return
         outcome, attempt = webhook.outcome(request, result)
         policy = request.job.policy
         self._recorder.put(Finished(request.execution, queues.WEBHOOKS, policy, outcome, attempt))
@@ -134,6 +143,7 @@ class Webhooks:
     def watch(self) -> bool:
         """Release requests that this worker must not send any more. The tick of a loop."""
         self._give_back_unstarted()
+        self._postpone_unattempted()
         self._abort_lost()
         self._take_back_unwanted()
         self._postpone_excess()
@@ -203,6 +213,17 @@ class Webhooks:
         if not excess:
             return
         requests = self._transfers.take_back(excess)
+        self._postpone(requests)
+        _log.warning("too many wait for their targets", postponed=len(requests))
+
+    def _postpone_unattempted(self) -> None:
+        """Give back requests that could not be attempted, for a moment in which they can be."""
+        requests = [self._unattempted.popleft() for _ in range(len(self._unattempted))]
+        if requests:
+            self._postpone(requests)
+            _log.warning("this worker lacks sockets or memory", postponed=len(requests))
+
+    def _postpone(self, requests: Sequence[TransferRequest]) -> None:
         due_at = clock.now() + POSTPONED_BY
         with self._kept(requests):
             for (worker_id, claimed_at), execution_ids in _by_claim(requests).items():
@@ -214,7 +235,6 @@ class Webhooks:
                         claimed_at=claimed_at,
                         due_at=due_at,
                     )
-        _log.warning("too many wait for their targets", postponed=len(requests))
 
     def stop(self, grace_seconds: float) -> None:
         """Give back requests that have not started and transfers that outlast the grace."""
@@ -222,7 +242,7 @@ class Webhooks:
         self._give_back_safely()
         self._transfers.drain(grace_seconds)
         leftover = self._transfers.stop()
-        self._unstarted.extend(leftover.unstarted)
+        self._unstarted.extend([*leftover.unstarted, *self._unattempted])
         self._give_back_safely(leftover.aborted)
 
     def _give_back_safely(self, aborted: Sequence[TransferRequest] = ()) -> None:

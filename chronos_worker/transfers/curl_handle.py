@@ -158,8 +158,7 @@ class CurlHandle:
         try:
             descriptor = socket.socket(address.family, address.socktype, address.protocol).detach()
         except OSError as error:
-            text = f"The worker could not make a socket: {error.strerror}"
-            self._error = TransferError(ErrorKind.CONNECT, text)
+            self._error = errors.without_socket(error)
             return _BAD_SOCKET
         self._opened.append(descriptor)
         return descriptor
@@ -252,7 +251,8 @@ class CurlHandle:
         if self._error:
             return self._error
         if code != pycurl.E_OPERATION_TIMEDOUT:
-            return errors.error_of(code, message)
+            error = errors.error_of(code, message)
+            return error if self._has_left else errors.before_sending(code, error)
         if self._has_left:
             return errors.timed_out(timeout_seconds)
         is_ours = self.total_ms() < self._timeout_ms

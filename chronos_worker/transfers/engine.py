@@ -28,10 +28,11 @@ from uuid import UUID
 import structlog
 
 from chronos_worker.http.request import TransferRequest
+from chronos_worker.transfers import errors
 from chronos_worker.transfers.curl_multi import CurlMulti
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.limiter import Limiter, Limits, Permit
-from chronos_worker.transfers.results import TransferResult
+from chronos_worker.transfers.results import ErrorKind, TransferResult
 from chronos_worker.transfers.transfer import Transfer, Transfers
 
 # Requests started before libcurl moves bytes. Of many that are due at once, the first do not wait.
@@ -260,12 +261,21 @@ class TransferEngine:
         request = permit.request
         if self._waiting.get(request.execution.id.int) is request:
             if self._is_allowed(request):
-                # In both places for a moment rather than in none: drain() may look now.
-                self._transfers.start(permit)
-                self._waiting.pop(request.execution.id.int, None)
-                return
+                try:
+                    # In both places for a moment rather than in none: drain() may look now.
+                    self._transfers.start(permit)
+                except Exception as error:  # noqa: BLE001 - nothing has left, and others go on
+                    self._not_started(request, error)
+                else:
+                    self._waiting.pop(request.execution.id.int, None)
+                    return
             del self._waiting[request.execution.id.int]
         self._limiter.release(permit, time.monotonic(), ended=False)
+
+    def _not_started(self, request: TransferRequest, error: Exception) -> None:
+        """Report a request for which no handle could be made."""
+        problem = errors.not_sent(error)._replace(kind=ErrorKind.WORKER)
+        self._report(request, TransferResult(self._now(), 0.0, error=problem))
 
     def _is_allowed(self, request: TransferRequest) -> bool:
         try:
@@ -276,12 +286,14 @@ class TransferEngine:
 
     def _ended(self, transfer: Transfer, result: TransferResult | None) -> None:
         self._limiter.release(transfer.permit, time.monotonic(), ended=result is not None)
-        if result is None:
-            return
+        if result is not None:
+            self._report(transfer.request, result)
+
+    def _report(self, request: TransferRequest, result: TransferResult) -> None:
         try:
-            self._on_done(transfer.request, result)
+            self._on_done(request, result)
         except Exception:  # noqa: BLE001 - it must not end all transfers
-            identifier = str(transfer.request.execution.id)
+            identifier = str(request.execution.id)
             _log.exception("transfer result lost", execution_id=identifier)
 
     def _seconds_to_next(self) -> float:

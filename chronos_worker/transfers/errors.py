@@ -1,5 +1,6 @@
 """Errors of transfers: the texts for libcurl's result codes, with details of its messages."""
 
+import errno
 import re
 from typing import Final
 
@@ -105,10 +106,31 @@ def error_of(code: int, message: str) -> TransferError:
     )
 
 
+#: The system's errors for a process that has, or a machine that gives, no more of something.
+_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+#: libcurl's codes for the same.
+_CURL_EXHAUSTED: Final = {pycurl.E_OUT_OF_MEMORY, pycurl.E_FAILED_INIT, _UNRECOVERABLE_POLL}
+
+
+def without_socket(error: OSError) -> TransferError:
+    """Return the error of a request for which the worker could make no socket."""
+    kind = ErrorKind.WORKER if error.errno in _EXHAUSTED else ErrorKind.CONNECT
+    return TransferError(kind, f"The worker could not make a socket: {error.strerror}")
+
+
+def before_sending(code: int, error: TransferError) -> TransferError:
+    """Return ``error``, which libcurl reports as ``code``, of a request that has not left."""
+    return error._replace(kind=ErrorKind.WORKER) if code in _CURL_EXHAUSTED else error
+
+
 def not_sent(error: Exception) -> TransferError:
     """Return the error of a request that libcurl did not accept because of ``error``."""
+    if isinstance(error, MemoryError):
+        return TransferError(ErrorKind.WORKER, "The worker is out of memory")
+    if isinstance(error, OSError):
+        return without_socket(error)
     if isinstance(error, pycurl.error) and len(error.args) == 2:  # noqa: PLR2004 - code, message
-        return error_of(*error.args)
+        return before_sending(error.args[0], error_of(*error.args))
     text = "The request could not be sent; the worker's log says why"
     return TransferError(ErrorKind.INTERNAL, text)
 

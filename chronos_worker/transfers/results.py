@@ -19,6 +19,8 @@ class ErrorKind(StrEnum):
     REDIRECT = "redirect"
     TOO_LARGE = "too_large"
     INTERNAL = "internal"
+    #: Something of the worker's own was missing, and the request has not left.
+    WORKER = "worker"
 
 
 class TransferError(NamedTuple):

@@ -96,7 +96,7 @@ class Transfers:
         return list(self._by_execution.copy().values())
 
     def start(self, permit: Permit) -> None:
-        """Send the request of ``permit``."""
+        """Send the request of ``permit``. Raises if not even a handle can be made for it."""
         handle = self._idle_handles.pop() if self._idle_handles else self._new_handle()
         transfer = Transfer(permit.request, permit, handle, self._now(), time.monotonic())
         self._by_execution[permit.request.execution.id.int] = transfer
@@ -141,6 +141,8 @@ class Transfers:
                 return None
             timeout_seconds = transfer.request.template.timeout_seconds
             problem = handle.problem(done.code, done.message, timeout_seconds=timeout_seconds)
+            if transfer.redirects:
+                problem = _of_attempt(problem)
         result = transfer.result(problem)
         if result.error or not self._is_redirect(transfer, result):
             return result
@@ -190,6 +192,8 @@ class Transfers:
         execution_id = transfer.request.execution.id
         _log.warning("request not sent", execution_id=str(execution_id), exc_info=error)
         problem = errors.not_sent(error)
+        if transfer.redirects:
+            problem = _of_attempt(problem)
         result = transfer.redirected or TransferResult(transfer.started_at, 0.0)
         self._end(transfer, result._replace(error=problem), is_reusable=False)
 
@@ -203,3 +207,10 @@ class Transfers:
                 self._idle_handles.append(transfer.handle)
             # Only now, so that a wait for the last transfer ends after its result was reported.
             del self._by_execution[transfer.request.execution.id.int]
+
+
+def _of_attempt(problem: TransferError) -> TransferError:
+    """Return ``problem`` as one of the attempt, whose first request has left."""
+    if problem.kind is ErrorKind.WORKER:
+        return problem._replace(kind=ErrorKind.CONNECT)
+    return problem

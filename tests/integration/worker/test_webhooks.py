@@ -27,6 +27,7 @@ from chronos_worker import webhooks
 from chronos_worker.recorder import Recorder
 from chronos_worker.transfers import limiter
 from chronos_worker.webhooks import POSTPONED_BY, Webhooks
+from exhaustion import no_descriptors
 from factories import Workspace
 from outages import lose_answer
 from rigs import wait_until
@@ -289,3 +290,20 @@ def test_a_batch_that_waits_too_long_for_those_before_is_left_to_rescue(
             stack.enter_context(sending.turn(Event()))
     with sending.turn(Event()):
         assert sending.in_flight == 0
+
+
+def test_a_request_that_the_worker_could_not_attempt_comes_again_as_the_same_attempt(
+    engine: Engine, workspace: Workspace, heartbeat: Heartbeat, target: Target, sending: Webhooks
+) -> None:
+    target.answer = reply()
+    job_id, claimed = _claimed(engine, workspace, heartbeat.id, target.url, times=2)
+    before = clock.now()
+    with no_descriptors():
+        sending.begin(claimed)
+        wait_until(lambda: sending.in_flight == 0)
+    sending.watch()
+    for row in factories.executions_of(engine, job_id):
+        assert (row["status"], row["attempt"], row["attempts"]) == ("queued", 1, [])
+        assert row["started_at"] is None
+        assert row["due_at"] >= before + POSTPONED_BY
+    assert target.received == []

@@ -1,11 +1,13 @@
 """The transfer engine as its worker uses it: leases, cancelling, poison, draining, stopping."""
 
+import errno
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from socket import socket
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,9 +16,13 @@ from structlog.testing import capture_logs
 from chronos_common import clock
 from chronos_worker.actions import webhook
 from chronos_worker.http.request import RequestTemplate, TransferRequest
+from chronos_worker.transfers import curl_handle
 from chronos_worker.transfers import engine as transfers
+from chronos_worker.transfers.curl_handle import CurlHandle
 from chronos_worker.transfers.results import ErrorKind, TransferResult
-from rigs import Rig, request_to, wait_until
+from chronos_worker.transfers.transfer import Transfers
+from exhaustion import no_descriptors
+from rigs import Rig, kind_of, request_to, wait_until
 from targets import Answer, Received, Target, by_path, hang, reply
 
 
@@ -236,7 +242,7 @@ def test_the_engine_shows_signs_of_life_while_idle(rig: Rig) -> None:
 def _once(released: Event) -> Answer:
     answer = reply()
 
-    def wait_first(target: Target, received: Received, stream: socket) -> None:
+    def wait_first(target: Target, received: Received, stream: socket.socket) -> None:
         released.wait(10)
         answer(target, received, stream)
 
@@ -248,8 +254,62 @@ def _with(request: TransferRequest, **changes: Any) -> RequestTemplate:
 
 
 def _until_hung_up(gone: Event) -> Answer:
-    def answer(_target: Target, _received: Received, stream: socket) -> None:
+    def answer(_target: Target, _received: Received, stream: socket.socket) -> None:
         if stream.recv(1) == b"":
             gone.set()
 
     return answer
+
+
+def test_a_request_without_a_socket_for_it_was_not_attempted(rig: Rig, target: Target) -> None:
+    request, later = request_to(target.url), request_to(target.url)
+    with no_descriptors():
+        rig.engine.submit([request])
+        result = rig.result_of(request)
+    assert (result.http_status, kind_of(result)) == (None, ErrorKind.WORKER)
+    rig.engine.submit([later])
+    assert rig.result_of(later).http_status == 200
+    assert len(target.received) == 1
+
+
+def test_a_request_without_a_handle_for_it_was_not_attempted(
+    start_rig: Callable[..., Rig], target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if its permit is kept: then no other request ever leaves."""
+    rig = start_rig(max_transfers=1)
+    make = Transfers._new_handle
+    made = iter([MemoryError(), OSError(errno.EMFILE, "Too many open files"), None])
+
+    def make_or_raise(self: Transfers) -> CurlHandle:
+        error = next(made)
+        if error:
+            raise error
+        return make(self)
+
+    monkeypatch.setattr(Transfers, "_new_handle", make_or_raise)
+    requests = [request_to(target.url) for _ in range(3)]
+    rig.engine.submit(requests)
+    kinds = [kind_of(rig.result_of(each)) for each in requests]
+    assert kinds == [ErrorKind.WORKER, ErrorKind.WORKER, None]
+
+
+def test_a_redirect_without_a_socket_for_it_is_the_end_of_the_attempt(
+    rig: Rig, start_target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proves that a request that has left counts, whatever the worker lacks afterwards."""
+    first, second = start_target(), start_target()
+    first.answer = reply(302, headers={"Location": second.url})
+    made = iter([socket.socket])
+
+    def make_once(*arguments: Any) -> socket.socket:
+        for make in made:
+            return make(*arguments)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    exhausted = SimpleNamespace(**vars(socket) | {"socket": make_once})
+    monkeypatch.setattr(curl_handle, "socket", exhausted)
+    request = request_to(first.url)
+    rig.engine.submit([request])
+    result = rig.result_of(request)
+    assert kind_of(result) is ErrorKind.CONNECT
+    assert (result.http_status, second.received) == (302, [])
