@@ -61,7 +61,7 @@ class Claimer:
     def claim(
         self, identifiers: Sequence[UUID], specs: Mapping[UUID, JobSpec], *, queue: str
     ) -> list[Claimed]:
-        """Claim executions of the jobs in ``specs``; return those that this worker holds now.
+        """Claim executions of the jobs in ``specs`` and return those that this worker holds now.
 
         Executions that were paused, cancelled, claimed by another worker or must not overlap are
         left out. So are executions of another ``queue``: anyone with access to Redis can name any

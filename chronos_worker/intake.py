@@ -86,7 +86,7 @@ class Intake:
             return self._specs.of(connection, identifiers)
 
     def _hold_until(self, moment: datetime) -> bool:
-        """Wait until ``moment``; return False if the worker is stopped before."""
+        """Wait until ``moment``, or return False if the worker is stopped before."""
         ahead = moment - clock.now()
         if ahead > LONGEST_HOLD:
             raise TooEarly(f"{moment} is {ahead} away")

@@ -245,7 +245,7 @@ class CurlHandle:
         return result
 
     def problem(self, code: int, message: str, *, timeout_seconds: float) -> TransferError:
-        """Return the error behind libcurl's result ``code``; the job has ``timeout_seconds``."""
+        """Return the error behind libcurl's result ``code`` for a job of ``timeout_seconds``."""
         if self._refused and not self._opened:
             return TransferError(ErrorKind.REFUSED_BY_EGRESS, self._guard.refusal(self._refused))
         if self._error:

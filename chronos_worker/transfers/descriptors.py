@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-#: Beside transfers: connections to PostgreSQL and Redis, logs, other actions.
+#: Descriptors for everything else: connections to PostgreSQL and Redis, logs, other actions.
 _RESERVED: Final = 256
 #: A transfer's socket, and those of the look-up of its host's name.
 _PER_TRANSFER: Final = 3
@@ -16,9 +16,9 @@ _log = structlog.get_logger(__name__)
 
 
 def transfers_within(wanted: int) -> int:
-    """Return how many transfers, at most ``wanted``, this process has descriptors for.
+    """Return the number of transfers, at most ``wanted``, that this process has descriptors for.
 
-    The soft limit is raised as far as it may be. Fewer transfers than wanted are said in the log.
+    The soft limit is raised as far as it may be. Fewer transfers than wanted are logged.
     """
     fitting = max(1, (_raised_limit() - _RESERVED) // _PER_TRANSFER)
     if fitting < wanted:

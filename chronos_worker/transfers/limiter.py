@@ -114,7 +114,7 @@ class Limiter:
             self._hosts.pop(host.name, None)
 
     def mark_slow(self, now: float) -> None:
-        """Mark the transfers that have become slow by ``now``; to be called regularly."""
+        """Mark the transfers that have become slow by ``now``. It has to be called regularly."""
         young = self._young
         while young and (young[0].released or young[0].started + SLOW_AFTER <= now):
             permit = young.popleft()

@@ -37,7 +37,7 @@ class TransferResult(NamedTuple):
       there, over all redirects. Their URLs are in ``redirects``.
     - ``http_status``, ``header_lines`` and ``body`` belong to the last answer that came. The lines
       include those of interim responses (1xx). The body has at most 64 KiB, and ``truncated``
-      tells whether there was more.
+      is true if there was more.
     - ``error`` is set if the transfer ended before its answer, as by a time-out. ``flaw`` is set
       if the answer was faulty after its status.
     - ``timing_ms`` belongs to the last hop.
