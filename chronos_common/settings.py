@@ -15,8 +15,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from environs import Env, EnvError, EnvValidationError, ValidationError, validate
 
 from chronos_common import environment as variables
+from chronos_common.domain.addresses import Sender
 from chronos_common.domain.hosts import ascii_host
-from chronos_common.domain.senders import Sender
 from chronos_common.errors import SettingsInvalid
 
 MIN_SECRET_BYTES = 32

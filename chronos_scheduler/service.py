@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from chronos_common import clock, progress
+from chronos_common import clock
 from chronos_common.broker import Broker, connect_redis
 from chronos_common.events import Publisher
+from chronos_common.process import health
+from chronos_common.process.health import Progress
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.process.loops import Loop, stop_all
-from chronos_common.progress import Progress
 from chronos_common.settings import Settings
 from chronos_common.storage import change_feed
 from chronos_common.storage.postgres.database import connect
@@ -105,8 +106,8 @@ class Scheduler:
                 loop.hint()
 
         self._listener = Listener(connect_redis(settings.redis_url), hint)
-        loops = [progress.loop(each) for each in self._loops]
-        self.progress = Progress([progress.heartbeat(self._heartbeat), *loops])
+        loops = [health.loop_check(each) for each in self._loops]
+        self.progress = Progress([health.heartbeat_check(self._heartbeat), *loops])
 
     def _until_due(self, planner: Planner, settings: Settings) -> Callable[[], float]:
         """Return a function that says for how many seconds plan may rest."""

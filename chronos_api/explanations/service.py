@@ -18,7 +18,6 @@ from chronos_api.explanations import outcome_texts, rule_changes
 from chronos_api.explanations.outcome_texts import Record
 from chronos_api.jobs.definition import definitions
 from chronos_api.security.access import Principal
-from chronos_common.domain import nearest
 from chronos_common.domain.schedules import occurrences
 from chronos_common.domain.schedules.phrases import moment
 from chronos_common.domain.schedules.schedule import Schedule
@@ -131,7 +130,7 @@ def explain(
         verdict=finding.verdict,
         explanation=finding.explanation,
         execution=finding.execution,
-        previous=nearest.last_before(schedule, at),
+        previous=occurrences.last_before(schedule, at),
         following=schedule.next_after(at + length - datetime.resolution),
     )
 
@@ -204,7 +203,7 @@ def _instant(question: _Question) -> _Finding | None:
         else:
             text = f"The schedule ended at {moment(schedule.ends_at or at)} (ends_at)."
         return _Finding(Verdict.OUT_OF_BOUNDS, text)
-    before, after = nearest.last_before(schedule, at), schedule.next_after(at)
+    before, after = occurrences.last_before(schedule, at), schedule.next_after(at)
     around = [
         *([f"the one before is {moment(before)}"] if before else []),
         *([f"the next one is {moment(after)}"] if after else []),

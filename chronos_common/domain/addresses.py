@@ -1,10 +1,12 @@
 """E-mail addresses: which ones every mail server can deliver to, and how they are sent."""
 
 import re
+from email.utils import parseaddr
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Final, NamedTuple
 
 from chronos_common.domain.hosts import ascii_host
+from chronos_common.domain.texts import line_fault
 
 # RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3.
 _MAX_LOCAL_LENGTH: Final = 64
@@ -82,3 +84,30 @@ def is_email_address(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+class Sender(NamedTuple):
+    """Who an e-mail is from; ``name`` may be empty, ``address`` is ASCII."""
+
+    name: str
+    address: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Sender":
+        """Return the sender of ``address`` or ``Name <address>``.
+
+        Raises :class:`ValueError`, in words, for what is neither.
+        """
+        if fault := line_fault(text):
+            raise ValueError(fault)
+        name, address = parseaddr(text)
+        # The parser passes over what it does not understand.
+        if _without_quotes(text) != _without_quotes(name + address):
+            raise ValueError(
+                'must be like chronos@example.com, or like "Chronos, Inc." <chronos@example.com>'
+            )
+        return cls(name, ascii_address(address))
+
+
+def _without_quotes(text: str) -> str:
+    return "".join(each for each in text if each not in '"\\<> ')

@@ -1,4 +1,4 @@
-"""What a worker needs to perform an execution."""
+"""An execution as a worker performs it: its job's part, its claim, and its attempts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,9 @@ from uuid import UUID
 
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import JobType, OverlapPolicy
+
+#: Characters of an error that the history keeps. Targets and mail servers write parts of it.
+MAX_ERROR_LENGTH = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,19 @@ class Claimed(NamedTuple):
     due_at: datetime
     attempt: int
     redeliveries: int
+
+
+class Attempt(NamedTuple):
+    """What was sent, what came back, and how long each part took.
+
+    ``started_at`` is the instant the request left. ``request`` and ``response`` hold JSON-ready
+    values with secrets already redacted; ``timing_ms`` splits ``duration_ms`` into ``dns``,
+    ``connect``, ``tls``, ``first_byte`` and ``total``.
+    """
+
+    started_at: datetime
+    duration_ms: int
+    request: Mapping[str, Any] | None = None
+    response: Mapping[str, Any] | None = None
+    http_status: int | None = None
+    timing_ms: Mapping[str, float] | None = None

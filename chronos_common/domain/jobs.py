@@ -1,5 +1,6 @@
 """A job as its user defined it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,3 +45,16 @@ class JobDefinition:
     max_runs: int | None
     misfire_policy: MisfirePolicy
     misfire_grace_seconds: float
+
+
+def is_same_json(one: Any, other: Any) -> bool:
+    """Return whether two values are written alike.
+
+    Python calls objects equal whose members stand in another order, and 1, 1.0 and true as well.
+    Values beside JSON's, such as instants, are compared as text.
+    """
+    return one == other and _written(one) == _written(other)
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, default=str)

@@ -3,6 +3,7 @@
 What keeps it from starting is one line, in the form of its log.
 """
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from chronos_common.storage.postgres import availability
 from chronos_common.storage.postgres.database import connect
 
 _log = structlog.get_logger(__name__)
+
+#: New objects between two collections. The hot path makes no garbage cycles, but statements that
+#: SQLAlchemy builds are some: at 200,000 a scheduler grew by 18 MiB before the first collection.
+GARBAGE_THRESHOLD = 25_000
 
 
 def begin() -> Settings:
@@ -70,3 +75,11 @@ def look_at_database(loaded: Settings) -> None:
         require_database(loaded)
     except availability.DatabaseUnusable as error:
         _log.error(str(error))
+
+
+def tune_garbage_collection() -> None:
+    """Make collections short and rare. Call this once, when everything is loaded."""
+    # Loaded modules stay for good, so no later collection needs to visit them.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)

@@ -25,6 +25,10 @@ COUNTED = timedelta(days=1461)
 #: More than any span of an hour has.
 _ALL = 4000
 
+#: How far back to look, from near to far: a date that comes at all comes within 50 years.
+_REACHES = tuple(timedelta(seconds=each) for each in (1, 60, 3600, 86_400))
+_FAR = tuple(timedelta(days=each) for each in (32, 366, 3660, 18_300))
+
 
 def between(schedule: Schedule, start: datetime, end: datetime) -> int:
     """Return how many instants lie in [``start``, ``end``)."""
@@ -168,3 +172,31 @@ def _of_interval(schedule: Schedule, bounds: Sequence[datetime]) -> list[int]:
     last = bounds[-1] if schedule.ends_at is None else schedule.ends_at + _SMALLEST
     before = [max(-((first - min(bound, last)) // step), 0) for bound in bounds]
     return [later - earlier for earlier, later in pairwise(before)]
+
+
+def last_before(schedule: Schedule, moment: datetime) -> datetime | None:
+    """Return the last instant strictly before ``moment``, or None if there is none."""
+    for reach in (*_REACHES, *_FAR):
+        try:
+            low = moment - reach
+        except OverflowError:
+            return None
+        first = schedule.next_after(low)
+        if first is not None and first < moment:
+            return _last(schedule, first, moment)
+    return None
+
+
+def _last(schedule: Schedule, found: datetime, moment: datetime) -> datetime:
+    """Return the last instant before ``moment``, by halving the time from ``found`` on."""
+    high = moment
+    while True:
+        following = schedule.next_after(found)
+        if following is None or following >= moment:
+            return found
+        middle = following + (high - following) / 2
+        later = schedule.next_after(middle)
+        if later is not None and later < moment:
+            found = later
+        else:
+            found, high = following, middle + _SMALLEST

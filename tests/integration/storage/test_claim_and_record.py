@@ -15,8 +15,7 @@ from sqlalchemy import Engine, text
 import factories
 from chronos_common import clock, ids
 from chronos_common.domain import queues
-from chronos_common.domain.attempts import MAX_ERROR_LENGTH, Attempt
-from chronos_common.domain.executions import Claimed
+from chronos_common.domain.executions import MAX_ERROR_LENGTH, Attempt, Claimed
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status

@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from chronos_common import settings
-from chronos_common.domain.senders import Sender
+from chronos_common.domain.addresses import Sender
 from chronos_common.errors import SettingsInvalid
 from chronos_common.settings import Settings
 from repository import ROOT

@@ -15,7 +15,7 @@ from redis import Redis
 
 import specimens
 from chronos_common.broker import Broker, connect_redis
-from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Attempt
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import CeleryTask
 from chronos_common.domain.statuses import JobType

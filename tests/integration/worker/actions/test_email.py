@@ -17,7 +17,7 @@ import pytest
 
 import mail_servers
 import specimens
-from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Attempt
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import Email
 from chronos_common.domain.statuses import JobType

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import mail_servers
 import specimens
-from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Attempt
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.statuses import JobType
 from chronos_worker.actions import email
