@@ -12,10 +12,11 @@ from sqlalchemy import Connection, text
 
 from benchmarks.installation import Installation
 from chronos_common import clock, ids
-from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.jobs import JobDefinition, JobType
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 from chronos_common.storage.jobs import insert as new_jobs
 from chronos_common.storage.jobs.insert import NewJob
 from chronos_common.storage.tables import jobs as jobs_table

@@ -22,7 +22,7 @@ from chronos_common import ids
 from chronos_common.domain import queues
 from chronos_common.errors import Unavailable
 
-TASK_OF = {queue: f"chronos.{queue}" for queue in queues.EVERY}
+TASK_OF = {queue: f"chronos.{queue}" for queue in queues.ALL}
 
 #: On a half-open connection every wait ends; without these a worker stands still for ever.
 SOCKET_OPTIONS: Mapping[str, Any] = {
@@ -48,7 +48,7 @@ class Batch:
     fire_at: datetime
 
 
-def celery_app(redis_url: str, consumed: Sequence[str] = queues.EVERY) -> Celery:
+def celery_app(redis_url: str, consumed: Sequence[str] = queues.ALL) -> Celery:
     """Return the Celery application of publishers, and of the consumers of some queues.
 
     A message is acknowledged late and never by the clock of a worker: no ``eta``, no
@@ -128,9 +128,9 @@ class Broker:
         """Return how many messages wait in each queue."""
         with _outage_is_unavailable():
             pipeline = self._redis.pipeline(transaction=False)
-            for queue in queues.ALL:
+            for queue in queues.DURABLE:
                 pipeline.llen(queue)
-            return dict(zip(queues.ALL, pipeline.execute(), strict=True))
+            return dict(zip(queues.DURABLE, pipeline.execute(), strict=True))
 
     def oldest(self) -> dict[str, datetime]:
         """Return when the longest waiting message of each queue was published."""
@@ -154,12 +154,12 @@ def oldest_of(client: Redis) -> dict[str, datetime]:
     """
     with _outage_is_unavailable():
         pipeline = client.pipeline(transaction=False)
-        for queue in queues.ALL:
+        for queue in queues.DURABLE:
             pipeline.lindex(queue, -1)
         messages = pipeline.execute()
     found = {
         queue: _published_at(message)
-        for queue, message in zip(queues.ALL, messages, strict=True)
+        for queue, message in zip(queues.DURABLE, messages, strict=True)
         if message is not None
     }
     return {queue: moment for queue, moment in found.items() if moment}

@@ -18,7 +18,7 @@ import structlog
 from chronos_common import events
 from chronos_common.broker import Broker, connect_redis
 from chronos_common.domain import queues
-from chronos_common.domain.statuses import JobType
+from chronos_common.domain.jobs import JobType
 from chronos_common.process import health
 from chronos_common.process.health import Progress, ProgressCheck
 from chronos_common.process.heartbeat import Heartbeat

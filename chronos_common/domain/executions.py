@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from chronos_common.domain.jobs import JobType
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobType, OverlapPolicy
 
 #: Characters of an error that the history keeps. Targets and mail servers write parts of it.
 MAX_ERROR_LENGTH = 2000

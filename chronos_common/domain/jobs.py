@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule
-from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 
 MAX_NAME_LENGTH = 200
 MAX_DESCRIPTION_LENGTH = 2000
@@ -20,6 +22,14 @@ MAX_DELAY_SECONDS = 7 * 86_400
 MAX_TIMEOUT_SECONDS = 300
 DEFAULT_TIMEOUT_SECONDS = 30.0
 DEFAULT_MISFIRE_GRACE_SECONDS = 60.0
+
+
+class JobType(StrEnum):
+    """What a job's executions do."""
+
+    WEBHOOK = "webhook"
+    EMAIL = "email"
+    CELERY_TASK = "celery_task"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import assert_never
 from uuid import UUID
 
-from chronos_common.domain.statuses import OverlapPolicy, Status, Trigger
+from chronos_common.domain.statuses import Status, Trigger
+
+
+class OverlapPolicy(StrEnum):
+    """What happens when an occurrence is due while an earlier one of its job is unfinished."""
+
+    ALLOW = "allow"
+    SKIP = "skip"
+    QUEUE_ONE = "queue_one"
+    CANCEL_RUNNING = "cancel_running"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Users name queues of their own Celery applications. Which names those must not h
 import re
 from typing import Final
 
-from chronos_common.domain.statuses import JobType
+from chronos_common.domain.jobs import JobType
 
 WEBHOOKS = "webhooks"
 EMAILS = "emails"
@@ -16,10 +16,10 @@ NOTIFICATIONS = "notifications"
 #: What somebody tries out, and waits for; PostgreSQL does not hold it for later.
 TESTS = "tests"
 
-#: The queues whose work is safe in PostgreSQL.
-ALL = (WEBHOOKS, EMAILS, NOTIFICATIONS, TASKS)
+#: The queues whose work is stored in PostgreSQL.
+DURABLE = (WEBHOOKS, EMAILS, NOTIFICATIONS, TASKS)
 
-EVERY = (*ALL, TESTS)
+ALL = (*DURABLE, TESTS)
 
 QUEUE_OF = {
     JobType.WEBHOOK: WEBHOOKS,
@@ -52,6 +52,6 @@ def reserved_queue(name: str) -> str | None:
 
 def own_queue(name: str) -> str | None:
     """Return why no task may go to the queue ``name`` of Chronos's own broker, or None."""
-    if name in EVERY or ":" in name or name.startswith("chronos"):
+    if name in ALL or ":" in name or name.startswith("chronos"):
         return f"{name!r} belongs to Chronos itself on this broker; use another name."
     return None

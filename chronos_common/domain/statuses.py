@@ -9,6 +9,7 @@
 """
 
 from enum import StrEnum
+from typing import Final
 
 
 class Status(StrEnum):
@@ -63,31 +64,18 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     DELETED = "deleted"
     RESCHEDULED = "rescheduled"
-    EXPIRED = "expired"
     INVALID = "invalid"
     WORKER_LOST = "worker_lost"
 
 
-class MisfirePolicy(StrEnum):
-    """What happens to occurrences that were missed."""
-
-    RUN_LATEST = "run_latest"
-    RUN_ALL = "run_all"
-    SKIP = "skip"
-
-
-class OverlapPolicy(StrEnum):
-    """What happens when an occurrence is due while an earlier one of its job is unfinished."""
-
-    ALLOW = "allow"
-    SKIP = "skip"
-    QUEUE_ONE = "queue_one"
-    CANCEL_RUNNING = "cancel_running"
-
-
-class JobType(StrEnum):
-    """What a job's executions do."""
-
-    WEBHOOK = "webhook"
-    EMAIL = "email"
-    CELERY_TASK = "celery_task"
+#: The reasons in plain words, for logs and explanations.
+REASON_TEXTS: Final = {
+    Reason.PAUSED: "the job was paused",
+    Reason.OVERLAP: "an earlier execution of the job had not finished (overlap_policy)",
+    Reason.MISFIRE: "it was missed, and the job's misfire_policy does not run it late",
+    Reason.CANCELLED: "somebody cancelled it",
+    Reason.DELETED: "the job was deleted",
+    Reason.RESCHEDULED: "the job got another schedule",
+    Reason.INVALID: "the job cannot be performed as it is defined",
+    Reason.WORKER_LOST: "its worker was lost too often",
+}

@@ -10,9 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chronos_common.domain import redaction
-from chronos_common.domain.jobs import is_same_json
+from chronos_common.domain.jobs import JobType, is_same_json
 from chronos_common.domain.redaction import REDACTED
-from chronos_common.domain.statuses import JobType
 
 
 def shown(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,15 +7,24 @@ takes time for what runs, not for what was missed.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import MisfirePolicy, Reason
+from chronos_common.domain.statuses import Reason
 
 #: The instants of a cron expression are counted one by one, but no further than this.
 MAX_COUNT = 5000
 
 _SMALLEST = datetime.resolution
 _SECOND = timedelta(seconds=1)
+
+
+class MisfirePolicy(StrEnum):
+    """What happens to occurrences that were missed."""
+
+    RUN_LATEST = "run_latest"
+    RUN_ALL = "run_all"
+    SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)

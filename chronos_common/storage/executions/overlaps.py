@@ -17,8 +17,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from chronos_common.domain.overlaps import Unfinished, Verdict, judge
-from chronos_common.domain.statuses import OverlapPolicy, Reason, Status, Trigger
+from chronos_common.domain.overlaps import OverlapPolicy, Unfinished, Verdict, judge
+from chronos_common.domain.statuses import Reason, Status, Trigger
 from chronos_common.storage.executions import executions, statistics
 
 #: How soon an execution that waits for its turn looks again.

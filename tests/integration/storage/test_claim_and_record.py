@@ -126,7 +126,7 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
 
     with engine.begin() as connection:
         due = dispatches.undispatched(
-            connection, queues.ALL, horizon=clock.now() + 60 * SECOND, batch=10
+            connection, queues.DURABLE, horizon=clock.now() + 60 * SECOND, batch=10
         )
         dispatches.dispatch(connection, due.waiting, now=clock.now())
     [second] = _claim(engine, queued)

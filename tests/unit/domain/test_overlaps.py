@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from chronos_common.domain.overlaps import Unfinished, Verdict, judge
-from chronos_common.domain.statuses import OverlapPolicy, Status, Trigger
+from chronos_common.domain.overlaps import OverlapPolicy, Unfinished, Verdict, judge
+from chronos_common.domain.statuses import Status, Trigger
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ALLOW, SKIP, QUEUE_ONE, CANCEL_RUNNING = OverlapPolicy

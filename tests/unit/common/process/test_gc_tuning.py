@@ -5,6 +5,7 @@ import sys
 
 _LEAVE_GARBAGE = """
 import weakref
+from chronos_common.process import startup
 
 class Knot:
     def __init__(self):
