@@ -13,7 +13,7 @@ import click
 from redis import Redis
 from sqlalchemy import Engine
 
-from chronos_common import broker, clock, settings
+from chronos_common import broker, clock, setting_types, settings
 from chronos_common.doctor import cluster, servers
 from chronos_common.doctor.cluster import Cluster
 from chronos_common.doctor.findings import (
@@ -30,7 +30,7 @@ from chronos_common.settings import Settings
 from chronos_common.storage.postgres.database import connect, measure_clock, transaction
 
 #: What is not looked at.
-_STAND_INS = {"SECRET_KEY": "-" * settings.MIN_SECRET_BYTES}
+_STAND_INS = {"SECRET_KEY": "-" * setting_types.MIN_SECRET_BYTES}
 
 _WIDTH = len("queue notifications")
 
