@@ -80,7 +80,7 @@ class Installation:
         """Raise :class:`ChildFailed` if a process ended that should run."""
         for child in (*self.children.values(), self.target.child):
             if not child.is_running():
-                raise ChildFailed(f"{child.name} {child.how_it_ended()}\n{child.last_words(20)}")
+                raise ChildFailed(f"{child.name} {child.how_it_ended()}\n{child.last_lines(20)}")
 
 
 @contextmanager
@@ -184,14 +184,14 @@ def _wait_until_ready(api_url: str, children: Mapping[str, Child]) -> None:
     while time.monotonic() < deadline:
         for child in children.values():
             if not child.is_running():
-                raise ChildFailed(f"{child.name} {child.how_it_ended()}\n{child.last_words(20)}")
+                raise ChildFailed(f"{child.name} {child.how_it_ended()}\n{child.last_lines(20)}")
         try:
             if requests.get(f"{api_url}/api/v1/ready", timeout=5).ok:
                 return
         except (requests.ConnectionError, requests.Timeout):
             pass
         time.sleep(0.1)
-    words = "\n".join(f"{child.name}: {child.last_words(5)}" for child in children.values())
+    words = "\n".join(f"{child.name}: {child.last_lines(5)}" for child in children.values())
     raise ChildFailed(f"Chronos was not ready within {_SECONDS_TO_START:.0f} s.\n{words}")
 
 

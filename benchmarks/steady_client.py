@@ -44,7 +44,6 @@ class SteadyClient:
     """Sends requests with the same headers."""
 
     def __init__(self, headers: Sequence[str]) -> None:
-        """Take the headers, each as ``Name: value``."""
         self._multi = pycurl.CurlMulti()
         self._idle = [_handle(headers) for _ in range(CONNECTIONS)]
 

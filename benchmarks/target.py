@@ -129,7 +129,7 @@ def _wait(child: Child, port: int) -> None:
         else:
             time.sleep(_SETTLE_SECONDS)  # until it is in the log, from which it is removed
             return
-    raise ChildFailed(f"The target did not start:\n{child.last_words(8)}")
+    raise ChildFailed(f"The target did not start:\n{child.last_lines(8)}")
 
 
 def _arrival(line: str) -> Arrival:

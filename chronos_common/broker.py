@@ -93,10 +93,9 @@ def _outage_is_unavailable() -> Iterator[None]:
 
 
 class Broker:
-    """Publishes batches and looks into the queues."""
+    """Publishes batches and reads the lengths of the queues. It connects when it is first used."""
 
     def __init__(self, redis_url: str) -> None:
-        """Take the address; nothing is connected yet."""
         self._app = celery_app(redis_url)
         self._redis = connect_redis(redis_url)
 

@@ -130,11 +130,10 @@ def read_sums(content: bytes) -> Sums:
         raise ValueError("not a sum of ours") from error
 
 
-class Publisher:
+class EventPublisher:
     """Sums up changes and publishes the sums, in a thread that the first change starts."""
 
     def __init__(self, redis: Redis) -> None:
-        """Take where to publish."""
         self._redis = redis
         self._lock = Lock()
         self._sums: dict[UUID, Sums] = {}

@@ -47,7 +47,7 @@ def configure_as(form: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = _Handler(sys.stderr)
+    handler = _LogHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -62,7 +62,7 @@ def configure_as(form: str, level: str) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-class _Handler(logging.StreamHandler[Any]):
+class _LogHandler(logging.StreamHandler[Any]):
     """Writes records to stderr, and says in the same form if one cannot be written."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name for it

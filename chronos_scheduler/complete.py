@@ -13,7 +13,6 @@ class Completer:
     """Completes a batch of jobs at each tick."""
 
     def __init__(self, engine: Engine) -> None:
-        """Take where to look."""
         self._engine = engine
 
     def tick(self) -> bool:

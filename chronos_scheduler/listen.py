@@ -24,7 +24,6 @@ class Listener:
     """Calls ``hint``, in a thread of its own, when any process changed something."""
 
     def __init__(self, redis: Redis, hint: Callable[[], None]) -> None:
-        """Take where to listen; nothing is connected before :meth:`start`."""
         self._redis = redis
         self._hint = hint
         self._channel = redis.pubsub()  # type: ignore[no-untyped-call]

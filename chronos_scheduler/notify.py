@@ -23,7 +23,6 @@ class Notifier:
     """Publishes a batch of each outbox at each tick."""
 
     def __init__(self, engine: Engine, broker: Broker) -> None:
-        """Take where to read and where to publish."""
         self._engine = engine
         self._broker = broker
 

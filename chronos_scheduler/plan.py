@@ -72,7 +72,6 @@ class Planner:
     def __init__(
         self, engine: Engine, dispatcher: Dispatcher, *, lookahead: timedelta, batch: int
     ) -> None:
-        """Take where to read, whom to hand executions to, and how far and how much at once."""
         self._engine = engine
         self._dispatcher = dispatcher
         self._lookahead = lookahead

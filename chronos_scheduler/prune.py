@@ -25,7 +25,6 @@ class Pruner:
     """Keeps the partitions of ``executions`` around today at each tick."""
 
     def __init__(self, engine: Engine, *, retention: timedelta) -> None:
-        """Take how long history is kept."""
         self._engine = engine
         self._retention = retention
 

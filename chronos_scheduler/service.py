@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import clock
 from chronos_common.broker import Broker, connect_redis
-from chronos_common.events import Publisher
+from chronos_common.events import EventPublisher
 from chronos_common.process import health
 from chronos_common.process.health import Progress
 from chronos_common.process.heartbeat import Heartbeat
@@ -48,10 +48,9 @@ class Scheduler:
     """Runs the loops. Any number of schedulers run side by side."""
 
     def __init__(self, settings: Settings) -> None:
-        """Build the parts; nothing runs before :meth:`start`."""
         self._engine = connect(settings.database_url, name="chronos-scheduler", pool_size=8)
         self._broker = Broker(settings.redis_url)
-        self._events = Publisher(connect_redis(settings.redis_url))
+        self._events = EventPublisher(connect_redis(settings.redis_url))
         change_feed.follow(self._engine, self._events.put)
         lookahead = timedelta(seconds=settings.lookahead_seconds)
         worker_timeout = timedelta(seconds=settings.worker_timeout_seconds)

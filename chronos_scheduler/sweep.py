@@ -37,7 +37,6 @@ class Sweeper:
     """Looks for the impossible at each tick."""
 
     def __init__(self, engine: Engine) -> None:
-        """Take where to look."""
         self._engine = engine
         self._able_since = monotonic()
 

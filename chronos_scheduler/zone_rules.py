@@ -51,7 +51,6 @@ class ZoneRules:
     """The rules that this process plans with, and what brings schedules up to them."""
 
     def __init__(self, engine: Engine, *, lookahead: timedelta) -> None:
-        """Take where schedules are, and how far ahead of their instants they are planned."""
         self._engine = engine
         self._lookahead = lookahead
 

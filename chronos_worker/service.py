@@ -74,7 +74,7 @@ class Worker:
         self._engine = connect(
             settings.database_url, name="chronos-worker", pool_size=POOL_SIZE, wait_seconds=10
         )
-        self._events = events.Publisher(connect_redis(settings.redis_url))
+        self._events = events.EventPublisher(connect_redis(settings.redis_url))
         change_feed.follow(self._engine, self._events.put)
         self._heartbeat = Heartbeat(
             self._engine,

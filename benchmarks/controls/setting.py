@@ -53,7 +53,7 @@ class Setting:
         try:
             yield child
             if not child.is_running():
-                raise RuntimeError(f"{name} {child.how_it_ended()}\n{child.last_words(20)}")
+                raise RuntimeError(f"{name} {child.how_it_ended()}\n{child.last_lines(20)}")
         finally:
             child.kill()  # what it has in memory is of no interest
 

@@ -78,7 +78,7 @@ def _up(folder: Path) -> Iterator[tuple[Child, Client, float]]:
     try:
         while not any(_FIRST_LINE in line for line in child.log.last_lines(20)):
             if not child.is_running() or time.monotonic() - begun > _SECONDS_TO_START:
-                raise ChildFailed(f"chronos up {child.how_it_ended()}\n{child.last_words(20)}")
+                raise ChildFailed(f"chronos up {child.how_it_ended()}\n{child.last_lines(20)}")
             time.sleep(0.01)
         started = time.monotonic() - begun
         client = Client(f"http://127.0.0.1:{port}", saved_account(data))

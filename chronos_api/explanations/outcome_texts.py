@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from chronos_common.domain.promises import HANDED_ON
-from chronos_common.domain.schedules.phrases import moment
+from chronos_common.domain.schedules.humanize import moment
 from chronos_common.domain.statuses import REASON_TEXTS, Reason, Status, Trigger
 
 _MILLISECOND = timedelta(milliseconds=1)

@@ -19,7 +19,7 @@ from chronos_api.explanations.outcome_texts import Record
 from chronos_api.jobs.definition import definitions
 from chronos_api.security.access import Principal
 from chronos_common.domain.schedules import occurrences
-from chronos_common.domain.schedules.phrases import moment
+from chronos_common.domain.schedules.humanize import moment
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import JobNotFound

@@ -20,7 +20,7 @@ class OverlapPolicy(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class UnfinishedExecution:
     """An execution of the job that has no fate yet."""
 
     id: UUID
@@ -35,7 +35,7 @@ class Unfinished:
         return self.status in {Status.RUNNING, Status.RETRYING} or self.attempt > 1
 
 
-class Verdict(Enum):
+class OverlapVerdict(Enum):
     """What an execution does now."""
 
     START = auto()
@@ -44,29 +44,31 @@ class Verdict(Enum):
     CANCEL_OTHERS = auto()
 
 
-def judge(policy: OverlapPolicy, due: Unfinished, others: Sequence[Unfinished]) -> Verdict:
+def judge(
+    policy: OverlapPolicy, due: UnfinishedExecution, others: Sequence[UnfinishedExecution]
+) -> OverlapVerdict:
     """Decide what ``due`` does beside the unfinished ``others`` of its job.
 
     Only a first attempt of a schedule is held back: somebody's trigger means what it says, and
     a retry belongs to an execution that had its turn.
     """
     if policy is OverlapPolicy.ALLOW or due.trigger is not Trigger.SCHEDULE or due.attempt > 1:
-        return Verdict.START
+        return OverlapVerdict.START
     under_way = any(other.is_under_way for other in others)
     match policy:
         case OverlapPolicy.SKIP:
-            return Verdict.SKIP if under_way else Verdict.START
+            return OverlapVerdict.SKIP if under_way else OverlapVerdict.START
         case OverlapPolicy.CANCEL_RUNNING:
-            return Verdict.CANCEL_OTHERS if under_way else Verdict.START
+            return OverlapVerdict.CANCEL_OTHERS if under_way else OverlapVerdict.START
         case OverlapPolicy.QUEUE_ONE:
             if not under_way:
-                return Verdict.START
-            return Verdict.SKIP if _somebody_waits(due, others) else Verdict.WAIT
+                return OverlapVerdict.START
+            return OverlapVerdict.SKIP if _somebody_waits(due, others) else OverlapVerdict.WAIT
         case _:
             assert_never(policy)
 
 
-def _somebody_waits(due: Unfinished, others: Sequence[Unfinished]) -> bool:
+def _somebody_waits(due: UnfinishedExecution, others: Sequence[UnfinishedExecution]) -> bool:
     return any(
         other.status is Status.QUEUED
         and not other.is_under_way

@@ -24,7 +24,7 @@ class RequestRefused(ChronosError):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AdminAccount:
     """What somebody needs to log in."""
 
     email: str
@@ -34,7 +34,7 @@ class Account:
 class Client:
     """Speaks with the API as one account; logs in when it must."""
 
-    def __init__(self, address: str, account: Account) -> None:
+    def __init__(self, address: str, account: AdminAccount) -> None:
         self._address = address
         self._account = account
         self._session = requests.Session()
@@ -97,14 +97,14 @@ class Client:
         )
 
 
-def saved_account(folder: Path) -> Account:
+def saved_account(folder: Path) -> AdminAccount:
     """Return the administrator's account of this data folder, made up at the first start."""
     path = folder / "admin.json"
     if not path.exists():
         content = {"email": EMAIL, "password": secrets.token_urlsafe(_PASSWORD_BYTES)}
         write_private(path, json.dumps(content, indent=2) + "\n")
     content = json.loads(path.read_text())
-    return Account(email=content["email"], password=content["password"])
+    return AdminAccount(email=content["email"], password=content["password"])
 
 
 def _content(answer: requests.Response) -> Any:

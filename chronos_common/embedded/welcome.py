@@ -5,7 +5,7 @@ from importlib.metadata import version
 import requests
 
 from chronos_common import settings
-from chronos_common.embedded.api_client import Account, Client, RequestRefused, saved_account
+from chronos_common.embedded.api_client import AdminAccount, Client, RequestRefused, saved_account
 from chronos_common.embedded.console import Terminal
 from chronos_common.embedded.installation import LOOPBACK, Installation
 from chronos_common.embedded.servers.servers import Servers
@@ -38,7 +38,7 @@ def show_welcome(
 
 
 def _open_account(
-    client: Client, account: Account, installation: Installation
+    client: Client, account: AdminAccount, installation: Installation
 ) -> tuple[str, bool]:
     """Make the administrator's account at the first start; describe how to log in."""
     kept = installation.folder / "admin.json"

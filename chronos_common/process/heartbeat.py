@@ -33,7 +33,10 @@ RENEWALS_PER_TIMEOUT = 3
 
 
 class Heartbeat:
-    """Keeps this process known as alive, and its clock in step with the database's."""
+    """Keeps this process known as alive, and its clock in step with the database's.
+
+    ``kind`` is "worker" or "scheduler".
+    """
 
     def __init__(
         self,
@@ -43,7 +46,6 @@ class Heartbeat:
         timeout: timedelta,
         in_flight: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Take what to say; ``kind`` is "worker" or "scheduler"."""
         self._engine = engine
         self._kind = kind
         self._timeout = timeout

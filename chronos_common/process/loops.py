@@ -18,7 +18,7 @@ ALERT_SECONDS = 2.0
 
 
 class Loop:
-    """Calls ``tick`` again and again, in a thread of its own.
+    """Calls ``tick`` again and again, in a thread of its own, from :meth:`start` on.
 
     After a tick that found no work it rests for ``idle_seconds``; after one that raised, longer
     each time up to ``LONGEST_PAUSE_SECONDS``. Nothing that a tick raises ends the loop.
@@ -38,7 +38,6 @@ class Loop:
         quiet_seconds: float | Callable[[], float] | None = None,
         is_held_up: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take the work; nothing runs before :meth:`start`."""
         self.name = name
         self._tick = tick
         self._idle = idle_seconds

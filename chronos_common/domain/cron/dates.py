@@ -98,14 +98,14 @@ def _by_croniter(dates: Dates, year: int, month: int) -> date | None:
 def _calendar(dates: Dates) -> croniter:
     """Return what finds the midnights of the dates, of which none move."""
     rules = (
-        _listed(dates.days.numbers, ALL_DAYS.numbers),
-        _listed(dates.months, ALL_MONTHS),
-        _listed(dates.weekdays.numbers, ALL_WEEKDAYS.numbers),
+        _field_of(dates.days.numbers, ALL_DAYS.numbers),
+        _field_of(dates.months, ALL_MONTHS),
+        _field_of(dates.weekdays.numbers, ALL_WEEKDAYS.numbers),
     )
     return croniter(f"0 0 {' '.join(rules)}", _ANY_MOMENT, day_or=not dates.both)
 
 
-def _listed(values: Collection[int], everything: Collection[int]) -> str:
+def _field_of(values: Collection[int], everything: Collection[int]) -> str:
     return "*" if len(values) == len(everything) else ",".join(map(str, values))
 
 

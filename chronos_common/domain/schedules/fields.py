@@ -9,7 +9,7 @@ from uuid import UUID
 
 from chronos_common.clock import to_milliseconds
 from chronos_common.domain.cron import expression as cron
-from chronos_common.domain.schedules import phrases
+from chronos_common.domain.schedules import humanize
 from chronos_common.domain.schedules.schedule import (
     MAX_INTERVAL_SECONDS,
     MAX_JITTER_SECONDS,
@@ -196,7 +196,7 @@ def _refuse_what_never_runs(schedule: Schedule, now: datetime) -> None:
         return
     endless = replace(schedule, ends_at=None).next_after(now)
     if endless is not None:
-        message = f"Lies before the first run, {phrases.moment(endless)}; move or remove it."
+        message = f"Lies before the first run, {humanize.moment(endless)}; move or remove it."
         raise Invalid({"ends_at": [message]})
     if schedule.kind is ScheduleKind.ONCE:
         raise Invalid({"starts_at": ["Lies after run_at; move or remove it."]})

@@ -14,7 +14,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from chronos_common.domain.cron import expression as cron
-from chronos_common.domain.schedules import phrases
+from chronos_common.domain.schedules import humanize
 
 MAX_INTERVAL_SECONDS = 31_536_000
 MAX_JITTER_SECONDS = 3600
@@ -87,16 +87,18 @@ class Schedule:
             case ScheduleKind.CRON:
                 text = f"{cron.describe(_set(self.expression))} ({self.timezone})"
                 if self.jitter:
-                    text += f", delayed by {phrases.duration(self.jitter)} of jitter"
+                    text += f", delayed by {humanize.duration(self.jitter)} of jitter"
             case ScheduleKind.INTERVAL:
-                every = phrases.every(_set(self.interval_seconds)).capitalize()
-                text = f"{every}, from {phrases.moment(self._first_of_interval())}{self._shift()}"
+                every = humanize.every(_set(self.interval_seconds)).capitalize()
+                text = f"{every}, from {humanize.moment(self._first_of_interval())}{self._shift()}"
             case ScheduleKind.ONCE:
-                text = f"Once, at {phrases.moment(_set(self.anchor) + self.jitter)}{self._shift()}"
+                text = (
+                    f"Once, at {humanize.moment(_set(self.anchor) + self.jitter)}{self._shift()}"
+                )
         if self.starts_at is not None and self.kind is not ScheduleKind.INTERVAL:
-            text += f", from {phrases.moment(self.starts_at)}"
+            text += f", from {humanize.moment(self.starts_at)}"
         if self.ends_at is not None:
-            text += f", until {phrases.moment(self.ends_at)}"
+            text += f", until {humanize.moment(self.ends_at)}"
         return text
 
     def _first_of_interval(self) -> datetime:
@@ -105,7 +107,7 @@ class Schedule:
         return replace(self, ends_at=None).first_at_or_after(shifted) or shifted
 
     def _shift(self) -> str:
-        return f" ({phrases.duration(self.jitter)} of jitter included)" if self.jitter else ""
+        return f" ({humanize.duration(self.jitter)} of jitter included)" if self.jitter else ""
 
     def _next_unbounded(self, moment: datetime) -> datetime | None:
         if self.starts_at is not None:

@@ -11,7 +11,7 @@ from math import prod
 
 from chronos_common.domain.cron.dates import Dates
 from chronos_common.domain.cron.fields import ALL_DAYS, ALL_MONTHS, ALL_WEEKDAYS, Days, Weekdays
-from chronos_common.domain.schedules import phrases
+from chronos_common.domain.schedules import humanize
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
@@ -88,7 +88,7 @@ def _endless(fields: Fields) -> str | None:
     if step is None or step * _count(fields) != _DAY:
         return None
     if not minutes[0] and not seconds[0]:
-        return phrases.every(step)
+        return humanize.every(step)
     if step <= _MINUTE and len(seconds) <= _FEW:
         return f"every minute at {_named('second', seconds)}"
     if _MINUTE < step <= _HOUR and len(minutes) <= _FEW:
@@ -106,7 +106,7 @@ def _progression(fields: Fields, *, rhythm: bool) -> str | None:
 
 def _apart(step: int, *, rhythm: bool) -> str:
     """Return ``every 2 hours`` of a rhythm, and what *At* can precede of fixed times."""
-    text = phrases.every(step)
+    text = humanize.every(step)
     _, *number, unit = text.split()
     return text if rhythm or not number else f"{number[0]}-{unit.removesuffix('s')} intervals"
 
@@ -116,7 +116,7 @@ def _list(fields: Fields, conjunction: str) -> str | None:
         return None
     seconds, minutes, hours = fields
     named = [_clock(fields, *each) for each in product(hours, minutes, seconds)]
-    return phrases.joined(named, conjunction)
+    return humanize.joined(named, conjunction)
 
 
 def _spans(fields: Fields, *, rhythm: bool) -> str | None:
@@ -129,7 +129,7 @@ def _spans(fields: Fields, *, rhythm: bool) -> str | None:
     runs, apart = _runs(hours), _apart(step, rhythm=rhythm)
     if len(runs) <= _MOST_SPANS:
         spans = [_span(fields, run[0], run[-1]) for run in runs]
-        return f"{apart} {phrases.joined(spans)}"
+        return f"{apart} {humanize.joined(spans)}"
     if step < _HOUR and not minutes[0] and not seconds[0]:
         return f"{apart} in {_named('hour', hours)}"
     return None
@@ -162,7 +162,7 @@ def _within_hour(minutes: Sequence[int], seconds: Sequence[int]) -> str:
 
 def _named(unit: str, values: Sequence[int]) -> str:
     """Return ``minute 5`` or ``minutes 0 through 30``."""
-    return f"{unit}{'s' if len(values) > 1 else ''} {_listed(_numbers(values))}"
+    return f"{unit}{'s' if len(values) > 1 else ''} {_enumerated(_numbers(values))}"
 
 
 def _span(fields: Fields, first_hour: int, last_hour: int) -> str:
@@ -215,11 +215,11 @@ def _dates(rule: Dates) -> str:
 
 
 def _within(months: Sequence[str]) -> str:
-    return f"{'from' if _is_range(months) else 'in'} {phrases.joined(months)}" if months else ""
+    return f"{'from' if _is_range(months) else 'in'} {humanize.joined(months)}" if months else ""
 
 
 def _of(months: Sequence[str]) -> str:
-    return f"of {phrases.joined(months) if months else 'the month'}"
+    return f"of {humanize.joined(months) if months else 'the month'}"
 
 
 def _is_range(names: Sequence[str]) -> bool:
@@ -239,17 +239,17 @@ def _days(days: Days, months: Sequence[str]) -> str:
     ]
     if len(named) == 1 and _IN_STEPS in named[0]:
         return f"on {named[0].replace(_IN_STEPS, f' {_of(months)}{_IN_STEPS}')}"
-    return f"on {_listed(named)} {_of(months)}"
+    return f"on {_enumerated(named)} {_of(months)}"
 
 
-def _listed(named: Sequence[str]) -> str:
+def _enumerated(named: Sequence[str]) -> str:
     """Return a list; steps stand in brackets unless they are those of the whole list."""
     if len(named) > 1:
         named = [
             f"{each.replace(_IN_STEPS, f' ({_IN_STEPS[1:]}')})" if _IN_STEPS in each else each
             for each in named
         ]
-    return phrases.joined(named)
+    return humanize.joined(named)
 
 
 def _from_end(back: int) -> str:
@@ -280,7 +280,7 @@ def _weekdays(weekdays: Weekdays, months: Sequence[str]) -> str:
     ]
     parts = [
         *([_followed(_each(plain), _within(months))] if plain else []),
-        *([f"on {phrases.joined(special)} {_of(months)}"] if special else []),
+        *([f"on {humanize.joined(special)} {_of(months)}"] if special else []),
     ]
     return " and ".join(parts)
 
@@ -289,7 +289,7 @@ def _each(weekdays: Sequence[str]) -> str:
     """Return days of week that come every week: ``on Mondays``, ``from Monday through Friday``."""
     if _is_range(weekdays):
         return f"from {weekdays[0]}"
-    return f"on {phrases.joined(weekdays)}".replace("day", "days")
+    return f"on {humanize.joined(weekdays)}".replace("day", "days")
 
 
 def _weekday(number: int) -> str:

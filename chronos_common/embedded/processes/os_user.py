@@ -16,12 +16,12 @@ _PASS = 0o001
 _READ_AND_PASS = 0o005
 
 
-class NoAccount(ChronosError):
+class NoOrdinaryUser(ChronosError):
     """PostgreSQL refuses to run as root, and there is no user 'nobody' to run it as."""
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class OSUser:
     """An unprivileged user and group, by number."""
 
     uid: int
@@ -32,23 +32,23 @@ class Account:
         os.chown(path, self.uid, self.gid)
 
 
-def for_servers(data: Path) -> Account | None:
+def for_servers(data: Path) -> OSUser | None:
     """Return the account that shall serve ``data``; ``None`` means this process's own.
 
-    Raises :class:`NoAccount` as root on a system without an ordinary user to take.
+    Raises :class:`NoOrdinaryUser` as root on a system without an ordinary user to take.
     """
     if os.geteuid() != 0:
         return None
     if data.exists() and data.stat().st_uid != 0:
-        return Account(data.stat().st_uid, data.stat().st_gid)
+        return OSUser(data.stat().st_uid, data.stat().st_gid)
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError as error:
-        raise NoAccount(
-            f"{NoAccount.__doc__} Run 'chronos up' as an ordinary user, "
+        raise NoOrdinaryUser(
+            f"{NoOrdinaryUser.__doc__} Run 'chronos up' as an ordinary user, "
             "or set CHRONOS_DATABASE_URL to a server of your own."
         ) from error
-    return Account(nobody.pw_uid, nobody.pw_gid)
+    return OSUser(nobody.pw_uid, nobody.pw_gid)
 
 
 def is_closed(program: Path, folders: Iterable[Path]) -> bool:

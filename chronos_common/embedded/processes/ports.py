@@ -29,7 +29,7 @@ def start_on_free_port(make: Callable[[int], Child], wait: Callable[[Child], Non
             wait(child)
         except BaseException as error:
             child.stop()
-            port_was_taken = "ddress already in use" in child.last_words(20)
+            port_was_taken = "ddress already in use" in child.last_lines(20)
             if not isinstance(error, ChildFailed) or not port_was_taken or not tries_left:
                 raise
         else:

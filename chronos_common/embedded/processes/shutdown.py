@@ -15,7 +15,7 @@ _POLL_SECONDS = 0.05
 _MANY = 4096
 
 
-class Stopped(ChronosError):
+class StartStopped(ChronosError):
     """Stopped before everything was running."""
 
 
@@ -23,11 +23,11 @@ class StopRequest:
     """Whether somebody asked to stop, and whether they asked again because it took too long.
 
     Plain flags on purpose: a signal handler that sets a ``threading.Event`` while its own thread
-    waits for that event can lock up.
+    waits for that event can lock up. ``signals`` is a descriptor from which the numbers of handled
+    signals can be read, if there is one.
     """
 
     def __init__(self, signals: int | None = None) -> None:
-        """Take the descriptor from which the numbers of handled signals can be read, if any."""
         self.asked = False
         self.urgent = False
         self._signals = signals
@@ -78,14 +78,14 @@ def wait_until(
 ) -> bool:
     """Ask ``condition`` again and again; return whether it came true within ``seconds``.
 
-    Raises :class:`Stopped` as soon as ``stop`` is asked for, whatever the condition says by then:
+    Raises :class:`StartStopped` as soon as ``stop`` is asked for, whatever the condition says:
     a child that is about to leave the terminal's group dies of the same Ctrl-C.
     """
     deadline = time.monotonic() + seconds
     while True:
         is_true = condition()
         if stop is not None and stop.asked:
-            raise Stopped
+            raise StartStopped
         if is_true or time.monotonic() >= deadline:
             return is_true
         time.sleep(_POLL_SECONDS)

