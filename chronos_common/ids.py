@@ -9,13 +9,12 @@ the id is a ready idempotency key for the target.
 import hashlib
 import secrets
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, SafeUUID
 
-from chronos_common.clock import EPOCH
+from chronos_common.clock import EPOCH, MILLISECOND
 
-_MILLISECOND = timedelta(milliseconds=1)
 _TAIL_BITS = 80
 _BYTES = 16
 
@@ -58,12 +57,12 @@ def unpack(text: str) -> list[UUID]:
 
 def milliseconds(moment: datetime) -> int:
     """Return the whole milliseconds from 1970 to ``moment``."""
-    return (moment - EPOCH) // _MILLISECOND
+    return (moment - EPOCH) // MILLISECOND
 
 
 def moment_of(identifier: UUID) -> datetime:
     """Return the instant that the first 48 bits of a time-ordered identifier hold."""
-    return EPOCH + (identifier.int >> _TAIL_BITS) * _MILLISECOND
+    return EPOCH + (identifier.int >> _TAIL_BITS) * MILLISECOND
 
 
 def new_id(moment: datetime) -> UUID:

@@ -15,16 +15,16 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from chronos_common.clock import DAY, SECOND
 from chronos_common.domain.cron import dates as cron_dates
 from chronos_common.domain.cron import dialects, fields
 from chronos_common.domain.cron.dates import Dates
 from chronos_common.domain.schedules import wording
 from chronos_common.domain.timezones.zones import (
-    SECOND,
     check_timezone,
     end_of_gap,
     instants_of,
@@ -54,7 +54,6 @@ _WITHOUT_SECONDS = 5
 _ANY_MINUTE = re.compile(r"\*|0+/|0+-59")
 _ANY_HOUR = re.compile(r"\*|0+/|0+-23")
 
-_DAY = timedelta(days=1)
 _ANY_DATE = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall clock's reading
 
 
@@ -154,7 +153,7 @@ class Parsed:
         day = self._date_from(wall.date())
         at = self._time_from(wall) if day == wall.date() else self._first_time()
         if at is None:
-            day, at = self._date_from(day + _DAY), self._first_time()
+            day, at = self._date_from(day + DAY), self._first_time()
         return datetime.combine(day, at)
 
     def names(self, day: date) -> bool:

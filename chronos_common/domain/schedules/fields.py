@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from chronos_common.clock import to_milliseconds
+from chronos_common.clock import MILLISECOND, to_milliseconds
 from chronos_common.domain.cron import expression as cron
 from chronos_common.domain.schedules import humanize
 from chronos_common.domain.schedules.schedule import (
@@ -25,7 +25,6 @@ RUN_AT_TOLERANCE = timedelta(seconds=60)
 T = TypeVar("T")
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def from_fields(
@@ -188,7 +187,7 @@ def _run_at(value: Any, *, now: datetime, before: Schedule | None) -> datetime:
     if run_at < now - RUN_AT_TOLERANCE:
         raise ValueError("Lies in the past; give a time to come, or execute the job at once.")
     # One that just went by becomes the next millisecond, so that it still is to come.
-    return run_at if run_at > now else to_milliseconds(now) + _MILLISECOND
+    return run_at if run_at > now else to_milliseconds(now) + MILLISECOND
 
 
 def _refuse_what_never_runs(schedule: Schedule, now: datetime) -> None:

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from chronos_common.clock import MICROSECOND, SECOND
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.domain.statuses import Reason
 
 #: The instants of a cron expression are counted one by one, but no further than this.
 MAX_COUNT = 5000
-
-_SMALLEST = datetime.resolution
-_SECOND = timedelta(seconds=1)
 
 
 class MisfirePolicy(StrEnum):
@@ -77,11 +75,11 @@ def settle(
         return Settlement([], [], None)
     due = _Due(schedule, next_run_at)
     in_time_from = max(now - min(grace, now - next_run_at), resumed_at or next_run_at)
-    runs = due.latest(in_time_from - _SMALLEST, now, limit)
-    missed_until = runs[0] - _SMALLEST if runs else now
+    runs = due.latest(in_time_from - MICROSECOND, now, limit)
+    missed_until = runs[0] - MICROSECOND if runs else now
     runs = due.latest(due.start, missed_until, _quota(policy, limit)) + runs
-    skipped_until = runs[0] - _SMALLEST if runs else now
-    paused_until = min(skipped_until, (resumed_at or next_run_at) - _SMALLEST)
+    skipped_until = runs[0] - MICROSECOND if runs else now
+    paused_until = min(skipped_until, (resumed_at or next_run_at) - MICROSECOND)
     skipped = [
         due.missed(due.start, paused_until, Reason.PAUSED),
         due.missed(max(due.start, paused_until), skipped_until, Reason.MISFIRE),
@@ -131,7 +129,7 @@ class _Due:
     @property
     def start(self) -> datetime:
         """The instant after which the occurrences begin."""
-        return self.first - _SMALLEST
+        return self.first - MICROSECOND
 
     def latest(self, after: datetime, until: datetime, limit: int) -> list[datetime]:
         """Return the last ``limit`` occurrences in (``after``, ``until``], in order."""
@@ -159,7 +157,7 @@ def _latest(schedule: Schedule, after: datetime, until: datetime, limit: int) ->
     following = schedule.next_after(after)
     if limit < 1 or following is None or following > until:
         return []
-    if until - after <= limit * _SECOND:
+    if until - after <= limit * SECOND:
         return list(schedule.instants_between(after, until, limit))
     middle = after + (until - after) / 2
     latest = _latest(schedule, middle, until, limit)

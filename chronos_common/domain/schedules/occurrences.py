@@ -10,14 +10,11 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from chronos_common.clock import DAY, HOUR, MICROSECOND, SECOND
 from chronos_common.domain.cron import expression as cron
 from chronos_common.domain.cron.expression import Parsed
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.timezones.zones import SECOND, zone_of
-
-_SMALLEST = datetime.resolution
-_HOUR = timedelta(hours=1)
-_DAY = timedelta(days=1)
+from chronos_common.domain.timezones.zones import zone_of
 
 #: How far ahead a few instants are looked for: four years.
 COUNTED = timedelta(days=1461)
@@ -35,7 +32,7 @@ def between(schedule: Schedule, start: datetime, end: datetime) -> int:
     if schedule.starts_at is not None:
         start = max(start, schedule.starts_at)
     if schedule.ends_at is not None:
-        end = min(end, schedule.ends_at + _SMALLEST)
+        end = min(end, schedule.ends_at + MICROSECOND)
     if start >= end:
         return 0
     if schedule.kind is not ScheduleKind.CRON:
@@ -57,9 +54,9 @@ def reaches(schedule: Schedule, start: datetime, end: datetime, number: int) -> 
         return between(schedule, start, end) >= number
     # A day that is repeated has twice as many.
     parsed = cron.parse(schedule.expression or "")
-    if 2 * _times_a_day(parsed) * ((end - start) // _DAY + 2) < number:
+    if 2 * _times_a_day(parsed) * ((end - start) // DAY + 2) < number:
         return False
-    found, low, span = 0, start, _DAY
+    found, low, span = 0, start, DAY
     while low < min(end, start + COUNTED):
         high = min(low + span, end, start + COUNTED)
         found += between(schedule, low, high)
@@ -75,7 +72,7 @@ def _stepped(schedule: Schedule, start: datetime, end: datetime) -> int:
         return 0
     if schedule.kind is ScheduleKind.ONCE or not schedule.interval_seconds:
         return 1
-    return (end - _SMALLEST - first) // timedelta(seconds=schedule.interval_seconds) + 1
+    return (end - MICROSECOND - first) // timedelta(seconds=schedule.interval_seconds) + 1
 
 
 def _whole(moment: datetime) -> datetime:
@@ -94,8 +91,8 @@ def _of_cron(parsed: Parsed, schedule: Schedule, start: datetime, end: datetime)
             start.astimezone(zone).replace(tzinfo=None),
             end.astimezone(zone).replace(tzinfo=None),
         )
-    if end - start <= _HOUR:
-        after, until = start + schedule.jitter - _SMALLEST, end + schedule.jitter - _SMALLEST
+    if end - start <= HOUR:
+        after, until = start + schedule.jitter - MICROSECOND, end + schedule.jitter - MICROSECOND
         return sum(1 for _ in schedule.instants_between(after, until, _ALL))
     middle = start + (end - start) / 2
     middle = middle.replace(microsecond=0)
@@ -108,7 +105,7 @@ def _is_steady(start: datetime, end: datetime, zone: ZoneInfo) -> bool:
     A change right before ``start`` counts as well: what it skipped runs at ``start``. So does one
     that ``start`` or ``end`` still repeats readings of. No zone is changed twice within a day.
     """
-    if end - start > _DAY:
+    if end - start > DAY:
         return False
     before, first, last = ((each.astimezone(zone)) for each in (start - SECOND, start, end))
     offsets = {before.utcoffset(), first.utcoffset(), last.utcoffset()}
@@ -124,7 +121,7 @@ def _of_walls(parsed: Parsed, start: datetime, end: datetime) -> int:
             low = _times_before(parsed, start) if day == start.date() else 0
             high = _times_before(parsed, end) if day == end.date() else _times_a_day(parsed)
             total += high - low
-        day += _DAY
+        day += DAY
     return total
 
 
@@ -158,7 +155,7 @@ def spread(schedule: Schedule, bounds: Sequence[datetime]) -> list[int]:
         return [between(schedule, *pair) for pair in pairwise(bounds)]
     # Rarer than the bounds: its instants are quickly named.
     spread_out = [0] * number
-    after, until = bounds[0] - _SMALLEST, bounds[-1] - _SMALLEST
+    after, until = bounds[0] - MICROSECOND, bounds[-1] - MICROSECOND
     for instant in schedule.instants_between(after, until, total):
         spread_out[bisect_right(bounds, instant) - 1] += 1
     return spread_out
@@ -169,7 +166,7 @@ def _of_interval(schedule: Schedule, bounds: Sequence[datetime]) -> list[int]:
     step = timedelta(seconds=schedule.interval_seconds or 1)
     if first is None:
         return [0] * (len(bounds) - 1)
-    last = bounds[-1] if schedule.ends_at is None else schedule.ends_at + _SMALLEST
+    last = bounds[-1] if schedule.ends_at is None else schedule.ends_at + MICROSECOND
     before = [max(-((first - min(bound, last)) // step), 0) for bound in bounds]
     return [later - earlier for earlier, later in pairwise(before)]
 
@@ -199,4 +196,4 @@ def _last(schedule: Schedule, found: datetime, moment: datetime) -> datetime:
         if later is not None and later < moment:
             found = later
         else:
-            found, high = following, middle + _SMALLEST
+            found, high = following, middle + MICROSECOND

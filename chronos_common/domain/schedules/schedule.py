@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TypeVar
 from uuid import UUID
 
+from chronos_common.clock import MICROSECOND, MILLISECOND
 from chronos_common.domain.cron import expression as cron
 from chronos_common.domain.schedules import humanize
 
@@ -20,9 +21,6 @@ MAX_INTERVAL_SECONDS = 31_536_000
 MAX_JITTER_SECONDS = 3600
 
 T = TypeVar("T")
-
-_SMALLEST = datetime.resolution
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class ScheduleKind(StrEnum):
@@ -68,7 +66,7 @@ class Schedule:
 
     def first_at_or_after(self, moment: datetime) -> datetime | None:
         """Return the first instant that is not before ``moment``, or None if there is none."""
-        return self.next_after(moment - _SMALLEST)
+        return self.next_after(moment - MICROSECOND)
 
     def upcoming(self, after: datetime, count: int) -> list[datetime]:
         """Return the first ``count`` instants strictly after ``after``, or all there are."""
@@ -111,7 +109,7 @@ class Schedule:
 
     def _next_unbounded(self, moment: datetime) -> datetime | None:
         if self.starts_at is not None:
-            moment = max(moment, self.starts_at - _SMALLEST)
+            moment = max(moment, self.starts_at - MICROSECOND)
         instant = self._next_unshifted(moment - self.jitter)
         return None if instant is None else instant + self.jitter
 
@@ -140,7 +138,7 @@ def jitter_of(job_id: UUID, jitter_seconds: float) -> timedelta:
     if milliseconds < 1:
         return timedelta(0)
     digest = hashlib.blake2b(job_id.bytes, digest_size=8).digest()
-    return int.from_bytes(digest, "big") % milliseconds * _MILLISECOND
+    return int.from_bytes(digest, "big") % milliseconds * MILLISECOND
 
 
 def _set(value: T | None) -> T:

@@ -10,11 +10,11 @@ clock allows, just as when a clock is set.
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from chronos_common.clock import MICROSECOND, SECOND
 from chronos_common.domain.cron import expression as cron
 from chronos_common.domain.cron.expression import Parsed
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.timezones.zones import (
-    SECOND,
     end_of_gap,
     instants_of,
     repetition_at,
@@ -36,7 +36,7 @@ def moved(
     """
     parsed = cron.parse(schedule.expression or "")
     if len(parsed.hours) == _ALL_HOURS:
-        return schedule.next_after(min(instant - datetime.resolution, horizon))
+        return schedule.next_after(min(instant - MICROSECOND, horizon))
     jitter = schedule.jitter
     reading = _reading(parsed, instant - jitter, old, horizon - jitter)
     if reading is None:

@@ -6,15 +6,14 @@ holds for half-hour changes, changes at midnight and skipped days as well.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from chronos_common.clock import SECOND
 from chronos_common.domain.timezones import files
 from chronos_common.domain.timezones import names as zone_names
 from chronos_common.errors import Invalid
-
-SECOND = timedelta(seconds=1)
 
 
 def check_timezone(name: str) -> str:
