@@ -1,0 +1,188 @@
+"""Newcomers find their way: small folders, modules of one subject, and names with one meaning."""
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from repository import ROOT
+
+MODULES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in sorted(ROOT.glob("chronos_*/**/*.py"))
+}
+MIGRATIONS = "chronos_common/migrations/versions"
+
+MOST_IN_FOLDER = 13
+LEAST_LINES = 40
+
+#: Programs, which only start what others hold, and the file that alembic runs.
+ENTRY_POINTS = {"__init__.py", "command.py", "main.py", "wsgi.py", "env.py"}
+
+#: Modules that may be shorter, and why.
+SHORT = {
+    "chronos_common/failpoints.py": "even the clock stands on it, so that it stands on nothing",
+    "chronos_common/migrations/revisions.py": "read at every start, without loading alembic",
+    "chronos_common/embedded/processes/ports.py": "no other module there is about ports",
+    "chronos_scheduler/complete.py": "a loop of the scheduler",
+}
+
+#: Words that name no thing of this field, or one for which the field has another name.
+BANNED = {
+    "chosen",
+    "fate",
+    "fates",
+    "flight",
+    "flights",
+    "letter",
+    "letters",
+    "listed",
+    "mine",
+    "notice",
+    "notices",
+    "patience",
+    "slot",
+    "slots",
+    "trail",
+    "who",
+    "words",
+}
+#: Names of the field that hold one of them.
+ALLOWED = {"in_flight"}
+
+#: What does not follow the rules yet. Empty this.
+NOT_YET: set[str] = {
+    "chronos_common/domain: 14 modules",
+    "chronos_worker: 15 modules",
+    "chronos_api/accounts/verification_routes.py",
+    "chronos_api/adhoc_runs/routes.py",
+    "chronos_api/compat/history.py",
+    "chronos_api/explanations/rule_changes.py",
+    "chronos_api/fields/base.py",
+    "chronos_api/http/problem_schema.py",
+    "chronos_api/jobs/count_cache.py",
+    "chronos_api/jobs/definition/default_webhooks.py",
+    "chronos_api/operations/schemas.py",
+    "chronos_api/statistics/job_routes.py",
+    "chronos_common/domain/payloads/values.py",
+    "chronos_common/domain/promises.py",
+    "chronos_common/storage/forecasts.py",
+    "chronos_common/storage/latest.py",
+    "chronos_common/storage/planned.py",
+    "chronos_common/storage/recent.py",
+    "chronos_worker/deadline.py",
+    "chronos_worker/hold.py",
+    "chronos_worker/retry_after.py",
+    "class Me: chronos_api/accounts/schemas.py, chronos_api/accounts/service.py",
+    "class Fate: chronos_api/bulk/changes.py, chronos_api/explanations/outcome_texts.py",
+    "class Result: chronos_api/bulk/changes.py, chronos_worker/transfers/results.py",
+    "class NewJob: chronos_api/compat/schemas.py, chronos_common/storage/jobs/insert.py",
+    "class JobsQuery: chronos_api/compat/schemas.py, chronos_api/jobs/schemas.py",
+    "class Heartbeat: chronos_api/events/subscriptions.py, chronos_common/process/heartbeat.py",
+    "class _Place: chronos_api/executions/exports.py, chronos_api/security/password_hashing.py",
+    "class Kind: chronos_api/http/problems.py, chronos_common/storage/outbox/account_emails.py",
+    "class Position: chronos_api/jobs/definition/positions.py, chronos_common/storage/jobs/lists.py",
+    "class Server: chronos_api/server.py, chronos_common/storage/health.py, chronos_worker/emails/smtp.py",
+    "class Found: chronos_common/storage/accounts/authentication.py, chronos_common/storage/jobs/lists.py",
+    "class Move: chronos_common/storage/executions/executions.py, chronos_common/storage/zone_rules.py",
+    "class Unfinished: chronos_common/storage/executions/trends.py, chronos_common/storage/health.py",
+    "chronos_api/accounts/admin.py: listed",
+    "chronos_api/audit/routes.py: listed",
+    "chronos_api/audit/routes.py: chosen",
+    "chronos_api/audit/service.py: listed",
+    "chronos_api/bulk/changes.py: Fate",
+    "chronos_api/compat/routes.py: listed",
+    "chronos_api/compat/schemas.py: ListedCompatJob",
+    "chronos_api/executions/routes.py: listed",
+    "chronos_api/executions/service.py: listed",
+    "chronos_api/executions/service.py: listed_of_job",
+    "chronos_api/explanations/outcome_texts.py: Fate",
+    "chronos_api/explanations/schemas.py: FateAnswer",
+    "chronos_api/jobs/routes.py: listed",
+    "chronos_api/jobs/schemas.py: ListedJob",
+    "chronos_api/jobs/service.py: listed",
+    "chronos_api/security/access.py: Who",
+    "chronos_api/workspaces/invitation_routes.py: listed",
+    "chronos_api/workspaces/invitations.py: listed",
+    "chronos_api/workspaces/key_routes.py: listed",
+    "chronos_api/workspaces/keys.py: listed",
+    "chronos_api/workspaces/member_routes.py: listed",
+    "chronos_api/workspaces/members.py: listed",
+    "chronos_api/workspaces/routes.py: listed",
+    "chronos_api/workspaces/service.py: mine",
+    "chronos_common/storage/health.py: fates",
+    "chronos_common/storage/outbox/account_emails.py: Letter",
+    "chronos_common/storage/postgres/timeouts.py: patience_seconds",
+    "chronos_worker/actions/celery_task.py: _words",
+    "chronos_worker/actions/email.py: _Fates",
+    "chronos_worker/actions/email.py: _listed",
+    "chronos_worker/actions/webhook.py: _listed",
+    "chronos_worker/emails/accounts.py: Letters",
+    "chronos_worker/emails/failures.py: Notices",
+    "chronos_worker/emails/message.py: _words",
+    "chronos_worker/transfers/limiter.py: Slot",
+    "chronos_worker/transfers/limiter.py: Slots",
+    "chronos_worker/transfers/transfer.py: Flight",
+    "chronos_worker/transfers/transfer.py: Flights",
+}
+
+
+def definitions() -> Iterator[tuple[str, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]]:
+    for path, source in MODULES.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield path, node
+
+
+def crowded_folders() -> Iterator[str]:
+    modules = defaultdict(list)
+    for path in MODULES:
+        folder, _, name = path.rpartition("/")
+        if name != "__init__.py" and folder != MIGRATIONS:
+            modules[folder].append(name)
+    for folder, names in modules.items():
+        if len(names) > MOST_IN_FOLDER:
+            yield f"{folder}: {len(names)} modules"
+
+
+def short_modules() -> Iterator[str]:
+    for path, source in MODULES.items():
+        folder, _, name = path.rpartition("/")
+        is_excepted = name in ENTRY_POINTS or folder == MIGRATIONS or path in SHORT
+        if not is_excepted and len(source.splitlines()) < LEAST_LINES:
+            yield path
+
+
+def shared_class_names() -> Iterator[str]:
+    places = defaultdict(list)
+    for path, node in definitions():
+        if isinstance(node, ast.ClassDef):
+            places[node.name].append(path)
+    for name, paths in places.items():
+        if len(paths) > 1:
+            yield f"class {name}: {', '.join(paths)}"
+
+
+def banned_names() -> Iterator[str]:
+    found = [(path, Path(path).stem) for path in MODULES]
+    found += [(path, node.name) for path, node in definitions()]
+    for path, name in found:
+        parts = set(re.findall(r"[A-Z]?[a-z]+", name))
+        if name not in ALLOWED and BANNED & {part.lower() for part in parts}:
+            yield f"{path}: {name}"
+
+
+@pytest.mark.parametrize(
+    "breaches", [crowded_folders, short_modules, shared_class_names, banned_names]
+)
+def test_newcomers_find_their_way(breaches: Callable[[], Iterator[str]]) -> None:
+    assert [each for each in breaches() if each not in NOT_YET] == []
+
+
+def test_short_modules_are_there_and_short() -> None:
+    """Fails if an exception is left over."""
+    lines = {path: len(MODULES[path].splitlines()) for path in SHORT}
+    assert [path for path, count in lines.items() if count >= LEAST_LINES] == []
