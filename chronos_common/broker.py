@@ -1,7 +1,7 @@
 """Redis as a transport: Celery messages that carry execution ids, and how full the queues are.
 
-Flushing Redis loses nothing: what a message stands for is a row in PostgreSQL. Task names live
-here, so that the scheduler can publish without knowing the worker.
+Flushing Redis loses nothing: each message stands for rows in PostgreSQL. Task names live here, so
+that the scheduler can publish without knowing the worker.
 """
 
 import json
@@ -24,7 +24,7 @@ from chronos_common.errors import Unavailable
 
 TASK_OF = {queue: f"chronos.{queue}" for queue in queues.ALL}
 
-#: On a half-open connection every wait ends; without these a worker stands still for ever.
+#: Bounds for every wait: without them a half-open connection stops a worker for ever.
 SOCKET_OPTIONS: Mapping[str, Any] = {
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
@@ -80,7 +80,7 @@ def celery_app(redis_url: str, consumed: Sequence[str] = queues.ALL) -> Celery:
 
 
 def connect_redis(url: str) -> Redis:
-    """Return a client whose every wait is bounded; it connects when it is first used."""
+    """Return a client whose every wait is bounded. It connects when it is first used."""
     return Redis.from_url(url, **SOCKET_OPTIONS)
 
 
@@ -102,7 +102,7 @@ class Broker:
     def publish(self, batches: Sequence[Batch], *, now: datetime) -> None:
         """Put the batches into their queues, in one pipeline.
 
-        Raises :class:`BrokerUnavailable`; then nobody knows which of them arrived.
+        Raises :class:`BrokerUnavailable`. Then it is unknown which of them arrived.
         """
         headers = {_PUBLISHED_AT: ids.milliseconds(now)}
         with (
@@ -116,7 +116,8 @@ class Broker:
                     args=(ids.pack(batch.ids), ids.milliseconds(batch.fire_at)),
                     queue=batch.queue,
                     headers=headers,
-                    # What Celery would show of the ids in its logs takes longer than sending them.
+                    # Celery would format the ids for its logs, which takes longer than sending
+                    # them.
                     argsrepr="",
                     kwargsrepr="",
                     producer=producer,

@@ -5,7 +5,7 @@ Only ``chronos_api.http.errors`` knows which HTTP status each one is.
 
 from collections.abc import Mapping, Sequence
 
-#: What a command exits with after an error of ours.
+#: Exit code of a command after an error of ours.
 EXIT_CODE = 2
 
 

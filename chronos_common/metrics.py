@@ -1,8 +1,7 @@
-"""The Prometheus metrics of the scheduler and of the worker; ``probe`` shows them.
+"""The Prometheus metrics of the scheduler and of the worker. ``process.health`` shows them.
 
-What is the same seen from every process (queue depths, unfinished executions) the API reads at
-scrape time from the database and from Redis; see ``chronos_api.operations.metrics``. All of them
-stand in ``docs/metrics.md``.
+Figures of the whole cluster, such as queue depths and unfinished executions, are read by the API
+when it is scraped (``chronos_api.operations.metrics``). ``docs/metrics.md`` lists all metrics.
 
 A series that begins with its first event hides that event from ``increase()``. So every known
 value of a label has its series from the start.

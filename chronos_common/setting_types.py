@@ -28,7 +28,7 @@ _DECLARATION: Final = "chronos"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """How one setting is read, and its help: what the README's table says about it."""
+    """How one setting is read, and its help, which stands in the README's table."""
 
     kind: Literal["str", "int", "float", "bool"]
     default: Default
@@ -42,9 +42,9 @@ class Setting:
         return self.default is None
 
     def read(self, env: Env, name: str, before: Mapping[str, Any]) -> Any:
-        """Return the value of the variable ``name``; ``before`` holds those read so far.
+        """Return the value of the variable ``name``. ``before`` holds the settings read so far.
 
-        ``env`` collects the errors: the value is None then.
+        ``env`` collects the errors. The value of a wrong variable is None.
         """
         default = self.default(before) if callable(self.default) else self.default
         arguments = (name,) if self.is_required else (name, default)
@@ -145,7 +145,7 @@ def http_url(value: str) -> str:
 
 
 def smtp_url(value: str) -> str:
-    """Return the URL of a mail server; an empty one stands for none."""
+    """Return the URL of a mail server. An empty one stands for none."""
     if not value:
         return value
     if not _names_a_host(value, "smtp", "smtps"):
@@ -202,7 +202,7 @@ def folder(value: str) -> Path:
 
 
 def home_folder(_before: Mapping[str, Any]) -> str:
-    """Return ``~/.chronos``; a user without a home, as in some containers, gets ``.``."""
+    """Return ``~/.chronos``, or ``.`` for a user without a home, as in some containers."""
     try:
         return str(Path("~/.chronos").expanduser())
     except RuntimeError:

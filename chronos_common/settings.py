@@ -219,7 +219,7 @@ _forgotten: list[str] = []
 
 
 def _forget_services() -> None:
-    """Take out of the environment whatever describes a Service, for child processes too."""
+    """Remove the variables of Services from the environment, for child processes too."""
     for name in variables.of_services(os.environ):  # noqa: TID251 - this is the place
         del os.environ[name]  # noqa: TID251 - this is the place
         _forgotten.append(name)
@@ -238,7 +238,7 @@ def export(values: Mapping[str, str]) -> None:
 def environment(values: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with some ``CHRONOS_*`` variables set, for a child.
 
-    It lacks what :func:`remarks` tells, so that not every child tells it again.
+    It lacks the variables of :func:`remarks`, so that children do not report them again.
     """
     inherited = dict(os.environ)  # noqa: TID251 - this is the place
     for name in variables.unknown(inherited, _KNOWN):
@@ -260,7 +260,7 @@ def _explain(error: EnvError) -> str:
     return "The settings are wrong.\n" + "\n".join(f"  {line}" for line in lines)
 
 
-#: What the library says, with the remedy.
+#: Our messages for those of the library, with the remedy.
 _MESSAGES = {
     "Environment variable not set.": "missing; it is required: see Settings in the README",
     "Not a valid boolean.": "must be true or false",

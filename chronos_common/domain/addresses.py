@@ -21,8 +21,8 @@ _LOCAL_PART: Final = re.compile(rf'{_ATOM}(?:\.{_ATOM})*|"(?:[!#-\[\]-~]|\\[!-~]
 def ascii_address(value: str) -> str:
     """Return a plain address (``name@host.tld``) with its domain in ASCII.
 
-    What stands before the @ is ASCII already: servers without SMTPUTF8 (RFC 6531) take no other.
-    Raises :class:`ValueError`, in words.
+    The part before the @ must be ASCII: servers without SMTPUTF8 (RFC 6531) take no other. Raises
+    :class:`ValueError` with a text for users.
     """
     local, at, domain = value.rpartition("@")
     if not local.isascii():
@@ -40,7 +40,7 @@ def ascii_address(value: str) -> str:
 
 
 def _hint(value: str) -> str:
-    """Return what is wrong with an address that people often write."""
+    """Return the fault of a frequent form of wrong addresses."""
     local, _, domain = value.strip().rpartition("@")
     if domain.endswith(">"):
         return ", alone, without a name or angle brackets"
@@ -87,7 +87,7 @@ def is_email_address(value: object) -> bool:
 
 
 class Sender(NamedTuple):
-    """Who an e-mail is from; ``name`` may be empty, ``address`` is ASCII."""
+    """The sender of an e-mail. ``name`` may be empty, ``address`` is ASCII."""
 
     name: str
     address: str
@@ -96,12 +96,12 @@ class Sender(NamedTuple):
     def parse(cls, text: str) -> "Sender":
         """Return the sender of ``address`` or ``Name <address>``.
 
-        Raises :class:`ValueError`, in words, for what is neither.
+        Raises :class:`ValueError` with a text for users if it is neither.
         """
         if fault := line_fault(text):
             raise ValueError(fault)
         name, address = parseaddr(text)
-        # The parser passes over what it does not understand.
+        # The parser ignores characters that it does not understand.
         if _without_quotes(text) != _without_quotes(name + address):
             raise ValueError(
                 'must be like chronos@example.com, or like "Chronos, Inc." <chronos@example.com>'

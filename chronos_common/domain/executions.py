@@ -18,9 +18,9 @@ MAX_ERROR_LENGTH = 2000
 class JobSpec:
     """The part of a job that its executions need.
 
-    ``payload`` is the JSON as stored, not yet parsed; ``signing_secret`` is the workspace's, in
-    the form ``whsec_<base64>``; ``default_webhook_url`` is the workspace's too, and
-    so is ``previous_signing_secret``, as long as receivers may still verify with it.
+    ``payload`` is the JSON as stored, not yet parsed. Three fields are the workspace's:
+    ``signing_secret`` in the form ``whsec_<base64>``, ``default_webhook_url``, and
+    ``previous_signing_secret`` as long as receivers may still verify with it.
     """
 
     id: UUID
@@ -39,9 +39,9 @@ class JobSpec:
 class Claimed(NamedTuple):
     """An execution that a worker holds: the right to perform attempt number ``attempt``.
 
-    ``worker_id``, ``attempt`` and ``redeliveries`` together are the fencing token: what was
-    handed to somebody else since differs in one of them, and is not overwritten. What was not
-    started is given back, and may be claimed by the same worker again; ``claimed_at`` tells
+    ``worker_id``, ``attempt`` and ``redeliveries`` together are the fencing token: an execution
+    that another worker claimed since differs in one of them, and is not overwritten. A worker
+    gives back executions that it did not start, and may claim them again. ``claimed_at`` tells
     those claims apart.
     """
 
@@ -57,10 +57,10 @@ class Claimed(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """What was sent, what came back, and how long each part took.
+    """The request, the response, and the duration of each part.
 
     ``started_at`` is the instant the request left. ``request`` and ``response`` hold JSON-ready
-    values with secrets already redacted; ``timing_ms`` splits ``duration_ms`` into ``dns``,
+    values with secrets already redacted. ``timing_ms`` splits ``duration_ms`` into ``dns``,
     ``connect``, ``tls``, ``first_byte`` and ``total``.
     """
 

@@ -25,7 +25,7 @@ DEFAULT_MISFIRE_GRACE_SECONDS = 60.0
 
 
 class JobType(StrEnum):
-    """What a job's executions do."""
+    """The kind of work that a job's executions do."""
 
     WEBHOOK = "webhook"
     EMAIL = "email"
@@ -34,11 +34,11 @@ class JobType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDefinition:
-    """What to do, when, and how to go on when it fails; already checked.
+    """A checked definition: the work, the schedule, and the policies.
 
-    ``notify`` holds the addresses told of a final failure; ``None`` means the job's creator.
-    ``jitter_seconds`` is the bound that the user gave; ``schedule.jitter`` is the offset that
-    follows from it.
+    ``notify`` holds the addresses for e-mails about final failures. ``None`` means the job's
+    creator. ``jitter_seconds`` is the bound that the user gave, and ``schedule.jitter`` the offset
+    that follows from it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What happens to an execution that is due while others of its job are unfinished."""
+"""Decides about an execution that is due while others of its job are unfinished."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from chronos_common.domain.statuses import Status, Trigger
 
 
 class OverlapPolicy(StrEnum):
-    """What happens when an occurrence is due while an earlier one of its job is unfinished."""
+    """The rule for an occurrence that is due while an earlier one of its job is unfinished."""
 
     ALLOW = "allow"
     SKIP = "skip"
@@ -21,7 +21,7 @@ class OverlapPolicy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UnfinishedExecution:
-    """An execution of the job that has no fate yet."""
+    """An execution of the job that has not ended."""
 
     id: UUID
     status: Status
@@ -31,12 +31,12 @@ class UnfinishedExecution:
 
     @property
     def is_under_way(self) -> bool:
-        """Tell whether it has started and not ended: waiting for its retry counts."""
+        """Return whether it has started and not ended. Waiting for a retry counts."""
         return self.status in {Status.RUNNING, Status.RETRYING} or self.attempt > 1
 
 
 class OverlapVerdict(Enum):
-    """What an execution does now."""
+    """The decision about a due execution."""
 
     START = auto()
     SKIP = auto()
@@ -47,10 +47,10 @@ class OverlapVerdict(Enum):
 def judge(
     policy: OverlapPolicy, due: UnfinishedExecution, others: Sequence[UnfinishedExecution]
 ) -> OverlapVerdict:
-    """Decide what ``due`` does beside the unfinished ``others`` of its job.
+    """Decide about ``due`` beside the unfinished ``others`` of its job.
 
-    Only a first attempt of a schedule is held back: somebody's trigger means what it says, and
-    a retry belongs to an execution that had its turn.
+    Only a first attempt of a schedule is held back. A manual trigger always starts, and so does a
+    retry, whose execution has started before.
     """
     if policy is OverlapPolicy.ALLOW or due.trigger is not Trigger.SCHEDULE or due.attempt > 1:
         return OverlapVerdict.START

@@ -13,7 +13,7 @@ from typing import Final
 
 
 class Status(StrEnum):
-    """What an execution is doing, or what its fate was."""
+    """The state of an execution."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -27,7 +27,8 @@ class Status(StrEnum):
 FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.SKIPPED})
 UNFINISHED = frozenset(Status) - FINAL
 
-#: Where each status may go. Storage makes every move as a compare-and-set from one of these.
+#: The statuses that may follow each one. Storage makes every move as a compare-and-set. No code
+#: reads this table: tests hold the moves against it.
 MOVES: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.SKIPPED, Status.FAILED}),
     Status.RUNNING: frozenset(

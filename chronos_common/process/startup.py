@@ -1,6 +1,6 @@
 """How a process starts: its settings, its log, and the database that it needs.
 
-What keeps it from starting is one line, in the form of its log.
+A fault that prevents the start is reported in one line, in the form of the log.
 """
 
 import gc
@@ -25,7 +25,7 @@ GARBAGE_THRESHOLD = 25_000
 
 
 def begin() -> Settings:
-    """Return the settings, with the log configured by them, which tells what has no effect."""
+    """Return the settings. Configure the log by them, and log the variables without effect."""
     loaded = settings.load()
     logs.configure(loaded)
     logs.take_over()
@@ -70,7 +70,7 @@ def require_database(loaded: Settings) -> None:
 
 
 def look_at_database(loaded: Settings) -> None:
-    """Tell the log if the database cannot be used, for a process that goes on without it."""
+    """Log an error if the database cannot be used, for a process that goes on without it."""
     try:
         require_database(loaded)
     except availability.DatabaseUnusable as error:

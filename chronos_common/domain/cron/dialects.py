@@ -38,7 +38,7 @@ _UNIT_OF_WORD = {
 
 
 def remedy(text: str) -> str | None:
-    """Return what ``text`` is in another dialect and how to say it here, or None if unknown."""
+    """Return the dialect of ``text`` and the form that Chronos has for it, or None if unknown."""
     for pattern, answer in _FORMS:
         if match := pattern.search(text):
             return answer(match)

@@ -1,14 +1,14 @@
-"""Cron expressions: which instants they name, and what they say in plain English.
+"""Cron expressions: the instants that they name, and their description in plain English.
 
 Five fields, or six with seconds first. Day of month and day of week go together as in Debian's
 cron (crontab(5)): if either starts with ``*``, both must match, otherwise any of the two.
-``cron_dates`` finds the dates; times of day and clock changes are worked out here.
+``dates`` finds the dates. Times of day and clock changes are handled here.
 
 **Clock changes** follow Debian's cron (cron(8), and the cronsim library after it). A job with a
 wildcard as its minute or hour keeps its rhythm: it runs whenever the clock shows a matching time,
-so every 15 minutes stays every 15 real minutes. Every other job runs at a fixed time: if the
-clock skips that time, it runs once, right after the gap; if the time comes twice, it runs the
-first time. Unlike Debian's cron, this holds for changes of any length.
+so every 15 minutes stays every 15 real minutes. Every other job runs at a fixed time. If the clock
+skips that time, it runs once, right after the gap. If the time comes twice, it runs the first
+time. Unlike Debian's cron, this holds for changes of any length.
 """
 
 import re
@@ -103,7 +103,7 @@ def _fixed(parsed: "Parsed", local: datetime, zone: ZoneInfo) -> datetime:
     wall = local.replace(tzinfo=None)
     repetition = repetition_at(local) if local.fold else None
     if repetition:
-        # The clock shows for the second time what has had its run the first time.
+        # This reading of the clock comes for the second time, and its run was at the first.
         wall = repetition.end - SECOND
     found = parsed.after(wall)
     instants = instants_of(found, zone)
@@ -114,7 +114,7 @@ def _in_rhythm(parsed: "Parsed", local: datetime, zone: ZoneInfo) -> datetime:
     found = parsed.after(local.replace(tzinfo=None))
     repetition = repetition_at(local)
     if repetition and found >= repetition.end and not local.fold:
-        # Nothing is left of the first pass; the second one starts over.
+        # No matching reading is left in the first pass, so the second one starts over.
         found = parsed.after(repetition.start - SECOND)
         local = local.replace(fold=1)
     if repetition and found < repetition.end:
@@ -127,9 +127,9 @@ def _in_rhythm(parsed: "Parsed", local: datetime, zone: ZoneInfo) -> datetime:
 
 @lru_cache(maxsize=4096)
 def describe(expression: str) -> str:
-    """Return in plain English when ``expression`` runs; raises :class:`Invalid`.
+    """Return in plain English when ``expression`` runs. Raises :class:`Invalid`.
 
-    The words come from the parsed values, so they say what the instants do. Words that begin with
+    The text is made from the parsed values, so it agrees with the instants. Words that begin with
     *Every* or *Whenever* are those of a rhythm, words that begin with *At* those of fixed times.
     """
     parsed = parse(expression)
@@ -157,7 +157,7 @@ class Parsed:
         return datetime.combine(day, at)
 
     def names(self, day: date) -> bool:
-        """Tell whether the date matches."""
+        """Return whether the date matches."""
         return self.dates.first_from(day) == day
 
     def _date_from(self, day: date) -> date:
@@ -190,7 +190,7 @@ def _first_from(values: Sequence[int], low: int) -> int | None:
 
 @lru_cache(maxsize=16_384)
 def parse(expression: str) -> Parsed:
-    """Read ``expression``; raises :class:`Invalid`."""
+    """Parse ``expression``. Raises :class:`Invalid`."""
     normalised = _normalise(expression)
     try:
         return _parse(normalised.upper().split())

@@ -1,7 +1,7 @@
 """How many instants a schedule has in a span of time, without naming each of them.
 
-A job of every second has 86,400 instants a day; here a day costs as much as one of once a day.
-Only where a clock is changed are instants counted one by one.
+A job of every second has 86,400 instants a day. Here that costs as much as a single one. Only
+where a clock is changed are instants counted one by one.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,13 +16,13 @@ from chronos_common.domain.cron.expression import Parsed
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.domain.timezones.zones import zone_of
 
-#: How far ahead a few instants are looked for: four years.
+#: How far ahead :func:`reaches` searches: four years.
 COUNTED = timedelta(days=1461)
 
-#: More than any span of an hour has.
+#: More instants than any hour has.
 _ALL = 4000
 
-#: How far back to look, from near to far: a date that comes at all comes within 50 years.
+#: How far back to search, from near to far. Two matching dates are at most 50 years apart.
 _REACHES = tuple(timedelta(seconds=each) for each in (1, 60, 3600, 86_400))
 _FAR = tuple(timedelta(days=each) for each in (32, 366, 3660, 18_300))
 
@@ -48,7 +48,7 @@ def between(schedule: Schedule, start: datetime, end: datetime) -> int:
 def reaches(schedule: Schedule, start: datetime, end: datetime, number: int) -> bool | None:
     """Return whether at least ``number`` instants lie in [``start``, ``end``).
 
-    Looks at no more than :data:`COUNTED`; None if that does not tell.
+    Searches no more than :data:`COUNTED`, and returns None if that does not decide it.
     """
     if schedule.kind is not ScheduleKind.CRON:
         return between(schedule, start, end) >= number
@@ -76,7 +76,7 @@ def _stepped(schedule: Schedule, start: datetime, end: datetime) -> int:
 
 
 def _whole(moment: datetime) -> datetime:
-    """Return the first whole second that is not before ``moment``; instants of cron are whole."""
+    """Return the first whole second that is not before ``moment``. Instants of cron are whole."""
     return moment if not moment.microsecond else moment.replace(microsecond=0) + SECOND
 
 
@@ -100,10 +100,11 @@ def _of_cron(parsed: Parsed, schedule: Schedule, start: datetime, end: datetime)
 
 
 def _is_steady(start: datetime, end: datetime, zone: ZoneInfo) -> bool:
-    """Tell whether clocks in ``zone`` run from ``start`` to ``end`` without being changed.
+    """Return whether clocks in ``zone`` run from ``start`` to ``end`` without a change.
 
-    A change right before ``start`` counts as well: what it skipped runs at ``start``. So does one
-    that ``start`` or ``end`` still repeats readings of. No zone is changed twice within a day.
+    A change right before ``start`` counts as well, as readings that it skipped run at ``start``.
+    So does one whose readings ``start`` or ``end`` still repeats. No zone is changed twice within
+    a day.
     """
     if end - start > DAY:
         return False
@@ -153,7 +154,7 @@ def spread(schedule: Schedule, bounds: Sequence[datetime]) -> list[int]:
         return [0] * number
     if total > number:
         return [between(schedule, *pair) for pair in pairwise(bounds)]
-    # Rarer than the bounds: its instants are quickly named.
+    # Instants that are fewer than the bounds are quickly listed.
     spread_out = [0] * number
     after, until = bounds[0] - MICROSECOND, bounds[-1] - MICROSECOND
     for instant in schedule.instants_between(after, until, total):

@@ -1,7 +1,7 @@
 """When a job is due: once, at an interval, or by a cron expression.
 
-All instants are in UTC and whole milliseconds, the resolution of execution ids. What a schedule
-answers follows from its fields alone, so a restart changes nothing.
+All instants are in UTC and whole milliseconds, the resolution of execution ids. The instants
+follow from the fields alone, so a restart changes nothing.
 """
 
 import hashlib
@@ -33,10 +33,10 @@ class ScheduleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a job is due; ``schedule_fields`` makes checked ones.
+    """When a job is due. ``fields`` makes checked ones.
 
     ``anchor`` is the instant of ``once``, and the first one of ``interval``, whose others follow
-    every ``interval_seconds``; ``cron`` has none. ``timezone`` matters to ``cron`` alone.
+    every ``interval_seconds``. ``cron`` has none. ``timezone`` matters to ``cron`` alone.
     ``jitter`` shifts every instant by the same offset. ``starts_at`` and ``ends_at`` bound the
     shifted instants, both inclusively.
     """

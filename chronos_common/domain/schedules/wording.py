@@ -1,8 +1,8 @@
 """The values of a cron expression in plain English.
 
-The words are made from values alone, so that they name exactly those. *Every* and *Whenever* say
-that a rhythm is kept when clocks are changed, *At* that times are fixed (see ``cron``). A reader
-must not take what comes again for something that happens once: hence *every day* and *Mondays*.
+The text is made from values alone, so that it names exactly those. *Every* and *Whenever* mean
+that a rhythm is kept when clocks are changed, *At* that times are fixed (see ``cron``). *Every
+day* and *Mondays* show that a time comes again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400  # in seconds
 _SECONDS, _MINUTES, _HOURS = 60, 60, 24  # how many there are
-#: Of seconds, minutes and hours: how long one lasts, and how many there are.
+#: Seconds, minutes and hours: the length of one, and their number.
 _UNITS = ((1, _SECONDS), (_MINUTE, _MINUTES), (_HOUR, _HOURS))
 
 #: From so many on, values are read more easily as a range, as steps.
@@ -45,7 +45,7 @@ _FEW = 4
 #: Up to so many, times of day are named one by one, and spans of time.
 _LONGEST_LIST, _MOST_SPANS = 8, 4
 
-#: Seconds, minutes and hours; all combinations are meant.
+#: Seconds, minutes and hours. All combinations are meant.
 Fields = tuple[Sequence[int], Sequence[int], Sequence[int]]
 
 #: Every month has the days up to this one.
@@ -105,7 +105,7 @@ def _progression(fields: Fields, *, rhythm: bool) -> str | None:
 
 
 def _apart(step: int, *, rhythm: bool) -> str:
-    """Return ``every 2 hours`` of a rhythm, and what *At* can precede of fixed times."""
+    """Return ``every 2 hours`` of a rhythm, and the text after *At* of fixed times."""
     text = humanize.every(step)
     _, *number, unit = text.split()
     return text if rhythm or not number else f"{number[0]}-{unit.removesuffix('s')} intervals"
@@ -200,7 +200,7 @@ def _step(fields: Fields) -> int | None:
 
 
 def _dates(rule: Dates) -> str:
-    """Return the dates, like ``on day 1 of the month``; nothing for all dates."""
+    """Return the dates, like ``on day 1 of the month``, and an empty text for all dates."""
     months = [] if rule.months is ALL_MONTHS else _names(rule.months, 1, _MONTHS)
     if rule.days is ALL_DAYS:
         return (
@@ -243,7 +243,7 @@ def _days(days: Days, months: Sequence[str]) -> str:
 
 
 def _enumerated(named: Sequence[str]) -> str:
-    """Return a list; steps stand in brackets unless they are those of the whole list."""
+    """Return a list. Steps stand in brackets unless they are those of the whole list."""
     if len(named) > 1:
         named = [
             f"{each.replace(_IN_STEPS, f' ({_IN_STEPS[1:]}')})" if _IN_STEPS in each else each
@@ -260,7 +260,7 @@ def _from_end(back: int) -> str:
 
 def _nearest(number: int) -> str:
     if number == 1:
-        # Which never is in the month before, as "nearest to day 1" could be understood.
+        # "Nearest to day 1" could mean a day of the month before.
         return "the first weekday"
     shorter = " or else to the last day" if number > _SHORTEST_MONTH else ""
     return f"the weekday nearest to day {number}{shorter}"
@@ -297,7 +297,7 @@ def _weekday(number: int) -> str:
 
 
 def _names(values: Iterable[int], low: int, words: Sequence[str]) -> list[str]:
-    """Return names; ranges may go over the end, like ``Friday through Monday``."""
+    """Return names. Ranges may go over the end, like ``Friday through Monday``."""
     runs = _runs(sorted(value - low for value in values))
     if len(runs) > 1 and runs[0][0] == 0 and runs[-1][-1] == len(words) - 1:
         around = [*runs[-1], *runs[0]]

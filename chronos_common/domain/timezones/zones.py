@@ -1,8 +1,8 @@
 """Time zones, and which instants a wall clock's reading stands for.
 
 A zone's clock is put forward and back. A reading that was jumped over stands for no instant, one
-that came twice stands for two. Everything here goes by the offsets of the IANA database, so it
-holds for half-hour changes, changes at midnight and skipped days as well.
+that came twice stands for two. The functions follow the offsets of the IANA database. So they hold
+for half-hour changes, changes at midnight and skipped days as well.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def check_timezone(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def zone_of(name: str) -> ZoneInfo:
-    """Return the zone, by the rules of the database that comes along."""
+    """Return the zone, by the rules of the database that this process follows."""
     return files.load(files.content(check_timezone(name)), name)
 
 
