@@ -1,4 +1,4 @@
-"""A web server on loopback for the sample jobs to call: it answers with what it was sent.
+"""A web server on loopback for the sample jobs to call: it answers with the request.
 
 ``/echo`` answers 200, ``/status/<code>`` that code, ``/slow`` after two seconds, and ``/flaky``
 500 twice and then 200 for each ``webhook-id``, so that a retry can be watched.
@@ -24,7 +24,7 @@ _FAILURES_BEFORE_SUCCESS = 2
 
 @contextmanager
 def serve(preferred_port: int) -> Iterator[str]:
-    """Run the server in threads and yield its address; on any free port if that one is taken."""
+    """Run the server in threads and yield its address. If the port is taken, use a free one."""
     try:
         server = _EchoServer((_HOST, preferred_port), _EchoHandler)
     except (OSError, OverflowError):
@@ -108,4 +108,4 @@ class _EchoHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the demo shows each execution."""
+        """Print nothing: the demo shows each execution."""

@@ -39,9 +39,9 @@ def hold_folder(folder: Path, *, now: datetime) -> Iterator[None]:
 
 
 def take(path: Path) -> int | None:
-    """Return a descriptor that holds the lock on ``path``, or ``None`` while somebody else does.
+    """Return a descriptor that holds the lock on ``path``, or ``None`` while it is held.
 
-    Whoever inherits the descriptor holds the lock too.
+    A process that inherits the descriptor holds the lock too.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -56,7 +56,7 @@ def take(path: Path) -> int | None:
 
 
 def is_free(path: Path) -> bool:
-    """Tell whether nobody holds the lock on ``path``."""
+    """Return whether the lock on ``path`` is free."""
     descriptor = take(path)
     if descriptor is None:
         return False

@@ -1,7 +1,7 @@
-"""As which user of the operating system the embedded servers run.
+"""The operating system's user that the embedded servers run as.
 
 PostgreSQL refuses to run as root. Then, and only then, the servers run as the owner of their data
-or as ``nobody``; nothing outside the data folder changes for that, neither users nor rights.
+or as ``nobody``. Nothing outside the data folder changes for that, neither users nor rights.
 """
 
 import os
@@ -28,14 +28,14 @@ class OSUser:
     gid: int
 
     def own(self, path: Path) -> None:
-        """Make ``path``, which root just created, this account's own."""
+        """Make this user the owner of ``path``, which root just created."""
         os.chown(path, self.uid, self.gid)
 
 
 def for_servers(data: Path) -> OSUser | None:
-    """Return the account that shall serve ``data``; ``None`` means this process's own.
+    """Return the user that shall serve ``data``. ``None`` means this process's own.
 
-    Raises :class:`NoOrdinaryUser` as root on a system without an ordinary user to take.
+    Raises :class:`NoOrdinaryUser` as root on a system without the user ``nobody``.
     """
     if os.geteuid() != 0:
         return None
@@ -52,7 +52,7 @@ def for_servers(data: Path) -> OSUser | None:
 
 
 def is_closed(program: Path, folders: Iterable[Path]) -> bool:
-    """Tell whether an ordinary user cannot run ``program`` or pass the way to one of ``folders``.
+    """Return whether ``program`` or a parent of ``folders`` is closed to an ordinary user.
 
     It is so below ``/root``, where both the data folder and the Python environment often are.
     """

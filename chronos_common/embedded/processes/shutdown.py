@@ -1,4 +1,4 @@
-"""The wish to stop: where a signal puts it, and the waits that heed it."""
+"""Requests to stop: the signals that make them, and the waits that they end."""
 
 import os
 import select
@@ -33,12 +33,12 @@ class StopRequest:
         self._signals = signals
 
     def ask(self) -> None:
-        """Ask to stop; ask a second time to stop without waiting for work in progress."""
+        """Ask to stop. A second call asks to stop without waiting for work in progress."""
         self.urgent = self.asked
         self.asked = True
 
     def wait(self, seconds: float) -> None:
-        """Sleep for so long, or until a signal comes; one that came since the last wait counts."""
+        """Sleep for so long, or until a signal comes. One that came since the last wait counts."""
         if self._signals is None:
             time.sleep(seconds)
         elif select.select([self._signals], [], [], seconds)[0]:
@@ -60,7 +60,7 @@ def on_signals() -> Iterator[StopRequest]:
         request.ask()
 
     before = {number: signal.signal(number, ask) for number in _SIGNALS}
-    # Without a handler, Python would not tell of it.
+    # Without a handler, the signal would not end the wait.
     before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
     told_before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     try:
@@ -76,7 +76,7 @@ def on_signals() -> Iterator[StopRequest]:
 def wait_until(
     condition: Callable[[], bool], *, seconds: float, stop: StopRequest | None = None
 ) -> bool:
-    """Ask ``condition`` again and again; return whether it came true within ``seconds``.
+    """Poll ``condition``. Return whether it came true within ``seconds``.
 
     Raises :class:`StartStopped` as soon as ``stop`` is asked for, whatever the condition says:
     a child that is about to leave the terminal's group dies of the same Ctrl-C.
