@@ -1,17 +1,16 @@
 """The outcome of an execution, in plain words."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
+from chronos_common.clock import MILLISECOND
 from chronos_common.domain.promises import HANDED_ON
 from chronos_common.domain.schedules.humanize import moment
 from chronos_common.domain.statuses import REASON_TEXTS, Reason, Status, Trigger
-
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +106,7 @@ def _reason(record: Record) -> str:
 def _start(record: Record) -> str:
     if record.started_at is None:
         return ""
-    late = (record.started_at - record.scheduled_for) // _MILLISECOND
+    late = (record.started_at - record.scheduled_for) // MILLISECOND
     return f" at {moment(record.started_at)} ({late} ms after its instant)"
 
 

@@ -18,6 +18,7 @@ from chronos_api.explanations import outcome_texts, rule_changes
 from chronos_api.explanations.outcome_texts import Record
 from chronos_api.jobs.definition import definitions
 from chronos_api.security.access import Principal
+from chronos_common.clock import MICROSECOND, MILLISECOND, SECOND
 from chronos_common.domain.schedules import occurrences
 from chronos_common.domain.schedules.humanize import moment
 from chronos_common.domain.schedules.schedule import Schedule
@@ -26,9 +27,6 @@ from chronos_common.errors import JobNotFound
 from chronos_common.storage import workers
 from chronos_common.storage.executions import explanations
 from chronos_common.storage.postgres.database import transaction
-
-_SECOND = timedelta(seconds=1)
-_MILLISECOND = timedelta(milliseconds=1)
 
 #: The fields whose change makes other instants.
 _SCHEDULE_FIELDS = frozenset(
@@ -114,7 +112,7 @@ def explain(
 
     Raises :class:`JobNotFound`.
     """
-    length = _MILLISECOND if at.microsecond else _SECOND
+    length = MILLISECOND if at.microsecond else SECOND
     with transaction(engine) as connection:
         job = explanations.job(connection, who.workspace_id, job_id)
         if job is None:
@@ -131,7 +129,7 @@ def explain(
         explanation=finding.explanation,
         execution=finding.execution,
         previous=occurrences.last_before(schedule, at),
-        following=schedule.next_after(at + length - datetime.resolution),
+        following=schedule.next_after(at + length - MICROSECOND),
     )
 
 
@@ -242,7 +240,7 @@ def _pause(question: _Question) -> _Finding | None:
         question.job["workspace_id"],
         question.job["id"],
         actions=["job.create", "job.pause", "job.resume"],
-        since=question.job["created_at"] - _SECOND,
+        since=question.job["created_at"] - SECOND,
         until=min(question.until, question.now),
         limit=1,
     )

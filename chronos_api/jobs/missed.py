@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from chronos_api.jobs.definition.definitions import stored_schedule
 from chronos_common import ids
+from chronos_common.clock import MICROSECOND
 from chronos_common.domain.jobs import JobType
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import given_up
@@ -33,7 +34,7 @@ def settle(connection: Connection, row: Any, *, reason: Reason, now: datetime) -
     missed = given_up(
         schedule,
         next_run_at=row["next_run_at"],
-        until=now - datetime.resolution,
+        until=now - MICROSECOND,
         reason=reason if row["active"] else Reason.PAUSED,
     )
     if missed is None:
