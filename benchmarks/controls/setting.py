@@ -32,7 +32,7 @@ class Setting:
     target: Target
 
     def configuration(self, *, keep_session: bool = False) -> str:
-        """Return the JSON that the controls' programs are given."""
+        """Return the configuration of the controls' programs as JSON."""
         return json.dumps(
             {
                 "redis_url": self.base.servers.redis_url,
