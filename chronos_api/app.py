@@ -30,7 +30,7 @@ from chronos_api.statistics import cache, dashboard_routes, forecast_routes, job
 from chronos_api.workspaces import invitation_routes, key_routes, member_routes
 from chronos_api.workspaces import routes as workspaces
 from chronos_common.broker import Broker
-from chronos_common.events import Publisher
+from chronos_common.events import EventPublisher
 from chronos_common.settings import Settings
 from chronos_common.storage import change_feed
 
@@ -107,7 +107,7 @@ _SLOT = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 def _context(settings: Settings, engine: Engine) -> Context:
     redis = connections.to_redis(settings)
-    change_feed.follow(engine, Publisher(redis).put)
+    change_feed.follow(engine, EventPublisher(redis).put)
     return Context(
         settings=settings,
         engine=engine,

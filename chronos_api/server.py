@@ -26,7 +26,8 @@ from chronos_api.events import hub
 from chronos_api.events.hub import Hub
 from chronos_api.http import problems
 from chronos_api.operations import metrics
-from chronos_common import clock, interpreter
+from chronos_common import clock
+from chronos_common.process import startup
 from chronos_common.process.loops import Loop
 from chronos_common.settings import Settings
 from chronos_common.storage.postgres import database
@@ -87,7 +88,7 @@ class ApiServer(BaseApplication):  # type: ignore[misc] # it has no types of its
         """
         app = create_app(self._settings)
         # Loaded modules stay where they are in memory, so that the processes go on sharing them.
-        interpreter.tune()
+        startup.tune_garbage_collection()
         return app
 
 

@@ -1,7 +1,7 @@
 """The ``chronos`` command. Its subcommands live in the packages that they start.
 
-Each package registers its own under the entry-point group ``chronos.commands``; one is imported
-only when it is called, or to list them all.
+Each package registers its own under the entry-point group ``chronos.commands``. A command is
+imported only when it is called, or to list them all.
 """
 
 import sys
@@ -38,7 +38,7 @@ def chronos() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours becomes one sentence and exit code 2."""
+    """Run the command line. An error of ours becomes one sentence and exit code 2."""
     try:
         chronos()
     except ChronosError as error:
@@ -51,9 +51,9 @@ def main() -> None:
 
 
 def _database_fault(error: Exception) -> object:
-    """Return in words what is wrong with the database, or None if something else is."""
+    """Return the fault of the database, or None if the error is another one."""
     if "sqlalchemy" not in sys.modules:
-        return None  # it would take long to load, and nobody can have met an error of its own
+        return None  # loading it would take long, and without it there was no error of its own
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - as the comment says
 
     from chronos_common.storage.postgres import availability  # noqa: PLC0415 - as above

@@ -75,7 +75,7 @@ class Dispatcher:
     def dispatch_due(self, *, since: datetime | None) -> bool:
         """Dispatch a batch of what was scheduled from ``since`` on; True if there may be more."""
         # Unless it was held up, there is no need to look into the queues before there is work.
-        accepting = self.accepting if self.is_held_up else frozenset(queues.ALL)
+        accepting = self.accepting if self.is_held_up else frozenset(queues.DURABLE)
         if not accepting:
             return False
         now = clock.now()
@@ -143,16 +143,16 @@ class Dispatcher:
     @property
     def is_held_up(self) -> bool:
         """Whether a queue did not take more when it was last looked at."""
-        return len(self._accepting) < len(queues.ALL)
+        return len(self._accepting) < len(queues.DURABLE)
 
     def _note(self, accepting: frozenset[str]) -> None:
         with self._lock:
             if accepting != self._accepting:
-                full = sorted(set(queues.ALL) - accepting)
+                full = sorted(set(queues.DURABLE) - accepting)
                 _log.info("queues are full or away" if full else "queues take more", full=full)
             self._accepting = accepting
             self._looked_at = time.monotonic()
-        for queue in queues.ALL:
+        for queue in queues.DURABLE:
             metrics.CONGESTED.labels(queue).set(queue not in accepting)
 
     def _look(self) -> frozenset[str]:
@@ -162,7 +162,7 @@ class Dispatcher:
             return frozenset()
         limit = clock.now() - self._max_queued
         waiting_long = {queue for queue, published_at in oldest.items() if published_at <= limit}
-        return frozenset(queues.ALL) - waiting_long
+        return frozenset(queues.DURABLE) - waiting_long
 
 
 def _batches(

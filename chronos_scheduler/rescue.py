@@ -101,7 +101,7 @@ class Rescuer:
             return False
         gone: list[UUID] = []
         with transaction(self._engine) as connection:
-            for queue in queues.ALL:
+            for queue in queues.DURABLE:
                 sent_before = _sent_before(oldest.get(queue), before)
                 gone += rescue.unclaimed(connection, queue, before=sent_before, batch=BATCH)
             undone = dispatches.undo_dispatch(connection, gone)

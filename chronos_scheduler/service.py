@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from chronos_common import clock, progress
+from chronos_common import clock
 from chronos_common.broker import Broker, connect_redis
-from chronos_common.events import Publisher
+from chronos_common.events import EventPublisher
+from chronos_common.process import health
+from chronos_common.process.health import Progress
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.process.loops import Loop, stop_all
-from chronos_common.progress import Progress
 from chronos_common.settings import Settings
 from chronos_common.storage import change_feed
 from chronos_common.storage.postgres.database import connect
@@ -47,10 +48,9 @@ class Scheduler:
     """Runs the loops. Any number of schedulers run side by side."""
 
     def __init__(self, settings: Settings) -> None:
-        """Build the parts; nothing runs before :meth:`start`."""
         self._engine = connect(settings.database_url, name="chronos-scheduler", pool_size=8)
         self._broker = Broker(settings.redis_url)
-        self._events = Publisher(connect_redis(settings.redis_url))
+        self._events = EventPublisher(connect_redis(settings.redis_url))
         change_feed.follow(self._engine, self._events.put)
         lookahead = timedelta(seconds=settings.lookahead_seconds)
         worker_timeout = timedelta(seconds=settings.worker_timeout_seconds)
@@ -105,8 +105,8 @@ class Scheduler:
                 loop.hint()
 
         self._listener = Listener(connect_redis(settings.redis_url), hint)
-        loops = [progress.loop(each) for each in self._loops]
-        self.progress = Progress([progress.heartbeat(self._heartbeat), *loops])
+        loops = [health.loop_check(each) for each in self._loops]
+        self.progress = Progress([health.heartbeat_check(self._heartbeat), *loops])
 
     def _until_due(self, planner: Planner, settings: Settings) -> Callable[[], float]:
         """Return a function that says for how many seconds plan may rest."""

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from chronos_common import clock, failpoints, metrics
-from chronos_common.domain.attempts import MAX_ERROR_LENGTH, Attempt
+from chronos_common.domain.executions import MAX_ERROR_LENGTH, Attempt
 from chronos_common.domain.jobs import MAX_DELAY_SECONDS
 from chronos_common.domain.outcomes import (
     Failed,

@@ -33,7 +33,8 @@ from chronos_api.jobs import snapshots
 from chronos_api.jobs.service import JobListing
 from chronos_api.security.access import Role, Scope, principal, requires
 from chronos_common import clock
-from chronos_common.domain.statuses import JobStatus, JobType
+from chronos_common.domain.jobs import JobType
+from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Invalid
 from chronos_common.storage.jobs.filters import JobFilter
 

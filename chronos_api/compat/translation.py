@@ -8,9 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chronos_api.jobs.definition import definitions
-from chronos_common.domain.jobs import MAX_NAME_LENGTH
+from chronos_common.domain.jobs import MAX_NAME_LENGTH, JobType
 from chronos_common.domain.schedules.schedule import ScheduleKind
-from chronos_common.domain.statuses import JobStatus, JobType
+from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Invalid
 
 #: Each says when a job is due; a body has one of them.

@@ -27,12 +27,15 @@ from chronos_api.fields.fields import (
 from chronos_api.fields.pagination import STABLE, StableQuery, filter_of, page_of
 from chronos_api.jobs.definition.policy_schemas import PolicyFields
 from chronos_common.domain import jobs as bounds
+from chronos_common.domain.jobs import JobType
+from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import (
     MAX_INTERVAL_SECONDS,
     MAX_JITTER_SECONDS,
     ScheduleKind,
 )
-from chronos_common.domain.statuses import JobStatus, JobType, MisfirePolicy, OverlapPolicy
+from chronos_common.domain.statuses import JobStatus
 from chronos_common.storage.jobs.filters import JobFilter, LastOutcome
 from chronos_common.storage.jobs.lists import MAX_LOOKED_AT, SORTS
 

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from signal import SIGTERM
 
-from chronos_common import settings
+from chronos_common import setting_types, settings
 from chronos_common.embedded.data_folder import remember, secret_key
 from chronos_common.embedded.processes.child import Program
 from chronos_common.embedded.servers.servers import Servers
@@ -28,7 +28,7 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only compared
 _PLACEHOLDERS = {
     "DATABASE_URL": "postgresql://chronos@127.0.0.1/chronos",
     "REDIS_URL": "redis://127.0.0.1/0",
-    "SECRET_KEY": "-" * settings.MIN_SECRET_BYTES,
+    "SECRET_KEY": "-" * setting_types.MIN_SECRET_BYTES,
 }
 
 

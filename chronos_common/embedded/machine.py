@@ -13,7 +13,12 @@ from chronos_common.embedded.demo import echo, jobs
 from chronos_common.embedded.installation import Installation, configure
 from chronos_common.embedded.processes import lock, orphans
 from chronos_common.embedded.processes.child import Child, ChildFailed
-from chronos_common.embedded.processes.shutdown import Stopped, StopRequest, on_signals, wait_until
+from chronos_common.embedded.processes.shutdown import (
+    StartStopped,
+    StopRequest,
+    on_signals,
+    wait_until,
+)
 from chronos_common.embedded.servers import servers
 from chronos_common.embedded.supervisor import Supervisor
 from chronos_common.embedded.welcome import show_welcome
@@ -40,7 +45,7 @@ def run(
     with on_signals() as stop, lock.hold_folder(installation.folder, now=clock.host_now()):
         try:
             _run(installation, terminal, stop, with_demo=with_demo)
-        except Stopped as stopped:
+        except StartStopped as stopped:
             terminal.say(str(stopped))
         except PermissionError as error:
             raise data_folder.FolderUnusable(
@@ -119,7 +124,7 @@ def _migrate(installation: Installation, stop: StopRequest) -> None:
         child.stop()
     if child.exit_code() != 0:
         raise ChildFailed(
-            f"The database could not be brought up to date:\n{child.last_words(8)}\n"
+            f"The database could not be brought up to date:\n{child.last_lines(8)}\n"
             f"All of it is in {child.log.path}"
         )
 
@@ -134,10 +139,10 @@ def _wait_for_api(
     if not supervisor.run_until(lambda: stop.asked or _answers(url), seconds=_SECONDS_TO_ANSWER):
         raise ChildFailed(
             f"The API did not answer {url} within {_SECONDS_TO_ANSWER} s:\n"
-            f"{parts[0].last_words(8)}\nAll of it is in {parts[0].log.path}"
+            f"{parts[0].last_lines(8)}\nAll of it is in {parts[0].log.path}"
         )
     if stop.asked:
-        raise Stopped
+        raise StartStopped
 
 
 def _answers(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""``chronos db``; light, so that ``chronos --help`` loads no database driver."""
+"""``chronos db``. It imports little, so that ``chronos --help`` loads no database driver."""
 
 import click
 

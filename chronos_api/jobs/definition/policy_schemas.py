@@ -7,8 +7,9 @@ from chronos_api.fields.base import Strict
 from chronos_api.fields.fields import Number, OneOf, Whole
 from chronos_api.jobs.definition import payload_schemas
 from chronos_common.domain import jobs as bounds
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import MisfirePolicy, OverlapPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 
 MAX_BACKOFF_FACTOR = 10
 MIN_TIMEOUT_SECONDS = 0.1

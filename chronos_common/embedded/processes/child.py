@@ -18,7 +18,7 @@ from pathlib import Path
 
 from chronos_common.embedded.processes import exec_child, lock
 from chronos_common.embedded.processes.logfile import LogFile
-from chronos_common.embedded.processes.os_user import Account
+from chronos_common.embedded.processes.os_user import OSUser
 from chronos_common.embedded.processes.shutdown import wait_until
 from chronos_common.errors import ChronosError
 
@@ -46,7 +46,7 @@ class Program:
     folder: Path
     environment: Mapping[str, str] | None = None
     stopping: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 5.0),)
-    account: Account | None = None
+    account: OSUser | None = None
     pass_closed_folders: bool = False
 
 
@@ -111,14 +111,14 @@ class Child:
         if code is None:
             return "has not ended"
         ending = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended ({code})"
-        said = self.last_words(1)
+        said = self.last_lines(1)
         return f"{ending}: {said}" if said else ending
 
     def exit_code(self) -> int | None:
         """Return how the last run ended, negative for a signal; ``None`` while it runs."""
         return self._process.returncode if self._process else None
 
-    def last_words(self, lines: int) -> str:
+    def last_lines(self, lines: int) -> str:
         """Return the last lines of what the current or last run wrote."""
         return "\n".join(self.log.last_lines(lines, since=self._log_start))
 

@@ -1,6 +1,7 @@
 """Ends the processes that a supervisor left behind when it was killed.
 
-On Linux its death has told them to stop already; here we wait for that, and insist.
+On Linux its death has sent them a stop signal already. This waits for their end, and kills the
+rest.
 """
 
 import contextlib
@@ -21,12 +22,12 @@ class LeftoverProcess(ChronosError):
 
 
 def names(folder: Path) -> list[str]:
-    """Return which children of an earlier start still live."""
+    """Return the children of an earlier start that still live."""
     return [path.stem for path in _locks(folder) if not lock.is_free(path)]
 
 
 def end(folder: Path, *, stop: StopRequest | None = None) -> None:
-    """Return when no child of an earlier start lives; the slow ones are killed.
+    """Return when no child of an earlier start lives. Slow ones are killed.
 
     1. Send each its stop signal: as long as its lock is held, its number is its own.
     2. Wait for all of them together.
