@@ -64,27 +64,28 @@ def _run(
     port = installation.settings.api_port
     data_folder.check_address(installation.settings.api_host, port)
     with ExitStack() as running:
-        fork_server = running.enter_context(forking.serving())
         echo_address = running.enter_context(echo.serve(port + 1)) if with_demo else None
-        started = running.enter_context(
-            servers.start(
-                installation.folder,
-                connections=installation.connections,
-                database_url=installation.given.get("DATABASE_URL"),
-                redis_url=installation.given.get("REDIS_URL"),
-                stop=stop,
-            )
-        )
-        installation.connect(started)
-        if "DATABASE_URL" in installation.given:
-            _require_answer(settings.load().database_url)
-        wait_until(fork_server.has_loaded, seconds=_SECONDS_TO_LOAD, stop=stop)
-        _migrate(Child(installation.migration(), fork_server), stop)
         supervisor = Supervisor(say=terminal.warn, show_log=terminal.show_log, wait=stop.wait)
-        supervisor.watch(started.children)
-        parts = [Child(program, fork_server) for program in installation.programs()]
-        running.callback(supervisor.stop, parts, stop)
-        supervisor.start(parts)
+        # It ends with the start: what all programs have changed of its memory is in none of them.
+        with forking.serving() as fork_server:
+            started = running.enter_context(
+                servers.start(
+                    installation.folder,
+                    connections=installation.connections,
+                    database_url=installation.given.get("DATABASE_URL"),
+                    redis_url=installation.given.get("REDIS_URL"),
+                    stop=stop,
+                )
+            )
+            installation.connect(started)
+            if "DATABASE_URL" in installation.given:
+                _require_answer(settings.load().database_url)
+            wait_until(fork_server.has_loaded, seconds=_SECONDS_TO_LOAD, stop=stop)
+            _migrate(Child(installation.migration(), fork_server), stop)
+            supervisor.watch(started.children)
+            parts = [Child(program, fork_server) for program in installation.programs()]
+            running.callback(supervisor.stop, parts, stop)
+            supervisor.start(parts)
         _wait_for_api(installation, parts, supervisor, stop)
         client = show_welcome(installation, started, terminal)
         if echo_address and client:

@@ -83,6 +83,10 @@ class ForkServer:
             self._asking = None
             return None
 
+    def close(self) -> None:
+        """Ask for no more."""
+        self._asking = None
+
     def _answer(self) -> bytes:
         """Return what it says; nothing if it has ended."""
         return self._asking.recv(LARGEST_ANSWER) if self._asking else b""
@@ -106,8 +110,10 @@ def serving() -> Iterator[ForkServer]:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        server = ForkServer(asking)
         try:
-            yield ForkServer(asking)
+            yield server
         finally:
+            server.close()
             process.kill()
             process.wait()
