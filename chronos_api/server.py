@@ -92,6 +92,8 @@ class ApiServer(BaseApplication):  # type: ignore[misc] # it has no types of its
         So nothing here may open a connection or start a thread.
         """
         app = create_app(self._settings)
+        # What a first request sets up takes 2 MiB of each process that does it.
+        app.test_client().get("/health")
         # Loaded modules stay where they are in memory, so that the processes go on sharing them.
         interpreter.tune()
         return app
