@@ -60,7 +60,9 @@ def test_an_idle_consumer_rests_until_the_stop_signal(
         assert not consumer.is_alive()
 
 
-def test_a_message_ends_the_rest(redis_url: str, resting: tuple[RedisConnection, StopSignal]) -> None:
+def test_a_message_ends_the_rest(
+    redis_url: str, resting: tuple[RedisConnection, StopSignal]
+) -> None:
     connection, _ = resting
     with connection, RedisConnection(redis_url) as other:
         consumer = _consume_one(connection, "some")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from chronos_common.embedded import forking, lock
-from chronos_common.embedded.child import Child, Program
-from chronos_common.embedded.forking import ForkServer
+from chronos_common.embedded.processes import forking, lock
+from chronos_common.embedded.processes.child import Child, Program
+from chronos_common.embedded.processes.forking import ForkServer
 from rigs import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it exists on Linux only")
