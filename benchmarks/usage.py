@@ -124,7 +124,9 @@ def children_of(pid: int) -> list[int]:
 
 def command_of(pid: int) -> list[str]:
     """Return the words of a process's command."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    # A process that shows another command than it was started with shows one text.
+    return words if len(words) > 1 else words[0].split()
 
 
 def exists(pid: int) -> bool:

@@ -3,6 +3,12 @@
 import click
 
 
+def preload() -> None:
+    """Load what the command needs, for processes that are forked to run it."""
+    from chronos_api import server  # noqa: F401, PLC0415 - as the module says
+    from chronos_common.process import startup  # noqa: F401, PLC0415 - as above
+
+
 @click.command()
 def api() -> None:
     """Serve the REST API until stopped. Run as many of these as you like."""

@@ -18,10 +18,10 @@ class _InstalledCommands(click.Group):
     """A group whose commands are found among the installed packages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *_registered()})
+        return sorted({*super().list_commands(ctx), *registered()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry_point = _registered().get(cmd_name)
+        entry_point = registered().get(cmd_name)
         if entry_point is None:
             return super().get_command(ctx, cmd_name)
         command: click.Command = entry_point.load()
@@ -66,7 +66,8 @@ def _fail(reason: object) -> None:
     sys.exit(EXIT_CODE)
 
 
-def _registered() -> dict[str, EntryPoint]:
+def registered() -> dict[str, EntryPoint]:
+    """Return the subcommands by their names."""
     return {entry_point.name: entry_point for entry_point in entry_points(group=_GROUP)}
 
 

@@ -246,6 +246,12 @@ def environment(values: Mapping[str, str]) -> dict[str, str]:
     return inherited | _prefixed(values)
 
 
+def replace_environment(environment: Mapping[str, str]) -> None:
+    """Make ``environment``, which :func:`environment` made, that of this process."""
+    os.environ.clear()  # noqa: TID251 - this is the place
+    os.environ.update(environment)  # noqa: TID251 - this is the place
+
+
 def _prefixed(values: Mapping[str, str]) -> dict[str, str]:
     return {f"{variables.PREFIX}{name}": value for name, value in values.items()}
 

@@ -3,6 +3,11 @@
 import click
 
 
+def preload() -> None:
+    """Load what the command needs, for processes that are forked to run it."""
+    from chronos_scheduler import main  # noqa: F401, PLC0415 - as the module says
+
+
 @click.command()
 def scheduler() -> None:
     """Plan and dispatch due jobs until stopped. Run as many of these as you like."""

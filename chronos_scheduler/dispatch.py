@@ -35,6 +35,9 @@ WINDOW_MS = 50
 #: How far back a tick looks for scheduled instants; rescue looks at everything.
 RECENT = timedelta(days=1)
 
+#: How far beyond the lookahead a tick looks, to know for how long dispatch may rest.
+LONGEST_REST = timedelta(seconds=5)
+
 #: How long one look into the queues is good for.
 LOOK_SECONDS = 0.25
 
@@ -59,35 +62,40 @@ class Dispatcher:
         """
         self._engine = engine
         self._broker = broker
-        self._lookahead = lookahead
+        self.lookahead = lookahead
         self._batch = batch
         self._message_size = message_size
         self._max_queued = max_queued
         self._on_failure = on_failure
+        #: When something with no worker is due, as far as the last tick looked ahead.
+        self.next_due: datetime | None = None
         self._looked_at = -LOOK_SECONDS
         self._accepting: frozenset[str] = frozenset()
         self._lock = Lock()
 
     def tick(self) -> bool:
         """Dispatch what is due and with no worker; True if there may be more."""
-        return self.dispatch_due(since=clock.now() - RECENT)
-
-    def dispatch_due(self, *, since: datetime | None) -> bool:
-        """Dispatch a batch of what was scheduled from ``since`` on; True if there may be more."""
         # Unless it was held up, there is no need to look into the queues before there is work.
         accepting = self.accepting if self.is_held_up else frozenset(queues.DURABLE)
         if not accepting:
             return False
         now = clock.now()
-        horizon = now + self._lookahead
+        since, horizon = now - RECENT, now + self.lookahead
         with reading(self._engine) as connection:
-            if not dispatches.is_any_undispatched(
-                connection, accepting, horizon=horizon, since=since
-            ):
-                return False
+            self.next_due = next_due = dispatches.next_due(
+                connection, accepting, horizon=horizon + LONGEST_REST, since=since
+            )
+        if next_due is None or next_due > horizon:
+            return False
+        return self.dispatch_due(since=since)
+
+    def dispatch_due(self, *, since: datetime | None) -> bool:
+        """Dispatch a batch of what was scheduled from ``since`` on; True if there may be more."""
         accepting = self.accepting
         if not accepting:
             return False
+        now = clock.now()
+        horizon = now + self.lookahead
         with transaction(self._engine) as connection:
             due = dispatches.undispatched(
                 connection, accepting, horizon=horizon, batch=self._batch, since=since

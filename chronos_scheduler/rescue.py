@@ -59,23 +59,31 @@ class Rescuer:
 
     def tick(self) -> bool:
         """Rescue a batch of each kind; True if there may be more."""
+        now = clock.now()
+        alive_since, before = now - self._worker_timeout, now - CLAIM_GRACE
         try:
-            more_running = self._rescue_running()
+            may_declare = self._has_listened()
+            with reading(self._engine) as connection:
+                suspicion = rescue.suspect(
+                    connection,
+                    alive_since=alive_since,
+                    before=before,
+                    horizon=now + self._dispatcher.lookahead,
+                )
+            more_running = suspicion.is_any_lost and self._rescue_running(
+                alive_since if may_declare else None, now=now
+            )
         except Exception:
             self._listening_since = None
             raise
-        more_queued = self._rescue_queued()
-        more_waiting = self._dispatcher.dispatch_due(since=None)
+        more_queued = suspicion.is_any_unclaimed and self._rescue_queued(before)
+        more_waiting = any(suspicion) and self._dispatcher.dispatch_due(since=None)
         return more_running or more_queued or more_waiting
 
-    def _rescue_running(self) -> bool:
-        now = clock.now()
-        may_declare, alive_since = self._has_listened(), now - self._worker_timeout
-        with reading(self._engine) as connection:
-            if not rescue.is_any_lost(connection, alive_since=alive_since):
-                return False
+    def _rescue_running(self, alive_since: datetime | None, *, now: datetime) -> bool:
+        """Redeliver what lost workers held; declare those lost that gave no sign since then."""
         with transaction(self._engine) as connection:
-            if may_declare:
+            if alive_since:
                 workers.declare_lost(connection, alive_since=alive_since)
             held = rescue.lost(connection, batch=BATCH)
             redeliver(connection, held, now=now)
@@ -88,12 +96,8 @@ class Rescuer:
             self._listening_since = time.monotonic()
         return time.monotonic() - self._listening_since >= self._listened.total_seconds()
 
-    def _rescue_queued(self) -> bool:
+    def _rescue_queued(self, before: datetime) -> bool:
         """Mark executions whose message is gone as with no worker; dispatch finds them."""
-        before = clock.now() - CLAIM_GRACE
-        with reading(self._engine) as connection:
-            if not rescue.unclaimed(connection, None, before=before, batch=1):
-                return False
         try:
             oldest = self._broker.oldest()
         except BrokerUnavailable:

@@ -16,6 +16,7 @@ from chronos_common.process.loops import Loop, stop_all
 from chronos_common.settings import Settings
 from chronos_common.storage import change_feed
 from chronos_common.storage.postgres.database import connect
+from chronos_scheduler import dispatch
 from chronos_scheduler.complete import Completer
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.listen import Listener
@@ -31,14 +32,16 @@ _log = structlog.get_logger(__name__)
 #: Executions that one tick of dispatch takes.
 DISPATCH_TICK = 2000
 
-#: How long plan rests at most when nothing is due and changes are heard of. A hint may still be
-#: lost, and a new job be due soon.
-HEARING_SECONDS = 5.0
-#: While changes are not heard of, plan looks at least so often, and dispatch always: in parts of
-#: the lookahead, so that what was known in time is found in time, and in seconds. What dispatch
-#: looks for besides retries is late already.
+#: How long plan and dispatch rest at most when nothing is due and changes are heard of. A hint
+#: may still be lost, and a new job be due soon.
+HEARING_SECONDS = dispatch.LONGEST_REST.total_seconds()
+#: How long they rest at most while changes are not heard of: in parts of the lookahead, so that
+#: what was known in time is found in time, and in seconds. What dispatch looks for besides retries
+#: is late already.
 PLAN_QUIET, DISPATCH_QUIET = 0.5, 0.8
 LONGEST_QUIET_SECONDS = 1.5
+#: What is due but locked by somebody else must not keep a loop busy.
+SHORTEST_REST_SECONDS = 0.05
 
 #: Between the first ticks of two loops, so that they need no connection each.
 START_SECONDS = 0.05
@@ -76,13 +79,13 @@ class Scheduler:
                 "plan",
                 planner.tick,
                 idle_seconds=settings.lookahead_seconds / 10,
-                quiet_seconds=self._until_due(planner, settings),
+                quiet_seconds=self._until_due(planner, PLAN_QUIET, settings),
             ),
             Loop(
                 "dispatch",
                 dispatcher.tick,
-                idle_seconds=0.05,
-                quiet_seconds=_quiet_seconds(DISPATCH_QUIET, settings),
+                idle_seconds=SHORTEST_REST_SECONDS,
+                quiet_seconds=self._until_due(dispatcher, DISPATCH_QUIET, settings),
                 is_held_up=lambda: dispatcher.is_held_up,
             ),
             Loop(
@@ -108,16 +111,17 @@ class Scheduler:
         loops = [health.loop_check(each) for each in self._loops]
         self.progress = Progress([health.heartbeat_check(self._heartbeat), *loops])
 
-    def _until_due(self, planner: Planner, settings: Settings) -> Callable[[], float]:
-        """Return a function that says for how many seconds plan may rest."""
+    def _until_due(
+        self, looking: Planner | Dispatcher, quiet: float, settings: Settings
+    ) -> Callable[[], float]:
+        """Return a function that says for how many seconds plan or dispatch may rest."""
         lookahead = timedelta(seconds=settings.lookahead_seconds)
 
         def seconds() -> float:
-            longest = (
-                HEARING_SECONDS if self._listener.hears else _quiet_seconds(PLAN_QUIET, settings)
-            )
-            due = planner.next_due
-            return rest_seconds(due, lookahead=lookahead, longest=longest, now=clock.now())
+            longest = HEARING_SECONDS if self._listener.hears else _quiet_seconds(quiet, settings)
+            due = looking.next_due
+            rest = rest_seconds(due, lookahead=lookahead, longest=longest, now=clock.now())
+            return max(rest, SHORTEST_REST_SECONDS)
 
         return seconds
 

@@ -94,6 +94,7 @@ class Installation:
         return Program(
             name=name,
             command=[sys.executable, "-P", "-m", "chronos_common.cli", *words],
+            words=words,
             folder=self.folder,
             environment=settings.environment({"METRICS_PORT": str(port + index if port else 0)}),
             stopping=((SIGTERM, self.settings.shutdown_grace_seconds + _SECONDS_BEYOND_GRACE),),

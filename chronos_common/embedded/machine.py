@@ -11,7 +11,7 @@ from chronos_common.embedded import data_folder
 from chronos_common.embedded.console import Terminal
 from chronos_common.embedded.demo import echo, jobs
 from chronos_common.embedded.installation import Installation, configure
-from chronos_common.embedded.processes import lock, orphans
+from chronos_common.embedded.processes import forking, lock, orphans
 from chronos_common.embedded.processes.child import Child, ChildFailed
 from chronos_common.embedded.processes.shutdown import (
     StartStopped,
@@ -23,6 +23,7 @@ from chronos_common.embedded.servers import servers
 from chronos_common.embedded.supervisor import Supervisor
 from chronos_common.embedded.welcome import show_welcome
 
+_SECONDS_TO_LOAD = 60
 _SECONDS_TO_MIGRATE = 600
 _SECONDS_TO_ANSWER = 60
 _HEALTH_TIMEOUT_SECONDS = 2
@@ -60,7 +61,7 @@ def _run(
     """Start things in the order in which they need each other, and stop them in reverse.
 
     1. End what an earlier, killed start left behind; only then is the port known to be free.
-    2. PostgreSQL, Valkey, migrations.
+    2. PostgreSQL, Valkey, migrations. The programs are loaded meanwhile, once for all of them.
     3. API, scheduler and worker, watched from here on like the servers.
     4. The administrator's account, the welcome, the demo; then wait.
     """
@@ -69,24 +70,27 @@ def _run(
     data_folder.check_address(installation.settings.api_host, port)
     with ExitStack() as running:
         echo_address = running.enter_context(echo.serve(port + 1)) if with_demo else None
-        started = running.enter_context(
-            servers.start(
-                installation.folder,
-                connections=installation.connections,
-                database_url=installation.given.get("DATABASE_URL"),
-                redis_url=installation.given.get("REDIS_URL"),
-                stop=stop,
-            )
-        )
-        installation.connect(started)
-        if "DATABASE_URL" in installation.given:
-            _require_answer(settings.load().database_url)
-        _migrate(installation, stop)
         supervisor = Supervisor(say=terminal.warn, show_log=terminal.show_log, wait=stop.wait)
-        supervisor.watch(started.children)
-        parts = [Child(program) for program in installation.programs()]
-        running.callback(supervisor.stop, parts, stop)
-        supervisor.start(parts)
+        # It ends with the start: what all programs have changed of its memory is in none of them.
+        with forking.serving() as fork_server:
+            started = running.enter_context(
+                servers.start(
+                    installation.folder,
+                    connections=installation.connections,
+                    database_url=installation.given.get("DATABASE_URL"),
+                    redis_url=installation.given.get("REDIS_URL"),
+                    stop=stop,
+                )
+            )
+            installation.connect(started)
+            if "DATABASE_URL" in installation.given:
+                _require_answer(settings.load().database_url)
+            wait_until(fork_server.has_loaded, seconds=_SECONDS_TO_LOAD, stop=stop)
+            _migrate(Child(installation.migration(), fork_server), stop)
+            supervisor.watch(started.children)
+            parts = [Child(program, fork_server) for program in installation.programs()]
+            running.callback(supervisor.stop, parts, stop)
+            supervisor.start(parts)
         _wait_for_api(installation, parts, supervisor, stop)
         client = show_welcome(installation, started, terminal)
         if echo_address and client:
@@ -115,8 +119,7 @@ def _require_answer(url: str) -> None:
         engine.dispose()
 
 
-def _migrate(installation: Installation, stop: StopRequest) -> None:
-    child = Child(installation.migration())
+def _migrate(child: Child, stop: StopRequest) -> None:
     child.start()
     try:
         wait_until(lambda: not child.is_running(), seconds=_SECONDS_TO_MIGRATE, stop=stop)

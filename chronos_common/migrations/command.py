@@ -3,6 +3,12 @@
 import click
 
 
+def preload() -> None:
+    """Load what the command needs, for processes that are forked to run it."""
+    from chronos_common.migrations import schema  # noqa: F401, PLC0415 - as above
+    from chronos_common.process import startup  # noqa: F401, PLC0415 - as the module says
+
+
 @click.group()
 def db() -> None:
     """Look after the database's schema."""

@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from chronos_common import __version__, clock, ids
 from chronos_common.process.loops import Loop
 from chronos_common.storage import workers
-from chronos_common.storage.postgres.database import measure_clock, transaction
+from chronos_common.storage.postgres.database import measure_clock, reading, transaction
 
 _log = structlog.get_logger(__name__)
 
@@ -109,7 +109,7 @@ class Heartbeat:
 
     def _tick(self) -> bool:
         asked = time.monotonic()
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             clock.correct_by(measure_clock(connection))
             alive = workers.beat(connection, self.id, in_flight=self._in_flight(), now=clock.now())
         if alive:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chronos_common.embedded.processes import exec_child, lock
+from chronos_common.embedded.processes.forking import Forked, ForkServer, Outlets
 from chronos_common.embedded.processes.logfile import LogFile
 from chronos_common.embedded.processes.os_user import OSUser
 from chronos_common.embedded.processes.shutdown import wait_until
@@ -43,6 +44,8 @@ class Program:
 
     name: str
     command: Sequence[str]
+    #: Of the ``chronos`` command, if that is what it runs, which may then be forked.
+    words: Sequence[str] = ()
     folder: Path
     environment: Mapping[str, str] | None = None
     stopping: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 5.0),)
@@ -53,11 +56,12 @@ class Program:
 class Child:
     """A run, or several after one another, of a :class:`Program`."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, fork_server: ForkServer | None = None) -> None:
         self.program = program
+        self._fork_server = fork_server
         self.log = LogFile(program.folder / "logs" / f"{program.name}.log")
         self._lock = program.folder / "run" / f"{program.name}.lock"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._log_start = 0
 
     @property
@@ -83,18 +87,28 @@ class Child:
             raise ChildBusy(f"{self.name}: something of its previous run has not ended yet.")
         output = self.log.open_to_append()
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own programs, without a shell
-                [*self._launcher(descriptor), *self.program.command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=self.program.environment,
-                pass_fds=[descriptor],
-                start_new_session=True,
-            )
+            self._process = self._fork(output, descriptor) or self._execute(output, descriptor)
         finally:
             os.close(output)
             os.close(descriptor)
+
+    def _fork(self, output: int, descriptor: int) -> Forked | None:
+        program = self.program
+        if self._fork_server is None or program.environment is None:
+            return None
+        outlets = Outlets(output, descriptor, program.stopping[0][0])
+        return self._fork_server.fork(program.words, program.environment, outlets)
+
+    def _execute(self, output: int, descriptor: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own programs, without a shell
+            [*self._launcher(descriptor), *self.program.command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=self.program.environment,
+            pass_fds=[descriptor],
+            start_new_session=True,
+        )
 
     def is_running(self) -> bool:
         """Tell whether it was started and has not ended; one that ended takes its group along."""
@@ -144,7 +158,7 @@ class Child:
             return
         if self.is_running():
             self._kill_group()
-            self._process.wait(_SECONDS_AFTER_KILL)
+            wait_until(lambda: not self.is_running(), seconds=_SECONDS_AFTER_KILL)
         wait_until(lambda: lock.is_free(self._lock), seconds=_SECONDS_AFTER_KILL)
 
     def _kill_group(self) -> None:

@@ -266,9 +266,7 @@ Searching = Callable[[Connection, datetime], object]
 
 
 def _looking(connection: Connection, now: datetime) -> None:
-    dispatches.is_any_undispatched(
-        connection, queues.DURABLE, horizon=now + SECOND, since=now - RECENT
-    )
+    dispatches.next_due(connection, queues.DURABLE, horizon=now + SECOND, since=now - RECENT)
 
 
 def _locking(connection: Connection, now: datetime) -> None:

@@ -18,6 +18,7 @@ from chronos_common.storage.change_feed import Acted
 from chronos_common.storage.executions import executions
 from chronos_scheduler import service
 from chronos_scheduler.listen import Listener
+from chronos_scheduler.rescue import Rescuer
 from chronos_scheduler.service import Scheduler
 from factories import Workspace
 from rigs import wait_until
@@ -104,6 +105,8 @@ def test_a_quiet_scheduler_finds_a_change_that_it_hears_of_and_one_that_it_does_
 ) -> None:
     if is_heard:
         environment.setattr(service, "_quiet_seconds", lambda *_: 3600.0)
+        environment.setattr(service, "HEARING_SECONDS", 3600.0)
+        environment.setattr(Rescuer, "tick", lambda _: False)
     scheduler = Scheduler(settings.load())
 
     def change_something() -> None:
@@ -128,7 +131,7 @@ def test_what_was_known_in_time_is_found_in_time_without_hearing_of_it(
     scheduler = Scheduler(settings.load())
     assert not scheduler._listener.hears
     quiet = {loop.name: loop._quiet for loop in scheduler._loops}
-    plan, dispatch = quiet["plan"](), quiet["dispatch"]
+    plan, dispatch = quiet["plan"](), quiet["dispatch"]()
     assert plan <= lookahead / 2
     assert dispatch < lookahead
     assert max(plan, dispatch) <= service.LONGEST_QUIET_SECONDS
