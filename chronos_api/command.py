@@ -16,5 +16,5 @@ def api() -> None:
     from chronos_common.process import startup  # noqa: PLC0415 - as above
 
     with startup.service() as loaded:
-        startup.look_at_database(loaded)
+        startup.warn_without_database(loaded)
         server.run(loaded)

@@ -16,7 +16,7 @@ _POINT: Final = os.environ.get("CHRONOS_FAULT_POINT")  # noqa: TID251 - no setti
 CLOCK_SECONDS: Final = float(os.environ.get("CHRONOS_FAULT_CLOCK_SECONDS", "0"))  # noqa: TID251 - likewise
 
 
-def reached(point: str) -> None:
+def hit(point: str) -> None:
     """Kill this process if a test asked for it at this point."""
     if point == _POINT:
         os.kill(os.getpid(), signal.SIGKILL)

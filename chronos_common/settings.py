@@ -7,6 +7,7 @@ held against that. All wrong settings are reported at once. No other module read
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -180,6 +181,11 @@ class Settings:
         "127.0.0.1", "the address on which scheduler and worker show metrics"
     )
     metrics_port: int = types.integer(0, 0, 65535, "the port of it; 0 is nowhere")
+
+    @property
+    def worker_timeout(self) -> timedelta:
+        """Processes without a heartbeat for so long are lost."""
+        return timedelta(seconds=self.worker_timeout_seconds)
 
 
 #: Every setting, by its name.

@@ -119,7 +119,7 @@ class Dispatcher:
         """
         if not dispatched:
             return
-        failpoints.reached("publish.begins")
+        failpoints.hit("publish.begins")
         batches = list(_batches(dispatched, self._message_size, now=clock.now()))
         try:
             self._broker.publish(batches, now=clock.now())
@@ -127,7 +127,7 @@ class Dispatcher:
             _log.warning("publish failed", executions=len(dispatched), exc_info=True)
             self._give_back([each.id for each in dispatched])
             return
-        failpoints.reached("publish.ends")
+        failpoints.hit("publish.ends")
         for batch in batches:
             metrics.DISPATCHED.labels(batch.queue).inc(len(batch.ids))
 

@@ -39,7 +39,7 @@ class Notifier:
         taken = list(chain.from_iterable(taken_of))
         if not taken:
             return False
-        failpoints.reached("notify.taken")
+        failpoints.hit("notify.taken")
         batches = [Batch(queues.NOTIFICATIONS, [identifier], now) for identifier in taken]
         try:
             self._broker.publish(batches, now=now)

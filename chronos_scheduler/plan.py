@@ -105,7 +105,7 @@ class Planner:
             is_left = bool(plan.outdated) and not self._zone_rules.refresh(
                 connection, plan.outdated
             )
-        failpoints.reached("plan.committed")
+        failpoints.hit("plan.committed")
         _count(due, plan, now=now)
         self._dispatcher.publish(
             [

@@ -32,7 +32,7 @@ class Pruner:
         """Create and drop partitions, one transaction each. Return False, as none is urgent."""
         now = clock.now()
         self.create_partitions()
-        failpoints.reached("prune.halfway")
+        failpoints.hit("prune.halfway")
         for day in self._existing():
             if _end_of(day) < now - self._retention:
                 self._drop(day)

@@ -87,7 +87,7 @@ class Rescuer:
                 workers.declare_lost(connection, alive_since=alive_since)
             held = rescue.lost(connection, batch=BATCH)
             redeliver(connection, held, now=now)
-            failpoints.reached("rescue.redelivered")
+            failpoints.hit("rescue.redelivered")
         _report("worker_lost", len(held))
         return len(held) == BATCH
 

@@ -56,7 +56,7 @@ class Scheduler:
         self._events = EventPublisher(connect_redis(settings.redis_url))
         change_feed.follow(self._engine, self._events.put)
         lookahead = timedelta(seconds=settings.lookahead_seconds)
-        worker_timeout = timedelta(seconds=settings.worker_timeout_seconds)
+        worker_timeout = settings.worker_timeout
         self._heartbeat = Heartbeat(self._engine, kind="scheduler", timeout=worker_timeout)
         sweeper = Sweeper(self._engine)
         sweep = Loop("sweep", sweeper.tick, idle_seconds=settings.sweep_interval_seconds)

@@ -57,7 +57,7 @@ class Sweeper:
                 self._find_unplanned(connection, now=now)
                 self._find_unsent(connection, now=now)
             stuck = self._free_stuck(connection, now=now)
-            failpoints.reached("sweep.halfway")
+            failpoints.hit("sweep.halfway")
             queued = self._free_queued(connection, now=now)
         return BATCH in {stuck, queued}
 

@@ -75,7 +75,7 @@ class ZoneRules:
                     connection, after=after, until=until, marks=marks
                 )
                 count += self._move(connection, rows, former)
-            failpoints.reached("zone_rules.page")
+            failpoints.hit("zone_rules.page")
             after = until
         _log.info("time zone database adopted", version=files.VERSION, moved_jobs=count)
 

@@ -92,7 +92,7 @@ class Claimer:
                 )
             )
             change_feed.note(connection, map(_started, claimed))
-        failpoints.reached("claim.committed")
+        failpoints.hit("claim.committed")
         metrics.CLAIMED.labels(queue).inc(len(claimed))
         metrics.UNCLAIMED.labels(queue).inc(len(identifiers) - len(claimed))
         return claimed

@@ -8,7 +8,6 @@ A stop under load loses and repeats nothing:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from functools import partial
 from threading import Event
 from typing import Any, Final
@@ -79,7 +78,7 @@ class Worker:
         self._heartbeat = Heartbeat(
             self._engine,
             kind="worker",
-            timeout=timedelta(seconds=settings.worker_timeout_seconds),
+            timeout=settings.worker_timeout,
             in_flight=lambda: self._webhooks.in_flight,
         )
         self._recorder = Recorder(

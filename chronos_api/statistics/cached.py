@@ -21,7 +21,7 @@ def stats(workspace_id: UUID, period: Period) -> dict[str, Any]:
 def stats_reader(workspace_id: UUID, period: Period) -> Callable[[], dict[str, Any]]:
     """Return a function that reads how the workspace stands, which outlives the request."""
     engine, kept, settings = current().engine, cache.current(), current().settings
-    alive_within = timedelta(seconds=settings.worker_timeout_seconds)
+    alive_within = settings.worker_timeout
 
     def compute() -> dict[str, Any]:
         found = dashboard.stats(

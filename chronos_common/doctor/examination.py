@@ -97,7 +97,7 @@ def examine(
     seen = Cluster(
         engine,
         queues,
-        worker_timeout=timedelta(seconds=loaded.worker_timeout_seconds),
+        worker_timeout=loaded.worker_timeout,
         retention=timedelta(days=loaded.retention_days),
         now=clock.now(),
     )

@@ -8,6 +8,7 @@ import requests
 
 from chronos_common import clock, settings
 from chronos_common.embedded import data_folder
+from chronos_common.embedded.banner import print_banner
 from chronos_common.embedded.console import Terminal
 from chronos_common.embedded.demo import echo, jobs
 from chronos_common.embedded.installation import Installation, configure
@@ -21,7 +22,6 @@ from chronos_common.embedded.processes.shutdown import (
 )
 from chronos_common.embedded.servers import servers
 from chronos_common.embedded.supervisor import Supervisor
-from chronos_common.embedded.welcome import show_welcome
 
 _SECONDS_TO_LOAD = 60
 _SECONDS_TO_MIGRATE = 600
@@ -92,7 +92,7 @@ def _run(
             running.callback(supervisor.stop, parts, stop)
             supervisor.start(parts)
         _wait_for_api(installation, parts, supervisor, stop)
-        client = show_welcome(installation, started, terminal)
+        client = print_banner(installation, started, terminal)
         if echo_address and client:
             running.enter_context(jobs.watch(client, echo_address, terminal, now=clock.host_now()))
         supervisor.run_until(lambda: stop.asked)

@@ -69,7 +69,7 @@ def require_database(loaded: Settings) -> None:
         engine.dispose()
 
 
-def look_at_database(loaded: Settings) -> None:
+def warn_without_database(loaded: Settings) -> None:
     """Log an error if the database cannot be used, for a process that goes on without it."""
     try:
         require_database(loaded)

@@ -17,7 +17,7 @@ _SECONDS_TO_STOP = 30
 _SECONDS_AFTER_KILL = 10
 
 
-class LeftoverProcess(ChronosError):
+class OrphanLives(ChronosError):
     """A process of an earlier start does not end."""
 
 
@@ -33,7 +33,7 @@ def end(folder: Path, *, stop: StopRequest | None = None) -> None:
     2. Wait for all of them together.
     3. Kill the groups of those that are left.
 
-    Raises :class:`LeftoverProcess` if even that did not end one.
+    Raises :class:`OrphanLives` if even that did not end one.
     """
     held = [path for path in _locks(folder) if not lock.is_free(path)]
     for path in held:
@@ -43,7 +43,7 @@ def end(folder: Path, *, stop: StopRequest | None = None) -> None:
         if not lock.is_free(path):
             _send(path, kill=True)
         if not wait_until(lambda p=path: lock.is_free(p), seconds=_SECONDS_AFTER_KILL):  # type: ignore[misc]
-            raise LeftoverProcess(
+            raise OrphanLives(
                 f"A process of an earlier start does not end: {path.stem}, "
                 f"{path.read_text().strip() or 'of unknown number'}. End it, then start again."
             )

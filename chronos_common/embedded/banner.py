@@ -1,4 +1,4 @@
-"""The welcome, printed when everything runs, and the administrator's account."""
+"""The banner, printed when everything runs, and the administrator's account."""
 
 from importlib.metadata import version
 
@@ -13,7 +13,7 @@ from chronos_common.embedded.servers.servers import Servers
 _LABEL_WIDTH = 10
 
 
-def show_welcome(
+def print_banner(
     installation: Installation, servers: Servers, terminal: Terminal
 ) -> Client | None:
     """Print all addresses. Return a client for the administrator, if the account may log in."""
