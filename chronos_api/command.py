@@ -4,7 +4,7 @@ import click
 
 
 def preload() -> None:
-    """Load what the command needs, for processes that are forked to run it."""
+    """Import the command's modules, for processes that are forked to run it."""
     from chronos_api import server  # noqa: F401, PLC0415 - as the module says
     from chronos_common.process import startup  # noqa: F401, PLC0415 - as above
 

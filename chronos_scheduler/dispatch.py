@@ -1,8 +1,8 @@
 """Dispatch: hand executions to the workers, through the queues.
 
-What was planned is published at once. Everything else that is due and with no worker (retries,
-triggers, what rescue put back, what waited because the queues were full) is found in
-PostgreSQL at each tick, so that a restart of anything changes nothing.
+Planned executions are published at once. Each tick finds the other due executions without a worker
+in PostgreSQL, so that a restart of anything changes nothing. Those are retries, triggers,
+executions that rescue put back, and executions that waited because the queues were full.
 
 When messages wait longer than ``max_queued_seconds`` in a queue, or Redis does not answer, nothing
 more is published to it: the rest is safe in PostgreSQL.
@@ -29,21 +29,25 @@ from chronos_common.storage.postgres.database import reading, transaction
 
 _log = structlog.get_logger(__name__)
 
-#: Executions due within the same window share a message; its worker starts each at its instant.
+#: Executions due within the same window share a message. Its worker starts each at its instant.
 WINDOW_MS = 50
 
-#: How far back a tick looks for scheduled instants; rescue looks at everything.
+#: How far back a tick searches for scheduled instants. Rescue searches all of them.
 RECENT = timedelta(days=1)
 
-#: How far beyond the lookahead a tick looks, to know for how long dispatch may rest.
+#: How far beyond the lookahead a tick searches, to know for how long dispatch may rest.
 LONGEST_REST = timedelta(seconds=5)
 
-#: How long one look into the queues is good for.
+#: How long a reading of the queues stays valid.
 LOOK_SECONDS = 0.25
 
 
 class Dispatcher:
-    """Publishes executions, and knows whether the queues take more."""
+    """Publishes executions, and knows whether the queues take more.
+
+    A tick takes ``batch`` executions, and a message carries ``message_size`` at most.
+    ``on_failure`` is called after a failed publish, which may have lost messages.
+    """
 
     def __init__(
         self,
@@ -56,10 +60,6 @@ class Dispatcher:
         max_queued: timedelta,
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take how many executions a tick takes (``batch``) and a message carries at most.
-
-        ``on_failure`` is called when a publish failed, which may have lost messages.
-        """
         self._engine = engine
         self._broker = broker
         self.lookahead = lookahead
@@ -67,15 +67,16 @@ class Dispatcher:
         self._message_size = message_size
         self._max_queued = max_queued
         self._on_failure = on_failure
-        #: When something with no worker is due, as far as the last tick looked ahead.
+        #: The next instant at which an execution without a worker is due, as far as the last tick
+        #: searched.
         self.next_due: datetime | None = None
         self._looked_at = -LOOK_SECONDS
         self._accepting: frozenset[str] = frozenset()
         self._lock = Lock()
 
     def tick(self) -> bool:
-        """Dispatch what is due and with no worker; True if there may be more."""
-        # Unless it was held up, there is no need to look into the queues before there is work.
+        """Dispatch due executions without a worker. Return whether there may be more."""
+        # Unless it was held up, the queues need not be read before there is work.
         accepting = self.accepting if self.is_held_up else frozenset(queues.DURABLE)
         if not accepting:
             return False
@@ -90,7 +91,7 @@ class Dispatcher:
         return self.dispatch_due(since=since)
 
     def dispatch_due(self, *, since: datetime | None) -> bool:
-        """Dispatch a batch of what was scheduled from ``since`` on; True if there may be more."""
+        """Dispatch a batch scheduled from ``since`` on. Return whether there may be more."""
         accepting = self.accepting
         if not accepting:
             return False
@@ -115,7 +116,7 @@ class Dispatcher:
     def publish(self, dispatched: Sequence[Dispatched]) -> None:
         """Put executions that are marked as handed over into their queues.
 
-        What Redis does not take goes back to waiting in PostgreSQL.
+        Executions that Redis does not take wait in PostgreSQL again.
         """
         if not dispatched:
             return
@@ -132,7 +133,7 @@ class Dispatcher:
             metrics.DISPATCHED.labels(batch.queue).inc(len(batch.ids))
 
     def _give_back(self, identifiers: Sequence[UUID]) -> None:
-        """Undo a dispatch; one that did arrive meanwhile finds its execution claimable still."""
+        """Undo a dispatch. A message that did arrive finds its execution still claimable."""
         metrics.PUBLISH_FAILURES.inc()
         self._note(frozenset())
         with transaction(self._engine) as connection:
@@ -141,7 +142,7 @@ class Dispatcher:
 
     @property
     def accepting(self) -> frozenset[str]:
-        """The queues that take more: they are short, and Redis answers."""
+        """The queues that take more messages: they are short, and Redis answers."""
         with self._lock:
             if time.monotonic() - self._looked_at < LOOK_SECONDS:
                 return self._accepting
@@ -150,7 +151,7 @@ class Dispatcher:
 
     @property
     def is_held_up(self) -> bool:
-        """Whether a queue did not take more when it was last looked at."""
+        """Whether a queue took no more messages at its last reading."""
         return len(self._accepting) < len(queues.DURABLE)
 
     def _note(self, accepting: frozenset[str]) -> None:
@@ -178,8 +179,8 @@ def _batches(
 ) -> Iterator[Batch]:
     """Group executions by queue and instant into messages, the earliest first.
 
-    What is overdue shares messages, whenever it was due. Only webhooks travel together: other
-    actions occupy a worker's thread one at a time.
+    All overdue executions share messages. Only webhooks travel together: other actions occupy a
+    worker's thread one at a time.
     """
     windows: dict[tuple[int, str], list[Dispatched]] = defaultdict(list)
     for each in dispatched:

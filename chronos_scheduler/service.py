@@ -32,23 +32,28 @@ _log = structlog.get_logger(__name__)
 #: Executions that one tick of dispatch takes.
 DISPATCH_TICK = 2000
 
-#: How long plan and dispatch rest at most when nothing is due and changes are heard of. A hint
-#: may still be lost, and a new job be due soon.
+#: Longest rest of plan and dispatch while notifications of changes arrive. One may still be lost,
+#: and a new job be due soon.
 HEARING_SECONDS = dispatch.LONGEST_REST.total_seconds()
-#: How long they rest at most while changes are not heard of: in parts of the lookahead, so that
-#: what was known in time is found in time, and in seconds. What dispatch looks for besides retries
-#: is late already.
-PLAN_QUIET, DISPATCH_QUIET = 0.5, 0.8
+
+#: Longest rest of plan without notifications, in lookaheads. It finds known instants in time.
+PLAN_QUIET = 0.5
+
+#: Longest rest of dispatch without notifications, in lookaheads. It finds known retries in time.
+DISPATCH_QUIET = 0.8
+
+#: Bound of both rests: the other executions that dispatch finds are late already.
 LONGEST_QUIET_SECONDS = 1.5
-#: What is due but locked by somebody else must not keep a loop busy.
+
+#: A due row that another process has locked must not keep a loop busy.
 SHORTEST_REST_SECONDS = 0.05
 
-#: Between the first ticks of two loops, so that they need no connection each.
+#: Seconds between the first ticks of two loops, so that they share connections.
 START_SECONDS = 0.05
 
 
 class Scheduler:
-    """Runs the loops. Any number of schedulers run side by side."""
+    """Runs the loops, from :meth:`run` on. Any number of schedulers run side by side."""
 
     def __init__(self, settings: Settings) -> None:
         self._engine = connect(settings.database_url, name="chronos-scheduler", pool_size=8)
@@ -73,7 +78,7 @@ class Scheduler:
         planner = Planner(self._engine, dispatcher, lookahead=lookahead, batch=settings.plan_batch)
         rescuer = Rescuer(self._engine, self._broker, dispatcher, worker_timeout=worker_timeout)
         self._pruner = Pruner(self._engine, retention=timedelta(days=settings.retention_days))
-        # Plan looks ahead, so its rest costs no exactness; a trigger waits for dispatch's.
+        # Plan looks ahead, so its rest delays nothing, while a trigger waits for dispatch's rest.
         followers = [
             Loop(
                 "plan",
@@ -114,7 +119,7 @@ class Scheduler:
     def _until_due(
         self, looking: Planner | Dispatcher, quiet: float, settings: Settings
     ) -> Callable[[], float]:
-        """Return a function that says for how many seconds plan or dispatch may rest."""
+        """Return a function of the seconds for which plan or dispatch may rest."""
         lookahead = timedelta(seconds=settings.lookahead_seconds)
 
         def seconds() -> float:
@@ -144,7 +149,7 @@ class Scheduler:
         _log.info("scheduler stopped", late_loops=late)
 
     def _create_partitions(self) -> None:
-        """Have today's partition before its first rows, which would stay in the default one."""
+        """Create today's partition before its first rows, which would stay in the default one."""
         try:
             self._pruner.create_partitions()
         except SQLAlchemyError:
@@ -161,5 +166,5 @@ def rest_seconds(
 
 
 def _quiet_seconds(part: float, settings: Settings) -> float:
-    """Return how long a loop may rest while nothing is heard of a change."""
+    """Return how long a loop may rest while no notifications arrive."""
     return min(settings.lookahead_seconds * part, LONGEST_QUIET_SECONDS)

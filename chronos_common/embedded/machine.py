@@ -37,7 +37,7 @@ def run(
     schedulers: int,
     verbose: bool,
 ) -> None:
-    """Run an installation until a signal comes; ``chosen`` are settings of the command line."""
+    """Run an installation until a signal comes, with settings of the command line."""
     installation = configure(chosen, workers=workers, schedulers=schedulers, with_demo=with_demo)
     data_folder.prepare(installation.folder)
     terminal = Terminal(verbose=verbose)
@@ -60,10 +60,11 @@ def _run(
 ) -> None:
     """Start things in the order in which they need each other, and stop them in reverse.
 
-    1. End what an earlier, killed start left behind; only then is the port known to be free.
+    1. End the processes of an earlier start that was killed. Only then is the port known to be
+       free.
     2. PostgreSQL, Valkey, migrations. The programs are loaded meanwhile, once for all of them.
     3. API, scheduler and worker, watched from here on like the servers.
-    4. The administrator's account, the welcome, the demo; then wait.
+    4. Make the administrator's account, print the banner, start the demo, and wait.
     """
     _end_leftovers(installation.folder, terminal, stop)
     port = installation.settings.api_port
@@ -71,7 +72,8 @@ def _run(
     with ExitStack() as running:
         echo_address = running.enter_context(echo.serve(port + 1)) if with_demo else None
         supervisor = Supervisor(say=terminal.warn, show_log=terminal.show_log, wait=stop.wait)
-        # It ends with the start: what all programs have changed of its memory is in none of them.
+        # The fork server ends after the start, when the programs share little of its memory any
+        # more.
         with forking.serving() as fork_server:
             started = running.enter_context(
                 servers.start(
@@ -108,7 +110,7 @@ def _end_leftovers(data_dir: Path, terminal: Terminal, stop: StopRequest) -> Non
 
 def _require_answer(url: str) -> None:
     """Raise :class:`~availability.DatabaseUnusable` if the user's own database cannot be used."""
-    # Loaded by whoever has a database of their own: it takes megabytes as long as all runs.
+    # Only a user's own database needs this import, which takes megabytes.
     from chronos_common.storage.postgres import availability  # noqa: PLC0415 - see above
     from chronos_common.storage.postgres.database import connect  # noqa: PLC0415 - see above
 
@@ -150,7 +152,7 @@ def _wait_for_api(
 
 def _answers(url: str) -> bool:
     with requests.Session() as session:
-        session.trust_env = False  # a proxy does not belong between us and ourselves
+        session.trust_env = False  # the API is on this machine, and needs no proxy
         try:
             return session.get(url, timeout=_HEALTH_TIMEOUT_SECONDS).ok
         except requests.RequestException:

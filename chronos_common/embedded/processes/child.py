@@ -2,8 +2,8 @@
 
 The child leads a session of its own, so that Ctrl-C in the terminal reaches only the supervisor,
 which stops things in order. It holds the lock on ``run/<name>.lock`` as long as it or anything it
-started lives; the supervisor's death sends it a signal (on Linux). So whatever happens to the
-supervisor, the next start finds out what is left and ends it (see ``leftovers``).
+started lives. On Linux, the supervisor's death sends it a signal. So after any end of the
+supervisor, the next start finds the remaining processes and ends them (see ``orphans``).
 """
 
 import contextlib
@@ -36,15 +36,15 @@ class ChildFailed(ChronosError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What a child runs and how it is told to end.
+    """The program of a child, and the signals that end it.
 
-    ``stopping`` are signals in order, each with the seconds that the child gets to heed it; after
-    the last comes SIGKILL. ``environment`` of ``None`` is this process's own.
+    ``stopping`` are signals in order, each with the seconds that the child gets to end. After the
+    last comes SIGKILL. ``environment`` of ``None`` is this process's own.
     """
 
     name: str
     command: Sequence[str]
-    #: Of the ``chronos`` command, if that is what it runs, which may then be forked.
+    #: Arguments of the ``chronos`` command, if this is one. It may then be forked.
     words: Sequence[str] = ()
     folder: Path
     environment: Mapping[str, str] | None = None
@@ -71,11 +71,11 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id of the current or last run; zero before the first."""
+        """The process id of the current or last run, or zero before the first."""
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """Start the program; it runs, or has failed, some milliseconds later.
+        """Start the program. Some milliseconds later it runs, or has failed.
 
         Raises :class:`ChildBusy` while a process of its previous run lives.
         """
@@ -111,12 +111,12 @@ class Child:
         )
 
     def is_running(self) -> bool:
-        """Tell whether it was started and has not ended; one that ended takes its group along."""
+        """Return whether it was started and has not ended. The end of a child ends its group."""
         if self._process is None or self._process.returncode is not None:
             return False
         if self._process.poll() is None:
             return True
-        self._kill_group()  # now, as the group's number will be somebody else's one day
+        self._kill_group()  # now, before the group's number is used again
         return False
 
     def how_it_ended(self) -> str:
@@ -129,11 +129,11 @@ class Child:
         return f"{ending}: {said}" if said else ending
 
     def exit_code(self) -> int | None:
-        """Return how the last run ended, negative for a signal; ``None`` while it runs."""
+        """Return the last run's exit code, negative for a signal, or ``None`` while it runs."""
         return self._process.returncode if self._process else None
 
     def last_lines(self, lines: int) -> str:
-        """Return the last lines of what the current or last run wrote."""
+        """Return the last lines that the current or last run wrote."""
         return "\n".join(self.log.last_lines(lines, since=self._log_start))
 
     def stop(self) -> None:
@@ -148,12 +148,12 @@ class Child:
         self.kill()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the child itself; nothing happens if it does not run."""
+        """Send a signal to the child itself, if it runs."""
         if self._process is not None:
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """Kill the child, if it still runs, and what it started; return when all is gone."""
+        """Kill the child and all that it started. Return when all have ended."""
         if self._process is None:
             return
         if self.is_running():
@@ -167,7 +167,7 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _launcher(self, descriptor: int) -> list[str]:
-        """Return the words that make a new process ready to become the program."""
+        """Return the command that prepares a new process and becomes the program."""
         account = self.program.account
         stop_signal = self.program.stopping[0][0]
         instructions = {

@@ -1,12 +1,12 @@
-"""Loads the programs of Chronos once, and forks each of them: so they share the memory of it.
+"""Loads the programs of Chronos once, and forks each of them, so that they share its memory.
 
 ``forking`` starts it as a process of its own, with a socket as standard input, and asks it there.
 For each request it takes these steps:
 
 1. It forks twice, and the process in between ends at once. The kernel then gives the program to
    the nearest ancestor that asked for orphans, which is ``chronos up``, to be its child.
-2. The program makes itself what ``child`` promises: it leads a session, writes to its log, holds
-   its lock, and gets a signal when its parent dies.
+2. The program takes the steps that ``child`` promises: it leads a session, writes to its log,
+   holds its lock, and gets a signal when its parent dies.
 3. It answers the request, and runs its command like a process that was started for it.
 
 This process holds no connection and starts no thread, because neither outlives a fork. It ends
@@ -46,7 +46,7 @@ _ARGUMENTS_START, _ARGUMENTS_END = 45, 46
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Which ``chronos`` command to run, for which parent; see ``child.Program``."""
+    """The ``chronos`` command to run, and its parent (see ``child.Program``)."""
 
     words: tuple[str, ...]
     environment: dict[str, str]
@@ -54,7 +54,7 @@ class Request:
     parent: int
 
     def pack(self) -> bytes:
-        """Return it as the socket carries it."""
+        """Return the message that the socket carries."""
         return json.dumps(asdict(self)).encode()
 
 
@@ -76,7 +76,7 @@ def _load() -> None:
 
 
 def _serve(asked: socket.socket) -> bool:
-    """Return whether this process became a program; False if nobody will ask any more."""
+    """Return whether this process became a program. It is False when the socket is closed."""
     _show_as("fork-server")
     has_connected = False
     while True:
@@ -102,7 +102,7 @@ def _serve(asked: socket.socket) -> bool:
 
 
 def _connect(environment: Mapping[str, str]) -> None:
-    """Connect to the database once: what OpenSSL makes for that takes 6 MiB of each process."""
+    """Connect to the database once: OpenSSL's data for that would take 6 MiB of each process."""
     with suppress(psycopg2.Error, KeyError):
         url = environment[f"{variables.PREFIX}DATABASE_URL"]
         psycopg2.connect(url, connect_timeout=_CONNECT_SECONDS).close()

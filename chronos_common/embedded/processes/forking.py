@@ -1,6 +1,7 @@
 """Asks the fork server for children, which share its memory. It exists on Linux only.
 
-Whoever gets ``None`` instead of a child executes the program, which takes more memory and time.
+A caller that gets ``None`` instead of a child executes the program, which takes more memory and
+time.
 """
 
 import os
@@ -35,7 +36,7 @@ class Forked:
         self.returncode: int | None = None
 
     def poll(self) -> int | None:
-        """Return how it ended, negative for a signal; ``None`` while it runs."""
+        """Return its exit code, negative for a signal, or ``None`` while it runs."""
         if self.returncode is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -56,7 +57,7 @@ class ForkServer:
         self._is_ready = False
 
     def has_loaded(self) -> bool:
-        """Return whether it forks from now on, or will never do."""
+        """Return whether it is ready, or has failed for good."""
         if self._asking and not self._is_ready and select.select([self._asking], [], [], 0)[0]:
             self._is_ready = True
             if self._answer() != READY:
@@ -66,7 +67,7 @@ class ForkServer:
     def fork(
         self, words: Sequence[str], environment: Mapping[str, str], outlets: Outlets
     ) -> Forked | None:
-        """Run ``chronos <words>`` as a child of this process; ``None`` if it cannot be forked."""
+        """Run ``chronos <words>`` as a child of this process, or return ``None``."""
         if not words or not self.has_loaded() or self._asking is None:
             return None
         request = Request(
@@ -84,17 +85,17 @@ class ForkServer:
             return None
 
     def close(self) -> None:
-        """Ask for no more."""
+        """Request no more children."""
         self._asking = None
 
     def _answer(self) -> bytes:
-        """Return what it says; nothing if it has ended."""
+        """Return its answer, which is empty if it has ended."""
         return self._asking.recv(LARGEST_ANSWER) if self._asking else b""
 
 
 @contextmanager
 def serving() -> Iterator[ForkServer]:
-    """Run a fork server, which takes a while to load, as long as the ``with`` block lasts."""
+    """Run a fork server during the ``with`` block. It takes a while to load."""
     if sys.platform != "linux":
         yield ForkServer()
         return
@@ -106,7 +107,7 @@ def serving() -> Iterator[ForkServer]:
                 [sys.executable, *_COMMAND],
                 stdin=asked.fileno(),
                 stdout=subprocess.DEVNULL,
-                # What keeps it from loading is in the log of the programs that are executed then.
+                # If it cannot load, the programs are executed, and log the same error.
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
