@@ -9,8 +9,7 @@ from uuid import UUID
 from chronos_api.context import current
 from chronos_api.statistics import cache, dashboard, forecast
 from chronos_api.statistics.dashboard import Period
-from chronos_api.statistics.dashboard_schemas import Stats, Trend
-from chronos_api.statistics.forecast_schemas import Upcoming
+from chronos_api.statistics.schemas import Stats, Trend, Upcoming
 from chronos_common import clock
 
 

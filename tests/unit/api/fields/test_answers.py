@@ -9,9 +9,9 @@ import pytest
 from marshmallow import Schema, fields
 
 import chronos_api.app  # noqa: F401 - loads every schema
+from chronos_api.docs.openapi import FieldError, ProblemDocument
 from chronos_api.fields.base import Answer, DocumentAnswer, Strict, ValueAnswer, computed
 from chronos_api.fields.fields import Instant
-from chronos_api.http.problem_schema import FieldError, ProblemDocument
 
 ID = UUID(int=7)
 AT = datetime(2026, 11, 30, 9, 0, 0, 123456, UTC)
