@@ -171,8 +171,8 @@ class JobFields(PolicyFields, ScheduleFields):
         allow_none=True,
         validate=Length(max=bounds.MAX_NOTIFY, error="At most {max} addresses."),
         metadata={
-            "description": "E-mail addresses that are told when an execution has failed for good. "
-            "null for the job's creator, an empty list for nobody"
+            "description": "E-mail addresses that get a message when an execution has failed for "
+            "good. null for the job's creator, an empty list for no message"
         },
     )
 

@@ -16,7 +16,7 @@ MIN_TIMEOUT_SECONDS = 0.1
 _POLICY = RetryPolicy()
 
 _MISFIRES = (
-    "Which missed occurrences run late. One is missed if nobody planned it within "
+    "Which missed occurrences run late. One is missed if no scheduler planned it within "
     "misfire_grace_seconds of its instant, or while the job was paused. run_latest runs the "
     "latest one, run_all the latest 1,000, skip none. The others are recorded as skipped"
 )
