@@ -25,7 +25,7 @@ _QUICK = Options(
     rest_seconds=3,
     nginx_wanted=False,
 )
-#: Of the tables, where there is no terminal to say.
+#: Width of the tables without a terminal.
 _WIDTH = 150
 
 _EPILOG = "\b\nScenarios, in the order in which they run:\n" + "\n".join(
@@ -82,9 +82,9 @@ def main(
     """Measure Chronos from outside: at its target, in PostgreSQL's rows, in the kernel's figures.
 
     Runs all scenarios, or those named. Exits with 1 if anything was lost, doubled or left
-    unrecorded; targets that were missed are marked in the tables.
+    unrecorded. Targets that were missed are marked in the tables.
     """
-    # So that servers and folders are put away, as with Ctrl-C.
+    # So that servers are stopped and folders removed, as with Ctrl-C.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console()
     if not console.is_terminal:
@@ -126,13 +126,13 @@ def _measure(
         console.print(f"{time.monotonic() - started:6.0f} s  {text}", highlight=False)
 
     with tempfile.TemporaryDirectory(prefix="chronos-benchmarks-") as folder:
-        Path(folder).chmod(0o711)  # as root, PostgreSQL runs as somebody else
+        Path(folder).chmod(0o711)  # as root, PostgreSQL runs as another user
         with installation.base(Path(folder) / "data", nginx_wanted=options.nginx_wanted) as base:
             found = Report(machine.describe(base), _shown(options))
             run = Bench(base, options, found.results)
             for repeat in range(1, options.repeats + 1):
                 for name, scenario in picked.items():
-                    # These come last: they look at what the others found.
+                    # These come last, because they use results of the others.
                     if name not in ONCE or repeat == options.repeats:
                         say(f"{name}, repeat {repeat} of {options.repeats}")
                         _run(run, scenario, found, output, console)

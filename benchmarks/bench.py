@@ -1,4 +1,4 @@
-"""What a scenario is given: the servers, how long to look, and what was found before."""
+"""The context of a scenario: the servers, the durations, and the results so far."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from benchmarks.trial import Timing
 #: Jobs that are due every second in scenario A, a trial for each.
 LADDER = (500, 1000, 2000, 4000, 6000, 7000, 8000, 10_000)
 
-#: Where the ladder did not run, or nothing held.
+#: The rate if the ladder did not run, or no rate held.
 _USUAL_RATE = 4000
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     timing: Timing
     repeats: int
@@ -33,7 +33,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Bench:
-    """One run of the benchmarks; ``results`` grow while it goes on."""
+    """One run of the benchmarks. ``results`` grow while it goes on."""
 
     base: Base
     options: Options
@@ -45,7 +45,7 @@ class Bench:
         return self.options.timing
 
     def rate(self) -> int:
-        """Return at how many jobs a second to look at costs: as asked, or what held at first.
+        """Return the rate at which costs are measured: the one asked for, or the first that held.
 
         It stays the same over the repeats, so that their figures can be joined.
         """

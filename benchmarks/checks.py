@@ -1,4 +1,4 @@
-"""The targets of the project, each with what was reached."""
+"""The targets of the project, each with the figure that was reached."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from benchmarks.scenarios import (
 
 @dataclass(frozen=True)
 class Check:
-    """A target: what, how much, what was reached, and whether that is enough.
+    """A target, the figure that was reached, and whether that is enough.
 
-    ``seen`` is the trial whose costs explain what was reached.
+    ``seen`` is the trial whose costs explain the figure.
     """
 
     what: str
@@ -33,7 +33,7 @@ class Check:
 
     @property
     def explanation(self) -> str:
-        """What a miss is explained by: where the processor's time went."""
+        """The explanation of a miss: the processor's time by process."""
         if self.met or self.seen is None:
             return ""
         spent = _cpu_by_part(self.seen)
@@ -52,13 +52,13 @@ def check(results: Sequence[Result]) -> list[Check]:
 
 
 def capacity_of(results: Sequence[Result]) -> float:
-    """Return the capacity, zero if the ladder did not run."""
+    """Return the capacity, or zero if the ladder did not run."""
     (found,) = _of(results, ladder.NAME, "capacity") or (None,)
     return found.figures["capacity_per_s"] if found else 0
 
 
 def done_by(results: Sequence[Result], scenario: str, case: str) -> float:
-    """Return what a control did in a second, zero if it did not run."""
+    """Return the executions of a control in a second, or zero if it did not run."""
     return max((each.figures["done_per_s"] for each in _of(results, scenario, case)), default=0)
 
 
@@ -110,7 +110,7 @@ def _capacity(results: Sequence[Result]) -> Iterator[Check]:
 
 
 def _at_capacity(results: Sequence[Result]) -> Result | None:
-    """Return the ladder's largest trial within capacity; a median may lie between two trials."""
+    """Return the ladder's largest trial within capacity. A median may lie between two trials."""
     capacity = capacity_of(results)
     trials = [each for each in _of(results, ladder.NAME) if "due_per_s" in each.figures]
     within = [each for each in trials if each.figures["due_per_s"] <= capacity]
@@ -127,7 +127,7 @@ def _spread(results: Sequence[Result]) -> Iterator[Check]:
 def _ratios(results: Sequence[Result]) -> Iterator[Check]:
     capacity = capacity_of(results)
     controls = (
-        # celery-classic is the plain one; a session per thread is shown beside it.
+        # celery-classic is the plain one. A session per thread is shown beside it.
         (celery_classic.NAME, done_by(results, celery_classic.NAME, celery_classic.PLAIN), 12),
         (f"what {celery_beat.NAME} holds", held_by(results, celery_beat.NAME), 20),
     )
@@ -157,7 +157,7 @@ def _cpu(result: Result) -> float:
     return sum(result.figures[f"cpu_{part}_s_per_1000"] for part in parts)
 
 
-#: CPU seconds per 1,000; less explains nothing.
+#: Least CPU seconds per 1,000 that explain a miss.
 _LEAST_SHOWN = 0.001
 
 

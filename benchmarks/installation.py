@@ -35,14 +35,14 @@ _SECONDS_TO_START = 60.0
 _SETTINGS = {
     "SECRET_KEY": "a secret of the benchmarks, at least 32 bytes",
     "EGRESS_ALLOW": "127.0.0.0/8",
-    # The benchmark is one user who asks a lot.
+    # The benchmark is one user with many requests.
     "RATE_LIMIT": "1000000 per minute",
 }
 
 
 @dataclass(frozen=True)
 class Base:
-    """The servers of a whole run of the benchmarks; ``target_kind`` says what will be called."""
+    """The servers of a whole run of the benchmarks. ``target_kind`` names the target."""
 
     folder: Path
     servers: Servers
@@ -70,7 +70,7 @@ class Installation:
 
     @property
     def pids(self) -> dict[str, list[int]]:
-        """The processes by what they are: scheduler, worker, API, servers, target."""
+        """The processes by their kinds: scheduler, worker, API, servers, target."""
         found: dict[str, list[int]] = {}
         for name, child in self.children.items():
             found.setdefault(name.partition("-")[0], []).append(child.pid)
@@ -80,7 +80,7 @@ class Installation:
         """Raise :class:`ChildFailed` if a process ended that should run."""
         for child in (*self.children.values(), self.target.child):
             if not child.is_running():
-                raise ChildFailed(f"{child.name} {child.how_it_ended()}\n{child.last_words(20)}")
+                raise ChildFailed(f"{child.name} {child.how_it_ended()}\n{child.last_lines(20)}")
 
 
 @contextmanager
@@ -109,7 +109,7 @@ def database(base: Base) -> Iterator[str]:
             connection.execute(text(f"CREATE DATABASE {name} TEMPLATE pristine"))
             yield _url_of(base.servers.database_url, name)
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-            # What was dropped must not be written during the next trial.
+            # Pages of dropped tables must not be written during the next trial.
             connection.execute(text("CHECKPOINT"))
     finally:
         engine.dispose()
@@ -124,7 +124,7 @@ def installation(
     own_target: bool = False,
     **changes: str,
 ) -> Iterator[Installation]:
-    """Run Chronos on a fresh database; ``changes`` are ``CHRONOS_*`` without the prefix."""
+    """Run Chronos on a fresh database. ``changes`` are ``CHRONOS_*`` without the prefix."""
     folder = base.folder / f"trial-{secrets.token_hex(4)}"
     folder.mkdir()
     with ExitStack() as stack:
@@ -157,7 +157,7 @@ def installation(
 
 
 def environment(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of Chronos: none of the user's own settings get in."""
+    """Return the environment of Chronos, without settings of the user's environment."""
     names = {f"CHRONOS_{name}" for name in values}
     inherited = settings.environment(values)
     return {k: v for k, v in inherited.items() if not k.startswith("CHRONOS_") or k in names}
@@ -184,14 +184,14 @@ def _wait_until_ready(api_url: str, children: Mapping[str, Child]) -> None:
     while time.monotonic() < deadline:
         for child in children.values():
             if not child.is_running():
-                raise ChildFailed(f"{child.name} {child.how_it_ended()}\n{child.last_words(20)}")
+                raise ChildFailed(f"{child.name} {child.how_it_ended()}\n{child.last_lines(20)}")
         try:
             if requests.get(f"{api_url}/api/v1/ready", timeout=5).ok:
                 return
         except (requests.ConnectionError, requests.Timeout):
             pass
         time.sleep(0.1)
-    words = "\n".join(f"{child.name}: {child.last_words(5)}" for child in children.values())
+    words = "\n".join(f"{child.name}: {child.last_lines(5)}" for child in children.values())
     raise ChildFailed(f"Chronos was not ready within {_SECONDS_TO_START:.0f} s.\n{words}")
 
 

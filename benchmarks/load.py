@@ -1,7 +1,7 @@
 """The jobs of a trial, put into the tables in bulk.
 
-One job of each crowd is stored as the API would, by ``chronos_common.storage``; the others are
-made from it inside PostgreSQL, so that a million of them take half a minute.
+One job of each crowd is stored as the API would, by ``chronos_common.storage``. The others are
+copied from it inside PostgreSQL, so that a million of them take half a minute.
 """
 
 from collections.abc import Sequence
@@ -12,16 +12,17 @@ from sqlalchemy import Connection, text
 
 from benchmarks.installation import Installation
 from chronos_common import clock, ids
-from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.jobs import JobDefinition, JobType
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 from chronos_common.storage.jobs import insert as new_jobs
 from chronos_common.storage.jobs.insert import NewJob
 from chronos_common.storage.tables import jobs as jobs_table
 from chronos_common.storage.tables import schedules as schedules_table
 
-#: How many jobs are loaded in a second, at least; the first instant must not come before the end.
+#: Jobs that are loaded in a second, at least. The first instant must come after the load.
 _JOBS_PER_SECOND = 8_000
 _JOBS_ANALYZED_PER_SECOND = 150_000
 _LEAD = timedelta(seconds=4)
@@ -37,7 +38,7 @@ class Crowd:
     """Jobs that differ in nothing but their ids and their instants.
 
     They are due every second, all at the same instant, or over ``spread`` seconds one after the
-    other; with ``once`` there is only one instant. ``idle`` ones are due in a year.
+    other. With ``once`` there is only one instant. ``idle`` ones are due in a year.
     """
 
     count: int
@@ -76,7 +77,7 @@ _ESTIMATE = text("SELECT reltuples FROM pg_class WHERE oid = 'jobs'::regclass")
 def insert(
     installation: Installation, crowds: Sequence[Crowd], *, first: datetime, last: datetime
 ) -> None:
-    """Store the jobs of the crowds, due from ``first`` to ``last``; and let the planner know."""
+    """Store the jobs of the crowds, due from ``first`` to ``last``, and analyse the tables."""
     with installation.engine.connect() as connection:
         for crowd in crowds:
             share, rest = divmod(crowd.count, len(crowd.hosts))
@@ -119,7 +120,7 @@ def _insert_alike(
         created_by=installation.owner_id,
         now=now,
     )
-    # The copies refer to what their template does: there is nothing to check a million times.
+    # The copies have the references of their template, so these need no check.
     connection.execute(text("SET session_replication_role = replica"))
     connection.execute(
         _COPY, {"template": template, "copies": count - 1, "step": crowd.spread / crowd.count}
@@ -142,7 +143,7 @@ def _definition(crowd: Crowd, url: str, *, first: datetime, last: datetime) -> J
         jitter_seconds=0,
         max_runs=None,
         misfire_policy=MisfirePolicy.RUN_LATEST,
-        # What is late is to be seen as late, not to be skipped.
+        # Late executions are to be measured as late, not to be skipped.
         misfire_grace_seconds=86_400,
     )
 

@@ -19,7 +19,7 @@ _PACKAGES = ("celery", "kombu", "redis", "psycopg2-binary", "SQLAlchemy", "pycur
 
 
 def describe(base: Base) -> dict[str, str]:
-    """Return what a reader needs to know to compare figures with others."""
+    """Return the facts that a reader needs to compare figures with others."""
     one, five, fifteen = os.getloadavg()
     return {
         "Measured at": f"{clock.now():%Y-%m-%d %H:%M} UTC",
@@ -49,7 +49,7 @@ def _memory_gib() -> float:
 
 
 def _python() -> str:
-    """Return the version, and a figure that tells an interpreter's build: it matters as much."""
+    """Return the version, and a figure of the interpreter's build, which matters as much."""
     seconds = min(timeit.repeat("for _ in range(1_000_000): pass", number=1, repeat=5))
     return (
         f"{platform.python_version()}, {1 / seconds:.0f} million turns of an empty loop a second"
@@ -57,7 +57,7 @@ def _python() -> str:
 
 
 def _file_system(folder: Path) -> str:
-    """Return what the data lies on; ``TMPDIR`` chooses it. On tmpfs nothing waits for a disk."""
+    """Return the file system of the data, which ``TMPDIR`` selects. On tmpfs there is no disk."""
     mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
     around = [(len(place), kind) for place, kind in mounts if folder.is_relative_to(place)]
     return max(around)[1]

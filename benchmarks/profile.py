@@ -1,7 +1,7 @@
-"""Where the time goes: py-spy on scheduler and worker, and samples of what PostgreSQL does.
+"""The time by function: py-spy on scheduler and worker, and samples of PostgreSQL's backends.
 
-py-spy reads the processes from outside, a hundred times a second, without stopping them; it counts
-threads that are on a processor. It may be forbidden (containers without ``SYS_PTRACE``); then its
+py-spy reads the processes from outside, a hundred times a second, without stopping them. It counts
+threads that are on a processor. It may be forbidden (containers without ``SYS_PTRACE``). Then its
 part is left out, and the report says so.
 """
 
@@ -36,7 +36,7 @@ class Profile:
 
 
 class Profiler:
-    """Looks at an installation for some seconds, beside whatever it does."""
+    """Profiles an installation for some seconds, while it works."""
 
     def __init__(self, installation: Installation, seconds: int) -> None:
         self._installation = installation
@@ -47,7 +47,7 @@ class Profiler:
         self._sampler = Thread(target=self._sample, name="activity", daemon=True)
 
     def start(self) -> None:
-        """Begin; it ends by itself."""
+        """Begin. It ends by itself."""
         for name in ("scheduler-1", "worker-1"):
             child = self._installation.children[name]
             output = child.program.folder / f"{name}.stacks"
@@ -55,7 +55,7 @@ class Profiler:
         self._sampler.start()
 
     def result(self) -> Profile:
-        """Wait for the end and return what was seen."""
+        """Wait for the end and return the tables."""
         parts: dict[str, Sequence[tuple[str, float]]] = {}
         for name, (spy, output) in self._spies.items():
             spy.wait(self._seconds + 30)

@@ -1,7 +1,7 @@
 """The referee: matches the target's log with PostgreSQL's rows, one to one.
 
-Nothing that a component says of itself counts here. A request is known by its execution and
-attempt; a row by its id, job and scheduled instant.
+Statements of a component about itself do not count here. A request is identified by its execution
+and attempt, a row by its id, job and scheduled instant.
 """
 
 import math
@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 from benchmarks.target import Arrival
 from chronos_common import ids
 
-#: Of these not even one may happen.
+#: Faults, none of which may happen.
 FAULTS = ("missing", "unsent", "unrecorded", "duplicates", "mismatched")
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "skipped"})
@@ -23,7 +23,7 @@ FINAL = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An execution as PostgreSQL has it at the end; ``attempts`` are those recorded."""
+    """An execution as PostgreSQL has it at the end. ``attempts`` are those recorded."""
 
     id: str
     job_id: str
@@ -34,12 +34,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of all that was due.
+    """The results of all due occurrences.
 
-    ``missing`` occurrences have no row; ``unsent`` rows claim an attempt that no request stands
-    for; ``unrecorded`` requests have no attempt in a row, or a row without a fate; ``duplicates``
-    came again with the same execution and attempt; ``mismatched`` name another job or instant
-    than their row does; ``not_succeeded`` rows have another fate than success.
+    ``missing`` occurrences have no row. ``unsent`` rows have an attempt without a request.
+    ``unrecorded`` requests have no attempt in a row, or a row that has not ended. ``duplicates``
+    came again with the same execution and attempt. ``mismatched`` requests name another job or
+    instant than their row. ``not_succeeded`` rows ended without success.
     """
 
     rows: int
@@ -53,7 +53,7 @@ class Verdict:
 
     @property
     def faults(self) -> dict[str, int]:
-        """The counts of what must not happen, by name."""
+        """The number of each fault, by name."""
         return {name: getattr(self, name) for name in FAULTS}
 
     @property
@@ -75,7 +75,7 @@ def rows_of(engine: Engine) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Everything that can be seen from outside, after the end."""
+    """All requests and rows, after the end."""
 
     rows: Sequence[Row]
     arrivals: Sequence[Arrival]
@@ -83,7 +83,7 @@ class Seen:
 
 
 def judge(seen: Seen, *, expected: int) -> Verdict:
-    """Match rows and requests; ``expected`` is how many occurrences were due."""
+    """Match rows and requests. ``expected`` is the number of due occurrences."""
     by_id = {row.id: row for row in seen.rows}
     requests = Counter(execution for execution, _ in _distinct(seen.arrivals))
     differences = [row.attempts - requests[row.id] for row in seen.rows]
@@ -132,7 +132,7 @@ def drifts_ms(arrivals: Sequence[Arrival], *, since: datetime, until: datetime) 
 def percentile(ordered: Sequence[float], share: float) -> float:
     """Return the value that ``share`` (0 to 1) of the sorted values do not exceed.
 
-    Of no values at all it is infinite: what never came is later than anything.
+    Without values it is infinite: a request that never came is later than any other.
     """
     if not ordered:
         return math.inf

@@ -1,7 +1,7 @@
-"""The target of all webhooks: an HTTP server that writes down what arrives, and when.
+"""The target of all webhooks: an HTTP server that logs each request with its time.
 
-One thread on epoll, parsing just enough: some microseconds of CPU a request, so that at 10,000
-a second it is not what limits. Run as a process of its own:
+One thread on epoll, parsing just enough: some microseconds of CPU a request, so that it is not the
+limit at 10,000 a second. Run as a process of its own:
 
     python -m benchmarks.referee_server PORT LOG
 
@@ -70,7 +70,7 @@ class RefereeServer:
         self._stopped = True
 
     def serve(self) -> None:
-        """Answer requests; what was logged is in the file at the end."""
+        """Answer requests until the end, and then flush the log."""
         poll, listeners = self._epoll.poll, self._listeners
         while not self._stopped:
             for descriptor, _ in poll(self._seconds_to_next()):
@@ -163,7 +163,7 @@ class RefereeServer:
 
 
 def _value(head: bytes, name: bytes) -> bytes:
-    """Return the value of the header that starts with ``name``; "-" if it is missing."""
+    """Return the value of the header that starts with ``name``, or "-" if it is missing."""
     start = head.find(name)
     if start < 0:
         return b"-"

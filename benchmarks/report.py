@@ -1,4 +1,4 @@
-"""What a run found: as JSON, on the terminal, and as a page."""
+"""The results of a run: as JSON, on the terminal, and as a page."""
 
 import json
 import math
@@ -20,7 +20,7 @@ BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that a run found, repeat by repeat."""
+    """All results of a run, repeat by repeat."""
 
     machine: Mapping[str, str]
     options: Mapping[str, object]
@@ -72,14 +72,14 @@ class Report:
 
 
 def read(path: Path) -> Report:
-    """Return what was saved as JSON."""
+    """Return the results that were saved as JSON."""
     found = json.loads(path.read_text())
     results = [_from_json(each) for each in found["results"]]
     return Report(found["machine"], found["options"], results)
 
 
 def _as_json(result: Result) -> dict[str, object]:
-    """Write what is infinite as null, which JSON has."""
+    """Write infinite figures as null, which JSON has."""
     figures = {name: v if math.isfinite(v) else None for name, v in result.figures.items()}
     return asdict(result) | {"figures": figures}
 

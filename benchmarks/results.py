@@ -6,13 +6,13 @@ from statistics import median
 
 from benchmarks.referee import FAULTS
 
-#: A rate holds if at least this part of what is due in the window is done in it.
+#: A rate holds if at least this part of the occurrences due in the window is done in it.
 HELD_RATIO = 0.99
 
 
 @dataclass(frozen=True)
 class Result:
-    """The figures of one case of a scenario, in one repeat; units are in their names."""
+    """The figures of one case of a scenario, in one repeat. Units are in their names."""
 
     scenario: str
     case: str

@@ -1,6 +1,6 @@
 """Sends requests at their instants, whether or not earlier ones were answered.
 
-One thread with libcurl does it, so that the client takes little from what it measures: threads of
+One thread with libcurl does it, so that the client disturbs the measurement little. Threads of
 Python took a twelfth of a core for 100 requests a second, and waited for each other.
 """
 
@@ -15,13 +15,13 @@ import pycurl
 CONNECTIONS = 16
 _TIMEOUT_SECONDS = 10
 
-#: libcurl's own time-outs are looked at this often.
+#: Interval at which libcurl's own time-outs are checked.
 _LONGEST_WAIT_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to send; ``kind`` is what its time is counted as, ``body`` makes it a POST."""
+    """A request to send. ``kind`` is the name of its figure, and ``body`` makes it a POST."""
 
     kind: str
     url: str
@@ -32,7 +32,7 @@ class Request:
 class Answer:
     """The status of a request's answer, and the milliseconds since its instant.
 
-    Without a whole answer the status is 0, and the time what a client would have waited at most.
+    Without a whole answer the status is 0, and the time is the client's longest wait.
     """
 
     kind: str
@@ -44,14 +44,13 @@ class SteadyClient:
     """Sends requests with the same headers."""
 
     def __init__(self, headers: Sequence[str]) -> None:
-        """Take the headers, each as ``Name: value``."""
         self._multi = pycurl.CurlMulti()
         self._idle = [_handle(headers) for _ in range(CONNECTIONS)]
 
     def send(self, requests: Sequence[Request], *, per_second: float) -> list[Answer]:
         """Send each at its instant, ``per_second`` of them, and return the answers to all.
 
-        What finds no connection waits for one, and that counts.
+        A request without a free connection waits for one, and that counts.
         """
         started = time.monotonic()
         waiting = deque(
@@ -93,7 +92,7 @@ class SteadyClient:
         return ended
 
     def _rest(self, *, until: float | None) -> None:
-        """Wait for news of a request under way, or for the next instant."""
+        """Wait for progress of a request under way, or for the next instant."""
         left = _LONGEST_WAIT_SECONDS
         if until is not None:
             left = min(max(until - time.monotonic(), 0), left)

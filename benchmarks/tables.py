@@ -30,7 +30,7 @@ class Table:
 
 
 def tables_of(results: Sequence[Result]) -> list[Table]:
-    """Return all tables that have rows; ``results`` are joined over repeats."""
+    """Return all tables that have rows. ``results`` are joined over repeats."""
     made = [
         _targets(results),
         _throughput(results),
@@ -57,7 +57,7 @@ def _targets(results: Sequence[Result]) -> Table:
 
 
 def _throughput(results: Sequence[Result]) -> Table:
-    """Compare the capacity with what others do on the same machine."""
+    """Compare the capacity with the rates of others on the same machine."""
     capacity = checks.capacity_of(results)
     rows = [("Chronos, capacity", f"{capacity:,.0f}", "", "1")] if capacity else []
     for result in results:

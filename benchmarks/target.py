@@ -1,7 +1,7 @@
 """Starts the target: nginx where it is installed, else the referee server of ours.
 
-nginx answers ``/ok`` and ``/fail-first`` and logs the same line, in whole milliseconds; what
-must answer late is always the referee server.
+nginx answers ``/ok`` and ``/fail-first`` and logs the same line, in whole milliseconds. Late
+answers always come from the referee server.
 """
 
 import shutil
@@ -78,7 +78,7 @@ class Target:
             return [_arrival(line) for line in lines]
 
     def arrived(self) -> int:
-        """Return how many requests are in the file; the last moment's may be missing."""
+        """Return how many requests are in the file. Those of the last moment may be missing."""
         return self.log.read_bytes().count(b"\n")
 
 
@@ -129,7 +129,7 @@ def _wait(child: Child, port: int) -> None:
         else:
             time.sleep(_SETTLE_SECONDS)  # until it is in the log, from which it is removed
             return
-    raise ChildFailed(f"The target did not start:\n{child.last_words(8)}")
+    raise ChildFailed(f"The target did not start:\n{child.last_lines(8)}")
 
 
 def _arrival(line: str) -> Arrival:
@@ -149,7 +149,7 @@ def _nanoseconds(text: str) -> int:
 
 
 def _milliseconds(text: str) -> int:
-    """Parse ``2026-11-21T06:30:00.000Z``, quickly; -1 for what a control did not send."""
+    """Parse ``2026-11-21T06:30:00.000Z`` quickly. Return -1 if a control did not send it."""
     if len(text) != len("2026-11-21T06:30:00.000Z"):
         return -1
     if text[:19] not in _SECONDS:

@@ -1,4 +1,4 @@
-"""One trial: load the jobs, let them run, look from outside, and have the referee judge."""
+"""One trial: load the jobs, let them run, measure from outside, and let the referee judge."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -37,10 +37,12 @@ class Timing:
 
 @dataclass(frozen=True)
 class Trial:
-    """What was seen of a trial. CPU seconds and writes are those of the window.
+    """The figures of a trial.
 
-    ``done_in_window`` are those of the occurrences scheduled in the window that were done at its
-    end; ``finished_in_window`` all that were finished in it, whenever they were scheduled.
+    CPU seconds and writes are those of the window.
+
+    ``done_in_window`` counts occurrences scheduled in the window that were done at its end.
+    ``finished_in_window`` counts all that were finished in it, whenever they were scheduled.
     """
 
     since: datetime
@@ -148,7 +150,7 @@ def run(
 
 
 def _see(installation: Installation, *, hanging: AbstractSet[str]) -> Seen:
-    """Read rows and requests; hanging ones are left out once their duplicates are counted."""
+    """Read rows and requests. Hanging ones are left out once their duplicates are counted."""
     rows, arrivals = referee.rows_of(installation.engine), installation.target.arrivals()
     late = [each for each in arrivals if each.job_id in hanging]
     return Seen(
@@ -159,7 +161,7 @@ def _see(installation: Installation, *, hanging: AbstractSet[str]) -> Seen:
 
 
 def _patience(timing: Timing) -> float:
-    """Return how long a backlog may take: what runs at half the rate needs as long again."""
+    """Return how long a backlog may take: at half the rate, as long again."""
     return 60 + 3 * (timing.warmup + timing.window)
 
 
@@ -173,13 +175,13 @@ def _measure(installation: Installation) -> tuple[Usage, Writes]:
 
 
 def _peaks(installation: Installation) -> dict[str, float]:
-    """Return peak memory; PostgreSQL's is that of all its processes now, shared pages once."""
+    """Return peak memory. PostgreSQL's is that of all its processes now, shared pages once."""
     (postmaster,) = installation.base.server_pids["PostgreSQL"]
     peaks = usage.peaks_mib(installation.pids)
     return peaks | {"PostgreSQL": usage.proportional_mib(postmaster)}
 
 
-# Finished by now, seen from outside; not what a row says of when it was finished.
+# Finished by now, as seen from outside, not by the instant in the row.
 _DONE = text("""
     SELECT count(*) FROM executions
      WHERE id >= :lowest AND id < :highest AND status = 'succeeded'
@@ -216,9 +218,9 @@ _PENDING = text("""
 def wait_until_drained(
     installation: Installation, *, within: float, besides: Sequence[str] = ()
 ) -> float:
-    """Wait until nothing is due or under way ``besides`` these jobs; return the seconds it took.
+    """Wait until nothing is due or under way ``besides`` these jobs. Return the seconds.
 
-    Goes on after ``within`` seconds: what is left then the referee calls unrecorded.
+    It ends after ``within`` seconds: the referee counts the rest as unrecorded.
     """
     started = time.monotonic()
     while time.monotonic() < started + within:

@@ -1,4 +1,4 @@
-"""What processes cost: CPU seconds and memory, as the kernel says in ``/proc``."""
+"""The costs of processes: CPU seconds and memory, as the kernel shows them in ``/proc``."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -21,8 +21,8 @@ STOLEN = "stolen"
 class Usage:
     """CPU seconds until now of each named process with its descendants, and of all others.
 
-    The others are the kernel's own threads, the benchmark, and whatever disturbs it. What is
-    stolen could not be used by anybody here, although somebody waited for it.
+    The others are the kernel's own threads, the benchmark, and anything that disturbs it. Stolen
+    time could not be used here, although a process waited for it.
     """
 
     cpu_seconds: Mapping[str, float]
@@ -40,9 +40,9 @@ def measure(pids: Mapping[str, list[int]]) -> Usage:
 
 
 def figures(spent: Mapping[str, float], *, count: int, seconds: float) -> dict[str, float]:
-    """Return what ``count`` executions or requests cost, by the names that results keep.
+    """Return the costs of ``count`` executions or requests, by the names that results keep.
 
-    ``spent`` are CPU seconds, as :meth:`Usage.since` tells them, of so many ``seconds``.
+    ``spent`` are CPU seconds of :meth:`Usage.since` within so many ``seconds``.
     """
     by_cores = (OTHERS, STOLEN)
     costs = {
@@ -74,7 +74,7 @@ def resident_mib(pid: int) -> float:
 
 
 def proportional_mib(root: int) -> float:
-    """Return the memory of a tree of processes, what they share counted once, in MiB."""
+    """Return the memory of a tree of processes in MiB, shared pages counted once."""
     return sum(map(own_proportional_mib, _tree(root)))
 
 
@@ -124,11 +124,13 @@ def children_of(pid: int) -> list[int]:
 
 def command_of(pid: int) -> list[str]:
     """Return the words of a process's command."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    # A process that shows another command than it was started with shows one text.
+    return words if len(words) > 1 else words[0].split()
 
 
 def exists(pid: int) -> bool:
-    """Tell whether there is such a process."""
+    """Return whether there is such a process."""
     return Path(f"/proc/{pid}").exists()
 
 
@@ -140,7 +142,7 @@ def _cpu_of_machine() -> tuple[float, float]:
 
 
 def _cpu_of_tree(root: int) -> float:
-    # What ended was waited for by its parent, and counts there.
+    # A process that ended was waited for by its parent, and counts there.
     return sum(_cpu(pid, with_children=True) for pid in _tree(root))
 
 

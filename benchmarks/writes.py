@@ -1,4 +1,4 @@
-"""What PostgreSQL writes: bytes of its log, and rows by table."""
+"""PostgreSQL's writes: bytes of its log, and rows by table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ _ROWS = text("""
 
 @dataclass(frozen=True)
 class Writes:
-    """Counters until now; ``rows`` are (inserted, updated, of these heap-only) by table."""
+    """Counters until now. ``rows`` are (inserted, updated, of these heap-only) by table."""
 
     wal_bytes: int
     rows: Mapping[str, tuple[int, int, int]]
 
     def since(self, before: "Writes") -> "Writes":
-        """Return what was written since ``before``."""
+        """Return the writes since ``before``."""
         rows = {
             name: tuple(
                 now - then
@@ -43,7 +43,7 @@ class Writes:
 
     @property
     def hot_ratio(self) -> float:
-        """Which part of the updates wrote no index."""
+        """The part of the updates that wrote no index."""
         updated = sum(updated for _, updated, _ in self.rows.values())
         return sum(hot for _, _, hot in self.rows.values()) / updated if updated else 1.0
 

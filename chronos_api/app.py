@@ -26,11 +26,12 @@ from chronos_api.jobs import routes as jobs
 from chronos_api.operations import metrics
 from chronos_api.operations import routes as operations
 from chronos_api.security import access, lockouts, tokens
-from chronos_api.statistics import cache, dashboard_routes, forecast_routes, job_routes
+from chronos_api.statistics import cache
+from chronos_api.statistics import routes as statistics
 from chronos_api.workspaces import invitation_routes, key_routes, member_routes
 from chronos_api.workspaces import routes as workspaces
 from chronos_common.broker import Broker
-from chronos_common.events import Publisher
+from chronos_common.events import EventPublisher
 from chronos_common.settings import Settings
 from chronos_common.storage import change_feed
 
@@ -51,10 +52,8 @@ _BLUEPRINTS = (
     executions.blueprint,
     preview_routes.blueprint,
     operations.blueprint,
-    dashboard_routes.blueprint,
     events.blueprint,
-    job_routes.blueprint,
-    forecast_routes.blueprint,
+    *statistics.BLUEPRINTS,
     why.blueprint,
     *compat.BLUEPRINTS,
 )
@@ -107,7 +106,7 @@ _SLOT = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 def _context(settings: Settings, engine: Engine) -> Context:
     redis = connections.to_redis(settings)
-    change_feed.follow(engine, Publisher(redis).put)
+    change_feed.follow(engine, EventPublisher(redis).put)
     return Context(
         settings=settings,
         engine=engine,

@@ -3,6 +3,12 @@
 import click
 
 
+def preload() -> None:
+    """Import the command's modules, for processes that are forked to run it."""
+    from chronos_api import server  # noqa: F401, PLC0415 - as the module says
+    from chronos_common.process import startup  # noqa: F401, PLC0415 - as above
+
+
 @click.command()
 def api() -> None:
     """Serve the REST API until stopped. Run as many of these as you like."""
@@ -10,5 +16,5 @@ def api() -> None:
     from chronos_common.process import startup  # noqa: PLC0415 - as above
 
     with startup.service() as loaded:
-        startup.look_at_database(loaded)
+        startup.warn_without_database(loaded)
         server.run(loaded)

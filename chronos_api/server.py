@@ -9,6 +9,7 @@ import signal
 import socket
 import tempfile
 from pathlib import Path
+from time import monotonic
 from types import FrameType
 from typing import Any
 from uuid import uuid4
@@ -17,8 +18,10 @@ import gunicorn.http.wsgi
 import gunicorn.util
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from sqlalchemy import Engine
+from gunicorn.workers.gthread import ThreadWorker
+from sqlalchemy import Engine, event
 
 from chronos_api import context
 from chronos_api.app import create_app
@@ -26,13 +29,17 @@ from chronos_api.events import hub
 from chronos_api.events.hub import Hub
 from chronos_api.http import problems
 from chronos_api.operations import metrics
-from chronos_common import clock, interpreter
+from chronos_common import clock
+from chronos_common.process import startup
 from chronos_common.process.loops import Loop
 from chronos_common.settings import Settings
 from chronos_common.storage.postgres import database
 
 _KEEP_ALIVE_SECONDS = 15
-_CLOCK_SECONDS = 60
+#: How often the clock is compared with the database's; and while nobody asks for anything.
+_CLOCK_SECONDS, _IDLE_CLOCK_SECONDS = 60, 600
+#: How long a process without connections, and the one above them, sleep at most.
+_REST_SECONDS = 3.0
 _SECONDS_TO_REPLACE_A_FROZEN_WORKER = 60
 _COUNTS = "chronos-api"
 _QUERY = re.compile(r"\?[^\s'\"]+")
@@ -52,7 +59,7 @@ class ApiServer(BaseApplication):  # type: ignore[misc] # it has no types of its
         settings = self._settings
         options: dict[str, Any] = {
             "bind": f"{_bracketed(settings.api_host)}:{settings.api_port}",
-            "worker_class": "gthread",
+            "worker_class": _Worker,
             "workers": settings.api_workers,
             # A stream holds a thread for as long as it lasts.
             "threads": settings.api_threads + settings.event_streams,
@@ -86,15 +93,34 @@ class ApiServer(BaseApplication):  # type: ignore[misc] # it has no types of its
         So nothing here may open a connection or start a thread.
         """
         app = create_app(self._settings)
+        # What a first request sets up takes 2 MiB of each process that does it.
+        app.test_client().get("/health")
         # Loaded modules stay where they are in memory, so that the processes go on sharing them.
-        interpreter.tune()
+        startup.tune_garbage_collection()
         return app
+
+
+class _Worker(ThreadWorker):  # type: ignore[misc] # it has no types of its own
+    """Looks less often whether its parent lives, and says less often that it lives itself."""
+
+    def wait_for_and_dispatch_events(self, timeout: float) -> None:
+        """Wait for requests; only open connections need its second."""
+        super().wait_for_and_dispatch_events(timeout if self.nr_conns else _REST_SECONDS)
+
+
+class _Arbiter(Arbiter):  # type: ignore[misc] # it has no types of its own
+    """Looks less often for processes that are frozen; one that ended says so by a signal."""
+
+    def wait_for_signals(self, timeout: float) -> list[int]:
+        """Wait for signals, longer than by default."""
+        signals: list[int] = super().wait_for_signals(timeout * _REST_SECONDS)
+        return signals
 
 
 def _begin(worker: Any) -> None:
     """Prepare a process that was just forked."""
     shared = context.of(worker.app.callable)
-    Loop("clock", lambda: follow_clock(shared.engine), idle_seconds=_CLOCK_SECONDS).start()
+    Loop("clock", Clock(shared.engine).tick, idle_seconds=_CLOCK_SECONDS).start()
     _end_streams_first(hub.of(worker.app.callable))
 
 
@@ -133,7 +159,7 @@ def run(settings: Settings) -> None:
     gunicorn.http.wsgi.SERVER = "chronos"
     gunicorn.util.write_error = _write_problem
     counts = _shared_counts() if settings.api_workers > 1 else None
-    ApiServer(settings, counts).run()
+    _Arbiter(ApiServer(settings, counts)).run()
 
 
 def _shared_counts() -> Path:
@@ -158,11 +184,29 @@ def _is_running(pid: str) -> bool:
     return True
 
 
-def follow_clock(engine: Engine) -> bool:
-    """Keep this process's clock in step with the database's, as schedulers and workers do."""
-    with database.transaction(engine) as connection:
-        clock.correct_by(database.measure_clock(connection))
-    return False
+class Clock:
+    """Keeps this process's clock in step with the database's, as schedulers and workers do.
+
+    It does so less often while nothing else asks the database: a connection takes memory there.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._is_used = False
+        self._due_at = 0.0
+        event.listen(engine, "checkout", self._note_use)
+
+    def _note_use(self, *_: object) -> None:
+        self._is_used = True
+
+    def tick(self) -> bool:
+        """Correct the clock if that is due; never asks to be called at once."""
+        if self._is_used or monotonic() >= self._due_at:
+            with database.reading(self._engine) as connection:
+                clock.correct_by(database.measure_clock(connection))
+            self._due_at = monotonic() + _IDLE_CLOCK_SECONDS
+            self._is_used = False
+        return False
 
 
 def _write_problem(client: socket.socket, status: int, reason: str, detail: str) -> None:

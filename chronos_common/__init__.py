@@ -1,4 +1,4 @@
-"""What every part of Chronos stands on; imports none of the others."""
+"""The package that every part of Chronos stands on. It imports none of the others."""
 
 from importlib.metadata import version
 

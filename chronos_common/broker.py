@@ -1,7 +1,7 @@
 """Redis as a transport: Celery messages that carry execution ids, and how full the queues are.
 
-Flushing Redis loses nothing: what a message stands for is a row in PostgreSQL. Task names live
-here, so that the scheduler can publish without knowing the worker.
+Flushing Redis loses nothing: each message stands for rows in PostgreSQL. Task names live here, so
+that the scheduler can publish without knowing the worker.
 """
 
 import json
@@ -22,9 +22,9 @@ from chronos_common import ids
 from chronos_common.domain import queues
 from chronos_common.errors import Unavailable
 
-TASK_OF = {queue: f"chronos.{queue}" for queue in queues.EVERY}
+TASK_OF = {queue: f"chronos.{queue}" for queue in queues.ALL}
 
-#: On a half-open connection every wait ends; without these a worker stands still for ever.
+#: Bounds for every wait: without them a half-open connection stops a worker for ever.
 SOCKET_OPTIONS: Mapping[str, Any] = {
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
@@ -48,7 +48,7 @@ class Batch:
     fire_at: datetime
 
 
-def celery_app(redis_url: str, consumed: Sequence[str] = queues.EVERY) -> Celery:
+def celery_app(redis_url: str, consumed: Sequence[str] = queues.ALL) -> Celery:
     """Return the Celery application of publishers, and of the consumers of some queues.
 
     A message is acknowledged late and never by the clock of a worker: no ``eta``, no
@@ -80,7 +80,7 @@ def celery_app(redis_url: str, consumed: Sequence[str] = queues.EVERY) -> Celery
 
 
 def connect_redis(url: str) -> Redis:
-    """Return a client whose every wait is bounded; it connects when it is first used."""
+    """Return a client whose every wait is bounded. It connects when it is first used."""
     return Redis.from_url(url, **SOCKET_OPTIONS)
 
 
@@ -93,17 +93,16 @@ def _outage_is_unavailable() -> Iterator[None]:
 
 
 class Broker:
-    """Publishes batches and looks into the queues."""
+    """Publishes batches and reads the lengths of the queues. It connects when it is first used."""
 
     def __init__(self, redis_url: str) -> None:
-        """Take the address; nothing is connected yet."""
         self._app = celery_app(redis_url)
         self._redis = connect_redis(redis_url)
 
     def publish(self, batches: Sequence[Batch], *, now: datetime) -> None:
         """Put the batches into their queues, in one pipeline.
 
-        Raises :class:`BrokerUnavailable`; then nobody knows which of them arrived.
+        Raises :class:`BrokerUnavailable`. Then it is unknown which of them arrived.
         """
         headers = {_PUBLISHED_AT: ids.milliseconds(now)}
         with (
@@ -117,7 +116,8 @@ class Broker:
                     args=(ids.pack(batch.ids), ids.milliseconds(batch.fire_at)),
                     queue=batch.queue,
                     headers=headers,
-                    # What Celery would show of the ids in its logs takes longer than sending them.
+                    # Celery would format the ids for its logs, which takes longer than sending
+                    # them.
                     argsrepr="",
                     kwargsrepr="",
                     producer=producer,
@@ -128,9 +128,9 @@ class Broker:
         """Return how many messages wait in each queue."""
         with _outage_is_unavailable():
             pipeline = self._redis.pipeline(transaction=False)
-            for queue in queues.ALL:
+            for queue in queues.DURABLE:
                 pipeline.llen(queue)
-            return dict(zip(queues.ALL, pipeline.execute(), strict=True))
+            return dict(zip(queues.DURABLE, pipeline.execute(), strict=True))
 
     def oldest(self) -> dict[str, datetime]:
         """Return when the longest waiting message of each queue was published."""
@@ -154,12 +154,12 @@ def oldest_of(client: Redis) -> dict[str, datetime]:
     """
     with _outage_is_unavailable():
         pipeline = client.pipeline(transaction=False)
-        for queue in queues.ALL:
+        for queue in queues.DURABLE:
             pipeline.lindex(queue, -1)
         messages = pipeline.execute()
     found = {
         queue: _published_at(message)
-        for queue, message in zip(queues.ALL, messages, strict=True)
+        for queue, message in zip(queues.DURABLE, messages, strict=True)
         if message is not None
     }
     return {queue: moment for queue, moment in found.items() if moment}

@@ -1,7 +1,7 @@
 """The ``chronos`` command. Its subcommands live in the packages that they start.
 
-Each package registers its own under the entry-point group ``chronos.commands``; one is imported
-only when it is called, or to list them all.
+Each package registers its own under the entry-point group ``chronos.commands``. A command is
+imported only when it is called, or to list them all.
 """
 
 import sys
@@ -18,10 +18,10 @@ class _InstalledCommands(click.Group):
     """A group whose commands are found among the installed packages."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *_registered()})
+        return sorted({*super().list_commands(ctx), *registered()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry_point = _registered().get(cmd_name)
+        entry_point = registered().get(cmd_name)
         if entry_point is None:
             return super().get_command(ctx, cmd_name)
         command: click.Command = entry_point.load()
@@ -38,7 +38,7 @@ def chronos() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours becomes one sentence and exit code 2."""
+    """Run the command line. An error of ours becomes one sentence and exit code 2."""
     try:
         chronos()
     except ChronosError as error:
@@ -51,9 +51,9 @@ def main() -> None:
 
 
 def _database_fault(error: Exception) -> object:
-    """Return in words what is wrong with the database, or None if something else is."""
+    """Return the fault of the database, or None if the error is another one."""
     if "sqlalchemy" not in sys.modules:
-        return None  # it would take long to load, and nobody can have met an error of its own
+        return None  # loading it would take long, and without it there was no error of its own
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 - as the comment says
 
     from chronos_common.storage.postgres import availability  # noqa: PLC0415 - as above
@@ -66,7 +66,8 @@ def _fail(reason: object) -> None:
     sys.exit(EXIT_CODE)
 
 
-def _registered() -> dict[str, EntryPoint]:
+def registered() -> dict[str, EntryPoint]:
+    """Return the subcommands by their names."""
     return {entry_point.name: entry_point for entry_point in entry_points(group=_GROUP)}
 
 

@@ -12,7 +12,13 @@ from functools import lru_cache
 from chronos_common import failpoints
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+MILLISECOND = timedelta(milliseconds=1)
+#: The resolution of instants, here and in PostgreSQL.
+MICROSECOND = timedelta(microseconds=1)
 
 _correction = timedelta(0)
 
@@ -45,10 +51,10 @@ def to_milliseconds(moment: datetime) -> datetime:
 
 def rfc3339(moment: datetime) -> str:
     """Return ``moment`` as RFC 3339 writes it, in UTC and in milliseconds."""
-    return f"{_to_the_second((moment - EPOCH) // _SECOND)}.{moment.microsecond // 1000:03d}Z"
+    return f"{_to_the_second((moment - EPOCH) // SECOND)}.{moment.microsecond // 1000:03d}Z"
 
 
 # Thousands of executions have their second in common, and writing it takes the longest.
 @lru_cache(maxsize=1024)
 def _to_the_second(second: int) -> str:
-    return (EPOCH + second * _SECOND).replace(tzinfo=None).isoformat()
+    return (EPOCH + second * SECOND).replace(tzinfo=None).isoformat()

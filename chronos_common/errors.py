@@ -5,7 +5,7 @@ Only ``chronos_api.http.errors`` knows which HTTP status each one is.
 
 from collections.abc import Mapping, Sequence
 
-#: What a command exits with after an error of ours.
+#: Exit code of a command after an error of ours.
 EXIT_CODE = 2
 
 
@@ -13,7 +13,6 @@ class ChronosError(Exception):
     """Something went wrong."""
 
     def __init__(self, message: str | None = None) -> None:
-        """Take ``message``, or the class's docstring as the message."""
         super().__init__(message or (type(self).__doc__ or "").strip())
 
 
@@ -49,7 +48,6 @@ class Invalid(ChronosError):
     """A value is wrong; ``fields`` maps each wrong field to what is wrong and the remedy."""
 
     def __init__(self, fields: dict[str, list[str]]) -> None:
-        """Take the messages by field; nested fields are joined with dots."""
         super().__init__("; ".join(f"{name}: {' '.join(texts)}" for name, texts in fields.items()))
         self.fields = fields
 
@@ -62,7 +60,6 @@ class InvalidItems(ChronosError):
     """Some of the items are wrong; ``items`` maps the index of each to its wrong fields."""
 
     def __init__(self, items: Mapping[int, Mapping[str, Sequence[str]]]) -> None:
-        """Take the messages by field of each wrong item."""
         super().__init__()
         self.items = items
 
@@ -75,7 +72,6 @@ class TooManyRequests(ChronosError):
     """Too many requests; wait before the next one."""
 
     def __init__(self, message: str, *, seconds: int) -> None:
-        """Take what to say, and after how many ``seconds`` it may be tried again."""
         super().__init__(message)
         self.seconds = seconds
 

@@ -1,13 +1,12 @@
-"""Live events: what changed in a workspace, through Redis, for those who are looking.
+"""Live events: the changes of a workspace, through Redis, for its watchers.
 
-1. Whoever watches a workspace says so in the sorted set ``WANTED``, until a time to come.
-2. Each process sums up its changes per workspace, and at most a few times a second appends the
-   sums to the streams of the workspaces that are watched. Streams are bounded and expire.
-   On the channel ``CHANGED`` it says that something changed at all: schedulers look then.
+1. An API process that watches a workspace says so in the sorted set ``WANTED``, with an expiry.
+2. Each process sums up its changes per workspace. At most a few times a second it appends the sums
+   to the streams of the watched workspaces. Streams are bounded and expire. Each flush also
+   publishes on the channel ``CHANGED``, to which schedulers listen.
 3. The API reads the streams and sums up again (``chronos_api.events.hub``).
 
-Events are news, not truth: while Redis is away they are dropped and counted. Nobody who makes a
-change waits for them.
+Events are hints: while Redis is away they are dropped and counted. No change waits for them.
 """
 
 import json
@@ -39,13 +38,13 @@ FIELD = b"sums"
 FLUSH_SECONDS = 0.25
 #: A change ends the rest.
 REST_SECONDS = 3600.0
-#: A stream holds about this many sums, and is gone when nothing was appended for so long.
+#: Sums that a stream holds, about.
 MAX_SUMS = 200
 EXPIRE_SECONDS = 900
 
-#: Of each sum: how many changes are named, the latest ones; the others are only counted.
+#: Changes that a sum names, the latest ones. The others are only counted.
 MAX_NAMED = 20
-#: Workspaces that one flush takes; far more than have somebody looking.
+#: Workspaces of one flush: far more than are watched at a time.
 MAX_WORKSPACES = 2000
 
 
@@ -56,10 +55,10 @@ def stream_of(workspace_id: UUID) -> str:
 
 @dataclass(slots=True)
 class Sums:
-    """What changed in one workspace within a moment.
+    """The changes of one workspace within a moment.
 
-    ``executions`` counts moves by the status they led to; ``latest`` names the latest of them,
-    ``actions`` what users did; ``omitted`` counts the actions that are not named.
+    ``executions`` counts moves by the status they led to, and ``latest`` names the latest of them.
+    ``actions`` names the actions of users, and ``omitted`` counts those that are not named.
     """
 
     executions: Counter[str] = field(default_factory=Counter)
@@ -68,7 +67,7 @@ class Sums:
     omitted: int = 0
 
     def add(self, change: Change) -> None:
-        """Take one more change."""
+        """Add one change."""
         match change:
             case Moved():
                 self.executions[change.status] += 1
@@ -78,7 +77,7 @@ class Sums:
         self._shorten()
 
     def merge(self, later: "Sums") -> None:
-        """Take what changed after this."""
+        """Add the sums of a later moment."""
         self.executions.update(later.executions)
         self.latest += later.latest
         self.actions += later.actions
@@ -86,7 +85,7 @@ class Sums:
         self._shorten()
 
     def _shorten(self) -> None:
-        # At twice the length, so that not every change moves the whole list.
+        # Cutting at twice the length keeps most changes from moving the whole list.
         if len(self.latest) > MAX_NAMED * 2:
             del self.latest[:-MAX_NAMED]
         if len(self.actions) > MAX_NAMED * 2:
@@ -94,7 +93,7 @@ class Sums:
             del self.actions[:-MAX_NAMED]
 
     def document(self) -> dict[str, Any]:
-        """Return the sums as JSON has them."""
+        """Return the sums as a JSON object."""
         left_out = max(len(self.actions) - MAX_NAMED, 0)
         return {
             "executions": dict(self.executions),
@@ -117,7 +116,7 @@ def _shown(change: Change | Mapping[str, str]) -> Mapping[str, str]:
 
 
 def read_sums(content: bytes) -> Sums:
-    """Read what :meth:`Sums.document` wrote. Raises ``ValueError`` for anything else."""
+    """Read a JSON object of :meth:`Sums.document`. Raises ``ValueError`` for anything else."""
     try:
         document = json.loads(content)
         return Sums(
@@ -130,11 +129,10 @@ def read_sums(content: bytes) -> Sums:
         raise ValueError("not a sum of ours") from error
 
 
-class Publisher:
+class EventPublisher:
     """Sums up changes and publishes the sums, in a thread that the first change starts."""
 
     def __init__(self, redis: Redis) -> None:
-        """Take where to publish."""
         self._redis = redis
         self._lock = Lock()
         self._sums: dict[UUID, Sums] = {}
@@ -142,7 +140,7 @@ class Publisher:
         self._loop: Loop | None = None
 
     def stop(self) -> None:
-        """Publish what there is, and end."""
+        """Publish the changes gathered so far, and end."""
         self._stopping.set()
         if self._loop is not None:
             self._loop.stop()
@@ -150,7 +148,7 @@ class Publisher:
         self.flush()
 
     def put(self, changes: Sequence[Change]) -> None:
-        """Take changes; never waits, never raises."""
+        """Gather changes. This never waits and never raises."""
         dropped = 0
         with self._lock:
             for change in changes:
@@ -170,13 +168,13 @@ class Publisher:
             metrics.EVENTS_DROPPED.inc(dropped)
 
     def _flush_and_gather(self) -> bool:
-        """Publish the first change at once; those that follow it soon come together."""
+        """Publish the first change at once, and those of the next moment together."""
         self.flush()
         self._stopping.wait(FLUSH_SECONDS)
         return False
 
     def flush(self) -> None:
-        """Publish what was summed up."""
+        """Publish the sums gathered so far."""
         with self._lock:
             taken, self._sums = self._sums, {}
         if taken:

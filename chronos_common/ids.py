@@ -1,28 +1,27 @@
 """Identifiers: time-ordered ones for rows, derived ones for occurrences.
 
 An execution's id is a UUID version 8 (RFC 9562, section 5.8). Its first 48 bits are the scheduled
-millisecond; the rest is a hash of the job and that instant, or random for a manual trigger. So
-the primary key itself makes a second row for one occurrence impossible, ids sort by time, and
-the id is a ready idempotency key for the target.
+millisecond. The rest is a hash of the job and that instant, or random for a manual trigger. So the
+primary key makes a second row for one occurrence impossible, ids sort by time, and the id serves
+as idempotency key for the target.
 """
 
 import hashlib
 import secrets
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, SafeUUID
 
-from chronos_common.clock import EPOCH
+from chronos_common.clock import EPOCH, MILLISECOND
 
-_MILLISECOND = timedelta(milliseconds=1)
 _TAIL_BITS = 80
 _BYTES = 16
 
-#: How long one identifier is as :func:`pack` writes it.
+#: Length of one identifier as :func:`pack` writes it.
 PACKED_LENGTH = 2 * _BYTES
 
-# A UUID refuses to be changed, but not by its own slots.
+# Assigning to a UUID raises an error, but setting its slots does not.
 _SLOTS: Final[Any] = vars(UUID)
 _set_int = _SLOTS["int"].__set__
 _set_is_safe = _SLOTS["is_safe"].__set__
@@ -30,9 +29,9 @@ _UNKNOWN: Final = SafeUUID.unknown
 
 
 def of_int(number: int) -> UUID:
-    """Return the identifier that is this number of 128 bits, which the caller has made sure of.
+    """Return the identifier of a number, which the caller knows to have 128 bits.
 
-    ``UUID`` checks what it is given, and takes more than twice as long for it.
+    ``UUID`` checks its argument, and takes more than twice as long for it.
     """
     made = object.__new__(UUID)
     _set_int(made, number)
@@ -46,7 +45,7 @@ def pack(identifiers: Iterable[UUID]) -> str:
 
 
 def unpack(text: str) -> list[UUID]:
-    """Return the identifiers of :func:`pack`. Raises ``ValueError`` for what holds none."""
+    """Return the identifiers of :func:`pack`. Raises ``ValueError`` for another text."""
     packed = bytes.fromhex(text)
     if len(packed) % _BYTES:
         raise ValueError("not whole identifiers")
@@ -58,12 +57,12 @@ def unpack(text: str) -> list[UUID]:
 
 def milliseconds(moment: datetime) -> int:
     """Return the whole milliseconds from 1970 to ``moment``."""
-    return (moment - EPOCH) // _MILLISECOND
+    return (moment - EPOCH) // MILLISECOND
 
 
 def moment_of(identifier: UUID) -> datetime:
     """Return the instant that the first 48 bits of a time-ordered identifier hold."""
-    return EPOCH + (identifier.int >> _TAIL_BITS) * _MILLISECOND
+    return EPOCH + (identifier.int >> _TAIL_BITS) * MILLISECOND
 
 
 def new_id(moment: datetime) -> UUID:

@@ -1,7 +1,7 @@
 """Structured logs: one JSON object a line, or readable lines for a terminal.
 
-Whatever else would write to stderr by itself (warnings, uncaught errors of threads, what Celery
-says when a signal comes) is made a record of the same form.
+Everything else that would be written to stderr becomes a record of the same form: warnings,
+uncaught errors of threads, and Celery's lines about signals.
 """
 
 import logging
@@ -25,7 +25,7 @@ def configure(settings: Settings) -> None:
 
 
 def configure_as(form: str, level: str) -> None:
-    """Likewise, in the form "json" or "console", from a level on."""
+    """Send records to stderr in the form "json" or "console", from a level on."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -47,7 +47,7 @@ def configure_as(form: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = _Handler(sys.stderr)
+    handler = _LogHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -57,13 +57,13 @@ def configure_as(form: str, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # These tell every connection or task; what matters of them we log ourselves.
+    # These log every connection or task. The events that matter are logged by our code.
     for chatty in ("celery", "kombu", "amqp", "urllib3", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-class _Handler(logging.StreamHandler[Any]):
-    """Writes records to stderr, and says in the same form if one cannot be written."""
+class _LogHandler(logging.StreamHandler[Any]):
+    """Writes records to stderr. One that cannot be formatted is reported in the same form."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name for it
         """Name the record instead of printing a traceback."""

@@ -1,8 +1,7 @@
-"""The Prometheus metrics of the scheduler and of the worker; ``probe`` shows them.
+"""The Prometheus metrics of the scheduler and of the worker. ``process.health`` shows them.
 
-What is the same seen from every process (queue depths, unfinished executions) the API reads at
-scrape time from the database and from Redis; see ``chronos_api.operations.metrics``. All of them
-stand in ``docs/metrics.md``.
+Figures of the whole cluster, such as queue depths and unfinished executions, are read by the API
+when it is scraped (``chronos_api.operations.metrics``). ``docs/metrics.md`` lists all metrics.
 
 A series that begins with its first event hides that event from ``increase()``. So every known
 value of a label has its series from the start.
@@ -53,7 +52,7 @@ SETTLED = _counter(
     "chronos_settled_total", "Occurrences whose fate was not to run", "reason", Reason
 )
 DISPATCHED = _counter(
-    "chronos_dispatched_total", "Executions handed to workers", "queue", queues.ALL
+    "chronos_dispatched_total", "Executions handed to workers", "queue", queues.DURABLE
 )
 PLAN_SECONDS = Histogram(
     "chronos_plan_seconds", "Time to plan one batch of schedules", buckets=_SECONDS
@@ -63,7 +62,7 @@ PLAN_LATENESS = Gauge(
 )
 PUBLISH_FAILURES = Counter("chronos_publish_failures_total", "Batches that Redis did not take")
 CONGESTED = _gauge(
-    "chronos_congested", "1 while a queue is too full to publish more", "queue", queues.ALL
+    "chronos_congested", "1 while a queue is too full to publish more", "queue", queues.DURABLE
 )
 RESCUED = _counter(
     "chronos_rescued_total",
@@ -91,13 +90,13 @@ MAIL_RECIPIENTS = _counter(
 )
 
 CLAIMED = _counter(
-    "chronos_claimed_total", "Executions claimed by this worker", "queue", queues.ALL
+    "chronos_claimed_total", "Executions claimed by this worker", "queue", queues.DURABLE
 )
 UNCLAIMED = _counter(
     "chronos_unclaimed_total",
     "Executions that were cancelled or taken before the claim",
     "queue",
-    queues.ALL,
+    queues.DURABLE,
 )
 EXECUTIONS = _counter(
     "chronos_executions_total",
@@ -115,7 +114,7 @@ DRIFT_SECONDS = _histogram(
     ["start"],
 )
 DURATION_SECONDS = _histogram(
-    "chronos_duration_seconds", "Duration of attempts", "queue", queues.ALL
+    "chronos_duration_seconds", "Duration of attempts", "queue", queues.DURABLE
 )
 RECORD_SECONDS = Histogram(
     "chronos_record_seconds", "Time to record one batch of outcomes", buckets=_SECONDS

@@ -1,77 +1,198 @@
 """Settings: ``CHRONOS_*`` environment variables, read once into frozen, validated objects.
 
-Every one stands in the README's table and in ``.env.example``. All wrong ones are reported at
-once. What the environment holds besides is told by :func:`remarks`. No other module reads it.
+Each is declared once, as a field of :class:`Settings`. The README's table and ``.env.example`` are
+held against that. All wrong settings are reported at once. No other module reads the environment.
 """
 
 import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any, Final
 
-from environs import Env, EnvError, EnvValidationError, ValidationError, validate
+from environs import Env, EnvError, EnvValidationError
 
 from chronos_common import environment as variables
-from chronos_common.domain.hosts import ascii_host
-from chronos_common.domain.senders import Sender
+from chronos_common import setting_types as types
 from chronos_common.errors import SettingsInvalid
-
-MIN_SECRET_BYTES = 32
-
-Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How this installation of Chronos runs. Units are in the names."""
+    """How this installation of Chronos runs. Units are in the names.
 
-    database_url: str
-    redis_url: str
-    data_dir: Path
+    A declaration has the default, the bounds or a parser, and the help. Secrets are not printed.
+    """
+
+    database_url: str = types.text(
+        None,
+        "PostgreSQL 15 or newer: `postgresql://user:password@host:5432/chronos`; a pooler in "
+        "front of it must keep sessions (`pool_mode = session`), as statements are prepared",
+        parse=types.database_url,
+        is_secret=True,
+    )
+    redis_url: str = types.text(
+        None,
+        "Redis 7 or newer, or Valkey: `redis://:password@host:6379/0`; `rediss://` checks "
+        "certificates with `?ssl_cert_reqs=required`",
+        parse=types.redis_url,
+        is_secret=True,
+    )
+    data_dir: Path = types.text(
+        types.home_folder, "where `chronos up` keeps everything", parse=types.folder
+    )
     # API
-    api_host: str
-    api_port: int
-    api_threads: int
-    api_workers: int
-    public_url: str
-    secret_key: str
-    access_token_minutes: int
-    refresh_token_days: int
-    registration_open: bool
-    require_verified_email: bool
-    trusted_proxies: int
-    login_rate_limit: str
-    rate_limit: str
-    max_request_bytes: int
-    cors_origins: tuple[str, ...]
-    statistics_cache_seconds: int
-    event_streams: int
+    api_host: str = types.text("127.0.0.1", "the address the API listens on")
+    api_port: int = types.integer(8080, 1, 65535, "the port the API listens on")
+    api_threads: int = types.integer(8, 1, 256, "requests that one API process answers at once")
+    api_workers: int = types.integer(4, 1, 64, "API processes")
+    public_url: str = types.text(
+        "http://127.0.0.1:8080",
+        "where users reach the API: stands in e-mails and in the documentation",
+        parse=types.http_url,
+    )
+    secret_key: str = types.text(
+        None,
+        "signs access and refresh tokens; at least 32 bytes",
+        parse=types.secret_key,
+        is_secret=True,
+    )
+    access_token_minutes: int = types.integer(15, 1, 1440, "how long an access token lasts")
+    refresh_token_days: int = types.integer(30, 1, 365, "how long a login lasts that is not used")
+    registration_open: bool = types.flag(
+        default=True, help="whether anybody who reaches the API may create an account"
+    )
+    require_verified_email: bool = types.flag(
+        default=False, help="whether members must verify their e-mail address before they work"
+    )
+    trusted_proxies: int = types.integer(
+        0,
+        0,
+        10,
+        "reverse proxies in front of the API that add to `X-Forwarded-For`; limits count the "
+        "address before them",
+    )
+    login_rate_limit: str = types.text(
+        "10 per minute", "attempts to log in or register from one address", parse=types.rate
+    )
+    rate_limit: str = types.text(
+        "6000 per minute",
+        "requests of one user, of one API key, or of one address without either",
+        parse=types.rate,
+    )
+    max_request_bytes: int = types.integer(1 << 20, 1024, None, "the largest request body")
+    cors_origins: tuple[str, ...] = types.text(
+        "",
+        "origins whose scripts may call the API from a browser, like `https://a.example.com`, "
+        "or `*`",
+        parse=types.origins,
+    )
+    statistics_cache_seconds: int = types.integer(
+        15, 0, 300, "how long statistics are kept in Redis before they are read again; 0 for never"
+    )
+    event_streams: int = types.integer(
+        32,
+        1,
+        512,
+        "live event streams of one API process; each has a thread besides those of "
+        "`CHRONOS_API_THREADS`",
+    )
     # scheduler
-    lookahead_seconds: float
-    plan_batch: int
-    dispatch_batch: int
-    max_queued_seconds: float
-    sweep_interval_seconds: float
-    retention_days: int
+    lookahead_seconds: float = types.number(
+        1.5,
+        0.1,
+        10,
+        "how far ahead of its instant an occurrence is handed to a worker; half seconds keep "
+        "planning away from whole ones",
+    )
+    plan_batch: int = types.integer(1000, 1, 10_000, "schedules that one transaction plans")
+    dispatch_batch: int = types.integer(500, 1, 1000, "webhooks that one message carries")
+    max_queued_seconds: float = types.number(
+        2.0,
+        0.1,
+        60,
+        "when messages wait longer than this, nothing more is published: the rest is safe in "
+        "PostgreSQL",
+    )
+    sweep_interval_seconds: float = types.number(
+        300, 1, 3600, "how often the safety net looks for what should be impossible"
+    )
+    retention_days: int = types.integer(30, 1, 3650, "how long history is kept")
     # worker
-    worker_threads: int
-    max_transfers: int
-    max_transfers_per_host: int
-    worker_timeout_seconds: float
-    shutdown_grace_seconds: float
-    egress_allow: tuple[Network, ...]
-    smtp_url: str
-    mail_from: str
-    mail_dir: Path
-    tasks_broker_url: str
+    worker_threads: int = types.integer(
+        64,
+        2,
+        512,
+        "messages handled at once; an e-mail occupies a thread until the mail server has taken "
+        "it, a Celery task until the broker has it",
+    )
+    max_transfers: int = types.integer(
+        1000, 1, 20_000, "webhooks on their way at once, of one worker"
+    )
+    max_transfers_per_host: int = types.integer(250, 1, 20_000, "of these, to one host and port")
+    worker_timeout_seconds: float = types.number(
+        15,
+        2,
+        300,
+        "a worker that gives no sign of life for so long is lost: others take its executions",
+    )
+    shutdown_grace_seconds: float = types.number(
+        10, 0, 3600, "how long requests under way may take to end after SIGTERM"
+    )
+    egress_allow: tuple[types.Network, ...] = types.text(
+        "",
+        "networks beside the public internet that jobs may call, like `10.0.0.0/8,fd00::/8`; "
+        "`chronos up` allows loopback unless this is set",
+        parse=types.networks,
+    )
+    smtp_url: str = types.text(
+        "",
+        "sends e-mails: `smtp://user:password@host:587?starttls=1` or "
+        "`smtps://user:password@host:465`; without it they are written to `CHRONOS_MAIL_DIR`; "
+        "user and password are percent-encoded",
+        parse=types.smtp_url,
+        is_secret=True,
+    )
+    mail_from: str = types.text(
+        "chronos@localhost.localdomain",
+        'the sender of e-mails: an address, or one with a name like `"Chronos, Inc." '
+        "<chronos@example.com>`",
+        parse=types.sender,
+    )
+    mail_dir: Path = types.text(
+        types.mail_folder,
+        "where e-mails go that are not sent: `mail` in the data folder",
+        parse=types.folder,
+    )
+    tasks_broker_url: str = types.text(
+        "",
+        "the broker of the Celery application whose tasks jobs start; such a job has "
+        "`succeeded` once the broker has its task, whatever becomes of it there",
+        parse=types.broker_urls,
+        is_secret=True,
+    )
     # observability
-    log_level: str
-    log_format: str
-    metrics_host: str
-    metrics_port: int
+    log_level: str = types.choice(
+        "info", ["debug", "info", "warning", "error"], "`debug`, `info`, `warning` or `error`"
+    )
+    log_format: str = types.choice("json", ["json", "console"], "`json`, or `console` for people")
+    metrics_host: str = types.text(
+        "127.0.0.1", "the address on which scheduler and worker show metrics"
+    )
+    metrics_port: int = types.integer(0, 0, 65535, "the port of it; 0 is nowhere")
+
+    @property
+    def worker_timeout(self) -> timedelta:
+        """Processes without a heartbeat for so long are lost."""
+        return timedelta(seconds=self.worker_timeout_seconds)
+
+
+#: Every setting, by its name.
+DECLARED: Final = {each.name: types.declared(each) for each in fields(Settings)}
+
+_VARIABLES: Final = {name: f"{variables.PREFIX}{name.upper()}" for name in DECLARED}
+_KNOWN: Final = frozenset(_VARIABLES.values())
 
 
 def load() -> Settings:
@@ -80,66 +201,16 @@ def load() -> Settings:
     Raises :class:`SettingsInvalid` with one line for each wrong one.
     """
     _forget_services()
-    env = Env(eager=False, prefix=variables.PREFIX)
-    data_dir = _folder(env.str("DATA_DIR", "~/.chronos", validate=_is_folder))
-    redis_url = env.str("REDIS_URL", validate=_is_redis_url)
-    settings = Settings(
-        database_url=_database_url(env.str("DATABASE_URL", validate=_is_database_url)),
-        redis_url=redis_url,
-        data_dir=data_dir,
-        api_host=env.str("API_HOST", "127.0.0.1"),
-        api_port=env.int("API_PORT", 8080, validate=validate.Range(1, 65535)),
-        api_threads=env.int("API_THREADS", 8, validate=validate.Range(1, 256)),
-        api_workers=env.int("API_WORKERS", 4, validate=validate.Range(1, 64)),
-        public_url=env.str("PUBLIC_URL", "http://127.0.0.1:8080", validate=_is_http_url),
-        secret_key=env.str("SECRET_KEY", validate=_is_long_enough),
-        access_token_minutes=env.int("ACCESS_TOKEN_MINUTES", 15, validate=validate.Range(1, 1440)),
-        refresh_token_days=env.int("REFRESH_TOKEN_DAYS", 30, validate=validate.Range(1, 365)),
-        registration_open=env.bool("REGISTRATION_OPEN", True),
-        require_verified_email=env.bool("REQUIRE_VERIFIED_EMAIL", False),
-        trusted_proxies=env.int("TRUSTED_PROXIES", 0, validate=validate.Range(0, 10)),
-        login_rate_limit=env.str("LOGIN_RATE_LIMIT", "10 per minute", validate=_is_rate),
-        rate_limit=env.str("RATE_LIMIT", "6000 per minute", validate=_is_rate),
-        max_request_bytes=env.int("MAX_REQUEST_BYTES", 1 << 20, validate=validate.Range(1024)),
-        statistics_cache_seconds=env.int(
-            "STATISTICS_CACHE_SECONDS", 15, validate=validate.Range(0, 300)
-        ),
-        event_streams=env.int("EVENT_STREAMS", 32, validate=validate.Range(1, 512)),
-        cors_origins=_origins(env.str("CORS_ORIGINS", "", validate=_are_origins)),
-        lookahead_seconds=env.float("LOOKAHEAD_SECONDS", 1.5, validate=validate.Range(0.1, 10)),
-        plan_batch=env.int("PLAN_BATCH", 1000, validate=validate.Range(1, 10_000)),
-        dispatch_batch=env.int("DISPATCH_BATCH", 500, validate=validate.Range(1, 1000)),
-        max_queued_seconds=env.float("MAX_QUEUED_SECONDS", 2.0, validate=validate.Range(0.1, 60)),
-        sweep_interval_seconds=env.float(
-            "SWEEP_INTERVAL_SECONDS", 300, validate=validate.Range(1, 3600)
-        ),
-        retention_days=env.int("RETENTION_DAYS", 30, validate=validate.Range(1, 3650)),
-        worker_threads=env.int("WORKER_THREADS", 64, validate=validate.Range(2, 512)),
-        max_transfers=env.int("MAX_TRANSFERS", 1000, validate=validate.Range(1, 20_000)),
-        max_transfers_per_host=env.int(
-            "MAX_TRANSFERS_PER_HOST", 250, validate=validate.Range(1, 20_000)
-        ),
-        worker_timeout_seconds=env.float(
-            "WORKER_TIMEOUT_SECONDS", 15, validate=validate.Range(2, 300)
-        ),
-        shutdown_grace_seconds=env.float(
-            "SHUTDOWN_GRACE_SECONDS", 10, validate=validate.Range(0, 3600)
-        ),
-        egress_allow=_networks(env.str("EGRESS_ALLOW", "", validate=_are_networks)),
-        smtp_url=env.str("SMTP_URL", "", validate=_is_smtp_url),
-        mail_from=env.str("MAIL_FROM", "chronos@localhost.localdomain", validate=_is_sender),
-        mail_dir=_folder(env.str("MAIL_DIR", str(data_dir / "mail"), validate=_is_folder)),
-        tasks_broker_url=env.str("TASKS_BROKER_URL", "", validate=_are_broker_urls) or redis_url,
-        log_level=env.str("LOG_LEVEL", "info", validate=validate.OneOf(_LOG_LEVELS)),
-        log_format=env.str("LOG_FORMAT", "json", validate=validate.OneOf(["json", "console"])),
-        metrics_host=env.str("METRICS_HOST", "127.0.0.1"),
-        metrics_port=env.int("METRICS_PORT", 0, validate=validate.Range(0, 65535)),
-    )
+    env = Env(eager=False)
+    values: dict[str, Any] = {}
+    for name, setting in DECLARED.items():
+        values[name] = setting.read(env, _VARIABLES[name], values)
     try:
         env.seal()
     except EnvError as error:
         raise SettingsInvalid(_explain(error)) from error
-    return settings
+    values["tasks_broker_url"] = values["tasks_broker_url"] or values["redis_url"]
+    return Settings(**values)
 
 
 def remarks() -> list[str]:
@@ -149,15 +220,12 @@ def remarks() -> list[str]:
     return [*services, *(variables.describe(name, _KNOWN) for name in unknown)]
 
 
-_KNOWN = frozenset(f"{variables.PREFIX}{name.upper()}" for name in Settings.__dataclass_fields__)
-
-
 #: The variables of Services that :func:`load` took out of the environment.
 _forgotten: list[str] = []
 
 
 def _forget_services() -> None:
-    """Take out of the environment whatever describes a Service, for child processes too."""
+    """Remove the variables of Services from the environment, for child processes too."""
     for name in variables.of_services(os.environ):  # noqa: TID251 - this is the place
         del os.environ[name]  # noqa: TID251 - this is the place
         _forgotten.append(name)
@@ -176,7 +244,7 @@ def export(values: Mapping[str, str]) -> None:
 def environment(values: Mapping[str, str]) -> dict[str, str]:
     """Return this process's environment with some ``CHRONOS_*`` variables set, for a child.
 
-    It lacks what :func:`remarks` tells, so that not every child tells it again.
+    It lacks the variables of :func:`remarks`, so that children do not report them again.
     """
     inherited = dict(os.environ)  # noqa: TID251 - this is the place
     for name in variables.unknown(inherited, _KNOWN):
@@ -184,172 +252,28 @@ def environment(values: Mapping[str, str]) -> dict[str, str]:
     return inherited | _prefixed(values)
 
 
+def replace_environment(environment: Mapping[str, str]) -> None:
+    """Make ``environment``, which :func:`environment` made, that of this process."""
+    os.environ.clear()  # noqa: TID251 - this is the place
+    os.environ.update(environment)  # noqa: TID251 - this is the place
+
+
 def _prefixed(values: Mapping[str, str]) -> dict[str, str]:
     return {f"{variables.PREFIX}{name}": value for name, value in values.items()}
-
-
-_RATE = re.compile(r"[1-9]\d* (per|/) ([1-9]\d* )?(second|minute|hour|day|month|year)s?")
-
-_LOG_LEVELS = ["debug", "info", "warning", "error"]
-
-
-#: As SQLAlchemy reads it, whose loading takes megabytes. libpq takes both names, and hosting
-#: services give either.
-_DATABASE_URL = re.compile(
-    r"""postgres(ql)?(\+\w*)?://
-        ([^:/]*(:[^@]*)?@)?           # user and password
-        (\[[^/?@]+\]|[^/:?@]*)(:\d+)?  # host and port
-        ([/?].*)?                     # database and options""",
-    re.VERBOSE | re.DOTALL,
-)
-
-
-def _is_database_url(value: str) -> None:
-    _check_encoding(value)
-    if not _DATABASE_URL.fullmatch(value):
-        raise ValidationError("must be like postgresql://user:password@host:5432/chronos")
-
-
-def _database_url(value: str | None) -> str:
-    """Name the driver: SQLAlchemy 2.1 takes ``postgresql://`` for psycopg 3."""
-    return f"postgresql+psycopg2://{(value or '').partition('://')[2]}"
-
-
-def _is_redis_url(value: str) -> None:
-    if not _names_a_host(value, "redis", "rediss"):
-        raise ValidationError("must be like redis://:password@host:6379/0")
-    _check_login(value)
-
-
-def _are_broker_urls(value: str) -> None:
-    for url in filter(None, value.split(";")):
-        if "://" not in url:
-            raise ValidationError("must be like redis://:password@host:6379/0 or amqp://host")
-        _check_login(url)
-
-
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-
-
-def _check_encoding(value: str) -> None:
-    """Refuse a URL that its client would understand as another one."""
-    try:
-        decoded = unquote(value, errors="strict")
-    except UnicodeDecodeError:
-        raise ValidationError("holds percent-encoded bytes that are not UTF-8") from None
-    if _CONTROLS.search(decoded) or "\ufffd" in decoded:
-        raise ValidationError("must not contain control characters")
-
-
-def _check_login(value: str) -> None:
-    """Refuse a login whose characters end it early: it would be taken for the host."""
-    _check_encoding(value)
-    _, _, rest = value.partition("://")
-    if "#" in rest or "@" in re.sub("[^/?]*", "", rest, count=1):
-        raise ValidationError(
-            "percent-encode the user and the password: # as %23, / as %2F, ? as %3F, @ as %40"
-        )
-
-
-def _names_a_host(value: str, *schemes: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _is_folder(value: str) -> None:
-    try:
-        Path(value).expanduser()
-    except RuntimeError as error:
-        raise ValidationError("names the home of a user who is not known here") from error
-
-
-def _folder(value: str | None) -> Path:
-    try:
-        return Path(value or "").expanduser()
-    except RuntimeError:
-        # Told by _is_folder, with all that is wrong.
-        return Path()
-
-
-def _is_http_url(value: str) -> None:
-    if not _names_a_host(value, "http", "https"):
-        raise ValidationError("must be like https://chronos.example.com")
-
-
-def _are_origins(value: str) -> None:
-    for origin in _origins(value):
-        is_bare = origin.count("/") == 2  # noqa: PLR2004 - those of "https://"
-        if origin != "*" and not (is_bare and _names_a_host(origin, "http", "https")):
-            raise ValidationError("must be a list like https://a.example.com, or *")
-
-
-def _origins(value: str | None) -> tuple[str, ...]:
-    return tuple(text.strip() for text in (value or "").split(",") if text.strip())
-
-
-def _is_rate(value: str) -> None:
-    if not all(_RATE.fullmatch(rate.strip()) for rate in value.split(";")):
-        raise ValidationError("must be like 10 per minute, or 10 per minute; 100 per hour")
-
-
-def _is_smtp_url(value: str) -> None:
-    if not value:
-        return
-    if not _names_a_host(value, "smtp", "smtps"):
-        raise ValidationError("must be like smtp://user:password@host:587?starttls=1")
-    _check_login(value)
-    parts = urlsplit(value)
-    if parts.path.strip("/") or parse_qs(parts.query, keep_blank_values=True).keys() - {
-        "starttls"
-    }:
-        raise ValidationError("after the host and the port only ?starttls=1 may stand")
-    try:
-        ascii_host(parts.hostname or "")
-    except ValueError as error:
-        raise ValidationError(str(error)) from error
-
-
-def _is_sender(value: str) -> None:
-    try:
-        Sender.parse(value)
-    except ValueError as error:
-        raise ValidationError(str(error)) from error
-
-
-def _is_long_enough(value: str) -> None:
-    if len(value.encode()) < MIN_SECRET_BYTES:
-        raise ValidationError(
-            f"must have at least {MIN_SECRET_BYTES} bytes; make one with "
-            "'python -c \"import secrets; print(secrets.token_urlsafe(48))\"'"
-        )
-
-
-def _are_networks(value: str) -> None:
-    try:
-        _networks(value)
-    except ValueError as error:
-        raise ValidationError(f"must be a list like 10.0.0.0/8,fd00::/8; {error}") from error
-
-
-def _networks(value: str | None) -> tuple[Network, ...]:
-    return tuple(ip_network(text.strip()) for text in (value or "").split(",") if text.strip())
 
 
 def _explain(error: EnvError) -> str:
     if not isinstance(error, EnvValidationError) or not isinstance(error.error_messages, dict):
         return str(error)
     lines = [
-        f"{name}: {' '.join(_WORDS.get(text, text) for text in map(str, texts))}"
+        f"{name}: {' '.join(_MESSAGES.get(text, text) for text in map(str, texts))}"
         for name, texts in error.error_messages.items()
     ]
     return "The settings are wrong.\n" + "\n".join(f"  {line}" for line in lines)
 
 
-#: What the library says, with the remedy.
-_WORDS = {
+#: Our messages for those of the library, with the remedy.
+_MESSAGES = {
     "Environment variable not set.": "missing; it is required: see Settings in the README",
     "Not a valid boolean.": "must be true or false",
     "Not a valid integer.": "must be a whole number",

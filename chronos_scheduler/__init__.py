@@ -1,1 +1,1 @@
-"""Turns due schedules into executions and hands them to workers; any number run side by side."""
+"""Turns due schedules into executions and hands them to workers. Any number run side by side."""

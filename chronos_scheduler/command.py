@@ -1,6 +1,11 @@
-"""``chronos scheduler``; light, so that ``chronos --help`` loads no service."""
+"""``chronos scheduler``. It imports little, so that ``chronos --help`` loads no service."""
 
 import click
+
+
+def preload() -> None:
+    """Import the command's modules, for processes that are forked to run it."""
+    from chronos_scheduler import main  # noqa: F401, PLC0415 - as the module says
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""Complete: close jobs whose schedule has nothing left and whose executions are all finished."""
+"""Complete: close jobs whose schedule has ended and whose executions are all finished."""
 
 from sqlalchemy import Engine
 
@@ -13,10 +13,9 @@ class Completer:
     """Completes a batch of jobs at each tick."""
 
     def __init__(self, engine: Engine) -> None:
-        """Take where to look."""
         self._engine = engine
 
     def tick(self) -> bool:
-        """Complete jobs; True if there may be more."""
+        """Complete jobs. Return whether there may be more."""
         with transaction(self._engine) as connection:
             return jobs.complete_exhausted(connection, batch=BATCH, now=clock.now()) == BATCH

@@ -1,8 +1,8 @@
 """Dispatch: hand executions to the workers, through the queues.
 
-What was planned is published at once. Everything else that is due and with no worker (retries,
-triggers, what rescue put back, what waited because the queues were full) is found in
-PostgreSQL at each tick, so that a restart of anything changes nothing.
+Planned executions are published at once. Each tick finds the other due executions without a worker
+in PostgreSQL, so that a restart of anything changes nothing. Those are retries, triggers,
+executions that rescue put back, and executions that waited because the queues were full.
 
 When messages wait longer than ``max_queued_seconds`` in a queue, or Redis does not answer, nothing
 more is published to it: the rest is safe in PostgreSQL.
@@ -29,18 +29,25 @@ from chronos_common.storage.postgres.database import reading, transaction
 
 _log = structlog.get_logger(__name__)
 
-#: Executions due within the same window share a message; its worker starts each at its instant.
+#: Executions due within the same window share a message. Its worker starts each at its instant.
 WINDOW_MS = 50
 
-#: How far back a tick looks for scheduled instants; rescue looks at everything.
+#: How far back a tick searches for scheduled instants. Rescue searches all of them.
 RECENT = timedelta(days=1)
 
-#: How long one look into the queues is good for.
+#: How far beyond the lookahead a tick searches, to know for how long dispatch may rest.
+LONGEST_REST = timedelta(seconds=5)
+
+#: How long a reading of the queues stays valid.
 LOOK_SECONDS = 0.25
 
 
 class Dispatcher:
-    """Publishes executions, and knows whether the queues take more."""
+    """Publishes executions, and knows whether the queues take more.
+
+    A tick takes ``batch`` executions, and a message carries ``message_size`` at most.
+    ``on_failure`` is called after a failed publish, which may have lost messages.
+    """
 
     def __init__(
         self,
@@ -53,41 +60,43 @@ class Dispatcher:
         max_queued: timedelta,
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        """Take how many executions a tick takes (``batch``) and a message carries at most.
-
-        ``on_failure`` is called when a publish failed, which may have lost messages.
-        """
         self._engine = engine
         self._broker = broker
-        self._lookahead = lookahead
+        self.lookahead = lookahead
         self._batch = batch
         self._message_size = message_size
         self._max_queued = max_queued
         self._on_failure = on_failure
+        #: The next instant at which an execution without a worker is due, as far as the last tick
+        #: searched.
+        self.next_due: datetime | None = None
         self._looked_at = -LOOK_SECONDS
         self._accepting: frozenset[str] = frozenset()
         self._lock = Lock()
 
     def tick(self) -> bool:
-        """Dispatch what is due and with no worker; True if there may be more."""
-        return self.dispatch_due(since=clock.now() - RECENT)
-
-    def dispatch_due(self, *, since: datetime | None) -> bool:
-        """Dispatch a batch of what was scheduled from ``since`` on; True if there may be more."""
-        # Unless it was held up, there is no need to look into the queues before there is work.
-        accepting = self.accepting if self.is_held_up else frozenset(queues.ALL)
+        """Dispatch due executions without a worker. Return whether there may be more."""
+        # Unless it was held up, the queues need not be read before there is work.
+        accepting = self.accepting if self.is_held_up else frozenset(queues.DURABLE)
         if not accepting:
             return False
         now = clock.now()
-        horizon = now + self._lookahead
+        since, horizon = now - RECENT, now + self.lookahead
         with reading(self._engine) as connection:
-            if not dispatches.is_any_undispatched(
-                connection, accepting, horizon=horizon, since=since
-            ):
-                return False
+            self.next_due = next_due = dispatches.next_due(
+                connection, accepting, horizon=horizon + LONGEST_REST, since=since
+            )
+        if next_due is None or next_due > horizon:
+            return False
+        return self.dispatch_due(since=since)
+
+    def dispatch_due(self, *, since: datetime | None) -> bool:
+        """Dispatch a batch scheduled from ``since`` on. Return whether there may be more."""
         accepting = self.accepting
         if not accepting:
             return False
+        now = clock.now()
+        horizon = now + self.lookahead
         with transaction(self._engine) as connection:
             due = dispatches.undispatched(
                 connection, accepting, horizon=horizon, batch=self._batch, since=since
@@ -107,11 +116,11 @@ class Dispatcher:
     def publish(self, dispatched: Sequence[Dispatched]) -> None:
         """Put executions that are marked as handed over into their queues.
 
-        What Redis does not take goes back to waiting in PostgreSQL.
+        Executions that Redis does not take wait in PostgreSQL again.
         """
         if not dispatched:
             return
-        failpoints.reached("publish.begins")
+        failpoints.hit("publish.begins")
         batches = list(_batches(dispatched, self._message_size, now=clock.now()))
         try:
             self._broker.publish(batches, now=clock.now())
@@ -119,12 +128,12 @@ class Dispatcher:
             _log.warning("publish failed", executions=len(dispatched), exc_info=True)
             self._give_back([each.id for each in dispatched])
             return
-        failpoints.reached("publish.ends")
+        failpoints.hit("publish.ends")
         for batch in batches:
             metrics.DISPATCHED.labels(batch.queue).inc(len(batch.ids))
 
     def _give_back(self, identifiers: Sequence[UUID]) -> None:
-        """Undo a dispatch; one that did arrive meanwhile finds its execution claimable still."""
+        """Undo a dispatch. A message that did arrive finds its execution still claimable."""
         metrics.PUBLISH_FAILURES.inc()
         self._note(frozenset())
         with transaction(self._engine) as connection:
@@ -133,7 +142,7 @@ class Dispatcher:
 
     @property
     def accepting(self) -> frozenset[str]:
-        """The queues that take more: they are short, and Redis answers."""
+        """The queues that take more messages: they are short, and Redis answers."""
         with self._lock:
             if time.monotonic() - self._looked_at < LOOK_SECONDS:
                 return self._accepting
@@ -142,17 +151,17 @@ class Dispatcher:
 
     @property
     def is_held_up(self) -> bool:
-        """Whether a queue did not take more when it was last looked at."""
-        return len(self._accepting) < len(queues.ALL)
+        """Whether a queue took no more messages at its last reading."""
+        return len(self._accepting) < len(queues.DURABLE)
 
     def _note(self, accepting: frozenset[str]) -> None:
         with self._lock:
             if accepting != self._accepting:
-                full = sorted(set(queues.ALL) - accepting)
+                full = sorted(set(queues.DURABLE) - accepting)
                 _log.info("queues are full or away" if full else "queues take more", full=full)
             self._accepting = accepting
             self._looked_at = time.monotonic()
-        for queue in queues.ALL:
+        for queue in queues.DURABLE:
             metrics.CONGESTED.labels(queue).set(queue not in accepting)
 
     def _look(self) -> frozenset[str]:
@@ -162,7 +171,7 @@ class Dispatcher:
             return frozenset()
         limit = clock.now() - self._max_queued
         waiting_long = {queue for queue, published_at in oldest.items() if published_at <= limit}
-        return frozenset(queues.ALL) - waiting_long
+        return frozenset(queues.DURABLE) - waiting_long
 
 
 def _batches(
@@ -170,8 +179,8 @@ def _batches(
 ) -> Iterator[Batch]:
     """Group executions by queue and instant into messages, the earliest first.
 
-    What is overdue shares messages, whenever it was due. Only webhooks travel together: other
-    actions occupy a worker's thread one at a time.
+    All overdue executions share messages. Only webhooks travel together: other actions occupy a
+    worker's thread one at a time.
     """
     windows: dict[tuple[int, str], list[Dispatched]] = defaultdict(list)
     for each in dispatched:

@@ -1,7 +1,7 @@
-"""Listen: hear from other processes that something changed, instead of looking for it often.
+"""Listen: be notified of changes by other processes, instead of polling for them often.
 
-What is heard is a hint. It may come before the change can be seen, twice, or, when Redis is away,
-never: the loops look several times after each, and now and then without any.
+A notification is a hint. It may come before the change is visible, twice, or, while Redis is away,
+never. So the loops look several times after each, and now and then without any.
 """
 
 from collections.abc import Callable
@@ -16,15 +16,17 @@ from chronos_common.process.loops import FIRST_PAUSE_SECONDS, Loop
 
 _log = structlog.get_logger(__name__)
 
-#: How long one wait lasts.
+#: Longest wait for a message.
 WAIT_SECONDS = 5.0
 
 
 class Listener:
-    """Calls ``hint``, in a thread of its own, when any process changed something."""
+    """Calls ``hint``, in a thread of its own, when any process changed something.
+
+    It connects in :meth:`start`.
+    """
 
     def __init__(self, redis: Redis, hint: Callable[[], None]) -> None:
-        """Take where to listen; nothing is connected before :meth:`start`."""
         self._redis = redis
         self._hint = hint
         self._channel = redis.pubsub()  # type: ignore[no-untyped-call]
@@ -34,7 +36,7 @@ class Listener:
 
     @property
     def hears(self) -> bool:
-        """Return whether changes are heard of now, as far as this process can tell."""
+        """Return whether this process is subscribed now, as far as it can tell."""
         return self._hears
 
     def start(self) -> None:
@@ -42,7 +44,7 @@ class Listener:
         self._loop.start()
 
     def stop(self) -> None:
-        """End the thread, by a message of our own."""
+        """End the thread, by publishing a message to it."""
         self._loop.stop()
         with suppress(RedisError):
             self._redis.publish(CHANGED, b"")
@@ -51,12 +53,12 @@ class Listener:
             self._redis.close()
 
     def _hear(self) -> bool:
-        """Wait for one message; False if Redis is away."""
+        """Wait for one message. Return whether Redis answers."""
         try:
             if not self._channel.subscribed:
                 self._channel.subscribe(CHANGED)
-            # That it is subscribed, for the first time or again, is a message too: something
-            # may have been missed.
+            # A confirmed subscription counts as a message, because changes before it may have been
+            # missed.
             message = self._channel.get_message(timeout=WAIT_SECONDS)
         except RedisError as error:
             if not self._is_away:

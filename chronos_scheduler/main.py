@@ -2,7 +2,6 @@
 
 import signal
 
-from chronos_common import interpreter
 from chronos_common.process import health, startup
 from chronos_scheduler.service import Scheduler
 
@@ -17,5 +16,5 @@ def run() -> None:
         startup.require_database(loaded)
         made = Scheduler(loaded)
         health.serve(loaded, made.progress.faults)
-        interpreter.tune()
+        startup.tune_garbage_collection()
         made.run(wait=lambda: signal.sigwait(STOP_SIGNALS))

@@ -1,6 +1,6 @@
 """Notify: hand e-mails of the outboxes that are due to the workers.
 
-Each is taken for a while. If no worker says that it was sent, it comes back.
+Each is leased for a while. If no worker reports that it was sent, it is published again.
 """
 
 from itertools import chain
@@ -23,15 +23,14 @@ class Notifier:
     """Publishes a batch of each outbox at each tick."""
 
     def __init__(self, engine: Engine, broker: Broker) -> None:
-        """Take where to read and where to publish."""
         self._engine = engine
         self._broker = broker
 
     def tick(self) -> bool:
-        """Publish what is due; True if there may be more."""
+        """Publish the due e-mails. Return whether there may be more."""
         now = clock.now()
         boxes = (failure_emails, account_emails)
-        # Most ticks find nothing; this says so without a transaction or a lock.
+        # Most ticks find nothing. This shows it without a transaction or a lock.
         with reading(self._engine) as connection:
             if not any(box.is_any_due(connection, now=now) for box in boxes):
                 return False
@@ -40,7 +39,7 @@ class Notifier:
         taken = list(chain.from_iterable(taken_of))
         if not taken:
             return False
-        failpoints.reached("notify.taken")
+        failpoints.hit("notify.taken")
         batches = [Batch(queues.NOTIFICATIONS, [identifier], now) for identifier in taken]
         try:
             self._broker.publish(batches, now=now)

@@ -1,16 +1,15 @@
 """Plan: turn schedules that are due into executions.
 
-1. Lock the schedules that are due within the lookahead; another scheduler skips them.
-2. Compute each one's following instant. One that other rules of its zone have computed moves
-   first, and is planned by a later tick if it is still due. What lies past its grace is settled
-   by misfire policy; a schedule that cannot be understood any more ends as its own job's failure.
-3. Insert the executions and move the schedules on, in the same transaction: a scheduler that
-   dies before the commit has planned nothing, one that dies after it has planned all.
-4. Publish. What is lost between commit and publish rescue finds.
+1. Lock the schedules that are due within the lookahead. Another scheduler skips them.
+2. Compute each one's next instant. An instant that other rules of its zone have computed moves
+   first, and is planned by a later tick if it is still due. Occurrences past their grace are
+   settled by misfire policy. A schedule that cannot be understood any more fails its own job.
+3. Insert the executions and advance the schedules, in the same transaction. A scheduler that dies
+   before the commit has planned nothing, and one that dies after it has planned all.
+4. Publish. Rescue finds executions that are lost between commit and publish.
 
-What was missed long ago costs the more the longer it was missed. It is planned a little at a
-time, between batches of what is due now: an outage of a day must not become one of two, nor the
-resuming of a thousand jobs a pause of everybody's.
+Catching up costs time in proportion to the outage. It is interleaved with current work, so that
+neither a long outage nor a mass resume delays jobs that are due now.
 """
 
 import time
@@ -41,14 +40,14 @@ from chronos_scheduler.zone_rules import ZoneRules
 
 _log = structlog.get_logger(__name__)
 
-#: What has been due for longer waits behind what is due now.
+#: Schedules that have been due for longer are planned after those that are due now.
 RECENT = timedelta(seconds=60)
 
-#: A transaction plans no further once it took so long, or came to so many executions.
+#: A transaction plans no further after so many seconds, or so many executions.
 BUDGET_SECONDS = 0.25
 BUDGET_EXECUTIONS = 10_000
 
-#: Where looking back ends.
+#: The beginning of the search for schedules that are long overdue.
 _EVER = datetime.min.replace(tzinfo=UTC)
 
 #: Missed occurrences that ``run_all`` still runs, the latest ones.
@@ -57,7 +56,7 @@ MAX_RUN_ALL = 1000
 
 @dataclass(slots=True)
 class _Plan:
-    """What a batch of due schedules comes to."""
+    """The result of planning a batch of due schedules."""
 
     planned: list[Planned] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
@@ -67,25 +66,25 @@ class _Plan:
 
 
 class Planner:
-    """Plans one batch of due schedules at each tick."""
+    """Plans one batch of due schedules at each tick, and hands their executions to dispatch."""
 
     def __init__(
         self, engine: Engine, dispatcher: Dispatcher, *, lookahead: timedelta, batch: int
     ) -> None:
-        """Take where to read, whom to hand executions to, and how far and how much at once."""
         self._engine = engine
         self._dispatcher = dispatcher
         self._lookahead = lookahead
         self._batch = batch
         self._zone_rules = ZoneRules(engine, lookahead=lookahead)
-        #: The earliest instant that no tick has planned yet, when one looked last.
+        #: The earliest instant that was unplanned at the end of the last tick.
         self.next_due: datetime | None = None
 
     def tick(self) -> bool:
-        """Plan a batch of what is due now, and some of what has long been; True for more."""
+        """Plan a batch of current schedules and some overdue ones. Return whether more are due."""
         now = clock.now()
         horizon = now + self._lookahead
-        # Most ticks find nothing; this says so in one round trip, without a transaction or a lock.
+        # Most ticks find nothing. This shows it in one round trip, without a transaction or a
+        # lock.
         with reading(self._engine) as connection:
             self.next_due = next_due = schedules.next_due(connection)
         if next_due is None or next_due > horizon:
@@ -106,7 +105,7 @@ class Planner:
             is_left = bool(plan.outdated) and not self._zone_rules.refresh(
                 connection, plan.outdated
             )
-        failpoints.reached("plan.committed")
+        failpoints.hit("plan.committed")
         _count(due, plan, now=now)
         self._dispatcher.publish(
             [
@@ -115,7 +114,7 @@ class Planner:
                 if each.dispatched_at and each.id not in existing
             ]
         )
-        # What is left to others would be found again at once.
+        # Schedules that are left to others would be found again at once.
         return not is_left and (taken < len(due) or len(due) == self._batch)
 
 
@@ -126,7 +125,7 @@ def _plan_some(
     now: datetime,
     dispatched_at: Mapping[str, datetime],
 ) -> int:
-    """Plan the first of ``due``, as far as the budget goes; return how many that are.
+    """Plan the first of ``due``, as far as the budget goes, and return their number.
 
     ``dispatched_at`` holds the queues to which executions are handed at once.
     """
@@ -138,7 +137,7 @@ def _plan_some(
             continue
         try:
             _plan_one(each, plan, now=now, dispatched_at=dispatched_at)
-        except Exception:  # noqa: BLE001 - nothing that a user stored may stop the loop
+        except Exception:  # noqa: BLE001 - no stored value may stop the loop
             _log.exception("schedule cannot be followed", job_id=str(each.job_id))
             plan.broken.append(each)
         if len(plan.planned) >= BUDGET_EXECUTIONS or time.monotonic() >= ends:
@@ -185,7 +184,7 @@ def _plan_one(
 
 
 def _is_in_time(due: Due, now: datetime) -> bool:
-    """Tell whether the occurrence is within its grace, and not one that a pause left behind."""
+    """Return whether the occurrence is within its grace, and not one that a pause left behind."""
     was_paused = due.resumed_at is not None and due.next_run_at < due.resumed_at
     return not was_paused and now - due.next_run_at <= due.misfire_grace
 
@@ -206,7 +205,7 @@ def _settled(due: Due, missed: Missed) -> Settled:
 
 
 def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
-    """Write the plan; return the ids of executions that existed before."""
+    """Write the plan, and return the ids of executions that existed before."""
     existing = executions.add(connection, plan.planned)
     settled = settlements.add(connection, plan.settled, now=now)
     schedules.advance(connection, plan.advances)
@@ -218,7 +217,7 @@ def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
 
 def _stop_broken(connection: Connection, due: Due | Broken, *, now: datetime) -> None:
     """Record a schedule that cannot be followed as its job's failure, and pause the job."""
-    # An id holds no instant before 1970, which only a hand at the database can have written.
+    # An id holds no instant before 1970. Only a change by hand can have stored one.
     scheduled_for = max(due.next_run_at, datetime.fromtimestamp(0, UTC))
     failure = Settled(
         id=ids.occurrence_id(due.job_id, scheduled_for),

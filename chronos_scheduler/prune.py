@@ -17,7 +17,7 @@ _log = structlog.get_logger(__name__)
 
 DAYS_AHEAD = 7
 
-#: Hourly sums are small; a year of them lets a dashboard compare.
+#: Hourly sums are small, and a year of them lets a dashboard compare.
 STATS_RETENTION = timedelta(days=400)
 
 
@@ -25,15 +25,14 @@ class Pruner:
     """Keeps the partitions of ``executions`` around today at each tick."""
 
     def __init__(self, engine: Engine, *, retention: timedelta) -> None:
-        """Take how long history is kept."""
         self._engine = engine
         self._retention = retention
 
     def tick(self) -> bool:
-        """Create and drop partitions, one transaction each; never asks to be called at once."""
+        """Create and drop partitions, one transaction each. Return False, as none is urgent."""
         now = clock.now()
         self.create_partitions()
-        failpoints.reached("prune.halfway")
+        failpoints.hit("prune.halfway")
         for day in self._existing():
             if _end_of(day) < now - self._retention:
                 self._drop(day)
@@ -41,7 +40,7 @@ class Pruner:
         return False
 
     def create_partitions(self) -> None:
-        """Create those that are missing; call it before the first row of a day is written."""
+        """Create the missing partitions, before the first row of a day is written."""
         today = clock.now().date()
         wanted = [today + timedelta(days=offset) for offset in range(-1, DAYS_AHEAD + 1)]
         for day in sorted(set(wanted).difference(self._existing())):
@@ -63,7 +62,7 @@ class Pruner:
             _log.warning("the day's rows stay in the default partition", day=str(day))
 
     def _drop(self, day: date) -> None:
-        """Drop the day's history, unless something of it still waits for its fate."""
+        """Drop the day's history, unless it has unfinished executions."""
         with transaction(self._engine) as connection:
             partitions.lock(connection)
             if day not in partitions.existing(connection):

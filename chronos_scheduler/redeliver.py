@@ -14,7 +14,7 @@ from chronos_common.storage.outbox import failure_emails
 
 
 def redeliver(connection: Connection, held: Sequence[Held], *, now: datetime) -> None:
-    """Queue ``held`` again, which the caller has locked; what was handed out too often fails."""
+    """Queue ``held`` again, which the caller has locked. Those handed out too often fail."""
     steps = [(each, _step(each)) for each in held]
     rescue.redeliver(connection, [each.id for each, step in steps if isinstance(step, Redeliver)])
     for each, step in steps:

@@ -1,8 +1,8 @@
-"""Rescue: put back what a lost worker or a lost message left behind.
+"""Rescue: put back executions of lost workers and of lost messages.
 
-- Workers that gave no sign for ``worker_timeout`` are declared lost. Their running executions go
-  back to queued, or fail once they were handed out too often. While the database was away nobody
-  could give a sign: that is held against nobody.
+- Workers without a heartbeat for ``worker_timeout`` are declared lost. Their running executions go
+  back to queued, or fail once they were handed out too often. While the database was away no
+  worker could renew its heartbeat, so that time does not count.
 - Queued executions that are well past due although their message has left the queue are
   dispatched again. Whether it has left is exact: a queue is first in, first out, so a message
   older than the oldest one there is gone.
@@ -34,7 +34,11 @@ CLAIM_GRACE = timedelta(seconds=5)
 
 
 class Rescuer:
-    """Looks for what was lost at each tick."""
+    """Searches for lost executions at each tick.
+
+    Before it declares a worker lost, this process itself must have reached the database for
+    ``listened``, which is ``worker_timeout`` by default.
+    """
 
     def __init__(
         self,
@@ -45,11 +49,6 @@ class Rescuer:
         worker_timeout: timedelta,
         listened: timedelta | None = None,
     ) -> None:
-        """Take where to look, and after how long a silent worker counts as lost.
-
-        ``listened`` is for how long this process itself must have reached the database before it
-        declares anybody lost, ``worker_timeout`` by default.
-        """
         self._engine = engine
         self._broker = broker
         self._dispatcher = dispatcher
@@ -58,28 +57,36 @@ class Rescuer:
         self._listening_since: float | None = None
 
     def tick(self) -> bool:
-        """Rescue a batch of each kind; True if there may be more."""
+        """Rescue a batch of each kind. Return whether there may be more."""
+        now = clock.now()
+        alive_since, before = now - self._worker_timeout, now - CLAIM_GRACE
         try:
-            more_running = self._rescue_running()
+            may_declare = self._has_listened()
+            with reading(self._engine) as connection:
+                suspicion = rescue.suspect(
+                    connection,
+                    alive_since=alive_since,
+                    before=before,
+                    horizon=now + self._dispatcher.lookahead,
+                )
+            more_running = suspicion.is_any_lost and self._rescue_running(
+                alive_since if may_declare else None, now=now
+            )
         except Exception:
             self._listening_since = None
             raise
-        more_queued = self._rescue_queued()
-        more_waiting = self._dispatcher.dispatch_due(since=None)
+        more_queued = suspicion.is_any_unclaimed and self._rescue_queued(before)
+        more_waiting = any(suspicion) and self._dispatcher.dispatch_due(since=None)
         return more_running or more_queued or more_waiting
 
-    def _rescue_running(self) -> bool:
-        now = clock.now()
-        may_declare, alive_since = self._has_listened(), now - self._worker_timeout
-        with reading(self._engine) as connection:
-            if not rescue.is_any_lost(connection, alive_since=alive_since):
-                return False
+    def _rescue_running(self, alive_since: datetime | None, *, now: datetime) -> bool:
+        """Declare workers without a heartbeat since then lost, and redeliver their executions."""
         with transaction(self._engine) as connection:
-            if may_declare:
+            if alive_since:
                 workers.declare_lost(connection, alive_since=alive_since)
             held = rescue.lost(connection, batch=BATCH)
             redeliver(connection, held, now=now)
-            failpoints.reached("rescue.redelivered")
+            failpoints.hit("rescue.redelivered")
         _report("worker_lost", len(held))
         return len(held) == BATCH
 
@@ -88,20 +95,16 @@ class Rescuer:
             self._listening_since = time.monotonic()
         return time.monotonic() - self._listening_since >= self._listened.total_seconds()
 
-    def _rescue_queued(self) -> bool:
-        """Mark executions whose message is gone as with no worker; dispatch finds them."""
-        before = clock.now() - CLAIM_GRACE
-        with reading(self._engine) as connection:
-            if not rescue.unclaimed(connection, None, before=before, batch=1):
-                return False
+    def _rescue_queued(self, before: datetime) -> bool:
+        """Mark executions whose message is gone as without a worker, for dispatch to find."""
         try:
             oldest = self._broker.oldest()
         except BrokerUnavailable:
-            # Nothing can be said of its queues, and nothing could be published again.
+            # Its queues cannot be read, and nothing could be published again.
             return False
         gone: list[UUID] = []
         with transaction(self._engine) as connection:
-            for queue in queues.ALL:
+            for queue in queues.DURABLE:
                 sent_before = _sent_before(oldest.get(queue), before)
                 gone += rescue.unclaimed(connection, queue, before=sent_before, batch=BATCH)
             undone = dispatches.undo_dispatch(connection, gone)

@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from chronos_common import clock, progress
+from chronos_common import clock
 from chronos_common.broker import Broker, connect_redis
-from chronos_common.events import Publisher
+from chronos_common.events import EventPublisher
+from chronos_common.process import health
+from chronos_common.process.health import Progress
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.process.loops import Loop, stop_all
-from chronos_common.progress import Progress
 from chronos_common.settings import Settings
 from chronos_common.storage import change_feed
 from chronos_common.storage.postgres.database import connect
+from chronos_scheduler import dispatch
 from chronos_scheduler.complete import Completer
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.listen import Listener
@@ -30,30 +32,36 @@ _log = structlog.get_logger(__name__)
 #: Executions that one tick of dispatch takes.
 DISPATCH_TICK = 2000
 
-#: How long plan rests at most when nothing is due and changes are heard of. A hint may still be
-#: lost, and a new job be due soon.
-HEARING_SECONDS = 5.0
-#: While changes are not heard of, plan looks at least so often, and dispatch always: in parts of
-#: the lookahead, so that what was known in time is found in time, and in seconds. What dispatch
-#: looks for besides retries is late already.
-PLAN_QUIET, DISPATCH_QUIET = 0.5, 0.8
+#: Longest rest of plan and dispatch while notifications of changes arrive. One may still be lost,
+#: and a new job be due soon.
+HEARING_SECONDS = dispatch.LONGEST_REST.total_seconds()
+
+#: Longest rest of plan without notifications, in lookaheads. It finds known instants in time.
+PLAN_QUIET = 0.5
+
+#: Longest rest of dispatch without notifications, in lookaheads. It finds known retries in time.
+DISPATCH_QUIET = 0.8
+
+#: Bound of both rests: the other executions that dispatch finds are late already.
 LONGEST_QUIET_SECONDS = 1.5
 
-#: Between the first ticks of two loops, so that they need no connection each.
+#: A due row that another process has locked must not keep a loop busy.
+SHORTEST_REST_SECONDS = 0.05
+
+#: Seconds between the first ticks of two loops, so that they share connections.
 START_SECONDS = 0.05
 
 
 class Scheduler:
-    """Runs the loops. Any number of schedulers run side by side."""
+    """Runs the loops, from :meth:`run` on. Any number of schedulers run side by side."""
 
     def __init__(self, settings: Settings) -> None:
-        """Build the parts; nothing runs before :meth:`start`."""
         self._engine = connect(settings.database_url, name="chronos-scheduler", pool_size=8)
         self._broker = Broker(settings.redis_url)
-        self._events = Publisher(connect_redis(settings.redis_url))
+        self._events = EventPublisher(connect_redis(settings.redis_url))
         change_feed.follow(self._engine, self._events.put)
         lookahead = timedelta(seconds=settings.lookahead_seconds)
-        worker_timeout = timedelta(seconds=settings.worker_timeout_seconds)
+        worker_timeout = settings.worker_timeout
         self._heartbeat = Heartbeat(self._engine, kind="scheduler", timeout=worker_timeout)
         sweeper = Sweeper(self._engine)
         sweep = Loop("sweep", sweeper.tick, idle_seconds=settings.sweep_interval_seconds)
@@ -70,19 +78,19 @@ class Scheduler:
         planner = Planner(self._engine, dispatcher, lookahead=lookahead, batch=settings.plan_batch)
         rescuer = Rescuer(self._engine, self._broker, dispatcher, worker_timeout=worker_timeout)
         self._pruner = Pruner(self._engine, retention=timedelta(days=settings.retention_days))
-        # Plan looks ahead, so its rest costs no exactness; a trigger waits for dispatch's.
+        # Plan looks ahead, so its rest delays nothing, while a trigger waits for dispatch's rest.
         followers = [
             Loop(
                 "plan",
                 planner.tick,
                 idle_seconds=settings.lookahead_seconds / 10,
-                quiet_seconds=self._until_due(planner, settings),
+                quiet_seconds=self._until_due(planner, PLAN_QUIET, settings),
             ),
             Loop(
                 "dispatch",
                 dispatcher.tick,
-                idle_seconds=0.05,
-                quiet_seconds=_quiet_seconds(DISPATCH_QUIET, settings),
+                idle_seconds=SHORTEST_REST_SECONDS,
+                quiet_seconds=self._until_due(dispatcher, DISPATCH_QUIET, settings),
                 is_held_up=lambda: dispatcher.is_held_up,
             ),
             Loop(
@@ -105,19 +113,20 @@ class Scheduler:
                 loop.hint()
 
         self._listener = Listener(connect_redis(settings.redis_url), hint)
-        loops = [progress.loop(each) for each in self._loops]
-        self.progress = Progress([progress.heartbeat(self._heartbeat), *loops])
+        loops = [health.loop_check(each) for each in self._loops]
+        self.progress = Progress([health.heartbeat_check(self._heartbeat), *loops])
 
-    def _until_due(self, planner: Planner, settings: Settings) -> Callable[[], float]:
-        """Return a function that says for how many seconds plan may rest."""
+    def _until_due(
+        self, looking: Planner | Dispatcher, quiet: float, settings: Settings
+    ) -> Callable[[], float]:
+        """Return a function of the seconds for which plan or dispatch may rest."""
         lookahead = timedelta(seconds=settings.lookahead_seconds)
 
         def seconds() -> float:
-            longest = (
-                HEARING_SECONDS if self._listener.hears else _quiet_seconds(PLAN_QUIET, settings)
-            )
-            due = planner.next_due
-            return rest_seconds(due, lookahead=lookahead, longest=longest, now=clock.now())
+            longest = HEARING_SECONDS if self._listener.hears else _quiet_seconds(quiet, settings)
+            due = looking.next_due
+            rest = rest_seconds(due, lookahead=lookahead, longest=longest, now=clock.now())
+            return max(rest, SHORTEST_REST_SECONDS)
 
         return seconds
 
@@ -140,7 +149,7 @@ class Scheduler:
         _log.info("scheduler stopped", late_loops=late)
 
     def _create_partitions(self) -> None:
-        """Have today's partition before its first rows, which would stay in the default one."""
+        """Create today's partition before its first rows, which would stay in the default one."""
         try:
             self._pruner.create_partitions()
         except SQLAlchemyError:
@@ -157,5 +166,5 @@ def rest_seconds(
 
 
 def _quiet_seconds(part: float, settings: Settings) -> float:
-    """Return how long a loop may rest while nothing is heard of a change."""
+    """Return how long a loop may rest while no notifications arrive."""
     return min(settings.lookahead_seconds * part, LONGEST_QUIET_SECONDS)

@@ -1,7 +1,7 @@
 """Sweep: the safety net under everything else.
 
-Every five minutes, at start and after a failed publish it looks at what should be impossible.
-Each find is repaired, counted and logged; in a healthy system it finds nothing.
+Every five minutes, at start and after a failed publish it searches for states that should be
+impossible. Each find is repaired, counted and logged. In a healthy system it finds nothing.
 """
 
 from datetime import datetime, timedelta
@@ -23,10 +23,10 @@ _log = structlog.get_logger(__name__)
 
 BATCH = 1000
 
-#: Plan and rescue need seconds; what is older than this slipped through.
+#: Plan and rescue need seconds, so an older row was overlooked.
 PATIENCE = timedelta(minutes=2)
 
-#: Longer than a message waits in any queue that still moves: a full one gets no more of them.
+#: Longer than a message waits in any queue that still moves, as a full one gets no more messages.
 LONGEST_QUEUED = timedelta(minutes=10)
 
 #: Longer than any attempt may take, its batch's recording included.
@@ -34,15 +34,14 @@ LONGEST_ATTEMPT = timedelta(seconds=MAX_TIMEOUT_SECONDS) + PATIENCE
 
 
 class Sweeper:
-    """Looks for the impossible at each tick."""
+    """Searches for impossible states at each tick."""
 
     def __init__(self, engine: Engine) -> None:
-        """Take where to look."""
         self._engine = engine
         self._able_since = monotonic()
 
     def tick(self) -> bool:
-        """Sweep once; True if a full batch says that there may be more."""
+        """Sweep once. Return whether a full batch shows that there may be more."""
         try:
             return self._sweep()
         except SQLAlchemyError:
@@ -52,12 +51,13 @@ class Sweeper:
     def _sweep(self) -> bool:
         now = clock.now()
         with transaction(self._engine) as connection:
-            # At first, and after an outage, it may be overdue because nobody could do it.
+            # At first, and after an outage, rows may be overdue because no process could handle
+            # them.
             if monotonic() - self._able_since >= PATIENCE.total_seconds():
                 self._find_unplanned(connection, now=now)
                 self._find_unsent(connection, now=now)
             stuck = self._free_stuck(connection, now=now)
-            failpoints.reached("sweep.halfway")
+            failpoints.hit("sweep.halfway")
             queued = self._free_queued(connection, now=now)
         return BATCH in {stuck, queued}
 
@@ -69,7 +69,7 @@ class Sweeper:
 
     @staticmethod
     def _find_unsent(connection: Connection, *, now: datetime) -> None:
-        """Count notifications that nobody took; they are taken as soon as a scheduler runs."""
+        """Count notifications that no scheduler published. Notify publishes them."""
         _report(
             "notification_overdue",
             failure_emails.count_overdue(connection, before=now - PATIENCE)
@@ -78,7 +78,7 @@ class Sweeper:
 
     @staticmethod
     def _free_stuck(connection: Connection, *, now: datetime) -> int:
-        """Queue again what a living worker holds far longer than any attempt takes."""
+        """Queue executions again that a living worker holds far longer than any attempt takes."""
         stuck = rescue.running_since(connection, before=now - LONGEST_ATTEMPT, batch=BATCH)
         redeliver(connection, stuck, now=now)
         _report("execution_stuck", len(stuck))
@@ -86,7 +86,7 @@ class Sweeper:
 
     @staticmethod
     def _free_queued(connection: Connection, *, now: datetime) -> int:
-        """Dispatch again what nobody claimed, whatever the queues look like."""
+        """Dispatch unclaimed executions again, whatever the state of the queues."""
         before = now - LONGEST_QUEUED
         unclaimed = rescue.unclaimed(connection, None, before=before, batch=BATCH)
         dispatch.undo_dispatch(connection, unclaimed)

@@ -1,24 +1,24 @@
 """Zone rules: after an update of the time zone database, schedules go on by the new rules.
 
-Every cron schedule that holds an instant has the mark of the rules that computed it. A database of
-zones is kept for as long as a mark may come from it, so an instant can be read as the reading of
-the wall clock that it was.
+Every cron schedule with a next instant has the mark of the rules that computed it. A database of
+zones is kept for as long as a mark may come from it, so that the wall clock's reading at that
+instant is known.
 
-1. A scheduler compares its database with the one that the installation adopted last, before it
-   plans anything. Mostly they are the same, and this is all.
-2. Otherwise it keeps a copy of its own. From now on every mark of it can be read.
+1. Before it plans anything, a scheduler compares its database with the one that the installation
+   adopted last. Mostly they are the same, and it is done.
+2. Otherwise it stores a copy of its own. From now on every mark of it can be resolved.
 3. It goes through all schedules by their ids, a page in each transaction. It locks those whose
-   mark is not that of their zone today, and computes where the occurrence lies by the new rules.
-   Instant, mark and audit entry are written together. A schedule moves once, because it has the
-   new mark then: whoever comes to it again, after a crash or beside another scheduler, passes.
-4. Only behind the last page it adopts its database. A scheduler that dies before leaves the old
-   one adopted, so the next one goes through all pages, most of which are done.
+   mark is not that of their zone today, and computes the instant by the new rules. Instant, mark
+   and audit entry are written together. A schedule moves once, because it has the new mark then: a
+   scheduler that comes to it again skips it.
+4. Only after the last page it adopts its database. A scheduler that dies before leaves the old one
+   adopted, so the next one goes through all pages, most of which are done.
 
-Schedulers and APIs of both databases may run beside each other while an installation is updated.
-A scheduler plans no schedule whose mark is not its own: those that an older API stored meanwhile
-it moves first (``refresh``), and those of a newer scheduler it leaves alone.
+Schedulers and APIs of both databases may run beside each other while an installation is updated. A
+scheduler plans no schedule whose mark is not its own. It first moves schedules that an older API
+stored meanwhile (``refresh``), and leaves those of a newer scheduler alone.
 
-Marks are missing from what releases before them stored. Those read the system's files first.
+Schedules of releases before the marks have none. Those releases read the system's files first.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,15 +48,14 @@ _LOWEST = UUID(int=0)
 
 
 class ZoneRules:
-    """The rules that this process plans with, and what brings schedules up to them."""
+    """The rules that this process plans with. It moves schedules that have other ones."""
 
     def __init__(self, engine: Engine, *, lookahead: timedelta) -> None:
-        """Take where schedules are, and how far ahead of their instants they are planned."""
         self._engine = engine
         self._lookahead = lookahead
 
     def adopt(self) -> None:
-        """Move every schedule that other rules than today's have computed; see above."""
+        """Move every schedule that other rules than today's have computed (see the module)."""
         digest = files.digest()
         with transaction(self._engine) as connection:
             before = zone_rules.adopted(connection)
@@ -76,7 +75,7 @@ class ZoneRules:
                     connection, after=after, until=until, marks=marks
                 )
                 count += self._move(connection, rows, former)
-            failpoints.reached("zone_rules.page")
+            failpoints.hit("zone_rules.page")
             after = until
         _log.info("time zone database adopted", version=files.VERSION, moved_jobs=count)
 
@@ -101,7 +100,7 @@ class ZoneRules:
         return True
 
     def _move(self, connection: Connection, rows: Sequence[Row[Any]], former: "_Former") -> int:
-        """Move locked schedules; return how many have another instant now."""
+        """Move locked schedules, and return how many have another instant now."""
         now = clock.now()
         horizon = now + self._lookahead
         known: dict[tuple[Any, ...], datetime | None] = {}
@@ -129,7 +128,7 @@ class _Former:
         self._zones: dict[tuple[int | None, str], ZoneInfo | None] = {}
 
     def zone(self, mark: int | None, name: str) -> ZoneInfo | None:
-        """Return the zone whose rules have this mark; None if nobody knows them any more."""
+        """Return the zone whose rules have this mark, or None if they are unknown."""
         key = mark, name
         if key not in self._zones:
             file = files.of_system(name) if mark is None else self._files.get(mark)
@@ -146,9 +145,9 @@ def _instant_of(
     horizon: datetime,
     known: dict[tuple[Any, ...], datetime | None],
 ) -> datetime | None:
-    """Return where a schedule goes on; many jobs share their schedule and instant.
+    """Return the next instant of a schedule, memoised because many jobs share theirs.
 
-    One that cannot be followed stays where it is: plan makes that its job's failure.
+    A schedule that cannot be followed stays as it is: plan fails its job.
     """
     try:
         schedule = schedule_of(row.job_id, row._mapping)  # noqa: SLF001 - public in spite of its name
@@ -164,7 +163,7 @@ def _instant_of(
 
 
 def _detail(row: Row[Any], after: datetime | None, former: _Former) -> Mapping[str, Any]:
-    """Return what the audit log says of a job that moved."""
+    """Return the details of the audit entry of a job that moved."""
     return {
         "name": row.name,
         "timezone": row.timezone,

@@ -18,11 +18,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DataError
 
 from chronos_common import clock
-from chronos_common.domain.attempts import Attempt
-from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.executions import Attempt, Claimed, JobSpec
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import CeleryTask
-from chronos_common.domain.statuses import JobType, Status
+from chronos_common.domain.statuses import Status
 from chronos_common.errors import Invalid
 from chronos_common.settings import Settings
 from chronos_common.storage import adhoc_runs

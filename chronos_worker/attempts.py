@@ -8,8 +8,7 @@ import structlog
 
 from chronos_common import clock
 from chronos_common.domain import queues
-from chronos_common.domain.attempts import Attempt
-from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Outcome
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.errors import Invalid

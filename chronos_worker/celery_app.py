@@ -23,6 +23,7 @@ from celery.worker import WorkController, state
 from chronos_common import ids, logs
 from chronos_common.broker import TASK_OF, celery_app
 from chronos_worker import celery_transport
+from chronos_worker.celery_transport import StopSignal
 
 _log = structlog.get_logger(__name__)
 
@@ -82,24 +83,28 @@ def run(
     _keep_log()
     # Celery warns of root because pickled messages could run anything. Ours are JSON only.
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    stop_signal = StopSignal()
+    for each in apps.values():
+        stop_signal.listen(each)
     (first, app), *rest = apps.items()
     worker = app.Worker(**_options(first, name, threads[first]), quiet=True)
     others = [
         Thread(
             target=_consume,
-            args=(other, _options(queue, name, threads[queue])),
+            args=(other, _options(queue, name, threads[queue]), stop_signal),
             name=f"consume-{queue}",
             daemon=True,
         )
         for queue, other in rest
     ]
-    with _called_on_signal(on_stop):
+    with _called_on_signal(on_stop, stop_signal.give):
         for other in others:
             other.start()
         worker.start()
         exit_code = int(worker.exitcode or 0)
-        # The other consumers check this every two seconds.
+        # The other consumers check this when their waits end.
         state.should_stop = exit_code
+        stop_signal.give()
         deadline = monotonic() + grace_seconds
         for other in others:
             other.join(max(deadline - monotonic(), 0))
@@ -135,7 +140,7 @@ def _options(queue: str, name: str, threads: int) -> dict[str, Any]:
     }
 
 
-def _consume(app: Celery, options: Mapping[str, Any]) -> None:
+def _consume(app: Celery, options: Mapping[str, Any], stop_signal: StopSignal) -> None:
     """Consume in this thread, without Celery's event loop, which the first consumer uses."""
     try:
         WorkController(app=app, **options, use_eventloop=False).start()
@@ -143,12 +148,14 @@ def _consume(app: Celery, options: Mapping[str, Any]) -> None:
         if state.should_stop is None:
             _log.error("consumer ended", queues=options["queues"])
             state.should_stop = EX_FAILURE
+            stop_signal.give()
 
 
 @contextmanager
-def _called_on_signal(on_stop: Callable[[], None]) -> Iterator[None]:
+def _called_on_signal(*functions: Callable[[], None]) -> Iterator[None]:
     def shutting_down(**_: object) -> None:
-        on_stop()
+        for each in functions:
+            each()
 
     worker_shutting_down.connect(shutting_down, weak=False)
     try:

@@ -3,17 +3,32 @@
 Anyone with access to Redis can push anything into a queue. Kombu fails to read such an entry, and
 the worker ends. Here the entry is logged and dropped: real messages stand for rows in PostgreSQL.
 Kombu's worker also ends if it loses Redis while tasks are running.
+
+Kombu wakes each consumer every second or two, to check whether it should stop. Here a consumer
+waits for longer, and a :class:`StopSignal` ends the wait.
 """
 
+import os
+from collections.abc import Callable
 from typing import Any
 
 import structlog
+from celery import Celery
 from celery.app import amqp
 from kombu import connection
 from kombu.transport import redis
+from kombu.utils.eventio import READ
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 _log = structlog.get_logger(__name__)
+
+#: How long Redis keeps a consumer waiting for a message. A half-open connection is noticed when
+#: the answer is overdue by one ``health_check_interval``, or at most two.
+BRPOP_SECONDS = 5
+#: Longer, so that the answer ends the wait.
+REST_SECONDS = BRPOP_SECONDS + 1
+
+_STOP = "chronos_stop_descriptor"
 
 
 class RedisChannel(redis.Channel):
@@ -39,10 +54,65 @@ class RedisChannel(redis.Channel):
         return super()._connparams(*args, **options)  # type: ignore[no-untyped-call]
 
 
+class StopSignal:
+    """Ends the waits of consumers for good. Handlers of signals may give it."""
+
+    def __init__(self) -> None:
+        self._descriptor, self._told = os.pipe()
+
+    def give(self) -> None:
+        """End every wait, now and later."""
+        os.write(self._told, b"!")
+
+    def listen(self, app: Celery) -> None:
+        """Let this signal end the waits of the consumers of ``app``."""
+        options = app.conf.broker_transport_options | {_STOP: self._descriptor}
+        app.conf.update(broker_transport_options=options)
+
+
+class RedisPoller(redis.MultiChannelPoller):
+    """Waits for messages, and for the stop signal if there is one."""
+
+    def __init__(self, stop: int | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._stop = stop
+        if stop is not None:
+            self.poller.register(stop, READ)
+
+    def get(self, callback: Callable[..., Any], timeout: float | None = None) -> Any:
+        """Wait for one message.
+
+        A channel that has its fill of messages checks often whether it may take more.
+        """
+        if self._stop is not None and all(each.qos.can_consume() for each in self._channels):
+            timeout = REST_SECONDS
+        return super().get(callback, timeout)  # type: ignore[no-untyped-call]
+
+    def handle_event(self, fileno: int, event: int) -> Any:
+        """Handle an event. The stop signal ends the wait as a message does."""
+        if fileno == self._stop:
+            return True
+        return super().handle_event(fileno, event)  # type: ignore[no-untyped-call]
+
+
 class RedisTransport(redis.Transport):
-    """The transport with these channels."""
+    """The transport with these channels and this poller."""
 
     Channel = RedisChannel
+    brpop_timeout = BRPOP_SECONDS
+
+    def __init__(self, client: Any, **options: Any) -> None:
+        super().__init__(client, **options)  # type: ignore[no-untyped-call]
+        self._stop: int | None = client.transport_options.get(_STOP)
+        self.cycle: Any = RedisPoller(self._stop)
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Let the event loop of the main thread wait instead of the poller."""
+        super().register_with_event_loop(connection, loop)  # type: ignore[no-untyped-call]
+        # It checks every second for bindings that expire, and there are none.
+        self.cycle._binding_expiry_tref.cancel()  # noqa: SLF001 - kombu does not return it
+        if self._stop is not None:
+            loop.add_reader(self._stop, loop.remove_reader, self._stop)
 
 
 class RedisConnection(connection.Connection):

@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from chronos_common import clock, failpoints, metrics
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.jobs import MAX_TIMEOUT_SECONDS
-from chronos_common.domain.statuses import OverlapPolicy, Status
+from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.statuses import Status
 from chronos_common.errors import Unavailable
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage import change_feed
@@ -91,7 +92,7 @@ class Claimer:
                 )
             )
             change_feed.note(connection, map(_started, claimed))
-        failpoints.reached("claim.committed")
+        failpoints.hit("claim.committed")
         metrics.CLAIMED.labels(queue).inc(len(claimed))
         metrics.UNCLAIMED.labels(queue).inc(len(identifiers) - len(claimed))
         return claimed

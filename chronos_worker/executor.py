@@ -15,11 +15,10 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import clock
-from chronos_common.domain.attempts import Attempt
-from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.executions import Attempt, Claimed, JobSpec
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed
 from chronos_common.domain.queues import QUEUE_OF
-from chronos_common.domain.statuses import JobType
 from chronos_common.storage.executions import history
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.attempts import Action, Finished, invalid_payload

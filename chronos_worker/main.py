@@ -2,7 +2,6 @@
 
 import os
 
-from chronos_common import interpreter
 from chronos_common.process import health, startup
 from chronos_worker.service import Worker
 
@@ -13,7 +12,7 @@ def run() -> None:
         startup.require_database(loaded)
         worker = Worker(loaded)
         health.serve(loaded, worker.progress.faults)
-        interpreter.tune()
+        startup.tune_garbage_collection()
         exit_code = worker.run()
     # Threads that block past the grace period, as on a hanging mail server, are left to rescue.
     os._exit(exit_code)

@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from chronos_common import clock, failpoints, metrics
-from chronos_common.domain.attempts import MAX_ERROR_LENGTH, Attempt
+from chronos_common.domain.executions import MAX_ERROR_LENGTH, Attempt
 from chronos_common.domain.jobs import MAX_DELAY_SECONDS
 from chronos_common.domain.outcomes import (
     Failed,
@@ -217,14 +217,14 @@ class Recorder:
         _log.error("outcome lost", execution_id=execution_id, exc_info=error)
 
     def _write(self, batch: Sequence[Finished], after_record: Sequence[AfterRecord]) -> None:
-        failpoints.reached("record.begins")
+        failpoints.hit("record.begins")
         now = clock.now()
         moves = [_move(finished) for finished in batch]
         with metrics.RECORD_SECONDS.time(), transaction(self._engine) as connection:
             moved = executions.record(connection, moves, now=now)
             for step in after_record:
                 step(connection, moved, now=now)
-        failpoints.reached("record.committed")
+        failpoints.hit("record.committed")
         _count(batch, moved)
 
 

@@ -8,20 +8,20 @@ A stop under load loses and repeats nothing:
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from functools import partial
 from threading import Event
 from typing import Any, Final
 
 import structlog
 
-from chronos_common import events, progress
+from chronos_common import events
 from chronos_common.broker import Broker, connect_redis
 from chronos_common.domain import queues
-from chronos_common.domain.statuses import JobType
+from chronos_common.domain.jobs import JobType
+from chronos_common.process import health
+from chronos_common.process.health import Progress, ProgressCheck
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.process.loops import Loop, stop_all
-from chronos_common.progress import Part, Progress
 from chronos_common.settings import Settings
 from chronos_common.storage import change_feed
 from chronos_common.storage.executions import statistics
@@ -73,12 +73,12 @@ class Worker:
         self._engine = connect(
             settings.database_url, name="chronos-worker", pool_size=POOL_SIZE, wait_seconds=10
         )
-        self._events = events.Publisher(connect_redis(settings.redis_url))
+        self._events = events.EventPublisher(connect_redis(settings.redis_url))
         change_feed.follow(self._engine, self._events.put)
         self._heartbeat = Heartbeat(
             self._engine,
             kind="worker",
-            timeout=timedelta(seconds=settings.worker_timeout_seconds),
+            timeout=settings.worker_timeout,
             in_flight=lambda: self._webhooks.in_flight,
         )
         self._recorder = Recorder(
@@ -155,10 +155,10 @@ class Worker:
     def _build_progress(self) -> Progress:
         return Progress(
             [
-                progress.heartbeat(self._heartbeat),
-                Part("recorder", lambda: self._recorder.silent_seconds, SILENCE_SECONDS),
-                Part("transfers", lambda: self._webhooks.silent_seconds, SILENCE_SECONDS),
-                *map(progress.loop, self._loops),
+                health.heartbeat_check(self._heartbeat),
+                ProgressCheck("recorder", lambda: self._recorder.silent_seconds, SILENCE_SECONDS),
+                ProgressCheck("transfers", lambda: self._webhooks.silent_seconds, SILENCE_SECONDS),
+                *map(health.loop_check, self._loops),
             ]
         )
 

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Engine, RowMapping, select, text
 from chronos_common import ids
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed
-from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.jobs import JobDefinition, JobType
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 from chronos_common.storage.accounts import users
 from chronos_common.storage.executions import executions as executions_storage
 from chronos_common.storage.jobs import insert

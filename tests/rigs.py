@@ -9,7 +9,7 @@ from typing import Any
 import specimens
 from chronos_common import clock
 from chronos_common.domain.outcomes import Failed, Succeeded
-from chronos_common.settings import Network
+from chronos_common.setting_types import Network
 from chronos_worker.actions import webhook
 from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.egress import EgressGuard

@@ -1,1 +1,1 @@
-"""What Chronos is compared with: programs as teams write them, on the same servers and target."""
+"""Programs to compare Chronos with, as teams write them, on the same servers and target."""

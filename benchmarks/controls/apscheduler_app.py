@@ -18,7 +18,7 @@ _THREADS = 20
 
 
 def execute(job: str, url: str, database_url: str, keep_session: bool) -> None:  # noqa: FBT001 - positional, as the job store keeps arguments
-    """Perform one execution; the store refers to this function by its name."""
+    """Perform one execution. The store refers to this function by its name."""
     webhook.perform(job, url=url, database_url=database_url, keep_session=keep_session)
 
 

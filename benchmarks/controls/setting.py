@@ -32,7 +32,7 @@ class Setting:
     target: Target
 
     def configuration(self, *, keep_session: bool = False) -> str:
-        """Return the JSON that the controls' programs are given."""
+        """Return the configuration of the controls' programs as JSON."""
         return json.dumps(
             {
                 "redis_url": self.base.servers.redis_url,
@@ -53,7 +53,7 @@ class Setting:
         try:
             yield child
             if not child.is_running():
-                raise RuntimeError(f"{name} {child.how_it_ended()}\n{child.last_words(20)}")
+                raise RuntimeError(f"{name} {child.how_it_ended()}\n{child.last_lines(20)}")
         finally:
             child.kill()  # what it has in memory is of no interest
 

@@ -1,4 +1,4 @@
-"""What every control does for one execution: call the target, and record it in a row.
+"""The work of every control for one execution: call the target, and record it in a row.
 
 Written as such tasks are: ``requests``, and one committed INSERT on a connection that stays open.
 """

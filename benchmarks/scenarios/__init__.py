@@ -1,4 +1,4 @@
-"""The scenarios, each a module with its ``NAME`` and ``run``; the first line says what it does."""
+"""The scenarios, each a module with its ``NAME`` and ``run``. Its first line describes it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
@@ -44,10 +44,10 @@ _ALL: tuple[ModuleType, ...] = (
     profile,
 )
 
-#: By name, in the order in which they run: later ones use what earlier ones found.
+#: By name, in the order in which they run: later ones use results of earlier ones.
 SCENARIOS: Mapping[str, Scenario] = {module.NAME: module.run for module in _ALL}
 
-#: What ``--quick`` runs.
+#: The scenarios of ``--quick``.
 QUICK: Mapping[str, Scenario] = {module.NAME: module.run for module in (smoke, api, rest)}
 
 #: Run once, however many repeats there are.

@@ -15,7 +15,7 @@ _PATIENCE_SECONDS = 300.0
 
 
 def run(bench: Bench) -> Iterator[Result]:
-    """Run one trial; there is no window, all of it counts."""
+    """Run one trial. There is no window: all of it counts."""
     count = bench.options.burst
     with installation(bench.base) as chronos:
         crowds = [Crowd(count=count, once=True)]

@@ -1,4 +1,4 @@
-"""What this machine can do at all: raw requests to the target, raw batched inserts."""
+"""The limits of this machine: raw requests to the target, raw batched inserts."""
 
 import subprocess
 import time

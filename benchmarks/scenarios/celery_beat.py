@@ -1,6 +1,6 @@
 """Control: celery beat with N entries of one second, in front of the plain worker.
 
-Beat falls behind without saying so: what arrives in a second tells which N it holds.
+Beat falls behind without reporting it: the requests in a second show which N it holds.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Control: a plain Celery worker on a queue that is full before it starts.
 
-That is more than it could hold behind a scheduler: nobody else publishes meanwhile.
+That is more than it could hold behind a scheduler, as no other process publishes meanwhile.
 """
 
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ PLAIN, WITH_SESSION = "requests.post", "a requests.Session per thread"
 POOLS = (("prefork", 2), ("prefork", 4), ("prefork", 8), ("threads", 8), ("threads", 16))
 
 _TRYOUT = Timing(4, 6)
-#: More than such a worker has ever been seen to do in a second.
+#: More executions than such a worker has ever reached in a second.
 _MESSAGES_PER_SECOND = 1_500
 
 
-#: The pool that wins where nobody tried.
+#: The pool that usually wins.
 _USUAL_POOL = ("prefork", 4)
 
 
 def run(bench: Bench) -> Iterator[Result]:
-    """Try each pool briefly, then measure the best; then again with HTTP sessions."""
+    """Try each pool briefly, measure the best, and repeat that with HTTP sessions."""
     with setting(bench.base) as place:
         tried = {pool: rate(place, pool, _TRYOUT, keep_session=False) for pool in POOLS}
         best = max(POOLS, key=lambda pool: tried[pool])
@@ -45,7 +45,7 @@ def run(bench: Bench) -> Iterator[Result]:
 
 
 def best_pool(bench: Bench) -> tuple[str, int]:
-    """Return the pool that did best, if this control ran before; else one that usually does."""
+    """Return the best pool if this control ran before, else the one that usually wins."""
     for result in bench.results:
         if result.scenario == NAME and result.case == PLAIN:
             kind, _, size = result.notes["best pool"].partition(" ")

@@ -1,4 +1,4 @@
-"""E: half of the targets take 10 s to answer: what the other half feels of it."""
+"""E: half of the targets take 10 s to answer: the effect on the other half."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""D: what a million jobs that are not due cost those that are."""
+"""D: the cost of a million jobs that are not due for those that are."""
 
 from collections.abc import Iterator
 

@@ -1,6 +1,6 @@
-"""A: N jobs due every second, all at the same instant; capacity is the largest N that holds.
+"""A: N jobs due every second, all at the same instant. Capacity is the largest N that holds.
 
-There is a worker for each core, as somebody has who wants all that the machine can do.
+There is a worker for each core, as for the highest load of a machine.
 """
 
 import os
@@ -14,7 +14,7 @@ from benchmarks.results import Result
 
 NAME = "ladder"
 
-#: Above capacity one more step shows how it degrades; the others would show nothing.
+#: Above capacity one more step shows how it degrades, and the others would show nothing.
 _FAILED_STEPS = 2
 
 

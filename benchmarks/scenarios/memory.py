@@ -20,7 +20,7 @@ _SAMPLES = 60
 
 
 def run(bench: Bench) -> Iterator[Result]:
-    """Run one long trial; growth is from a fifth of the time to its end."""
+    """Run one long trial. Growth is from a fifth of the time to its end."""
     seconds, count = bench.options.memory_seconds, bench.rate()
     samples: list[dict[str, float]] = []
     with installation(bench.base, workers=ladder.workers()) as chronos:
@@ -45,7 +45,7 @@ def _course(samples: Sequence[dict[str, float]]) -> str:
 
 
 def _sample(chronos: Installation, seconds: int, samples: list[dict[str, float]]) -> None:
-    """Take the resident memory of the largest process of each kind."""
+    """Read the resident memory of the largest process of each kind."""
     pids = {name: chronos.pids[name] for name in ("scheduler", "worker", "api")}
     for _ in range(_SAMPLES):
         samples.append({name: max(map(usage.resident_mib, pids[name])) for name in pids})

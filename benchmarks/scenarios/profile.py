@@ -1,4 +1,4 @@
-"""Where the worker's, the scheduler's and PostgreSQL's time goes at a steady rate."""
+"""The time of worker, scheduler and PostgreSQL by function, at a steady rate."""
 
 from collections.abc import Iterator
 

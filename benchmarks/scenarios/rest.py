@@ -1,4 +1,4 @@
-"""What ``chronos up`` takes with nothing to do, how soon it says so, and what its help takes."""
+"""The costs of ``chronos up`` at rest, of its start, and of its help."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ _SETTLED_AFTER = 1.0
 _FIRST_LINE = "Address"
 
 #: The command, then its CPU seconds and the most memory that it had. The kernel counts the latter
-#: anew with each program, where ``getrusage`` would remember what this process had before.
+#: anew with each program, while ``getrusage`` would include the memory of this process.
 _HELP = """
 import sys, time
 from chronos_common import cli
@@ -47,7 +47,7 @@ finally:
 
 
 def run(bench: Bench) -> Iterator[Result]:
-    """Start it on an empty folder, give it jobs that are not due, and look at its processes."""
+    """Start it on an empty folder, give it jobs that are not due, and measure its processes."""
     yield Result(NAME, HELP, _help(_HELPS if bench.options.rest_seconds >= SECONDS else 1))
     folder = bench.base.folder / f"rest-{os.getpid()}-{len(bench.results)}"
     folder.mkdir()
@@ -69,7 +69,7 @@ def run(bench: Bench) -> Iterator[Result]:
 
 @contextmanager
 def _up(folder: Path) -> Iterator[tuple[Child, Client, float]]:
-    """Run ``chronos up``; give a client, and after how many seconds it said where it is."""
+    """Run ``chronos up``. Yield a client, and the seconds until it printed its address."""
     port, data = ports.free(), folder / "data"
     command = python("chronos_common.cli", "up", "--data-dir", str(data), "--port", str(port))
     child = Child(program("up", command, folder, installation.environment({})))
@@ -78,7 +78,7 @@ def _up(folder: Path) -> Iterator[tuple[Child, Client, float]]:
     try:
         while not any(_FIRST_LINE in line for line in child.log.last_lines(20)):
             if not child.is_running() or time.monotonic() - begun > _SECONDS_TO_START:
-                raise ChildFailed(f"chronos up {child.how_it_ended()}\n{child.last_words(20)}")
+                raise ChildFailed(f"chronos up {child.how_it_ended()}\n{child.last_lines(20)}")
             time.sleep(0.01)
         started = time.monotonic() - begun
         client = Client(f"http://127.0.0.1:{port}", saved_account(data))
@@ -104,7 +104,7 @@ _SUMMED = ("processes", "pss_mib", "cpu_percent", "wakeups_per_s")
 
 
 def _look(root: int, seconds: int) -> dict[str, dict[str, float]]:
-    """Return what each part takes: memory now, CPU time and wake-ups over so many seconds."""
+    """Return the costs of each part: memory now, CPU time and wake-ups over so many seconds."""
     parts = _parts(root)
     before = {part: _spent(pids) for part, pids in parts.items()}
     time.sleep(seconds)
@@ -127,7 +127,7 @@ def _spent(pids: Sequence[int]) -> tuple[float, float]:
 
 
 def _parts(root: int) -> dict[str, list[int]]:
-    """Return the processes by what they are."""
+    """Return the processes by their kinds."""
     parts = {"supervisor": [root]}
     for pid in usage.children_of(root):
         words = usage.command_of(pid)
@@ -138,7 +138,7 @@ def _parts(root: int) -> dict[str, list[int]]:
 
 
 def _help(count: int) -> dict[str, float]:
-    """Show the help so often; return the medians."""
+    """Show the help so often, and return the medians."""
     seen = [_help_once() for _ in range(count)]
     return {name: median(each[name] for each in seen) for name in seen[0]}
 

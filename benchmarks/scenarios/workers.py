@@ -1,8 +1,8 @@
 """Two worker processes against one: with slow targets, and with as many jobs as the machine takes.
 
-A worker has a bounded number of requests under way, so when targets take a while to answer, one
-worker is the limit long before target and database are. On quick targets the processor is; then a
-second worker helps as far as there is another core for it.
+A worker has a bounded number of requests under way. With slow targets, one worker is the limit
+long before target and database are. With quick targets the processor is the limit, and a second
+worker helps if there is another core for it.
 """
 
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ NAME = "workers"
 
 #: Requests that one worker has under way (``CHRONOS_MAX_TRANSFERS``), and how long each takes.
 _PLACES, _ANSWER_MS = 200, 500
-#: What one worker can carry of them is 400/s.
+#: One worker can carry 400/s of them.
 _SLOW_COUNT = 800
 
 
 def run(bench: Bench) -> Iterator[Result]:
-    """Offer more than one worker carries, and count what arrives."""
+    """Offer more than one worker carries, and count the requests that arrive."""
     slow = Crowd(count=_SLOW_COUNT, hosts=HOSTS, path=f"{HANGING}{_ANSWER_MS}")
     for workers in (1, 2):
         with installation(

@@ -7,7 +7,6 @@ from sqlalchemy import Connection, Engine
 from chronos_api.audit import service as trail
 from chronos_api.security.access import Account
 from chronos_common import ids
-from chronos_common.domain import mail_tokens
 from chronos_common.errors import NotFound
 from chronos_common.storage.accounts import email_tokens, users
 from chronos_common.storage.accounts.email_tokens import Purpose
@@ -46,7 +45,7 @@ def send_again(engine: Engine, who: Account, *, now: datetime) -> None:
 
 def verify(engine: Engine, token: str, *, now: datetime) -> None:
     """Note that the token's owner reads the account's mail. Raises :class:`TokenNotFound`."""
-    digest = mail_tokens.digest(token)
+    digest = email_tokens.digest(token)
     with transaction(engine) as connection:
         user_id = email_tokens.use(connection, digest, Purpose.EMAIL_VERIFICATION, now=now)
         user = users.find(connection, user_id) if user_id else None

@@ -10,7 +10,6 @@ from chronos_api.audit import service as trail
 from chronos_api.security import password_hashing
 from chronos_api.security.access import Account
 from chronos_common import ids
-from chronos_common.domain import mail_tokens
 from chronos_common.storage.accounts import email_tokens, users
 from chronos_common.storage.accounts.email_tokens import Purpose
 from chronos_common.storage.outbox import account_emails
@@ -62,7 +61,7 @@ def reset(engine: Engine, *, token: str, password: str, now: datetime) -> None:
     Raises :class:`~chronos_api.accounts.email_verification.TokenNotFound`.
     """
     password_hash = password_hashing.hash_of(password)
-    digest = mail_tokens.digest(token)
+    digest = email_tokens.digest(token)
     with transaction(engine) as connection:
         user_id = email_tokens.use(connection, digest, Purpose.PASSWORD_RESET, now=now)
         if user_id is None:

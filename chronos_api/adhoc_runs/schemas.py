@@ -6,7 +6,8 @@ from chronos_api.fields.base import DocumentAnswer, Strict
 from chronos_api.fields.fields import FreeObject, Instant, Number, OneOf
 from chronos_api.jobs.definition.policy_schemas import MIN_TIMEOUT_SECONDS
 from chronos_api.jobs.schemas import PAYLOAD_EXAMPLE
-from chronos_common.domain.statuses import JobType, Status
+from chronos_common.domain.jobs import JobType
+from chronos_common.domain.statuses import Status
 
 MAX_TIMEOUT_SECONDS = 30
 DEFAULT_TIMEOUT_SECONDS = 10.0

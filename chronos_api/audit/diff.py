@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from chronos_common.domain.same_json import is_same
+from chronos_common.domain.jobs import is_same_json
 
 #: A value that is longer than this, as JSON, is left out.
 MAX_VALUE_LENGTH = 4096
@@ -20,7 +20,7 @@ def between(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, An
     names = sorted(
         name
         for name in before.keys() | after.keys()
-        if not is_same(before.get(name), after.get(name))
+        if not is_same_json(before.get(name), after.get(name))
     )
     return {
         "before": bounded({name: before.get(name) for name in names}),

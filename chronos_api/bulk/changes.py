@@ -15,9 +15,9 @@ from chronos_api.audit import diff
 from chronos_api.jobs import missed, snapshots
 from chronos_api.jobs.service import note_all
 from chronos_api.security.access import Principal
-from chronos_common.domain.jobs import MAX_TAGS
+from chronos_common.domain.jobs import MAX_TAGS, JobType
 from chronos_common.domain.queues import QUEUE_OF
-from chronos_common.domain.statuses import JobStatus, JobType, Reason
+from chronos_common.domain.statuses import JobStatus, Reason
 from chronos_common.errors import Invalid
 from chronos_common.storage.executions import statistics
 from chronos_common.storage.jobs import bulk, jobs, lists

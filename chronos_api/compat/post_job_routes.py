@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import Response, jsonify
 
-from chronos_api.compat import translation as words
+from chronos_api.compat import translation as translate
 from chronos_api.compat.deprecation import HEADERS, succeeded_by
 from chronos_api.compat.schemas import LAST_RUNS, PostJob, PostJobMade, Run
 from chronos_api.context import current
@@ -38,7 +38,7 @@ _EXAMPLE = {
 @succeeded_by("jobs.create_job")
 def create_post_job(body: dict[str, Any]) -> Response:
     """Create a job that sends a POST request to an API."""
-    translation = words.of_post(body)
+    translation = translate.of_post(body)
     with translation.naming_errors():
         row = jobs.create(current().engine, principal(), translation.fields, now=clock.now())
     response = jsonify(PostJobMade.of({"jobId": row["id"]}))

@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Response, jsonify
 from sqlalchemy import RowMapping
 
-from chronos_api.compat import translation as words
+from chronos_api.compat import translation as translate
 from chronos_api.compat.deprecation import HEADERS, succeeded_by
 from chronos_api.compat.schemas import (
     ChangedJob,
@@ -33,7 +33,8 @@ from chronos_api.jobs import snapshots
 from chronos_api.jobs.service import JobListing
 from chronos_api.security.access import Role, Scope, principal, requires
 from chronos_common import clock
-from chronos_common.domain.statuses import JobStatus, JobType
+from chronos_common.domain.jobs import JobType
+from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Invalid
 from chronos_common.storage.jobs.filters import JobFilter
 
@@ -72,7 +73,7 @@ _SUBMISSION = {
 @succeeded_by("jobs.create_job")
 def create_compat_job(body: dict[str, Any]) -> Response:
     """Create a job, with a schedule, a cron_expression or a scheduled_time."""
-    return _made(_create(words.of_job(body)), "Job created", 201)
+    return _made(_create(translate.of_job(body)), "Job created", 201)
 
 
 @blueprint.route("/submitJob", "POST")
@@ -82,7 +83,7 @@ def create_compat_job(body: dict[str, Any]) -> Response:
 @succeeded_by("jobs.create_job")
 def submit_compat_job(body: dict[str, Any]) -> Response:
     """Submit a job: recurring by its cron_expression, or one-time by its scheduled_time."""
-    return _made(_create(words.of_submission(body)), "Job submitted", 201)
+    return _made(_create(translate.of_submission(body)), "Job submitted", 201)
 
 
 def _create(translation: Translation) -> RowMapping:
@@ -152,7 +153,7 @@ def update_compat_job(body: dict[str, Any], job_id: UUID) -> Response:
     who, now = principal(), clock.now()
     stored = jobs.read(current().engine, who, job_id)
     answer = CompatJob.of(snapshots.snapshot(stored, now=now) | {"executions": ()})
-    translation = words.of_change(words.changes(body, answer))
+    translation = translate.of_change(translate.changes(body, answer))
     with translation.naming_errors():
         row = job_changes.change(
             current().engine, who, job_id, translation.fields, expected=None, now=now

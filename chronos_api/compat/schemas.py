@@ -13,8 +13,9 @@ from chronos_api.fields.pagination import MAX_DEPTH, MAX_LIMIT
 from chronos_api.jobs.schemas import MAX_EXPRESSION_LENGTH, JobFields, JobState
 from chronos_common import clock
 from chronos_common.domain import jobs as bounds
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.schedules.schedule import ScheduleKind
-from chronos_common.domain.statuses import JobStatus, JobType, Status
+from chronos_common.domain.statuses import JobStatus, Status
 
 # A pattern, since generators of clients make one name of enum values that differ in case only.
 _TYPES = {"pattern": f"^({'|'.join(map(in_any_case, JobType))})$", "examples": ["WEBHOOK"]}

@@ -8,15 +8,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chronos_api.jobs.definition import definitions
-from chronos_common.domain.jobs import MAX_NAME_LENGTH
+from chronos_common.domain.jobs import MAX_NAME_LENGTH, JobType
 from chronos_common.domain.schedules.schedule import ScheduleKind
-from chronos_common.domain.statuses import JobStatus, JobType
+from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Invalid
 
-#: Each says when a job is due; a body has one of them.
+#: The fields of a schedule. A body has one of them.
 SCHEDULES = ("schedule", "cron_expression", "scheduled_time")
 
-#: What a job's answer holds beyond what can be changed.
+#: The fields of a job's answer that cannot be changed.
 READ_ONLY = definitions.READ_ONLY | {"job_id", "nextRunAt", "createdAt", "updatedAt", "executions"}
 
 #: How a body may say that a job is started at least once, which all jobs are.
@@ -29,7 +29,7 @@ _REQUIRED = "Missing; it is required."
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """What a body asks for, as ``fields`` of this API; ``names`` are the body's words for them."""
+    """The content of a body as ``fields`` of this API, and its own ``names`` for them."""
 
     fields: dict[str, Any]
     names: dict[str, str]
@@ -98,9 +98,9 @@ def of_change(body: Mapping[str, Any]) -> Translation:
 
 
 def changes(body: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what ``body`` asks to be other than in ``answer``.
+    """Return the fields of ``body`` that differ from ``answer``.
 
-    So an answer can be edited and sent back: of all its words for the same thing, like
+    So an answer can be edited and sent back: of several names for the same thing, like
     ``schedule`` and ``cron_expression``, only those that were edited count.
     """
     return {
@@ -152,7 +152,7 @@ def _translate_schedule(fields: dict[str, Any], names: dict[str, str]) -> None:
 
 
 def _name_of(url: object) -> str:
-    """Return a name for a job that has none; without what may be secret in its URL."""
+    """Return a name for a job that has none, without possible secrets of its URL."""
     try:
         parts = urlsplit(str(url))
         place = f"{parts.hostname or ''}{parts.path}"

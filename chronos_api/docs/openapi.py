@@ -5,9 +5,9 @@ from typing import Any
 
 from flask import Flask
 from flask_smorest import Api
+from marshmallow import Schema, fields
 
 from chronos_api.http import problems
-from chronos_api.http.problem_schema import ProblemDocument
 from chronos_api.http.problems import MEDIA_TYPE
 from chronos_api.jobs.definition import payload_schemas
 from chronos_api.security import credentials
@@ -22,6 +22,38 @@ API key in the same header, or as `X-API-Key`. `X-Workspace` names the workspace
 several.
 Times are UTC (RFC 3339). Errors are problem documents (RFC 9457) that name every wrong field.
 """
+
+
+class FieldError(Schema):
+    """A fault of one field or parameter."""
+
+    index = fields.Integer(
+        metadata={"description": "Which of the items that were sent, from 0; if there are many"}
+    )
+    field = fields.String(required=True, metadata={"examples": ["payload.url"]})
+    message = fields.String(
+        required=True, metadata={"examples": ["Must be an absolute http:// or https:// URL."]}
+    )
+
+
+class ProblemDocument(Schema):
+    """An error, and its remedy (RFC 9457)."""
+
+    type = fields.String(
+        required=True,
+        metadata={"format": "uri-reference", "enum": [kind.uri for kind in problems.ALL]},
+    )
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    instance = fields.String(required=True, metadata={"description": "The path of the request"})
+    request_id = fields.String(
+        required=True, metadata={"description": "Names the request in the log of Chronos"}
+    )
+    errors = fields.List(
+        fields.Nested(FieldError),
+        metadata={"description": "Each wrong field or parameter, up to 100 of them"},
+    )
 
 
 class ProblemApi(Api):  # type: ignore[misc] # it has no types of its own

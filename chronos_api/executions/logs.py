@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 
 from chronos_common import clock
 from chronos_common.domain.promises import HANDED_ON
-from chronos_common.domain.statuses import FINAL, Reason, Status, Trigger
+from chronos_common.domain.statuses import FINAL, REASON_TEXTS, Reason, Status, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +20,6 @@ class Line:
     level: str
     message: str
     attempt: int | None = None
-
-
-_REASONS = {
-    Reason.PAUSED: "the job was paused",
-    Reason.OVERLAP: "an earlier execution of the job was unfinished",
-    Reason.MISFIRE: "it was missed, and the job's misfire policy does not run it late",
-    Reason.CANCELLED: "somebody cancelled it",
-    Reason.DELETED: "the job was deleted",
-    Reason.RESCHEDULED: "the job got another schedule",
-    Reason.EXPIRED: "it was due for too long",
-    Reason.INVALID: "the job cannot be performed as it is defined",
-    Reason.WORKER_LOST: "its workers were lost",
-}
 
 
 def lines_of(row: RowMapping) -> list[Line]:
@@ -106,7 +93,7 @@ def _end(row: RowMapping) -> Iterator[Line]:
     if row["status"] == Status.SUCCEEDED and row["queue"] in HANDED_ON:
         message += f": {HANDED_ON[row['queue']]}"
     elif row["reason"]:
-        message += f": {_REASONS[Reason(row['reason'])]}"
+        message += f": {REASON_TEXTS[Reason(row['reason'])]}"
     elif row["error"]:
         message += f": {row['error']}"
     yield Line(row["finished_at"], level, message)

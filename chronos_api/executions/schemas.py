@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -11,6 +10,7 @@ from chronos_api.fields import cursors
 from chronos_api.fields.base import Answer, DocumentAnswer, Strict, ValueAnswer, computed
 from chronos_api.fields.fields import Digits, Instant, OneOf, Text
 from chronos_api.fields.pagination import STABLE, StableQuery, filter_of, page_of
+from chronos_common.clock import MILLISECOND
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.statuses import Reason, Status, Trigger
 from chronos_common.storage.executions.history import HistoryFilter
@@ -78,12 +78,9 @@ class ExecutionQuery(Strict):
     )
 
 
-_MILLISECOND = timedelta(milliseconds=1)
-
-
 def _drift_ms(row: Mapping[Any, Any]) -> int | None:
     started_at = row["started_at"]
-    return (started_at - row["scheduled_for"]) // _MILLISECOND if started_at else None
+    return (started_at - row["scheduled_for"]) // MILLISECOND if started_at else None
 
 
 class ExecutionAnswer(Answer):

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Engine, RowMapping
 from chronos_api.fields.count_cache import LongLists
 from chronos_api.fields.pagination import Page
 from chronos_api.security.access import Principal
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.queues import QUEUE_OF
-from chronos_common.domain.statuses import FINAL, JobType
+from chronos_common.domain.statuses import FINAL
 from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
 from chronos_common.storage import audit, recent
 from chronos_common.storage.executions import executions, history, statistics

@@ -1,29 +1,16 @@
 """The outcome of an execution, in plain words."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
+from chronos_common.clock import MILLISECOND
 from chronos_common.domain.promises import HANDED_ON
-from chronos_common.domain.schedules.phrases import moment
-from chronos_common.domain.statuses import Reason, Status, Trigger
-
-_MILLISECOND = timedelta(milliseconds=1)
-
-_REASONS = {
-    Reason.PAUSED: "the job was paused",
-    Reason.OVERLAP: "an earlier execution of the job had not finished (overlap_policy)",
-    Reason.MISFIRE: "it was missed while no scheduler planned it, and misfire_policy runs others",
-    Reason.CANCELLED: "somebody cancelled it",
-    Reason.DELETED: "the job was deleted",
-    Reason.RESCHEDULED: "the job got another schedule",
-    Reason.EXPIRED: "it was too late to start it",
-    Reason.INVALID: "what the job has stored cannot be followed",
-    Reason.WORKER_LOST: "its worker was lost too often",
-}
+from chronos_common.domain.schedules.humanize import moment
+from chronos_common.domain.statuses import REASON_TEXTS, Reason, Status, Trigger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +98,7 @@ def _waiting(record: Record, workers: int) -> str:
 
 def _reason(record: Record) -> str:
     try:
-        return _REASONS[Reason(record.reason or "")]
+        return REASON_TEXTS[Reason(record.reason or "")]
     except ValueError:
         return record.reason or "for no reason that was recorded"
 
@@ -119,7 +106,7 @@ def _reason(record: Record) -> str:
 def _start(record: Record) -> str:
     if record.started_at is None:
         return ""
-    late = (record.started_at - record.scheduled_for) // _MILLISECOND
+    late = (record.started_at - record.scheduled_for) // MILLISECOND
     return f" at {moment(record.started_at)} ({late} ms after its instant)"
 
 

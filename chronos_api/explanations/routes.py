@@ -38,7 +38,7 @@ def explain_instant(query: dict[str, Any], job_id: UUID) -> Response:
         job_id,
         at=at,
         retention=timedelta(days=context.settings.retention_days),
-        alive_within=timedelta(seconds=context.settings.worker_timeout_seconds),
+        alive_within=context.settings.worker_timeout,
         now=clock.now(),
     )
     return jsonify(Why.of(found))

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping
 
-from chronos_common.domain.schedules.phrases import moment
+from chronos_common.domain.schedules.humanize import moment
 from chronos_common.storage import zone_rules
 from chronos_common.storage.executions import explanations
 

@@ -18,18 +18,15 @@ from chronos_api.explanations import outcome_texts, rule_changes
 from chronos_api.explanations.outcome_texts import Record
 from chronos_api.jobs.definition import definitions
 from chronos_api.security.access import Principal
-from chronos_common.domain import nearest
+from chronos_common.clock import MICROSECOND, MILLISECOND, SECOND
 from chronos_common.domain.schedules import occurrences
-from chronos_common.domain.schedules.phrases import moment
+from chronos_common.domain.schedules.humanize import moment
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import JobNotFound
 from chronos_common.storage import workers
 from chronos_common.storage.executions import explanations
 from chronos_common.storage.postgres.database import transaction
-
-_SECOND = timedelta(seconds=1)
-_MILLISECOND = timedelta(milliseconds=1)
 
 #: The fields whose change makes other instants.
 _SCHEDULE_FIELDS = frozenset(
@@ -115,7 +112,7 @@ def explain(
 
     Raises :class:`JobNotFound`.
     """
-    length = _MILLISECOND if at.microsecond else _SECOND
+    length = MILLISECOND if at.microsecond else SECOND
     with transaction(engine) as connection:
         job = explanations.job(connection, who.workspace_id, job_id)
         if job is None:
@@ -131,8 +128,8 @@ def explain(
         verdict=finding.verdict,
         explanation=finding.explanation,
         execution=finding.execution,
-        previous=nearest.last_before(schedule, at),
-        following=schedule.next_after(at + length - datetime.resolution),
+        previous=occurrences.last_before(schedule, at),
+        following=schedule.next_after(at + length - MICROSECOND),
     )
 
 
@@ -204,7 +201,7 @@ def _instant(question: _Question) -> _Finding | None:
         else:
             text = f"The schedule ended at {moment(schedule.ends_at or at)} (ends_at)."
         return _Finding(Verdict.OUT_OF_BOUNDS, text)
-    before, after = nearest.last_before(schedule, at), schedule.next_after(at)
+    before, after = occurrences.last_before(schedule, at), schedule.next_after(at)
     around = [
         *([f"the one before is {moment(before)}"] if before else []),
         *([f"the next one is {moment(after)}"] if after else []),
@@ -243,7 +240,7 @@ def _pause(question: _Question) -> _Finding | None:
         question.job["workspace_id"],
         question.job["id"],
         actions=["job.create", "job.pause", "job.resume"],
-        since=question.job["created_at"] - _SECOND,
+        since=question.job["created_at"] - SECOND,
         until=min(question.until, question.now),
         limit=1,
     )

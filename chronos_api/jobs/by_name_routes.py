@@ -41,7 +41,7 @@ _CONDITIONS = (
     {
         "in": "header",
         "name": "If-Match",
-        "description": "The ETag that was read; refuses the change if somebody else was faster",
+        "description": "The ETag that was read; refuses the change if the job has changed since",
         "schema": {"type": "string"},
     },
     {

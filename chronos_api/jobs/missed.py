@@ -12,10 +12,12 @@ from sqlalchemy import Connection
 
 from chronos_api.jobs.definition.definitions import stored_schedule
 from chronos_common import ids
+from chronos_common.clock import MICROSECOND
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import given_up
 from chronos_common.domain.schedules.schedule import Schedule
-from chronos_common.domain.statuses import JobType, Reason, Status
+from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage.executions import skipped, statistics
 from chronos_common.storage.executions.skipped import Settled
 from chronos_common.storage.jobs import schedules
@@ -32,7 +34,7 @@ def settle(connection: Connection, row: Any, *, reason: Reason, now: datetime) -
     missed = given_up(
         schedule,
         next_run_at=row["next_run_at"],
-        until=now - datetime.resolution,
+        until=now - MICROSECOND,
         reason=reason if row["active"] else Reason.PAUSED,
     )
     if missed is None:

@@ -42,7 +42,7 @@ _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"
 _IF_MATCH = {
     "in": "header",
     "name": "If-Match",
-    "description": "The ETag that was read; refuses the change if somebody else was faster",
+    "description": "The ETag that was read; refuses the change if the job has changed since",
     "schema": {"type": "string", "examples": ['"3"']},
 }
 _IF_NONE_MATCH = {

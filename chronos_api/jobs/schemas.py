@@ -27,12 +27,15 @@ from chronos_api.fields.fields import (
 from chronos_api.fields.pagination import STABLE, StableQuery, filter_of, page_of
 from chronos_api.jobs.definition.policy_schemas import PolicyFields
 from chronos_common.domain import jobs as bounds
+from chronos_common.domain.jobs import JobType
+from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import (
     MAX_INTERVAL_SECONDS,
     MAX_JITTER_SECONDS,
     ScheduleKind,
 )
-from chronos_common.domain.statuses import JobStatus, JobType, MisfirePolicy, OverlapPolicy
+from chronos_common.domain.statuses import JobStatus
 from chronos_common.storage.jobs.filters import JobFilter, LastOutcome
 from chronos_common.storage.jobs.lists import MAX_LOOKED_AT, SORTS
 
@@ -171,8 +174,8 @@ class JobFields(PolicyFields, ScheduleFields):
         allow_none=True,
         validate=Length(max=bounds.MAX_NOTIFY, error="At most {max} addresses."),
         metadata={
-            "description": "E-mail addresses that are told when an execution has failed for good. "
-            "null for the job's creator, an empty list for nobody"
+            "description": "E-mail addresses that get a message when an execution has failed for "
+            "good. null for the job's creator, an empty list for no message"
         },
     )
 

@@ -6,7 +6,6 @@ scrape time, so that every replica answers the same.
 
 import os
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 from time import monotonic, perf_counter
@@ -142,7 +141,7 @@ class _Cluster(Collector):
     """Reads the figures of the installation."""
 
     def __init__(self, settings: Settings, engine: Engine, broker: Broker) -> None:
-        self._alive_within = timedelta(seconds=settings.worker_timeout_seconds)
+        self._alive_within = settings.worker_timeout
         self._engine = engine
         self._broker = broker
 

@@ -1,7 +1,5 @@
 """Routes about the service itself: health, readiness, metrics."""
 
-from datetime import timedelta
-
 from flask import Response, current_app, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -46,7 +44,7 @@ def get_readiness() -> Response:
     state = readiness.check(
         context.engine,
         context.redis,
-        alive_within=timedelta(seconds=context.settings.worker_timeout_seconds),
+        alive_within=context.settings.worker_timeout,
         now=clock.now(),
     )
     response = jsonify(Readiness.of(state))

@@ -9,8 +9,7 @@ from uuid import UUID
 from chronos_api.context import current
 from chronos_api.statistics import cache, dashboard, forecast
 from chronos_api.statistics.dashboard import Period
-from chronos_api.statistics.dashboard_schemas import Stats, Trend
-from chronos_api.statistics.forecast_schemas import Upcoming
+from chronos_api.statistics.schemas import Stats, Trend, Upcoming
 from chronos_common import clock
 
 
@@ -22,7 +21,7 @@ def stats(workspace_id: UUID, period: Period) -> dict[str, Any]:
 def stats_reader(workspace_id: UUID, period: Period) -> Callable[[], dict[str, Any]]:
     """Return a function that reads how the workspace stands, which outlives the request."""
     engine, kept, settings = current().engine, cache.current(), current().settings
-    alive_within = timedelta(seconds=settings.worker_timeout_seconds)
+    alive_within = settings.worker_timeout
 
     def compute() -> dict[str, Any]:
         found = dashboard.stats(

@@ -9,10 +9,9 @@ from chronos_api.audit import service as trail
 from chronos_api.fields.pagination import Page, first_of
 from chronos_api.security.access import Account, Principal, Role
 from chronos_common import ids
-from chronos_common.domain import mail_tokens
 from chronos_common.errors import Conflict, Forbidden, NotFound
 from chronos_common.storage import audit
-from chronos_common.storage.accounts import invitations, users, workspaces
+from chronos_common.storage.accounts import email_tokens, invitations, users, workspaces
 from chronos_common.storage.outbox import account_emails
 from chronos_common.storage.outbox.account_emails import AccountEmailKind
 from chronos_common.storage.postgres.database import transaction
@@ -146,7 +145,7 @@ def take(connection: Connection, user_id: UUID, email: str, token: str, *, now: 
 
 
 def _open(connection: Connection, token: str, *, lock: bool = False, now: datetime) -> RowMapping:
-    found = invitations.find_open(connection, mail_tokens.digest(token), lock=lock, now=now)
+    found = invitations.find_open(connection, email_tokens.digest(token), lock=lock, now=now)
     if found is None:
         raise InvitationNotFound
     return found

@@ -14,7 +14,7 @@ from chronos_api.audit import service as trail
 from chronos_api.security.access import Account, Principal, Role
 from chronos_common import ids
 from chronos_common.domain import payloads, redaction
-from chronos_common.domain.statuses import JobType
+from chronos_common.domain.jobs import JobType
 from chronos_common.errors import Conflict, Invalid
 from chronos_common.storage.accounts import users, workspaces
 from chronos_common.storage.postgres.database import transaction

@@ -1,1 +1,1 @@
-"""What state an installation is in, in plain words, and what to do about it."""
+"""The state of an installation in plain words, with a remedy for each problem."""

@@ -1,4 +1,4 @@
-"""Schedulers, workers, queues and executions: whether what is due runs, and on time."""
+"""Schedulers, workers, queues and executions: whether due executions run, and on time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,22 +17,25 @@ from chronos_common.storage.postgres.database import transaction
 #: Messages, schedules and executions that wait for longer than this are late.
 LATE = timedelta(seconds=5)
 
-#: What is later than this no healthy cluster leaves alone.
+#: No healthy cluster leaves anything waiting for longer.
 VERY_LATE = timedelta(minutes=2)
 
-#: How far back "lately" goes.
+#: The length of "lately".
 LATELY = timedelta(hours=1)
 
-#: Failures within that time that make a job worth naming.
+#: Recent failures from which on a job is named.
 CONSTANTLY = 5
 
-#: The part of failures, and how many executions it needs, to say that most fail.
-MOST, ENOUGH = 0.5, 20
+#: Most executions fail if this part of them does.
+MOST = 0.5
+
+#: Fewer executions do not show whether most fail.
+ENOUGH = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """What to look at, and as of when."""
+    """The cluster to examine, at one instant."""
 
     engine: Engine
     broker: Broker
@@ -42,28 +45,28 @@ class Cluster:
 
     @property
     def alive_since(self) -> datetime:
-        """Whoever gave no sign since then counts as dead."""
+        """Processes without a heartbeat since then count as dead."""
         return self.now - self.worker_timeout
 
 
 def processes(cluster: Cluster) -> Iterator[Finding]:
-    """Look who is alive, and whether all are of one version."""
+    """Check which processes are alive, and whether all have the same version."""
     with transaction(cluster.engine) as connection:
         seen = health.processes(connection)
     alive = [each for each in seen if each.heartbeat_at > cluster.alive_since]
     for kind in ("scheduler", "worker"):
-        mine = [each for each in alive if each.kind == kind]
-        if not mine:
+        of_kind = [each for each in alive if each.kind == kind]
+        if not of_kind:
             yield problem(
                 f"{kind}s",
                 f"No {kind} is alive: {_NOTHING[kind]}",
                 f"Start one with 'chronos {kind}'.",
             )
             continue
-        oldest = max(cluster.now - each.heartbeat_at for each in mine)
-        hosts = ", ".join(sorted({each.hostname for each in mine}))
-        in_flight = sum(each.in_flight for each in mine)
-        says = f"{len(mine)} alive on {hosts}; heartbeats at most {span(oldest)} old"
+        oldest = max(cluster.now - each.heartbeat_at for each in of_kind)
+        hosts = ", ".join(sorted({each.hostname for each in of_kind}))
+        in_flight = sum(each.in_flight for each in of_kind)
+        says = f"{len(of_kind)} alive on {hosts}; heartbeats at most {span(oldest)} old"
         yield fine(f"{kind}s", f"{says}." if kind == "scheduler" else f"{says}; {in_flight} busy.")
     dead = len(seen) - len(alive)
     if dead:
@@ -88,7 +91,7 @@ _NOTHING = {
 
 
 def queues(cluster: Cluster) -> Iterator[Finding]:
-    """Look how many messages wait in Redis, and for how long."""
+    """Check how many messages wait in Redis, and for how long."""
     depths, oldest = cluster.broker.depths(), cluster.broker.oldest()
     for queue, depth in sorted(depths.items()):
         age = cluster.now - oldest[queue] if queue in oldest else timedelta(0)
@@ -110,7 +113,7 @@ def queues(cluster: Cluster) -> Iterator[Finding]:
 
 
 def lateness(cluster: Cluster) -> Iterator[Finding]:
-    """Look whether schedules are planned, and executions taken, in time."""
+    """Check whether schedules are planned, and executions claimed, in time."""
     with transaction(cluster.engine) as connection:
         late, oldest = schedules.overdue(connection, before=cluster.now - LATE)
         waiting = health.unfinished(
@@ -160,7 +163,7 @@ def _executions(cluster: Cluster, waiting: health.Unfinished) -> Iterator[Findin
 
 
 def storage(cluster: Cluster) -> Iterator[Finding]:
-    """Look at the partitions of the history: those to come, and those past their retention."""
+    """Check the partitions of the history: those to come, and those past their retention."""
     today = cluster.now.date()
     midnight = datetime(today.year, today.month, today.day, tzinfo=UTC)
     with transaction(cluster.engine) as connection:
@@ -196,7 +199,7 @@ def storage(cluster: Cluster) -> Iterator[Finding]:
 
 
 def mail(cluster: Cluster) -> Iterator[Finding]:
-    """Look whether the e-mails about failures and accounts reach everybody."""
+    """Check whether the e-mails about failures and accounts are sent."""
     with transaction(cluster.engine) as connection:
         mails = health.mail(
             connection, overdue_before=cluster.now - VERY_LATE, lately=cluster.now - LATELY
@@ -214,7 +217,7 @@ def mail(cluster: Cluster) -> Iterator[Finding]:
 
 
 def outcomes(cluster: Cluster) -> Iterator[Finding]:
-    """Look what becomes of what runs."""
+    """Check how many executions fail, and which jobs keep failing."""
     since = cluster.now - LATELY
     with transaction(cluster.engine) as connection:
         fates = health.fates(connection, since=since)

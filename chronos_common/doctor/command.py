@@ -1,4 +1,4 @@
-"""``chronos doctor``; light, so that ``chronos --help`` loads no database driver."""
+"""``chronos doctor``. It imports little, so that ``chronos --help`` loads no database driver."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ import click
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def doctor(*, data_dir: Path | None, as_json: bool) -> None:
-    """Say how this installation stands, and what to do.
+    """Examine this installation, and name a remedy for each problem.
 
-    Looks at what CHRONOS_DATABASE_URL and CHRONOS_REDIS_URL name; without them, at what
-    'chronos up' runs on this machine.
+    Examines the servers that CHRONOS_DATABASE_URL and CHRONOS_REDIS_URL name. Without them, it
+    examines the 'chronos up' of this machine.
 
     Exits with 0 if all is well, 1 if there are warnings, 2 if there are problems.
     """

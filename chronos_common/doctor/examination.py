@@ -1,4 +1,4 @@
-"""The examination: what is looked at, in which order, and how it is shown."""
+"""The examination: its checks in their order, and how the findings are shown."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ import click
 from redis import Redis
 from sqlalchemy import Engine
 
-from chronos_common import broker, clock, settings
+from chronos_common import broker, clock, setting_types, settings
 from chronos_common.doctor import cluster, servers
 from chronos_common.doctor.cluster import Cluster
 from chronos_common.doctor.findings import (
@@ -29,8 +29,8 @@ from chronos_common.embedded import data_folder
 from chronos_common.settings import Settings
 from chronos_common.storage.postgres.database import connect, measure_clock, transaction
 
-#: What is not looked at.
-_STAND_INS = {"SECRET_KEY": "-" * settings.MIN_SECRET_BYTES}
+#: Values for required settings that no check uses.
+_STAND_INS = {"SECRET_KEY": "-" * setting_types.MIN_SECRET_BYTES}
 
 _WIDTH = len("queue notifications")
 
@@ -40,7 +40,7 @@ _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "red"}
 
 
 def run(data_dir: Path | None, *, as_json: bool) -> None:
-    """Examine an installation, print the findings, and exit with what they come to."""
+    """Examine an installation, print the findings, and exit with the code of the worst one."""
     place = Path(data_dir or settings.given("DATA_DIR") or _DEFAULT_PLACE).expanduser()
     remembered = data_folder.remembered(place)
     if not remembered and settings.given("DATABASE_URL") is None:
@@ -86,7 +86,7 @@ def _show(findings: Sequence[Finding], *, as_json: bool) -> NoReturn:
 def examine(
     engine: Engine, client: Redis, queues: broker.Broker, loaded: Settings
 ) -> Iterator[Finding]:
-    """Look at everything; without PostgreSQL, at nothing that is read from it."""
+    """Yield the findings of every check. Without PostgreSQL, skip the checks that read from it."""
     found = list(collect([("database", partial(servers.database, engine))]))
     yield from found
     yield from collect([("redis", partial(servers.redis, client))])
@@ -97,7 +97,7 @@ def examine(
     seen = Cluster(
         engine,
         queues,
-        worker_timeout=timedelta(seconds=loaded.worker_timeout_seconds),
+        worker_timeout=loaded.worker_timeout,
         retention=timedelta(days=loaded.retention_days),
         now=clock.now(),
     )

@@ -1,4 +1,4 @@
-"""A finding: what was looked at, how it stands, what that means and what to do."""
+"""A finding: the state of one thing, how bad that is, and the remedy."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from chronos_common.errors import Unavailable
 
 
 class Level(StrEnum):
-    """How bad it is, in growing order."""
+    """How bad a finding is, in growing order."""
 
     OK = "ok"
     WARNING = "warning"
     PROBLEM = "problem"
 
 
-#: What the command exits with.
+#: Exit codes of the command.
 EXIT_CODES = {Level.OK: 0, Level.WARNING: 1, Level.PROBLEM: 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How one thing stands; ``remedy`` says what to do, unless all is well."""
+    """The state of one thing, with a remedy unless all is well."""
 
     topic: str
     level: Level
@@ -33,17 +33,17 @@ class Finding:
 
 
 def fine(topic: str, says: str) -> Finding:
-    """Return that all is well."""
+    """Return the finding that all is well."""
     return Finding(topic, Level.OK, says)
 
 
 def warning(topic: str, says: str, remedy: str) -> Finding:
-    """Return what is not as it should be, although jobs run."""
+    """Return the finding of a fault in spite of which jobs run."""
     return Finding(topic, Level.WARNING, says, remedy)
 
 
 def problem(topic: str, says: str, remedy: str) -> Finding:
-    """Return what keeps jobs from running, or will soon."""
+    """Return the finding of a fault that keeps jobs from running, or will soon."""
     return Finding(topic, Level.PROBLEM, says, remedy)
 
 
@@ -56,7 +56,7 @@ Check = Callable[[], Iterable[Finding]]
 
 
 def collect(checks: Iterable[tuple[str, Check]]) -> Iterator[Finding]:
-    """Run checks, each on its own: what one cannot read keeps the others from nothing."""
+    """Yield the findings of the checks. An error of one is a finding, and the others still run."""
     for topic, check in checks:
         try:
             yield from check()
@@ -70,7 +70,7 @@ def collect(checks: Iterable[tuple[str, Check]]) -> Iterator[Finding]:
 
 
 def span(duration: timedelta) -> str:
-    """Return a duration as a person says it."""
+    """Return a duration with one unit, for people."""
     seconds = duration.total_seconds()
     for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:

@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis: whether they answer, and are set up for what Chronos asks of them."""
+"""PostgreSQL and Redis: whether they answer, and are set up as Chronos needs them."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,23 +16,23 @@ from chronos_common.storage import health, zone_rules
 from chronos_common.storage.postgres import availability
 from chronos_common.storage.postgres.database import measure_clock, transaction
 
-#: A transaction that is open for longer keeps PostgreSQL from clearing away what is dead.
+#: A transaction that is open for longer keeps PostgreSQL from removing dead rows.
 LONG_TRANSACTION = timedelta(minutes=1)
 
-#: Fewer dead rows are not worth a word.
+#: Fewer dead rows are no finding.
 MANY_DEAD_ROWS = 50_000
 
-#: Parts of a bound from which on it is near.
+#: The part of a limit from which on it is nearly reached.
 NEARLY = 0.9
 
-#: Chronos corrects a host's clock; people who read its other logs cannot.
+#: Chronos corrects a host's clock for its schedules, but other logs of the host show it.
 CLOCK_TOLERANCE = timedelta(seconds=1)
 
 _MIB = 1024 * 1024
 
 
 def database(engine: Engine) -> Iterator[Finding]:
-    """Look whether PostgreSQL answers and has the schema of this version."""
+    """Check whether PostgreSQL answers and has the schema of this version."""
     try:
         with transaction(engine) as connection:
             server = health.server(connection)
@@ -74,7 +74,7 @@ def _connections(server: health.Server) -> Finding:
 
 
 def _vacuum(engine: Engine, server: health.Server) -> Iterator[Finding]:
-    """Look at what makes the hot tables grow without bound."""
+    """Check for causes that make the hot tables grow without bound."""
     with transaction(engine) as connection:
         long = health.long_transactions(connection, lasting=LONG_TRANSACTION)
         bloated = health.bloated(connection, at_least=MANY_DEAD_ROWS)
@@ -134,7 +134,7 @@ def zones(engine: Engine) -> Iterator[Finding]:
 
 
 def redis(client: Redis) -> Iterator[Finding]:
-    """Look whether Redis answers, and whether it may throw messages away."""
+    """Check whether Redis answers, and whether it may evict messages."""
     try:
         client.ping()
     except RedisError as error:

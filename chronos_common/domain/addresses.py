@@ -1,10 +1,12 @@
 """E-mail addresses: which ones every mail server can deliver to, and how they are sent."""
 
 import re
+from email.utils import parseaddr
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final
+from typing import Final, NamedTuple
 
 from chronos_common.domain.hosts import ascii_host
+from chronos_common.domain.texts import line_fault
 
 # RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.3.
 _MAX_LOCAL_LENGTH: Final = 64
@@ -19,8 +21,8 @@ _LOCAL_PART: Final = re.compile(rf'{_ATOM}(?:\.{_ATOM})*|"(?:[!#-\[\]-~]|\\[!-~]
 def ascii_address(value: str) -> str:
     """Return a plain address (``name@host.tld``) with its domain in ASCII.
 
-    What stands before the @ is ASCII already: servers without SMTPUTF8 (RFC 6531) take no other.
-    Raises :class:`ValueError`, in words.
+    The part before the @ must be ASCII: servers without SMTPUTF8 (RFC 6531) take no other. Raises
+    :class:`ValueError` with a text for users.
     """
     local, at, domain = value.rpartition("@")
     if not local.isascii():
@@ -38,7 +40,7 @@ def ascii_address(value: str) -> str:
 
 
 def _hint(value: str) -> str:
-    """Return what is wrong with an address that people often write."""
+    """Return the fault of a frequent form of wrong addresses."""
     local, _, domain = value.strip().rpartition("@")
     if domain.endswith(">"):
         return ", alone, without a name or angle brackets"
@@ -82,3 +84,30 @@ def is_email_address(value: object) -> bool:
     except ValueError:
         return False
     return True
+
+
+class Sender(NamedTuple):
+    """The sender of an e-mail. ``name`` may be empty, ``address`` is ASCII."""
+
+    name: str
+    address: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Sender":
+        """Return the sender of ``address`` or ``Name <address>``.
+
+        Raises :class:`ValueError` with a text for users if it is neither.
+        """
+        if fault := line_fault(text):
+            raise ValueError(fault)
+        name, address = parseaddr(text)
+        # The parser ignores characters that it does not understand.
+        if _without_quotes(text) != _without_quotes(name + address):
+            raise ValueError(
+                'must be like chronos@example.com, or like "Chronos, Inc." <chronos@example.com>'
+            )
+        return cls(name, ascii_address(address))
+
+
+def _without_quotes(text: str) -> str:
+    return "".join(each for each in text if each not in '"\\<> ')

@@ -1,4 +1,4 @@
-"""What a worker needs to perform an execution."""
+"""An execution as a worker performs it: its job's part, its claim, and its attempts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,17 +6,21 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from chronos_common.domain.jobs import JobType
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobType, OverlapPolicy
+
+#: Characters of an error that the history keeps. Targets and mail servers write parts of it.
+MAX_ERROR_LENGTH = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
     """The part of a job that its executions need.
 
-    ``payload`` is the JSON as stored, not yet parsed; ``signing_secret`` is the workspace's, in
-    the form ``whsec_<base64>``; ``default_webhook_url`` is the workspace's too, and
-    so is ``previous_signing_secret``, as long as receivers may still verify with it.
+    ``payload`` is the JSON as stored, not yet parsed. Three fields are the workspace's:
+    ``signing_secret`` in the form ``whsec_<base64>``, ``default_webhook_url``, and
+    ``previous_signing_secret`` as long as receivers may still verify with it.
     """
 
     id: UUID
@@ -35,9 +39,9 @@ class JobSpec:
 class Claimed(NamedTuple):
     """An execution that a worker holds: the right to perform attempt number ``attempt``.
 
-    ``worker_id``, ``attempt`` and ``redeliveries`` together are the fencing token: what was
-    handed to somebody else since differs in one of them, and is not overwritten. What was not
-    started is given back, and may be claimed by the same worker again; ``claimed_at`` tells
+    ``worker_id``, ``attempt`` and ``redeliveries`` together are the fencing token: an execution
+    that another worker claimed since differs in one of them, and is not overwritten. A worker
+    gives back executions that it did not start, and may claim them again. ``claimed_at`` tells
     those claims apart.
     """
 
@@ -50,3 +54,19 @@ class Claimed(NamedTuple):
     due_at: datetime
     attempt: int
     redeliveries: int
+
+
+class Attempt(NamedTuple):
+    """The request, the response, and the duration of each part.
+
+    ``started_at`` is the instant the request left. ``request`` and ``response`` hold JSON-ready
+    values with secrets already redacted. ``timing_ms`` splits ``duration_ms`` into ``dns``,
+    ``connect``, ``tls``, ``first_byte`` and ``total``.
+    """
+
+    started_at: datetime
+    duration_ms: int
+    request: Mapping[str, Any] | None = None
+    response: Mapping[str, Any] | None = None
+    http_status: int | None = None
+    timing_ms: Mapping[str, float] | None = None

@@ -1,14 +1,14 @@
 """Histograms of milliseconds, small enough for a row: counts of exponential buckets.
 
-Bucket 0 to 7 are the milliseconds 0 to 7; from there on every doubling has four buckets, so that
-a percentile is off by at most a fifth. Lists end with their last filled bucket, and lists of any
+Bucket 0 to 7 are the milliseconds 0 to 7. From there on every doubling has four buckets, so that a
+percentile is off by at most a fifth. Lists end with their last filled bucket, and lists of any
 lengths can be added.
 """
 
 from collections.abc import Sequence
 from functools import lru_cache
 
-#: No list is longer. A week lies in the last bucket, and so does whatever is longer.
+#: Longest list. The last bucket holds a week and all longer times.
 MAX_BUCKETS = 113
 
 _EXACT = 8
@@ -19,7 +19,7 @@ _IN_OCTAVE = 1 << _BITS_IN_OCTAVE
 
 @lru_cache(maxsize=4096)
 def bucket_of(milliseconds: int) -> int:
-    """Return the bucket of a number of milliseconds; a negative one counts as 0."""
+    """Return the bucket of a number of milliseconds. A negative one counts as 0."""
     if milliseconds < _EXACT:
         return max(milliseconds, 0)
     octave = milliseconds.bit_length() - 1
@@ -44,7 +44,9 @@ def add(counts: list[int], milliseconds: int) -> None:
 
 
 def percentile(counts: Sequence[int], percent: float) -> int | None:
-    """Return the milliseconds that ``percent`` of the values do not exceed; None without values.
+    """Return the milliseconds that ``percent`` of the values do not exceed.
+
+    It is None without values.
 
     Within a bucket the values are taken to lie evenly.
     """

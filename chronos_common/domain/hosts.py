@@ -1,7 +1,7 @@
 """Host names, as the DNS has them: ASCII, by IDNA 2008 with the mapping of UTS 46.
 
-The rules are the same for the host of a URL and for the domain of an e-mail address. Which
-addresses may be reached is no concern here: workers ask that after resolution.
+The rules are the same for the host of a URL and for the domain of an e-mail address. Whether an
+address may be reached is checked by workers, after resolution.
 """
 
 import re
@@ -26,10 +26,10 @@ _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
 
 
 def ascii_host(name: str) -> str:
-    """Return a host name in ASCII and small letters; an IP address stays as it is.
+    """Return a host name in ASCII and small letters. An IP address stays as it is.
 
-    An IPv6 address may have its brackets. Raises :class:`ValueError`, in words, for a name that
-    no DNS can hold or that the standards do not allow.
+    An IPv6 address may have its brackets. Raises :class:`ValueError` with a text for users for a
+    name that no DNS can hold or that the standards do not allow.
     """
     if ":" in name or name.startswith("["):
         return _checked_ipv6(name)
@@ -100,7 +100,7 @@ def _check_ascii(label: str, name: str) -> None:
 def _is_ipv4(labels: Sequence[str]) -> bool:
     """Return whether this is an IPv4 address in one of the spellings that resolvers take.
 
-    Those are one to four numbers, decimal, octal or hexadecimal; the last one fills the rest
+    Those are one to four numbers, decimal, octal or hexadecimal. The last one fills the rest
     (POSIX, inet_addr). The WHATWG's URL standard has the same rule for names that end so.
     """
     if len(labels) > _MAX_IPV4_PARTS or not all(map(_NUMBER.fullmatch, labels)):

@@ -1,12 +1,15 @@
 """A job as its user defined it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule
-from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 
 MAX_NAME_LENGTH = 200
 MAX_DESCRIPTION_LENGTH = 2000
@@ -21,13 +24,21 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 DEFAULT_MISFIRE_GRACE_SECONDS = 60.0
 
 
+class JobType(StrEnum):
+    """The kind of work that a job's executions do."""
+
+    WEBHOOK = "webhook"
+    EMAIL = "email"
+    CELERY_TASK = "celery_task"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobDefinition:
-    """What to do, when, and how to go on when it fails; already checked.
+    """A checked definition: the work, the schedule, and the policies.
 
-    ``notify`` holds the addresses told of a final failure; ``None`` means the job's creator.
-    ``jitter_seconds`` is the bound that the user gave; ``schedule.jitter`` is the offset that
-    follows from it.
+    ``notify`` holds the addresses for e-mails about final failures. ``None`` means the job's
+    creator. ``jitter_seconds`` is the bound that the user gave, and ``schedule.jitter`` the offset
+    that follows from it.
     """
 
     name: str
@@ -44,3 +55,16 @@ class JobDefinition:
     max_runs: int | None
     misfire_policy: MisfirePolicy
     misfire_grace_seconds: float
+
+
+def is_same_json(one: Any, other: Any) -> bool:
+    """Return whether two values are written alike.
+
+    Python calls objects equal whose members stand in another order, and 1, 1.0 and true as well.
+    Values beside JSON's, such as instants, are compared as text.
+    """
+    return one == other and _written(one) == _written(other)
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, default=str)

@@ -1,4 +1,4 @@
-"""How an attempt ended, as a value, and the one function that decides what follows."""
+"""How an attempt ended, as a value, and the one function that decides the next step."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +17,7 @@ class Succeeded:
 class Failed:
     """The action was not done: ``permanent`` if trying again cannot help.
 
-    ``retry_after`` is what the target asked for (RFC 9110, section 10.2.3), if it did.
+    ``retry_after`` is the delay that the target asked for (RFC 9110, section 10.2.3), if it did.
     """
 
     error: str
@@ -27,7 +27,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The worker vanished; nobody knows how the attempt ended."""
+    """The worker vanished, and it is unknown how the attempt ended."""
 
 
 Outcome = Succeeded | Failed | Lost
@@ -61,9 +61,9 @@ Step = Finish | Retry | Redeliver
 def next_step(
     outcome: Outcome, *, attempt: int, redeliveries: int, policy: RetryPolicy, jitter: float
 ) -> Step:
-    """Decide what follows ``outcome`` of attempt number ``attempt`` (from 1).
+    """Return the step after ``outcome`` of attempt number ``attempt`` (from 1).
 
-    ``redeliveries`` counts how often the execution was already taken from a lost worker;
+    ``redeliveries`` counts how often the execution was already taken from a lost worker.
     ``jitter`` is a random number in [0, 1).
     """
     match outcome:

@@ -1,18 +1,27 @@
-"""What happens to an execution that is due while others of its job are unfinished."""
+"""Decides about an execution that is due while others of its job are unfinished."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import assert_never
 from uuid import UUID
 
-from chronos_common.domain.statuses import OverlapPolicy, Status, Trigger
+from chronos_common.domain.statuses import Status, Trigger
+
+
+class OverlapPolicy(StrEnum):
+    """The rule for an occurrence that is due while an earlier one of its job is unfinished."""
+
+    ALLOW = "allow"
+    SKIP = "skip"
+    QUEUE_ONE = "queue_one"
+    CANCEL_RUNNING = "cancel_running"
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
-    """An execution of the job that has no fate yet."""
+class UnfinishedExecution:
+    """An execution of the job that has not ended."""
 
     id: UUID
     status: Status
@@ -22,12 +31,12 @@ class Unfinished:
 
     @property
     def is_under_way(self) -> bool:
-        """Tell whether it has started and not ended: waiting for its retry counts."""
+        """Return whether it has started and not ended. Waiting for a retry counts."""
         return self.status in {Status.RUNNING, Status.RETRYING} or self.attempt > 1
 
 
-class Verdict(Enum):
-    """What an execution does now."""
+class OverlapVerdict(Enum):
+    """The decision about a due execution."""
 
     START = auto()
     SKIP = auto()
@@ -35,29 +44,31 @@ class Verdict(Enum):
     CANCEL_OTHERS = auto()
 
 
-def judge(policy: OverlapPolicy, due: Unfinished, others: Sequence[Unfinished]) -> Verdict:
-    """Decide what ``due`` does beside the unfinished ``others`` of its job.
+def judge(
+    policy: OverlapPolicy, due: UnfinishedExecution, others: Sequence[UnfinishedExecution]
+) -> OverlapVerdict:
+    """Decide about ``due`` beside the unfinished ``others`` of its job.
 
-    Only a first attempt of a schedule is held back: somebody's trigger means what it says, and
-    a retry belongs to an execution that had its turn.
+    Only a first attempt of a schedule is held back. A manual trigger always starts, and so does a
+    retry, whose execution has started before.
     """
     if policy is OverlapPolicy.ALLOW or due.trigger is not Trigger.SCHEDULE or due.attempt > 1:
-        return Verdict.START
+        return OverlapVerdict.START
     under_way = any(other.is_under_way for other in others)
     match policy:
         case OverlapPolicy.SKIP:
-            return Verdict.SKIP if under_way else Verdict.START
+            return OverlapVerdict.SKIP if under_way else OverlapVerdict.START
         case OverlapPolicy.CANCEL_RUNNING:
-            return Verdict.CANCEL_OTHERS if under_way else Verdict.START
+            return OverlapVerdict.CANCEL_OTHERS if under_way else OverlapVerdict.START
         case OverlapPolicy.QUEUE_ONE:
             if not under_way:
-                return Verdict.START
-            return Verdict.SKIP if _somebody_waits(due, others) else Verdict.WAIT
+                return OverlapVerdict.START
+            return OverlapVerdict.SKIP if _somebody_waits(due, others) else OverlapVerdict.WAIT
         case _:
             assert_never(policy)
 
 
-def _somebody_waits(due: Unfinished, others: Sequence[Unfinished]) -> bool:
+def _somebody_waits(due: UnfinishedExecution, others: Sequence[UnfinishedExecution]) -> bool:
     return any(
         other.status is Status.QUEUED
         and not other.is_under_way

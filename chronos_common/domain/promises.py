@@ -2,8 +2,8 @@
 
 from typing import Final
 
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.queues import QUEUE_OF
-from chronos_common.domain.statuses import JobType
 
 PROMISES: Final = {
     JobType.WEBHOOK: "the target answered with a status that counts as success",

@@ -1,25 +1,25 @@
-"""Which queue each kind of work waits in: separate queues, so that none waits behind another.
+"""The queues of Chronos, one for each kind of work, so that none waits behind another.
 
-Users name queues of their own Celery applications. Which names those must not have is said here.
+Users name queues of their own Celery applications. Here are the names that those must not have.
 """
 
 import re
 from typing import Final
 
-from chronos_common.domain.statuses import JobType
+from chronos_common.domain.jobs import JobType
 
 WEBHOOKS = "webhooks"
 EMAILS = "emails"
 TASKS = "tasks"
 NOTIFICATIONS = "notifications"
 
-#: What somebody tries out, and waits for; PostgreSQL does not hold it for later.
+#: Test runs, whose caller waits for the result. They are not stored in PostgreSQL.
 TESTS = "tests"
 
-#: The queues whose work is safe in PostgreSQL.
-ALL = (WEBHOOKS, EMAILS, NOTIFICATIONS, TASKS)
+#: The queues whose work is stored in PostgreSQL.
+DURABLE = (WEBHOOKS, EMAILS, NOTIFICATIONS, TASKS)
 
-EVERY = (*ALL, TESTS)
+ALL = (*DURABLE, TESTS)
 
 QUEUE_OF = {
     JobType.WEBHOOK: WEBHOOKS,
@@ -27,9 +27,9 @@ QUEUE_OF = {
     JobType.CELERY_TASK: TASKS,
 }
 
-# kombu's Redis transport keeps what is not acknowledged, the bindings and its locks beside the
-# queues, as hashes and sets: a list of such a name ends every worker of the broker. Broadcasts go
-# to "/0.name". Remote control, events, delayed delivery and results have queues and keys of their
+# kombu's Redis transport keeps unacknowledged messages, bindings and locks as hashes and sets
+# beside the queues. A list of such a name ends every worker of the broker. Broadcasts go to
+# "/0.name". Remote control, events, delayed delivery and results have queues and keys of their
 # own. RabbitMQ reserves "amq.", and RedBeat keeps its schedule under "redbeat:".
 _RESERVED: Final = re.compile(
     r"unacked.*|_kombu.*|/.*|amq\..*"
@@ -41,7 +41,7 @@ _RESERVED: Final = re.compile(
 
 
 def reserved_queue(name: str) -> str | None:
-    """Return why no task may go to the queue ``name``, whatever its broker is, or None."""
+    """Return why no task may go to the queue ``name`` of any broker, or None."""
     if not _RESERVED.fullmatch(name):
         return None
     return (
@@ -52,6 +52,6 @@ def reserved_queue(name: str) -> str | None:
 
 def own_queue(name: str) -> str | None:
     """Return why no task may go to the queue ``name`` of Chronos's own broker, or None."""
-    if name in EVERY or ":" in name or name.startswith("chronos"):
+    if name in ALL or ":" in name or name.startswith("chronos"):
         return f"{name!r} belongs to Chronos itself on this broker; use another name."
     return None

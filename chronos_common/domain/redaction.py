@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 REDACTED = "[redacted]"
 
-# Substrings that make a header, query parameter or field secret whatever stands around them.
+# Substrings that make a header, query parameter or field secret.
 _ANYWHERE = re.compile(
     r"authori[sz]ation|cookie|token|secret|api-?key|passw|passphrase|signature|credential"
     r"|private-?key|access-?key|session|bearer|jwt"
@@ -23,7 +23,7 @@ _URL_HEADERS = frozenset({"location", "content-location", "referer"})
 
 @lru_cache(maxsize=4096)
 def is_secret(name: str) -> bool:
-    """Tell whether the value of a header, query parameter or field called ``name`` is secret."""
+    """Return whether the value of a header, query parameter or field called ``name`` is secret."""
     name = name.lower().replace("_", "-")
     if name in _HARMLESS:
         return False
@@ -36,7 +36,7 @@ def headers(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def header(name: str, value: str) -> str:
-    """Return what may be shown of a header field's value."""
+    """Return a header field's value without its secrets."""
     if is_secret(name):
         return REDACTED
     return url(value) if name.lower() in _URL_HEADERS else value
@@ -47,14 +47,14 @@ def url(value: str) -> str:
     try:
         parts = urlsplit(value)
     except ValueError:
-        # What cannot be taken apart cannot be redacted in part.
+        # A URL that cannot be parsed cannot be redacted in part.
         return REDACTED
     netloc = parts.netloc
     if "@" in netloc:
         netloc = f"{REDACTED}@{netloc.rpartition('@')[2]}"
     query = "&".join(_parameter(text) for text in parts.query.split("&"))
     if netloc == parts.netloc and query == parts.query:
-        # Putting it together again would write some of it otherwise.
+        # Building the URL again would change its spelling.
         return value
     return urlunsplit((parts.scheme, netloc, parts.path, query, parts.fragment))
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 DEFAULT_DELAYS_SECONDS = (60.0, 300.0, 900.0)
 DEFAULT_MAX_ATTEMPTS = 4
 
-#: A worker's loss costs no attempt; an execution that was handed out this often is poison.
+#: A worker's loss costs no attempt. An execution that was handed out this often is poison.
 MAX_REDELIVERIES = 5
 
-#: A target may ask for patience (``Retry-After``), within reason.
+#: The longest delay that a target may ask for (``Retry-After``).
 MAX_RETRY_AFTER = timedelta(hours=24)
 
 
@@ -21,7 +21,7 @@ class RetryPolicy:
     With ``delays_seconds``, attempt n is followed by the n-th delay and the last one repeats.
     Without, the delay is ``backoff_seconds * backoff_factor ** (n - 1)``, at most
     ``backoff_cap_seconds``. ``jitter_ratio`` (0 to 1) lengthens each delay by up to that part of
-    it, so that what failed together does not come back together.
+    it, so that executions that failed together do not retry together.
     """
 
     max_attempts: int = DEFAULT_MAX_ATTEMPTS
@@ -32,7 +32,7 @@ class RetryPolicy:
     jitter_ratio: float = 0.0
 
     def delay_after(self, attempt: int, *, jitter: float) -> timedelta:
-        """Return the delay after ``attempt`` (from 1); ``jitter`` is a random number in [0, 1)."""
+        """Return the delay after ``attempt`` (from 1). ``jitter`` is random in [0, 1)."""
         return timedelta(seconds=self._seconds_after(attempt) * (1 + self.jitter_ratio * jitter))
 
     def _seconds_after(self, attempt: int) -> float:

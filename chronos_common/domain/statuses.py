@@ -9,10 +9,11 @@
 """
 
 from enum import StrEnum
+from typing import Final
 
 
 class Status(StrEnum):
-    """What an execution is doing, or what its fate was."""
+    """The state of an execution."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -26,7 +27,8 @@ class Status(StrEnum):
 FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.SKIPPED})
 UNFINISHED = frozenset(Status) - FINAL
 
-#: Where each status may go. Storage makes every move as a compare-and-set from one of these.
+#: The statuses that may follow each one. Storage makes every move as a compare-and-set. No code
+#: reads this table: tests hold the moves against it.
 MOVES: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.SKIPPED, Status.FAILED}),
     Status.RUNNING: frozenset(
@@ -63,31 +65,18 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     DELETED = "deleted"
     RESCHEDULED = "rescheduled"
-    EXPIRED = "expired"
     INVALID = "invalid"
     WORKER_LOST = "worker_lost"
 
 
-class MisfirePolicy(StrEnum):
-    """What happens to occurrences that were missed."""
-
-    RUN_LATEST = "run_latest"
-    RUN_ALL = "run_all"
-    SKIP = "skip"
-
-
-class OverlapPolicy(StrEnum):
-    """What happens when an occurrence is due while an earlier one of its job is unfinished."""
-
-    ALLOW = "allow"
-    SKIP = "skip"
-    QUEUE_ONE = "queue_one"
-    CANCEL_RUNNING = "cancel_running"
-
-
-class JobType(StrEnum):
-    """What a job's executions do."""
-
-    WEBHOOK = "webhook"
-    EMAIL = "email"
-    CELERY_TASK = "celery_task"
+#: The reasons in plain words, for logs and explanations.
+REASON_TEXTS: Final = {
+    Reason.PAUSED: "the job was paused",
+    Reason.OVERLAP: "an earlier execution of the job had not finished (overlap_policy)",
+    Reason.MISFIRE: "it was missed, and the job's misfire_policy does not run it late",
+    Reason.CANCELLED: "somebody cancelled it",
+    Reason.DELETED: "the job was deleted",
+    Reason.RESCHEDULED: "the job got another schedule",
+    Reason.INVALID: "the job cannot be performed as it is defined",
+    Reason.WORKER_LOST: "its worker was lost too often",
+}

@@ -1,18 +1,18 @@
-"""What texts may hold: one line, or a name that people can see.
+"""Rules for texts: a text of one line, or a name that people can see.
 
-A one-line text may hold whatever people write, visible or not: no-break spaces, joiners, marks of
-direction. Only what breaks the line and control characters are refused.
+A one-line text may hold any character, visible or not: no-break spaces, joiners, marks of
+direction. Only line breaks and control characters are refused.
 """
 
 from collections.abc import Iterator
 from typing import Final
 from unicodedata import category, normalize
 
-#: The Unicode standard, section 5.8, and what Python's ``splitlines`` adds.
+#: The Unicode standard, section 5.8, and the additions of Python's ``splitlines``.
 _LINE_BREAKS: Final = frozenset("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 
 # Letters and symbols that show nothing: the fillers of Hangul, the blank of Braille, and the marks
-# that only change what stands before them.
+# that only change the character before them.
 _BLANK: Final = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
     + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
@@ -21,7 +21,7 @@ _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
 
 
 def stored_fault(text: str) -> str | None:
-    """Return what keeps PostgreSQL from storing ``text``, or None."""
+    """Return why PostgreSQL cannot store ``text``, or None."""
     if "\x00" in text:
         return "Must not contain NUL characters."
     if any("\ud800" <= character <= "\udfff" for character in text):
@@ -30,7 +30,7 @@ def stored_fault(text: str) -> str | None:
 
 
 def line_fault(text: str) -> str | None:
-    """Return what keeps ``text`` from being one line, or None."""
+    """Return why ``text`` is not one line, or None."""
     for character in _breaking(text):
         kind = "line break" if character in _LINE_BREAKS else "control character"
         return f"Must be one line; it contains the {kind} U+{ord(character):04X}."
@@ -38,7 +38,7 @@ def line_fault(text: str) -> str | None:
 
 
 def one_line(text: str) -> str:
-    """Return ``text`` with spaces for whatever keeps it from being one line."""
+    """Return ``text`` as one line, with spaces for line breaks and control characters."""
     for character in set(_breaking(text)):
         text = text.replace(character, " ")
     return text
@@ -59,7 +59,7 @@ def name_of(text: str) -> str:
 
 
 def name_fault(text: str) -> str | None:
-    """Return what keeps ``text`` from being a name, or None."""
+    """Return why ``text`` is no name, or None."""
     fault = stored_fault(text) or line_fault(text)
     if fault is None and not is_seen(text):
         return "Must contain a character that can be seen." if text else "Must not be empty."

@@ -13,7 +13,7 @@ MAX_URL_LENGTH: Final = 8192
 _MAX_PORT: Final = 65535
 _MAX_SHOWN: Final = 100
 
-# What RFC 3986 lets stand in a URL; the percent sign, because escapes are there already.
+# Characters that RFC 3986 allows in a URL, and the percent sign of escapes.
 _STANDS_IN_URL: Final = "!#$%&'()*+,/:;=?@[]~"
 _PLAIN: Final = re.compile(rf"[A-Za-z0-9_.\-{re.escape(_STANDS_IN_URL)}]*")
 _PORT: Final = re.compile(r"0*[1-9][0-9]{0,4}")
@@ -35,8 +35,8 @@ class Address:
 def address(url: str, params: Mapping[str, str | Sequence[str]]) -> Address:
     """Return ``url`` with ``params`` behind its own query, as it is sent.
 
-    Raises :class:`ValueError`, in words, for what can never be requested or would be sent as
-    another URL than was written.
+    Raises :class:`ValueError` with a text for users if it can never be requested, or would be sent
+    as another URL than was written.
     """
     parts = _split(url)
     userinfo, _, place = parts.netloc.rpartition("@")
@@ -65,7 +65,7 @@ def address(url: str, params: Mapping[str, str | Sequence[str]]) -> Address:
 
 
 def _hint(parts: SplitResult) -> str:
-    """Return what may have cut the host off: a password that is written as it is."""
+    """Return a hint if a password that is not percent-encoded may have cut the host off."""
     if ":" not in parts.netloc or "@" in parts.netloc or "@" not in parts.path + parts.query:
         return ""
     return " If this is part of a password, write %2F for '/' and %3F for '?' in it."
@@ -85,7 +85,7 @@ def _split(url: str) -> SplitResult:
 
 
 def _no_url(url: str) -> str:
-    """Return what keeps ``url`` from being taken apart."""
+    """Return why ``url`` cannot be parsed."""
     if "[" in url or "]" in url:
         return (
             "Not a URL: before the path, brackets stand around an IPv6 address only, like "
@@ -97,7 +97,7 @@ def _no_url(url: str) -> str:
 def ascii_place(place: str) -> str:
     """Return a host with its port in ASCII.
 
-    Raises :class:`ValueError`, in words, for what can never be connected.
+    Raises :class:`ValueError` with a text for users if it can never be connected.
     """
     host, port = place, ""
     if not place.endswith("]"):
@@ -119,14 +119,14 @@ def ascii_place(place: str) -> str:
     return f"{host}:{int(port)}" if port else host
 
 
-# Jobs have many URLs and few hosts; workers ask for each request that they build.
+# Jobs have many URLs and few hosts, and workers call this for each request.
 _ascii_place = lru_cache(maxsize=4096)(ascii_place)
 
 
 def _credentials(userinfo: str) -> bytes:
-    """Return what a URL's user information is for Basic authentication (RFC 7617)."""
+    """Return a URL's user information as Basic authentication needs it (RFC 7617)."""
     if "\\" in userinfo:
-        # Browsers read a slash here, and another host.
+        # Browsers read a slash here, and so another host.
         raise ValueError(r"Must not contain '\' before the host; write %5C.")
     name, _, password = userinfo.partition(":")
     user = unquote_to_bytes(name)

@@ -24,21 +24,21 @@ class RequestRefused(ChronosError):
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """What somebody needs to log in."""
+class AdminAccount:
+    """The credentials of the administrator."""
 
     email: str
     password: str
 
 
 class Client:
-    """Speaks with the API as one account; logs in when it must."""
+    """Calls the API as one account, and logs in when it must."""
 
-    def __init__(self, address: str, account: Account) -> None:
+    def __init__(self, address: str, account: AdminAccount) -> None:
         self._address = address
         self._account = account
         self._session = requests.Session()
-        self._session.trust_env = False  # a proxy does not belong between us and ourselves
+        self._session.trust_env = False  # the API is on this machine, and needs no proxy
         self._session.headers["Connection"] = "close"  # the API need not wait for us to stop
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -54,7 +54,7 @@ class Client:
         return self._send("PATCH", path, body=body)
 
     def log_in(self) -> bool:
-        """Take a fresh access token; return whether the account may."""
+        """Get a new access token. Return whether the account may log in."""
         credentials = {"email": self._account.email, "password": self._account.password}
         answer = self._request("POST", "/api/v1/auth/login", body=credentials)
         if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
@@ -63,7 +63,7 @@ class Client:
         return True
 
     def register(self) -> bool:
-        """Create the account; return whether it is new. Others may not share its address."""
+        """Create the account. Return whether its address was free."""
         credentials = {"email": self._account.email, "password": self._account.password}
         answer = self._request("POST", "/api/v1/auth/register", body=credentials)
         if answer.status_code == HTTPStatus.CONFLICT:
@@ -97,14 +97,14 @@ class Client:
         )
 
 
-def saved_account(folder: Path) -> Account:
-    """Return the administrator's account of this data folder, made up at the first start."""
+def saved_account(folder: Path) -> AdminAccount:
+    """Return the administrator's account of this data folder, made at the first start."""
     path = folder / "admin.json"
     if not path.exists():
         content = {"email": EMAIL, "password": secrets.token_urlsafe(_PASSWORD_BYTES)}
         write_private(path, json.dumps(content, indent=2) + "\n")
     content = json.loads(path.read_text())
-    return Account(email=content["email"], password=content["password"])
+    return AdminAccount(email=content["email"], password=content["password"])
 
 
 def _content(answer: requests.Response) -> Any:

@@ -1,4 +1,4 @@
-"""``chronos up``; light, so that ``chronos --help`` loads no servers."""
+"""``chronos up``. It imports little, so that ``chronos --help`` loads no servers."""
 
 from pathlib import Path
 
@@ -39,8 +39,8 @@ def up(
 ) -> None:
     """Run all of Chronos on this machine until Ctrl-C.
 
-    PostgreSQL and Valkey come along and keep their data in the data folder; CHRONOS_DATABASE_URL
-    and CHRONOS_REDIS_URL replace them with servers of your own.
+    PostgreSQL and Valkey are included, and keep their data in the data folder.
+    CHRONOS_DATABASE_URL and CHRONOS_REDIS_URL replace them with servers of your own.
     """
     from chronos_common.embedded import machine  # noqa: PLC0415 - only who starts it loads it
 

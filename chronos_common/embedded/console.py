@@ -1,4 +1,4 @@
-"""What ``chronos up`` shows in the terminal: little by default, every log line with --verbose."""
+"""The terminal of ``chronos up``: few lines by default, every log line with --verbose."""
 
 import json
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ _SHOWN_APART = frozenset({"event", "level", "logger", "timestamp", "exception"})
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Do not end the process, as rich does, when nobody reads its output any more."""
+        """Go on when the terminal is closed, where rich would end the process."""
         self.quiet = True
 
 
 class Terminal:
-    """Writes lines, in colour where the terminal can show it. Any thread may use it.
+    """Writes lines, in colour if the terminal supports it. Any thread may use it.
 
-    When the terminal is gone it goes silent, and what runs goes on.
+    When the terminal is closed it writes nothing more, and the programs go on.
     """
 
     def __init__(self, *, verbose: bool, file: IO[str] | None = None) -> None:

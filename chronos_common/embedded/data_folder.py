@@ -1,4 +1,4 @@
-"""The data folder of ``chronos up``: that it can be written, and the secrets it keeps."""
+"""The data folder of ``chronos up``: checks whether it is usable, and the secrets in it."""
 
 import json
 import os
@@ -24,8 +24,8 @@ class AddressUnusable(ChronosError):
 def prepare(folder: Path) -> None:
     """Create ``folder`` if it is missing, and make sure that files can be written there.
 
-    Its files and folders are private one by one; root lets others pass, because PostgreSQL then
-    runs as an ordinary user. Raises :class:`FolderUnusable`.
+    Its files and folders are private one by one. As root the folder itself lets others pass,
+    because PostgreSQL then runs as an ordinary user. Raises :class:`FolderUnusable`.
     """
     try:
         folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
@@ -76,7 +76,7 @@ def remember(folder: Path, values: Mapping[str, str]) -> None:
 
 
 def remembered(folder: Path) -> dict[str, str]:
-    """Return the settings that the last start kept, by their names; none if there was none."""
+    """Return the settings that the last start kept, by their names. A first start has none."""
     path = folder / "settings.json"
     return dict(json.loads(path.read_text())) if path.exists() else {}
 

@@ -1,4 +1,4 @@
-"""What ``chronos up`` runs on one machine: its settings, its address, its programs."""
+"""The installation of ``chronos up`` on one machine: its settings, address and programs."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from signal import SIGTERM
 
-from chronos_common import settings
+from chronos_common import setting_types, settings
 from chronos_common.embedded.data_folder import remember, secret_key
 from chronos_common.embedded.processes.child import Program
 from chronos_common.embedded.servers.servers import Servers
@@ -15,8 +15,8 @@ from chronos_common.settings import Settings
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 
-#: Connections to PostgreSQL: what a scheduler or worker takes at most, what an API process takes
-#: beside those of its threads, and what is left for psql, the doctor, migrations and backups.
+#: Connections to PostgreSQL: the most of a scheduler or worker, those of an API process beside its
+#: threads', and a reserve for psql, the doctor, migrations and backups.
 CONNECTIONS_OF_A_SERVICE = 12
 CONNECTIONS_BESIDE_THREADS = 2
 CONNECTIONS_TO_SPARE = 24
@@ -24,17 +24,18 @@ CONNECTIONS_TO_SPARE = 24
 _SECONDS_BEYOND_GRACE = 5
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only compared
 
-# Stand in until the data folder is known to be usable, so that settings are checked before that.
+# Values of required settings until the data folder is known to be usable, so that the others are
+# checked before that.
 _PLACEHOLDERS = {
     "DATABASE_URL": "postgresql://chronos@127.0.0.1/chronos",
     "REDIS_URL": "redis://127.0.0.1/0",
-    "SECRET_KEY": "-" * settings.MIN_SECRET_BYTES,
+    "SECRET_KEY": "-" * setting_types.MIN_SECRET_BYTES,
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installation:
-    """One data folder with its settings; ``given`` holds the user's own URLs and secret key."""
+    """One data folder with its settings. ``given`` holds the user's own URLs and secret key."""
 
     settings: Settings
     given: Mapping[str, str]
@@ -48,13 +49,13 @@ class Installation:
 
     @property
     def address(self) -> str:
-        """Where this machine reaches the API."""
+        """The API's address on this machine."""
         host = _WILDCARDS.get(self.settings.api_host, self.settings.api_host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.settings.api_port}"
 
     @property
     def connections(self) -> int:
-        """How many connections PostgreSQL has to take from all that runs here."""
+        """The connections that PostgreSQL has to accept from all programs."""
         services = self.schedulers + self.workers
         of_an_api = self.settings.api_threads + CONNECTIONS_BESIDE_THREADS
         return (
@@ -68,11 +69,11 @@ class Installation:
         urls = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
         secret = self.given.get("SECRET_KEY") or secret_key(self.folder)
         settings.export({**urls, "SECRET_KEY": secret})
-        # What the user gave is theirs to keep.
+        # URLs and keys of the user are not stored.
         remember(self.folder, {name: urls[name] for name in urls.keys() - self.given.keys()})
 
     def migration(self) -> Program:
-        """Return the program that brings the database's tables up to date."""
+        """Return the program that upgrades the schema."""
         return self._program("migration", "db", "upgrade")
 
     def programs(self) -> Sequence[Program]:
@@ -89,11 +90,12 @@ class Installation:
         ]
 
     def _program(self, name: str, *words: str, index: int = 0) -> Program:
-        """Run ``chronos <words>``; several on one machine show their metrics on ports in a row."""
+        """Return the program ``chronos <words>``. Several have consecutive ports for metrics."""
         port = self.settings.metrics_port
         return Program(
             name=name,
             command=[sys.executable, "-P", "-m", "chronos_common.cli", *words],
+            words=words,
             folder=self.folder,
             environment=settings.environment({"METRICS_PORT": str(port + index if port else 0)}),
             stopping=((SIGTERM, self.settings.shutdown_grace_seconds + _SECONDS_BEYOND_GRACE),),
@@ -103,17 +105,17 @@ class Installation:
 def configure(
     chosen: Mapping[str, object], *, workers: int = 1, schedulers: int = 1, with_demo: bool = False
 ) -> Installation:
-    """Read and check the settings; ``chosen`` on the command line come first.
+    """Read and check the settings. Those of the command line come first.
 
-    What the user left open gets what suits one machine: webhooks may call it if only its own
-    users reach the API, or for the demo. Raises
-    :class:`~chronos_common.errors.SettingsInvalid` with one line for each wrong one.
+    The defaults suit one machine: webhooks may call it if only its own users reach the API, or for
+    the demo. Raises :class:`~chronos_common.errors.SettingsInvalid` with one line for each wrong
+    one.
     """
     settings.export({name: str(value) for name, value in chosen.items() if value is not None})
     given = {name: text for name in _PLACEHOLDERS if (text := settings.given(name))}
     settings.export(_PLACEHOLDERS | given)
     settings.export({"DATA_DIR": str(settings.load().data_dir.absolute())})
-    # Only now, so that a wrong one is reported: the terminal shows the lines its own way.
+    # This follows the check, so that a wrong value is reported. The terminal needs JSON lines.
     settings.export({"LOG_FORMAT": "json"})
     installation = Installation(
         settings=settings.load(), given=given, workers=workers, schedulers=schedulers

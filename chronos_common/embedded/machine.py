@@ -8,16 +8,22 @@ import requests
 
 from chronos_common import clock, settings
 from chronos_common.embedded import data_folder
+from chronos_common.embedded.banner import print_banner
 from chronos_common.embedded.console import Terminal
 from chronos_common.embedded.demo import echo, jobs
 from chronos_common.embedded.installation import Installation, configure
-from chronos_common.embedded.processes import lock, orphans
+from chronos_common.embedded.processes import forking, lock, orphans
 from chronos_common.embedded.processes.child import Child, ChildFailed
-from chronos_common.embedded.processes.shutdown import Stopped, StopRequest, on_signals, wait_until
+from chronos_common.embedded.processes.shutdown import (
+    StartStopped,
+    StopRequest,
+    on_signals,
+    wait_until,
+)
 from chronos_common.embedded.servers import servers
 from chronos_common.embedded.supervisor import Supervisor
-from chronos_common.embedded.welcome import show_welcome
 
+_SECONDS_TO_LOAD = 60
 _SECONDS_TO_MIGRATE = 600
 _SECONDS_TO_ANSWER = 60
 _HEALTH_TIMEOUT_SECONDS = 2
@@ -31,7 +37,7 @@ def run(
     schedulers: int,
     verbose: bool,
 ) -> None:
-    """Run an installation until a signal comes; ``chosen`` are settings of the command line."""
+    """Run an installation until a signal comes, with settings of the command line."""
     installation = configure(chosen, workers=workers, schedulers=schedulers, with_demo=with_demo)
     data_folder.prepare(installation.folder)
     terminal = Terminal(verbose=verbose)
@@ -40,7 +46,7 @@ def run(
     with on_signals() as stop, lock.hold_folder(installation.folder, now=clock.host_now()):
         try:
             _run(installation, terminal, stop, with_demo=with_demo)
-        except Stopped as stopped:
+        except StartStopped as stopped:
             terminal.say(str(stopped))
         except PermissionError as error:
             raise data_folder.FolderUnusable(
@@ -54,36 +60,41 @@ def _run(
 ) -> None:
     """Start things in the order in which they need each other, and stop them in reverse.
 
-    1. End what an earlier, killed start left behind; only then is the port known to be free.
-    2. PostgreSQL, Valkey, migrations.
+    1. End the processes of an earlier start that was killed. Only then is the port known to be
+       free.
+    2. PostgreSQL, Valkey, migrations. The programs are loaded meanwhile, once for all of them.
     3. API, scheduler and worker, watched from here on like the servers.
-    4. The administrator's account, the welcome, the demo; then wait.
+    4. Make the administrator's account, print the banner, start the demo, and wait.
     """
     _end_leftovers(installation.folder, terminal, stop)
     port = installation.settings.api_port
     data_folder.check_address(installation.settings.api_host, port)
     with ExitStack() as running:
         echo_address = running.enter_context(echo.serve(port + 1)) if with_demo else None
-        started = running.enter_context(
-            servers.start(
-                installation.folder,
-                connections=installation.connections,
-                database_url=installation.given.get("DATABASE_URL"),
-                redis_url=installation.given.get("REDIS_URL"),
-                stop=stop,
-            )
-        )
-        installation.connect(started)
-        if "DATABASE_URL" in installation.given:
-            _require_answer(settings.load().database_url)
-        _migrate(installation, stop)
         supervisor = Supervisor(say=terminal.warn, show_log=terminal.show_log, wait=stop.wait)
-        supervisor.watch(started.children)
-        parts = [Child(program) for program in installation.programs()]
-        running.callback(supervisor.stop, parts, stop)
-        supervisor.start(parts)
+        # The fork server ends after the start, when the programs share little of its memory any
+        # more.
+        with forking.serving() as fork_server:
+            started = running.enter_context(
+                servers.start(
+                    installation.folder,
+                    connections=installation.connections,
+                    database_url=installation.given.get("DATABASE_URL"),
+                    redis_url=installation.given.get("REDIS_URL"),
+                    stop=stop,
+                )
+            )
+            installation.connect(started)
+            if "DATABASE_URL" in installation.given:
+                _require_answer(settings.load().database_url)
+            wait_until(fork_server.has_loaded, seconds=_SECONDS_TO_LOAD, stop=stop)
+            _migrate(Child(installation.migration(), fork_server), stop)
+            supervisor.watch(started.children)
+            parts = [Child(program, fork_server) for program in installation.programs()]
+            running.callback(supervisor.stop, parts, stop)
+            supervisor.start(parts)
         _wait_for_api(installation, parts, supervisor, stop)
-        client = show_welcome(installation, started, terminal)
+        client = print_banner(installation, started, terminal)
         if echo_address and client:
             running.enter_context(jobs.watch(client, echo_address, terminal, now=clock.host_now()))
         supervisor.run_until(lambda: stop.asked)
@@ -99,7 +110,7 @@ def _end_leftovers(data_dir: Path, terminal: Terminal, stop: StopRequest) -> Non
 
 def _require_answer(url: str) -> None:
     """Raise :class:`~availability.DatabaseUnusable` if the user's own database cannot be used."""
-    # Loaded by whoever has a database of their own: it takes megabytes as long as all runs.
+    # Only a user's own database needs this import, which takes megabytes.
     from chronos_common.storage.postgres import availability  # noqa: PLC0415 - see above
     from chronos_common.storage.postgres.database import connect  # noqa: PLC0415 - see above
 
@@ -110,8 +121,7 @@ def _require_answer(url: str) -> None:
         engine.dispose()
 
 
-def _migrate(installation: Installation, stop: StopRequest) -> None:
-    child = Child(installation.migration())
+def _migrate(child: Child, stop: StopRequest) -> None:
     child.start()
     try:
         wait_until(lambda: not child.is_running(), seconds=_SECONDS_TO_MIGRATE, stop=stop)
@@ -119,7 +129,7 @@ def _migrate(installation: Installation, stop: StopRequest) -> None:
         child.stop()
     if child.exit_code() != 0:
         raise ChildFailed(
-            f"The database could not be brought up to date:\n{child.last_words(8)}\n"
+            f"The database could not be brought up to date:\n{child.last_lines(8)}\n"
             f"All of it is in {child.log.path}"
         )
 
@@ -134,15 +144,15 @@ def _wait_for_api(
     if not supervisor.run_until(lambda: stop.asked or _answers(url), seconds=_SECONDS_TO_ANSWER):
         raise ChildFailed(
             f"The API did not answer {url} within {_SECONDS_TO_ANSWER} s:\n"
-            f"{parts[0].last_words(8)}\nAll of it is in {parts[0].log.path}"
+            f"{parts[0].last_lines(8)}\nAll of it is in {parts[0].log.path}"
         )
     if stop.asked:
-        raise Stopped
+        raise StartStopped
 
 
 def _answers(url: str) -> bool:
     with requests.Session() as session:
-        session.trust_env = False  # a proxy does not belong between us and ourselves
+        session.trust_env = False  # the API is on this machine, and needs no proxy
         try:
             return session.get(url, timeout=_HEALTH_TIMEOUT_SECONDS).ok
         except requests.RequestException:

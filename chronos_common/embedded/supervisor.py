@@ -1,4 +1,4 @@
-"""Watches child processes: reads their logs along, and starts again what died."""
+"""Watches child processes: follows their logs, and restarts those that died."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -11,16 +11,16 @@ FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
 STABLE_SECONDS = 60.0
 
-# While something is waited for; and while nothing is, when a signal tells of what is urgent.
+# Seconds between two ticks during a start, and later, when a signal reports urgent events.
 _POLL_SECONDS = 0.1
 _REST_SECONDS = 1.0
-# Of a child's log; what is left comes with the next tick.
+# Most bytes of a child's log that a tick reads. The next tick reads the rest.
 _CHUNKS_PER_TICK = 16
 _LOG_CHECK_SECONDS = 60.0
 
 
 class Backoff:
-    """How long to wait before a child that died starts again: twice as long each time.
+    """Seconds to wait before a child that died restarts: twice as long each time.
 
     A child that stayed up for a minute is trusted again.
     """
@@ -47,11 +47,11 @@ class _Watched:
 
 
 class Supervisor:
-    """Keeps children running until told to stop.
+    """Keeps children running until it is stopped.
 
-    ``say`` gets one line for everything that the operator should know, ``show_log`` every line
-    that a child logs, with the child's name. ``wait`` sleeps, and is best ended by the signal that
-    a child ended. Use it from the main thread only: on Linux a child is bound to the life of the
+    ``say`` gets a line for each event that the operator should know, ``show_log`` every line that
+    a child logs, with the child's name. ``wait`` sleeps, and should return at the signal that a
+    child ended. Use it from the main thread only: on Linux a child is bound to the life of the
     thread that started it.
     """
 
@@ -81,7 +81,7 @@ class Supervisor:
             self.watch([child])
 
     def run_until(self, condition: Callable[[], bool], *, seconds: float | None = None) -> bool:
-        """Watch until ``condition`` holds; return whether it did within ``seconds``."""
+        """Watch until ``condition`` holds. Return whether it did within ``seconds``."""
         deadline = None if seconds is None else self._monotonic() + seconds
         while not condition():
             if deadline is not None and self._monotonic() >= deadline:
@@ -97,7 +97,7 @@ class Supervisor:
         return min(max(min(starts) - self._monotonic(), 0), _REST_SECONDS)
 
     def tick(self) -> None:
-        """Look at every child once: its log, whether it died, whether it is due to start."""
+        """Check every child once: its log, whether it died, whether its restart is due."""
         for watched in self._watched:
             self._forward_log(watched.child)
             if watched.starts_at is None and not watched.child.is_running():

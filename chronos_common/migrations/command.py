@@ -1,6 +1,12 @@
-"""``chronos db``; light, so that ``chronos --help`` loads no database driver."""
+"""``chronos db``. It imports little, so that ``chronos --help`` loads no database driver."""
 
 import click
+
+
+def preload() -> None:
+    """Import the command's modules, for processes that are forked to run it."""
+    from chronos_common.migrations import schema  # noqa: F401, PLC0415 - as above
+    from chronos_common.process import startup  # noqa: F401, PLC0415 - as the module says
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""How alembic reaches the database: through the connection that ``upgrade`` hands it."""
+"""Runs the migrations in the connection that ``schema.upgrade`` passes to alembic."""
 
 from alembic import context
 

@@ -27,5 +27,5 @@ def of_database(connection: Connection) -> str | None:
 
 
 def is_too_old(revision: str | None) -> bool:
-    """Return whether this version needs a newer one; an unknown one is of a newer version."""
+    """Return whether this version needs a newer schema. Unknown revisions are newer."""
     return revision is None or revision in known()[:-1]

@@ -49,7 +49,7 @@ def upgrade(engine: Engine, revision: str = "head") -> str:
 
 
 def is_current(engine: Engine) -> bool:
-    """Tell whether the database has the newest schema."""
+    """Return whether the database has the newest schema."""
     with engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
     return found == ScriptDirectory.from_config(_config()).get_current_head()

@@ -1,12 +1,12 @@
 """The sign of life of a scheduler or worker process, and its identity.
 
 1. The process registers under a new id and renews its heartbeat every few seconds.
-2. Once it gave no sign for ``timeout``, rescue forgets it and hands its executions to others.
+2. After ``timeout`` without a renewal, rescue removes it and hands its executions to others.
 3. A process that was frozen or cut off that long finds that its renewal is refused. It goes on
-   under a new id, so that nothing it did under the old one can overwrite what happened since.
-   One that comes back before rescue looked goes on as it was.
-4. Between renewals it knows by its own clock whether its lease still holds: what it has not
-   started by the end of the lease it does not start.
+   under a new id, so that its outcomes under the old one overwrite nothing. One that comes back
+   before rescue looked keeps its id.
+4. Between renewals it knows by its own clock whether its lease still holds. After the end of the
+   lease it starts no execution.
 """
 
 import os
@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from chronos_common import __version__, clock, ids
 from chronos_common.process.loops import Loop
 from chronos_common.storage import workers
-from chronos_common.storage.postgres.database import measure_clock, transaction
+from chronos_common.storage.postgres.database import measure_clock, reading, transaction
 
 _log = structlog.get_logger(__name__)
 
@@ -33,7 +33,10 @@ RENEWALS_PER_TIMEOUT = 3
 
 
 class Heartbeat:
-    """Keeps this process known as alive, and its clock in step with the database's."""
+    """Keeps this process known as alive, and its clock in step with the database's.
+
+    ``kind`` is "worker" or "scheduler".
+    """
 
     def __init__(
         self,
@@ -43,7 +46,6 @@ class Heartbeat:
         timeout: timedelta,
         in_flight: Callable[[], int] = lambda: 0,
     ) -> None:
-        """Take what to say; ``kind`` is "worker" or "scheduler"."""
         self._engine = engine
         self._kind = kind
         self._timeout = timeout
@@ -73,23 +75,23 @@ class Heartbeat:
             _log.warning("not forgotten", worker=str(self.id), error=str(error))
 
     def holds(self, identifier: UUID) -> bool:
-        """Tell whether this process may still act under ``identifier``."""
+        """Return whether this process may still act under ``identifier``."""
         return identifier == self.id and self._is_leased()
 
     @property
     def timeout_seconds(self) -> float:
-        """After how long without a sign the process counts as lost."""
+        """Seconds without a renewal after which the process counts as lost."""
         return self._timeout.total_seconds()
 
     @property
     def silent_seconds(self) -> float:
-        """For how long there was no renewal."""
+        """Seconds since the last renewal."""
         return time.monotonic() - (self._lease_ends - self.timeout_seconds)
 
     def wait_for_lease(self, timeout: float) -> bool:
-        """Renew a lease that has ended; False if that did not succeed within ``timeout`` seconds.
+        """Renew a lease that has ended. Return whether that succeeded within ``timeout`` seconds.
 
-        What is claimed after the lease's end could not be started, only taken away again.
+        An execution that is claimed after the lease's end could not be started.
         """
         if self._is_leased():
             return True
@@ -107,7 +109,7 @@ class Heartbeat:
 
     def _tick(self) -> bool:
         asked = time.monotonic()
-        with transaction(self._engine) as connection:
+        with reading(self._engine) as connection:
             clock.correct_by(measure_clock(connection))
             alive = workers.beat(connection, self.id, in_flight=self._in_flight(), now=clock.now())
         if alive:

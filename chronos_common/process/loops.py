@@ -1,4 +1,4 @@
-"""Loops in threads: a loop knows nothing; a tick says whether it found work."""
+"""Loops in threads. A loop knows nothing of its work: a tick returns whether it found some."""
 
 import random
 import time
@@ -12,21 +12,21 @@ _log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 
-#: For how long a loop looks often after it found work, or was woken. Whoever announces a change
-#: may do so just before it can be seen.
+#: Seconds for which a loop looks often after it found work or was woken. A change may be announced
+#: just before it is visible.
 ALERT_SECONDS = 2.0
 
 
 class Loop:
-    """Calls ``tick`` again and again, in a thread of its own.
+    """Calls ``tick`` again and again, in a thread of its own, from :meth:`start` on.
 
-    After a tick that found no work it rests for ``idle_seconds``; after one that raised, longer
-    each time up to ``LONGEST_PAUSE_SECONDS``. Nothing that a tick raises ends the loop.
+    After a tick that found no work it rests for ``idle_seconds``. After one that raised, it rests
+    longer each time, up to ``LONGEST_PAUSE_SECONDS``. No error of a tick ends the loop.
 
-    With ``quiet_seconds``, which are longer, it rests for these once there was no work for
-    ``ALERT_SECONDS``, until :meth:`hint` makes it look often again. A function may say how long,
-    after each tick. While ``is_held_up`` says that there may be work which it could not do, it
-    does not become quiet.
+    ``quiet_seconds`` is the longer rest once there was no work for ``ALERT_SECONDS``, until
+    :meth:`hint` makes the loop look often again. It may be a function, which is called after each
+    tick. While ``is_held_up`` returns true, there may be work that the tick could not do, and the
+    loop does not become quiet.
     """
 
     def __init__(
@@ -38,7 +38,6 @@ class Loop:
         quiet_seconds: float | Callable[[], float] | None = None,
         is_held_up: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Take the work; nothing runs before :meth:`start`."""
         self.name = name
         self._tick = tick
         self._idle = idle_seconds
@@ -53,13 +52,13 @@ class Loop:
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def start(self, *, after_seconds: float = 0) -> None:
-        """Begin; the first tick comes ``after_seconds``."""
+        """Begin. The first tick comes ``after_seconds``."""
         self._first_rest = after_seconds
         self._thread.start()
 
     @property
     def tick_seconds(self) -> float:
-        """For how long the tick under way has been going on; 0 while the loop rests."""
+        """Seconds since the current tick began, 0 while the loop rests."""
         since = self._ticking_since
         return 0.0 if since is None else time.monotonic() - since
 
@@ -69,7 +68,7 @@ class Loop:
         self._wake.set()
 
     def hint(self) -> None:
-        """Look often for a while, as there may be work; a rest that is short already goes on.
+        """Look often for a while, as there may be work. This ends a quiet rest, but no short one.
 
         Hints may come many times a second, and must not make a busy loop busier.
         """
@@ -84,7 +83,7 @@ class Loop:
         self._wake.set()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the end; False if it did not come within ``timeout`` seconds."""
+        """Wait for the end. Return whether it came within ``timeout`` seconds."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -127,7 +126,7 @@ class Loop:
 
 
 def stop_all(loops: Sequence[Loop], *, timeout: float) -> list[str]:
-    """Stop the loops together; return the names of those that did not end in time."""
+    """Stop the loops together. Return the names of those that did not end in time."""
     for loop in loops:
         loop.stop()
     return [loop.name for loop in loops if not loop.join(timeout)]

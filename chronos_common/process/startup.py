@@ -1,8 +1,9 @@
 """How a process starts: its settings, its log, and the database that it needs.
 
-What keeps it from starting is one line, in the form of its log.
+A fault that prevents the start is reported in one line, in the form of the log.
 """
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,13 @@ from chronos_common.storage.postgres.database import connect
 
 _log = structlog.get_logger(__name__)
 
+#: New objects between two collections. The hot path makes no garbage cycles, but statements that
+#: SQLAlchemy builds are some: at 200,000 a scheduler grew by 18 MiB before the first collection.
+GARBAGE_THRESHOLD = 25_000
+
 
 def begin() -> Settings:
-    """Return the settings, with the log configured by them, which tells what has no effect."""
+    """Return the settings. Configure the log by them, and log the variables without effect."""
     loaded = settings.load()
     logs.configure(loaded)
     logs.take_over()
@@ -64,9 +69,17 @@ def require_database(loaded: Settings) -> None:
         engine.dispose()
 
 
-def look_at_database(loaded: Settings) -> None:
-    """Tell the log if the database cannot be used, for a process that goes on without it."""
+def warn_without_database(loaded: Settings) -> None:
+    """Log an error if the database cannot be used, for a process that goes on without it."""
     try:
         require_database(loaded)
     except availability.DatabaseUnusable as error:
         _log.error(str(error))
+
+
+def tune_garbage_collection() -> None:
+    """Make collections short and rare. Call this once, when everything is loaded."""
+    # Loaded modules stay for good, so no later collection needs to visit them.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)

@@ -16,8 +16,10 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, insert, text
 
 from chronos_common.domain.executions import JobSpec
+from chronos_common.domain.jobs import JobType
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobType, OverlapPolicy, Status
+from chronos_common.domain.statuses import Status
 from chronos_common.storage.jobs.specs import OF_WORKSPACE, spec_of
 from chronos_common.storage.request_tables import test_runs
 

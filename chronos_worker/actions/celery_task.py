@@ -11,13 +11,12 @@ from kombu.pools import ProducerPool
 from chronos_common import clock
 from chronos_common.broker import SOCKET_OPTIONS
 from chronos_common.domain import payloads
-from chronos_common.domain.attempts import Attempt
-from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.executions import Attempt, Claimed, JobSpec
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import CeleryTask
 from chronos_common.domain.promises import PROMISES
 from chronos_common.domain.queues import own_queue, reserved_queue
-from chronos_common.domain.statuses import JobType
 from chronos_common.errors import ChronosError, Invalid
 from chronos_worker.attempts import Deadline
 from chronos_worker.emails import replies

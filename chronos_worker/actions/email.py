@@ -10,8 +10,7 @@ from typing import Any, Self
 
 from chronos_common import clock
 from chronos_common.domain import payloads
-from chronos_common.domain.attempts import Attempt
-from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import Email
 from chronos_common.errors import Invalid

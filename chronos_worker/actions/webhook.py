@@ -9,8 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from chronos_common.domain import redaction
-from chronos_common.domain.attempts import Attempt
-from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_worker.http import charsets, content_codings, redirects, response_headers
 from chronos_worker.http.request import TransferRequest, request_of

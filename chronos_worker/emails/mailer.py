@@ -11,7 +11,7 @@ import certifi
 import structlog
 
 from chronos_common import metrics
-from chronos_common.domain.senders import Sender
+from chronos_common.domain.addresses import Sender
 from chronos_common.settings import Settings
 from chronos_worker.attempts import Deadline
 from chronos_worker.delivery import Delivery, Refusal

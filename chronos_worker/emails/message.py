@@ -16,9 +16,8 @@ from email.policy import SMTP, EmailPolicy
 from typing import Final, Self
 from uuid import UUID
 
-from chronos_common.domain.addresses import ascii_address
+from chronos_common.domain.addresses import Sender, ascii_address
 from chronos_common.domain.payloads import Email
-from chronos_common.domain.senders import Sender
 from chronos_common.domain.texts import line_fault
 from chronos_common.errors import Invalid
 

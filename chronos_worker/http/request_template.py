@@ -3,8 +3,9 @@
 from typing import Final
 from uuid import UUID
 
-from chronos_common.domain import payloads, redaction, same_json
+from chronos_common.domain import payloads, redaction
 from chronos_common.domain.executions import JobSpec
+from chronos_common.domain.jobs import is_same_json
 from chronos_common.domain.payloads import Webhook
 from chronos_common.errors import Invalid
 from chronos_worker.http import signing
@@ -35,7 +36,7 @@ def template_of(job: JobSpec) -> RequestTemplate:
 
 
 def _is_same(one: JobSpec, other: JobSpec) -> bool:
-    return one == other and same_json.is_same(one.payload, other.payload)
+    return one == other and is_same_json(one.payload, other.payload)
 
 
 def _remember(job: JobSpec, template: RequestTemplate) -> None:

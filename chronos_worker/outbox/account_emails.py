@@ -10,8 +10,8 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine
 
 from chronos_common import clock, ids
-from chronos_common.domain import mail_tokens
 from chronos_common.domain.texts import one_line
+from chronos_common.storage.accounts import email_tokens
 from chronos_common.storage.outbox import account_emails
 from chronos_common.storage.outbox.account_emails import AccountEmail, AccountEmailKind
 from chronos_common.storage.postgres.database import transaction
@@ -78,7 +78,7 @@ class AccountEmailSender(OutboxSender[AccountEmail]):
         channel: Channel,
         *,
         public_url: str,
-        new_token: Callable[[], str] = mail_tokens.new,
+        new_token: Callable[[], str] = email_tokens.new_token,
     ) -> None:
         super().__init__(engine, account_emails.outbox, channel, public_url=public_url)
         self._new_token = new_token
@@ -95,7 +95,7 @@ class AccountEmailSender(OutboxSender[AccountEmail]):
         recipient = row.recipient or ""
         token = self._new_token()
         with transaction(self._engine) as connection:
-            account_emails.set_token(connection, row, mail_tokens.digest(token))
+            account_emails.set_token(connection, row, email_tokens.digest(token))
         return self._channel.send(self._announcement(row, recipient, token), [recipient])
 
     def _announcement(self, row: AccountEmail, recipient: str, token: str) -> Announcement:

@@ -30,7 +30,7 @@ class FailureEmailSender(OutboxSender[FailureEmail]):
     def _deliver(self, row: FailureEmail) -> Delivery:
         settled = {*row.delivered, *row.refused}
         delivery = self._channel.send(self._announcement(row), row.recipients, settled=settled)
-        failpoints.reached("failure_email.sent")
+        failpoints.hit("failure_email.sent")
         return delivery
 
     def _announcement(self, row: FailureEmail) -> Announcement:

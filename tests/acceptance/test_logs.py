@@ -157,8 +157,8 @@ ODD = {
     "a library": "import logging; logging.getLogger('a.b').error('no\\nformat', exc_info=True)",
     "a signal": "logs.say_in_signal_handler('two\\nlines')",
     "a request": """
-from chronos_common.process import health as probe
-stream = probe._LogFile()
+from chronos_common.process import health
+stream = health._LogFile()
 stream.write('Traceback\\n  x')
 stream.flush()
 """,

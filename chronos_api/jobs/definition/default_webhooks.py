@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from chronos_common.domain import payloads
-from chronos_common.domain.statuses import JobType
+from chronos_common.domain.jobs import JobType
 from chronos_common.storage.accounts import workspaces
 
 

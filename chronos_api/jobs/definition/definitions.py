@@ -18,12 +18,12 @@ from chronos_api.jobs.schemas import JobFields, Recurrence
 from chronos_common.clock import to_milliseconds
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain import payloads
-from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.jobs import JobDefinition, JobType, is_same_json
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.same_json import is_same
 from chronos_common.domain.schedules.fields import from_fields
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 from chronos_common.errors import Invalid
 from chronos_common.storage.jobs import jobs
 from chronos_common.storage.jobs.schedules import schedule_of
@@ -212,7 +212,7 @@ def is_stored(definition: JobDefinition, row: RowMapping) -> bool:
         "misfire_grace_seconds": definition.misfire_grace_seconds,
     }
     is_kept = all(row[name] == value for name, value in columns.items())
-    is_kept = is_kept and is_same(row["payload"], dict(definition.payload))
+    is_kept = is_kept and is_same_json(row["payload"], dict(definition.payload))
     return is_kept and definition.schedule == stored_schedule(row)
 
 

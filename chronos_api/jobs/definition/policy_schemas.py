@@ -7,8 +7,9 @@ from chronos_api.fields.base import Strict
 from chronos_api.fields.fields import Number, OneOf, Whole
 from chronos_api.jobs.definition import payload_schemas
 from chronos_common.domain import jobs as bounds
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import MisfirePolicy, OverlapPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 
 MAX_BACKOFF_FACTOR = 10
 MIN_TIMEOUT_SECONDS = 0.1
@@ -16,7 +17,7 @@ MIN_TIMEOUT_SECONDS = 0.1
 _POLICY = RetryPolicy()
 
 _MISFIRES = (
-    "Which missed occurrences run late. One is missed if nobody planned it within "
+    "Which missed occurrences run late. One is missed if no scheduler planned it within "
     "misfire_grace_seconds of its instant, or while the job was paused. run_latest runs the "
     "latest one, run_all the latest 1,000, skip none. The others are recorded as skipped"
 )

@@ -10,9 +10,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chronos_common.domain import redaction
+from chronos_common.domain.jobs import JobType, is_same_json
 from chronos_common.domain.redaction import REDACTED
-from chronos_common.domain.same_json import is_same
-from chronos_common.domain.statuses import JobType
 
 
 def shown(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,8 +80,8 @@ class _Secrets:
 
     def put_back(self, group: str, name: str, value: Any, faults: dict[str, list[str]]) -> Any:
         """Return the stored value if ``value`` is what an answer shows of it."""
-        if name in self._values and is_same(value, self._shown[name]):
-            if is_same(value, self._values[name]) or self._same_origin:
+        if name in self._values and is_same_json(value, self._shown[name]):
+            if is_same_json(value, self._values[name]) or self._same_origin:
                 return self._values[name]
             faults[f"payload.{group}.{name}"] = [_ANOTHER_ORIGIN]
         elif value == REDACTED and redaction.is_secret(name):

@@ -1,8 +1,8 @@
 """The dates that day of month, month and day of week of a cron expression name together.
 
-The month at hand is laid out here. Beyond it, croniter finds the dates of plain numbers. Those of
-days that move within the month (``L``, ``LW``, ``L-3``, ``15W``, ``5#2``, ``5L``) are looked for
-month by month: croniter does not know all of them, and confuses lists that hold them.
+The days of the first month are computed here. Beyond it, croniter finds the dates of plain
+numbers. Days that move within the month (``L``, ``LW``, ``L-3``, ``15W``, ``5#2``, ``5L``) are
+searched month by month: croniter does not know all of them, and confuses lists that hold them.
 """
 
 import calendar
@@ -17,8 +17,8 @@ from croniter import croniter
 from chronos_common.domain.cron import fields
 from chronos_common.domain.cron.fields import ALL_DAYS, ALL_MONTHS, ALL_WEEKDAYS, Days, Weekdays
 
-# A date that comes at all comes within 50 years of any other, even a certain weekday on
-# February 29 (40 years around 2100). croniter gives up after as many.
+# Two matching dates are at most 50 years apart, even a certain weekday on February 29 (40 years
+# around 2100). croniter gives up after as many.
 _MOST_YEARS = 50
 
 _SATURDAY, _SUNDAY, _WEEK = 5, 6, 7  # as ``calendar`` counts them, from Monday
@@ -27,7 +27,7 @@ _ANY_MOMENT = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall clock's reading
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dates:
-    """A rule for dates; :func:`read` makes one, the same for the same values.
+    """A rule for dates. :func:`read` makes one, the same for the same values.
 
     With ``both`` a date has to match ``days`` and ``weekdays``, otherwise one of them.
     """
@@ -38,14 +38,14 @@ class Dates:
     both: bool
 
     def first_from(self, day: date) -> date | None:
-        """Return the first date that matches, not before ``day``; None if there is none."""
+        """Return the first date that matches, not before ``day``, or None if there is none."""
         if self.days is ALL_DAYS and self.weekdays is ALL_WEEKDAYS and self.months is ALL_MONTHS:
             return day
         return _first_from(self, day)
 
 
 def read(day: str, month: str, weekday: str) -> Dates:
-    """Return the dates that three fields name; raises :class:`cron_fields.WrongField`.
+    """Return the dates that three fields name. Raises :class:`fields.WrongField`.
 
     See crontab(5) of Debian: a day field is restricted if it does not start with ``*``. Of two
     restricted ones either will do, otherwise both must match. ``?`` counts as ``*``.
@@ -69,7 +69,7 @@ def _shared(
 
 
 def _first_from(dates: Dates, day: date) -> date | None:
-    """Look through the month at hand first: it is laid out once, for all who ask about it."""
+    """Search the month of the day first: its days are computed once and memoised."""
     if day.month in dates.months:
         for number in _in_month(dates, day.year, day.month):
             if number >= day.day:
@@ -87,7 +87,7 @@ def _first_in_later_months(dates: Dates, year: int, month: int) -> date | None:
 def _by_croniter(dates: Dates, year: int, month: int) -> date | None:
     last = datetime(year, month, calendar.monthrange(year, month)[1])  # noqa: DTZ001 - a reading
     try:
-        # croniter keeps its position in itself; a copy for each question keeps threads apart.
+        # croniter keeps its position in itself. A copy for each call keeps threads apart.
         found: datetime = copy.copy(_calendar(dates)).get_next(datetime, start_time=last)
     except (ValueError, OverflowError):  # none in 50 years, or the calendar's end
         return None
@@ -96,16 +96,16 @@ def _by_croniter(dates: Dates, year: int, month: int) -> date | None:
 
 @lru_cache(maxsize=4096)
 def _calendar(dates: Dates) -> croniter:
-    """Return what finds the midnights of the dates, of which none move."""
+    """Return an iterator over the midnights of dates, none of which move within the month."""
     rules = (
-        _listed(dates.days.numbers, ALL_DAYS.numbers),
-        _listed(dates.months, ALL_MONTHS),
-        _listed(dates.weekdays.numbers, ALL_WEEKDAYS.numbers),
+        _field_of(dates.days.numbers, ALL_DAYS.numbers),
+        _field_of(dates.months, ALL_MONTHS),
+        _field_of(dates.weekdays.numbers, ALL_WEEKDAYS.numbers),
     )
     return croniter(f"0 0 {' '.join(rules)}", _ANY_MOMENT, day_or=not dates.both)
 
 
-def _listed(values: Collection[int], everything: Collection[int]) -> str:
+def _field_of(values: Collection[int], everything: Collection[int]) -> str:
     return "*" if len(values) == len(everything) else ",".join(map(str, values))
 
 
@@ -147,7 +147,7 @@ def _nearest_weekday(day: int, first_weekday: int, length: int) -> int:
 
 
 def _weekdays_in(weekdays: Weekdays, first_weekday: int, length: int) -> set[int]:
-    # Both sides count from Monday here; crontab counts from Sunday.
+    # Both sides count from Monday here, while crontab counts from Sunday.
     firsts = {(first_weekday + back + 1) % _WEEK: back + 1 for back in range(_WEEK)}
     found = {day for each in weekdays.numbers for day in range(firsts[each], length + 1, _WEEK)}
     found |= {firsts[each] + _WEEK * (nth - 1) for nth, each in weekdays.nth}

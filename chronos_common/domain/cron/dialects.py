@@ -38,7 +38,7 @@ _UNIT_OF_WORD = {
 
 
 def remedy(text: str) -> str | None:
-    """Return what ``text`` is in another dialect and how to say it here, or None if unknown."""
+    """Return the dialect of ``text`` and the form that Chronos has for it, or None if unknown."""
     for pattern, answer in _FORMS:
         if match := pattern.search(text):
             return answer(match)
@@ -57,7 +57,7 @@ def _duration(match: re.Match[str]) -> str:
     return _interval(repr(match[0]), seconds)
 
 
-def _words(match: re.Match[str]) -> str:
+def _every_unit(match: re.Match[str]) -> str:
     seconds = int(match["number"] or 1) * _UNIT_OF_WORD[match["unit"].lower()]
     return f"{_interval(repr(match[0]), seconds)} For a time of day, write '0 9 * * *'."
 
@@ -160,7 +160,7 @@ _FORMS = [
     ),
     _form(
         r"^rate\s*\((?P<number>\d*)\s*(?P<unit>minute|hour|day)s?\s*\)$",
-        _words,
+        _every_unit,
     ),
     _form(
         r"^at\s*\(.*\)$",
@@ -233,8 +233,8 @@ _FORMS = [
         r"(?:ur)?|sun)(?:day)?\b|\bfortnight\b",
         _weeks,
     ),
-    _form(rf"^(?:@?every |each )?(?P<number>\d+) ?{_UNIT}$", _words),
-    _form(rf"^(?:@?every|each) (?P<number>){_UNIT}$", _words),
+    _form(rf"^(?:@?every |each )?(?P<number>\d+) ?{_UNIT}$", _every_unit),
+    _form(rf"^(?:@?every|each) (?P<number>){_UNIT}$", _every_unit),
     _form(
         r"^@every\b",
         "{0!r} is an interval; use schedule_type 'interval' with interval_seconds.",

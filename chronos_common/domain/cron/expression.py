@@ -1,30 +1,30 @@
-"""Cron expressions: which instants they name, and what they say in plain English.
+"""Cron expressions: the instants that they name, and their description in plain English.
 
 Five fields, or six with seconds first. Day of month and day of week go together as in Debian's
 cron (crontab(5)): if either starts with ``*``, both must match, otherwise any of the two.
-``cron_dates`` finds the dates; times of day and clock changes are worked out here.
+``dates`` finds the dates. Times of day and clock changes are handled here.
 
 **Clock changes** follow Debian's cron (cron(8), and the cronsim library after it). A job with a
 wildcard as its minute or hour keeps its rhythm: it runs whenever the clock shows a matching time,
-so every 15 minutes stays every 15 real minutes. Every other job runs at a fixed time: if the
-clock skips that time, it runs once, right after the gap; if the time comes twice, it runs the
-first time. Unlike Debian's cron, this holds for changes of any length.
+so every 15 minutes stays every 15 real minutes. Every other job runs at a fixed time. If the clock
+skips that time, it runs once, right after the gap. If the time comes twice, it runs the first
+time. Unlike Debian's cron, this holds for changes of any length.
 """
 
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from chronos_common.clock import DAY, SECOND
 from chronos_common.domain.cron import dates as cron_dates
 from chronos_common.domain.cron import dialects, fields
 from chronos_common.domain.cron.dates import Dates
 from chronos_common.domain.schedules import wording
 from chronos_common.domain.timezones.zones import (
-    SECOND,
     check_timezone,
     end_of_gap,
     instants_of,
@@ -54,7 +54,6 @@ _WITHOUT_SECONDS = 5
 _ANY_MINUTE = re.compile(r"\*|0+/|0+-59")
 _ANY_HOUR = re.compile(r"\*|0+/|0+-23")
 
-_DAY = timedelta(days=1)
 _ANY_DATE = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall clock's reading
 
 
@@ -104,7 +103,7 @@ def _fixed(parsed: "Parsed", local: datetime, zone: ZoneInfo) -> datetime:
     wall = local.replace(tzinfo=None)
     repetition = repetition_at(local) if local.fold else None
     if repetition:
-        # The clock shows for the second time what has had its run the first time.
+        # This reading of the clock comes for the second time, and its run was at the first.
         wall = repetition.end - SECOND
     found = parsed.after(wall)
     instants = instants_of(found, zone)
@@ -115,7 +114,7 @@ def _in_rhythm(parsed: "Parsed", local: datetime, zone: ZoneInfo) -> datetime:
     found = parsed.after(local.replace(tzinfo=None))
     repetition = repetition_at(local)
     if repetition and found >= repetition.end and not local.fold:
-        # Nothing is left of the first pass; the second one starts over.
+        # No matching reading is left in the first pass, so the second one starts over.
         found = parsed.after(repetition.start - SECOND)
         local = local.replace(fold=1)
     if repetition and found < repetition.end:
@@ -128,9 +127,9 @@ def _in_rhythm(parsed: "Parsed", local: datetime, zone: ZoneInfo) -> datetime:
 
 @lru_cache(maxsize=4096)
 def describe(expression: str) -> str:
-    """Return in plain English when ``expression`` runs; raises :class:`Invalid`.
+    """Return in plain English when ``expression`` runs. Raises :class:`Invalid`.
 
-    The words come from the parsed values, so they say what the instants do. Words that begin with
+    The text is made from the parsed values, so it agrees with the instants. Words that begin with
     *Every* or *Whenever* are those of a rhythm, words that begin with *At* those of fixed times.
     """
     parsed = parse(expression)
@@ -154,11 +153,11 @@ class Parsed:
         day = self._date_from(wall.date())
         at = self._time_from(wall) if day == wall.date() else self._first_time()
         if at is None:
-            day, at = self._date_from(day + _DAY), self._first_time()
+            day, at = self._date_from(day + DAY), self._first_time()
         return datetime.combine(day, at)
 
     def names(self, day: date) -> bool:
-        """Tell whether the date matches."""
+        """Return whether the date matches."""
         return self.dates.first_from(day) == day
 
     def _date_from(self, day: date) -> date:
@@ -191,7 +190,7 @@ def _first_from(values: Sequence[int], low: int) -> int | None:
 
 @lru_cache(maxsize=16_384)
 def parse(expression: str) -> Parsed:
-    """Read ``expression``; raises :class:`Invalid`."""
+    """Parse ``expression``. Raises :class:`Invalid`."""
     normalised = _normalise(expression)
     try:
         return _parse(normalised.upper().split())

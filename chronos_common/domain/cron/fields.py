@@ -15,14 +15,14 @@ T = TypeVar("T", int, tuple[int, int])
 
 
 class WrongField(ValueError):
-    """What is wrong with a field, and the remedy."""
+    """A field is wrong. The message has the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field: its values, the words for them (the first means ``low``), and its own syntax.
 
-    ``span`` is how many different values there are; a higher one comes round again, as 7 does for
+    ``span`` is the number of different values. A higher one comes round again, as 7 does for
     Sunday.
     """
 
@@ -57,7 +57,7 @@ class Field:
 
 
 def _foreign_character(item: str) -> str:
-    """Return what is wrong with a character that may look like another one."""
+    """Return the fault of a character that may look like another one."""
     character = next(each for each in item if not each.isascii())
     name = unicodedata.name(character, "without a name").lower()
     is_dash = unicodedata.category(character) == "Pd" or character == "\N{MINUS SIGN}"
@@ -99,7 +99,7 @@ _FURTHEST_BACK = 30
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """Days of month; a date matches if it is any of them.
+    """Days of month. A date matches if it is any of them.
 
     ``from_end`` counts back from the last day of the month, which is 0. ``nearest`` and
     ``nearest_from_end`` mean the weekday (Monday to Friday) of the month nearest to that day.
@@ -118,7 +118,7 @@ class Days:
 
 @dataclass(frozen=True, slots=True)
 class Weekdays:
-    """Days of week, 0 for Sunday; a date matches if it is any of them.
+    """Days of week, 0 for Sunday. A date matches if it is any of them.
 
     ``nth`` holds pairs: the second Friday of the month is (2, 5). ``last`` holds the weekdays
     whose last date in the month is meant.
@@ -205,7 +205,7 @@ def _expand(field: Field, item: str) -> list[int]:
 
 
 def _bounds(field: Field, item: str, parts: re.Match[str]) -> tuple[int, int]:
-    """Return the ends of a range; one that goes over the end, like FRI-MON, counts on."""
+    """Return the ends of a range. One that goes over the end, like FRI-MON, counts on."""
     end = field.low + field.span - 1
     if parts["low"] == "*":
         return field.low, end

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chronos_common.domain.addresses import is_email_address
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.payloads import celery_tasks, emails, webhooks
 from chronos_common.domain.payloads.celery_tasks import CeleryTask
 from chronos_common.domain.payloads.emails import (
@@ -18,7 +19,6 @@ from chronos_common.domain.payloads.emails import (
 )
 from chronos_common.domain.payloads.reader import Reader
 from chronos_common.domain.payloads.webhooks import MAX_HEADERS, METHODS, Webhook
-from chronos_common.domain.statuses import JobType
 from chronos_common.domain.urls import MAX_URL_LENGTH
 from chronos_common.errors import Invalid
 

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
-from chronos_common.clock import to_milliseconds
+from chronos_common.clock import MILLISECOND, to_milliseconds
 from chronos_common.domain.cron import expression as cron
-from chronos_common.domain.schedules import phrases
+from chronos_common.domain.schedules import humanize
 from chronos_common.domain.schedules.schedule import (
     MAX_INTERVAL_SECONDS,
     MAX_JITTER_SECONDS,
@@ -25,24 +25,23 @@ RUN_AT_TOLERANCE = timedelta(seconds=60)
 T = TypeVar("T")
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 9998
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def from_fields(
     fields: Mapping[str, Any], *, job_id: UUID, now: datetime, before: Schedule | None = None
 ) -> Schedule:
-    """Return the schedule that the API's flat ``fields`` ask for; other fields are not looked at.
+    """Return the schedule that the API's flat ``fields`` ask for. Other fields are ignored.
 
     ``schedule_type`` says which of ``cron_expression``, ``interval_seconds`` and ``run_at`` is
-    given; ``timezone``, ``starts_at``, ``ends_at`` and ``jitter_seconds`` are optional. Times are
+    given. ``timezone``, ``starts_at``, ``ends_at`` and ``jitter_seconds`` are optional. Times are
     aware datetimes. Intervals count from ``starts_at``, or else from ``now``, when the first run
-    is one interval away. A ``run_at`` that just went by means now.
+    is one interval away. A ``run_at`` that has just passed means now.
 
-    What ``before``, the schedule that this one replaces, has as well is kept: a ``run_at`` may be
-    past, and an interval goes on counting from where it did.
+    ``before`` is the schedule that this one replaces. Equal fields are kept: a ``run_at`` may be
+    past, and an interval keeps its anchor.
 
-    Raises :class:`Invalid` with every wrong field; a schedule that would never run is wrong too,
-    unless it is that of ``before``, with nothing left, in other bounds.
+    Raises :class:`Invalid` with every wrong field. A schedule that would never run is wrong too,
+    unless ``before`` named the same readings in other bounds and had no run left.
     """
     reader = _Reader(fields)
     kind = reader.kind()
@@ -77,7 +76,7 @@ def from_fields(
 def _interval_anchor(
     schedule: Schedule, before: Schedule | None, now: datetime
 ) -> datetime | None:
-    """Return from where an interval counts; another beginning or length counts anew."""
+    """Return the anchor of an interval. Another beginning or length gives a new one."""
     if (
         before is not None
         and before.interval_seconds == schedule.interval_seconds
@@ -89,7 +88,7 @@ def _interval_anchor(
 
 
 def _is_over(before: Schedule, schedule: Schedule, now: datetime) -> bool:
-    """Tell whether nothing was left of ``before``, and ``schedule`` names the same readings."""
+    """Return whether ``before`` had no run left, and ``schedule`` names the same readings."""
     same = replace(
         schedule,
         timezone=before.timezone,
@@ -108,7 +107,7 @@ _OWN_FIELDS = {
 
 
 class _Reader:
-    """Reads fields and collects what is wrong with them; a null is as good as nothing."""
+    """Reads fields and collects their faults. A null counts as a missing field."""
 
     def __init__(self, fields: Mapping[str, Any]) -> None:
         self._fields = fields
@@ -187,8 +186,8 @@ def _run_at(value: Any, *, now: datetime, before: Schedule | None) -> datetime:
         return run_at
     if run_at < now - RUN_AT_TOLERANCE:
         raise ValueError("Lies in the past; give a time to come, or execute the job at once.")
-    # One that just went by becomes the next millisecond, so that it still is to come.
-    return run_at if run_at > now else to_milliseconds(now) + _MILLISECOND
+    # An instant that has just passed becomes the next millisecond, so that it is in the future.
+    return run_at if run_at > now else to_milliseconds(now) + MILLISECOND
 
 
 def _refuse_what_never_runs(schedule: Schedule, now: datetime) -> None:
@@ -196,7 +195,7 @@ def _refuse_what_never_runs(schedule: Schedule, now: datetime) -> None:
         return
     endless = replace(schedule, ends_at=None).next_after(now)
     if endless is not None:
-        message = f"Lies before the first run, {phrases.moment(endless)}; move or remove it."
+        message = f"Lies before the first run, {humanize.moment(endless)}; move or remove it."
         raise Invalid({"ends_at": [message]})
     if schedule.kind is ScheduleKind.ONCE:
         raise Invalid({"starts_at": ["Lies after run_at; move or remove it."]})

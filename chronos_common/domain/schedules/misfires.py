@@ -1,21 +1,28 @@
-"""What becomes of occurrences that were due while nobody planned them.
+"""Decides about occurrences that were due while no scheduler planned them.
 
-The scheduler may have been down, or the job paused, for a second or for years: what happens here
-takes time for what runs, not for what was missed.
+The scheduler may have been down, or the job paused, for a second or for years. The cost grows with
+the occurrences that run, not with those that were missed.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
+from chronos_common.clock import MICROSECOND, SECOND
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import MisfirePolicy, Reason
+from chronos_common.domain.statuses import Reason
 
 #: The instants of a cron expression are counted one by one, but no further than this.
 MAX_COUNT = 5000
 
-_SMALLEST = datetime.resolution
-_SECOND = timedelta(seconds=1)
+
+class MisfirePolicy(StrEnum):
+    """The rule for occurrences that were missed."""
+
+    RUN_LATEST = "run_latest"
+    RUN_ALL = "run_all"
+    SKIP = "skip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,7 @@ class Missed:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What to run now, what does not run, and when the schedule goes on (``None``: never)."""
+    """Occurrences to run now, those that do not run, and the next instant (``None``: none)."""
 
     runs: Sequence[datetime]
     skipped: Sequence[Missed]
@@ -54,13 +61,13 @@ def settle(
 ) -> Settlement:
     """Decide about every occurrence from ``next_run_at``, the planned one, until ``now``.
 
-    1. What is not later than ``grace`` was not missed, and runs. What lies before ``resumed_at``
-       was missed however late it is: a pause is meant, and no delay that grace would forgive.
+    1. An occurrence that is late by at most ``grace`` was not missed, and runs. One before
+       ``resumed_at`` was missed however late it is: grace forgives delays, not a pause.
     2. Of the missed ones the latest runs (``run_latest``), or the latest ``limit`` (``run_all``),
        or none (``skip``). In both steps, no more than the latest ``limit`` run.
     3. The others become one row for those of the pause, and one for those after it.
-    4. ``runs_left`` counts what runs, not what was missed. With the last run the schedule ends,
-       as it would have ended in time: later occurrences are none.
+    4. ``runs_left`` counts runs, not missed occurrences. With the last run the schedule ends, as
+       it would have ended in time: there are no later occurrences.
     """
     if next_run_at > now:
         return Settlement([], [], next_run_at)
@@ -68,11 +75,11 @@ def settle(
         return Settlement([], [], None)
     due = _Due(schedule, next_run_at)
     in_time_from = max(now - min(grace, now - next_run_at), resumed_at or next_run_at)
-    runs = due.latest(in_time_from - _SMALLEST, now, limit)
-    missed_until = runs[0] - _SMALLEST if runs else now
+    runs = due.latest(in_time_from - MICROSECOND, now, limit)
+    missed_until = runs[0] - MICROSECOND if runs else now
     runs = due.latest(due.start, missed_until, _quota(policy, limit)) + runs
-    skipped_until = runs[0] - _SMALLEST if runs else now
-    paused_until = min(skipped_until, (resumed_at or next_run_at) - _SMALLEST)
+    skipped_until = runs[0] - MICROSECOND if runs else now
+    paused_until = min(skipped_until, (resumed_at or next_run_at) - MICROSECOND)
     skipped = [
         due.missed(due.start, paused_until, Reason.PAUSED),
         due.missed(max(due.start, paused_until), skipped_until, Reason.MISFIRE),
@@ -88,9 +95,9 @@ def settle(
 def given_up(
     schedule: Schedule, *, next_run_at: datetime | None, until: datetime, reason: Reason
 ) -> Missed | None:
-    """Return what was due from ``next_run_at``, the planned one, to ``until`` and never runs.
+    """Return the occurrences from ``next_run_at``, the planned one, to ``until`` as missed.
 
-    For a schedule that is replaced or removed before anybody planned what was due.
+    This is for a schedule that is replaced or removed before they were planned.
     """
     if next_run_at is None or next_run_at > until:
         return None
@@ -112,8 +119,8 @@ def _quota(policy: MisfirePolicy, limit: int) -> int:
 class _Due:
     """The occurrences of ``schedule`` from ``first`` on.
 
-    The first one counts, even if the schedule would not name it any more: another release of
-    Chronos may have planned it. Changed rules of its time zone have moved it before.
+    The first one counts even if the schedule does not name it any more: another release of Chronos
+    may have planned it.
     """
 
     schedule: Schedule
@@ -122,7 +129,7 @@ class _Due:
     @property
     def start(self) -> datetime:
         """The instant after which the occurrences begin."""
-        return self.first - _SMALLEST
+        return self.first - MICROSECOND
 
     def latest(self, after: datetime, until: datetime, limit: int) -> list[datetime]:
         """Return the last ``limit`` occurrences in (``after``, ``until``], in order."""
@@ -150,7 +157,7 @@ def _latest(schedule: Schedule, after: datetime, until: datetime, limit: int) ->
     following = schedule.next_after(after)
     if limit < 1 or following is None or following > until:
         return []
-    if until - after <= limit * _SECOND:
+    if until - after <= limit * SECOND:
         return list(schedule.instants_between(after, until, limit))
     middle = after + (until - after) / 2
     latest = _latest(schedule, middle, until, limit)

@@ -1,7 +1,7 @@
 """How many instants a schedule has in a span of time, without naming each of them.
 
-A job of every second has 86,400 instants a day; here a day costs as much as one of once a day.
-Only where a clock is changed are instants counted one by one.
+A job of every second has 86,400 instants a day. Here that costs as much as a single one. Only
+where a clock is changed are instants counted one by one.
 """
 
 from bisect import bisect_left, bisect_right
@@ -10,20 +10,21 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+from chronos_common.clock import DAY, HOUR, MICROSECOND, SECOND
 from chronos_common.domain.cron import expression as cron
 from chronos_common.domain.cron.expression import Parsed
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.timezones.zones import SECOND, zone_of
+from chronos_common.domain.timezones.zones import zone_of
 
-_SMALLEST = datetime.resolution
-_HOUR = timedelta(hours=1)
-_DAY = timedelta(days=1)
-
-#: How far ahead a few instants are looked for: four years.
+#: How far ahead :func:`reaches` searches: four years.
 COUNTED = timedelta(days=1461)
 
-#: More than any span of an hour has.
+#: More instants than any hour has.
 _ALL = 4000
+
+#: How far back to search, from near to far. Two matching dates are at most 50 years apart.
+_REACHES = tuple(timedelta(seconds=each) for each in (1, 60, 3600, 86_400))
+_FAR = tuple(timedelta(days=each) for each in (32, 366, 3660, 18_300))
 
 
 def between(schedule: Schedule, start: datetime, end: datetime) -> int:
@@ -31,7 +32,7 @@ def between(schedule: Schedule, start: datetime, end: datetime) -> int:
     if schedule.starts_at is not None:
         start = max(start, schedule.starts_at)
     if schedule.ends_at is not None:
-        end = min(end, schedule.ends_at + _SMALLEST)
+        end = min(end, schedule.ends_at + MICROSECOND)
     if start >= end:
         return 0
     if schedule.kind is not ScheduleKind.CRON:
@@ -47,15 +48,15 @@ def between(schedule: Schedule, start: datetime, end: datetime) -> int:
 def reaches(schedule: Schedule, start: datetime, end: datetime, number: int) -> bool | None:
     """Return whether at least ``number`` instants lie in [``start``, ``end``).
 
-    Looks at no more than :data:`COUNTED`; None if that does not tell.
+    Searches no more than :data:`COUNTED`, and returns None if that does not decide it.
     """
     if schedule.kind is not ScheduleKind.CRON:
         return between(schedule, start, end) >= number
     # A day that is repeated has twice as many.
     parsed = cron.parse(schedule.expression or "")
-    if 2 * _times_a_day(parsed) * ((end - start) // _DAY + 2) < number:
+    if 2 * _times_a_day(parsed) * ((end - start) // DAY + 2) < number:
         return False
-    found, low, span = 0, start, _DAY
+    found, low, span = 0, start, DAY
     while low < min(end, start + COUNTED):
         high = min(low + span, end, start + COUNTED)
         found += between(schedule, low, high)
@@ -71,11 +72,11 @@ def _stepped(schedule: Schedule, start: datetime, end: datetime) -> int:
         return 0
     if schedule.kind is ScheduleKind.ONCE or not schedule.interval_seconds:
         return 1
-    return (end - _SMALLEST - first) // timedelta(seconds=schedule.interval_seconds) + 1
+    return (end - MICROSECOND - first) // timedelta(seconds=schedule.interval_seconds) + 1
 
 
 def _whole(moment: datetime) -> datetime:
-    """Return the first whole second that is not before ``moment``; instants of cron are whole."""
+    """Return the first whole second that is not before ``moment``. Instants of cron are whole."""
     return moment if not moment.microsecond else moment.replace(microsecond=0) + SECOND
 
 
@@ -90,8 +91,8 @@ def _of_cron(parsed: Parsed, schedule: Schedule, start: datetime, end: datetime)
             start.astimezone(zone).replace(tzinfo=None),
             end.astimezone(zone).replace(tzinfo=None),
         )
-    if end - start <= _HOUR:
-        after, until = start + schedule.jitter - _SMALLEST, end + schedule.jitter - _SMALLEST
+    if end - start <= HOUR:
+        after, until = start + schedule.jitter - MICROSECOND, end + schedule.jitter - MICROSECOND
         return sum(1 for _ in schedule.instants_between(after, until, _ALL))
     middle = start + (end - start) / 2
     middle = middle.replace(microsecond=0)
@@ -99,12 +100,13 @@ def _of_cron(parsed: Parsed, schedule: Schedule, start: datetime, end: datetime)
 
 
 def _is_steady(start: datetime, end: datetime, zone: ZoneInfo) -> bool:
-    """Tell whether clocks in ``zone`` run from ``start`` to ``end`` without being changed.
+    """Return whether clocks in ``zone`` run from ``start`` to ``end`` without a change.
 
-    A change right before ``start`` counts as well: what it skipped runs at ``start``. So does one
-    that ``start`` or ``end`` still repeats readings of. No zone is changed twice within a day.
+    A change right before ``start`` counts as well, as readings that it skipped run at ``start``.
+    So does one whose readings ``start`` or ``end`` still repeats. No zone is changed twice within
+    a day.
     """
-    if end - start > _DAY:
+    if end - start > DAY:
         return False
     before, first, last = ((each.astimezone(zone)) for each in (start - SECOND, start, end))
     offsets = {before.utcoffset(), first.utcoffset(), last.utcoffset()}
@@ -120,7 +122,7 @@ def _of_walls(parsed: Parsed, start: datetime, end: datetime) -> int:
             low = _times_before(parsed, start) if day == start.date() else 0
             high = _times_before(parsed, end) if day == end.date() else _times_a_day(parsed)
             total += high - low
-        day += _DAY
+        day += DAY
     return total
 
 
@@ -152,9 +154,9 @@ def spread(schedule: Schedule, bounds: Sequence[datetime]) -> list[int]:
         return [0] * number
     if total > number:
         return [between(schedule, *pair) for pair in pairwise(bounds)]
-    # Rarer than the bounds: its instants are quickly named.
+    # Instants that are fewer than the bounds are quickly listed.
     spread_out = [0] * number
-    after, until = bounds[0] - _SMALLEST, bounds[-1] - _SMALLEST
+    after, until = bounds[0] - MICROSECOND, bounds[-1] - MICROSECOND
     for instant in schedule.instants_between(after, until, total):
         spread_out[bisect_right(bounds, instant) - 1] += 1
     return spread_out
@@ -165,6 +167,34 @@ def _of_interval(schedule: Schedule, bounds: Sequence[datetime]) -> list[int]:
     step = timedelta(seconds=schedule.interval_seconds or 1)
     if first is None:
         return [0] * (len(bounds) - 1)
-    last = bounds[-1] if schedule.ends_at is None else schedule.ends_at + _SMALLEST
+    last = bounds[-1] if schedule.ends_at is None else schedule.ends_at + MICROSECOND
     before = [max(-((first - min(bound, last)) // step), 0) for bound in bounds]
     return [later - earlier for earlier, later in pairwise(before)]
+
+
+def last_before(schedule: Schedule, moment: datetime) -> datetime | None:
+    """Return the last instant strictly before ``moment``, or None if there is none."""
+    for reach in (*_REACHES, *_FAR):
+        try:
+            low = moment - reach
+        except OverflowError:
+            return None
+        first = schedule.next_after(low)
+        if first is not None and first < moment:
+            return _last(schedule, first, moment)
+    return None
+
+
+def _last(schedule: Schedule, found: datetime, moment: datetime) -> datetime:
+    """Return the last instant before ``moment``, by halving the time from ``found`` on."""
+    high = moment
+    while True:
+        following = schedule.next_after(found)
+        if following is None or following >= moment:
+            return found
+        middle = following + (high - following) / 2
+        later = schedule.next_after(middle)
+        if later is not None and later < moment:
+            found = later
+        else:
+            found, high = following, middle + MICROSECOND

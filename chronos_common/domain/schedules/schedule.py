@@ -1,7 +1,7 @@
 """When a job is due: once, at an interval, or by a cron expression.
 
-All instants are in UTC and whole milliseconds, the resolution of execution ids. What a schedule
-answers follows from its fields alone, so a restart changes nothing.
+All instants are in UTC and whole milliseconds, the resolution of execution ids. The instants
+follow from the fields alone, so a restart changes nothing.
 """
 
 import hashlib
@@ -13,16 +13,14 @@ from itertools import islice
 from typing import TypeVar
 from uuid import UUID
 
+from chronos_common.clock import MICROSECOND, MILLISECOND
 from chronos_common.domain.cron import expression as cron
-from chronos_common.domain.schedules import phrases
+from chronos_common.domain.schedules import humanize
 
 MAX_INTERVAL_SECONDS = 31_536_000
 MAX_JITTER_SECONDS = 3600
 
 T = TypeVar("T")
-
-_SMALLEST = datetime.resolution
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class ScheduleKind(StrEnum):
@@ -35,10 +33,10 @@ class ScheduleKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a job is due; ``schedule_fields`` makes checked ones.
+    """When a job is due. ``fields`` makes checked ones.
 
     ``anchor`` is the instant of ``once``, and the first one of ``interval``, whose others follow
-    every ``interval_seconds``; ``cron`` has none. ``timezone`` matters to ``cron`` alone.
+    every ``interval_seconds``. ``cron`` has none. ``timezone`` matters to ``cron`` alone.
     ``jitter`` shifts every instant by the same offset. ``starts_at`` and ``ends_at`` bound the
     shifted instants, both inclusively.
     """
@@ -68,7 +66,7 @@ class Schedule:
 
     def first_at_or_after(self, moment: datetime) -> datetime | None:
         """Return the first instant that is not before ``moment``, or None if there is none."""
-        return self.next_after(moment - _SMALLEST)
+        return self.next_after(moment - MICROSECOND)
 
     def upcoming(self, after: datetime, count: int) -> list[datetime]:
         """Return the first ``count`` instants strictly after ``after``, or all there are."""
@@ -87,16 +85,18 @@ class Schedule:
             case ScheduleKind.CRON:
                 text = f"{cron.describe(_set(self.expression))} ({self.timezone})"
                 if self.jitter:
-                    text += f", delayed by {phrases.duration(self.jitter)} of jitter"
+                    text += f", delayed by {humanize.duration(self.jitter)} of jitter"
             case ScheduleKind.INTERVAL:
-                every = phrases.every(_set(self.interval_seconds)).capitalize()
-                text = f"{every}, from {phrases.moment(self._first_of_interval())}{self._shift()}"
+                every = humanize.every(_set(self.interval_seconds)).capitalize()
+                text = f"{every}, from {humanize.moment(self._first_of_interval())}{self._shift()}"
             case ScheduleKind.ONCE:
-                text = f"Once, at {phrases.moment(_set(self.anchor) + self.jitter)}{self._shift()}"
+                text = (
+                    f"Once, at {humanize.moment(_set(self.anchor) + self.jitter)}{self._shift()}"
+                )
         if self.starts_at is not None and self.kind is not ScheduleKind.INTERVAL:
-            text += f", from {phrases.moment(self.starts_at)}"
+            text += f", from {humanize.moment(self.starts_at)}"
         if self.ends_at is not None:
-            text += f", until {phrases.moment(self.ends_at)}"
+            text += f", until {humanize.moment(self.ends_at)}"
         return text
 
     def _first_of_interval(self) -> datetime:
@@ -105,11 +105,11 @@ class Schedule:
         return replace(self, ends_at=None).first_at_or_after(shifted) or shifted
 
     def _shift(self) -> str:
-        return f" ({phrases.duration(self.jitter)} of jitter included)" if self.jitter else ""
+        return f" ({humanize.duration(self.jitter)} of jitter included)" if self.jitter else ""
 
     def _next_unbounded(self, moment: datetime) -> datetime | None:
         if self.starts_at is not None:
-            moment = max(moment, self.starts_at - _SMALLEST)
+            moment = max(moment, self.starts_at - MICROSECOND)
         instant = self._next_unshifted(moment - self.jitter)
         return None if instant is None else instant + self.jitter
 
@@ -138,7 +138,7 @@ def jitter_of(job_id: UUID, jitter_seconds: float) -> timedelta:
     if milliseconds < 1:
         return timedelta(0)
     digest = hashlib.blake2b(job_id.bytes, digest_size=8).digest()
-    return int.from_bytes(digest, "big") % milliseconds * _MILLISECOND
+    return int.from_bytes(digest, "big") % milliseconds * MILLISECOND
 
 
 def _set(value: T | None) -> T:

@@ -1,8 +1,8 @@
 """The values of a cron expression in plain English.
 
-The words are made from values alone, so that they name exactly those. *Every* and *Whenever* say
-that a rhythm is kept when clocks are changed, *At* that times are fixed (see ``cron``). A reader
-must not take what comes again for something that happens once: hence *every day* and *Mondays*.
+The text is made from values alone, so that it names exactly those. *Every* and *Whenever* mean
+that a rhythm is kept when clocks are changed, *At* that times are fixed (see ``cron``). *Every
+day* and *Mondays* show that a time comes again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from math import prod
 
 from chronos_common.domain.cron.dates import Dates
 from chronos_common.domain.cron.fields import ALL_DAYS, ALL_MONTHS, ALL_WEEKDAYS, Days, Weekdays
-from chronos_common.domain.schedules import phrases
+from chronos_common.domain.schedules import humanize
 
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _MONTHS = (
@@ -33,7 +33,7 @@ _ORDINALS = ("first", "second", "third", "fourth", "fifth")
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400  # in seconds
 _SECONDS, _MINUTES, _HOURS = 60, 60, 24  # how many there are
-#: Of seconds, minutes and hours: how long one lasts, and how many there are.
+#: Seconds, minutes and hours: the length of one, and their number.
 _UNITS = ((1, _SECONDS), (_MINUTE, _MINUTES), (_HOUR, _HOURS))
 
 #: From so many on, values are read more easily as a range, as steps.
@@ -45,7 +45,7 @@ _FEW = 4
 #: Up to so many, times of day are named one by one, and spans of time.
 _LONGEST_LIST, _MOST_SPANS = 8, 4
 
-#: Seconds, minutes and hours; all combinations are meant.
+#: Seconds, minutes and hours. All combinations are meant.
 Fields = tuple[Sequence[int], Sequence[int], Sequence[int]]
 
 #: Every month has the days up to this one.
@@ -88,7 +88,7 @@ def _endless(fields: Fields) -> str | None:
     if step is None or step * _count(fields) != _DAY:
         return None
     if not minutes[0] and not seconds[0]:
-        return phrases.every(step)
+        return humanize.every(step)
     if step <= _MINUTE and len(seconds) <= _FEW:
         return f"every minute at {_named('second', seconds)}"
     if _MINUTE < step <= _HOUR and len(minutes) <= _FEW:
@@ -105,8 +105,8 @@ def _progression(fields: Fields, *, rhythm: bool) -> str | None:
 
 
 def _apart(step: int, *, rhythm: bool) -> str:
-    """Return ``every 2 hours`` of a rhythm, and what *At* can precede of fixed times."""
-    text = phrases.every(step)
+    """Return ``every 2 hours`` of a rhythm, and the text after *At* of fixed times."""
+    text = humanize.every(step)
     _, *number, unit = text.split()
     return text if rhythm or not number else f"{number[0]}-{unit.removesuffix('s')} intervals"
 
@@ -116,7 +116,7 @@ def _list(fields: Fields, conjunction: str) -> str | None:
         return None
     seconds, minutes, hours = fields
     named = [_clock(fields, *each) for each in product(hours, minutes, seconds)]
-    return phrases.joined(named, conjunction)
+    return humanize.joined(named, conjunction)
 
 
 def _spans(fields: Fields, *, rhythm: bool) -> str | None:
@@ -129,7 +129,7 @@ def _spans(fields: Fields, *, rhythm: bool) -> str | None:
     runs, apart = _runs(hours), _apart(step, rhythm=rhythm)
     if len(runs) <= _MOST_SPANS:
         spans = [_span(fields, run[0], run[-1]) for run in runs]
-        return f"{apart} {phrases.joined(spans)}"
+        return f"{apart} {humanize.joined(spans)}"
     if step < _HOUR and not minutes[0] and not seconds[0]:
         return f"{apart} in {_named('hour', hours)}"
     return None
@@ -162,7 +162,7 @@ def _within_hour(minutes: Sequence[int], seconds: Sequence[int]) -> str:
 
 def _named(unit: str, values: Sequence[int]) -> str:
     """Return ``minute 5`` or ``minutes 0 through 30``."""
-    return f"{unit}{'s' if len(values) > 1 else ''} {_listed(_numbers(values))}"
+    return f"{unit}{'s' if len(values) > 1 else ''} {_enumerated(_numbers(values))}"
 
 
 def _span(fields: Fields, first_hour: int, last_hour: int) -> str:
@@ -200,7 +200,7 @@ def _step(fields: Fields) -> int | None:
 
 
 def _dates(rule: Dates) -> str:
-    """Return the dates, like ``on day 1 of the month``; nothing for all dates."""
+    """Return the dates, like ``on day 1 of the month``, and an empty text for all dates."""
     months = [] if rule.months is ALL_MONTHS else _names(rule.months, 1, _MONTHS)
     if rule.days is ALL_DAYS:
         return (
@@ -215,11 +215,11 @@ def _dates(rule: Dates) -> str:
 
 
 def _within(months: Sequence[str]) -> str:
-    return f"{'from' if _is_range(months) else 'in'} {phrases.joined(months)}" if months else ""
+    return f"{'from' if _is_range(months) else 'in'} {humanize.joined(months)}" if months else ""
 
 
 def _of(months: Sequence[str]) -> str:
-    return f"of {phrases.joined(months) if months else 'the month'}"
+    return f"of {humanize.joined(months) if months else 'the month'}"
 
 
 def _is_range(names: Sequence[str]) -> bool:
@@ -239,17 +239,17 @@ def _days(days: Days, months: Sequence[str]) -> str:
     ]
     if len(named) == 1 and _IN_STEPS in named[0]:
         return f"on {named[0].replace(_IN_STEPS, f' {_of(months)}{_IN_STEPS}')}"
-    return f"on {_listed(named)} {_of(months)}"
+    return f"on {_enumerated(named)} {_of(months)}"
 
 
-def _listed(named: Sequence[str]) -> str:
-    """Return a list; steps stand in brackets unless they are those of the whole list."""
+def _enumerated(named: Sequence[str]) -> str:
+    """Return a list. Steps stand in brackets unless they are those of the whole list."""
     if len(named) > 1:
         named = [
             f"{each.replace(_IN_STEPS, f' ({_IN_STEPS[1:]}')})" if _IN_STEPS in each else each
             for each in named
         ]
-    return phrases.joined(named)
+    return humanize.joined(named)
 
 
 def _from_end(back: int) -> str:
@@ -260,7 +260,7 @@ def _from_end(back: int) -> str:
 
 def _nearest(number: int) -> str:
     if number == 1:
-        # Which never is in the month before, as "nearest to day 1" could be understood.
+        # "Nearest to day 1" could mean a day of the month before.
         return "the first weekday"
     shorter = " or else to the last day" if number > _SHORTEST_MONTH else ""
     return f"the weekday nearest to day {number}{shorter}"
@@ -280,7 +280,7 @@ def _weekdays(weekdays: Weekdays, months: Sequence[str]) -> str:
     ]
     parts = [
         *([_followed(_each(plain), _within(months))] if plain else []),
-        *([f"on {phrases.joined(special)} {_of(months)}"] if special else []),
+        *([f"on {humanize.joined(special)} {_of(months)}"] if special else []),
     ]
     return " and ".join(parts)
 
@@ -289,7 +289,7 @@ def _each(weekdays: Sequence[str]) -> str:
     """Return days of week that come every week: ``on Mondays``, ``from Monday through Friday``."""
     if _is_range(weekdays):
         return f"from {weekdays[0]}"
-    return f"on {phrases.joined(weekdays)}".replace("day", "days")
+    return f"on {humanize.joined(weekdays)}".replace("day", "days")
 
 
 def _weekday(number: int) -> str:
@@ -297,7 +297,7 @@ def _weekday(number: int) -> str:
 
 
 def _names(values: Iterable[int], low: int, words: Sequence[str]) -> list[str]:
-    """Return names; ranges may go over the end, like ``Friday through Monday``."""
+    """Return names. Ranges may go over the end, like ``Friday through Monday``."""
     runs = _runs(sorted(value - low for value in values))
     if len(runs) > 1 and runs[0][0] == 0 and runs[-1][-1] == len(words) - 1:
         around = [*runs[-1], *runs[0]]

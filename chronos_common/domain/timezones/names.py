@@ -1,7 +1,7 @@
-"""What is wrong with the name of a time zone, and the zone that was meant.
+"""Explains why a name is no time zone, and suggests the zone that was meant.
 
-A zone is suggested only if it is what the user wrote, in other words or with a slip of the pen. A
-name that only looks alike may be hours off: ``GMT+2`` is not ``Etc/GMT+2``, which lies behind UTC.
+A zone is suggested only for another name of it, or for its name with a typing error. A name that
+only looks alike may be hours off: ``GMT+2`` is not ``Etc/GMT+2``, which lies behind UTC.
 """
 
 import re
@@ -30,7 +30,7 @@ _STATES = frozenset(
     {"ACT", "LHI", "NSW", "North", "Queensland", "South", "Tasmania", "Victoria", "West"}
 )
 
-#: Shorter names are too near to each other for a slip to be told.
+#: Shorter names are too similar to each other for a suggestion.
 _SHORTEST_WITH_SLIP = 5
 
 _OFFSET = re.compile(
@@ -39,7 +39,7 @@ _OFFSET = re.compile(
 _FIXED = re.compile(r"(etc/)?(gmt|utc)[+\-]?\d+")
 _FURTHEST_WEST, _FURTHEST_EAST = -12, 14
 
-#: Zones by what Windows calls them, without "Standard Time".
+#: Zones by their names in Windows, without "Standard Time".
 _WINDOWS = """
     AUS Central = Australia/Darwin          | AUS Eastern = Australia/Sydney
     Afghanistan = Asia/Kabul                | Alaskan = America/Anchorage
@@ -103,7 +103,7 @@ _ABBREVIATIONS = """
 
 
 def fault(name: str) -> str:
-    """Return what is wrong with ``name``, which is no zone, with the remedy."""
+    """Return the fault of ``name``, which is no zone, with the remedy."""
     if len(name) > _LONGEST_NAME:
         return f"Not a time zone; {_REMEDY}."
     said = " ".join(name.lower().split())
@@ -163,7 +163,7 @@ def _table(text: str) -> Mapping[str, str]:
 
 
 def _meant(said: str) -> str | None:
-    """Return the zone that is called so elsewhere, or spelled so by a slip."""
+    """Return the zone with that name elsewhere, or with that typing error."""
     windows = _table(_WINDOWS).get(_WINDOWS_ENDING.sub("", said))
     if windows and _WINDOWS_ENDING.search(said):
         return windows
@@ -189,7 +189,7 @@ def _by_name() -> Mapping[str, list[str]]:
 
 @lru_cache(maxsize=1)
 def _by_city() -> Mapping[str, list[str]]:
-    """Return the zones by their cities; Petersburg in America/Indiana is rarely meant so."""
+    """Return the zones by their cities. Petersburg rarely means that of America/Indiana."""
     parts = [name.split("/") for name in sorted(files.names())]
     return _grouped(
         (_plain(each[1]), "/".join(each))
@@ -213,7 +213,7 @@ def _same(zones: list[str] | None) -> str | None:
 
 
 def _slip(said: str) -> str | None:
-    """Return the zone that differs from ``said`` in one letter, area or place, if it is alone.
+    """Return the zone that alone differs from ``said`` in one letter, area or place, if any.
 
     A letter is wrong, missing, too many, or has changed places with the next one.
     """
@@ -233,7 +233,7 @@ def _slip(said: str) -> str | None:
 
 
 def _differs(given: str, known: str) -> int:
-    """Return 0 for the same text, 1 for one slip, 2 for more."""
+    """Return 0 for the same text, 1 for one typing error, 2 for more."""
     if given == known:
         return 0
     if abs(len(given) - len(known)) > 1:

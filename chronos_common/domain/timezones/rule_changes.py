@@ -1,20 +1,21 @@
-"""Where a cron schedule goes on when the rules of its time zone have changed.
+"""The next instant of a cron schedule when the rules of its time zone have changed.
 
-An occurrence is a reading of the wall clock that the expression names. Of 09:29 stays 09:29,
-whatever instant that is by now: what has run today does not run again, and nothing is left out.
+An occurrence is a reading of the wall clock that the expression names. The reading 09:29 stays
+09:29, although its instant is another one now. An occurrence that has run today does not run
+again, and none is left out.
 
-A job of every hour is told apart by its instants instead. Its rhythm stays as even as the new
-clock allows, just as when a clock is set.
+A job of every hour is continued by its instants instead. Its rhythm stays as even as the new clock
+allows, as after a clock change.
 """
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from chronos_common.clock import MICROSECOND, SECOND
 from chronos_common.domain.cron import expression as cron
 from chronos_common.domain.cron.expression import Parsed
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.timezones.zones import (
-    SECOND,
     end_of_gap,
     instants_of,
     repetition_at,
@@ -29,14 +30,15 @@ def moved(
 ) -> datetime | None:
     """Return the instant in today's rules of the occurrence at ``instant`` in the ``old`` ones.
 
-    ``schedule`` is one of cron. What is due until ``horizon`` and lies before ``instant`` has its
-    execution already. An instant that today's rules put into the past is due at once. None means
-    that it lies behind ``ends_at`` now. An instant that the old rules do not explain, or nobody
-    knows any more, stays: it runs, and the schedule goes on behind it by today's rules.
+    ``schedule`` is one of cron. Occurrences that are due until ``horizon`` and lie before
+    ``instant`` have executions. An instant that today's rules put into the past is due at once.
+    None means that it lies behind ``ends_at`` now. An instant that the old rules do not explain
+    stays: it runs, and the schedule continues after it by today's rules. So it does if the old
+    rules are unknown.
     """
     parsed = cron.parse(schedule.expression or "")
     if len(parsed.hours) == _ALL_HOURS:
-        return schedule.next_after(min(instant - datetime.resolution, horizon))
+        return schedule.next_after(min(instant - MICROSECOND, horizon))
     jitter = schedule.jitter
     reading = _reading(parsed, instant - jitter, old, horizon - jitter)
     if reading is None:
@@ -75,7 +77,7 @@ def _instant(parsed: Parsed, schedule: Schedule, reading: datetime) -> datetime:
     if len(instants) == 1 and reading.fold:
         repetition = repetition_at(reading)
         if repetition:
-            # It came twice and has run the first time; now it comes once.
+            # The reading came twice and has run the first time, and now it comes once.
             following = parsed.after(repetition.end - SECOND)
             return _instant(parsed, schedule, following.replace(tzinfo=reading.tzinfo))
     return instants[-1] if reading.fold else instants[0]

@@ -1,20 +1,19 @@
 """Time zones, and which instants a wall clock's reading stands for.
 
 A zone's clock is put forward and back. A reading that was jumped over stands for no instant, one
-that came twice stands for two. Everything here goes by the offsets of the IANA database, so it
-holds for half-hour changes, changes at midnight and skipped days as well.
+that came twice stands for two. The functions follow the offsets of the IANA database. So they hold
+for half-hour changes, changes at midnight and skipped days as well.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from chronos_common.clock import SECOND
 from chronos_common.domain.timezones import files
 from chronos_common.domain.timezones import names as zone_names
 from chronos_common.errors import Invalid
-
-SECOND = timedelta(seconds=1)
 
 
 def check_timezone(name: str) -> str:
@@ -31,7 +30,7 @@ def check_timezone(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def zone_of(name: str) -> ZoneInfo:
-    """Return the zone, by the rules of the database that comes along."""
+    """Return the zone, by the rules of the database that this process follows."""
     return files.load(files.content(check_timezone(name)), name)
 
 

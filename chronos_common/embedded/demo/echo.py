@@ -1,4 +1,4 @@
-"""A web server on loopback for the sample jobs to call: it answers with what it was sent.
+"""A web server on loopback for the sample jobs to call: it answers with the request.
 
 ``/echo`` answers 200, ``/status/<code>`` that code, ``/slow`` after two seconds, and ``/flaky``
 500 twice and then 200 for each ``webhook-id``, so that a retry can be watched.
@@ -24,11 +24,11 @@ _FAILURES_BEFORE_SUCCESS = 2
 
 @contextmanager
 def serve(preferred_port: int) -> Iterator[str]:
-    """Run the server in threads and yield its address; on any free port if that one is taken."""
+    """Run the server in threads and yield its address. If the port is taken, use a free one."""
     try:
-        server = _Server((_HOST, preferred_port), _Handler)
+        server = _EchoServer((_HOST, preferred_port), _EchoHandler)
     except (OSError, OverflowError):
-        server = _Server((_HOST, 0), _Handler)
+        server = _EchoServer((_HOST, 0), _EchoHandler)
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), name="echo", daemon=True)
     thread.start()
     try:
@@ -39,7 +39,7 @@ def serve(preferred_port: int) -> Iterator[str]:
         thread.join()
 
 
-class _Server(ThreadingHTTPServer):
+class _EchoServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
@@ -58,10 +58,10 @@ class _Server(ThreadingHTTPServer):
             return count
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _EchoHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_SECONDS
-    server: _Server
+    server: _EchoServer
 
     def do_POST(self) -> None:
         length = self.headers.get("Content-Length", "0")
@@ -108,4 +108,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the demo shows each execution."""
+        """Print nothing: the demo shows each execution."""

@@ -47,9 +47,9 @@ def sample_jobs(echo: str, *, now: datetime) -> list[dict[str, Any]]:
 
 
 def load(client: Client, jobs: Sequence[Mapping[str, Any]]) -> int:
-    """Create those ``jobs`` that do not exist by name; return how many.
+    """Create the ``jobs`` that do not exist by name, and return their number.
 
-    One that exists learns where the echo server is today, and goes on if it was paused.
+    One that exists gets the echo server's current address, and is resumed if it was paused.
     """
     existing = {job["name"]: job for job in _stored(client)}
     created = 0
@@ -67,9 +67,9 @@ def load(client: Client, jobs: Sequence[Mapping[str, Any]]) -> int:
 
 
 def pause(client: Client, jobs: Sequence[Mapping[str, Any]]) -> None:
-    """Pause those of ``jobs`` that would go on: what they call ends with the demo.
+    """Pause those of ``jobs`` that would go on: the server that they call ends with the demo.
 
-    One with nothing left to come is about to be completed, which a paused job would not be.
+    A job without further occurrences is about to be completed, which a paused job would not be.
     """
     names = {job["name"] for job in jobs}
     going_on = [
@@ -89,7 +89,7 @@ def _stored(client: Client) -> Sequence[Mapping[str, Any]]:
 
 @contextmanager
 def watch(client: Client, echo: str, terminal: Terminal, *, now: datetime) -> Iterator[None]:
-    """Print executions while the ``with`` block lasts, at whose end the sample jobs are paused."""
+    """Print executions during the ``with`` block, and pause the sample jobs at its end."""
     jobs = sample_jobs(echo, now=now)
     with _warning(terminal, "The sample jobs could not be loaded"):
         created = load(client, jobs)
@@ -114,7 +114,7 @@ def _warning(terminal: Terminal, what: str) -> Iterator[None]:
 
 
 class _Printer:
-    """Prints executions that finish, in a thread of its own, until told to stop."""
+    """Prints executions that finish, in a thread of its own, until it is stopped."""
 
     def __init__(self, client: Client, terminal: Terminal, *, since: datetime) -> None:
         self._client = client
@@ -152,7 +152,7 @@ class _Printer:
             self._terminal.say(describe(execution), style=style)
 
     def _new(self) -> Iterator[Mapping[str, Any]]:
-        """Yield what finished an attempt since the last call, oldest first."""
+        """Yield the executions that finished an attempt since the last call, oldest first."""
         items = self._client.get("/api/v1/executions", {"limit": _LIST_LIMIT})["items"]
         for execution in sorted(items, key=_when):
             key = (execution["id"], execution["status"], execution["attempt"])
@@ -165,9 +165,9 @@ class _Printer:
 
 
 def describe(execution: Mapping[str, Any]) -> str:
-    """Return one line about an execution whose last attempt has ended; the time is local."""
+    """Return one line about an execution whose last attempt has ended, with the local time."""
     finished = _when(execution).astimezone()
-    # One that waits for its next attempt counts that already; what has ended is the one before.
+    # An execution that waits for its next attempt counts that already. The one before has ended.
     ended = execution["attempt"] - (execution["status"] == Status.RETRYING)
     http_status = execution.get("http_status") or execution.get("reason") or ""
     attempts = f"{ended}/{execution['max_attempts']}"
@@ -182,7 +182,7 @@ def describe(execution: Mapping[str, Any]) -> str:
 
 def _when(execution: Mapping[str, Any]) -> datetime:
     if execution["status"] == Status.RETRYING:
-        return clock.host_now()  # what has ended is an attempt, of which lists say nothing
+        return clock.host_now()  # an attempt has ended, and lists hold no attempts
     text = execution["finished_at"] or execution["started_at"] or execution["scheduled_for"]
     return datetime.fromisoformat(text)
 

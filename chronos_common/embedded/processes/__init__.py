@@ -1,1 +1,1 @@
-"""Child processes of ``chronos up``, and what they leave behind."""
+"""Child processes of ``chronos up``: their start, their logs, their end."""

@@ -2,8 +2,8 @@
 
 The child leads a session of its own, so that Ctrl-C in the terminal reaches only the supervisor,
 which stops things in order. It holds the lock on ``run/<name>.lock`` as long as it or anything it
-started lives; the supervisor's death sends it a signal (on Linux). So whatever happens to the
-supervisor, the next start finds out what is left and ends it (see ``leftovers``).
+started lives. On Linux, the supervisor's death sends it a signal. So after any end of the
+supervisor, the next start finds the remaining processes and ends them (see ``orphans``).
 """
 
 import contextlib
@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chronos_common.embedded.processes import exec_child, lock
+from chronos_common.embedded.processes.forking import Forked, ForkServer, Outlets
 from chronos_common.embedded.processes.logfile import LogFile
-from chronos_common.embedded.processes.os_user import Account
+from chronos_common.embedded.processes.os_user import OSUser
 from chronos_common.embedded.processes.shutdown import wait_until
 from chronos_common.errors import ChronosError
 
@@ -35,29 +36,32 @@ class ChildFailed(ChronosError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What a child runs and how it is told to end.
+    """The program of a child, and the signals that end it.
 
-    ``stopping`` are signals in order, each with the seconds that the child gets to heed it; after
-    the last comes SIGKILL. ``environment`` of ``None`` is this process's own.
+    ``stopping`` are signals in order, each with the seconds that the child gets to end. After the
+    last comes SIGKILL. ``environment`` of ``None`` is this process's own.
     """
 
     name: str
     command: Sequence[str]
+    #: Arguments of the ``chronos`` command, if this is one. It may then be forked.
+    words: Sequence[str] = ()
     folder: Path
     environment: Mapping[str, str] | None = None
     stopping: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 5.0),)
-    account: Account | None = None
+    account: OSUser | None = None
     pass_closed_folders: bool = False
 
 
 class Child:
     """A run, or several after one another, of a :class:`Program`."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, fork_server: ForkServer | None = None) -> None:
         self.program = program
+        self._fork_server = fork_server
         self.log = LogFile(program.folder / "logs" / f"{program.name}.log")
         self._lock = program.folder / "run" / f"{program.name}.lock"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Forked | None = None
         self._log_start = 0
 
     @property
@@ -67,11 +71,11 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process id of the current or last run; zero before the first."""
+        """The process id of the current or last run, or zero before the first."""
         return self._process.pid if self._process else 0
 
     def start(self) -> None:
-        """Start the program; it runs, or has failed, some milliseconds later.
+        """Start the program. Some milliseconds later it runs, or has failed.
 
         Raises :class:`ChildBusy` while a process of its previous run lives.
         """
@@ -83,26 +87,36 @@ class Child:
             raise ChildBusy(f"{self.name}: something of its previous run has not ended yet.")
         output = self.log.open_to_append()
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own programs, without a shell
-                [*self._launcher(descriptor), *self.program.command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=self.program.environment,
-                pass_fds=[descriptor],
-                start_new_session=True,
-            )
+            self._process = self._fork(output, descriptor) or self._execute(output, descriptor)
         finally:
             os.close(output)
             os.close(descriptor)
 
+    def _fork(self, output: int, descriptor: int) -> Forked | None:
+        program = self.program
+        if self._fork_server is None or program.environment is None:
+            return None
+        outlets = Outlets(output, descriptor, program.stopping[0][0])
+        return self._fork_server.fork(program.words, program.environment, outlets)
+
+    def _execute(self, output: int, descriptor: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own programs, without a shell
+            [*self._launcher(descriptor), *self.program.command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=self.program.environment,
+            pass_fds=[descriptor],
+            start_new_session=True,
+        )
+
     def is_running(self) -> bool:
-        """Tell whether it was started and has not ended; one that ended takes its group along."""
+        """Return whether it was started and has not ended. The end of a child ends its group."""
         if self._process is None or self._process.returncode is not None:
             return False
         if self._process.poll() is None:
             return True
-        self._kill_group()  # now, as the group's number will be somebody else's one day
+        self._kill_group()  # now, before the group's number is used again
         return False
 
     def how_it_ended(self) -> str:
@@ -111,15 +125,15 @@ class Child:
         if code is None:
             return "has not ended"
         ending = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended ({code})"
-        said = self.last_words(1)
+        said = self.last_lines(1)
         return f"{ending}: {said}" if said else ending
 
     def exit_code(self) -> int | None:
-        """Return how the last run ended, negative for a signal; ``None`` while it runs."""
+        """Return the last run's exit code, negative for a signal, or ``None`` while it runs."""
         return self._process.returncode if self._process else None
 
-    def last_words(self, lines: int) -> str:
-        """Return the last lines of what the current or last run wrote."""
+    def last_lines(self, lines: int) -> str:
+        """Return the last lines that the current or last run wrote."""
         return "\n".join(self.log.last_lines(lines, since=self._log_start))
 
     def stop(self) -> None:
@@ -134,17 +148,17 @@ class Child:
         self.kill()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the child itself; nothing happens if it does not run."""
+        """Send a signal to the child itself, if it runs."""
         if self._process is not None:
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """Kill the child, if it still runs, and what it started; return when all is gone."""
+        """Kill the child and all that it started. Return when all have ended."""
         if self._process is None:
             return
         if self.is_running():
             self._kill_group()
-            self._process.wait(_SECONDS_AFTER_KILL)
+            wait_until(lambda: not self.is_running(), seconds=_SECONDS_AFTER_KILL)
         wait_until(lambda: lock.is_free(self._lock), seconds=_SECONDS_AFTER_KILL)
 
     def _kill_group(self) -> None:
@@ -153,7 +167,7 @@ class Child:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _launcher(self, descriptor: int) -> list[str]:
-        """Return the words that make a new process ready to become the program."""
+        """Return the command that prepares a new process and becomes the program."""
         account = self.program.account
         stop_signal = self.program.stopping[0][0]
         instructions = {

@@ -1,8 +1,8 @@
 """Becomes another program: bound to its parent's life, known by a lock, and not as root.
 
-Run as a file with ``python -IS launch.py '{...}' program argument...`` by ``child``, in a process
-of its own, because a process with threads must not run Python between fork and exec. It imports
-nothing of Chronos, to start fast.
+Run as a file with ``python -IS exec_child.py '{...}' program argument...`` by ``child``, in a
+process of its own, because a process with threads must not run Python between fork and exec. It
+imports nothing of Chronos, to start fast.
 """
 
 import contextlib
@@ -10,11 +10,13 @@ import ctypes
 import json
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 # linux/prctl.h, linux/securebits.h, linux/capability.h
 _PR_SET_PDEATHSIG = 1
 _PR_SET_SECUREBITS = 28
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _SECBIT_NO_SETUID_FIXUP = 1 << 2
@@ -36,29 +38,49 @@ class _CapabilityData(ctypes.Structure):
 
 
 def main() -> None:
-    """Take the instructions and the program from the command line, and become that program.
+    """Become the program of the command line, by the instructions there.
 
     1. Write this process's id and its stop signal into the lock file, whose lock it inherited.
-    2. Give up root, if told to; keep only the right to pass closed folders, if told to.
-    3. Ask for a signal when the parent dies. Giving up root clears that, so it comes after; a
-       parent that died before has changed this process's parent.
+    2. Give up root if told to, and keep only the right to pass closed folders if told to.
+    3. Ask for a signal when the parent dies. Giving up root clears that, so it comes after. If the
+       parent died before, this process has another parent now.
     """
     instructions: dict[str, Any] = json.loads(sys.argv[1])
-    record = f"{os.getpid()} {instructions['stop_signal']}\n"
-    os.ftruncate(instructions["lock"], 0)
-    os.write(instructions["lock"], record.encode())
+    stop_signal: int = instructions["stop_signal"]
+    hold(instructions["lock"], stop_signal=stop_signal)
     if instructions["account"] is not None:
         _become(*instructions["account"], pass_closed_folders=instructions["pass_closed_folders"])
-    if sys.platform == "linux":
-        _prctl(_PR_SET_PDEATHSIG, instructions["stop_signal"])
-    if os.getppid() != instructions["parent"]:
-        sys.exit("the process that started this one has ended")
+    end_with(instructions["parent"], stop_signal=stop_signal)
     program = sys.argv[2:]
-    os.execv(program[0], program)  # noqa: S606 - that is its purpose; there is no shell
+    os.execv(program[0], program)  # noqa: S606 - that is its purpose, and there is no shell
+
+
+def hold(lock: int, *, stop_signal: int) -> None:
+    """Write this process's id and its stop signal into the lock file, whose lock it inherited."""
+    os.ftruncate(lock, 0)
+    os.write(lock, f"{os.getpid()} {stop_signal}\n".encode())
+
+
+def end_with(parent: int, *, stop_signal: int) -> None:
+    """Ask for a signal when the parent dies, and exit if it has."""
+    if sys.platform == "linux":
+        _prctl(_PR_SET_PDEATHSIG, stop_signal)
+    if os.getppid() != parent:
+        sys.exit("the process that started this one has ended")
+
+
+@contextlib.contextmanager
+def adopting_orphans() -> Iterator[None]:
+    """Be the parent of processes below this one whose parent ends meanwhile, on Linux."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    try:
+        yield
+    finally:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 0)
 
 
 def _become(uid: int, gid: int, *, pass_closed_folders: bool) -> None:
-    """Change to an ordinary user; whatever rights that leaves vanish when the program starts.
+    """Change to an ordinary user. Any rights that this leaves vanish when the program starts.
 
     Where the kernel grants no right to pass closed folders, the program itself says which one
     it cannot enter.

@@ -21,14 +21,14 @@ class FolderInUse(ChronosError):
 
 @contextmanager
 def hold_folder(folder: Path, *, now: datetime) -> Iterator[None]:
-    """Be the only ``chronos up`` in ``folder``, noting who holds it since when.
+    """Be the only ``chronos up`` in ``folder``, and note that in the lock file.
 
-    Raises :class:`FolderInUse`, which says who does.
+    Raises :class:`FolderInUse`, which names the holder.
     """
     path = folder / "up.lock"
     descriptor = take(path)
     if descriptor is None:
-        raise FolderInUse(_who_holds(path, folder))
+        raise FolderInUse(_holder_fault(path, folder))
     try:
         holder = {"pid": os.getpid(), "since": now.isoformat(timespec="seconds")}
         os.ftruncate(descriptor, 0)
@@ -39,9 +39,9 @@ def hold_folder(folder: Path, *, now: datetime) -> Iterator[None]:
 
 
 def take(path: Path) -> int | None:
-    """Return a descriptor that holds the lock on ``path``, or ``None`` while somebody else does.
+    """Return a descriptor that holds the lock on ``path``, or ``None`` while it is held.
 
-    Whoever inherits the descriptor holds the lock too.
+    A process that inherits the descriptor holds the lock too.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -56,7 +56,7 @@ def take(path: Path) -> int | None:
 
 
 def is_free(path: Path) -> bool:
-    """Tell whether nobody holds the lock on ``path``."""
+    """Return whether the lock on ``path`` is free."""
     descriptor = take(path)
     if descriptor is None:
         return False
@@ -64,13 +64,13 @@ def is_free(path: Path) -> bool:
     return True
 
 
-def _who_holds(path: Path, folder: Path) -> str:
+def _holder_fault(path: Path, folder: Path) -> str:
     try:
         holder = json.loads(path.read_text())
-        who = f"process {holder['pid']}, since {holder['since']}"
+        holder_name = f"process {holder['pid']}, since {holder['since']}"
     except (ValueError, KeyError):  # it has not written its note yet
-        who = "a process that has just started"
+        holder_name = "a process that has just started"
     return (
-        f"'chronos up' already works in {folder} ({who}). "
+        f"'chronos up' already works in {folder} ({holder_name}). "
         "Stop it first, or choose another folder with --data-dir."
     )

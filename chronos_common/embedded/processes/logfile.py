@@ -60,9 +60,9 @@ class LogFile:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def keep_small(self) -> None:
-        """Move what is there to ``<name>.1`` once the file is too large.
+        """Move the content to ``<name>.1`` once the file is too large.
 
-        The child keeps its descriptor, so the file is copied and emptied rather than renamed; a
+        The child keeps its descriptor, so the file is copied and emptied rather than renamed. A
         line written between the two is lost.
         """
         if self.size() <= self._max_bytes:

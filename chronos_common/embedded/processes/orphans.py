@@ -1,6 +1,7 @@
 """Ends the processes that a supervisor left behind when it was killed.
 
-On Linux its death has told them to stop already; here we wait for that, and insist.
+On Linux its death has sent them a stop signal already. This waits for their end, and kills the
+rest.
 """
 
 import contextlib
@@ -16,23 +17,23 @@ _SECONDS_TO_STOP = 30
 _SECONDS_AFTER_KILL = 10
 
 
-class LeftoverProcess(ChronosError):
+class OrphanLives(ChronosError):
     """A process of an earlier start does not end."""
 
 
 def names(folder: Path) -> list[str]:
-    """Return which children of an earlier start still live."""
+    """Return the children of an earlier start that still live."""
     return [path.stem for path in _locks(folder) if not lock.is_free(path)]
 
 
 def end(folder: Path, *, stop: StopRequest | None = None) -> None:
-    """Return when no child of an earlier start lives; the slow ones are killed.
+    """Return when no child of an earlier start lives. Slow ones are killed.
 
     1. Send each its stop signal: as long as its lock is held, its number is its own.
     2. Wait for all of them together.
     3. Kill the groups of those that are left.
 
-    Raises :class:`LeftoverProcess` if even that did not end one.
+    Raises :class:`OrphanLives` if even that did not end one.
     """
     held = [path for path in _locks(folder) if not lock.is_free(path)]
     for path in held:
@@ -42,7 +43,7 @@ def end(folder: Path, *, stop: StopRequest | None = None) -> None:
         if not lock.is_free(path):
             _send(path, kill=True)
         if not wait_until(lambda p=path: lock.is_free(p), seconds=_SECONDS_AFTER_KILL):  # type: ignore[misc]
-            raise LeftoverProcess(
+            raise OrphanLives(
                 f"A process of an earlier start does not end: {path.stem}, "
                 f"{path.read_text().strip() or 'of unknown number'}. End it, then start again."
             )

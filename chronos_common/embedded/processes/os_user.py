@@ -1,7 +1,7 @@
-"""As which user of the operating system the embedded servers run.
+"""The operating system's user that the embedded servers run as.
 
 PostgreSQL refuses to run as root. Then, and only then, the servers run as the owner of their data
-or as ``nobody``; nothing outside the data folder changes for that, neither users nor rights.
+or as ``nobody``. Nothing outside the data folder changes for that, neither users nor rights.
 """
 
 import os
@@ -16,43 +16,43 @@ _PASS = 0o001
 _READ_AND_PASS = 0o005
 
 
-class NoAccount(ChronosError):
+class NoOrdinaryUser(ChronosError):
     """PostgreSQL refuses to run as root, and there is no user 'nobody' to run it as."""
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class OSUser:
     """An unprivileged user and group, by number."""
 
     uid: int
     gid: int
 
     def own(self, path: Path) -> None:
-        """Make ``path``, which root just created, this account's own."""
+        """Make this user the owner of ``path``, which root just created."""
         os.chown(path, self.uid, self.gid)
 
 
-def for_servers(data: Path) -> Account | None:
-    """Return the account that shall serve ``data``; ``None`` means this process's own.
+def for_servers(data: Path) -> OSUser | None:
+    """Return the user that shall serve ``data``. ``None`` means this process's own.
 
-    Raises :class:`NoAccount` as root on a system without an ordinary user to take.
+    Raises :class:`NoOrdinaryUser` as root on a system without the user ``nobody``.
     """
     if os.geteuid() != 0:
         return None
     if data.exists() and data.stat().st_uid != 0:
-        return Account(data.stat().st_uid, data.stat().st_gid)
+        return OSUser(data.stat().st_uid, data.stat().st_gid)
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError as error:
-        raise NoAccount(
-            f"{NoAccount.__doc__} Run 'chronos up' as an ordinary user, "
+        raise NoOrdinaryUser(
+            f"{NoOrdinaryUser.__doc__} Run 'chronos up' as an ordinary user, "
             "or set CHRONOS_DATABASE_URL to a server of your own."
         ) from error
-    return Account(nobody.pw_uid, nobody.pw_gid)
+    return OSUser(nobody.pw_uid, nobody.pw_gid)
 
 
 def is_closed(program: Path, folders: Iterable[Path]) -> bool:
-    """Tell whether an ordinary user cannot run ``program`` or pass the way to one of ``folders``.
+    """Return whether ``program`` or a parent of ``folders`` is closed to an ordinary user.
 
     It is so below ``/root``, where both the data folder and the Python environment often are.
     """

@@ -19,8 +19,8 @@ def free() -> int:
 def start_on_free_port(make: Callable[[int], Child], wait: Callable[[Child], None]) -> Child:
     """Start the child that ``make`` returns for a port, and ``wait`` until it answers.
 
-    Somebody else may take the port in between; then another one is tried. Whatever goes wrong
-    otherwise, the child is stopped before the error leaves.
+    If another process takes the port in between, another one is tried. After any other error the
+    child is stopped before the error is raised.
     """
     for tries_left in reversed(range(_TRIES)):
         child = make(free())
@@ -29,7 +29,7 @@ def start_on_free_port(make: Callable[[int], Child], wait: Callable[[Child], Non
             wait(child)
         except BaseException as error:
             child.stop()
-            port_was_taken = "ddress already in use" in child.last_words(20)
+            port_was_taken = "ddress already in use" in child.last_lines(20)
             if not isinstance(error, ChildFailed) or not port_was_taken or not tries_left:
                 raise
         else:

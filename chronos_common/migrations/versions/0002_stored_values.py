@@ -1,4 +1,4 @@
-"""Bound what the tables hold.
+"""Bound the values that the tables hold.
 
 Revision ID: 0002
 Revises: 0001
@@ -45,7 +45,7 @@ ALTER TABLE notifications DROP failures, DROP last_failed_at, DROP window_ends_a
 
 
 def upgrade() -> None:
-    """Bound what the tables hold."""
+    """Bound the values that the tables hold."""
     if UPGRADE:
         op.get_bind().exec_driver_sql(UPGRADE)
 

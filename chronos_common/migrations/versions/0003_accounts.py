@@ -1,4 +1,4 @@
-"""Add what accounts, teams and API keys need.
+"""Add the tables of accounts, teams and API keys.
 
 Revision ID: 0003
 Revises: 0002
@@ -91,7 +91,7 @@ ALTER TABLE workspaces
 
 
 def upgrade() -> None:
-    """Add what accounts, teams and API keys need."""
+    """Add the tables of accounts, teams and API keys."""
     if UPGRADE:
         op.get_bind().exec_driver_sql(UPGRADE)
 

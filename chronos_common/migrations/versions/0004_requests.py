@@ -1,4 +1,4 @@
-"""Add what lists, idempotent requests and test runs need.
+"""Add indexes of lists, idempotent requests and test runs.
 
 Revision ID: 0004
 Revises: 0003
@@ -74,7 +74,7 @@ DROP FUNCTION job_terms(uuid, text, text[]);
 
 
 def upgrade() -> None:
-    """Add what lists, idempotent requests and test runs need."""
+    """Add indexes of lists, idempotent requests and test runs."""
     if UPGRADE:
         op.get_bind().exec_driver_sql(UPGRADE)
 

@@ -1,4 +1,4 @@
-"""Add what statistics need.
+"""Add hourly statistics and the distribution of drift.
 
 Revision ID: 0005
 Revises: 0004
@@ -11,7 +11,7 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
-# Sums by the hour, so that days are added up from few rows; and how drift was distributed, as
+# Sums by the hour, so that days are added up from few rows. The distribution of drift is stored as
 # counts of exponential buckets (see domain.histograms).
 UPGRADE = """
 ALTER TABLE execution_stats ADD COLUMN drift_counts integer[] NOT NULL DEFAULT '{}';
@@ -48,7 +48,7 @@ ALTER TABLE execution_stats DROP COLUMN drift_counts;
 
 
 def upgrade() -> None:
-    """Add what statistics need."""
+    """Add hourly statistics and the distribution of drift."""
     if UPGRADE:
         op.get_bind().exec_driver_sql(UPGRADE)
 

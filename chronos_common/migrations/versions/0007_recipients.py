@@ -1,4 +1,4 @@
-"""Add what becomes of each recipient of an e-mail, and who sends it at the moment.
+"""Add the result for each recipient of an e-mail, and the worker that is sending it.
 
 Revision ID: 0007
 Revises: 0006

@@ -11,9 +11,9 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-# zone_rules is the mark of the rules (see domain.zone_files) that next_run_at was computed with;
-# null for schedules that no zone matters to, and for those of earlier releases. The archives hold
-# the rules themselves, so that what was computed with them can be understood after an update.
+# zone_rules is the mark of the rules (see domain.timezones.files) with which next_run_at was
+# computed. It is null for schedules without a zone, and for those of earlier releases. The
+# archives hold the rules themselves, so that instants can be explained after an update.
 UPGRADE = """
 CREATE TABLE zone_databases (
     digest text PRIMARY KEY,

@@ -4,6 +4,8 @@ A token serves once, for its purpose, until it expires. Only its hash is stored,
 the e-mail (see ``letters``).
 """
 
+import hashlib
+import secrets
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -18,8 +20,21 @@ class Purpose(StrEnum):
     EMAIL_VERIFICATION = "email_verification"
 
 
+_TOKEN_BYTES = 32
+
 #: Nobody needs another e-mail sooner.
 PAUSE = timedelta(minutes=1)
+
+
+def new_token() -> str:
+    """Return a new token, for an e-mail."""
+    return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+def digest(token: str) -> str:
+    """Return what is stored of a token: with 256 random bits, a plain SHA-256 is enough."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
 
 # An address without an account, or whose last e-mail was just now, costs as much and stores none.
 _REQUEST = text("""

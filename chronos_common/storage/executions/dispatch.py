@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -36,7 +36,7 @@ class Undispatched:
 # Most ticks find nothing; this says so in one round trip, without a transaction or a lock.
 # The order keeps it to the index, however many there were when PostgreSQL counted last.
 _FIRST = text("""
-    SELECT id FROM executions
+    SELECT due_at FROM executions
      WHERE dispatched_at IS NULL AND finished_at IS NULL AND status <> 'running'
        AND due_at <= :horizon AND id BETWEEN :since AND :until
        AND queue = ANY(CAST(:queues AS text[]))
@@ -61,16 +61,19 @@ _DISPATCH = text("""
      WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING id, queue, due_at""")
 
 
-def is_any_undispatched(
+def next_due(
     connection: Connection,
     queues: Collection[str],
     *,
     horizon: datetime,
     since: datetime | None = None,
-) -> bool:
-    """Tell whether :func:`undispatched` may find something, which others may be about to take."""
+) -> datetime | None:
+    """Return when the first execution is due that :func:`undispatched` may find by ``horizon``.
+
+    Others may be about to take it.
+    """
     found = connection.execute(_FIRST, _search(queues, horizon, since))
-    return found.one_or_none() is not None
+    return cast("datetime | None", found.scalar_one_or_none())
 
 
 def undispatched(

@@ -17,8 +17,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from chronos_common.domain.overlaps import Unfinished, Verdict, judge
-from chronos_common.domain.statuses import OverlapPolicy, Reason, Status, Trigger
+from chronos_common.domain.overlaps import (
+    OverlapPolicy,
+    OverlapVerdict,
+    UnfinishedExecution,
+    judge,
+)
+from chronos_common.domain.statuses import Reason, Status, Trigger
 from chronos_common.storage.executions import executions, statistics
 
 #: How soon an execution that waits for its turn looks again.
@@ -76,11 +81,11 @@ def admit(
 
 def _unfinished_of(
     connection: Connection, job_ids: Sequence[UUID]
-) -> Mapping[UUID, list[Unfinished]]:
-    found: dict[UUID, list[Unfinished]] = defaultdict(list)
+) -> Mapping[UUID, list[UnfinishedExecution]]:
+    found: dict[UUID, list[UnfinishedExecution]] = defaultdict(list)
     for row in connection.execute(_UNFINISHED, {"jobs": list(job_ids)}):
         found[row.job_id].append(
-            Unfinished(
+            UnfinishedExecution(
                 row.id, Status(row.status), row.scheduled_for, row.attempt, Trigger(row.trigger)
             )
         )
@@ -88,7 +93,10 @@ def _unfinished_of(
 
 
 def _judge_all(
-    policy: OverlapPolicy, wanted: set[UUID], unfinished: list[Unfinished], verdicts: _Verdicts
+    policy: OverlapPolicy,
+    wanted: set[UUID],
+    unfinished: list[UnfinishedExecution],
+    verdicts: _Verdicts,
 ) -> None:
     """Judge the wanted ones among a job's unfinished executions, the earliest first."""
     for index, each in enumerate(list(unfinished)):
@@ -96,24 +104,26 @@ def _judge_all(
             continue
         others = [other for other in unfinished if other.id != each.id]
         match judge(policy, each, others):
-            case Verdict.SKIP:
+            case OverlapVerdict.SKIP:
                 verdicts.skip.append(each.id)
                 unfinished[index] = replace(each, status=Status.SKIPPED)
-            case Verdict.WAIT:
+            case OverlapVerdict.WAIT:
                 verdicts.wait.append(each.id)
-            case Verdict.CANCEL_OTHERS:
+            case OverlapVerdict.CANCEL_OTHERS:
                 _cancel_under_way(unfinished, each, verdicts)
                 _start(unfinished, index, verdicts)
-            case Verdict.START:
+            case OverlapVerdict.START:
                 _start(unfinished, index, verdicts)
 
 
-def _start(unfinished: list[Unfinished], index: int, verdicts: _Verdicts) -> None:
+def _start(unfinished: list[UnfinishedExecution], index: int, verdicts: _Verdicts) -> None:
     verdicts.start.append(unfinished[index].id)
     unfinished[index] = replace(unfinished[index], status=Status.RUNNING)
 
 
-def _cancel_under_way(unfinished: list[Unfinished], due: Unfinished, verdicts: _Verdicts) -> None:
+def _cancel_under_way(
+    unfinished: list[UnfinishedExecution], due: UnfinishedExecution, verdicts: _Verdicts
+) -> None:
     for index, other in enumerate(unfinished):
         if other.id != due.id and other.is_under_way:
             verdicts.cancel.append(other.id)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -31,17 +32,40 @@ def lost(connection: Connection, *, batch: int) -> list[Held]:
     return [Held(*row) for row in connection.execute(_LOST, {"batch": batch})]
 
 
+class Suspicion(NamedTuple):
+    """What rescue may find; whoever acts on it looks again, with locks."""
+
+    is_any_lost: bool
+    is_any_unclaimed: bool
+    is_any_undispatched: bool
+
+
 # Most ticks find nothing; this says so in one round trip, without a transaction or a lock.
-_IS_ANY_LOST = text("""
+# The orders keep it to the indexes, however many rows there were when PostgreSQL counted last.
+_SUSPECT = text("""
     SELECT EXISTS (SELECT FROM workers WHERE heartbeat_at <= :alive_since)
-        OR EXISTS (SELECT FROM executions e
-                    WHERE finished_at IS NULL AND status = 'running'
-                      AND NOT EXISTS (SELECT FROM workers w WHERE w.id = e.worker_id))""")
+           OR EXISTS (SELECT FROM executions e
+                       WHERE finished_at IS NULL AND status = 'running'
+                         AND NOT EXISTS (SELECT FROM workers w WHERE w.id = e.worker_id)),
+           (SELECT due_at FROM executions
+             WHERE finished_at IS NULL AND status = 'queued'
+               AND due_at < :before AND dispatched_at < :before
+             ORDER BY due_at LIMIT 1) IS NOT NULL,
+           (SELECT due_at FROM executions
+             WHERE dispatched_at IS NULL AND finished_at IS NULL AND status <> 'running'
+               AND due_at <= :horizon
+             ORDER BY due_at LIMIT 1) IS NOT NULL""")
 
 
-def is_any_lost(connection: Connection, *, alive_since: datetime) -> bool:
-    """Tell whether a process gave no sign since then, or :func:`lost` may find something."""
-    return bool(connection.execute(_IS_ANY_LOST, {"alive_since": alive_since}).scalar_one())
+def suspect(
+    connection: Connection, *, alive_since: datetime, before: datetime, horizon: datetime
+) -> Suspicion:
+    """Return what :func:`lost`, :func:`unclaimed` and ``dispatches.undispatched`` may find.
+
+    A process that gave no sign since ``alive_since`` counts as lost.
+    """
+    parameters = {"alive_since": alive_since, "before": before, "horizon": horizon}
+    return Suspicion(*connection.execute(_SUSPECT, parameters).one())
 
 
 _REDELIVER = text("""

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, TextClause, any_, bindparam, func, literal, text
 
 from chronos_common import ids
-from chronos_common.domain.statuses import JobStatus, JobType
+from chronos_common.domain.jobs import JobType
+from chronos_common.domain.statuses import JobStatus
 from chronos_common.storage.tables import jobs, schedules
 
 #: A part of a text that is shorter than this is not in the index.

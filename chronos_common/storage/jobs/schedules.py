@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, text, update
 
-from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.jobs import JobDefinition, JobType
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind, jitter_of
-from chronos_common.domain.statuses import JobType, MisfirePolicy
 from chronos_common.domain.timezones import files
 from chronos_common.storage.postgres.prepared_statements import prepared
 from chronos_common.storage.tables import schedules

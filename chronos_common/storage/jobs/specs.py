@@ -16,8 +16,9 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common.domain.executions import JobSpec
+from chronos_common.domain.jobs import JobType
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobType, OverlapPolicy
 from chronos_common.storage.jobs.jobs import policy_of
 
 #: Specs kept; at a few KiB each they must not become a worker's memory.
@@ -50,7 +51,6 @@ class Specs:
     """Reads specs, and keeps them; used by many threads at once."""
 
     def __init__(self) -> None:
-        """Know nothing yet."""
         # By the job's state, so that what is known of an earlier one is never found again.
         self._kept: dict[str, JobSpec] = {}
 

@@ -40,7 +40,6 @@ class Outbox:
     """The statements on one such table."""
 
     def __init__(self, table: Table) -> None:
-        """Take the table."""
         self._table = table
         self._waiting = (table.c.sent_at.is_(None), table.c.abandoned_at.is_(None))
 

@@ -71,7 +71,7 @@ def demote_redis(stage: Stage, chance: Random) -> None:
 
 def litter(stage: Stage, chance: Random) -> None:
     """Push garbage and forged messages into a queue."""
-    queue = chance.choice(queues.ALL)
+    queue = chance.choice(queues.DURABLE)
     with stage.servers.redis() as redis:
         redis.rpush(queue, chance.randbytes(40), b"{}", b"null")
     now = clock.now()

@@ -9,9 +9,8 @@ from sqlalchemy import Engine, text
 import factories
 from acceptance.faults.stage import Stage
 from chronos_common import clock
-from chronos_common.domain.schedules.misfires import MAX_COUNT
+from chronos_common.domain.schedules.misfires import MAX_COUNT, MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import MisfirePolicy
 from chronos_scheduler.plan import MAX_RUN_ALL
 
 pytestmark = pytest.mark.xdist_group("faults-poison")

@@ -114,7 +114,7 @@ def test_garbage_and_forged_messages_start_nothing(shared_stage: Stage) -> None:
             redis.rpush(queues.WEBHOOKS, each)
             stage.wait(0.2)
         stage.recover()
-        for queue in queues.ALL:
+        for queue in queues.DURABLE:
             redis.rpush(queue, *GARBAGE)
     stage.recover()
     _forge(stage, load)
@@ -139,7 +139,7 @@ def _forge(stage: Stage, load: Load) -> None:
     later = [ids.occurrence_id(job_id, now + timedelta(days=1)) for job_id in load.jobs]
     broker = Broker(stage.servers.redis_url)
     try:
-        for queue in queues.ALL:
+        for queue in queues.DURABLE:
             for instant in (now, now + timedelta(days=1), now - timedelta(days=1)):
                 batches = [Batch(queue, each, instant) for each in (known, unknown, later)]
                 broker.publish(batches, now=now)

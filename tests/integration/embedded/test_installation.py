@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.pool import QueuePool
 
 from chronos_api import connections
-from chronos_common import settings
+from chronos_common import setting_types, settings
 from chronos_common.embedded.data_folder import remembered
 from chronos_common.embedded.installation import (
     CONNECTIONS_BESIDE_THREADS,
@@ -97,7 +97,7 @@ def test_what_the_user_set_stays(tmp_path: Path) -> None:
 def test_the_secret_key_is_made_once_and_is_private(tmp_path: Path) -> None:
     installed(tmp_path).connect(SERVERS)
     first = settings.given("SECRET_KEY") or ""
-    assert len(first) >= settings.MIN_SECRET_BYTES
+    assert len(first) >= setting_types.MIN_SECRET_BYTES
     settings.export({"SECRET_KEY": ""})
     installed(tmp_path).connect(SERVERS)
     assert settings.given("SECRET_KEY") == first

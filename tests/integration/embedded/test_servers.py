@@ -20,7 +20,7 @@ import redis
 from chronos_common.embedded.processes import lock, orphans, ports
 from chronos_common.embedded.processes.child import ChildFailed
 from chronos_common.embedded.servers import postgres, servers
-from chronos_common.embedded.servers.postgres import DatabaseUnusable
+from chronos_common.embedded.servers.postgres import DataUnusable
 from chronos_common.embedded.servers.servers import Servers
 
 IS_ROOT = os.geteuid() == 0
@@ -242,7 +242,7 @@ def test_a_port_that_somebody_takes_in_between_is_replaced(
 
 def test_data_of_another_version_is_refused_with_the_remedy(folder: Path) -> None:
     (folder / "postgres/data/PG_VERSION").write_text("17\n")
-    with pytest.raises(DatabaseUnusable, match=r"PostgreSQL 17, this is 18.*pg_dump"):
+    with pytest.raises(DataUnusable, match=r"PostgreSQL 17, this is 18.*pg_dump"):
         servers.start(folder).__enter__()
     assert processes_in(folder) == []
 

@@ -18,7 +18,12 @@ from chronos_common.embedded.processes import lock, orphans
 from chronos_common.embedded.processes.child import Child, ChildBusy, Program
 from chronos_common.embedded.processes.lock import FolderInUse
 from chronos_common.embedded.processes.logfile import LogFile
-from chronos_common.embedded.processes.shutdown import Stopped, StopRequest, on_signals, wait_until
+from chronos_common.embedded.processes.shutdown import (
+    StartStopped,
+    StopRequest,
+    on_signals,
+    wait_until,
+)
 from chronos_common.embedded.supervisor import Supervisor
 
 SLEEP = "import time; print('started', flush=True); time.sleep(120)"
@@ -36,7 +41,7 @@ from chronos_common.embedded.processes.child import Child, Program
 command = [sys.executable, "-c", "import time; print('started', flush=True); time.sleep(120)"]
 child = Child(Program(name="kept", command=command, folder=Path(sys.argv[1])))
 child.start()
-while child.last_words(1) != "started":
+while child.last_lines(1) != "started":
     time.sleep(0.01)
 print(child.pid, flush=True)
 time.sleep(120)
@@ -304,9 +309,9 @@ def test_a_signal_asks_and_a_second_one_makes_it_urgent() -> None:
 def test_waiting_ends_when_somebody_asks_to_stop() -> None:
     request = StopRequest()
     request.ask()
-    with pytest.raises(Stopped):
+    with pytest.raises(StartStopped):
         wait_until(lambda: False, seconds=60, stop=request)
-    with pytest.raises(Stopped):
+    with pytest.raises(StartStopped):
         wait_until(lambda: True, seconds=60, stop=request)
     assert not wait_until(lambda: False, seconds=0)
 

@@ -23,8 +23,7 @@ import chronos_scheduler.rescue
 import factories
 from chronos_common import clock
 from chronos_common.broker import Batch, Broker, BrokerUnavailable
-from chronos_common.domain.attempts import Attempt
-from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Outcome
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage import workers

@@ -31,7 +31,7 @@ def _help(*words: str) -> tuple[str, set[str]]:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("db", "upgrade"), *((name,) for name in sorted(cli._registered()))]
+    "words", [(), ("db", "upgrade"), *((name,) for name in sorted(cli.registered()))]
 )
 def test_help_loads_nothing_that_it_does_not_run(words: Sequence[str]) -> None:
     shown, loaded = _help(*words)
@@ -42,7 +42,7 @@ def test_help_loads_nothing_that_it_does_not_run(words: Sequence[str]) -> None:
 
 def test_the_help_names_every_command_with_its_first_sentence() -> None:
     shown, _ = _help()
-    for name in cli._registered():
+    for name in cli.registered():
         assert f"  {name} " in shown
     assert "Serve the REST API until stopped." in shown
 

@@ -12,9 +12,9 @@ import factories
 from chronos_common import clock, ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain import queues
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.retries import MAX_REDELIVERIES
 from chronos_common.domain.schedules.schedule import Schedule
-from chronos_common.domain.statuses import JobType
 from chronos_common.storage.executions import dispatch as dispatches
 from chronos_common.storage.executions import executions, partitions
 from chronos_scheduler.dispatch import RECENT, Dispatcher
@@ -186,7 +186,7 @@ def test_an_execution_whose_message_still_waits_is_left_alone(
     job_id = _trigger(engine, workspace, now)
     with engine.begin() as connection:
         due = dispatches.undispatched(
-            connection, queues.ALL, horizon=clock.now() + SECOND, batch=10
+            connection, queues.DURABLE, horizon=clock.now() + SECOND, batch=10
         )
         [identifier] = due.waiting
         dispatches.dispatch(connection, [identifier], now=clock.now())
@@ -266,14 +266,12 @@ Searching = Callable[[Connection, datetime], object]
 
 
 def _looking(connection: Connection, now: datetime) -> None:
-    dispatches.is_any_undispatched(
-        connection, queues.ALL, horizon=now + SECOND, since=now - RECENT
-    )
+    dispatches.next_due(connection, queues.DURABLE, horizon=now + SECOND, since=now - RECENT)
 
 
 def _locking(connection: Connection, now: datetime) -> None:
     dispatches.undispatched(
-        connection, queues.ALL, horizon=now + SECOND, batch=10, since=now - RECENT
+        connection, queues.DURABLE, horizon=now + SECOND, batch=10, since=now - RECENT
     )
 
 

@@ -13,11 +13,12 @@ from sqlalchemy import Engine
 import factories
 from chronos_common import clock, settings
 from chronos_common.broker import connect_redis
-from chronos_common.events import CHANGED, Publisher
+from chronos_common.events import CHANGED, EventPublisher
 from chronos_common.storage.change_feed import Acted
 from chronos_common.storage.executions import executions
 from chronos_scheduler import service
 from chronos_scheduler.listen import Listener
+from chronos_scheduler.rescue import Rescuer
 from chronos_scheduler.service import Scheduler
 from factories import Workspace
 from rigs import wait_until
@@ -51,7 +52,7 @@ def test_a_listener_wakes_at_its_start_and_at_every_change(
 ) -> None:
     # What happened before it listened may have been missed.
     assert woken.acquire(timeout=WITHIN)
-    publisher = Publisher(connect_redis(redis_url))
+    publisher = EventPublisher(connect_redis(redis_url))
     for _ in range(3):
         publisher.put([Acted(uuid4(), "job", uuid4(), "job.create")])
         assert woken.acquire(timeout=WITHIN)
@@ -104,6 +105,8 @@ def test_a_quiet_scheduler_finds_a_change_that_it_hears_of_and_one_that_it_does_
 ) -> None:
     if is_heard:
         environment.setattr(service, "_quiet_seconds", lambda *_: 3600.0)
+        environment.setattr(service, "HEARING_SECONDS", 3600.0)
+        environment.setattr(Rescuer, "tick", lambda _: False)
     scheduler = Scheduler(settings.load())
 
     def change_something() -> None:
@@ -128,7 +131,7 @@ def test_what_was_known_in_time_is_found_in_time_without_hearing_of_it(
     scheduler = Scheduler(settings.load())
     assert not scheduler._listener.hears
     quiet = {loop.name: loop._quiet for loop in scheduler._loops}
-    plan, dispatch = quiet["plan"](), quiet["dispatch"]
+    plan, dispatch = quiet["plan"](), quiet["dispatch"]()
     assert plan <= lookahead / 2
     assert dispatch < lookahead
     assert max(plan, dispatch) <= service.LONGEST_QUIET_SECONDS

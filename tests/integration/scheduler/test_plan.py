@@ -10,9 +10,8 @@ from sqlalchemy.exc import IntegrityError
 import factories
 from chronos_common import clock, ids
 from chronos_common.broker import Broker
-from chronos_common.domain.schedules.misfires import MAX_COUNT
+from chronos_common.domain.schedules.misfires import MAX_COUNT, MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import MisfirePolicy
 from chronos_scheduler import plan
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner

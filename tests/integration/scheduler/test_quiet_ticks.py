@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, text
 
 import factories
 from chronos_common import clock
@@ -61,3 +61,29 @@ def test_dispatch_locks_what_is_with_no_worker(
     _, locked = _locking(engine, dispatcher.tick)
     assert locked == 1
     assert factories.executions_of(engine, job_id)[0]["dispatched_at"]
+
+
+@pytest.mark.parametrize(
+    ("due_in", "is_known"), [(timedelta(seconds=4), True), (timedelta(seconds=60), False)]
+)
+def test_dispatch_knows_of_a_retry_that_is_due_before_it_looks_again(
+    engine: Engine,
+    workspace: Workspace,
+    planner: Planner,
+    dispatcher: Dispatcher,
+    now: datetime,
+    due_in: timedelta,
+    is_known: bool,  # noqa: FBT001 - a case
+) -> None:
+    with engine.begin() as connection:
+        schedule = factories.every(3600, anchor=now)
+        factories.job(connection, workspace, schedule, now=now, next_run_at=now)
+    planner.tick()
+    due_at = clock.now() + due_in
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE executions SET status = 'retrying', dispatched_at = NULL, due_at = :due"),
+            {"due": due_at},
+        )
+    assert not dispatcher.tick()
+    assert dispatcher.next_due == (due_at if is_known else None)

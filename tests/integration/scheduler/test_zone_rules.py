@@ -211,7 +211,7 @@ def test_a_scheduler_that_dies_between_pages_moves_nothing_twice_and_leaves_noth
             raise _Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(failpoints, "reached", die)
+        patch.setattr(failpoints, "hit", die)
         with pytest.raises(_Killed):
             mover(engine).adopt()
     mover(engine).adopt()
@@ -234,7 +234,7 @@ def test_a_change_during_an_unfinished_one_is_read_by_the_rules_of_each_row(
             raise _Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(failpoints, "reached", die)
+        patch.setattr(failpoints, "hit", die)
         with pytest.raises(_Killed):
             mover(engine).adopt()
     exchange(ZONE, rules.zone_file(-5 * MINUTE))

@@ -15,8 +15,7 @@ from sqlalchemy import Engine, text
 import factories
 from chronos_common import clock, ids
 from chronos_common.domain import queues
-from chronos_common.domain.attempts import MAX_ERROR_LENGTH, Attempt
-from chronos_common.domain.executions import Claimed
+from chronos_common.domain.executions import MAX_ERROR_LENGTH, Attempt, Claimed
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
@@ -127,7 +126,7 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
 
     with engine.begin() as connection:
         due = dispatches.undispatched(
-            connection, queues.ALL, horizon=clock.now() + 60 * SECOND, batch=10
+            connection, queues.DURABLE, horizon=clock.now() + 60 * SECOND, batch=10
         )
         dispatches.dispatch(connection, due.waiting, now=clock.now())
     [second] = _claim(engine, queued)

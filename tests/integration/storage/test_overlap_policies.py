@@ -9,7 +9,7 @@ from sqlalchemy import Engine, text
 
 import factories
 from chronos_common import clock, ids
-from chronos_common.domain.statuses import OverlapPolicy
+from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage.executions import executions
 from chronos_common.storage.executions.executions import Planned

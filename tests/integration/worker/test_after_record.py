@@ -12,8 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 import factories
 from chronos_common import clock
-from chronos_common.domain.attempts import Attempt
-from chronos_common.domain.executions import Claimed
+from chronos_common.domain.executions import Attempt, Claimed
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.storage.executions import executions

@@ -12,10 +12,9 @@ from sqlalchemy import Engine, text
 import factories
 from chronos_common import clock
 from chronos_common.domain import queues
-from chronos_common.domain.attempts import Attempt
-from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.executions import Attempt, Claimed, JobSpec
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Succeeded
-from chronos_common.domain.statuses import JobType
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage.executions import dispatch as dispatches
 from chronos_common.storage.executions import executions

@@ -1,6 +1,5 @@
 """Settings: documented as they are, and refused with a remedy where they are wrong."""
 
-import ast
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from chronos_common import settings
-from chronos_common.domain.senders import Sender
+from chronos_common.domain.addresses import Sender
 from chronos_common.errors import SettingsInvalid
 from chronos_common.settings import Settings
 from repository import ROOT
@@ -41,22 +40,8 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Load:
     return load_from
 
 
-def read_by_the_code() -> dict[str, bool]:
-    """Return the variables that ``settings.load`` reads, and whether each is required."""
-    tree = ast.parse(Path(settings.__file__).read_text())
-    (function,) = (
-        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "load"
-    )
-    calls = (
-        node
-        for node in ast.walk(function)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "env"
-        and node.args
-    )
-    return {f"CHRONOS_{call.args[0].value}": len(call.args) == 1 for call in calls}  # type: ignore[attr-defined]
+#: Every setting by the variable that it is read from.
+DECLARED = {f"CHRONOS_{name.upper()}": setting for name, setting in settings.DECLARED.items()}
 
 
 def in_env_example() -> dict[str, str]:
@@ -65,30 +50,35 @@ def in_env_example() -> dict[str, str]:
     return {match[1]: match[2].strip('"') for match in found}
 
 
-def in_readme() -> dict[str, str]:
+def in_readme() -> dict[str, tuple[str, str]]:
+    """Return the default and the description of each setting in the README's table."""
     lines = (ROOT / "README.md").read_text().splitlines()
     rows = [[cell.strip() for cell in line.split("|")] for line in lines if "`CHRONOS_" in line]
-    return {row[1].strip("`"): row[2] for row in rows if len(row) > 3 and row[0] == ""}
+    return {row[1].strip("`"): (row[2], row[3]) for row in rows if len(row) > 4 and not row[0]}
 
 
-def test_the_code_reads_one_variable_for_each_setting() -> None:
-    names = {f"CHRONOS_{name.upper()}" for name in Settings.__dataclass_fields__}
-    assert set(read_by_the_code()) == names
+def defaults_in_readme() -> dict[str, str]:
+    return {name: default for name, (default, _) in in_readme().items()}
 
 
 def test_every_setting_stands_in_the_env_example_and_in_the_readme() -> None:
-    assert set(in_env_example()) == set(read_by_the_code())
+    assert set(in_env_example()) == set(DECLARED)
     assert list(in_readme()) == list(dict.fromkeys(in_readme()))
-    assert set(in_readme()) == set(read_by_the_code())
+    assert set(in_readme()) == set(DECLARED)
+
+
+def test_the_readme_describes_each_setting_as_its_declaration_does() -> None:
+    described = {name: text for name, (_, text) in in_readme().items()}
+    assert described == {name: setting.help for name, setting in DECLARED.items()}
 
 
 def test_the_settings_called_required_are_those_without_a_default() -> None:
-    required = {name for name, is_required in read_by_the_code().items() if is_required}
+    required = {name for name, setting in DECLARED.items() if setting.is_required}
     assert required == set(REQUIRED)
-    assert {name for name, default in in_readme().items() if default == "required"} == required
+    assert {name for name, text in defaults_in_readme().items() if text == "required"} == required
 
 
-@pytest.mark.parametrize("documented", [in_env_example, in_readme])
+@pytest.mark.parametrize("documented", [in_env_example, defaults_in_readme])
 def test_the_documented_defaults_are_the_true_ones(
     load: Load, documented: Callable[[], dict[str, str]]
 ) -> None:
@@ -263,6 +253,17 @@ def test_a_rate_that_the_limiter_would_not_understand_is_refused(load: Load, tex
 def test_a_number_that_is_none_is_refused(load: Load, text: str) -> None:
     with pytest.raises(SettingsInvalid, match="CHRONOS_WORKER_TIMEOUT_SECONDS: "):
         load({"CHRONOS_WORKER_TIMEOUT_SECONDS": text})
+
+
+def test_secrets_are_not_printed(load: Load) -> None:
+    given = {
+        "CHRONOS_SECRET_KEY": "secret " * 8,
+        "CHRONOS_SMTP_URL": "smtp://chronos:secret@mail.example",
+        "CHRONOS_TASKS_BROKER_URL": "amqp://chronos:secret@rabbit.example//",
+    }
+    printed = repr(load(given))
+    assert "api_port=8080" in printed
+    assert "secret" not in printed
 
 
 def test_settings_do_not_change_once_they_are_read(load: Load) -> None:

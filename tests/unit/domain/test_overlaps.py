@@ -5,8 +5,13 @@ from uuid import uuid4
 
 import pytest
 
-from chronos_common.domain.overlaps import Unfinished, Verdict, judge
-from chronos_common.domain.statuses import OverlapPolicy, Status, Trigger
+from chronos_common.domain.overlaps import (
+    OverlapPolicy,
+    OverlapVerdict,
+    UnfinishedExecution,
+    judge,
+)
+from chronos_common.domain.statuses import Status, Trigger
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ALLOW, SKIP, QUEUE_ONE, CANCEL_RUNNING = OverlapPolicy
@@ -18,8 +23,8 @@ def _execution(
     after: int = 0,
     attempt: int = 1,
     trigger: Trigger = Trigger.SCHEDULE,
-) -> Unfinished:
-    return Unfinished(uuid4(), status, NOON + timedelta(seconds=after), attempt, trigger)
+) -> UnfinishedExecution:
+    return UnfinishedExecution(uuid4(), status, NOON + timedelta(seconds=after), attempt, trigger)
 
 
 RUNNING = _execution(Status.RUNNING)
@@ -32,22 +37,22 @@ LATER = _execution(after=9)
 @pytest.mark.parametrize(
     ("policy", "others", "verdict"),
     [
-        (ALLOW, [RUNNING], Verdict.START),
-        (SKIP, [], Verdict.START),
-        (SKIP, [RUNNING], Verdict.SKIP),
-        (SKIP, [RETRYING], Verdict.SKIP),
-        (SKIP, [RETRY_DUE], Verdict.SKIP),
-        (SKIP, [LATER], Verdict.START),
-        (QUEUE_ONE, [], Verdict.START),
-        (QUEUE_ONE, [RUNNING], Verdict.WAIT),
-        (QUEUE_ONE, [RUNNING, WAITING], Verdict.SKIP),
-        (QUEUE_ONE, [RUNNING, LATER], Verdict.WAIT),
-        (CANCEL_RUNNING, [], Verdict.START),
-        (CANCEL_RUNNING, [RUNNING], Verdict.CANCEL_OTHERS),
+        (ALLOW, [RUNNING], OverlapVerdict.START),
+        (SKIP, [], OverlapVerdict.START),
+        (SKIP, [RUNNING], OverlapVerdict.SKIP),
+        (SKIP, [RETRYING], OverlapVerdict.SKIP),
+        (SKIP, [RETRY_DUE], OverlapVerdict.SKIP),
+        (SKIP, [LATER], OverlapVerdict.START),
+        (QUEUE_ONE, [], OverlapVerdict.START),
+        (QUEUE_ONE, [RUNNING], OverlapVerdict.WAIT),
+        (QUEUE_ONE, [RUNNING, WAITING], OverlapVerdict.SKIP),
+        (QUEUE_ONE, [RUNNING, LATER], OverlapVerdict.WAIT),
+        (CANCEL_RUNNING, [], OverlapVerdict.START),
+        (CANCEL_RUNNING, [RUNNING], OverlapVerdict.CANCEL_OTHERS),
     ],
 )
 def test_a_scheduled_execution_obeys_its_policy(
-    policy: OverlapPolicy, others: list[Unfinished], verdict: Verdict
+    policy: OverlapPolicy, others: list[UnfinishedExecution], verdict: OverlapVerdict
 ) -> None:
     assert judge(policy, _execution(after=5), others) is verdict
 
@@ -57,5 +62,7 @@ def test_a_scheduled_execution_obeys_its_policy(
     "due",
     [_execution(trigger=Trigger.MANUAL), _execution(trigger=Trigger.RETRY), _execution(attempt=2)],
 )
-def test_triggers_and_retries_start_whatever_runs(policy: OverlapPolicy, due: Unfinished) -> None:
-    assert judge(policy, due, [RUNNING]) is Verdict.START
+def test_triggers_and_retries_start_whatever_runs(
+    policy: OverlapPolicy, due: UnfinishedExecution
+) -> None:
+    assert judge(policy, due, [RUNNING]) is OverlapVerdict.START

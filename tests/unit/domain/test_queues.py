@@ -65,7 +65,7 @@ def test_other_names_are_the_users(name: str) -> None:
     assert reserved_queue(name) is None
 
 
-@pytest.mark.parametrize("name", [*queues.EVERY, "tenant:7", "chronos", "chronos-tasks"])
+@pytest.mark.parametrize("name", [*queues.ALL, "tenant:7", "chronos", "chronos-tasks"])
 def test_a_broker_that_is_shared_keeps_what_chronos_uses(name: str) -> None:
     assert own_queue(name)
     assert own_queue("reports") is None

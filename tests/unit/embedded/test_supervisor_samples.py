@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime
 
 from chronos_common.domain import payloads
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.payloads import Email, Webhook
-from chronos_common.domain.statuses import JobType
 from chronos_common.embedded.demo.jobs import sample_jobs
 
 ECHO = "http://127.0.0.1:8081"

@@ -23,8 +23,8 @@ import targets
 from chronos_api.adhoc_runs import service
 from chronos_common import clock, ids
 from chronos_common.domain import queues
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed
-from chronos_common.domain.statuses import JobType
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage import adhoc_runs as storage
 from chronos_common.storage.adhoc_runs import TestRun

@@ -10,7 +10,8 @@ from flask import Flask
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
-from chronos_common.domain.statuses import MisfirePolicy, OverlapPolicy
+from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 from integration.api.callers import DAILY, WEBHOOK, Caller, document_of, job
 
 MAIL = {"to": "user@example.com", "subject": "Report"}

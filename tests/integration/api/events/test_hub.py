@@ -13,7 +13,7 @@ from chronos_api.events import sse, subscriptions
 from chronos_api.events.hub import Hub, TooManyStreams
 from chronos_api.events.subscriptions import Changes, KeepAlive, Reset, Subscription
 from chronos_common import metrics
-from chronos_common.events import WANTED, Publisher, stream_of
+from chronos_common.events import WANTED, EventPublisher, stream_of
 from chronos_common.storage.change_feed import Acted
 from rigs import wait_until
 
@@ -35,8 +35,8 @@ def hub(redis: Redis) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def publisher(redis: Redis) -> Iterator[Publisher]:
-    publisher = Publisher(redis)
+def publisher(redis: Redis) -> Iterator[EventPublisher]:
+    publisher = EventPublisher(redis)
     yield publisher
     publisher.stop()
 
@@ -46,7 +46,7 @@ def subscribe(hub: Hub, workspace_id: UUID, **options: object) -> Subscription:
     return hub.subscribe(workspace_id, **(defaults | options))  # type: ignore[arg-type]
 
 
-def act(publisher: Publisher, workspace_id: UUID, action: str = "job.create") -> None:
+def act(publisher: EventPublisher, workspace_id: UUID, action: str = "job.create") -> None:
     publisher.put([Acted(workspace_id, "job", uuid4(), action)])
 
 
@@ -62,7 +62,7 @@ def test_a_stream_ends_with_its_time(hub: Hub) -> None:
 
 
 def test_a_client_that_takes_nothing_is_disconnected(
-    hub: Hub, publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, publisher: EventPublisher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subscriptions, "SLOWEST_SECONDS", 0.5)
     workspace_id = uuid4()
@@ -88,7 +88,9 @@ def test_a_client_that_hangs_up_makes_room(hub: Hub) -> None:
         assert not other.closed
 
 
-def test_who_joins_later_is_told_once_of_what_comes_then(hub: Hub, publisher: Publisher) -> None:
+def test_who_joins_later_is_told_once_of_what_comes_then(
+    hub: Hub, publisher: EventPublisher
+) -> None:
     workspace_id = uuid4()
     first = subscribe(hub, workspace_id)
     act(publisher, workspace_id, "job.create")
@@ -102,7 +104,7 @@ def test_who_joins_later_is_told_once_of_what_comes_then(hub: Hub, publisher: Pu
 
 
 def test_what_is_not_ours_in_a_stream_is_left_out(
-    hub: Hub, publisher: Publisher, redis: Redis
+    hub: Hub, publisher: EventPublisher, redis: Redis
 ) -> None:
     workspace_id = uuid4()
     subscription = subscribe(hub, workspace_id)
@@ -115,7 +117,7 @@ def test_what_is_not_ours_in_a_stream_is_left_out(
 
 def test_while_redis_is_away_changes_are_dropped_and_counted_and_streams_live() -> None:
     redis = Redis.from_url(AWAY)
-    publisher, hub = Publisher(redis), Hub(redis, limit=1)
+    publisher, hub = EventPublisher(redis), Hub(redis, limit=1)
     before = metrics.EVENTS_DROPPED._value.get()
     act(publisher, uuid4())
     publisher.stop()
@@ -128,7 +130,7 @@ def test_while_redis_is_away_changes_are_dropped_and_counted_and_streams_live() 
 
 
 def test_a_watched_workspace_is_forgotten_after_a_while(
-    hub: Hub, publisher: Publisher, redis: Redis
+    hub: Hub, publisher: EventPublisher, redis: Redis
 ) -> None:
     workspace_id = uuid4()
     redis.zadd(WANTED, {str(workspace_id): 1})

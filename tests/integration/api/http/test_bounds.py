@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text, update
 
 from chronos_api.executions import attempts
 from chronos_common import clock
-from chronos_common.domain.attempts import MAX_ERROR_LENGTH
+from chronos_common.domain.executions import MAX_ERROR_LENGTH
 from chronos_common.domain.jobs import MAX_ATTEMPTS
 from chronos_common.storage.jobs.lists import MAX_LISTED_PAYLOAD_BYTES
 from chronos_common.storage.tables import executions, users

@@ -176,7 +176,16 @@ def test_each_request_is_one_line_of_the_log(server: Server, headers: dict[str, 
 def test_the_clock_follows_the_database(db: Engine) -> None:
     try:
         clock.correct_by(timedelta(hours=1))
-        server_module.follow_clock(db)
+        follower = server_module.Clock(db)
+        follower.tick()
+        assert abs(clock.now() - clock.host_now()) < timedelta(seconds=5)
+        # While nobody asks the database for anything, it is not asked for its clock either.
+        clock.correct_by(timedelta(hours=1))
+        follower.tick()
+        assert clock.now() - clock.host_now() > timedelta(minutes=59)
+        with db.connect():
+            pass
+        follower.tick()
         assert abs(clock.now() - clock.host_now()) < timedelta(seconds=5)
     finally:
         clock.correct_by(timedelta(0))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from chronos_common import clock, ids
-from chronos_common.domain.statuses import JobType
+from chronos_common.domain.jobs import JobType
 from chronos_common.storage import adhoc_runs as storage
 from chronos_common.storage.adhoc_runs import TestRun
 from chronos_common.storage.jobs.specs import Specs

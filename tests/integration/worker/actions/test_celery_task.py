@@ -15,10 +15,10 @@ from redis import Redis
 
 import specimens
 from chronos_common.broker import Broker, connect_redis
-from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Attempt
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import CeleryTask
-from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
 from chronos_worker.actions import celery_task
 from chronos_worker.actions.celery_task import TaskPublisher

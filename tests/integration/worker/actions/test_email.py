@@ -17,10 +17,10 @@ import pytest
 
 import mail_servers
 import specimens
-from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Attempt
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import Email
-from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
 from chronos_worker.actions import email
 from chronos_worker.emails import mailer as mail

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 import mail_servers
 import specimens
+from chronos_common.domain.addresses import Sender
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Succeeded
 from chronos_common.domain.payloads import Email
-from chronos_common.domain.senders import Sender
-from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
 from chronos_worker.actions import email
 from chronos_worker.emails import message as messages

@@ -21,9 +21,10 @@ import specimens
 from chronos_common import clock
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobType, Reason, Status
+from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import tables
 from chronos_common.storage.executions import executions
 from chronos_common.storage.jobs.specs import Specs

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 import mail_servers
 import specimens
-from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Attempt
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
-from chronos_common.domain.statuses import JobType
 from chronos_worker.actions import email
 from chronos_worker.attempts import Deadline
 from chronos_worker.channels.email import SEND_SECONDS, VERDICT_SECONDS, EmailChannel

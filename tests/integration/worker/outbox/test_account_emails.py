@@ -15,7 +15,7 @@ from sqlalchemy import Engine, RowMapping, select
 import mail_servers
 from chronos_common import clock, ids
 from chronos_common.broker import Broker
-from chronos_common.domain import mail_tokens, queues
+from chronos_common.domain import queues
 from chronos_common.storage import tables
 from chronos_common.storage.accounts import email_tokens, invitations
 from chronos_common.storage.accounts.email_tokens import Purpose
@@ -83,7 +83,7 @@ def _token(message: EmailMessage) -> str:
 
 def _is_of_the_owner(engine: Engine, workspace: Workspace, token: str, *, now: datetime) -> bool:
     with engine.begin() as connection:
-        digest = mail_tokens.digest(token)
+        digest = email_tokens.digest(token)
         user_id = email_tokens.use(connection, digest, Purpose.PASSWORD_RESET, now=now)
         connection.rollback()
     return user_id == workspace.owner

@@ -5,7 +5,7 @@ import sys
 
 _LEAVE_GARBAGE = """
 import weakref
-from chronos_common import interpreter
+from chronos_common.process import startup
 
 class Knot:
     def __init__(self):
@@ -13,7 +13,7 @@ class Knot:
         living.add(id(self))
         weakref.finalize(self, living.discard, id(self))
 
-interpreter.tune()
+startup.tune_garbage_collection()
 living, most = set(), 0
 for _ in range(100_000):
     Knot()

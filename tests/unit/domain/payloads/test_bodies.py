@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.payloads import Webhook, parse
-from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
 
 FORM = "application/x-www-form-urlencoded"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chronos_common.domain.jobs import JobType
 from chronos_common.domain.payloads import CeleryTask, Email, Webhook, mailboxes, parse
-from chronos_common.domain.statuses import JobType
 from chronos_common.errors import Invalid
 
 HOOK = {"url": "https://example.com/hook"}

@@ -9,9 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chronos_common.domain.schedules.misfires import MAX_COUNT, Missed, Settlement, settle
+from chronos_common.domain.schedules.misfires import (
+    MAX_COUNT,
+    MisfirePolicy,
+    Missed,
+    Settlement,
+    settle,
+)
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import MisfirePolicy, Reason
+from chronos_common.domain.statuses import Reason
 
 NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 RUN_LATEST, RUN_ALL, SKIP = MisfirePolicy

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import zone_rules
+from chronos_common.clock import SECOND
 from chronos_common.domain.cron import expression as cron
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.domain.timezones.rule_changes import moved
-from chronos_common.domain.timezones.zones import SECOND, end_of_gap, instants_of, zone_of
+from chronos_common.domain.timezones.zones import end_of_gap, instants_of, zone_of
 from zone_rules import Change
 
 ZONE = "Africa/Abidjan"

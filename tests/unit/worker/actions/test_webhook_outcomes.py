@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import rigs
 import specimens
-from chronos_common.domain.attempts import Attempt
+from chronos_common.domain.executions import Attempt
 from chronos_common.domain.outcomes import Failed, Succeeded
 from chronos_worker.actions import webhook
 from chronos_worker.http import charsets

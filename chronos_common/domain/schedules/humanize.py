@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from chronos_common.clock import MILLISECOND, SECOND
+
 _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"))
-_SECOND, _MILLISECOND = timedelta(seconds=1), timedelta(milliseconds=1)
 
 
 def every(seconds: int) -> str:
@@ -19,13 +20,13 @@ def duration(length: timedelta) -> str:
 
     One that is not positive is ``0 seconds``.
     """
-    seconds, rest = divmod(max(length, timedelta()), _SECOND)
+    seconds, rest = divmod(max(length, timedelta()), SECOND)
     texts = []
     for size, unit in _UNITS:
         number, seconds = divmod(seconds, size)
         if number:
             texts.append(f"{number} {unit}{_plural(number)}")
-    if milliseconds := rest // _MILLISECOND:
+    if milliseconds := rest // MILLISECOND:
         texts.append(f"{seconds}.{milliseconds:03} seconds")
     elif seconds or not texts:
         texts.append(f"{seconds} second{_plural(seconds)}")

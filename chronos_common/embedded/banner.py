@@ -1,11 +1,11 @@
-"""What a newcomer reads once everything runs, and the account that is made for them."""
+"""The banner, printed when everything runs, and the administrator's account."""
 
 from importlib.metadata import version
 
 import requests
 
 from chronos_common import settings
-from chronos_common.embedded.api_client import Account, Client, RequestRefused, saved_account
+from chronos_common.embedded.api_client import AdminAccount, Client, RequestRefused, saved_account
 from chronos_common.embedded.console import Terminal
 from chronos_common.embedded.installation import LOOPBACK, Installation
 from chronos_common.embedded.servers.servers import Servers
@@ -13,10 +13,10 @@ from chronos_common.embedded.servers.servers import Servers
 _LABEL_WIDTH = 10
 
 
-def show_welcome(
+def print_banner(
     installation: Installation, servers: Servers, terminal: Terminal
 ) -> Client | None:
-    """Print where everything is; return a client for the administrator, if it may log in."""
+    """Print all addresses. Return a client for the administrator, if the account may log in."""
     account = saved_account(installation.folder)
     client = Client(installation.address, account)
     access, may_log_in = _open_account(client, account, installation)
@@ -38,9 +38,9 @@ def show_welcome(
 
 
 def _open_account(
-    client: Client, account: Account, installation: Installation
+    client: Client, account: AdminAccount, installation: Installation
 ) -> tuple[str, bool]:
-    """Make the administrator's account at the first start; describe how to log in."""
+    """Make the administrator's account at the first start, and describe how to log in."""
     kept = installation.folder / "admin.json"
     try:
         if client.log_in():

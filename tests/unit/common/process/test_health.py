@@ -5,10 +5,9 @@ from collections.abc import Callable
 from threading import Event
 from typing import Any
 
-from chronos_common import progress
 from chronos_common.process import health
+from chronos_common.process.health import Progress, ProgressCheck
 from chronos_common.process.loops import Loop, stop_all
-from chronos_common.progress import Part, Progress
 
 
 def _ask(faults: list[str], path: str) -> tuple[str, bytes]:
@@ -20,7 +19,10 @@ def _ask(faults: list[str], path: str) -> tuple[str, bytes]:
 
 
 def test_parts_that_are_silent_for_too_long_are_named() -> None:
-    parts = [Part("transfers", lambda: 31.0, 30.0), Part("recorder", lambda: 5.0, 30.0)]
+    parts = [
+        ProgressCheck("transfers", lambda: 31.0, 30.0),
+        ProgressCheck("recorder", lambda: 5.0, 30.0),
+    ]
     assert Progress(parts).faults() == ["transfers has made no progress for 31 s."]
 
 
@@ -46,16 +48,16 @@ def test_a_tick_that_hangs_is_noticed_and_a_loop_that_rests_is_not() -> None:
         return False
 
     loop = Loop("hung", tick, idle_seconds=3600)
-    part = progress.loop(loop)
-    assert part.silent_seconds() == 0
+    check = health.loop_check(loop)
+    assert check.silent_seconds() == 0
     loop.start()
     assert begun.wait(10)
-    before = part.silent_seconds()
+    before = check.silent_seconds()
     time.sleep(0.05)
-    assert part.silent_seconds() >= before + 0.05
+    assert check.silent_seconds() >= before + 0.05
     ends.set()
     deadline = time.monotonic() + 10
-    while part.silent_seconds():
+    while check.silent_seconds():
         assert time.monotonic() < deadline
         time.sleep(0.001)
     stop_all([loop], timeout=5)

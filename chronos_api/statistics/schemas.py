@@ -1,13 +1,19 @@
-"""The figures of a workspace, and their course."""
+"""The figures of a workspace and of a job, their course, and the forecast."""
 
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import ValidationError, fields, validates_schema
 
-from chronos_api.fields.base import Strict, ValueAnswer, computed
-from chronos_api.fields.fields import Instant, OneOf
+from chronos_api.fields.base import Answer, Strict, ValueAnswer, computed
+from chronos_api.fields.fields import Digits, Instant, OneOf
 from chronos_api.statistics.dashboard import Period
 from chronos_common.domain.statuses import JobStatus, Status
+
+#: Buckets of a forecast.
+MAX_BUCKETS = 500
+_MINUTES_OF_HOUR = 60
+#: Executions that the figures of a job are made of.
+MAX_CONSIDERED = 500
 
 
 def _count(description: str, *, attribute: str | None = None) -> fields.Integer:
@@ -114,3 +120,132 @@ class Trend(ValueAnswer):
     since = Instant(required=True)
     as_of = Instant(required=True)
     buckets = fields.List(fields.Nested(TrendBucket), required=True)
+
+
+class UpcomingQuery(Strict):
+    """How far ahead to look, and in which steps."""
+
+    hours = Digits(
+        low=1,
+        high=168,
+        load_default=24,
+        metadata={"description": "How many hours ahead to look", "default": 24},
+    )
+    bucket_minutes = Digits(
+        low=1,
+        high=1440,
+        load_default=60,
+        metadata={
+            "description": f"Minutes of one step; there are at most {MAX_BUCKETS} steps",
+            "default": 60,
+        },
+    )
+
+    @validates_schema
+    def _check_number(self, data: dict[str, int], **_: object) -> None:
+        if data["hours"] * _MINUTES_OF_HOUR > MAX_BUCKETS * data["bucket_minutes"]:
+            least = -(-data["hours"] * _MINUTES_OF_HOUR // MAX_BUCKETS)
+            raise ValidationError(
+                f"{data['hours']} hours need buckets of at least {least} minutes.",
+                "bucket_minutes",
+            )
+
+
+class UpcomingJob(ValueAnswer):
+    """A job that runs in a bucket."""
+
+    id = fields.UUID(required=True)
+    name = fields.String(required=True)
+    runs = fields.Integer(required=True)
+
+
+class UpcomingBucket(ValueAnswer):
+    """The runs within one span of time."""
+
+    at = Instant(required=True, metadata={"description": "Where the span begins"})
+    runs = fields.Integer(required=True, metadata={"description": "Occurrences that are due"})
+    jobs = fields.Integer(required=True, metadata={"description": "Jobs that they belong to"})
+    named = fields.List(
+        fields.Nested(UpcomingJob),
+        required=True,
+        metadata={"description": "Up to 5 of the jobs, those that run least often first"},
+    )
+
+
+class Upcoming(ValueAnswer):
+    """The runs to come, by the schedules as they are now."""
+
+    as_of = Instant(required=True)
+    until = Instant(required=True)
+    bucket_seconds = fields.Integer(required=True)
+    jobs = fields.Integer(
+        required=True, metadata={"description": "How many jobs were taken into account"}
+    )
+    runs = fields.Integer(required=True)
+    # Schema has something else by the name of partial.
+    is_partial = fields.Boolean(
+        required=True,
+        data_key="partial",
+        metadata={"description": "True if the workspace has more jobs than could be looked at"},
+    )
+    buckets = fields.List(fields.Nested(UpcomingBucket), required=True)
+
+
+class StatisticsQuery(Strict):
+    """Over how many of the job's executions."""
+
+    limit = Digits(
+        low=1,
+        high=MAX_CONSIDERED,
+        load_default=100,
+        metadata={"description": "How many of the latest executions to look at", "default": 100},
+    )
+
+
+class OutcomeAnswer(Answer):
+    """How one execution ended, or where it stands."""
+
+    id = fields.UUID(required=True)
+    status = OneOf(Status, required=True)
+    scheduled_for = Instant(required=True)
+    started_at = Instant(required=True, allow_none=True)
+    finished_at = Instant(required=True, allow_none=True)
+    duration_ms = fields.Integer(required=True, allow_none=True)
+    http_status = fields.Integer(required=True, allow_none=True)
+
+
+class JobStatistics(ValueAnswer):
+    """The figures of a job, over its latest executions."""
+
+    job_id = fields.UUID(required=True)
+    considered = fields.Integer(
+        required=True, metadata={"description": "How many executions the figures are made of"}
+    )
+    since = Instant(
+        required=True,
+        allow_none=True,
+        metadata={"description": "When the first of them was scheduled"},
+    )
+    executions = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "How many of them have each status"},
+    )
+    success_rate = fields.Float(
+        required=True,
+        allow_none=True,
+        metadata={"description": "succeeded / (succeeded + failed), from 0 to 1"},
+    )
+    average_duration_ms = fields.Float(
+        required=True, allow_none=True, metadata={"description": "Of what succeeded or failed"}
+    )
+    p95_duration_ms = fields.Integer(
+        required=True, allow_none=True, metadata={"description": "95 % took at most this long"}
+    )
+    latest = fields.List(
+        fields.Nested(OutcomeAnswer),
+        required=True,
+        metadata={"description": "The latest 20, the latest first"},
+    )
+    next_runs = fields.List(Instant(), required=True)

@@ -1,0 +1,261 @@
+"""Kinds of settings: how each is declared, and how its text is read and checked.
+
+A parser takes the text of a variable, and raises ``ValidationError`` with a remedy if it is wrong.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any, Final, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from environs import Env, ValidationError, validate
+
+from chronos_common.domain.addresses import Sender
+from chronos_common.domain.hosts import ascii_host
+
+MIN_SECRET_BYTES = 32
+
+Network = IPv4Network | IPv6Network
+
+#: A default may follow from the settings that are declared before.
+Default = str | float | bool | Callable[[Mapping[str, Any]], str] | None
+
+_DECLARATION: Final = "chronos"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """How one setting is read, and its help, which stands in the README's table."""
+
+    kind: Literal["str", "int", "float", "bool"]
+    default: Default
+    help: str
+    check: Callable[[Any], Any] | None = None
+    parse: Callable[[str], Any] | None = None
+
+    @property
+    def is_required(self) -> bool:
+        """Return whether there is no default."""
+        return self.default is None
+
+    def read(self, env: Env, name: str, before: Mapping[str, Any]) -> Any:
+        """Return the value of the variable ``name``. ``before`` holds the settings read so far.
+
+        ``env`` collects the errors. The value of a wrong variable is None.
+        """
+        default = self.default(before) if callable(self.default) else self.default
+        arguments = (name,) if self.is_required else (name, default)
+        value = getattr(env, self.kind)(*arguments, validate=self.check or self.parse)
+        return value if value is None or self.parse is None else self.parse(value)
+
+
+def declared(of_field: Any) -> Setting:
+    """Return the declaration of a field of ``Settings``."""
+    found: Setting = of_field.metadata[_DECLARATION]
+    return found
+
+
+def _declare(setting: Setting, *, is_secret: bool = False) -> Any:
+    return field(metadata={_DECLARATION: setting}, repr=not is_secret)
+
+
+def text(
+    default: Default,
+    help: str,  # noqa: A002 - as argparse and click call it
+    *,
+    parse: Callable[[str], Any] | None = None,
+    is_secret: bool = False,
+) -> Any:
+    """Declare a text. Without a default it is required. A secret is never printed."""
+    setting = Setting(kind="str", default=default, help=help, parse=parse)
+    return _declare(setting, is_secret=is_secret)
+
+
+def choice(default: str, allowed: list[str], help: str) -> Any:  # noqa: A002 - as above
+    """Declare a setting with a few values."""
+    return _declare(Setting(kind="str", default=default, help=help, check=validate.OneOf(allowed)))
+
+
+def integer(default: int, low: int, high: int | None, help: str) -> Any:  # noqa: A002 - as above
+    """Declare a whole number with its bounds."""
+    return _declare(
+        Setting(kind="int", default=default, help=help, check=validate.Range(low, high))
+    )
+
+
+def number(default: float, low: float, high: float, help: str) -> Any:  # noqa: A002 - as above
+    """Declare a number with its bounds."""
+    return _declare(
+        Setting(kind="float", default=default, help=help, check=validate.Range(low, high))
+    )
+
+
+def flag(*, default: bool, help: str) -> Any:  # noqa: A002 - as above
+    """Declare a setting that is true or false."""
+    return _declare(Setting(kind="bool", default=default, help=help))
+
+
+#: As SQLAlchemy reads it, whose loading takes megabytes. libpq takes both names, and hosting
+#: services give either.
+_DATABASE_URL = re.compile(
+    r"""postgres(ql)?(\+\w*)?://
+        ([^:/]*(:[^@]*)?@)?           # user and password
+        (\[[^/?@]+\]|[^/:?@]*)(:\d+)?  # host and port
+        ([/?].*)?                     # database and options""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def database_url(value: str) -> str:
+    """Return a PostgreSQL URL that names our driver.
+
+    SQLAlchemy 2.1 would load psycopg 3 for ``postgresql://``.
+    """
+    _check_encoding(value)
+    if not _DATABASE_URL.fullmatch(value):
+        raise ValidationError("must be like postgresql://user:password@host:5432/chronos")
+    return f"postgresql+psycopg2://{value.partition('://')[2]}"
+
+
+def redis_url(value: str) -> str:
+    """Return the URL of a Redis server."""
+    if not _names_a_host(value, "redis", "rediss"):
+        raise ValidationError("must be like redis://:password@host:6379/0")
+    _check_login(value)
+    return value
+
+
+def broker_urls(value: str) -> str:
+    """Return the URLs of a Celery broker, with semicolons between them."""
+    for url in filter(None, value.split(";")):
+        if "://" not in url:
+            raise ValidationError("must be like redis://:password@host:6379/0 or amqp://host")
+        _check_login(url)
+    return value
+
+
+def http_url(value: str) -> str:
+    """Return the URL of a web server."""
+    if not _names_a_host(value, "http", "https"):
+        raise ValidationError("must be like https://chronos.example.com")
+    return value
+
+
+def smtp_url(value: str) -> str:
+    """Return the URL of a mail server. An empty one stands for none."""
+    if not value:
+        return value
+    if not _names_a_host(value, "smtp", "smtps"):
+        raise ValidationError("must be like smtp://user:password@host:587?starttls=1")
+    _check_login(value)
+    parts = urlsplit(value)
+    options = parse_qs(parts.query, keep_blank_values=True).keys()
+    if parts.path.strip("/") or options - {"starttls"}:
+        raise ValidationError("after the host and the port only ?starttls=1 may stand")
+    try:
+        ascii_host(parts.hostname or "")
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+    return value
+
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def _check_encoding(value: str) -> None:
+    """Refuse a URL that its client would understand as another one."""
+    try:
+        decoded = unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        raise ValidationError("holds percent-encoded bytes that are not UTF-8") from None
+    if _CONTROLS.search(decoded) or "\ufffd" in decoded:
+        raise ValidationError("must not contain control characters")
+
+
+def _check_login(value: str) -> None:
+    """Refuse a login whose characters end it early: it would be taken for the host."""
+    _check_encoding(value)
+    _, _, rest = value.partition("://")
+    if "#" in rest or "@" in re.sub("[^/?]*", "", rest, count=1):
+        raise ValidationError(
+            "percent-encode the user and the password: # as %23, / as %2F, ? as %3F, @ as %40"
+        )
+
+
+def _names_a_host(value: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def folder(value: str) -> Path:
+    """Return the path of a folder, in which ``~`` stands for a home."""
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ValidationError("names the home of a user who is not known here") from error
+
+
+def home_folder(_before: Mapping[str, Any]) -> str:
+    """Return ``~/.chronos``, or ``.`` for a user without a home, as in some containers."""
+    try:
+        return str(Path("~/.chronos").expanduser())
+    except RuntimeError:
+        return "."
+
+
+def mail_folder(before: Mapping[str, Any]) -> str:
+    """Return the folder ``mail`` in the data folder."""
+    return str(Path(before["data_dir"] or "", "mail"))
+
+
+def origins(value: str) -> tuple[str, ...]:
+    """Return the origins of a list with commas."""
+    found = tuple(text.strip() for text in value.split(",") if text.strip())
+    for origin in found:
+        is_bare = origin.count("/") == 2  # noqa: PLR2004 - those of "https://"
+        if origin != "*" and not (is_bare and _names_a_host(origin, "http", "https")):
+            raise ValidationError("must be a list like https://a.example.com, or *")
+    return found
+
+
+_RATE = re.compile(r"[1-9]\d* (per|/) ([1-9]\d* )?(second|minute|hour|day|month|year)s?")
+
+
+def rate(value: str) -> str:
+    """Return one or several rates, as the package ``limits`` writes them."""
+    if not all(_RATE.fullmatch(each.strip()) for each in value.split(";")):
+        raise ValidationError("must be like 10 per minute, or 10 per minute; 100 per hour")
+    return value
+
+
+def sender(value: str) -> str:
+    """Return the sender of e-mails, as it was written."""
+    try:
+        Sender.parse(value)
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+    return value
+
+
+def secret_key(value: str) -> str:
+    """Return a key that is long enough to sign with."""
+    if len(value.encode()) < MIN_SECRET_BYTES:
+        raise ValidationError(
+            f"must have at least {MIN_SECRET_BYTES} bytes; make one with "
+            "'python -c \"import secrets; print(secrets.token_urlsafe(48))\"'"
+        )
+    return value
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """Return the networks of a list with commas."""
+    try:
+        return tuple(ip_network(text.strip()) for text in value.split(",") if text.strip())
+    except ValueError as error:
+        raise ValidationError(f"must be a list like 10.0.0.0/8,fd00::/8; {error}") from error
