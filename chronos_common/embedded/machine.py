@@ -21,6 +21,7 @@ from chronos_common.embedded.processes.shutdown import (
     wait_until,
 )
 from chronos_common.embedded.servers import servers
+from chronos_common.embedded.servers.servers import Servers
 from chronos_common.embedded.supervisor import Supervisor
 
 _SECONDS_TO_LOAD = 60
@@ -72,27 +73,7 @@ def _run(
     with ExitStack() as running:
         echo_address = running.enter_context(echo.serve(port + 1)) if with_demo else None
         supervisor = Supervisor(say=terminal.warn, show_log=terminal.show_log, wait=stop.wait)
-        # The fork server ends after the start, when the programs share little of its memory any
-        # more.
-        with forking.serving() as fork_server:
-            started = running.enter_context(
-                servers.start(
-                    installation.folder,
-                    connections=installation.connections,
-                    database_url=installation.given.get("DATABASE_URL"),
-                    redis_url=installation.given.get("REDIS_URL"),
-                    stop=stop,
-                )
-            )
-            installation.connect(started)
-            if "DATABASE_URL" in installation.given:
-                _require_answer(settings.load().database_url)
-            wait_until(fork_server.has_loaded, seconds=_SECONDS_TO_LOAD, stop=stop)
-            _migrate(Child(installation.migration(), fork_server), stop)
-            supervisor.watch(started.children)
-            parts = [Child(program, fork_server) for program in installation.programs()]
-            running.callback(supervisor.stop, parts, stop)
-            supervisor.start(parts)
+        started, parts = _start(installation, running, supervisor, stop)
         _wait_for_api(installation, parts, supervisor, stop)
         client = print_banner(installation, started, terminal)
         if echo_address and client:
@@ -100,6 +81,33 @@ def _run(
         supervisor.run_until(lambda: stop.asked)
         terminal.say("Stopping; a second Ctrl-C does not wait for work in progress.")
     terminal.say(f"Stopped. The data stays in {installation.folder}.")
+
+
+def _start(
+    installation: Installation, running: ExitStack, supervisor: Supervisor, stop: StopRequest
+) -> tuple[Servers, Sequence[Child]]:
+    """Start servers and programs, to be stopped with ``running``."""
+    # The fork server ends after the start, when the programs share little of its memory any more.
+    with forking.serving() as fork_server:
+        started = running.enter_context(
+            servers.start(
+                installation.folder,
+                connections=installation.connections,
+                database_url=installation.given.get("DATABASE_URL"),
+                redis_url=installation.given.get("REDIS_URL"),
+                stop=stop,
+            )
+        )
+        installation.connect(started)
+        if "DATABASE_URL" in installation.given:
+            _require_answer(settings.load().database_url)
+        wait_until(fork_server.has_loaded, seconds=_SECONDS_TO_LOAD, stop=stop)
+        _migrate(Child(installation.migration(), fork_server), stop)
+        supervisor.watch(started.children)
+        parts = [Child(program, fork_server) for program in installation.programs()]
+        running.callback(supervisor.stop, parts, stop)
+        supervisor.start(parts)
+    return started, parts
 
 
 def _end_leftovers(data_dir: Path, terminal: Terminal, stop: StopRequest) -> None:
