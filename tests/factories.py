@@ -14,7 +14,6 @@ from chronos_common.domain.executions import Claimed
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 from chronos_common.storage.accounts import users
 from chronos_common.storage.executions import executions as executions_storage
 from chronos_common.storage.jobs import insert
@@ -57,19 +56,10 @@ def definition(schedule: Schedule, **changes: Any) -> JobDefinition:
     """Return a webhook job, with ``changes`` to its fields."""
     plain = JobDefinition(
         name="Ping",
-        description="",
-        type=JobType.WEBHOOK,
         payload={"url": "http://127.0.0.1:9/"},
-        tags=(),
-        notify=None,
-        policy=RetryPolicy(max_attempts=3, delays_seconds=(1.0,)),
+        policy=RetryPolicy(max_attempts=3, retry_delays=(1.0,)),
         timeout_seconds=5.0,
-        overlap_policy=OverlapPolicy.ALLOW,
         schedule=schedule,
-        jitter_seconds=0,
-        max_runs=None,
-        misfire_policy=MisfirePolicy.RUN_LATEST,
-        misfire_grace_seconds=60,
     )
     return replace(plain, **changes)
 

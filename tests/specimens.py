@@ -6,8 +6,7 @@ from uuid import UUID, uuid4
 
 from chronos_common import ids
 from chronos_common.domain.executions import Claimed, JobSpec
-from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobType, OverlapPolicy
+from chronos_common.domain.statuses import JobType
 
 SIGNING_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -27,8 +26,6 @@ def job(
         type=job_type,
         payload=payload,
         timeout_seconds=timeout_seconds,
-        policy=RetryPolicy(),
-        overlap_policy=OverlapPolicy.ALLOW,
         signing_secret=SIGNING_SECRET,
     )
 

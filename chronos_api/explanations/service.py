@@ -26,25 +26,14 @@ from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import JobNotFound
 from chronos_common.storage import workers
 from chronos_common.storage.executions import explanations
+from chronos_common.storage.jobs.schedules import schedule_of
 from chronos_common.storage.postgres.database import transaction
 
 _SECOND = timedelta(seconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
 
 #: The fields whose change makes other instants.
-_SCHEDULE_FIELDS = frozenset(
-    {
-        "schedule_type",
-        "cron_expression",
-        "interval_seconds",
-        "run_at",
-        "timezone",
-        "starts_at",
-        "ends_at",
-        "jitter_seconds",
-        "max_runs",
-    }
-)
+_SCHEDULE_FIELDS = definitions.SCHEDULE_FIELDS | {"max_runs"}
 
 
 class Verdict(StrEnum):
@@ -120,7 +109,7 @@ def explain(
         job = explanations.job(connection, who.workspace_id, job_id)
         if job is None:
             raise JobNotFound
-        schedule = definitions.stored_schedule(job)
+        schedule = schedule_of(job["id"], job)
         question = _Question(
             connection, job, schedule, at, at + length, now, retention, alive_within
         )

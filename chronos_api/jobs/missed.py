@@ -10,7 +10,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from chronos_api.jobs.definition.definitions import stored_schedule
 from chronos_common import ids
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import given_up
@@ -28,7 +27,7 @@ def settle(connection: Connection, row: Any, *, reason: Reason, now: datetime) -
     ``reason`` says why it does not run; it is the pause, if the job is paused. The schedule goes
     on from ``now``.
     """
-    schedule = stored_schedule(row)
+    schedule = schedules.schedule_of(row["id"], row)
     missed = given_up(
         schedule,
         next_run_at=row["next_run_at"],

@@ -12,13 +12,14 @@ from chronos_api.audit import diff
 from chronos_api.jobs.definition import definitions, secrets
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobStatus
+from chronos_common.storage.jobs.schedules import schedule_of
 
 NEXT_RUNS = 5
 
 
 def snapshot(row: RowMapping, *, now: datetime) -> dict[str, Any]:
     """Return the job that ``row`` holds. Lists leave out a payload that is too long for them."""
-    schedule, payload = definitions.stored_schedule(row), row["payload"]
+    schedule, payload = schedule_of(row["id"], row), row["payload"]
     return {
         **definitions.fields_of(row, time=_unchanged),
         "id": row["id"],
@@ -40,12 +41,12 @@ def detailed(row: RowMapping, *, now: datetime) -> dict[str, Any]:
 
 def next_run(row: RowMapping, *, now: datetime) -> datetime | None:
     """Return when the job runs next; None unless it is active."""
-    return _next_run(row, definitions.stored_schedule(row), now)
+    return _next_run(row, schedule_of(row["id"], row), now)
 
 
 def next_runs(row: RowMapping, *, now: datetime) -> list[datetime]:
     """Return the next instants of the job: at most :data:`NEXT_RUNS`."""
-    schedule = definitions.stored_schedule(row)
+    schedule = schedule_of(row["id"], row)
     first = _next_run(row, schedule, now)
     if first is None:
         return []

@@ -1,32 +1,24 @@
 """What a worker needs to perform an execution."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobType, OverlapPolicy
+from chronos_common.domain.jobs import WorkerFields
 
 
-@dataclass(frozen=True, slots=True)
-class JobSpec:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec(WorkerFields):
     """The part of a job that its executions need.
 
-    ``payload`` is the JSON as stored, not yet parsed; ``signing_secret`` is the workspace's, in
-    the form ``whsec_<base64>``; ``default_webhook_url`` is the workspace's too, and
-    so is ``previous_signing_secret``, as long as receivers may still verify with it.
+    ``payload`` is the JSON as stored, not yet parsed. The fields below are the workspace's.
+    ``signing_secret`` has the form ``whsec_<base64>``. ``previous_signing_secret`` is there for
+    as long as receivers may still verify with it.
     """
 
     id: UUID
     workspace_id: UUID
-    name: str
-    type: JobType
-    payload: Mapping[str, Any]
-    timeout_seconds: float
-    policy: RetryPolicy
-    overlap_policy: OverlapPolicy
     signing_secret: str
     default_webhook_url: str | None = None
     previous_signing_secret: str | None = None

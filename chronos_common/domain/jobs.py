@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.retries import DEFAULT_POLICY, RetryPolicy
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
 
@@ -21,26 +21,34 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 DEFAULT_MISFIRE_GRACE_SECONDS = 60.0
 
 
+# A field stands in one of the two classes below. Its column and its field of the API have the same
+# name, so the statements, the worker's specs and the API's definitions follow from the classes.
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobDefinition:
-    """What to do, when, and how to go on when it fails; already checked.
+class WorkerFields:
+    """The fields of a job's definition that workers need."""
 
-    ``notify`` holds the addresses told of a final failure; ``None`` means the job's creator.
-    ``jitter_seconds`` is the bound that the user gave; ``schedule.jitter`` is the offset that
+    name: str
+    type: JobType = JobType.WEBHOOK
+    payload: Mapping[str, Any]
+    policy: RetryPolicy = DEFAULT_POLICY
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    overlap_policy: OverlapPolicy = OverlapPolicy.ALLOW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDefinition(WorkerFields):
+    """The action of a job, its schedule, and its policies. All values are checked.
+
+    ``notify`` holds the addresses that learn of a final failure. ``None`` means the job's creator.
+    ``jitter_seconds`` is the bound that the user gave. ``schedule.jitter`` is the offset that
     follows from it.
     """
 
-    name: str
-    description: str
-    type: JobType
-    payload: Mapping[str, Any]
-    tags: Sequence[str]
-    notify: Sequence[str] | None
-    policy: RetryPolicy
-    timeout_seconds: float
-    overlap_policy: OverlapPolicy
+    description: str = ""
+    tags: Sequence[str] = ()
+    notify: Sequence[str] | None = None
     schedule: Schedule
-    jitter_seconds: float
-    max_runs: int | None
-    misfire_policy: MisfirePolicy
-    misfire_grace_seconds: float
+    jitter_seconds: float = 0.0
+    max_runs: int | None = None
+    misfire_policy: MisfirePolicy = MisfirePolicy.RUN_LATEST
+    misfire_grace_seconds: float = DEFAULT_MISFIRE_GRACE_SECONDS

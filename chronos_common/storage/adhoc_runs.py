@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, insert, text
 
 from chronos_common.domain.executions import JobSpec
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobType, OverlapPolicy, Status
+from chronos_common.domain.statuses import JobType, Status
 from chronos_common.storage.jobs.specs import OF_WORKSPACE, spec_of
 from chronos_common.storage.request_tables import test_runs
 
@@ -64,15 +64,10 @@ _CLAIM = text(f"""
 
 def claim(connection: Connection, identifier: UUID, *, now: datetime) -> JobSpec | None:
     """Take a run, and return it as the job that it would be; None if there is nothing to do."""
-    row = connection.execute(_CLAIM, {"id": identifier, "now": now}).first()
+    row = connection.execute(_CLAIM, {"id": identifier, "now": now}).mappings().first()
     if row is None:
         return None
-    return spec_of(
-        row,
-        name="Test run",
-        policy=RetryPolicy(max_attempts=1),
-        overlap_policy=OverlapPolicy.ALLOW,
-    )
+    return spec_of({**row, "name": "Test run", "policy": RetryPolicy(max_attempts=1)})
 
 
 _FINISH = text("""

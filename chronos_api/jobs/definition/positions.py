@@ -17,7 +17,6 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping
 
 from chronos_api.jobs import missed
-from chronos_api.jobs.definition.definitions import stored_schedule
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.domain.statuses import Reason, Status
@@ -40,7 +39,7 @@ def after_change(
 ) -> SchedulePosition:
     """Return where a locked job goes on with ``definition``, and give what it drops its fate."""
     schedule, left = definition.schedule, _runs_left(row, definition)
-    if _names_same_instants(schedule, stored_schedule(row)):
+    if _names_same_instants(schedule, schedules.schedule_of(row["id"], row)):
         return _at_same_instants(connection, row, schedule, left, now=now)
     dropped = _drop_planned(connection, row["id"], schedule, now=now)
     if left is not None and definition.max_runs is not None:
@@ -94,7 +93,7 @@ def _same_occurrence(
     row: RowMapping, schedule: Schedule, dropped: Sequence[datetime], *, now: datetime
 ) -> datetime | None:
     """Return where the next occurrence lies in ``schedule``; None if that begins anew."""
-    before = stored_schedule(row)
+    before = schedules.schedule_of(row["id"], row)
     beside = replace(
         schedule, jitter=before.jitter, starts_at=before.starts_at, ends_at=before.ends_at
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -20,8 +19,8 @@ from sqlalchemy import (
 )
 
 from chronos_common.domain.jobs import JobDefinition
-from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import JobStatus
+from chronos_common.storage.jobs import columns
 from chronos_common.storage.postgres.prepared_statements import prepared
 from chronos_common.storage.tables import jobs, schedules
 
@@ -38,29 +37,8 @@ def replace(
     connection.execute(
         update(jobs)
         .where(jobs.c.id == job_id)
-        .values(version=jobs.c.version + 1, updated_at=now, **columns_of(definition))
+        .values(version=jobs.c.version + 1, updated_at=now, **columns.of_job(definition))
     )
-
-
-def columns_of(definition: JobDefinition) -> dict[str, Any]:
-    """Return what the row of a job with this definition holds of it."""
-    policy = definition.policy
-    return {
-        "name": definition.name,
-        "description": definition.description,
-        "type": definition.type,
-        "payload": dict(definition.payload),
-        "tags": list(definition.tags),
-        "notify": None if definition.notify is None else list(definition.notify),
-        "max_attempts": policy.max_attempts,
-        "retry_delays": list(policy.delays_seconds),
-        "backoff_seconds": policy.backoff_seconds,
-        "backoff_factor": policy.backoff_factor,
-        "backoff_cap_seconds": policy.backoff_cap_seconds,
-        "retry_jitter": policy.jitter_ratio,
-        "timeout_seconds": definition.timeout_seconds,
-        "overlap_policy": definition.overlap_policy,
-    }
 
 
 _WHOLE = (
@@ -160,18 +138,6 @@ _COMPLETE = text("""
 def complete_exhausted(connection: Connection, *, batch: int, now: datetime) -> int:
     """Complete jobs with no occurrence left and every execution finished; return how many."""
     return len(connection.execute(_COMPLETE, {"batch": batch, "now": now}).all())
-
-
-def policy_of(row: Any) -> RetryPolicy:
-    """Return the retry policy that a row of ``jobs`` holds."""
-    return RetryPolicy(
-        max_attempts=row.max_attempts,
-        delays_seconds=tuple(row.retry_delays),
-        backoff_seconds=row.backoff_seconds,
-        backoff_factor=row.backoff_factor,
-        backoff_cap_seconds=row.backoff_cap_seconds,
-        jitter_ratio=row.retry_jitter,
-    )
 
 
 def count_by_status(connection: Connection, workspace_id: UUID) -> Mapping[str, int]:

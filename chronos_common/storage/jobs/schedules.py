@@ -12,6 +12,7 @@ from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind, jitter_of
 from chronos_common.domain.statuses import JobType, MisfirePolicy
 from chronos_common.domain.timezones import files
+from chronos_common.storage.jobs import columns
 from chronos_common.storage.postgres.prepared_statements import prepared
 from chronos_common.storage.tables import schedules
 
@@ -195,28 +196,9 @@ def replace(
             runs_left=runs_left,
             resumed_at=resumed_at,
             zone_rules=zone_rules,
-            **columns_of(definition),
+            **columns.of_schedule(definition),
         )
     )
-
-
-def columns_of(definition: JobDefinition) -> dict[str, Any]:
-    """Return what the schedule of a job with this definition holds of it."""
-    schedule = definition.schedule
-    return {
-        "job_type": definition.type,
-        "kind": schedule.kind,
-        "expression": schedule.expression,
-        "timezone": schedule.timezone,
-        "interval_seconds": schedule.interval_seconds,
-        "anchor": schedule.anchor,
-        "starts_at": schedule.starts_at,
-        "ends_at": schedule.ends_at,
-        "jitter_seconds": definition.jitter_seconds,
-        "max_runs": definition.max_runs,
-        "misfire_policy": definition.misfire_policy,
-        "misfire_grace_seconds": definition.misfire_grace_seconds,
-    }
 
 
 def zone_rules_of(schedule: Schedule) -> int | None:

@@ -29,7 +29,7 @@ from chronos_worker.service import AFTER_RECORD
 from factories import Workspace
 
 SECOND = timedelta(seconds=1)
-POLICY = RetryPolicy(max_attempts=2, delays_seconds=(30.0,))
+POLICY = RetryPolicy(max_attempts=2, retry_delays=(30.0,))
 ME, SOMEBODY_ELSE = UUID(int=1), UUID(int=2)
 
 
@@ -150,7 +150,7 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
 def test_ten_thousand_that_fail_together_come_back_spread_by_their_jitter(
     engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
 ) -> None:
-    policy = RetryPolicy(max_attempts=2, delays_seconds=(100.0,), jitter_ratio=1.0)
+    policy = RetryPolicy(max_attempts=2, retry_delays=(100.0,), retry_jitter=1.0)
     failed = Failed("503 Service Unavailable")
     claimed = _claim(engine, _queue(engine, workspace, job_id, 10_000))
     before = clock.now()
@@ -312,7 +312,7 @@ def test_a_retry_policy_that_leads_nowhere_fails_its_own_execution_only(
     engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder, delay: float
 ) -> None:
     poison, plain = _claim(engine, _queue(engine, workspace, job_id, 2))
-    policy = RetryPolicy(max_attempts=2, delays_seconds=(delay,))
+    policy = RetryPolicy(max_attempts=2, retry_delays=(delay,))
     failed = _finished(poison, Failed("Refused."))._replace(policy=policy)
     _record(recorder, failed, _finished(plain, Succeeded()))
     rows = {row["id"]: row for row in factories.executions_of(engine, job_id)}

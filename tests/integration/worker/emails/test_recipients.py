@@ -106,7 +106,7 @@ def _queued(engine: Engine, workspace: Workspace, now: datetime, **changes: Any)
             now=now,
             type=JobType.EMAIL,
             payload=payload,
-            policy=RetryPolicy(max_attempts=MAX_JOB_ATTEMPTS, delays_seconds=(0.0,)),
+            policy=RetryPolicy(max_attempts=MAX_JOB_ATTEMPTS, retry_delays=(0.0,)),
             **{"timeout_seconds": 20.0, **changes},
         )
         return executions.trigger(
