@@ -13,7 +13,7 @@ from chronos_api.security.access import Principal
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import FINAL, JobType
 from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
-from chronos_common.storage import audit, recent
+from chronos_common.storage import audit
 from chronos_common.storage.executions import executions, history, statistics
 from chronos_common.storage.executions.history import HistoryFilter
 from chronos_common.storage.jobs import jobs
@@ -73,7 +73,7 @@ def latest_of(
 ) -> dict[UUID, list[RowMapping]]:
     """Return up to ``each`` executions of every job, the latest first."""
     with transaction(engine) as connection:
-        return recent.latest_of_each(connection, who.workspace_id, job_ids, each=each)
+        return history.recent_of_each(connection, who.workspace_id, job_ids, each=each)
 
 
 def read(engine: Engine, who: Principal, execution_id: UUID) -> RowMapping:

@@ -15,10 +15,9 @@ from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import given_up
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobType, Reason, Status
-from chronos_common.storage.executions import skipped, statistics
+from chronos_common.storage.executions import history, skipped, statistics
 from chronos_common.storage.executions.skipped import Settled
 from chronos_common.storage.jobs import schedules
-from chronos_common.storage.planned import planned_from
 
 
 def settle(connection: Connection, row: Any, *, reason: Reason, now: datetime) -> None:
@@ -65,7 +64,7 @@ def start(
     An instant that was planned ahead of the change has its row already, whatever became of it: a
     second one could not be stored, nor anything else in its place.
     """
-    planned = planned_from(connection, job_id, since=now)
+    planned = history.planned_from(connection, job_id, since=now)
     instant = schedule.first_at_or_after(now)
     while instant in planned:
         instant = schedule.next_after(instant)

@@ -14,7 +14,7 @@ from chronos_api.security.access import Principal
 from chronos_api.statistics.dashboard import success_rate
 from chronos_common.domain.statuses import Status
 from chronos_common.errors import JobNotFound
-from chronos_common.storage import latest
+from chronos_common.storage.executions import history
 from chronos_common.storage.jobs import jobs
 from chronos_common.storage.postgres.database import transaction
 
@@ -45,7 +45,7 @@ def statistics(
         job = jobs.find(connection, who.workspace_id, job_id)
         if job is None:
             raise JobNotFound
-        rows = latest.of_job(connection, job_id, limit=limit)
+        rows = history.recent_of_job(connection, job_id, limit=limit)
     counts = Counter(row["status"] for row in rows)
     durations = _durations(rows)
     return JobFigures(

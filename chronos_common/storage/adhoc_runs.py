@@ -19,7 +19,7 @@ from chronos_common.domain.executions import JobSpec
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import JobType, Status
 from chronos_common.storage.jobs.specs import OF_WORKSPACE, spec_of
-from chronos_common.storage.request_tables import test_runs
+from chronos_common.storage.tables import test_runs
 
 #: How long a row is kept that nobody took.
 KEPT = timedelta(minutes=5)

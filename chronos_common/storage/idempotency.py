@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, text
 
-from chronos_common.storage.request_tables import idempotency_keys
+from chronos_common.storage.tables import idempotency_keys
 
 RETENTION = timedelta(hours=24)
 

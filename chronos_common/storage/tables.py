@@ -315,3 +315,37 @@ audit_log = Table(
     Column("details", JSON, nullable=False),
     Column("at", _MOMENT, nullable=False),
 )
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    _workspace(primary_key=True),
+    Column(
+        "user_id",
+        Uuid(),
+        ForeignKey("users.id", ondelete="CASCADE"),
+        primary_key=True,
+        nullable=False,
+    ),
+    Column("key", Text, primary_key=True, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("finished_at", _MOMENT),
+    Column("status", SmallInteger),
+    Column("headers", JSONB),
+    Column("body", Text),
+)
+
+test_runs = Table(
+    "test_runs",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    Column("type", Text, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("timeout_seconds", Float, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("result", JSON(none_as_null=True)),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("expires_at", _MOMENT, nullable=False),
+)

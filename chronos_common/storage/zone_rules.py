@@ -12,6 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from chronos_common.storage.jobs.columns import INSTANTS_SQL
+
 #: What moved a job, in the audit log.
 ACTION = "job.timezone_rules"
 
@@ -91,15 +93,18 @@ def page_end(connection: Connection, *, after: UUID, size: int) -> UUID | None:
 # Locked in the order of ids, as changes of many jobs do. A plan skips what is locked; what a plan
 # holds is waited for, and read as the plan leaves it.
 _OUTDATED = """
-    SELECT s.job_id, s.workspace_id, s.kind, s.expression, s.timezone, s.interval_seconds,
-           s.anchor, s.starts_at, s.ends_at, s.jitter_seconds, s.next_run_at, s.zone_rules, j.name
+    SELECT s.job_id, s.workspace_id, s.next_run_at, s.zone_rules, j.name, {columns}
       FROM schedules s JOIN jobs j ON j.id = s.job_id
      WHERE {which} AND s.kind = 'cron' AND s.next_run_at IS NOT NULL AND j.deleted_at IS NULL
        AND s.zone_rules IS DISTINCT FROM CAST(CAST(:marks AS jsonb) ->> s.timezone AS bigint)
      ORDER BY s.job_id
        FOR UPDATE OF s"""
-_OUTDATED_BETWEEN = text(_OUTDATED.format(which="s.job_id > :after AND s.job_id <= :until"))
-_OUTDATED_OF = text(_OUTDATED.format(which="s.job_id = ANY(CAST(:ids AS uuid[]))"))
+_OUTDATED_BETWEEN = text(
+    _OUTDATED.format(columns=INSTANTS_SQL, which="s.job_id > :after AND s.job_id <= :until")
+)
+_OUTDATED_OF = text(
+    _OUTDATED.format(columns=INSTANTS_SQL, which="s.job_id = ANY(CAST(:ids AS uuid[]))")
+)
 
 
 def outdated_between(

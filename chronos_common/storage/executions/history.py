@@ -95,6 +95,44 @@ def latest_of(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMa
     return connection.execute(query).mappings().one_or_none()
 
 
+# Each partition is entered at the job's end of its index. The workspace is not named: PostgreSQL
+# could take its index for the better one, and walk over every other job's executions.
+_RECENT_OF_JOB = text("""
+    SELECT id, status, scheduled_for, started_at, finished_at, duration_ms, http_status
+      FROM executions
+     WHERE job_id = :job_id ORDER BY id DESC LIMIT :limit""")
+
+
+def recent_of_job(connection: Connection, job_id: UUID, *, limit: int) -> Sequence[RowMapping]:
+    """Return the job's latest executions, the latest first, unfinished ones included."""
+    return connection.execute(_RECENT_OF_JOB, {"job_id": job_id, "limit": limit}).mappings().all()
+
+
+# One descent of the index (job_id, id) for each job, newest partition first, whatever the length
+# of its history.
+_RECENT_OF_EACH = text("""
+    SELECT e.*
+      FROM unnest(CAST(:job_ids AS uuid[])) AS wanted (id)
+     CROSS JOIN LATERAL (
+        SELECT id, job_id, status, trigger, scheduled_for, started_at, finished_at,
+               duration_ms, http_status, error, reason
+          FROM executions
+         WHERE job_id = wanted.id AND workspace_id = :workspace_id
+         ORDER BY id DESC LIMIT :each) e
+     ORDER BY e.job_id, e.id DESC""")
+
+
+def recent_of_each(
+    connection: Connection, workspace_id: UUID, job_ids: Sequence[UUID], *, each: int
+) -> dict[UUID, list[RowMapping]]:
+    """Return up to ``each`` executions of every job, the latest first."""
+    parameters = {"job_ids": list(job_ids), "workspace_id": workspace_id, "each": each}
+    found: dict[UUID, list[RowMapping]] = {identifier: [] for identifier in job_ids}
+    for row in connection.execute(_RECENT_OF_EACH, parameters).mappings():
+        found[row["job_id"]].append(row)
+    return found
+
+
 def _with_job(*columns: ColumnElement[Any]) -> Select[Any]:
     return select(*columns, *_JOB_COLUMNS).join(jobs, jobs.c.id == executions.c.job_id)
 
@@ -184,6 +222,17 @@ def planned_ahead(connection: Connection, job_id: UUID, *, now: datetime) -> dic
     """Lock the job's occurrences that are queued but still to come; return id and instant."""
     rows = connection.execute(_PLANNED_AHEAD, {"job_id": job_id, "now": now})
     return {row.id: row.scheduled_for for row in rows}
+
+
+_PLANNED_FROM = text("""
+    SELECT scheduled_for FROM executions
+     WHERE job_id = :job_id AND id >= :lowest AND trigger = 'schedule'""")
+
+
+def planned_from(connection: Connection, job_id: UUID, *, since: datetime) -> set[datetime]:
+    """Return the job's instants from ``since`` on that have a row."""
+    rows = connection.execute(_PLANNED_FROM, {"job_id": job_id, "lowest": ids.lowest_at(since)})
+    return set(rows.scalars())
 
 
 # Few executions are unfinished at any moment, and only those are looked at.

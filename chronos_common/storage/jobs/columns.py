@@ -52,6 +52,12 @@ def _stored(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+#: The columns that name a schedule's instants, in the order of the fields of :class:`Schedule`.
+INSTANTS = tuple(each.name for each in fields(Schedule) if each.name != "jitter")
+
+#: The same columns of ``schedules s``, with the bound of the jitter.
+INSTANTS_SQL = ", ".join(f"s.{name}" for name in (*INSTANTS, "jitter_seconds"))
+
 _policy = attrgetter(*(each.name for each in fields(RetryPolicy)))
 
 

@@ -1,6 +1,6 @@
 """The statements on ``jobs``: what users defined."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -98,6 +98,12 @@ def find_many(
     wanted = any_(cast(list(identifiers), ARRAY(Uuid)))
     query = _WHOLE.where(jobs.c.id == wanted).order_by(jobs.c.id)
     return connection.execute(query, {"workspace_id": workspace_id}).mappings().all()
+
+
+def names_of(connection: Connection, job_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the names of jobs."""
+    query = text("SELECT id, name FROM jobs WHERE id = ANY(CAST(:ids AS uuid[]))")
+    return {row.id: row.name for row in connection.execute(query, {"ids": list(job_ids)})}
 
 
 def set_status(connection: Connection, job_id: UUID, status: JobStatus, *, now: datetime) -> None:

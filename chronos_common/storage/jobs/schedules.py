@@ -3,16 +3,18 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, Row, select, text, update
 
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind, jitter_of
 from chronos_common.domain.statuses import JobType, MisfirePolicy
 from chronos_common.domain.timezones import files
 from chronos_common.storage.jobs import columns
+from chronos_common.storage.jobs.columns import INSTANTS_SQL
 from chronos_common.storage.postgres.prepared_statements import prepared
 from chronos_common.storage.tables import schedules
 
@@ -58,14 +60,13 @@ def next_due(connection: Connection) -> datetime | None:
 
 
 # SKIP LOCKED lets any number of schedulers share the work without waiting for each other.
-_CLAIM_DUE = text("""
-    SELECT job_id, workspace_id, job_type, kind, expression, timezone, interval_seconds, anchor,
-           starts_at, ends_at, jitter_seconds, runs_left, misfire_policy,
-           misfire_grace_seconds, resumed_at, next_run_at, zone_rules
-      FROM schedules
+_CLAIM_DUE = text(f"""
+    SELECT job_id, workspace_id, job_type, runs_left, misfire_policy, misfire_grace_seconds,
+           resumed_at, next_run_at, zone_rules, {INSTANTS_SQL}
+      FROM schedules s
      WHERE active AND next_run_at > :since AND next_run_at <= :horizon
      ORDER BY next_run_at LIMIT :batch
-       FOR UPDATE SKIP LOCKED""")
+       FOR UPDATE SKIP LOCKED""")  # noqa: S608 - names of our own columns
 
 
 def claim_due(
@@ -80,36 +81,20 @@ def _due(
     job_id: UUID,
     workspace_id: UUID,
     job_type: str,
-    kind: str,
-    expression: str | None,
-    timezone: str,
-    interval_seconds: int | None,
-    anchor: datetime | None,
-    starts_at: datetime | None,
-    ends_at: datetime | None,
-    jitter_seconds: float,
     runs_left: int | None,
     misfire_policy: str,
     misfire_grace_seconds: float,
     resumed_at: datetime | None,
     next_run_at: datetime,
     zone_rules: int | None,
+    *instants: Any,
 ) -> Due | Broken:
     try:
         return Due(
             job_id,
             workspace_id,
             JobType(job_type),
-            _schedule(
-                kind,
-                expression,
-                timezone,
-                interval_seconds,
-                anchor,
-                starts_at,
-                ends_at,
-                jitter_of(job_id, jitter_seconds),
-            ),
+            _schedule(*instants[:-1], jitter_of(job_id, instants[-1])),
             next_run_at,
             runs_left,
             MisfirePolicy(misfire_policy),
@@ -122,17 +107,11 @@ def _due(
 
 
 def schedule_of(job_id: UUID, row: Mapping[Any, Any]) -> Schedule:
-    """Return the job's schedule, which a row with the columns of ``schedules`` holds."""
-    return _schedule(
-        row["kind"],
-        row["expression"],
-        row["timezone"],
-        row["interval_seconds"],
-        row["anchor"],
-        row["starts_at"],
-        row["ends_at"],
-        jitter_of(job_id, row["jitter_seconds"]),
-    )
+    """Return the job's schedule from a row with the columns of :data:`INSTANTS_SQL`."""
+    return _schedule(*_instants(row), jitter_of(job_id, row["jitter_seconds"]))
+
+
+_instants = itemgetter(*columns.INSTANTS)
 
 
 def find(connection: Connection, job_id: UUID) -> Schedule | None:
@@ -146,9 +125,9 @@ def find(connection: Connection, job_id: UUID) -> Schedule | None:
 
 
 @lru_cache(maxsize=16_384)
-def _schedule(kind: str, *columns: Any) -> Schedule:
-    """Make a schedule, or find the one that these columns made before: it never changes."""
-    return Schedule(ScheduleKind(kind), *columns)
+def _schedule(kind: str, *instants: Any) -> Schedule:
+    """Return the schedule of these columns, which many jobs share and which never changes."""
+    return Schedule(ScheduleKind(kind), *instants)
 
 
 _ADVANCE = text("""
@@ -254,3 +233,27 @@ def overdue(connection: Connection, *, before: datetime) -> tuple[int, datetime 
     """Return how many active schedules should have been planned by ``before``, and the oldest."""
     row = connection.execute(_OVERDUE, {"before": before}).one()
     return row.schedules, row.oldest
+
+
+_OF_ACTIVE_JOBS = text(f"""
+    WITH active AS MATERIALIZED (
+        SELECT id FROM jobs
+         WHERE workspace_id = :workspace_id AND status = 'active' AND deleted_at IS NULL
+         LIMIT :limit)
+    SELECT s.job_id, s.runs_left, s.next_run_at, {INSTANTS_SQL}
+      FROM active JOIN schedules s ON s.job_id = active.id
+     WHERE s.active""")  # noqa: S608 - names of our own columns
+
+
+def of_active_jobs(
+    connection: Connection, workspace_id: UUID, *, until: datetime, limit: int
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return the schedules due before ``until``, and how many active jobs were looked at.
+
+    Looks at ``limit`` jobs at most.
+    """
+    rows = connection.execute(
+        _OF_ACTIVE_JOBS, {"workspace_id": workspace_id, "limit": limit}
+    ).all()
+    due = [row for row in rows if row.next_run_at is not None and row.next_run_at < until]
+    return due, len(rows)

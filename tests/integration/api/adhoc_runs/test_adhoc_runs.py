@@ -28,7 +28,7 @@ from chronos_common.domain.statuses import JobType
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage import adhoc_runs as storage
 from chronos_common.storage.adhoc_runs import TestRun
-from chronos_common.storage.request_tables import test_runs
+from chronos_common.storage.tables import test_runs
 from chronos_worker import adhoc_runs as runs
 from chronos_worker.adhoc_runs import AdhocRunner
 from chronos_worker.transfers.limiter import Limits
