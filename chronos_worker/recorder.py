@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from chronos_common import clock, failpoints, metrics
 from chronos_common.domain.attempts import MAX_ERROR_LENGTH, Attempt
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.jobs import MAX_DELAY_SECONDS
 from chronos_common.domain.outcomes import (
     Failed,
@@ -36,7 +37,7 @@ from chronos_common.domain.outcomes import (
 )
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage.executions import executions
-from chronos_common.storage.executions.executions import Move, Moved
+from chronos_common.storage.executions.executions import Move
 from chronos_common.storage.postgres.database import is_outage, transaction
 from chronos_worker.attempts import Finished
 

@@ -10,11 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from chronos_common import ids
-from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import given_up
 from chronos_common.domain.schedules.schedule import Schedule
-from chronos_common.domain.statuses import JobType, Reason, Status
+from chronos_common.domain.statuses import JobType, Reason
 from chronos_common.storage.executions import history, skipped, statistics
 from chronos_common.storage.executions.skipped import Settled
 from chronos_common.storage.jobs import schedules
@@ -35,17 +33,11 @@ def settle(connection: Connection, row: Any, *, reason: Reason, now: datetime) -
     )
     if missed is None:
         return
-    settled = Settled(
-        id=ids.occurrence_id(row["id"], missed.first),
+    settled = Settled.of_missed(
+        missed,
         workspace_id=row["workspace_id"],
         job_id=row["id"],
-        queue=QUEUE_OF[JobType(row["type"])],
-        scheduled_for=missed.first,
-        status=Status.SKIPPED,
-        reason=missed.reason,
-        error=None if missed.exact else f"At least {missed.count:,} occurrences were missed.",
-        missed_count=missed.count,
-        missed_until=missed.last,
+        job_type=JobType(row["type"]),
     )
     statistics.add(connection, skipped.add(connection, [settled], now=now), now=now)
     schedules.restart(

@@ -130,7 +130,7 @@ def lateness(cluster: Cluster) -> Iterator[Finding]:
     yield from _executions(cluster, waiting)
 
 
-def _executions(cluster: Cluster, waiting: health.Unfinished) -> Iterator[Finding]:
+def _executions(cluster: Cluster, waiting: health.ExecutionCounts) -> Iterator[Finding]:
     if waiting.overdue and waiting.oldest_due_at:
         age = cluster.now - waiting.oldest_due_at
         report = problem if age > VERY_LATE else warning
@@ -217,7 +217,7 @@ def outcomes(cluster: Cluster) -> Iterator[Finding]:
     """Look what becomes of what runs."""
     since = cluster.now - LATELY
     with transaction(cluster.engine) as connection:
-        fates = health.fates(connection, since=since)
+        fates = health.count_by_outcome(connection, since=since)
         failing = health.failing_jobs(connection, since=since, at_least=CONSTANTLY)
     total, failed = sum(fates.values()), fates.get("failed", 0)
     says = f"{total:,} executions ended within {span(LATELY)}, {failed:,} of them failed."

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from chronos_common.domain.jobs import WorkerFields
+from chronos_common.domain.statuses import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +43,15 @@ class Claimed(NamedTuple):
     due_at: datetime
     attempt: int
     redeliveries: int
+
+
+class Moved(NamedTuple):
+    """An execution after its status changed, with the values that statistics need."""
+
+    id: UUID
+    workspace_id: UUID
+    job_id: UUID
+    status: Status
+    scheduled_for: datetime
+    started_at: datetime | None
+    duration_ms: int | None

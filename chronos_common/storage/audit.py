@@ -120,7 +120,7 @@ def _append(
         change_feed.note(
             connection,
             [
-                change_feed.Acted(workspace_id, subject_type, subject_id, action)
+                change_feed.UserAction(workspace_id, subject_type, subject_id, action)
                 for workspace_id, subject_id in details
                 if workspace_id is not None
             ],

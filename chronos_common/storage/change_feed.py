@@ -10,13 +10,13 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, event
 
-from chronos_common.storage.executions.executions import Moved
+from chronos_common.domain.executions import Moved
 
 _NOTED = "chronos_changes"
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
+class UserAction:
     """What a user did to a thing, like ``job.pause``."""
 
     workspace_id: UUID
@@ -25,7 +25,7 @@ class Acted:
     action: str
 
 
-Change = Moved | Acted
+Change = Moved | UserAction
 
 
 def follow(engine: Engine, tell: Callable[[Sequence[Change]], None]) -> None:

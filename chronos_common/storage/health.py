@@ -18,7 +18,7 @@ MAX_COUNT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ProcessState:
     """A scheduler or worker process, as it last said."""
 
     id: UUID
@@ -31,13 +31,13 @@ class Seen:
     in_flight: int
 
 
-def processes(connection: Connection) -> list[Seen]:
+def processes(connection: Connection) -> list[ProcessState]:
     """Return all schedulers and workers that are known, dead ones included."""
     rows = connection.execute(
         text("""SELECT id, kind, hostname, pid, version, started_at, heartbeat_at, in_flight
                   FROM workers ORDER BY kind, started_at LIMIT 1000""")
     )
-    return [Seen(*row) for row in rows]
+    return [ProcessState(*row) for row in rows]
 
 
 _UNFINISHED = text("""
@@ -54,7 +54,7 @@ _UNFINISHED = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class ExecutionCounts:
     """How many executions wait, run, and wait for their retry.
 
     ``overdue`` are queued well past their instant, ``lost`` run at workers that give no sign,
@@ -71,13 +71,13 @@ class Unfinished:
 
 def unfinished(
     connection: Connection, *, overdue_before: datetime, alive_since: datetime
-) -> Unfinished:
+) -> ExecutionCounts:
     """Count unfinished executions, the most overdue ``MAX_COUNT`` of them."""
     row = connection.execute(
         _UNFINISHED,
         {"overdue": overdue_before, "alive_since": alive_since, "most": MAX_COUNT},
     ).one()
-    return Unfinished(*row)
+    return ExecutionCounts(*row)
 
 
 _MAIL = text("""
@@ -115,14 +115,14 @@ def mail(connection: Connection, *, overdue_before: datetime, lately: datetime) 
     return Mail(*row)
 
 
-_FATES = text("""
+_BY_OUTCOME = text("""
     SELECT status, sum(executions) AS executions FROM execution_stats
      WHERE minute >= :since GROUP BY status""")
 
 
-def fates(connection: Connection, *, since: datetime) -> dict[str, int]:
+def count_by_outcome(connection: Connection, *, since: datetime) -> dict[str, int]:
     """Return how many executions ended how since then."""
-    rows = connection.execute(_FATES, {"since": since})
+    rows = connection.execute(_BY_OUTCOME, {"since": since})
     return {row.status: int(row.executions) for row in rows}
 
 
@@ -152,7 +152,7 @@ def strays(connection: Connection, *, since: datetime) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerState:
     """What PostgreSQL says of itself."""
 
     version: str
@@ -162,7 +162,7 @@ class Server:
     autovacuum: bool
 
 
-def server(connection: Connection) -> Server:
+def server(connection: Connection) -> ServerState:
     """Return version, size, and how many of its connections are taken."""
     row = connection.execute(
         text("""SELECT current_setting('server_version'), pg_database_size(current_database()),
@@ -171,7 +171,7 @@ def server(connection: Connection) -> Server:
                        CAST(current_setting('max_connections') AS integer),
                        CAST(current_setting('autovacuum') AS boolean)""")
     ).one()
-    return Server(*row)
+    return ServerState(*row)
 
 
 _LONG = text("""

@@ -35,7 +35,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class FirstRequest:
     """The first request with a key; ``status`` is None while nobody knows how it ended.
 
     ``body`` is None if the answer is not kept.
@@ -62,7 +62,9 @@ _FIND = text("""
      WHERE workspace_id = :workspace_id AND user_id = :user_id AND key = :key""")
 
 
-def take(connection: Connection, key: Key, fingerprint: str, *, now: datetime) -> Known | None:
+def take(
+    connection: Connection, key: Key, fingerprint: str, *, now: datetime
+) -> FirstRequest | None:
     """Take a key, or return what is known of the request that has it."""
     expired = now - RETENTION
     parameters = key.columns | {"fingerprint": fingerprint, "now": now, "expired": expired}
@@ -71,8 +73,8 @@ def take(connection: Connection, key: Key, fingerprint: str, *, now: datetime) -
     row = connection.execute(_FIND, key.columns).first()
     if row is None:
         # Given back a moment ago: the next try gets it.
-        return Known(fingerprint, None, {}, None)
-    return Known(row.fingerprint, row.status, row.headers or {}, row.body)
+        return FirstRequest(fingerprint, None, {}, None)
+    return FirstRequest(row.fingerprint, row.status, row.headers or {}, row.body)
 
 
 _KEEP = text("""

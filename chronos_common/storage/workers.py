@@ -39,17 +39,17 @@ def register(connection: Connection, process: Process, *, now: datetime) -> None
     )
 
 
-_BEAT = text("""
+_RENEW = text("""
     UPDATE workers SET heartbeat_at = :now, in_flight = :in_flight WHERE id = :id RETURNING id""")
 
 
-def beat(connection: Connection, identifier: UUID, *, in_flight: int, now: datetime) -> bool:
+def renew(connection: Connection, identifier: UUID, *, in_flight: int, now: datetime) -> bool:
     """Renew the sign of life.
 
     False if the process was declared lost: its executions are handed to others, so it must go on
     under a new id.
     """
-    rows = connection.execute(_BEAT, {"id": identifier, "in_flight": in_flight, "now": now})
+    rows = connection.execute(_RENEW, {"id": identifier, "in_flight": in_flight, "now": now})
     return rows.one_or_none() is not None
 
 

@@ -21,7 +21,7 @@ ACTION = "job.timezone_rules"
 KEPT = 4
 
 
-class Move(NamedTuple):
+class Correction(NamedTuple):
     """Where a schedule goes on by the rules that ``zone_rules`` marks."""
 
     job_id: UUID
@@ -126,22 +126,22 @@ def outdated_of(
     return connection.execute(_OUTDATED_OF, values).all()
 
 
-_MOVE = text("""
+_CORRECT = text("""
     UPDATE schedules s SET next_run_at = m.next_run_at, zone_rules = m.zone_rules
       FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[]),
                   CAST(:zone_rules AS bigint[])) AS m (job_id, next_run_at, zone_rules)
      WHERE s.job_id = m.job_id""")
 
 
-def move(connection: Connection, moves: Sequence[Move]) -> None:
+def correct(connection: Connection, corrections: Sequence[Correction]) -> None:
     """Let locked schedules go on where the rules say that they mark."""
-    if not moves:
+    if not corrections:
         return
     connection.execute(
-        _MOVE,
+        _CORRECT,
         {
-            "ids": [each.job_id for each in moves],
-            "instants": [each.next_run_at for each in moves],
-            "zone_rules": [each.zone_rules for each in moves],
+            "ids": [each.job_id for each in corrections],
+            "instants": [each.next_run_at for each in corrections],
+            "zone_rules": [each.zone_rules for each in corrections],
         },
     )

@@ -16,7 +16,7 @@ USE_RESOLUTION = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Identity:
     """An enabled user, and their role in the workspace that was asked for or comes first.
 
     Without ``workspace_id`` they are no member of it. ``scopes`` limit an API key.
@@ -50,13 +50,13 @@ _BY_LOGIN = prepared(
 
 def by_login(
     connection: Connection, user_id: UUID, family_id: UUID, workspace_id: UUID | None
-) -> Found | None:
+) -> Identity | None:
     """Return who the login ``family_id`` is of; None if it ended or the account is disabled."""
     rows = connection.execute(
         _BY_LOGIN, {"user_id": user_id, "family_id": family_id, "workspace_id": workspace_id}
     ).mappings()
     found = rows.one_or_none()
-    return None if found is None else Found(**dict[str, Any](found), family_id=family_id)
+    return None if found is None else Identity(**dict[str, Any](found), family_id=family_id)
 
 
 # A key acts as its creator: without their membership there is no key.
@@ -85,7 +85,7 @@ def by_key(
     workspace_id: UUID | None,
     *,
     now: datetime,
-) -> Found | None:
+) -> Identity | None:
     """Return who an API key acts for, and note its use; None if it does not, or is unknown.
 
     A key serves its own workspace only.
@@ -98,7 +98,7 @@ def by_key(
 
 def by_key_id(
     connection: Connection, key_id: UUID, workspace_id: UUID | None, *, now: datetime
-) -> Found | None:
+) -> Identity | None:
     """Return what :func:`by_key` does, of a key that has shown its secret already."""
     row = connection.execute(_BY_KEY_ID, {"id": key_id, "now": now}).mappings().one_or_none()
     return None if row is None else _use(connection, row, workspace_id, now=now)
@@ -106,12 +106,12 @@ def by_key_id(
 
 def _use(
     connection: Connection, row: Mapping[Any, Any], workspace_id: UUID | None, *, now: datetime
-) -> Found:
+) -> Identity:
     before = now - USE_RESOLUTION
     if row["last_used_at"] is None or row["last_used_at"] < before:
         connection.execute(_USED, {"id": row["key_id"], "now": now, "before": before})
     is_here = workspace_id in {None, row["workspace_id"]}
-    return Found(
+    return Identity(
         user_id=row["user_id"],
         email=row["email"],
         is_operator=row["is_operator"],

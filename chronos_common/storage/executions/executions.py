@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common import ids
-from chronos_common.domain.executions import Claimed
+from chronos_common.domain.executions import Claimed, Moved
 from chronos_common.domain.statuses import Reason, Status, Trigger
 from chronos_common.storage.postgres import uuid_adapter
 
@@ -158,18 +158,6 @@ class Move(NamedTuple):
     reason: Reason | None
     due_at: datetime | None
     attempt_json: str
-
-
-class Moved(NamedTuple):
-    """An execution as it stands after a move, with what statistics need."""
-
-    id: UUID
-    workspace_id: UUID
-    job_id: UUID
-    status: Status
-    scheduled_for: datetime
-    started_at: datetime | None
-    duration_ms: int | None
 
 
 # The fencing token is (worker_id, attempt, redeliveries): a worker that was declared lost and

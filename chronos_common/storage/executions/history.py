@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, func,
 
 from chronos_common import ids
 from chronos_common.clock import to_milliseconds
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Reason, Status, Trigger
-from chronos_common.storage.executions.executions import Moved
 from chronos_common.storage.tables import executions, jobs
 
 #: Counting stops here, so that a list of a long history costs no more than a short one.

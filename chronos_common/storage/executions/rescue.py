@@ -149,7 +149,7 @@ def running_since(connection: Connection, *, before: datetime, batch: int) -> li
     return [Held(*row) for row in rows]
 
 
-_MINE = text("""
+_STILL_HELD = text("""
     SELECT id FROM executions
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id""")
 
@@ -160,11 +160,11 @@ def still_held(
     """Return which of the executions this worker still holds; the rest were taken from it."""
     if not identifiers:
         return set()
-    rows = connection.execute(_MINE, {"ids": list(identifiers), "worker_id": worker_id})
+    rows = connection.execute(_STILL_HELD, {"ids": list(identifiers), "worker_id": worker_id})
     return set(rows.scalars())
 
 
-_WANTED = text("""
+_STILL_WANTED = text("""
     SELECT e.id FROM executions e JOIN jobs j ON j.id = e.job_id
      WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.status = 'running' AND e.worker_id = :worker_id
        AND j.status <> 'cancelled' AND (j.status <> 'paused' OR e.trigger <> 'schedule')""")
@@ -176,7 +176,7 @@ def still_wanted(
     """Return which of the executions this worker still holds, and whose job was not stopped."""
     if not identifiers:
         return set()
-    rows = connection.execute(_WANTED, {"ids": list(identifiers), "worker_id": worker_id})
+    rows = connection.execute(_STILL_WANTED, {"ids": list(identifiers), "worker_id": worker_id})
     return set(rows.scalars())
 
 

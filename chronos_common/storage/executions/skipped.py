@@ -7,8 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions.executions import Moved
+from chronos_common import ids
+from chronos_common.domain.executions import Moved
+from chronos_common.domain.queues import QUEUE_OF
+from chronos_common.domain.schedules.misfires import Missed
+from chronos_common.domain.statuses import JobType, Reason, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,24 @@ class Settled:
     error: str | None = None
     missed_count: int | None = None
     missed_until: datetime | None = None
+
+    @classmethod
+    def of_missed(
+        cls, missed: Missed, *, workspace_id: UUID, job_id: UUID, job_type: JobType
+    ) -> "Settled":
+        """Return the one row that stands for missed occurrences of a job."""
+        return cls(
+            id=ids.occurrence_id(job_id, missed.first),
+            workspace_id=workspace_id,
+            job_id=job_id,
+            queue=QUEUE_OF[job_type],
+            scheduled_for=missed.first,
+            status=Status.SKIPPED,
+            reason=missed.reason,
+            error=None if missed.exact else f"At least {missed.count:,} occurrences were missed.",
+            missed_count=missed.count,
+            missed_until=missed.last,
+        )
 
 
 _ADD = text("""

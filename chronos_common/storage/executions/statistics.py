@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common.domain import histograms
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import FINAL
 from chronos_common.storage import change_feed
-from chronos_common.storage.executions.executions import Moved
 
 #: Longer than the longest trend that is drawn from minutes.
 MINUTES_KEPT = timedelta(days=8)

@@ -111,7 +111,7 @@ _UNFINISHED = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
+class Backlog:
     """How many executions of a workspace have no fate yet.
 
     ``waiting`` are queued and due, the first since ``waiting_since``. Unless ``exact``, the
@@ -128,12 +128,12 @@ class Unfinished:
 
 def unfinished(
     connection: Connection, workspace_id: UUID, *, limit: int, now: datetime
-) -> Unfinished:
+) -> Backlog:
     """Count the workspace's share of the ``limit`` most overdue unfinished executions."""
     row = connection.execute(
         _UNFINISHED, {"workspace_id": workspace_id, "limit": limit, "now": now}
     ).one()
-    return Unfinished(
+    return Backlog(
         queued=row.queued,
         running=row.running,
         retrying=row.retrying,

@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common import ids
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import JobStatus, Reason
-from chronos_common.storage.executions.executions import Moved
 
 _LOCK_JOBS = text("""
     SELECT id FROM jobs

@@ -81,7 +81,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundJobs:
     """The jobs of a part with their schedules, and where to go on, if there may be more."""
 
     rows: Sequence[RowMapping]
@@ -102,7 +102,7 @@ class _Walk:
     by_terms: bool
 
 
-def page(connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Part) -> Found:
+def page(connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Part) -> FoundJobs:
     """Return a part of the list.
 
     With a filter by the last outcome there may be fewer rows than the limit although there are
@@ -115,7 +115,7 @@ def page(connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Pa
     else:
         is_more = len(rows) == MAX_LOOKED_AT
     last = (shown if len(shown) == part.limit else rows)[-1:] if is_more else []
-    return Found(shown, _position(last[0], part.sort) if last else None)
+    return FoundJobs(shown, _position(last[0], part.sort) if last else None)
 
 
 def _position(row: RowMapping, sort: str) -> Position:

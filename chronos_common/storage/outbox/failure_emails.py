@@ -15,8 +15,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common import ids
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Status
-from chronos_common.storage.executions.executions import Moved
 from chronos_common.storage.outbox.outbox import Outbox
 from chronos_common.storage.tables import notifications
 

@@ -12,7 +12,7 @@ from typing import Final
 import psycopg2
 from psycopg2 import extensions
 
-#: Longer than any statement may take, so that the server is the first to lose patience.
+#: Longer than any statement may take, so that the server gives up first.
 ANSWER_TIMEOUT_SECONDS: Final = 20.0
 
 #: libpq's own ``connect_timeout`` does not apply to connections that are waited for like this.
@@ -30,7 +30,7 @@ class BoundedConnection(extensions.connection):
     """A connection that breaks where an answer does not come in time."""
 
     @property
-    def patience_seconds(self) -> float:
+    def timeout_seconds(self) -> float:
         """How long an answer may take now."""
         return ANSWER_TIMEOUT_SECONDS if self.status in _CONNECTED else CONNECT_TIMEOUT_SECONDS
 
@@ -42,7 +42,7 @@ def _wait(connection: extensions.connection) -> None:
     """
     ends = None
     if isinstance(connection, BoundedConnection):
-        ends = time.monotonic() + connection.patience_seconds
+        ends = time.monotonic() + connection.timeout_seconds
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
         poller.register(connection.fileno(), _EVENTS[state])

@@ -15,8 +15,7 @@ from chronos_common.domain import queues
 from chronos_common.domain.retries import MAX_REDELIVERIES
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobType
-from chronos_common.storage.executions import dispatch as dispatches
-from chronos_common.storage.executions import executions, partitions
+from chronos_common.storage.executions import dispatch, executions, partitions
 from chronos_scheduler.dispatch import RECENT, Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer
@@ -185,11 +184,9 @@ def test_an_execution_whose_message_still_waits_is_left_alone(
 ) -> None:
     job_id = _trigger(engine, workspace, now)
     with engine.begin() as connection:
-        due = dispatches.undispatched(
-            connection, queues.ALL, horizon=clock.now() + SECOND, batch=10
-        )
+        due = dispatch.undispatched(connection, queues.ALL, horizon=clock.now() + SECOND, batch=10)
         [identifier] = due.waiting
-        dispatches.dispatch(connection, [identifier], now=clock.now())
+        dispatch.dispatch(connection, [identifier], now=clock.now())
     broker.publish([Batch("webhooks", [identifier], now)], now=clock.now() - 60 * SECOND)
     _age(engine, 50)
     rescuer.tick()
@@ -266,13 +263,11 @@ Searching = Callable[[Connection, datetime], object]
 
 
 def _looking(connection: Connection, now: datetime) -> None:
-    dispatches.is_any_undispatched(
-        connection, queues.ALL, horizon=now + SECOND, since=now - RECENT
-    )
+    dispatch.is_any_undispatched(connection, queues.ALL, horizon=now + SECOND, since=now - RECENT)
 
 
 def _locking(connection: Connection, now: datetime) -> None:
-    dispatches.undispatched(
+    dispatch.undispatched(
         connection, queues.ALL, horizon=now + SECOND, batch=10, since=now - RECENT
     )
 

@@ -14,7 +14,7 @@ import factories
 from chronos_common import clock, settings
 from chronos_common.broker import connect_redis
 from chronos_common.events import CHANGED, Publisher
-from chronos_common.storage.change_feed import Acted
+from chronos_common.storage.change_feed import UserAction
 from chronos_common.storage.executions import executions
 from chronos_scheduler import service
 from chronos_scheduler.listen import Listener
@@ -53,7 +53,7 @@ def test_a_listener_wakes_at_its_start_and_at_every_change(
     assert woken.acquire(timeout=WITHIN)
     publisher = Publisher(connect_redis(redis_url))
     for _ in range(3):
-        publisher.put([Acted(uuid4(), "job", uuid4(), "job.create")])
+        publisher.put([UserAction(uuid4(), "job", uuid4(), "job.create")])
         assert woken.acquire(timeout=WITHIN)
     publisher.stop()
 

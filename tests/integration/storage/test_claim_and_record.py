@@ -20,8 +20,7 @@ from chronos_common.domain.executions import Claimed
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions import dispatch as dispatches
-from chronos_common.storage.executions import executions, history, rescue
+from chronos_common.storage.executions import dispatch, executions, history, rescue
 from chronos_worker import recorder as recorders
 from chronos_worker.attempts import Finished
 from chronos_worker.recorder import Recorder
@@ -126,10 +125,10 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
     assert _claim(engine, queued) == []
 
     with engine.begin() as connection:
-        due = dispatches.undispatched(
+        due = dispatch.undispatched(
             connection, queues.ALL, horizon=clock.now() + 60 * SECOND, batch=10
         )
-        dispatches.dispatch(connection, due.waiting, now=clock.now())
+        dispatch.dispatch(connection, due.waiting, now=clock.now())
     [second] = _claim(engine, queued)
     assert (second.attempt, second.due_at) == (2, row["due_at"])
     _record(recorder, _finished(second, Failed("500 Internal Server Error"), http_status=500))

@@ -10,12 +10,12 @@ from sqlalchemy import Engine, text
 
 import factories
 from chronos_common import events, ids
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Status
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage import change_feed
-from chronos_common.storage.change_feed import Acted, Change
+from chronos_common.storage.change_feed import Change, UserAction
 from chronos_common.storage.executions import executions, statistics
-from chronos_common.storage.executions.executions import Moved
 from chronos_common.storage.jobs.specs import Specs
 from chronos_scheduler.service import Scheduler
 from chronos_worker.claim import Claimer
@@ -121,7 +121,10 @@ def test_changes_are_told_with_their_commit_or_not_at_all(
 ) -> None:
     told: list[Change] = []
     change_feed.follow(engine, told.extend)
-    one, acted = moved(workspace.id, now), Acted(workspace.id, "job", UUID(int=3), "job.pause")
+    one, acted = (
+        moved(workspace.id, now),
+        UserAction(workspace.id, "job", UUID(int=3), "job.pause"),
+    )
     with engine.connect() as connection, connection.begin() as transaction:
         statistics.add(connection, [one], now=now)
         change_feed.note(connection, [acted])

@@ -13,11 +13,10 @@ from sqlalchemy.exc import OperationalError
 import factories
 from chronos_common import clock
 from chronos_common.domain.attempts import Attempt
-from chronos_common.domain.executions import Claimed
+from chronos_common.domain.executions import Claimed, Moved
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.storage.executions import executions
-from chronos_common.storage.executions.executions import Moved
 from chronos_worker.attempts import Finished
 from chronos_worker.recorder import AfterRecord, Recorder
 from chronos_worker.service import AFTER_RECORD

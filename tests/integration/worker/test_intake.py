@@ -17,8 +17,7 @@ from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Succeeded
 from chronos_common.domain.statuses import JobType
 from chronos_common.process.heartbeat import Heartbeat
-from chronos_common.storage.executions import dispatch as dispatches
-from chronos_common.storage.executions import executions
+from chronos_common.storage.executions import dispatch, executions
 from chronos_worker.actions import webhook
 from chronos_worker.claim import Claimer
 from chronos_worker.executor import BlockingExecutor
@@ -145,7 +144,7 @@ def test_what_waits_for_its_turn_when_the_worker_stops_goes_back(
 ) -> None:
     job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
     with engine.begin() as connection:
-        dispatches.dispatch(connection, [execution_id], now=now)
+        dispatch.dispatch(connection, [execution_id], now=now)
     executor = _Stopping()
     intake = Intake(
         engine,
@@ -166,7 +165,7 @@ def test_a_message_that_is_held_when_the_worker_stops_goes_back(
 ) -> None:
     job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
     with engine.begin() as connection:
-        dispatches.dispatch(connection, [execution_id], now=now)
+        dispatch.dispatch(connection, [execution_id], now=now)
     stop, executor = Event(), _Stopping()
     intake = Intake(
         engine,
