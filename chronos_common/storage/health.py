@@ -1,4 +1,4 @@
-"""What ``chronos doctor`` and readiness read: how the cluster and PostgreSQL itself stand.
+"""The state of the cluster and of PostgreSQL, for ``chronos doctor`` and the readiness check.
 
 Every statement looks at few rows, so that asking does not make a bad state worse.
 """
@@ -19,7 +19,7 @@ MAX_COUNT = 100_000
 
 @dataclass(frozen=True, slots=True)
 class ProcessState:
-    """A scheduler or worker process, as it last said."""
+    """A scheduler or worker process, with the values of its last heartbeat."""
 
     id: UUID
     kind: str
@@ -32,7 +32,7 @@ class ProcessState:
 
 
 def processes(connection: Connection) -> list[ProcessState]:
-    """Return all schedulers and workers that are known, dead ones included."""
+    """Return all known schedulers and workers, dead ones included."""
     rows = connection.execute(
         text("""SELECT id, kind, hostname, pid, version, started_at, heartbeat_at, in_flight
                   FROM workers ORDER BY kind, started_at LIMIT 1000""")
@@ -55,10 +55,10 @@ _UNFINISHED = text("""
 
 @dataclass(frozen=True, slots=True)
 class ExecutionCounts:
-    """How many executions wait, run, and wait for their retry.
+    """The number of unfinished executions by state.
 
-    ``overdue`` are queued well past their instant, ``lost`` run at workers that give no sign,
-    ``repeated`` were taken from a lost worker before.
+    ``overdue`` ones are queued well past their instant. ``lost`` ones run at workers that give no
+    sign. ``repeated`` ones were taken from a lost worker before.
     """
 
     overdue: int
@@ -94,10 +94,10 @@ _MAIL = text("""
 
 
 class Mail(NamedTuple):
-    """How many of Chronos's own e-mails are not with everybody whom they are for.
+    """The number of Chronos's own e-mails that did not reach all of their recipients.
 
-    ``stuck`` wait for another attempt, ``abandoned`` were given up, ``partly`` were refused for
-    good by some of their recipients' servers. ``error`` is one's.
+    ``stuck`` ones wait for another attempt. ``abandoned`` ones were given up. ``partly`` ones were
+    refused for good by the servers of some recipients. ``error`` is that of one of them.
     """
 
     stuck: int
@@ -107,7 +107,7 @@ class Mail(NamedTuple):
 
 
 def mail(connection: Connection, *, overdue_before: datetime, lately: datetime) -> Mail:
-    """Count the e-mails about failures and accounts that did not reach everybody."""
+    """Count the e-mails about failures and accounts that did not reach all recipients."""
     row = connection.execute(
         _MAIL,
         {"overdue": overdue_before, "lately": lately, "since": lately - timedelta(days=1)},
@@ -121,7 +121,7 @@ _BY_OUTCOME = text("""
 
 
 def count_by_outcome(connection: Connection, *, since: datetime) -> dict[str, int]:
-    """Return how many executions ended how since then."""
+    """Return the number of executions since then by final status."""
     rows = connection.execute(_BY_OUTCOME, {"since": since})
     return {row.status: int(row.executions) for row in rows}
 
@@ -136,7 +136,7 @@ _FAILING = text("""
 def failing_jobs(
     connection: Connection, *, since: datetime, at_least: int
 ) -> list[tuple[UUID, str, int]]:
-    """Return the jobs of which most failures were told since then."""
+    """Return the jobs with the most failures in e-mails since then."""
     rows = connection.execute(_FAILING, {"since": since, "at_least": at_least})
     return [(row.id, row.name, int(row.failures)) for row in rows]
 
@@ -153,7 +153,7 @@ def strays(connection: Connection, *, since: datetime) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What PostgreSQL says of itself."""
+    """Figures of the PostgreSQL server."""
 
     version: str
     size_bytes: int
@@ -163,7 +163,7 @@ class ServerState:
 
 
 def server(connection: Connection) -> ServerState:
-    """Return version, size, and how many of its connections are taken."""
+    """Return the figures of the server."""
     row = connection.execute(
         text("""SELECT current_setting('server_version'), pg_database_size(current_database()),
                        (SELECT count(*) FROM pg_stat_activity

@@ -1,9 +1,9 @@
 """The statements on ``idempotency_keys``: requests that must not have their effect twice.
 
-1. Before a request has its effect, its key is taken; only one of several at once gets it.
-2. Once it has succeeded, its answer is kept with the key; if it failed, the key is given back.
-3. Whoever sends the key again is told what became of the first request. A key whose request never
-   ended (the process was killed) stays taken: nobody knows whether it had its effect.
+1. Before a request has its effect, it takes its key. Only one of several at once gets it.
+2. If it succeeded, its answer is kept with the key. If it failed, the key is given back.
+3. A later request with the key gets that answer. A key whose request never ended (the process was
+   killed) stays taken, because the request may have had its effect.
 4. A day later the key is free again.
 """
 
@@ -22,7 +22,7 @@ RETENTION = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as its user sent it; others may use the same one."""
+    """A key as its user sent it. Other users may send the same one."""
 
     workspace_id: UUID
     user_id: UUID
@@ -36,7 +36,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class FirstRequest:
-    """The first request with a key; ``status`` is None while nobody knows how it ended.
+    """The first request with a key. ``status`` is None while its end is unknown.
 
     ``body`` is None if the answer is not kept.
     """
@@ -65,7 +65,7 @@ _FIND = text("""
 def take(
     connection: Connection, key: Key, fingerprint: str, *, now: datetime
 ) -> FirstRequest | None:
-    """Take a key, or return what is known of the request that has it."""
+    """Take a key, and return None. If another request has it, return that request."""
     expired = now - RETENTION
     parameters = key.columns | {"fingerprint": fingerprint, "now": now, "expired": expired}
     if connection.execute(_TAKE, parameters).first():

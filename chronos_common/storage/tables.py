@@ -1,9 +1,9 @@
-"""The tables, as SQLAlchemy sees them. ``migrations`` creates them; a test holds both together.
+"""The tables, as SQLAlchemy sees them. ``migrations`` creates them, and a test compares both.
 
-``schedules`` is narrow because it is written at every fire; ``jobs`` is wide and rarely written.
+``schedules`` is narrow because it is written at every fire. ``jobs`` is wide and rarely written.
 ``executions`` is partitioned by day on its id (see ``chronos_common.ids``), so that retention
 drops a partition. Its attempts are a JSON array on the row: one write records an attempt.
-What users wrote is json and not jsonb, which would sort its members.
+Payloads of users are json and not jsonb, which would sort their members.
 """
 
 from uuid import UUID

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, text
 
 from chronos_common.storage.jobs.columns import INSTANTS_SQL
 
-#: What moved a job, in the audit log.
+#: The action of such a move in the audit log.
 ACTION = "job.timezone_rules"
 
 #: Databases to keep: an API of the one before may still have written with it.
@@ -22,7 +22,7 @@ KEPT = 4
 
 
 class Correction(NamedTuple):
-    """Where a schedule goes on by the rules that ``zone_rules`` marks."""
+    """The next run of a schedule by the rules that ``zone_rules`` marks."""
 
     job_id: UUID
     next_run_at: datetime | None
@@ -42,7 +42,7 @@ _ADOPTED = text("""
 
 
 def adopted(connection: Connection) -> Adopted | None:
-    """Return the database that was adopted last; None before the first one."""
+    """Return the database that was adopted last, or None before the first one."""
     row = connection.execute(_ADOPTED).one_or_none()
     return None if row is None else Adopted(row.digest, row.version)
 
@@ -53,7 +53,7 @@ _STORE = text("""
 
 
 def store(connection: Connection, digest: str, *, version: str, archive: bytes) -> None:
-    """Keep a database, before anything is computed with it."""
+    """Store a database. This comes before instants are computed with it."""
     connection.execute(_STORE, {"digest": digest, "version": version, "archive": archive})
 
 
@@ -90,8 +90,8 @@ def page_end(connection: Connection, *, after: UUID, size: int) -> UUID | None:
     return found
 
 
-# Locked in the order of ids, as changes of many jobs do. A plan skips what is locked; what a plan
-# holds is waited for, and read as the plan leaves it.
+# Locked in the order of ids, as changes of many jobs do. A plan skips locked schedules. This waits
+# for those that a plan holds, and reads them as the plan leaves them.
 _OUTDATED = """
     SELECT s.job_id, s.workspace_id, s.next_run_at, s.zone_rules, j.name, {columns}
       FROM schedules s JOIN jobs j ON j.id = s.job_id
@@ -134,7 +134,7 @@ _CORRECT = text("""
 
 
 def correct(connection: Connection, corrections: Sequence[Correction]) -> None:
-    """Let locked schedules go on where the rules say that they mark."""
+    """Store the corrected next runs of locked schedules."""
     if not corrections:
         return
     connection.execute(

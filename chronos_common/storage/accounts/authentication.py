@@ -1,4 +1,4 @@
-"""The statements that find out who calls the API, at every request."""
+"""The statements that identify the caller of the API, at every request."""
 
 import hmac
 from collections.abc import Mapping
@@ -17,9 +17,9 @@ USE_RESOLUTION = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """An enabled user, and their role in the workspace that was asked for or comes first.
+    """An enabled user, and their role in the requested workspace or in their first one.
 
-    Without ``workspace_id`` they are no member of it. ``scopes`` limit an API key.
+    ``workspace_id`` is None if they are not a member of it. ``scopes`` limit an API key.
     """
 
     user_id: UUID
@@ -51,7 +51,7 @@ _BY_LOGIN = prepared(
 def by_login(
     connection: Connection, user_id: UUID, family_id: UUID, workspace_id: UUID | None
 ) -> Identity | None:
-    """Return who the login ``family_id`` is of; None if it ended or the account is disabled."""
+    """Return the user of a login. None if it ended, or if the account is disabled."""
     rows = connection.execute(
         _BY_LOGIN, {"user_id": user_id, "family_id": family_id, "workspace_id": workspace_id}
     ).mappings()
@@ -70,7 +70,7 @@ _KEYS = """
 _BY_KEY = prepared(text(f"{_KEYS} AND k.prefix = :prefix"))
 _BY_KEY_ID = prepared(text(f"{_KEYS} AND k.id = :id"))
 
-# Requests of one key come side by side; one of them is enough to note it.
+# Requests of one key run concurrently. One of them is enough to record the use.
 _USED = text("""
     UPDATE api_keys SET last_used_at = :now
      WHERE id = (SELECT id FROM api_keys
@@ -86,7 +86,7 @@ def by_key(
     *,
     now: datetime,
 ) -> Identity | None:
-    """Return who an API key acts for, and note its use; None if it does not, or is unknown.
+    """Return the user of an API key, and record its use. None if it is unknown or not valid.
 
     A key serves its own workspace only.
     """
@@ -99,7 +99,7 @@ def by_key(
 def by_key_id(
     connection: Connection, key_id: UUID, workspace_id: UUID | None, *, now: datetime
 ) -> Identity | None:
-    """Return what :func:`by_key` does, of a key that has shown its secret already."""
+    """Return the user of an API key whose secret was checked before; see :func:`by_key`."""
     row = connection.execute(_BY_KEY_ID, {"id": key_id, "now": now}).mappings().one_or_none()
     return None if row is None else _use(connection, row, workspace_id, now=now)
 

@@ -1,4 +1,4 @@
-"""What the API reads of ``executions``, and how it ends them."""
+"""The statements of the API on ``executions``: read and end them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ MAX_COUNT = 10_000
 
 _MILLISECOND = timedelta(milliseconds=1)
 
-# What an attempt sent and received is only read for one execution.
+# The requests and responses of attempts are only read for a single execution.
 _SUMMARY = [column for column in executions.c if column.name != "attempts"]
 _JOB_COLUMNS = [jobs.c.name.label("job_name"), jobs.c.max_attempts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFilter:
-    """Which executions of a workspace a list shows; each condition applies if it is set.
+    """Conditions on the executions of a workspace. Each one applies if it is set.
 
-    ``since`` (inclusive) and ``until`` (exclusive) bound the scheduled instant; ``as_of`` hides
-    what was scheduled later. ``http_statuses`` are the lowest and the highest status wanted.
-    ``before`` starts behind the execution of that id, for going on where a page ended.
+    ``since`` (inclusive) and ``until`` (exclusive) bound the scheduled instant. ``as_of`` hides
+    executions that were scheduled later. ``http_statuses`` are the lowest and the highest status.
+    ``before`` is the id behind which a page begins.
     """
 
     job_id: UUID | None = None
@@ -47,22 +47,22 @@ class HistoryFilter:
 def page(
     connection: Connection,
     workspace_id: UUID,
-    chosen: HistoryFilter,
+    filters: HistoryFilter,
     *,
     offset: int = 0,
     limit: int,
 ) -> Sequence[RowMapping]:
     """Return executions, the latest first."""
-    query = _with_job(*_SUMMARY).where(*_conditions(workspace_id, chosen))
-    if chosen.before:
-        query = query.where(executions.c.id < chosen.before)
+    query = _with_job(*_SUMMARY).where(*_conditions(workspace_id, filters))
+    if filters.before:
+        query = query.where(executions.c.id < filters.before)
     query = query.order_by(executions.c.id.desc()).offset(offset).limit(limit)
     return connection.execute(query).mappings().all()
 
 
-def count(connection: Connection, workspace_id: UUID, chosen: HistoryFilter) -> int:
-    """Return how many executions there are; :data:`MAX_COUNT` + 1 if there are more than that."""
-    conditions = _conditions(workspace_id, chosen)
+def count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) -> int:
+    """Return the number of executions, at most :data:`MAX_COUNT` + 1."""
+    conditions = _conditions(workspace_id, filters)
     counted = select(executions.c.id).where(*conditions).limit(MAX_COUNT + 1).subquery()
     return connection.execute(select(func.count()).select_from(counted)).scalar_one()
 
@@ -108,8 +108,8 @@ def recent_of_job(connection: Connection, job_id: UUID, *, limit: int) -> Sequen
     return connection.execute(_RECENT_OF_JOB, {"job_id": job_id, "limit": limit}).mappings().all()
 
 
-# One descent of the index (job_id, id) for each job, newest partition first, whatever the length
-# of its history.
+# One descent of the index (job_id, id) for each job, newest partition first. The length of its
+# history does not matter.
 _RECENT_OF_EACH = text("""
     SELECT e.*
       FROM unnest(CAST(:job_ids AS uuid[])) AS wanted (id)
@@ -137,25 +137,25 @@ def _with_job(*columns: ColumnElement[Any]) -> Select[Any]:
     return select(*columns, *_JOB_COLUMNS).join(jobs, jobs.c.id == executions.c.job_id)
 
 
-def _conditions(workspace_id: UUID, chosen: HistoryFilter) -> list[ColumnElement[bool]]:
+def _conditions(workspace_id: UUID, filters: HistoryFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [executions.c.workspace_id == workspace_id]
-    if chosen.job_id:
-        conditions.append(executions.c.job_id == chosen.job_id)
-    if chosen.status:
-        conditions.append(executions.c.status == chosen.status)
-    if chosen.trigger:
-        conditions.append(executions.c.trigger == chosen.trigger)
+    if filters.job_id:
+        conditions.append(executions.c.job_id == filters.job_id)
+    if filters.status:
+        conditions.append(executions.c.status == filters.status)
+    if filters.trigger:
+        conditions.append(executions.c.trigger == filters.trigger)
     # Ids hold the scheduled instant: a bound on them reads no more than the days between.
-    if chosen.since:
-        conditions.append(executions.c.id >= ids.lowest_at(_next_millisecond(chosen.since)))
-    if chosen.until:
-        conditions.append(executions.c.id < ids.lowest_at(_next_millisecond(chosen.until)))
-    if chosen.as_of:
-        conditions.append(executions.c.id < ids.lowest_at(chosen.as_of + _MILLISECOND))
-    if chosen.http_statuses:
-        conditions.append(executions.c.http_status.between(*chosen.http_statuses))
-    if chosen.min_duration_ms:
-        conditions.append(executions.c.duration_ms >= chosen.min_duration_ms)
+    if filters.since:
+        conditions.append(executions.c.id >= ids.lowest_at(_next_millisecond(filters.since)))
+    if filters.until:
+        conditions.append(executions.c.id < ids.lowest_at(_next_millisecond(filters.until)))
+    if filters.as_of:
+        conditions.append(executions.c.id < ids.lowest_at(filters.as_of + _MILLISECOND))
+    if filters.http_statuses:
+        conditions.append(executions.c.http_status.between(*filters.http_statuses))
+    if filters.min_duration_ms:
+        conditions.append(executions.c.duration_ms >= filters.min_duration_ms)
     return conditions
 
 

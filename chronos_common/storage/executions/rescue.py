@@ -1,4 +1,4 @@
-"""The statements on ``executions`` that find and free what a worker or a message left behind."""
+"""The statements on ``executions`` that rescue those of lost workers and lost messages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def lost(connection: Connection, *, batch: int) -> list[Held]:
     return [Held(*row) for row in connection.execute(_LOST, {"batch": batch})]
 
 
-# Most ticks find nothing; this says so in one round trip, without a transaction or a lock.
+# Most ticks find nothing. This takes one round trip, without a transaction or a lock.
 _IS_ANY_LOST = text("""
     SELECT EXISTS (SELECT FROM workers WHERE heartbeat_at <= :alive_since)
         OR EXISTS (SELECT FROM executions e
@@ -40,7 +40,7 @@ _IS_ANY_LOST = text("""
 
 
 def is_any_lost(connection: Connection, *, alive_since: datetime) -> bool:
-    """Tell whether a process gave no sign since then, or :func:`lost` may find something."""
+    """Return whether a process gave no sign since then, or :func:`lost` may find something."""
     return bool(connection.execute(_IS_ANY_LOST, {"alive_since": alive_since}).scalar_one())
 
 
@@ -52,7 +52,7 @@ _REDELIVER = text("""
 
 
 def redeliver(connection: Connection, identifiers: Sequence[UUID]) -> int:
-    """Queue the same attempt of running executions again; return how many."""
+    """Queue the same attempt of running executions again, and return their number."""
     if not identifiers:
         return 0
     return len(connection.execute(_REDELIVER, {"ids": list(identifiers)}).all())
@@ -76,10 +76,10 @@ def give_back(
     claimed_at: datetime,
     have_left: bool = False,
 ) -> int:
-    """Queue what a worker claimed then and did not finish; return how many.
+    """Queue executions that a worker claimed then and did not finish, and return their number.
 
-    Unless its request may have left, an execution that was not tried before has not started. To
-    give back twice is harmless: a later claim, by the same worker too, is left alone.
+    An execution that was not tried before has not started, unless its request may have left.
+    Doing this twice is harmless: a later claim does not match, even one by the same worker.
     """
     if not identifiers:
         return 0
@@ -108,7 +108,7 @@ def postpone(
     claimed_at: datetime,
     due_at: datetime,
 ) -> None:
-    """Queue for ``due_at`` what a worker claimed then and did not start."""
+    """Queue executions for ``due_at`` that a worker claimed then and did not start."""
     connection.execute(
         _POSTPONE,
         {
@@ -157,7 +157,7 @@ _STILL_HELD = text("""
 def still_held(
     connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
 ) -> set[UUID]:
-    """Return which of the executions this worker still holds; the rest were taken from it."""
+    """Return the executions that this worker still holds."""
     if not identifiers:
         return set()
     rows = connection.execute(_STILL_HELD, {"ids": list(identifiers), "worker_id": worker_id})
@@ -173,7 +173,7 @@ _STILL_WANTED = text("""
 def still_wanted(
     connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
 ) -> set[UUID]:
-    """Return which of the executions this worker still holds, and whose job was not stopped."""
+    """Return the executions that this worker still holds and whose job was not stopped."""
     if not identifiers:
         return set()
     rows = connection.execute(_STILL_WANTED, {"ids": list(identifiers), "worker_id": worker_id})

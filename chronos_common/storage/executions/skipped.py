@@ -1,4 +1,4 @@
-"""The statements on ``executions`` for occurrences whose fate is known without running."""
+"""The statements on ``executions`` for occurrences that end without running."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from chronos_common.domain.statuses import JobType, Reason, Status
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An occurrence, or a run of them, whose fate is known without running.
+    """An occurrence that ends without running, or several consecutive ones in one row.
 
-    ``missed_count`` occurrences from ``scheduled_for`` to ``missed_until`` share the row when
-    there are many.
+    The row then stands for ``missed_count`` occurrences from ``scheduled_for`` to
+    ``missed_until``.
     """
 
     id: UUID
@@ -63,7 +63,7 @@ _ADD = text("""
 
 
 def add(connection: Connection, settled: Sequence[Settled], *, now: datetime) -> list[Moved]:
-    """Record occurrences that did not run, and why; return those that had no row before."""
+    """Record occurrences that did not run, and return those that had no row before."""
     added: list[Moved] = []
     for each in settled:
         rows = connection.execute(

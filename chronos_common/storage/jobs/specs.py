@@ -20,9 +20,9 @@ from sqlalchemy import Connection, text
 from chronos_common.domain.executions import JobSpec
 from chronos_common.storage.jobs.columns import FOR_WORKERS, policy_of
 
-#: Specs kept; at a few KiB each they must not become a worker's memory.
+#: The size of the cache. At a few KiB each, more specs would take too much memory.
 MAX_KEPT = 10_000
-#: Payloads above this are read anew each time.
+#: Specs with a longer payload are not cached.
 MAX_KEPT_BYTES = 4 << 10
 
 # One text for each job is read in a fraction of the time that its parts take.

@@ -1,8 +1,8 @@
-"""How long a connection waits for PostgreSQL, which libpq itself would do for ever.
+"""Time limits for PostgreSQL's answers. libpq itself would wait for ever.
 
-The server ends what it knows to take too long, and TCP notices when a host is gone. Neither
-helps when whatever stands between (a frozen pooler, a load balancer) keeps the connection open
-and forwards nothing. So every wait ends here too, and breaks the connection.
+The server ends statements that take too long, and TCP notices when a host is gone. Neither helps
+when a frozen pooler or a load balancer keeps the connection open and forwards nothing. So every
+wait ends here too, and breaks the connection.
 """
 
 import select
@@ -27,18 +27,18 @@ _EVENTS: Final = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: se
 
 
 class BoundedConnection(extensions.connection):
-    """A connection that breaks where an answer does not come in time."""
+    """A connection that breaks if an answer does not come in time."""
 
     @property
     def timeout_seconds(self) -> float:
-        """How long an answer may take now."""
+        """The time that an answer may take in the current state."""
         return ANSWER_TIMEOUT_SECONDS if self.status in _CONNECTED else CONNECT_TIMEOUT_SECONDS
 
 
 def _wait(connection: extensions.connection) -> None:
-    """Wait for the end of what ``connection`` is doing; psycopg2 calls this for every statement.
+    """Wait until ``connection`` is ready. psycopg2 calls this for every statement.
 
-    Whatever this raises closes the connection. Raises :class:`psycopg2.OperationalError`.
+    An exception closes the connection. Raises :class:`psycopg2.OperationalError`.
     """
     ends = None
     if isinstance(connection, BoundedConnection):
