@@ -24,7 +24,7 @@ from chronos_common.storage.jobs import columns
 from chronos_common.storage.postgres.prepared_statements import prepared
 from chronos_common.storage.tables import jobs, schedules
 
-#: What a schedule adds to its job where both are read together.
+#: The columns of a schedule in a row that holds its job, too.
 SCHEDULE_COLUMNS = [
     column for column in schedules.c if column.name not in {"job_id", "workspace_id", "job_type"}
 ]
@@ -100,12 +100,6 @@ def find_many(
     return connection.execute(query, {"workspace_id": workspace_id}).mappings().all()
 
 
-def names_of(connection: Connection, job_ids: Collection[UUID]) -> dict[UUID, str]:
-    """Return the names of jobs."""
-    query = text("SELECT id, name FROM jobs WHERE id = ANY(CAST(:ids AS uuid[]))")
-    return {row.id: row.name for row in connection.execute(query, {"ids": list(job_ids)})}
-
-
 def set_status(connection: Connection, job_id: UUID, status: JobStatus, *, now: datetime) -> None:
     """Change the job's status, as a new version of it."""
     connection.execute(
@@ -142,15 +136,21 @@ _COMPLETE = text("""
 
 
 def complete_exhausted(connection: Connection, *, batch: int, now: datetime) -> int:
-    """Complete jobs with no occurrence left and every execution finished; return how many."""
+    """Complete jobs without a next run or unfinished executions, and return their number."""
     return len(connection.execute(_COMPLETE, {"batch": batch, "now": now}).all())
 
 
 def count_by_status(connection: Connection, workspace_id: UUID) -> Mapping[str, int]:
-    """Return how many jobs the workspace has of each status."""
+    """Return the number of jobs of the workspace by status."""
     query = (
         select(jobs.c.status, func.count().label("jobs"))
         .where(jobs.c.workspace_id == workspace_id, jobs.c.deleted_at.is_(None))
         .group_by(jobs.c.status)
     )
     return {row.status: row.jobs for row in connection.execute(query)}
+
+
+def names_of(connection: Connection, job_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the names of jobs."""
+    query = text("SELECT id, name FROM jobs WHERE id = ANY(CAST(:ids AS uuid[]))")
+    return {row.id: row.name for row in connection.execute(query, {"ids": list(job_ids)})}

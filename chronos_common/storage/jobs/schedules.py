@@ -1,4 +1,4 @@
-"""The statements on ``schedules``: the narrow row that says when a job is due next."""
+"""The statements on ``schedules``: the narrow rows with the next run of each job."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from chronos_common.storage.tables import schedules
 
 
 class Due(NamedTuple):
-    """A schedule that is due at ``next_run_at``, locked by whoever got it."""
+    """A schedule that is due at ``next_run_at``. The transaction holds its lock."""
 
     job_id: UUID
     workspace_id: UUID
@@ -35,7 +35,7 @@ class Due(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """A schedule that is due and cannot be understood, locked by whoever got it."""
+    """A schedule that is due and cannot be read. The transaction holds its lock."""
 
     job_id: UUID
     workspace_id: UUID
@@ -44,7 +44,7 @@ class Broken(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """Where a planned schedule goes on; it is exhausted if ``next_run_at`` is None."""
+    """The next run of a planned schedule. It is exhausted if ``next_run_at`` is None."""
 
     job_id: UUID
     next_run_at: datetime | None
@@ -55,7 +55,7 @@ _NEXT_DUE = prepared(text("SELECT min(next_run_at) FROM schedules WHERE active")
 
 
 def next_due(connection: Connection) -> datetime | None:
-    """Return when a schedule is due next, or has been for the longest; None if none will be."""
+    """Return the earliest next run of all schedules, which may be overdue, or None."""
     return cast("datetime | None", connection.execute(_NEXT_DUE).scalar_one())
 
 
@@ -115,7 +115,7 @@ _instants = itemgetter(*columns.INSTANTS)
 
 
 def find(connection: Connection, job_id: UUID) -> Schedule | None:
-    """Return the job's schedule, or None if there is none that can be followed."""
+    """Return the job's schedule, or None if there is none that can be read."""
     query = select(schedules).where(schedules.c.job_id == job_id)
     row = connection.execute(query).mappings().one_or_none()
     try:
@@ -138,7 +138,7 @@ _ADVANCE = text("""
 
 
 def advance(connection: Connection, advances: Sequence[Advance]) -> None:
-    """Move planned schedules on to their next instants."""
+    """Store the next runs of planned schedules."""
     if not advances:
         return
     connection.execute(
@@ -162,9 +162,9 @@ def replace(
     resumed_at: datetime | None,
     zone_rules: int | None,
 ) -> None:
-    """Store a changed schedule. ``resumed_at`` stays what it was if the instants do.
+    """Store a changed schedule. ``resumed_at`` stays the same if the instants do.
 
-    ``zone_rules`` marks those that ``next_run_at`` was computed with.
+    ``zone_rules`` is the mark of the rules that ``next_run_at`` was computed with.
     """
     connection.execute(
         update(schedules)
@@ -181,7 +181,7 @@ def replace(
 
 
 def zone_rules_of(schedule: Schedule) -> int | None:
-    """Return the mark of the zone's rules today; None if no zone matters to the schedule."""
+    """Return the mark of the zone's current rules. None if the schedule needs no zone."""
     return files.mark(schedule.timezone) if schedule.kind is ScheduleKind.CRON else None
 
 
@@ -192,7 +192,7 @@ def restart(
     next_run_at: datetime | None,
     zone_rules: int | None,
 ) -> None:
-    """Let a locked schedule go on at ``next_run_at``, by the rules that ``zone_rules`` marks."""
+    """Store the next run of a locked schedule by the rules that ``zone_rules`` marks."""
     connection.execute(
         update(schedules)
         .where(schedules.c.job_id == job_id)
@@ -230,7 +230,7 @@ _OVERDUE = text("""
 
 
 def overdue(connection: Connection, *, before: datetime) -> tuple[int, datetime | None]:
-    """Return how many active schedules should have been planned by ``before``, and the oldest."""
+    """Return the number of active schedules due before ``before``, and the oldest instant."""
     row = connection.execute(_OVERDUE, {"before": before}).one()
     return row.schedules, row.oldest
 
@@ -248,9 +248,9 @@ _OF_ACTIVE_JOBS = text(f"""
 def of_active_jobs(
     connection: Connection, workspace_id: UUID, *, until: datetime, limit: int
 ) -> tuple[Sequence[Row[Any]], int]:
-    """Return the schedules due before ``until``, and how many active jobs were looked at.
+    """Return the schedules due before ``until``, and the number of active jobs that were read.
 
-    Looks at ``limit`` jobs at most.
+    Reads ``limit`` jobs at most.
     """
     rows = connection.execute(
         _OF_ACTIVE_JOBS, {"workspace_id": workspace_id, "limit": limit}
