@@ -65,7 +65,7 @@ _FIND = text("""
 def take(
     connection: Connection, key: Key, fingerprint: str, *, now: datetime
 ) -> FirstRequest | None:
-    """Take a key, and return None. If another request has it, return that request."""
+    """Reserve a key and return None, or return the request that has it."""
     expired = now - RETENTION
     parameters = key.columns | {"fingerprint": fingerprint, "now": now, "expired": expired}
     if connection.execute(_TAKE, parameters).first():

@@ -97,7 +97,7 @@ def define(
 
 
 class _Reader:
-    """Reads the parts of a definition, and collects what is wrong with them.
+    """Reads the parts of a definition, and collects their errors.
 
     The first error of a field counts: the schema's, then that of its part.
     """

@@ -99,7 +99,7 @@ def by_key(
 def by_key_id(
     connection: Connection, key_id: UUID, workspace_id: UUID | None, *, now: datetime
 ) -> Identity | None:
-    """Return the user of an API key whose secret was checked before; see :func:`by_key`."""
+    """Return the user of an API key whose secret was checked before, as :func:`by_key` does."""
     row = connection.execute(_BY_KEY_ID, {"id": key_id, "now": now}).mappings().one_or_none()
     return None if row is None else _use(connection, row, workspace_id, now=now)
 

@@ -219,7 +219,7 @@ _PLANNED_AHEAD = text("""
 
 
 def planned_ahead(connection: Connection, job_id: UUID, *, now: datetime) -> dict[UUID, datetime]:
-    """Lock the job's occurrences that are queued but still to come; return id and instant."""
+    """Lock the job's queued occurrences after ``now``, and return their instants by id."""
     rows = connection.execute(_PLANNED_AHEAD, {"job_id": job_id, "now": now})
     return {row.id: row.scheduled_for for row in rows}
 
