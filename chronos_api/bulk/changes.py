@@ -5,24 +5,20 @@ Everything that can be done is done, in one transaction; each job's result says 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import RowMapping
 
 from chronos_api.audit import diff
 from chronos_api.jobs import missed, snapshots
-from chronos_api.jobs.service import note_all
-from chronos_api.security.access import Principal
+from chronos_api.transactions import Call, Session, Transaction, begin, reading
 from chronos_common.domain.jobs import MAX_TAGS
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import JobStatus, JobType, Reason
 from chronos_common.errors import Invalid
-from chronos_common.storage.executions import statistics
 from chronos_common.storage.jobs import bulk, jobs, lists
 from chronos_common.storage.jobs.filters import JobFilter
-from chronos_common.storage.postgres.database import transaction
 
 #: The locks of one transaction, and the length of its answer.
 MAX_JOBS = 1000
@@ -87,30 +83,30 @@ class BulkOutcome:
         return sum(item.outcome is ItemOutcome.CHANGED for item in self.items)
 
 
-def perform(engine: Engine, who: Principal, wish: Wish, *, now: datetime) -> BulkOutcome:
+def perform(call: Call, wish: Wish) -> BulkOutcome:
     """Do it. Raises :class:`Invalid` if more than :data:`MAX_JOBS` jobs match."""
-    with transaction(engine) as connection:
-        wanted = _wanted(connection, who, wish)
+    with begin(call) as tx:
+        wanted = _wanted(tx, wish)
         if len(wanted) > MAX_JOBS:
             raise Invalid({"filter": [_TOO_MANY]})
-        bulk.lock_jobs(connection, who.workspace_id, wanted)
-        rows = jobs.find_many(connection, who.workspace_id, wanted)
+        bulk.lock_jobs(tx.connection, tx.workspace_id, wanted)
+        rows = jobs.find_many(tx.connection, tx.workspace_id, wanted)
         items = _judge(wish, wanted, rows)
         changed = [row for row in rows if items[row["id"]].outcome is ItemOutcome.CHANGED]
         if changed:
-            items |= _APPLY[wish.action](connection, who, wish, changed, now)
+            items |= _APPLY[wish.action](tx, wish, changed)
     return BulkOutcome(wish.action, len(wanted), list(items.values()))
 
 
-def rehearse(engine: Engine, who: Principal, wish: Wish) -> BulkOutcome:
+def rehearse(call: Call, wish: Wish) -> BulkOutcome:
     """Tell what would be done, of the first :data:`MAX_JOBS` jobs, and how many match."""
-    with transaction(engine) as connection:
-        wanted = _wanted(connection, who, wish)[:MAX_JOBS]
-        rows = jobs.find_many(connection, who.workspace_id, wanted)
+    with reading(call) as session:
+        wanted = _wanted(session, wish)[:MAX_JOBS]
+        rows = jobs.find_many(session.connection, session.workspace_id, wanted)
         items = list(_judge(wish, wanted, rows).values())
         if wish.chosen is None or len(wanted) < MAX_JOBS:
             return BulkOutcome(wish.action, len(wanted), items, dry_run=True)
-        matched = lists.count(connection, who.workspace_id, wish.chosen)
+        matched = lists.count(session.connection, session.workspace_id, wish.chosen)
     most = lists.MAX_COUNT
     is_exact = matched <= most
     return BulkOutcome(
@@ -123,10 +119,12 @@ _TOO_MANY = (
 )
 
 
-def _wanted(connection: Connection, who: Principal, wish: Wish) -> list[UUID]:
+def _wanted(session: Session, wish: Wish) -> list[UUID]:
     if wish.chosen is None:
         return list(dict.fromkeys(wish.ids or ()))
-    return lists.matching(connection, who.workspace_id, wish.chosen, at_most=MAX_JOBS + 1)
+    return lists.matching(
+        session.connection, session.workspace_id, wish.chosen, at_most=MAX_JOBS + 1
+    )
 
 
 def _judge(
@@ -187,76 +185,61 @@ def _names(rows: Rows) -> dict[UUID, Mapping[str, object]]:
     return {row["id"]: {"name": row["name"]} for row in rows}
 
 
-def _pause(
-    connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
-) -> dict[UUID, ItemResult]:
-    _stop(connection, who, rows, Reason.PAUSED, now)
-    bulk.set_status(connection, _ids(rows), JobStatus.PAUSED, now=now)
-    note_all(connection, who, "job.pause", _names(rows), now=now)
+def _pause(tx: Transaction, _: Wish, rows: Rows) -> dict[UUID, ItemResult]:
+    _stop(tx, rows, Reason.PAUSED)
+    bulk.set_status(tx.connection, _ids(rows), JobStatus.PAUSED, now=tx.now)
+    tx.audit("job.pause", "job", _names(rows))
     return {}
 
 
-def _resume(
-    connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
-) -> dict[UUID, ItemResult]:
-    bulk.lock_schedules(connection, _ids(rows))
-    bulk.activate(connection, _ids(rows), resumed_at=now)
-    bulk.set_status(connection, _ids(rows), JobStatus.ACTIVE, now=now)
-    note_all(connection, who, "job.resume", _names(rows), now=now)
+def _resume(tx: Transaction, _: Wish, rows: Rows) -> dict[UUID, ItemResult]:
+    bulk.lock_schedules(tx.connection, _ids(rows))
+    bulk.activate(tx.connection, _ids(rows), resumed_at=tx.now)
+    bulk.set_status(tx.connection, _ids(rows), JobStatus.ACTIVE, now=tx.now)
+    tx.audit("job.resume", "job", _names(rows))
     return {}
 
 
-def _delete(
-    connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
-) -> dict[UUID, ItemResult]:
-    _stop(connection, who, rows, Reason.DELETED, now)
-    bulk.delete(connection, _ids(rows), now=now)
+def _delete(tx: Transaction, _: Wish, rows: Rows) -> dict[UUID, ItemResult]:
+    _stop(tx, rows, Reason.DELETED)
+    bulk.delete(tx.connection, _ids(rows), now=tx.now)
     details = {row["id"]: snapshots.differences(row, None) for row in rows}
-    note_all(connection, who, "job.delete", details, now=now)
+    tx.audit("job.delete", "job", details)
     return {}
 
 
-def _stop(
-    connection: Connection, who: Principal, rows: Rows, reason: Reason, now: datetime
-) -> None:
+def _stop(tx: Transaction, rows: Rows, reason: Reason) -> None:
     """Plan the jobs no more, and give what was due or planned of them its fate."""
-    bulk.lock_schedules(connection, _ids(rows))
-    for row in jobs.find_many(connection, who.workspace_id, _ids(rows)):
-        missed.settle(connection, row, reason=reason, now=now)
-    ended = bulk.stop(connection, _ids(rows), reason=reason, now=now)
-    statistics.add(connection, ended, now=now)
+    bulk.lock_schedules(tx.connection, _ids(rows))
+    for row in jobs.find_many(tx.connection, tx.workspace_id, _ids(rows)):
+        missed.settle(tx, row, reason=reason)
+    tx.moved(bulk.stop(tx.connection, _ids(rows), reason=reason, now=tx.now))
 
 
-def _tag(
-    connection: Connection, who: Principal, wish: Wish, rows: Rows, now: datetime
-) -> dict[UUID, ItemResult]:
+def _tag(tx: Transaction, wish: Wish, rows: Rows) -> dict[UUID, ItemResult]:
     tags = {row["id"]: _tags(wish, row) for row in rows}
-    bulk.set_tags(connection, tags, now=now)
+    bulk.set_tags(tx.connection, tags, now=tx.now)
     details = {
         row["id"]: {"name": row["name"]}
         | diff.between({"tags": row["tags"]}, {"tags": tags[row["id"]]})
         for row in rows
     }
-    note_all(connection, who, "job.update", details, now=now)
+    tx.audit("job.update", "job", details)
     return {}
 
 
-def _execute(
-    connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
-) -> dict[UUID, ItemResult]:
+def _execute(tx: Transaction, _: Wish, rows: Rows) -> dict[UUID, ItemResult]:
     queue_of = {row["id"]: QUEUE_OF[JobType(row["type"])] for row in rows}
-    triggered = bulk.trigger(connection, who.workspace_id, queue_of, now=now)
+    triggered = bulk.trigger(tx.connection, tx.workspace_id, queue_of, now=tx.now)
     details = {execution_id: {"job_id": str(job)} for job, execution_id in triggered.items()}
-    note_all(connection, who, "job.execute", details, now=now, subject_type="execution")
+    tx.audit("job.execute", "execution", details)
     return {
         job_id: ItemResult(job_id, ItemOutcome.CHANGED, execution_id=execution_id)
         for job_id, execution_id in triggered.items()
     }
 
 
-_APPLY: Mapping[
-    Action, Callable[[Connection, Principal, Wish, Rows, datetime], dict[UUID, ItemResult]]
-] = {
+_APPLY: Mapping[Action, Callable[[Transaction, Wish, Rows], dict[UUID, ItemResult]]] = {
     Action.PAUSE: _pause,
     Action.RESUME: _resume,
     Action.EXECUTE: _execute,

@@ -14,12 +14,11 @@ from chronos_api.bulk.schemas import (
     BulkWish,
     RawBulkJobs,
 )
-from chronos_api.context import current
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.jobs import snapshots
 from chronos_api.jobs.schemas import job_filter
-from chronos_api.security.access import Role, Scope, principal, requires
-from chronos_common import clock
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.transactions import call
 
 blueprint = Blueprint(
     "bulk", __name__, url_prefix="/api/v1/jobs/bulk", description="Many jobs at once"
@@ -48,9 +47,9 @@ def create_jobs(body: dict[str, Any]) -> Response:
 
     If any is wrong, each error names the index of its job and the field.
     """
-    now = clock.now()
-    rows = creation.create(current().engine, principal(), body["jobs"], now=now)
-    created = [{**row, "next_run_at": snapshots.next_run(row, now=now)} for row in rows]
+    creating = call()
+    rows = creation.create(creating, body["jobs"])
+    created = [{**row, "next_run_at": snapshots.next_run(row, now=creating.now)} for row in rows]
     response = jsonify(BulkCreated.of({"items": created}))
     response.status_code = 201
     return response
@@ -118,9 +117,5 @@ def _perform(action: Action, body: dict[str, Any]) -> Response:
         add_tags=body.get("add", ()),
         remove_tags=body.get("remove", ()),
     )
-    engine, who = current().engine, principal()
-    if body["dry_run"]:
-        result = changes.rehearse(engine, who, wish)
-    else:
-        result = changes.perform(engine, who, wish, now=clock.now())
-    return jsonify(BulkResult.of(result))
+    apply = changes.rehearse if body["dry_run"] else changes.perform
+    return jsonify(BulkResult.of(apply(call(), wish)))

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from chronos_api.explanations import outcome_texts, rule_changes
 from chronos_api.explanations.outcome_texts import Record
 from chronos_api.jobs.definition import definitions
-from chronos_api.security.access import Principal
+from chronos_api.transactions import Call, reading
 from chronos_common.domain import nearest
 from chronos_common.domain.schedules import occurrences
 from chronos_common.domain.schedules.phrases import moment
@@ -27,7 +27,6 @@ from chronos_common.errors import JobNotFound
 from chronos_common.storage import workers
 from chronos_common.storage.executions import explanations
 from chronos_common.storage.jobs.schedules import schedule_of
-from chronos_common.storage.postgres.database import transaction
 
 _SECOND = timedelta(seconds=1)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -89,14 +88,12 @@ class _Question:
 
 
 def explain(
-    engine: Engine,
-    who: Principal,
+    call: Call,
     job_id: UUID,
     *,
     at: datetime,
     retention: timedelta,
     alive_within: timedelta,
-    now: datetime,
 ) -> Explanation:
     """Explain why the job did or did not run at ``at``.
 
@@ -105,13 +102,14 @@ def explain(
     Raises :class:`JobNotFound`.
     """
     length = _MILLISECOND if at.microsecond else _SECOND
-    with transaction(engine) as connection:
-        job = explanations.job(connection, who.workspace_id, job_id)
+    with reading(call) as session:
+        connection = session.connection
+        job = explanations.job(connection, session.workspace_id, job_id)
         if job is None:
             raise JobNotFound
         schedule = schedule_of(job["id"], job)
         question = _Question(
-            connection, job, schedule, at, at + length, now, retention, alive_within
+            connection, job, schedule, at, at + length, call.now, retention, alive_within
         )
         finding = _recorded(question) or _unrecorded(question)
     return Explanation(
