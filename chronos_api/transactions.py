@@ -18,10 +18,10 @@ from chronos_api.context import current
 from chronos_api.security import access
 from chronos_api.security.access import Account, Principal
 from chronos_common import clock
+from chronos_common.domain.executions import Moved
 from chronos_common.storage import audit
 from chronos_common.storage.accounts import users
 from chronos_common.storage.executions import statistics
-from chronos_common.storage.executions.executions import Moved
 from chronos_common.storage.postgres import database
 
 

@@ -221,8 +221,8 @@ def _stop_broken(connection: Connection, due: Due | Broken, *, now: datetime) ->
         error="The stored schedule cannot be followed; the job is paused. Update its schedule.",
     )
     failed = skipped.add(connection, [failure], now=now)
-    schedules.deactivate(connection, due.job_id)
-    jobs.set_status(connection, due.job_id, JobStatus.PAUSED, now=now)
+    schedules.deactivate(connection, [due.job_id])
+    jobs.set_status(connection, [due.job_id], JobStatus.PAUSED, now=now)
     failure_emails.enqueue(connection, failed, now=now)
     statistics.add(connection, failed, now=now)
 

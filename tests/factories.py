@@ -81,6 +81,13 @@ def job(
     return job_id
 
 
+def trigger(
+    connection: Connection, *, workspace_id: UUID, job_id: UUID, queue: str, now: datetime
+) -> UUID:
+    """Queue an execution that a user asked for, due now."""
+    return executions_storage.trigger(connection, workspace_id, {job_id: queue}, now=now)[job_id]
+
+
 def executions_of(engine: Engine, job_id: UUID) -> list[RowMapping]:
     """Return all of the job's executions, in the order of their ids."""
     query = select(executions).where(executions.c.job_id == job_id).order_by(executions.c.id)

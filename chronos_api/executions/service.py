@@ -1,6 +1,6 @@
 """Executions: list, read, trigger, cancel, retry."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -25,9 +25,21 @@ def trigger(call: Call, job_id: UUID) -> RowMapping:
     Raises :class:`JobNotFound`.
     """
     with begin(call) as tx:
-        execution_id = _trigger(tx, _lock(tx, job_id))
-        _audit(tx, "job.execute", execution_id, job_id)
-        return _find(tx, execution_id)
+        started = start(tx, [_lock(tx, job_id)])
+        return _find(tx, started[job_id])
+
+
+def start(
+    tx: Transaction, locked: Sequence[RowMapping], *, retry_of: UUID | None = None
+) -> dict[UUID, UUID]:
+    """Queue an execution of each locked job, due now; return their ids by those of the jobs."""
+    queues = {row["id"]: QUEUE_OF[JobType(row["type"])] for row in locked}
+    started = executions.trigger(
+        tx.connection, tx.workspace_id, queues, now=tx.now, retry_of=retry_of
+    )
+    job_ids = {execution_id: job_id for job_id, execution_id in started.items()}
+    _audit(tx, "execution.retry" if retry_of else "job.execute", job_ids)
+    return started
 
 
 def list_executions(call: Call, filters: HistoryFilter, *, page: int, limit: int) -> Page[UUID]:
@@ -87,12 +99,12 @@ def cancel(call: Call, execution_id: UUID) -> RowMapping:
     """
     with begin(call) as tx:
         row = _find(tx, execution_id)
-        ended = history.cancel(tx.connection, tx.workspace_id, execution_id, now=tx.now)
-        if ended is None:
+        ended = history.cancel(tx.connection, tx.workspace_id, [execution_id], now=tx.now)
+        if not ended:
             status = _find(tx, execution_id)["status"]
             raise Conflict(f"The execution is {status} already; there is nothing to cancel.")
-        tx.moved([ended])
-        _audit(tx, "execution.cancel", execution_id, row["job_id"])
+        tx.moved(ended)
+        _audit(tx, "execution.cancel", {execution_id: row["job_id"]})
         return _find(tx, execution_id)
 
 
@@ -117,28 +129,16 @@ def retry(call: Call, execution_id: UUID) -> RowMapping:
                 f"The execution {earlier.id}, which is a retry of this one, is still "
                 f"{earlier.status}; wait for it, or cancel it."
             )
-        new_id = _trigger(tx, job, retry_of=execution_id)
-        _audit(tx, "execution.retry", new_id, row["job_id"])
-        return _find(tx, new_id)
+        started = start(tx, [job], retry_of=execution_id)
+        return _find(tx, started[job["id"]])
 
 
 def _lock(tx: Transaction, job_id: UUID) -> RowMapping:
     """Return the job, locked: a concurrent pause or delete comes wholly before or after."""
-    job = jobs.find(tx.connection, tx.workspace_id, job_id, lock=True)
-    if job is None:
+    rows = jobs.lock(tx.connection, tx.workspace_id, [job_id])
+    if not rows:
         raise JobNotFound
-    return job
-
-
-def _trigger(tx: Transaction, job: RowMapping, *, retry_of: UUID | None = None) -> UUID:
-    return executions.trigger(
-        tx.connection,
-        workspace_id=job["workspace_id"],
-        job_id=job["id"],
-        queue=QUEUE_OF[JobType(job["type"])],
-        now=tx.now,
-        retry_of=retry_of,
-    )
+    return rows[0]
 
 
 def _find(session: Session, execution_id: UUID, *, with_attempts: bool = False) -> RowMapping:
@@ -150,5 +150,7 @@ def _find(session: Session, execution_id: UUID, *, with_attempts: bool = False) 
     return row
 
 
-def _audit(tx: Transaction, action: str, execution_id: UUID, job_id: UUID) -> None:
-    tx.audit(action, "execution", {execution_id: {"job_id": str(job_id)}})
+def _audit(tx: Transaction, action: str, job_ids: Mapping[UUID, UUID]) -> None:
+    """Append what was done to executions; ``job_ids`` is by the execution's id."""
+    details = {execution_id: {"job_id": str(job_id)} for execution_id, job_id in job_ids.items()}
+    tx.audit(action, "execution", details)

@@ -12,9 +12,9 @@ from marshmallow import ValidationError
 from sqlalchemy import RowMapping
 
 from chronos_api.http.json_body import made
-from chronos_api.jobs import changes, service
+from chronos_api.jobs import changes, lifecycle, service
+from chronos_api.jobs.lifecycle import Versions
 from chronos_api.jobs.schemas import JobByName
-from chronos_api.jobs.service import Versions
 from chronos_api.transactions import Call, begin
 from chronos_common.domain.texts import name_of
 from chronos_common.errors import Conflict, Invalid, VersionConflict
@@ -56,7 +56,7 @@ def put(
         if namesakes and must_be_new:
             raise JobExists
         if namesakes:
-            row = service.lock(tx, namesakes[0], expected)
+            row = lifecycle.lock_one(tx, namesakes[0], expected)
             return changes.put(tx, row, fields), False
         if must_exist:
             raise NoSuchJob

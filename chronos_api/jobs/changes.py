@@ -6,12 +6,12 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.jobs import missed, service, snapshots
+from chronos_api.jobs import lifecycle, service, snapshots
 from chronos_api.jobs.definition import default_webhooks, definitions, positions
-from chronos_api.jobs.service import Versions
+from chronos_api.jobs.lifecycle import Versions
 from chronos_api.transactions import Call, Transaction, begin
 from chronos_common.domain.jobs import JobDefinition
-from chronos_common.domain.statuses import JobStatus, Reason
+from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Conflict, Invalid
 from chronos_common.storage.jobs import jobs, schedules
 
@@ -23,7 +23,7 @@ class JobCompleted(Conflict):
 def change(call: Call, job_id: UUID, body: Mapping[str, Any], *, expected: Versions) -> RowMapping:
     """Replace the fields that ``body`` gives (PATCH) and return the job."""
     with begin(call) as tx:
-        row = service.lock(tx, job_id, expected)
+        row = lifecycle.lock_one(tx, job_id, expected)
         definition = None
         if body.keys() - {"status"}:
             fields = definitions.merged(row, body)
@@ -36,7 +36,7 @@ def replace(
 ) -> RowMapping:
     """Replace the whole definition by ``body`` (PUT) and return the job."""
     with begin(call) as tx:
-        row = service.lock(tx, job_id, expected)
+        row = lifecycle.lock_one(tx, job_id, expected)
         definition = _checked(tx, definitions.replaced(row, body), row)
         return _apply(tx, row, definition, body)
 
@@ -81,7 +81,10 @@ def _apply(
         before, row = row, service.find(tx, row["id"])
         tx.audit("job.update", "job", {row["id"]: snapshots.differences(before, row)})
     if wanted is not None and wanted is not JobStatus(row["status"]):
-        _move(tx, row, wanted)
+        if row["status"] == JobStatus.COMPLETED:
+            raise JobCompleted
+        move = lifecycle.pause if wanted is JobStatus.PAUSED else lifecycle.resume
+        move(tx, [row])
         row = service.find(tx, row["id"])
     return row
 
@@ -93,19 +96,6 @@ def _wanted_status(wanted: object, row: RowMapping) -> JobStatus | None:
     if wanted not in (JobStatus.ACTIVE, JobStatus.PAUSED):
         raise Invalid({"status": ["Must be 'active' or 'paused'."]})
     return JobStatus(str(wanted))
-
-
-def _move(tx: Transaction, row: RowMapping, wanted: JobStatus) -> None:
-    if row["status"] == JobStatus.COMPLETED:
-        raise JobCompleted
-    if wanted is JobStatus.PAUSED:
-        missed.settle(tx, row, reason=Reason.PAUSED)
-        service.stop(tx, row["id"], reason=Reason.PAUSED)
-    else:
-        schedules.activate(tx.connection, row["id"], resumed_at=tx.now)
-    jobs.set_status(tx.connection, row["id"], wanted, now=tx.now)
-    action = "job.pause" if wanted is JobStatus.PAUSED else "job.resume"
-    tx.audit(action, "job", {row["id"]: {"name": row["name"]}})
 
 
 def _store(tx: Transaction, row: RowMapping, definition: JobDefinition) -> None:
@@ -124,4 +114,4 @@ def _store(tx: Transaction, row: RowMapping, definition: JobDefinition) -> None:
         zone_rules=position.zone_rules,
     )
     if revived:
-        jobs.set_status(tx.connection, row["id"], JobStatus.ACTIVE, now=tx.now)
+        jobs.set_status(tx.connection, [row["id"]], JobStatus.ACTIVE, now=tx.now)

@@ -11,20 +11,18 @@ from sqlalchemy import Connection, RowMapping
 from chronos_api.fields import cursors
 from chronos_api.fields.count_cache import LongLists
 from chronos_api.fields.pagination import Page
-from chronos_api.jobs import missed, snapshots
+from chronos_api.jobs import lifecycle, snapshots
 from chronos_api.jobs.definition import default_webhooks, definitions
+from chronos_api.jobs.lifecycle import Versions
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
 from chronos_common import ids
-from chronos_common.domain.statuses import UNFINISHED, JobStatus, Reason
-from chronos_common.errors import Invalid, JobNotFound, VersionConflict
+from chronos_common.domain.statuses import UNFINISHED, JobStatus
+from chronos_common.errors import Invalid, JobNotFound
 from chronos_common.storage.executions import history
-from chronos_common.storage.jobs import insert, jobs, lists, schedules
+from chronos_common.storage.jobs import insert, jobs, lists
 from chronos_common.storage.jobs.filters import JobFilter
 from chronos_common.storage.jobs.insert import NewJob
 from chronos_common.storage.jobs.lists import Part, Position
-
-#: The versions that a change may be based on; None if any.
-Versions = frozenset[int] | None
 
 _long_lists = LongLists()
 
@@ -139,11 +137,7 @@ def _count(
 def delete(call: Call, job_id: UUID, *, expected: Versions) -> None:
     """Remove a job: unstarted executions are cancelled, and its history stays readable."""
     with begin(call) as tx:
-        row = lock(tx, job_id, expected)
-        missed.settle(tx, row, reason=Reason.DELETED)
-        stop(tx, job_id, reason=Reason.DELETED)
-        jobs.delete(tx.connection, job_id, now=tx.now)
-        tx.audit("job.delete", "job", {job_id: snapshots.differences(row, None)})
+        lifecycle.delete(tx, [lifecycle.lock_one(tx, job_id, expected)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,24 +182,3 @@ def _overview(session: Session, row: RowMapping, *, next_run_at: datetime | None
         unfinished={status: unfinished.get(status, 0) for status in sorted(UNFINISHED)},
         latest_execution=history.latest_of(connection, workspace_id, row["id"]),
     )
-
-
-def lock(tx: Transaction, job_id: UUID, expected: Versions) -> RowMapping:
-    """Return a job that nobody else changes, plans or deletes until the transaction ends.
-
-    Every change locks in this order: the job, its schedule, its executions. The schedule's columns
-    are read once it is locked. Raises :class:`JobNotFound` and :class:`VersionConflict`.
-    """
-    row = jobs.find(tx.connection, tx.workspace_id, job_id, lock=True)
-    if row is None:
-        raise JobNotFound
-    if expected is not None and row["version"] not in expected:
-        raise VersionConflict
-    schedules.lock(tx.connection, job_id)
-    return find(tx, job_id)
-
-
-def stop(tx: Transaction, job_id: UUID, *, reason: Reason) -> None:
-    """Plan the job no more, and end its executions that have not started."""
-    schedules.deactivate(tx.connection, job_id)
-    tx.moved(history.cancel_unstarted(tx.connection, job_id, reason=reason, now=tx.now))

@@ -8,7 +8,7 @@ Ids hold their day, so a list of ids, or a bound on them, keeps a statement to t
 partitions that it needs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -71,34 +71,37 @@ def add(connection: Connection, planned: Sequence[Planned]) -> set[UUID]:
 _TRIGGER = text("""
     INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
                             due_at, attempt, redeliveries, attempts, retry_of)
-    VALUES (:id, :workspace_id, :job_id, :trigger, 'queued', :queue, :now, :now, 1, 0, '[]',
-            :retry_of)""")
+    SELECT id, :workspace_id, job_id, :trigger, 'queued', queue, :now, :now, 1, 0, '[]', :retry_of
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:jobs AS uuid[]), CAST(:queues AS text[]))
+           AS triggered (id, job_id, queue)""")
 
 
 def trigger(
     connection: Connection,
-    *,
     workspace_id: UUID,
-    job_id: UUID,
-    queue: str,
+    queues: Mapping[UUID, str],
+    *,
     now: datetime,
     retry_of: UUID | None = None,
-) -> UUID:
-    """Queue an execution that somebody asked for, due now; the scheduler dispatches it."""
-    identifier = ids.trigger_id(now)
+) -> dict[UUID, UUID]:
+    """Queue an execution of each job, due now, and return their ids by those of the jobs.
+
+    ``queues`` is by the job's id. The scheduler dispatches the executions.
+    """
+    triggered = {job_id: ids.trigger_id(now) for job_id in queues}
     connection.execute(
         _TRIGGER,
         {
-            "id": identifier,
+            "ids": list(triggered.values()),
+            "jobs": list(queues),
+            "queues": list(queues.values()),
             "workspace_id": workspace_id,
-            "job_id": job_id,
             "trigger": Trigger.RETRY if retry_of else Trigger.MANUAL,
-            "queue": queue,
             "now": now,
             "retry_of": retry_of,
         },
     )
-    return identifier
+    return triggered
 
 
 _CLAIM = text("""

@@ -164,51 +164,53 @@ def _next_millisecond(moment: datetime) -> datetime:
     return to_milliseconds(moment + timedelta(microseconds=999))
 
 
-_RETURNING = "id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms"
-
-_CANCEL = text(f"""
+# Rows are locked in the order of their ids, as a worker's claim locks them.
+_CANCEL = """
+    WITH cancelled AS MATERIALIZED (
+        SELECT id FROM executions
+         WHERE {condition} AND finished_at IS NULL
+         ORDER BY id FOR UPDATE)
     UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
-     WHERE id = :id AND workspace_id = :workspace_id AND finished_at IS NULL
- RETURNING {_RETURNING}""")  # noqa: S608 - a constant
+     WHERE id IN (SELECT id FROM cancelled)
+ RETURNING id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms"""
+_CANCEL_UNFINISHED = text(
+    _CANCEL.format(condition="id = ANY(CAST(:ids AS uuid[])) AND workspace_id = :workspace_id")
+)
+_CANCEL_UNSTARTED = text(
+    _CANCEL.format(
+        condition="job_id = ANY(CAST(:job_ids AS uuid[])) AND status IN ('queued', 'retrying')"
+    )
+)
 
 
 def cancel(
-    connection: Connection, workspace_id: UUID, execution_id: UUID, *, now: datetime
-) -> Moved | None:
-    """End an unfinished execution; None if it has its fate already.
+    connection: Connection, workspace_id: UUID, execution_ids: Sequence[UUID], *, now: datetime
+) -> list[Moved]:
+    """End those of the executions that are unfinished, and return them.
 
     A running one is ended here at once; its worker aborts the transfer when it notices.
     """
-    row = connection.execute(
-        _CANCEL,
+    rows = connection.execute(
+        _CANCEL_UNFINISHED,
         {
-            "id": execution_id,
+            "ids": list(execution_ids),
             "workspace_id": workspace_id,
             "reason": Reason.CANCELLED,
             "now": now,
         },
-    ).one_or_none()
-    return Moved(*row) if row else None
-
-
-# The caller holds the schedule's row, so that no plan can add to these meanwhile. They are
-# locked in the order of their ids, as a worker's claim locks them.
-_CANCEL_UNSTARTED = text(f"""
-    WITH unstarted AS MATERIALIZED (
-        SELECT id FROM executions
-         WHERE job_id = :job_id AND finished_at IS NULL AND status IN ('queued', 'retrying')
-         ORDER BY id FOR UPDATE)
-    UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
-     WHERE id IN (SELECT id FROM unstarted)
- RETURNING {_RETURNING}""")  # noqa: S608 - a constant
+    )
+    return [Moved(*row) for row in rows]
 
 
 def cancel_unstarted(
-    connection: Connection, job_id: UUID, *, reason: Reason, now: datetime
+    connection: Connection, job_ids: Sequence[UUID], *, reason: Reason, now: datetime
 ) -> list[Moved]:
-    """End the job's executions that no worker has started; return them."""
-    rows = connection.execute(_CANCEL_UNSTARTED, {"job_id": job_id, "reason": reason, "now": now})
-    return [Moved(*row) for row in rows]
+    """End the jobs' executions that no worker has started, and return them.
+
+    The caller has locked the jobs' schedules, so that no scheduler adds executions meanwhile.
+    """
+    parameters = {"job_ids": list(job_ids), "reason": reason, "now": now}
+    return [Moved(*row) for row in connection.execute(_CANCEL_UNSTARTED, parameters)]
 
 
 _PLANNED_AHEAD = text("""

@@ -1,5 +1,10 @@
-"""The statements on ``jobs``: what users defined."""
+"""The statements on ``jobs`` that exist; ``insert`` stores new ones, and ``lists`` pages them.
 
+A change of jobs locks in this order, each in the order of the ids: the jobs, their schedules
+(``schedules.lock``), their executions. One job is a list of one.
+"""
+
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +16,6 @@ from sqlalchemy import (
     Uuid,
     any_,
     bindparam,
-    cast,
     func,
     select,
     text,
@@ -47,22 +51,41 @@ _WHOLE = (
     .where(jobs.c.workspace_id == bindparam("workspace_id"), jobs.c.deleted_at.is_(None))
 )
 
-# Put together once, and not with every request.
+# Built once instead of at every request.
 _FIND = prepared(_WHOLE.where(jobs.c.id == bindparam("job_id")))
-_FIND_AND_LOCK = _FIND.with_for_update(of=jobs)
+_FIND_MANY = prepared(
+    _WHOLE.where(jobs.c.id == any_(bindparam("job_ids", type_=ARRAY(Uuid)))).order_by(jobs.c.id)
+)
+_LOCK = _FIND_MANY.with_for_update(of=jobs)
 
 
-def find(
-    connection: Connection, workspace_id: UUID, job_id: UUID, *, lock: bool = False
-) -> RowMapping | None:
-    """Return the job with its schedule, or None; ``lock`` holds the job for a change."""
-    query = _FIND_AND_LOCK if lock else _FIND
+def find(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping | None:
+    """Return the job with its schedule, or None."""
     parameters = {"workspace_id": workspace_id, "job_id": job_id}
-    return connection.execute(query, parameters).mappings().one_or_none()
+    return connection.execute(_FIND, parameters).mappings().one_or_none()
+
+
+def find_many(
+    connection: Connection, workspace_id: UUID, job_ids: Sequence[UUID]
+) -> Sequence[RowMapping]:
+    """Return jobs with their schedules, the oldest first; ids without a job are left out."""
+    parameters = {"workspace_id": workspace_id, "job_ids": list(job_ids)}
+    return connection.execute(_FIND_MANY, parameters).mappings().all()
+
+
+def lock(
+    connection: Connection, workspace_id: UUID, job_ids: Sequence[UUID]
+) -> Sequence[RowMapping]:
+    """Keep others from changing jobs until the transaction ends, and return those that exist.
+
+    A scheduler may still advance their schedules, and those columns may be older than the lock.
+    """
+    parameters = {"workspace_id": workspace_id, "job_ids": list(job_ids)}
+    return connection.execute(_LOCK, parameters).mappings().all()
 
 
 def find_deleted(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping | None:
-    """Return ``id``, ``name`` and ``status`` of a job that was deleted, or None."""
+    """Return ``id``, ``name`` and ``status`` of a deleted job, or None."""
     query = select(jobs.c.id, jobs.c.name, jobs.c.status).where(
         jobs.c.id == job_id,
         jobs.c.workspace_id == workspace_id,
@@ -74,7 +97,7 @@ def find_deleted(connection: Connection, workspace_id: UUID, job_id: UUID) -> Ro
 def find_all_named(connection: Connection, workspace_id: UUID, name: str) -> list[UUID]:
     """Return the ids of the jobs of that name: of the two oldest, if there are more than one.
 
-    Whoever asks in this way is alone with the name until its transaction ends.
+    Concurrent callers with the same name wait until this transaction ends.
     """
     connection.execute(_LOCK_NAME, {"name": f"{workspace_id}:{name}"})
     query = (
@@ -91,31 +114,40 @@ def find_all_named(connection: Connection, workspace_id: UUID, name: str) -> lis
 _LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
-def find_many(
-    connection: Connection, workspace_id: UUID, identifiers: Sequence[UUID]
-) -> Sequence[RowMapping]:
-    """Return jobs with their schedules, the oldest first; those there are not are left out."""
-    wanted = any_(cast(list(identifiers), ARRAY(Uuid)))
-    query = _WHOLE.where(jobs.c.id == wanted).order_by(jobs.c.id)
-    return connection.execute(query, {"workspace_id": workspace_id}).mappings().all()
+_SET_STATUS = text("""
+    UPDATE jobs SET status = :status, version = version + 1, updated_at = :now
+     WHERE id = ANY(CAST(:ids AS uuid[]))""")
 
 
-def set_status(connection: Connection, job_id: UUID, status: JobStatus, *, now: datetime) -> None:
-    """Change the job's status, as a new version of it."""
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id)
-        .values(status=status, version=jobs.c.version + 1, updated_at=now)
-    )
+def set_status(
+    connection: Connection, job_ids: Sequence[UUID], status: JobStatus, *, now: datetime
+) -> None:
+    """Change the status of locked jobs, as a new version of each."""
+    connection.execute(_SET_STATUS, {"ids": list(job_ids), "status": status, "now": now})
 
 
-def delete(connection: Connection, job_id: UUID, *, now: datetime) -> None:
-    """Hide the job; its executions stay readable until they are pruned."""
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id)
-        .values(status=JobStatus.CANCELLED, deleted_at=now, updated_at=now)
-    )
+# As JSON, because the arrays of an array have to be of one length.
+_SET_TAGS = text("""
+    UPDATE jobs j SET tags = ARRAY(SELECT jsonb_array_elements_text(t.tags)),
+                      version = version + 1, updated_at = :now
+      FROM jsonb_to_recordset(CAST(:tags AS jsonb)) AS t (id uuid, tags jsonb)
+     WHERE j.id = t.id""")
+
+
+def set_tags(connection: Connection, tags: Mapping[UUID, Sequence[str]], *, now: datetime) -> None:
+    """Replace the tags of locked jobs, as a new version of each."""
+    rows = [{"id": str(job_id), "tags": list(each)} for job_id, each in tags.items()]
+    connection.execute(_SET_TAGS, {"tags": json.dumps(rows), "now": now})
+
+
+_DELETE = text("""
+    UPDATE jobs SET status = 'cancelled', deleted_at = :now, updated_at = :now
+     WHERE id = ANY(CAST(:ids AS uuid[]))""")
+
+
+def delete(connection: Connection, job_ids: Sequence[UUID], *, now: datetime) -> None:
+    """Hide locked jobs; their executions stay readable until they are pruned."""
+    connection.execute(_DELETE, {"ids": list(job_ids), "now": now})
 
 
 # The index schedules_exhausted holds just the schedules with nothing left to come. Both rows are

@@ -200,28 +200,36 @@ def restart(
     )
 
 
-def lock(connection: Connection, job_id: UUID) -> None:
-    """Wait for a plan of this schedule that is under way, and keep others off it."""
-    connection.execute(
-        select(schedules.c.job_id).where(schedules.c.job_id == job_id).with_for_update()
-    )
+_LOCK = text("""
+    SELECT job_id FROM schedules WHERE job_id = ANY(CAST(:ids AS uuid[]))
+     ORDER BY job_id FOR UPDATE""")
 
 
-def deactivate(connection: Connection, job_id: UUID) -> None:
-    """Stop planning the job. What was planned already is left for the caller to cancel.
+def lock(connection: Connection, job_ids: Sequence[UUID]) -> None:
+    """Wait for schedulers that plan these jobs, and keep others from planning them."""
+    connection.execute(_LOCK, {"ids": list(job_ids)})
 
-    Waits for a plan that holds the row, so that the caller sees everything that it planned.
+
+_DEACTIVATE = text("""
+    UPDATE schedules SET active = false WHERE job_id = ANY(CAST(:ids AS uuid[]))""")
+
+
+def deactivate(connection: Connection, job_ids: Sequence[UUID]) -> None:
+    """Plan jobs, whose schedules are locked, no more; the caller cancels planned executions."""
+    connection.execute(_DEACTIVATE, {"ids": list(job_ids)})
+
+
+_ACTIVATE = text("""
+    UPDATE schedules SET active = true, resumed_at = :resumed_at
+     WHERE job_id = ANY(CAST(:ids AS uuid[]))""")
+
+
+def activate(connection: Connection, job_ids: Sequence[UUID], *, resumed_at: datetime) -> None:
+    """Plan jobs, whose schedules are locked, again.
+
+    Occurrences before ``resumed_at`` were missed because of the pause.
     """
-    connection.execute(update(schedules).where(schedules.c.job_id == job_id).values(active=False))
-
-
-def activate(connection: Connection, job_id: UUID, *, resumed_at: datetime) -> None:
-    """Plan the job again; occurrences before ``resumed_at`` were missed because of the pause."""
-    connection.execute(
-        update(schedules)
-        .where(schedules.c.job_id == job_id)
-        .values(active=True, resumed_at=resumed_at)
-    )
+    connection.execute(_ACTIVATE, {"ids": list(job_ids), "resumed_at": resumed_at})
 
 
 _OVERDUE = text("""

@@ -15,7 +15,7 @@ from chronos_common.domain import queues
 from chronos_common.domain.retries import MAX_REDELIVERIES
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobType
-from chronos_common.storage.executions import dispatch, executions, partitions
+from chronos_common.storage.executions import dispatch, partitions
 from chronos_scheduler.dispatch import RECENT, Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer
@@ -34,7 +34,7 @@ def _trigger(engine: Engine, workspace: Workspace, now: datetime, times: int = 1
             connection, workspace, _hourly(now), now=now, next_run_at=now + 1800 * SECOND
         )
         for _ in range(times):
-            executions.trigger(
+            factories.trigger(
                 connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
             )
     return job_id
@@ -129,7 +129,7 @@ def test_a_full_queue_holds_back_its_own_executions_only(
             factories.job(
                 connection, workspace, _hourly(now), now=now, next_run_at=now, type=job_type
             )
-            executions.trigger(
+            factories.trigger(
                 connection,
                 workspace_id=workspace.id,
                 job_id=factories.job(connection, workspace, _hourly(now), now=now),

@@ -15,7 +15,6 @@ from chronos_common import clock, settings
 from chronos_common.broker import connect_redis
 from chronos_common.events import CHANGED, Publisher
 from chronos_common.storage.change_feed import UserAction
-from chronos_common.storage.executions import executions
 from chronos_scheduler import service
 from chronos_scheduler.listen import Listener
 from chronos_scheduler.service import Scheduler
@@ -88,7 +87,7 @@ def _trigger(engine: Engine, workspace: Workspace, now: datetime) -> object:
         later = now + timedelta(hours=1)
         schedule = factories.every(3600, anchor=now)
         job_id = factories.job(connection, workspace, schedule, now=now, next_run_at=later)
-        executions.trigger(
+        factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
         )
     return job_id

@@ -49,7 +49,7 @@ def job_id(engine: Engine, workspace: Workspace, now: datetime) -> UUID:
 def _queue(engine: Engine, workspace: Workspace, job_id: UUID, count: int = 1) -> list[UUID]:
     with engine.begin() as connection:
         return [
-            executions.trigger(
+            factories.trigger(
                 connection,
                 workspace_id=workspace.id,
                 job_id=job_id,
@@ -89,7 +89,7 @@ def test_a_cancelled_execution_is_not_claimed(
 ) -> None:
     queued = _queue(engine, workspace, job_id, 2)
     with engine.begin() as connection:
-        history.cancel(connection, workspace.id, queued[0], now=clock.now())
+        history.cancel(connection, workspace.id, [queued[0]], now=clock.now())
     assert [each.id for each in _claim(engine, queued)] == queued[1:]
 
 
@@ -211,8 +211,8 @@ def test_a_cancelled_running_execution_stays_cancelled(
 ) -> None:
     [mine] = _claim(engine, _queue(engine, workspace, job_id))
     with engine.begin() as connection:
-        moved = history.cancel(connection, workspace.id, mine.id, now=clock.now())
-    assert moved is not None
+        moved = history.cancel(connection, workspace.id, [mine.id], now=clock.now())
+    assert [each.id for each in moved] == [mine.id]
     _record(recorder, _finished(mine, Succeeded()))
     [row] = factories.executions_of(engine, job_id)
     assert (row["status"], row["reason"]) == ("cancelled", "cancelled")
@@ -400,7 +400,9 @@ def test_ended_executions_have_their_reason(
     queued = _queue(engine, workspace, job_id, 2)
     _claim(engine, queued[:1])
     with engine.begin() as connection:
-        moved = history.cancel_unstarted(connection, job_id, reason=Reason.PAUSED, now=clock.now())
+        moved = history.cancel_unstarted(
+            connection, [job_id], reason=Reason.PAUSED, now=clock.now()
+        )
     assert [(each.id, each.status) for each in moved] == [(queued[1], Status.CANCELLED)]
 
 

@@ -15,7 +15,7 @@ from chronos_common.domain.statuses import Status
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage import change_feed
 from chronos_common.storage.change_feed import Change, UserAction
-from chronos_common.storage.executions import executions, statistics
+from chronos_common.storage.executions import statistics
 from chronos_common.storage.jobs.specs import Specs
 from chronos_scheduler.service import Scheduler
 from chronos_worker.claim import Claimer
@@ -164,7 +164,7 @@ def test_a_claim_is_told_as_a_start(engine: Engine, workspace: Workspace, now: d
     change_feed.follow(engine, told.extend)
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
-        queued = executions.trigger(
+        queued = factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
         )
         specs = Specs().of(connection, [queued])

@@ -17,7 +17,7 @@ from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Succeeded
 from chronos_common.domain.statuses import JobType
 from chronos_common.process.heartbeat import Heartbeat
-from chronos_common.storage.executions import dispatch, executions
+from chronos_common.storage.executions import dispatch
 from chronos_worker.actions import webhook
 from chronos_worker.claim import Claimer
 from chronos_worker.executor import BlockingExecutor
@@ -71,7 +71,7 @@ def _due(engine: Engine, workspace: Workspace, now: datetime, queue: str) -> tup
     """Store a job with an execution that is due in ``queue``; return both ids."""
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(3600, anchor=now), now=now)
-        execution_id = executions.trigger(
+        execution_id = factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue=queue, now=clock.now()
         )
     return job_id, execution_id
