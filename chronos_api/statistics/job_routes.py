@@ -5,13 +5,12 @@ from uuid import UUID
 
 from flask import Response, jsonify
 
-from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_api.security.access import Role, Scope, requires
 from chronos_api.statistics import job_statistics
 from chronos_api.statistics.job_schemas import JobStatistics, StatisticsQuery
-from chronos_common import clock
+from chronos_api.transactions import call
 
 blueprint = Blueprint(
     "job_statistics", __name__, url_prefix="/api/v1/jobs", description="The figures of one job"
@@ -25,7 +24,5 @@ blueprint = Blueprint(
 @requires(Role.VIEWER, Scope.STATS_READ)
 def get_job_statistics(query: dict[str, Any], job_id: UUID) -> Response:
     """Read outcomes and durations of a job's latest executions, and its next runs."""
-    figures = job_statistics.statistics(
-        current().engine, principal(), job_id, limit=query["limit"], now=clock.now()
-    )
+    figures = job_statistics.statistics(call(), job_id, limit=query["limit"])
     return jsonify(JobStatistics.of(figures))
