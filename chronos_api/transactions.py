@@ -88,7 +88,7 @@ class Transaction(Session):
 
         ``user_id`` is who acts, if that is not the caller.
         """
-        audit.append_all(
+        audit.append(
             self.connection,
             workspace_id=workspace_id,
             user_id=user_id or (self.caller.user_id if self.caller else None),

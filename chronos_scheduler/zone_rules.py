@@ -112,7 +112,7 @@ class ZoneRules:
             if after != row.next_run_at:
                 details[row.workspace_id, row.job_id] = _detail(row, after, former)
         zone_rules.correct(connection, corrections)
-        audit.append_own(
+        audit.append_automatic(
             connection, action=zone_rules.ACTION, subject_type="job", details=details, now=now
         )
         return len(details)
