@@ -1,8 +1,8 @@
 """Transactions that know who acts and when, so that no change can forget to be recorded.
 
 A route makes a :class:`Call`. A service opens it with :func:`begin` for a change, or else with
-:func:`reading`. No other module here writes to the audit log, the statistics or the change feed:
-a change that is made in a :class:`Transaction` reaches all three.
+:func:`reading`. Only a :class:`Transaction` writes to the audit log, the statistics and the change
+feed, so that a service has one call for everything that follows a change.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -20,14 +20,15 @@ from chronos_common.storage.adhoc_runs import TestRun
 #: Of one process; each occupies a thread.
 MAX_AT_ONCE = 4
 
-#: How long a worker may take to begin, and to tell its result, beyond the run's own timeout.
-PATIENCE = timedelta(seconds=8)
+#: Time for a worker to begin and to report the result, beyond the run's own timeout.
+GRACE = timedelta(seconds=8)
 
+#: Interval between looks at the result, during the first second and afterwards.
 _FIRST_SECONDS = 1.0
 _OFTEN_SECONDS = 0.05
 _SELDOM_SECONDS = 0.1
 
-_places = BoundedSemaphore(MAX_AT_ONCE)
+_permits = BoundedSemaphore(MAX_AT_ONCE)
 
 
 class TooManyTestRuns(Unavailable):
@@ -39,34 +40,34 @@ class NoWorkerAnswered(NoAnswer):
 
 
 def run(
-    call: Call, broker: Broker, wanted: Mapping[str, Any], *, patience: timedelta = PATIENCE
+    call: Call, broker: Broker, request: Mapping[str, Any], *, grace: timedelta = GRACE
 ) -> tuple[UUID, Mapping[str, Any]]:
     """Have a worker perform a payload, and return the id of the run and its result.
 
     Raises :class:`Invalid`, :class:`Unavailable` and :class:`NoWorkerAnswered`.
     """
     with reading(call) as session:
-        default_url = default_webhooks.url_for(session, wanted)
-    payloads.parse(wanted["type"], wanted["payload"], default_url=default_url)
+        default_url = default_webhooks.url_for(session, request)
+    payloads.parse(request["type"], request["payload"], default_url=default_url)
     started = TestRun(
         id=ids.new_id(call.now),
         workspace_id=call.workspace_id,
-        type=JobType(wanted["type"]),
-        payload=wanted["payload"],
-        timeout_seconds=wanted["timeout_seconds"],
+        type=JobType(request["type"]),
+        payload=request["payload"],
+        timeout_seconds=request["timeout_seconds"],
     )
-    if not _places.acquire(blocking=False):
+    if not _permits.acquire(blocking=False):
         raise TooManyTestRuns
     try:
-        return started.id, _result_of(call, broker, started, patience)
+        return started.id, _result_of(call, broker, started, grace)
     finally:
-        _places.release()
+        _permits.release()
 
 
 def _result_of(
-    call: Call, broker: Broker, started: TestRun, patience: timedelta
+    call: Call, broker: Broker, started: TestRun, grace: timedelta
 ) -> Mapping[str, Any]:
-    longest = timedelta(seconds=started.timeout_seconds) + patience
+    longest = timedelta(seconds=started.timeout_seconds) + grace
     with begin(call) as tx:
         adhoc_runs.prune(tx.connection, now=tx.now)
         adhoc_runs.add(tx.connection, started, now=tx.now, expires_at=tx.now + longest)

@@ -190,7 +190,7 @@ def _apply(
         case Action.EXECUTE:
             return {
                 job_id: ItemResult(job_id, ItemOutcome.CHANGED, execution_id=execution_id)
-                for job_id, execution_id in executions.start(tx, rows).items()
+                for job_id, execution_id in executions.trigger_all(tx, rows).items()
             }
         case _:
             assert_never(change.action)

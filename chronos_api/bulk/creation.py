@@ -32,11 +32,7 @@ def create(call: Call, bodies: Sequence[Any]) -> Sequence[RowMapping]:
             faults[index] = error.fields
     if faults:
         raise InvalidItems(faults)
-    _store(call, new)
-    with reading(call) as session:
-        rows = jobs.find_many(session.connection, session.workspace_id, [each.id for each in new])
-    row_of = {row["id"]: row for row in rows}
-    return [row_of[each.id] for each in new if each.id in row_of]
+    return _store(call, new)
 
 
 def _default_url(call: Call, bodies: Sequence[Any]) -> str | None:
@@ -59,7 +55,8 @@ def _checked(fields: Any, default_url: str | None, *, now: datetime) -> NewJob:
     return NewJob(job_id, definition, first, first_status(fields.get("status")))
 
 
-def _store(call: Call, new: Sequence[NewJob]) -> None:
+def _store(call: Call, new: Sequence[NewJob]) -> Sequence[RowMapping]:
+    """Store checked jobs and return them, in the same order."""
     with begin(call) as tx:
         insert.insert_all(
             tx.connection,
@@ -70,3 +67,6 @@ def _store(call: Call, new: Sequence[NewJob]) -> None:
         )
         details = {each.id: {"name": each.definition.name} for each in new}
         tx.audit("job.create", "job", details)
+        rows = jobs.find_many(tx.connection, tx.workspace_id, [each.id for each in new])
+    row_of = {row["id"]: row for row in rows}
+    return [row_of[each.id] for each in new]

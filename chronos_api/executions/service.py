@@ -25,21 +25,21 @@ def trigger(call: Call, job_id: UUID) -> RowMapping:
     Raises :class:`JobNotFound`.
     """
     with begin(call) as tx:
-        started = start(tx, [_lock(tx, job_id)])
-        return _find(tx, started[job_id])
+        triggered = trigger_all(tx, [_lock(tx, job_id)])
+        return _find(tx, triggered[job_id])
 
 
-def start(
+def trigger_all(
     tx: Transaction, locked: Sequence[RowMapping], *, retry_of: UUID | None = None
 ) -> dict[UUID, UUID]:
     """Queue an execution of each locked job, due now; return their ids by those of the jobs."""
     queues = {row["id"]: QUEUE_OF[JobType(row["type"])] for row in locked}
-    started = executions.trigger(
+    triggered = executions.trigger(
         tx.connection, tx.workspace_id, queues, now=tx.now, retry_of=retry_of
     )
-    job_ids = {execution_id: job_id for job_id, execution_id in started.items()}
+    job_ids = {execution_id: job_id for job_id, execution_id in triggered.items()}
     _audit(tx, "execution.retry" if retry_of else "job.execute", job_ids)
-    return started
+    return triggered
 
 
 def list_executions(call: Call, filters: HistoryFilter, *, page: int, limit: int) -> Page[UUID]:
@@ -129,8 +129,8 @@ def retry(call: Call, execution_id: UUID) -> RowMapping:
                 f"The execution {earlier.id}, which is a retry of this one, is still "
                 f"{earlier.status}; wait for it, or cancel it."
             )
-        started = start(tx, [job], retry_of=execution_id)
-        return _find(tx, started[job["id"]])
+        triggered = trigger_all(tx, [job], retry_of=execution_id)
+        return _find(tx, triggered[job["id"]])
 
 
 def _lock(tx: Transaction, job_id: UUID) -> RowMapping:

@@ -107,20 +107,20 @@ class JobListing:
         )
 
 
-def list_jobs(call: Call, wanted: JobListing) -> Page[Position]:
+def list_jobs(call: Call, listing: JobListing) -> Page[Position]:
     """Return a page of the workspace's jobs.
 
     With a filter by the last outcome, the total is known only if the page holds all of them.
     """
-    part = wanted.part
+    part = listing.part
     with reading(call) as session:
-        whole_list = session.connection, session.workspace_id, wanted.filters
+        whole_list = session.connection, session.workspace_id, listing.filters
         is_common = lists.are_common(*whole_list)
-        found = lists.page(*whole_list, replace(part, is_common=is_common))
-        is_whole = part.after is None and part.offset == 0 and found.last is None
-        count = len(found.rows) if is_whole else _count(*whole_list, is_common=is_common)
-    is_exact = is_whole or (count <= lists.MAX_COUNT and wanted.filters.last_outcome is None)
-    return Page(found.rows, min(count, lists.MAX_COUNT), found.last, is_exact)
+        page = lists.page(*whole_list, replace(part, is_common=is_common))
+        is_whole = part.after is None and part.offset == 0 and page.last is None
+        count = len(page.rows) if is_whole else _count(*whole_list, is_common=is_common)
+    is_exact = is_whole or (count <= lists.MAX_COUNT and listing.filters.last_outcome is None)
+    return Page(page.rows, min(count, lists.MAX_COUNT), page.last, is_exact)
 
 
 def _count(
