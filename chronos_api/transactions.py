@@ -27,24 +27,24 @@ from chronos_common.storage.postgres import database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Identified:
-    """Who acts, and when; nobody has logged in if ``caller`` is None."""
+    """Who acts, and when. ``caller`` is None if nobody has logged in."""
 
     caller: Principal | Account | None
     now: datetime
 
     @property
     def principal(self) -> Principal:
-        """Return the member who acts; only for routes that require a role."""
+        """Return the member who acts. Only for routes that require a role."""
         return cast(Principal, self.caller)
 
     @property
     def account(self) -> Account:
-        """Return the user who acts; only for routes that require a login."""
+        """Return the user who acts. Only for routes that require a login."""
         return cast(Account, self.caller)
 
     @property
     def workspace_id(self) -> UUID:
-        """Return the workspace in which the member acts; only for routes that require a role."""
+        """Return the workspace of the member. Only for routes that require a role."""
         return self.principal.workspace_id
 
 
@@ -69,7 +69,7 @@ class Transaction(Session):
     def audit(
         self, action: str, subject_type: str, details: Mapping[UUID, Mapping[str, Any]]
     ) -> None:
-        """Append to the audit log of the member's workspace what was done to some subjects.
+        """Append an action on some subjects to the audit log of the member's workspace.
 
         ``action`` is like "job.pause". ``details`` is by the subject's id, and without secrets.
         """
@@ -112,12 +112,12 @@ class Transaction(Session):
 
 
 def call() -> Call:
-    """Return the call of a member; only in routes that require a role."""
+    """Return the call of a member. Only for routes that require a role."""
     return Call(engine=current().engine, caller=access.principal(), now=clock.now())
 
 
 def account_call() -> Call:
-    """Return the call of a user, whatever their workspaces; only in routes that need a login."""
+    """Return the call of a user, with or without a workspace. Only for routes with a login."""
     return Call(engine=current().engine, caller=access.account(), now=clock.now())
 
 
@@ -135,6 +135,6 @@ def begin(call: Call) -> Iterator[Transaction]:
 
 @contextmanager
 def reading(call: Call) -> Iterator[Session]:
-    """Open a connection for statements that only read; see :func:`database.reading`."""
+    """Open a connection for statements that only read, without a transaction."""
     with database.reading(call.engine) as connection:
         yield Session(connection=connection, caller=call.caller, now=call.now)

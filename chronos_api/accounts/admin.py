@@ -49,7 +49,7 @@ def disable(call: Call, user_id: UUID) -> RowMapping:
 
 
 def enable(call: Call, user_id: UUID) -> RowMapping:
-    """Let an account log in again; its API keys work again too."""
+    """Let an account log in again. Its API keys work again too."""
     with begin(call) as tx:
         row = _lock(tx, user_id)
         if row["disabled_at"] is not None:

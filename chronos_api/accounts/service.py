@@ -48,7 +48,7 @@ def register(
     verify: bool,
     lifetime: timedelta,
 ) -> Login:
-    """Create a user with a workspace of their own, logged in; the first one is the operator.
+    """Create a user with a workspace of their own, logged in. The first one is the operator.
 
     The token of an ``invitation`` makes them a member of its workspace too. They joined that one
     first, so it is their default. ``verify`` sends an e-mail that verifies the address.

@@ -17,7 +17,7 @@ from chronos_common.errors import NoAnswer, Unavailable
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.adhoc_runs import TestRun
 
-#: Of one process; each occupies a thread.
+#: Limit of one process. Each run occupies a thread.
 MAX_AT_ONCE = 4
 
 #: Time for a worker to begin and to report the result, beyond the run's own timeout.

@@ -1,4 +1,4 @@
-"""The audit log as owners and the operator read it; transactions append to it."""
+"""Reads the audit log, for owners and the operator. Transactions append to it."""
 
 from uuid import UUID
 

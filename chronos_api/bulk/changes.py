@@ -57,7 +57,7 @@ class BulkChange:
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One job's result; ``reason`` says why nothing could be done."""
+    """One job's result. ``reason`` says why it could not be changed."""
 
     job_id: UUID
     outcome: ItemOutcome
@@ -99,7 +99,7 @@ def apply(call: Call, change: BulkChange) -> BulkOutcome:
 
 
 def dry_run(call: Call, change: BulkChange) -> BulkOutcome:
-    """Return what :func:`apply` would do with the first jobs, and how many match."""
+    """Return the results that :func:`apply` would have for the first :data:`MAX_JOBS` jobs."""
     with reading(call) as session:
         job_ids = _matching(session, change)[:MAX_JOBS]
         rows = jobs.find_many(session.connection, session.workspace_id, job_ids)

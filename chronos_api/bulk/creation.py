@@ -21,7 +21,7 @@ MAX_JOBS = 1000
 def create(call: Call, bodies: Sequence[Any]) -> Sequence[RowMapping]:
     """Store new jobs and return them, in the order in which they were given.
 
-    Raises :class:`InvalidItems` with every wrong field of each job; then none is stored.
+    If any job is wrong, none is stored. Raises :class:`InvalidItems` with every wrong field.
     """
     default_url = _default_url(call, bodies)
     new, faults = [], {}

@@ -32,7 +32,7 @@ def trigger(call: Call, job_id: UUID) -> RowMapping:
 def trigger_all(
     tx: Transaction, locked: Sequence[RowMapping], *, retry_of: UUID | None = None
 ) -> dict[UUID, UUID]:
-    """Queue an execution of each locked job, due now; return their ids by those of the jobs."""
+    """Queue an execution of each locked job, due now. Return their ids by those of the jobs."""
     queues = {row["id"]: QUEUE_OF[JobType(row["type"])] for row in locked}
     triggered = executions.trigger(
         tx.connection, tx.workspace_id, queues, now=tx.now, retry_of=retry_of
@@ -72,7 +72,7 @@ def _page(session: Session, filters: HistoryFilter, *, page: int, limit: int) ->
 
 
 def _count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) -> int:
-    """Return how many executions there are; ``history.MAX_COUNT`` + 1 if there are more."""
+    """Return how many executions there are, at most ``history.MAX_COUNT`` + 1."""
     return _long_lists.count(
         (workspace_id, replace(filters, before=None)),
         lambda: history.count(connection, workspace_id, filters),
@@ -109,7 +109,7 @@ def cancel(call: Call, execution_id: UUID) -> RowMapping:
 
 
 def retry(call: Call, execution_id: UUID) -> RowMapping:
-    """Run a finished execution's job again as it is defined now; return the new execution.
+    """Run a finished execution's job again as it is defined now, and return the new execution.
 
     Concurrent requests wait for each other at the job's row, so that only one of them finds no
     retry under way. Raises :class:`ExecutionNotFound`, and :class:`Conflict` if the execution or a
@@ -151,6 +151,6 @@ def _find(session: Session, execution_id: UUID, *, with_attempts: bool = False) 
 
 
 def _audit(tx: Transaction, action: str, job_ids: Mapping[UUID, UUID]) -> None:
-    """Append what was done to executions; ``job_ids`` is by the execution's id."""
+    """Append an action on executions. ``job_ids`` is by the execution's id."""
     details = {execution_id: {"job_id": str(job_id)} for execution_id, job_id in job_ids.items()}
     tx.audit(action, "execution", details)

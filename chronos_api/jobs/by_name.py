@@ -42,7 +42,7 @@ def put(
     must_be_new: bool,
     must_exist: bool,
 ) -> tuple[RowMapping, bool]:
-    """Create the job of that name, or replace its definition; return it, and whether it is new.
+    """Create the job of that name, or replace its definition. Return it, and whether it is new.
 
     A job that has this definition already keeps its version. Raises :class:`SeveralJobs`,
     :class:`Invalid` and :class:`VersionConflict`.

@@ -49,12 +49,12 @@ def put(tx: Transaction, row: RowMapping, body: Mapping[str, Any]) -> RowMapping
 
 
 def pause(call: Call, job_id: UUID) -> RowMapping:
-    """Pause a job: once this returns, none of its unstarted executions starts."""
+    """Pause a job. Once this returns, none of its unstarted executions starts."""
     return change(call, job_id, {"status": JobStatus.PAUSED}, expected=None)
 
 
 def resume(call: Call, job_id: UUID) -> RowMapping:
-    """Let a paused job run again; the scheduler applies its misfire policy to missed runs."""
+    """Resume a paused job. The scheduler applies its misfire policy to missed occurrences."""
     return change(call, job_id, {"status": JobStatus.ACTIVE}, expected=None)
 
 
@@ -99,7 +99,7 @@ def _wanted_status(wanted: object, row: RowMapping) -> JobStatus | None:
 
 
 def _store(tx: Transaction, row: RowMapping, definition: JobDefinition) -> None:
-    """Store a changed definition; one with instants to come revives a completed job."""
+    """Store a changed definition. A completed job with new instants to come is active again."""
     position = positions.after_change(tx, row, definition)
     revived = row["status"] == JobStatus.COMPLETED and position.next_run_at is not None
     jobs.replace(tx.connection, row["id"], definition, now=tx.now)

@@ -13,7 +13,7 @@ from chronos_common.errors import JobNotFound, VersionConflict
 from chronos_common.storage.executions import history
 from chronos_common.storage.jobs import jobs, schedules
 
-#: The versions that a change may be based on; None if any.
+#: The versions that a change may be based on. None allows any.
 Versions = frozenset[int] | None
 
 Rows = Sequence[RowMapping]
@@ -70,7 +70,7 @@ def _stop(tx: Transaction, rows: Rows, reason: Reason) -> None:
 
 
 def set_tags(tx: Transaction, rows: Rows, tags: Mapping[UUID, Sequence[str]]) -> None:
-    """Replace the tags of locked jobs; ``tags`` is by the job's id."""
+    """Replace the tags of locked jobs. ``tags`` is by the job's id."""
     jobs.set_tags(tx.connection, tags, now=tx.now)
     names = _names(rows)
     details = {

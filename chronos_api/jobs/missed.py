@@ -20,8 +20,8 @@ from chronos_common.storage.jobs import schedules
 def settle(tx: Transaction, row: Any, *, reason: Reason) -> None:
     """Record the occurrences of a locked job that were due and not planned, as one row.
 
-    ``reason`` says why they do not run; for a paused job, the pause does. The schedule goes on
-    from now.
+    ``reason`` says why they do not run. A paused job has the pause as its reason instead. The
+    schedule goes on from now.
     """
     schedule = schedules.schedule_of(row["id"], row)
     missed = given_up(

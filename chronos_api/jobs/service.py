@@ -126,7 +126,7 @@ def list_jobs(call: Call, listing: JobListing) -> Page[Position]:
 def _count(
     connection: Connection, workspace_id: UUID, filters: JobFilter, *, is_common: bool
 ) -> int:
-    """Return how many jobs there are; ``lists.MAX_COUNT`` + 1 if there are more than that."""
+    """Return how many jobs there are, at most ``lists.MAX_COUNT`` + 1."""
     return _long_lists.count(
         (workspace_id, filters),
         lambda: lists.count(connection, workspace_id, filters, is_common=is_common),

@@ -37,7 +37,7 @@ class TooManyMembers(Conflict):
 
 
 def invite(call: Call, *, email: str, role: Role) -> RowMapping:
-    """Invite the owner of that address, and return the invitation; its token is in the e-mail.
+    """Invite the owner of that address, and return the invitation. Its token is in the e-mail.
 
     An invitation that was open for the address is revoked. Raises :class:`AlreadyMember` and
     :class:`TooManyMembers`.

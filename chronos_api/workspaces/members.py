@@ -45,7 +45,7 @@ def set_role(call: Call, user_id: UUID, role: Role) -> RowMapping:
 
 
 def remove(call: Call, user_id: UUID) -> None:
-    """End a membership; the API keys that the member created here are revoked.
+    """End a membership, and revoke the API keys that the member created here.
 
     Raises :class:`MemberNotFound`, and :class:`LastOwner`.
     """

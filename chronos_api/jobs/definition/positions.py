@@ -90,7 +90,7 @@ def _anew(tx: Transaction, job_id: UUID, schedule: Schedule, left: int | None) -
 def _same_occurrence(
     row: RowMapping, schedule: Schedule, dropped: Sequence[datetime], *, now: datetime
 ) -> datetime | None:
-    """Return where the next occurrence lies in ``schedule``; None if that begins anew."""
+    """Return where the next occurrence lies in ``schedule``, or None if that begins anew."""
     before = schedules.schedule_of(row["id"], row)
     beside = replace(
         schedule, jitter=before.jitter, starts_at=before.starts_at, ends_at=before.ends_at
@@ -107,7 +107,7 @@ def _same_occurrence(
 
 
 def _drop_planned(tx: Transaction, job_id: UUID, schedule: Schedule) -> Sequence[datetime]:
-    """Cancel occurrences planned ahead that the new ``schedule`` does not have; return them.
+    """Cancel occurrences planned ahead that the new ``schedule`` does not have, and return them.
 
     Those it has stay: an occurrence has one id, so it could not be planned a second time.
     """

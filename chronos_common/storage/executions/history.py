@@ -188,7 +188,7 @@ def cancel(
 ) -> list[Moved]:
     """End those of the executions that are unfinished, and return them.
 
-    A running one is ended here at once; its worker aborts the transfer when it notices.
+    A running one is ended here at once. Its worker aborts the transfer when it notices.
     """
     rows = connection.execute(
         _CANCEL_UNFINISHED,

@@ -1,4 +1,4 @@
-"""The statements on ``jobs`` that exist; ``insert`` stores new ones, and ``lists`` pages them.
+"""The statements on jobs that exist. ``insert`` stores new ones, and ``lists`` reads pages.
 
 A change of jobs locks in this order, each in the order of the ids: the jobs, their schedules
 (``schedules.lock``), their executions. One job is a list of one.

@@ -215,7 +215,7 @@ _DEACTIVATE = text("""
 
 
 def deactivate(connection: Connection, job_ids: Sequence[UUID]) -> None:
-    """Plan jobs, whose schedules are locked, no more; the caller cancels planned executions."""
+    """Plan jobs, whose schedules are locked, no more. The caller cancels planned executions."""
     connection.execute(_DEACTIVATE, {"ids": list(job_ids)})
 
 
