@@ -12,10 +12,8 @@ from sqlalchemy import Connection, text
 
 from benchmarks.installation import Installation
 from chronos_common import clock, ids
-from chronos_common.domain.jobs import JobDefinition, JobType
-from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.storage.jobs import insert as new_jobs
 from chronos_common.storage.jobs.insert import NewJob
@@ -131,19 +129,11 @@ def _insert_alike(
 def _definition(crowd: Crowd, url: str, *, first: datetime, last: datetime) -> JobDefinition:
     return JobDefinition(
         name="Benchmark",
-        description="",
-        type=JobType.WEBHOOK,
         payload={"url": url, "method": "POST", "body": {"message": "It is time."}},
         tags=("benchmark",),
-        notify=None,
-        policy=RetryPolicy(max_attempts=4, delays_seconds=(crowd.retry_delay_seconds,)),
-        timeout_seconds=30.0,
-        overlap_policy=OverlapPolicy.ALLOW,
+        policy=RetryPolicy(max_attempts=4, retry_delays=(crowd.retry_delay_seconds,)),
         schedule=_schedule(crowd, first=first, last=last),
-        jitter_seconds=0,
-        max_runs=None,
-        misfire_policy=MisfirePolicy.RUN_LATEST,
-        # Late executions are to be measured as late, not to be skipped.
+        # What is late is to be seen as late, not to be skipped.
         misfire_grace_seconds=86_400,
     )
 

@@ -23,9 +23,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from chronos_common import clock, ids, metrics
+from chronos_common.domain.executions import Moved
 from chronos_common.process.loops import Loop
-from chronos_common.storage.change_feed import Acted, Change
-from chronos_common.storage.executions.executions import Moved
+from chronos_common.storage.change_feed import Change, UserAction
 
 _log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ class Sums:
 
     executions: Counter[str] = field(default_factory=Counter)
     latest: list[Moved | Mapping[str, str]] = field(default_factory=list)
-    actions: list[Acted | Mapping[str, str]] = field(default_factory=list)
+    actions: list[UserAction | Mapping[str, str]] = field(default_factory=list)
     omitted: int = 0
 
     def add(self, change: Change) -> None:
@@ -72,7 +72,7 @@ class Sums:
             case Moved():
                 self.executions[change.status] += 1
                 self.latest.append(change)
-            case Acted():
+            case UserAction():
                 self.actions.append(change)
         self._shorten()
 
@@ -108,7 +108,7 @@ def _shown(change: Change | Mapping[str, str]) -> Mapping[str, str]:
         case Moved():
             ids_shown = {"id": str(change.id), "job_id": str(change.job_id)}
             return ids_shown | {"status": change.status}
-        case Acted():
+        case UserAction():
             id_shown = {"subject": change.subject_type, "id": str(change.subject_id)}
             return id_shown | {"action": change.action}
         case _:

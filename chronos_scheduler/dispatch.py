@@ -22,8 +22,7 @@ from chronos_common import clock, failpoints, ids, metrics
 from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain import queues
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions import dispatch as dispatches
-from chronos_common.storage.executions import executions, statistics
+from chronos_common.storage.executions import dispatch, executions, statistics
 from chronos_common.storage.executions.dispatch import Dispatched
 from chronos_common.storage.postgres.database import reading, transaction
 
@@ -83,7 +82,7 @@ class Dispatcher:
         now = clock.now()
         since, horizon = now - RECENT, now + self.lookahead
         with reading(self._engine) as connection:
-            self.next_due = next_due = dispatches.next_due(
+            self.next_due = next_due = dispatch.next_due(
                 connection, accepting, horizon=horizon + LONGEST_REST, since=since
             )
         if next_due is None or next_due > horizon:
@@ -98,10 +97,10 @@ class Dispatcher:
         now = clock.now()
         horizon = now + self.lookahead
         with transaction(self._engine) as connection:
-            due = dispatches.undispatched(
+            due = dispatch.undispatched(
                 connection, accepting, horizon=horizon, batch=self._batch, since=since
             )
-            dispatched = dispatches.dispatch(connection, due.waiting, now=now)
+            dispatched = dispatch.dispatch(connection, due.waiting, now=now)
             for identifiers, reason in (
                 (due.paused, Reason.PAUSED),
                 (due.deleted, Reason.DELETED),
@@ -137,7 +136,7 @@ class Dispatcher:
         metrics.PUBLISH_FAILURES.inc()
         self._note(frozenset())
         with transaction(self._engine) as connection:
-            dispatches.undo_dispatch(connection, identifiers)
+            dispatch.undo_dispatch(connection, identifiers)
         self._on_failure()
 
     @property

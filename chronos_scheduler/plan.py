@@ -26,8 +26,7 @@ from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import Missed, settle
 from chronos_common.domain.statuses import JobStatus, Reason, Status
 from chronos_common.domain.timezones import files
-from chronos_common.storage.executions import executions, statistics
-from chronos_common.storage.executions import skipped as settlements
+from chronos_common.storage.executions import executions, skipped, statistics
 from chronos_common.storage.executions.dispatch import Dispatched
 from chronos_common.storage.executions.executions import Planned
 from chronos_common.storage.executions.skipped import Settled
@@ -190,24 +189,15 @@ def _is_in_time(due: Due, now: datetime) -> bool:
 
 
 def _settled(due: Due, missed: Missed) -> Settled:
-    return Settled(
-        id=ids.occurrence_id(due.job_id, missed.first),
-        workspace_id=due.workspace_id,
-        job_id=due.job_id,
-        queue=QUEUE_OF[due.job_type],
-        scheduled_for=missed.first,
-        status=Status.SKIPPED,
-        reason=missed.reason,
-        error=None if missed.exact else f"At least {missed.count:,} occurrences were missed.",
-        missed_count=missed.count,
-        missed_until=missed.last,
+    return Settled.of_missed(
+        missed, workspace_id=due.workspace_id, job_id=due.job_id, job_type=due.job_type
     )
 
 
 def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
     """Write the plan, and return the ids of executions that existed before."""
     existing = executions.add(connection, plan.planned)
-    settled = settlements.add(connection, plan.settled, now=now)
+    settled = skipped.add(connection, plan.settled, now=now)
     schedules.advance(connection, plan.advances)
     for due in plan.broken:
         _stop_broken(connection, due, now=now)
@@ -229,9 +219,9 @@ def _stop_broken(connection: Connection, due: Due | Broken, *, now: datetime) ->
         reason=Reason.INVALID,
         error="The stored schedule cannot be followed; the job is paused. Update its schedule.",
     )
-    failed = settlements.add(connection, [failure], now=now)
-    schedules.deactivate(connection, due.job_id)
-    jobs.set_status(connection, due.job_id, JobStatus.PAUSED, now=now)
+    failed = skipped.add(connection, [failure], now=now)
+    schedules.deactivate(connection, [due.job_id])
+    jobs.set_status(connection, [due.job_id], JobStatus.PAUSED, now=now)
     failure_emails.enqueue(connection, failed, now=now)
     statistics.add(connection, failed, now=now)
 

@@ -37,7 +37,7 @@ from chronos_common.errors import ChronosError
 from chronos_common.storage import audit, zone_rules
 from chronos_common.storage.jobs.schedules import schedule_of
 from chronos_common.storage.postgres.database import transaction
-from chronos_common.storage.zone_rules import Adopted, Move
+from chronos_common.storage.zone_rules import Adopted, Correction
 
 _log = structlog.get_logger(__name__)
 
@@ -104,14 +104,14 @@ class ZoneRules:
         now = clock.now()
         horizon = now + self._lookahead
         known: dict[tuple[Any, ...], datetime | None] = {}
-        moves, details = [], {}
+        corrections, details = [], {}
         for row in rows:
             after = _instant_of(row, former, horizon=horizon, known=known)
-            moves.append(Move(row.job_id, after, files.mark(row.timezone)))
+            corrections.append(Correction(row.job_id, after, files.mark(row.timezone)))
             if after != row.next_run_at:
                 details[row.workspace_id, row.job_id] = _detail(row, after, former)
-        zone_rules.move(connection, moves)
-        audit.append_own(
+        zone_rules.correct(connection, corrections)
+        audit.append_automatic(
             connection, action=zone_rules.ACTION, subject_type="job", details=details, now=now
         )
         return len(details)

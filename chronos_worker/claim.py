@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from chronos_common import clock, failpoints, metrics
-from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.executions import Claimed, JobSpec, Moved
 from chronos_common.domain.jobs import MAX_TIMEOUT_SECONDS
 from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.statuses import Status
@@ -25,7 +25,6 @@ from chronos_common.errors import Unavailable
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage import change_feed
 from chronos_common.storage.executions import executions, overlaps, rescue
-from chronos_common.storage.executions.executions import Moved
 from chronos_common.storage.postgres.database import transaction
 
 #: The longest wait for a lease to be renewed, before a batch is left to rescue.

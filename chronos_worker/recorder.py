@@ -24,7 +24,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from chronos_common import clock, failpoints, metrics
-from chronos_common.domain.executions import MAX_ERROR_LENGTH, Attempt
+from chronos_common.domain.executions import MAX_ERROR_LENGTH, Attempt, Moved
 from chronos_common.domain.jobs import MAX_DELAY_SECONDS
 from chronos_common.domain.outcomes import (
     Failed,
@@ -36,7 +36,7 @@ from chronos_common.domain.outcomes import (
 )
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage.executions import executions
-from chronos_common.storage.executions.executions import Move, Moved
+from chronos_common.storage.executions.executions import Move
 from chronos_common.storage.postgres.database import is_outage, transaction
 from chronos_worker.attempts import Finished
 

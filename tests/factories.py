@@ -11,10 +11,8 @@ from sqlalchemy import Connection, Engine, RowMapping, select, text
 from chronos_common import ids
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed
-from chronos_common.domain.jobs import JobDefinition, JobType
-from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.storage.accounts import users
 from chronos_common.storage.executions import executions as executions_storage
@@ -58,19 +56,10 @@ def definition(schedule: Schedule, **changes: Any) -> JobDefinition:
     """Return a webhook job, with ``changes`` to its fields."""
     plain = JobDefinition(
         name="Ping",
-        description="",
-        type=JobType.WEBHOOK,
         payload={"url": "http://127.0.0.1:9/"},
-        tags=(),
-        notify=None,
-        policy=RetryPolicy(max_attempts=3, delays_seconds=(1.0,)),
+        policy=RetryPolicy(max_attempts=3, retry_delays=(1.0,)),
         timeout_seconds=5.0,
-        overlap_policy=OverlapPolicy.ALLOW,
         schedule=schedule,
-        jitter_seconds=0,
-        max_runs=None,
-        misfire_policy=MisfirePolicy.RUN_LATEST,
-        misfire_grace_seconds=60,
     )
     return replace(plain, **changes)
 
@@ -90,6 +79,13 @@ def job(
     new = NewJob(job_id, made, next_run_at or schedule.first_at_or_after(now))
     insert.insert_one(connection, new, workspace_id=owner.id, created_by=owner.owner, now=now)
     return job_id
+
+
+def trigger(
+    connection: Connection, *, workspace_id: UUID, job_id: UUID, queue: str, now: datetime
+) -> UUID:
+    """Queue an execution that a user asked for, due now."""
+    return executions_storage.trigger(connection, workspace_id, {job_id: queue}, now=now)[job_id]
 
 
 def executions_of(engine: Engine, job_id: UUID) -> list[RowMapping]:

@@ -7,8 +7,6 @@ from uuid import UUID, uuid4
 from chronos_common import ids
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.jobs import JobType
-from chronos_common.domain.overlaps import OverlapPolicy
-from chronos_common.domain.retries import RetryPolicy
 
 SIGNING_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -28,8 +26,6 @@ def job(
         type=job_type,
         payload=payload,
         timeout_seconds=timeout_seconds,
-        policy=RetryPolicy(),
-        overlap_policy=OverlapPolicy.ALLOW,
         signing_secret=SIGNING_SECRET,
     )
 

@@ -9,12 +9,11 @@ from chronos_api.accounts import admin
 from chronos_api.accounts.schemas import AccountAnswer, AccountPage, AccountsQuery
 from chronos_api.audit import service as audit
 from chronos_api.audit.schemas import AuditPage, AuditQuery, audit_filter
-from chronos_api.context import current
 from chronos_api.fields import cursors
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.security.access import account, requires_operator
-from chronos_common import clock
+from chronos_api.security.access import requires_operator
+from chronos_api.transactions import account_call
 
 blueprint = Blueprint(
     "admin", __name__, url_prefix="/api/v1/admin", description="For the operator"
@@ -31,7 +30,7 @@ def list_accounts(query: dict[str, Any]) -> Response:
     The total is counted up to 10,000.
     """
     found = admin.list_accounts(
-        current().engine,
+        account_call(),
         search=query.get("search"),
         after=cursors.read(query.get("cursor")),
         page=query["page"],
@@ -46,7 +45,7 @@ def list_accounts(query: dict[str, Any]) -> Response:
 @requires_operator()
 def disable_account(user_id: UUID) -> Response:
     """Disable an account: its logins end at once, and its API keys are refused."""
-    row = admin.disable(current().engine, account(), user_id, now=clock.now())
+    row = admin.disable(account_call(), user_id)
     return jsonify(AccountAnswer.of(row))
 
 
@@ -55,7 +54,7 @@ def disable_account(user_id: UUID) -> Response:
 @requires_operator()
 def enable_account(user_id: UUID) -> Response:
     """Enable an account: it may log in again, and its API keys serve again."""
-    row = admin.enable(current().engine, account(), user_id, now=clock.now())
+    row = admin.enable(account_call(), user_id)
     return jsonify(AccountAnswer.of(row))
 
 
@@ -66,6 +65,6 @@ def enable_account(user_id: UUID) -> Response:
 def list_installation_audit_entries(query: dict[str, Any]) -> Response:
     """List the changes of the installation itself, the latest first."""
     found = audit.list_entries(
-        current().engine, None, audit_filter(query), page=query["page"], limit=query["limit"]
+        account_call(), None, audit_filter(query), page=query["page"], limit=query["limit"]
     )
     return jsonify(AuditPage.of(found.source(query)))

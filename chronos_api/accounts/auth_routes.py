@@ -11,9 +11,9 @@ from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.security import lockouts, tokens
-from chronos_api.security.access import Role, Scope, account, membership, public, requires_login
+from chronos_api.security.access import Role, Scope, membership, public, requires_login
 from chronos_api.security.rate_limits import Rate
-from chronos_common import clock
+from chronos_api.transactions import account_call, public_call
 from chronos_common.errors import Forbidden
 
 blueprint = Blueprint(
@@ -39,11 +39,10 @@ def register_account(body: dict[str, str]) -> Response:
             "This installation takes new accounts by invitation only; ask its operator."
         )
     login = service.register(
-        current().engine,
+        public_call(),
         **body,
         verify=bool(settings.smtp_url) or settings.require_verified_email,
         lifetime=_refresh_lifetime(),
-        now=clock.now(),
     )
     return _tokens(login, 201)
 
@@ -60,9 +59,7 @@ def log_in(body: dict[str, str]) -> Response:
     a longer wait.
     """
     with lockouts.guarding(body["email"]):
-        result = service.log_in(
-            current().engine, **body, lifetime=_refresh_lifetime(), now=clock.now()
-        )
+        result = service.log_in(public_call(), **body, lifetime=_refresh_lifetime())
     return _tokens(result, 200)
 
 
@@ -76,9 +73,7 @@ def refresh_tokens(body: dict[str, str]) -> Response:
 
     Each one can be used once. Using one again ends the login, because another person may have it.
     """
-    result = service.refresh(
-        current().engine, body["refresh_token"], lifetime=_refresh_lifetime(), now=clock.now()
-    )
+    result = service.refresh(public_call(), body["refresh_token"], lifetime=_refresh_lifetime())
     return _tokens(result, 200)
 
 
@@ -87,7 +82,7 @@ def refresh_tokens(body: dict[str, str]) -> Response:
 @requires_login()
 def log_out() -> Response:
     """End this login. All of its tokens are refused from now on."""
-    service.log_out(current().engine, account(), now=clock.now())
+    service.log_out(account_call())
     return Response(status=204)
 
 
@@ -96,7 +91,7 @@ def log_out() -> Response:
 @requires_login()
 def log_out_everywhere() -> Response:
     """End every login of this account, this one included. API keys go on."""
-    service.log_out_everywhere(current().engine, account(), now=clock.now())
+    service.log_out_everywhere(account_call())
     return Response(status=204)
 
 
@@ -106,7 +101,7 @@ def log_out_everywhere() -> Response:
 def get_me() -> Response:
     """Read your account, the workspace of the request, and your other workspaces."""
     where = membership()
-    found = service.profile(current().engine, account(), where.workspace_id if where else None)
+    found = service.profile(account_call(), where.workspace_id if where else None)
     workspace = None
     if where and found.workspace:
         may_see_secret = where.role is Role.OWNER and where.key_id is None

@@ -1,18 +1,14 @@
-"""Verified e-mail addresses: whose mail an account's owner reads."""
+"""Verified e-mail addresses: those whose mail the account's owner reads."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import Connection, Engine
-
-from chronos_api.audit import service as trail
-from chronos_api.security.access import Account
+from chronos_api.transactions import Call, Transaction, begin
 from chronos_common import ids
 from chronos_common.errors import NotFound
 from chronos_common.storage.accounts import email_tokens, users
 from chronos_common.storage.accounts.email_tokens import Purpose
 from chronos_common.storage.outbox import account_emails
 from chronos_common.storage.outbox.account_emails import AccountEmailKind
-from chronos_common.storage.postgres.database import transaction
 
 LIFETIME = timedelta(days=3)
 
@@ -21,35 +17,37 @@ class TokenNotFound(NotFound):
     """There is no such token, or it was used or has expired; ask for another e-mail."""
 
 
-def send(connection: Connection, email: str, *, now: datetime) -> None:
+def send(tx: Transaction, email: str) -> None:
     """Send an e-mail that verifies the address, unless one was sent just before."""
-    token_id = ids.new_id(now)
+    token_id = ids.new_id(tx.now)
     email_tokens.request(
-        connection,
+        tx.connection,
         token_id,
         Purpose.EMAIL_VERIFICATION,
         email,
-        expires_at=now + LIFETIME,
-        now=now,
+        expires_at=tx.now + LIFETIME,
+        now=tx.now,
     )
-    account_emails.enqueue(connection, AccountEmailKind.EMAIL_VERIFICATION, token_id, now=now)
+    account_emails.enqueue(
+        tx.connection, AccountEmailKind.EMAIL_VERIFICATION, token_id, now=tx.now
+    )
 
 
-def send_again(engine: Engine, who: Account, *, now: datetime) -> None:
-    """Send another e-mail, to whoever is not verified yet."""
-    if who.is_verified:
+def send_again(call: Call) -> None:
+    """Send another e-mail to a user whose address is not verified yet."""
+    if call.account.is_verified:
         return
-    with transaction(engine) as connection:
-        send(connection, who.email, now=now)
+    with begin(call) as tx:
+        send(tx, call.account.email)
 
 
-def verify(engine: Engine, token: str, *, now: datetime) -> None:
-    """Note that the token's owner reads the account's mail. Raises :class:`TokenNotFound`."""
+def verify(call: Call, token: str) -> None:
+    """Mark the address of the token's owner as verified. Raises :class:`TokenNotFound`."""
     digest = email_tokens.digest(token)
-    with transaction(engine) as connection:
-        user_id = email_tokens.use(connection, digest, Purpose.EMAIL_VERIFICATION, now=now)
-        user = users.find(connection, user_id) if user_id else None
+    with begin(call) as tx:
+        user_id = email_tokens.use(tx.connection, digest, Purpose.EMAIL_VERIFICATION, now=tx.now)
+        user = users.find(tx.connection, user_id) if user_id else None
         if user is None:
             raise TokenNotFound
-        users.set_verified(connection, user["id"], now=now)
-        trail.note_own(connection, user["id"], "user.verify_email", now=now)
+        users.set_verified(tx.connection, user["id"], now=tx.now)
+        tx.audit_account(user["id"], "user.verify_email")

@@ -4,13 +4,12 @@ from flask import Response
 
 from chronos_api.accounts import passwords
 from chronos_api.accounts.schemas import PasswordChange, PasswordForgotten, PasswordReset
-from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.security import lockouts
 from chronos_api.security.access import account, public, requires_login
 from chronos_api.security.rate_limits import Rate
-from chronos_common import clock
+from chronos_api.transactions import account_call, public_call
 
 blueprint = Blueprint(
     "passwords", __name__, url_prefix="/api/v1/auth/password", description="Changed, or forgotten"
@@ -24,7 +23,7 @@ blueprint = Blueprint(
 def change_password(body: dict[str, str]) -> Response:
     """Change your password. Your other logins end."""
     with lockouts.guarding(account().email):
-        passwords.change(current().engine, account(), **body, now=clock.now())
+        passwords.change(account_call(), **body)
     return Response(status=204)
 
 
@@ -37,7 +36,7 @@ def request_password_reset(body: dict[str, str]) -> Response:
 
     The answer is the same whether there is such an account or not.
     """
-    passwords.request_reset(current().engine, body["email"], now=clock.now())
+    passwords.request_reset(public_call(), body["email"])
     return Response(status=202)
 
 
@@ -48,5 +47,5 @@ def request_password_reset(body: dict[str, str]) -> Response:
 @public(Rate.LOGIN)
 def reset_password(body: dict[str, str]) -> Response:
     """Choose another password with the token from the e-mail. Every login ends."""
-    passwords.reset(current().engine, **body, now=clock.now())
+    passwords.reset(public_call(), **body)
     return Response(status=204)

@@ -1,20 +1,16 @@
 """Passwords: change one's own, or choose another with a token from an e-mail."""
 
-from datetime import datetime, timedelta
-
-from sqlalchemy import Engine
+from datetime import timedelta
 
 from chronos_api.accounts.email_verification import TokenNotFound
 from chronos_api.accounts.service import WrongCredentials
-from chronos_api.audit import service as trail
 from chronos_api.security import password_hashing
-from chronos_api.security.access import Account
+from chronos_api.transactions import Call, begin, reading
 from chronos_common import ids
 from chronos_common.storage.accounts import email_tokens, users
 from chronos_common.storage.accounts.email_tokens import Purpose
 from chronos_common.storage.outbox import account_emails
 from chronos_common.storage.outbox.account_emails import AccountEmailKind
-from chronos_common.storage.postgres.database import transaction
 
 LIFETIME = timedelta(hours=1)
 
@@ -23,51 +19,59 @@ class WrongPassword(WrongCredentials):
     """The current password is wrong."""
 
 
-def change(
-    engine: Engine, who: Account, *, current_password: str, new_password: str, now: datetime
-) -> None:
-    """Replace the password of whoever calls, and end their other logins.
+def change(call: Call, *, current_password: str, new_password: str) -> None:
+    """Replace the user's own password, and end their other logins.
 
     Raises :class:`WrongPassword`.
     """
-    with transaction(engine) as connection:
-        user = users.find(connection, who.user_id)
+    account = call.account
+    with reading(call) as session:
+        user = users.find(session.connection, account.user_id)
     if not password_hashing.matches(current_password, user["password_hash"] if user else None):
         raise WrongPassword
     password_hash = password_hashing.hash_of(new_password)
-    with transaction(engine) as connection:
-        users.set_password(connection, who.user_id, password_hash)
-        users.revoke_all_families(connection, who.user_id, but=who.family_id, now=now)
-        trail.note_own(connection, who.user_id, "user.change_password", now=now)
-
-
-def request_reset(engine: Engine, email: str, *, now: datetime) -> None:
-    """Send a token to whoever has an account of that address.
-
-    The same is done for an address without one, so that neither the answer nor its time tells
-    which has: the worker finds out, and writes to nobody.
-    """
-    token_id = ids.new_id(now)
-    with transaction(engine) as connection:
-        email_tokens.request(
-            connection, token_id, Purpose.PASSWORD_RESET, email, expires_at=now + LIFETIME, now=now
+    with begin(call) as tx:
+        users.set_password(tx.connection, account.user_id, password_hash)
+        users.revoke_all_families(
+            tx.connection, account.user_id, but=account.family_id, now=tx.now
         )
-        account_emails.enqueue(connection, AccountEmailKind.PASSWORD_RESET, token_id, now=now)
+        tx.audit_account(account.user_id, "user.change_password")
 
 
-def reset(engine: Engine, *, token: str, password: str, now: datetime) -> None:
+def request_reset(call: Call, email: str) -> None:
+    """Send a token to the owner of the account with that address.
+
+    The same is done for an address without an account, so that neither the answer nor its time
+    reveals which addresses have one. The worker finds out, and then sends nothing.
+    """
+    token_id = ids.new_id(call.now)
+    with begin(call) as tx:
+        email_tokens.request(
+            tx.connection,
+            token_id,
+            Purpose.PASSWORD_RESET,
+            email,
+            expires_at=tx.now + LIFETIME,
+            now=tx.now,
+        )
+        account_emails.enqueue(
+            tx.connection, AccountEmailKind.PASSWORD_RESET, token_id, now=tx.now
+        )
+
+
+def reset(call: Call, *, token: str, password: str) -> None:
     """Replace the password of the token's owner, and end all of their logins.
 
     Raises :class:`~chronos_api.accounts.email_verification.TokenNotFound`.
     """
     password_hash = password_hashing.hash_of(password)
     digest = email_tokens.digest(token)
-    with transaction(engine) as connection:
-        user_id = email_tokens.use(connection, digest, Purpose.PASSWORD_RESET, now=now)
+    with begin(call) as tx:
+        user_id = email_tokens.use(tx.connection, digest, Purpose.PASSWORD_RESET, now=tx.now)
         if user_id is None:
             raise TokenNotFound
-        users.set_password(connection, user_id, password_hash)
-        users.revoke_all_families(connection, user_id, now=now)
+        users.set_password(tx.connection, user_id, password_hash)
+        users.revoke_all_families(tx.connection, user_id, now=tx.now)
         # Whoever has the token reads the account's mail.
-        users.set_verified(connection, user_id, now=now)
-        trail.note_own(connection, user_id, "user.reset_password", now=now)
+        users.set_verified(tx.connection, user_id, now=tx.now)
+        tx.audit_account(user_id, "user.reset_password")

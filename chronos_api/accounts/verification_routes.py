@@ -4,12 +4,11 @@ from flask import Response
 
 from chronos_api.accounts import email_verification
 from chronos_api.accounts.schemas import VerificationToken
-from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.security.access import account, public, requires_login
+from chronos_api.security.access import public, requires_login
 from chronos_api.security.rate_limits import Rate
-from chronos_common import clock
+from chronos_api.transactions import account_call, public_call
 
 blueprint = Blueprint(
     "verification", __name__, url_prefix="/api/v1/auth/email", description="E-mail addresses"
@@ -23,7 +22,7 @@ blueprint = Blueprint(
 @public(Rate.LOGIN)
 def verify_email(body: dict[str, str]) -> Response:
     """Confirm your e-mail address with the token that was sent to it."""
-    email_verification.verify(current().engine, body["token"], now=clock.now())
+    email_verification.verify(public_call(), body["token"])
     return Response(status=204)
 
 
@@ -32,5 +31,5 @@ def verify_email(body: dict[str, str]) -> Response:
 @requires_login(rate=Rate.LOGIN)
 def resend_verification() -> Response:
     """Ask for another e-mail with a token, at most once a minute."""
-    email_verification.send_again(current().engine, account(), now=clock.now())
+    email_verification.send_again(account_call())
     return Response(status=202)

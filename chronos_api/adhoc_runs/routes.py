@@ -11,8 +11,8 @@ from chronos_api.executions import attempts
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.jobs.schemas import PAYLOAD_EXAMPLE
-from chronos_api.security.access import Role, Scope, principal, requires
-from chronos_common import clock
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.transactions import call
 
 blueprint = Blueprint(
     "test_runs", __name__, url_prefix="/api/v1/jobs/test", description="Payloads without a job"
@@ -30,9 +30,6 @@ def run_test(body: dict[str, Any]) -> Response:
     A worker does the same as for an execution. The header X-Chronos-Test lets the target
     recognise it. The answer comes after the target's, with the redactions of the history.
     """
-    context = current()
-    identifier, result = service.run(
-        context.engine, context.broker, principal(), body, now=clock.now()
-    )
+    identifier, result = service.run(call(), current().broker, body)
     whole = attempts.within(result, attempts.MAX_WHOLE_BYTES)
     return jsonify(TestRunResult.of({"id": str(identifier), **whole}))

@@ -6,9 +6,9 @@ from flask import Response, jsonify
 
 from chronos_api.audit import service
 from chronos_api.audit.schemas import AuditPage, AuditQuery, audit_filter
-from chronos_api.context import current
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_api.transactions import call
 
 blueprint = Blueprint(
     "audit", __name__, url_prefix="/api/v1/audit", description="Who changed what"
@@ -25,7 +25,7 @@ def list_audit_entries(query: dict[str, Any]) -> Response:
     The total is counted up to 10,000.
     """
     found = service.list_entries(
-        current().engine,
+        call(),
         principal().workspace_id,
         audit_filter(query),
         page=query["page"],

@@ -1,28 +1,25 @@
-"""What is done to many jobs at once: pause, resume, execute, delete, tag.
+"""Changes of many jobs at once: pause, resume, execute, delete, tag.
 
-Everything that can be done is done, in one transaction; each job's result says what became of it.
+Here are the selection of the jobs, the dry run and each job's result. Every change that can be
+made is made, in one transaction and as for a single job.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
+from typing import assert_never
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import RowMapping
 
-from chronos_api.audit import diff
-from chronos_api.jobs import missed, snapshots
-from chronos_api.jobs.service import note_all
-from chronos_api.security.access import Principal
-from chronos_common.domain.jobs import MAX_TAGS, JobType
-from chronos_common.domain.queues import QUEUE_OF
-from chronos_common.domain.statuses import JobStatus, Reason
+from chronos_api.executions import service as executions
+from chronos_api.jobs import lifecycle
+from chronos_api.transactions import Call, Session, Transaction, begin, reading
+from chronos_common.domain.jobs import MAX_TAGS
+from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Invalid
-from chronos_common.storage.executions import statistics
-from chronos_common.storage.jobs import bulk, jobs, lists
+from chronos_common.storage.jobs import jobs, lists
 from chronos_common.storage.jobs.filters import JobFilter
-from chronos_common.storage.postgres.database import transaction
 
 #: The locks of one transaction, and the length of its answer.
 MAX_JOBS = 1000
@@ -48,19 +45,19 @@ class ItemOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """What to do, and to which jobs: those with ``ids``, or those that ``chosen`` means."""
+class BulkChange:
+    """An action, and its jobs: those with ``ids``, or those that match ``filters``."""
 
     action: Action
     ids: Sequence[UUID] | None = None
-    chosen: JobFilter | None = None
+    filters: JobFilter | None = None
     add_tags: Sequence[str] = ()
     remove_tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """One job's result; ``reason`` says why nothing could be done."""
+    """One job's result. ``reason`` says why it could not be changed."""
 
     job_id: UUID
     outcome: ItemOutcome
@@ -87,34 +84,36 @@ class BulkOutcome:
         return sum(item.outcome is ItemOutcome.CHANGED for item in self.items)
 
 
-def perform(engine: Engine, who: Principal, wish: Wish, *, now: datetime) -> BulkOutcome:
-    """Do it. Raises :class:`Invalid` if more than :data:`MAX_JOBS` jobs match."""
-    with transaction(engine) as connection:
-        wanted = _wanted(connection, who, wish)
-        if len(wanted) > MAX_JOBS:
+def apply(call: Call, change: BulkChange) -> BulkOutcome:
+    """Change the jobs. Raises :class:`Invalid` if more than :data:`MAX_JOBS` match."""
+    with begin(call) as tx:
+        job_ids = _matching(tx, change)
+        if len(job_ids) > MAX_JOBS:
             raise Invalid({"filter": [_TOO_MANY]})
-        bulk.lock_jobs(connection, who.workspace_id, wanted)
-        rows = jobs.find_many(connection, who.workspace_id, wanted)
-        items = _judge(wish, wanted, rows)
-        changed = [row for row in rows if items[row["id"]].outcome is ItemOutcome.CHANGED]
+        rows = jobs.lock(tx.connection, tx.workspace_id, job_ids)
+        results = _results(change, job_ids, rows)
+        changed = [row for row in rows if results[row["id"]].outcome is ItemOutcome.CHANGED]
         if changed:
-            items |= _APPLY[wish.action](connection, who, wish, changed, now)
-    return BulkOutcome(wish.action, len(wanted), list(items.values()))
+            results |= _apply(tx, change, changed)
+    return BulkOutcome(change.action, len(job_ids), list(results.values()))
 
 
-def rehearse(engine: Engine, who: Principal, wish: Wish) -> BulkOutcome:
-    """Tell what would be done, of the first :data:`MAX_JOBS` jobs, and how many match."""
-    with transaction(engine) as connection:
-        wanted = _wanted(connection, who, wish)[:MAX_JOBS]
-        rows = jobs.find_many(connection, who.workspace_id, wanted)
-        items = list(_judge(wish, wanted, rows).values())
-        if wish.chosen is None or len(wanted) < MAX_JOBS:
-            return BulkOutcome(wish.action, len(wanted), items, dry_run=True)
-        matched = lists.count(connection, who.workspace_id, wish.chosen)
+def dry_run(call: Call, change: BulkChange) -> BulkOutcome:
+    """Return the results that :func:`apply` would have for the first :data:`MAX_JOBS` jobs."""
+    with reading(call) as session:
+        job_ids = _matching(session, change)[:MAX_JOBS]
+        rows = jobs.find_many(session.connection, session.workspace_id, job_ids)
+        results = list(_results(change, job_ids, rows).values())
+        if change.filters is None or len(job_ids) < MAX_JOBS:
+            return BulkOutcome(change.action, len(job_ids), results, dry_run=True)
+        matched = lists.count(session.connection, session.workspace_id, change.filters)
     most = lists.MAX_COUNT
-    is_exact = matched <= most
     return BulkOutcome(
-        wish.action, min(matched, most), items, matched_is_exact=is_exact, dry_run=True
+        change.action,
+        min(matched, most),
+        results,
+        matched_is_exact=matched <= most,
+        dry_run=True,
     )
 
 
@@ -123,143 +122,76 @@ _TOO_MANY = (
 )
 
 
-def _wanted(connection: Connection, who: Principal, wish: Wish) -> list[UUID]:
-    if wish.chosen is None:
-        return list(dict.fromkeys(wish.ids or ()))
-    return lists.matching(connection, who.workspace_id, wish.chosen, at_most=MAX_JOBS + 1)
+def _matching(session: Session, change: BulkChange) -> list[UUID]:
+    """Return the ids that were given, or those of at most :data:`MAX_JOBS` + 1 jobs."""
+    if change.filters is None:
+        return list(dict.fromkeys(change.ids or ()))
+    return lists.matching(
+        session.connection, session.workspace_id, change.filters, at_most=MAX_JOBS + 1
+    )
 
 
-def _judge(
-    wish: Wish, wanted: Sequence[UUID], rows: Sequence[RowMapping]
+def _results(
+    change: BulkChange, job_ids: Sequence[UUID], rows: Sequence[RowMapping]
 ) -> dict[UUID, ItemResult]:
-    found = {row["id"]: row for row in rows}
-    return {
-        job_id: _item(wish, found[job_id])
-        if job_id in found
-        else ItemResult(job_id, ItemOutcome.NOT_FOUND)
-        for job_id in wanted
-    }
+    """Return each job's result, by its id, before anything is changed."""
+    results = {job_id: ItemResult(job_id, ItemOutcome.NOT_FOUND) for job_id in job_ids}
+    return results | {row["id"]: _result(change, row) for row in rows}
 
 
-def _item(wish: Wish, row: RowMapping) -> ItemResult:
-    match wish.action:
-        case Action.PAUSE | Action.RESUME:
-            target = JobStatus.PAUSED if wish.action is Action.PAUSE else JobStatus.ACTIVE
-            return _moved(row, target)
+def _result(change: BulkChange, row: RowMapping) -> ItemResult:
+    match change.action:
+        case Action.PAUSE:
+            return _moved(row, JobStatus.PAUSED)
+        case Action.RESUME:
+            return _moved(row, JobStatus.ACTIVE)
         case Action.TAG:
-            return _tagged(wish, row)
+            return _tagged(change, row)
         case Action.EXECUTE | Action.DELETE:
             return ItemResult(row["id"], ItemOutcome.CHANGED)
 
 
-def _moved(row: RowMapping, target: JobStatus) -> ItemResult:
-    if row["status"] == target:
+def _moved(row: RowMapping, status: JobStatus) -> ItemResult:
+    if row["status"] == status:
         return ItemResult(row["id"], ItemOutcome.UNCHANGED)
     if row["status"] not in {JobStatus.ACTIVE, JobStatus.PAUSED}:
         return ItemResult(row["id"], ItemOutcome.CONFLICT, f"The job is {row['status']}.")
     return ItemResult(row["id"], ItemOutcome.CHANGED)
 
 
-def _tagged(wish: Wish, row: RowMapping) -> ItemResult:
-    tags = _tags(wish, row)
+def _tagged(change: BulkChange, row: RowMapping) -> ItemResult:
+    tags = _tags(change, row)
     if tags == list(row["tags"]):
         return ItemResult(row["id"], ItemOutcome.UNCHANGED)
     if len(tags) > MAX_TAGS:
-        return ItemResult(
-            row["id"], ItemOutcome.CONFLICT, f"The job would have more than {MAX_TAGS} tags."
-        )
+        reason = f"The job would have more than {MAX_TAGS} tags."
+        return ItemResult(row["id"], ItemOutcome.CONFLICT, reason)
     return ItemResult(row["id"], ItemOutcome.CHANGED)
 
 
-def _tags(wish: Wish, row: RowMapping) -> list[str]:
-    kept = [tag for tag in row["tags"] if tag not in set(wish.remove_tags)]
-    return list(dict.fromkeys([*kept, *wish.add_tags]))
+def _tags(change: BulkChange, row: RowMapping) -> list[str]:
+    kept = [tag for tag in row["tags"] if tag not in set(change.remove_tags)]
+    return list(dict.fromkeys([*kept, *change.add_tags]))
 
 
-Rows = Sequence[RowMapping]
-
-
-def _ids(rows: Rows) -> list[UUID]:
-    return [row["id"] for row in rows]
-
-
-def _names(rows: Rows) -> dict[UUID, Mapping[str, object]]:
-    return {row["id"]: {"name": row["name"]} for row in rows}
-
-
-def _pause(
-    connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
+def _apply(
+    tx: Transaction, change: BulkChange, rows: Sequence[RowMapping]
 ) -> dict[UUID, ItemResult]:
-    _stop(connection, who, rows, Reason.PAUSED, now)
-    bulk.set_status(connection, _ids(rows), JobStatus.PAUSED, now=now)
-    note_all(connection, who, "job.pause", _names(rows), now=now)
+    """Change locked jobs, and return the results that say more than before."""
+    match change.action:
+        case Action.PAUSE:
+            lifecycle.pause(tx, lifecycle.lock_schedules(tx, rows))
+        case Action.RESUME:
+            lifecycle.resume(tx, lifecycle.lock_schedules(tx, rows))
+        case Action.DELETE:
+            lifecycle.delete(tx, lifecycle.lock_schedules(tx, rows))
+        case Action.TAG:
+            lifecycle.set_tags(tx, rows, {row["id"]: _tags(change, row) for row in rows})
+        case Action.EXECUTE:
+            return {
+                job_id: ItemResult(job_id, ItemOutcome.CHANGED, execution_id=execution_id)
+                for job_id, execution_id in executions.trigger_all(tx, rows).items()
+            }
+        case _:
+            assert_never(change.action)
     return {}
-
-
-def _resume(
-    connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
-) -> dict[UUID, ItemResult]:
-    bulk.lock_schedules(connection, _ids(rows))
-    bulk.activate(connection, _ids(rows), resumed_at=now)
-    bulk.set_status(connection, _ids(rows), JobStatus.ACTIVE, now=now)
-    note_all(connection, who, "job.resume", _names(rows), now=now)
-    return {}
-
-
-def _delete(
-    connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
-) -> dict[UUID, ItemResult]:
-    _stop(connection, who, rows, Reason.DELETED, now)
-    bulk.delete(connection, _ids(rows), now=now)
-    details = {row["id"]: snapshots.differences(row, None) for row in rows}
-    note_all(connection, who, "job.delete", details, now=now)
-    return {}
-
-
-def _stop(
-    connection: Connection, who: Principal, rows: Rows, reason: Reason, now: datetime
-) -> None:
-    """Plan the jobs no more, and give what was due or planned of them its fate."""
-    bulk.lock_schedules(connection, _ids(rows))
-    for row in jobs.find_many(connection, who.workspace_id, _ids(rows)):
-        missed.settle(connection, row, reason=reason, now=now)
-    ended = bulk.stop(connection, _ids(rows), reason=reason, now=now)
-    statistics.add(connection, ended, now=now)
-
-
-def _tag(
-    connection: Connection, who: Principal, wish: Wish, rows: Rows, now: datetime
-) -> dict[UUID, ItemResult]:
-    tags = {row["id"]: _tags(wish, row) for row in rows}
-    bulk.set_tags(connection, tags, now=now)
-    details = {
-        row["id"]: {"name": row["name"]}
-        | diff.between({"tags": row["tags"]}, {"tags": tags[row["id"]]})
-        for row in rows
-    }
-    note_all(connection, who, "job.update", details, now=now)
-    return {}
-
-
-def _execute(
-    connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
-) -> dict[UUID, ItemResult]:
-    queue_of = {row["id"]: QUEUE_OF[JobType(row["type"])] for row in rows}
-    triggered = bulk.trigger(connection, who.workspace_id, queue_of, now=now)
-    details = {execution_id: {"job_id": str(job)} for job, execution_id in triggered.items()}
-    note_all(connection, who, "job.execute", details, now=now, subject_type="execution")
-    return {
-        job_id: ItemResult(job_id, ItemOutcome.CHANGED, execution_id=execution_id)
-        for job_id, execution_id in triggered.items()
-    }
-
-
-_APPLY: Mapping[
-    Action, Callable[[Connection, Principal, Wish, Rows, datetime], dict[UUID, ItemResult]]
-] = {
-    Action.PAUSE: _pause,
-    Action.RESUME: _resume,
-    Action.EXECUTE: _execute,
-    Action.DELETE: _delete,
-    Action.TAG: _tag,
-}

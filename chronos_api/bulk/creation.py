@@ -5,49 +5,42 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, RowMapping
+from sqlalchemy import RowMapping
 
 from chronos_api.jobs.definition import default_webhooks, definitions
-from chronos_api.jobs.service import first_status, note_all
-from chronos_api.security.access import Principal
+from chronos_api.jobs.service import first_status
+from chronos_api.transactions import Call, begin, reading
 from chronos_common import ids
 from chronos_common.errors import Invalid, InvalidItems
 from chronos_common.storage.jobs import insert, jobs
 from chronos_common.storage.jobs.insert import NewJob
-from chronos_common.storage.postgres.database import transaction
 
 MAX_JOBS = 1000
 
 
-def create(
-    engine: Engine, who: Principal, bodies: Sequence[Any], *, now: datetime
-) -> Sequence[RowMapping]:
+def create(call: Call, bodies: Sequence[Any]) -> Sequence[RowMapping]:
     """Store new jobs and return them, in the order in which they were given.
 
-    Raises :class:`InvalidItems` with every wrong field of each job; then none is stored.
+    If any job is wrong, none is stored. Raises :class:`InvalidItems` with every wrong field.
     """
-    default_url = _default_url(engine, who, bodies)
+    default_url = _default_url(call, bodies)
     new, faults = [], {}
     for index, fields in enumerate(bodies):
         try:
-            new.append(_checked(fields, default_url, now=now))
+            new.append(_checked(fields, default_url, now=call.now))
         except Invalid as error:
             faults[index] = error.fields
     if faults:
         raise InvalidItems(faults)
-    _store(engine, who, new, now=now)
-    with transaction(engine) as connection:
-        rows = jobs.find_many(connection, who.workspace_id, [each.id for each in new])
-    row_of = {row["id"]: row for row in rows}
-    return [row_of[each.id] for each in new if each.id in row_of]
+    return _store(call, new)
 
 
-def _default_url(engine: Engine, who: Principal, bodies: Sequence[Any]) -> str | None:
+def _default_url(call: Call, bodies: Sequence[Any]) -> str | None:
     """Return the workspace's default webhook if one of the jobs needs it."""
-    with transaction(engine) as connection:
+    with reading(call) as session:
         for fields in bodies:
             if isinstance(fields, Mapping):
-                url = default_webhooks.url_for(connection, who.workspace_id, fields)
+                url = default_webhooks.url_for(session, fields)
                 if url:
                     return url
     return None
@@ -62,10 +55,18 @@ def _checked(fields: Any, default_url: str | None, *, now: datetime) -> NewJob:
     return NewJob(job_id, definition, first, first_status(fields.get("status")))
 
 
-def _store(engine: Engine, who: Principal, new: Sequence[NewJob], *, now: datetime) -> None:
-    with transaction(engine) as connection:
+def _store(call: Call, new: Sequence[NewJob]) -> Sequence[RowMapping]:
+    """Store checked jobs and return them, in the same order."""
+    with begin(call) as tx:
         insert.insert_all(
-            connection, new, workspace_id=who.workspace_id, created_by=who.user_id, now=now
+            tx.connection,
+            new,
+            workspace_id=tx.workspace_id,
+            created_by=tx.principal.user_id,
+            now=tx.now,
         )
         details = {each.id: {"name": each.definition.name} for each in new}
-        note_all(connection, who, "job.create", details, now=now)
+        tx.audit("job.create", "job", details)
+        rows = jobs.find_many(tx.connection, tx.workspace_id, [each.id for each in new])
+    row_of = {row["id"]: row for row in rows}
+    return [row_of[each.id] for each in new]

@@ -5,21 +5,20 @@ from typing import Any
 from flask import Response, jsonify
 
 from chronos_api.bulk import changes, creation
-from chronos_api.bulk.changes import Action, Wish
+from chronos_api.bulk.changes import Action, BulkChange
 from chronos_api.bulk.schemas import (
     BulkCreated,
     BulkJobs,
+    BulkRequest,
     BulkResult,
     BulkTags,
-    BulkWish,
     RawBulkJobs,
 )
-from chronos_api.context import current
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.jobs import snapshots
 from chronos_api.jobs.schemas import job_filter
-from chronos_api.security.access import Role, Scope, principal, requires
-from chronos_common import clock
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.transactions import call
 
 blueprint = Blueprint(
     "bulk", __name__, url_prefix="/api/v1/jobs/bulk", description="Many jobs at once"
@@ -48,16 +47,16 @@ def create_jobs(body: dict[str, Any]) -> Response:
 
     If any is wrong, each error names the index of its job and the field.
     """
-    now = clock.now()
-    rows = creation.create(current().engine, principal(), body["jobs"], now=now)
-    created = [{**row, "next_run_at": snapshots.next_run(row, now=now)} for row in rows]
+    creating = call()
+    rows = creation.create(creating, body["jobs"])
+    created = [{**row, "next_run_at": snapshots.next_run(row, now=creating.now)} for row in rows]
     response = jsonify(BulkCreated.of({"items": created}))
     response.status_code = 201
     return response
 
 
 @blueprint.route("/pause", "POST")
-@blueprint.body(BulkWish, example=_FILTER)
+@blueprint.body(BulkRequest, example=_FILTER)
 @blueprint.answers(200, BulkResult)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def pause_jobs(body: dict[str, Any]) -> Response:
@@ -65,11 +64,11 @@ def pause_jobs(body: dict[str, Any]) -> Response:
 
     Once this is answered, no execution of them that had not started starts.
     """
-    return _perform(Action.PAUSE, body)
+    return _change(Action.PAUSE, body)
 
 
 @blueprint.route("/resume", "POST")
-@blueprint.body(BulkWish, example=_FILTER)
+@blueprint.body(BulkRequest, example=_FILTER)
 @blueprint.answers(200, BulkResult)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def resume_jobs(body: dict[str, Any]) -> Response:
@@ -77,20 +76,20 @@ def resume_jobs(body: dict[str, Any]) -> Response:
 
     Their misfire policies settle the occurrences that they missed.
     """
-    return _perform(Action.RESUME, body)
+    return _change(Action.RESUME, body)
 
 
 @blueprint.route("/execute", "POST")
-@blueprint.body(BulkWish, example=_FILTER)
+@blueprint.body(BulkRequest, example=_FILTER)
 @blueprint.answers(200, BulkResult)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def execute_jobs(body: dict[str, Any]) -> Response:
     """Run jobs now, up to 1,000 at once, independently of their schedules."""
-    return _perform(Action.EXECUTE, body)
+    return _change(Action.EXECUTE, body)
 
 
 @blueprint.route("/delete", "POST")
-@blueprint.body(BulkWish, example=_FILTER)
+@blueprint.body(BulkRequest, example=_FILTER)
 @blueprint.answers(200, BulkResult)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def delete_jobs(body: dict[str, Any]) -> Response:
@@ -98,7 +97,7 @@ def delete_jobs(body: dict[str, Any]) -> Response:
 
     Executions that had not started are cancelled. The history stays readable.
     """
-    return _perform(Action.DELETE, body)
+    return _change(Action.DELETE, body)
 
 
 @blueprint.route("/tag", "POST")
@@ -107,20 +106,16 @@ def delete_jobs(body: dict[str, Any]) -> Response:
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def tag_jobs(body: dict[str, Any]) -> Response:
     """Add tags to jobs, and remove tags, up to 1,000 jobs at once."""
-    return _perform(Action.TAG, body)
+    return _change(Action.TAG, body)
 
 
-def _perform(action: Action, body: dict[str, Any]) -> Response:
-    wish = Wish(
+def _change(action: Action, body: dict[str, Any]) -> Response:
+    change = BulkChange(
         action=action,
         ids=body.get("ids"),
-        chosen=job_filter(body["filter"]) if "filter" in body else None,
+        filters=job_filter(body["filter"]) if "filter" in body else None,
         add_tags=body.get("add", ()),
         remove_tags=body.get("remove", ()),
     )
-    engine, who = current().engine, principal()
-    if body["dry_run"]:
-        result = changes.rehearse(engine, who, wish)
-    else:
-        result = changes.perform(engine, who, wish, now=clock.now())
-    return jsonify(BulkResult.of(result))
+    apply = changes.dry_run if body["dry_run"] else changes.apply
+    return jsonify(BulkResult.of(apply(call(), change)))

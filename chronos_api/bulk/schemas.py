@@ -54,7 +54,7 @@ class BulkCreated(Answer):
 _MOST = changes.MAX_JOBS
 
 
-class BulkWish(Strict):
+class BulkRequest(Strict):
     """The jobs to change, by their ids or by a filter. With ``dry_run`` nothing changes."""
 
     ids = fields.List(
@@ -79,7 +79,7 @@ class BulkWish(Strict):
             raise ValidationError("Give either ids or filter.", "ids")
 
 
-class BulkTags(BulkWish):
+class BulkTags(BulkRequest):
     """Which jobs, and which tags to add and to remove."""
 
     add = fields.List(

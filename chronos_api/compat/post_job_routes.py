@@ -8,13 +8,12 @@ from flask import Response, jsonify
 from chronos_api.compat import translation as translate
 from chronos_api.compat.deprecation import HEADERS, succeeded_by
 from chronos_api.compat.schemas import LAST_RUNS, PostJob, PostJobMade, Run
-from chronos_api.context import current
 from chronos_api.executions import service as executions
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.jobs import service as jobs
-from chronos_api.security.access import Role, Scope, principal, requires
-from chronos_common import clock
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.transactions import call
 from chronos_common.storage.executions.history import HistoryFilter
 
 blueprint = Blueprint(
@@ -40,7 +39,7 @@ def create_post_job(body: dict[str, Any]) -> Response:
     """Create a job that sends a POST request to an API."""
     translation = translate.of_post(body)
     with translation.naming_errors():
-        row = jobs.create(current().engine, principal(), translation.fields, now=clock.now())
+        row = jobs.create(call(), translation.fields)
     response = jsonify(PostJobMade.of({"jobId": row["id"]}))
     response.status_code = 201
     return response
@@ -54,8 +53,7 @@ def create_post_job(body: dict[str, Any]) -> Response:
 def list_post_job_executions(job_id: UUID) -> Response:
     """List the last five executions of a job, the latest first."""
     page = executions.list_of_job(
-        current().engine,
-        principal(),
+        call(),
         job_id,
         HistoryFilter(job_id=job_id),
         page=1,

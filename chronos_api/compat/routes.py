@@ -23,7 +23,6 @@ from chronos_api.compat.schemas import (
     SubmittedJob,
 )
 from chronos_api.compat.translation import Translation
-from chronos_api.context import current
 from chronos_api.executions import service as executions
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
@@ -31,7 +30,8 @@ from chronos_api.jobs import changes as job_changes
 from chronos_api.jobs import service as jobs
 from chronos_api.jobs import snapshots
 from chronos_api.jobs.service import JobListing
-from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.transactions import call
 from chronos_common import clock
 from chronos_common.domain.jobs import JobType
 from chronos_common.domain.statuses import JobStatus
@@ -88,7 +88,7 @@ def submit_compat_job(body: dict[str, Any]) -> Response:
 
 def _create(translation: Translation) -> RowMapping:
     with translation.naming_errors():
-        return jobs.create(current().engine, principal(), translation.fields, now=clock.now())
+        return jobs.create(call(), translation.fields)
 
 
 @blueprint.route("/jobs", "GET")
@@ -107,7 +107,7 @@ def list_compat_jobs(query: dict[str, Any]) -> Response:
         page=query["page"],
         limit=query["limit"],
     )
-    page = jobs.list_jobs(current().engine, principal(), wanted)
+    page = jobs.list_jobs(call(), wanted)
     found = {
         "jobs": _with_executions(page.rows, each=LISTED_EXECUTIONS),
         "total": page.total,
@@ -135,7 +135,7 @@ def _type_of(query: dict[str, Any]) -> JobType | None:
 @succeeded_by("jobs.get_job")
 def get_compat_job(job_id: UUID) -> Response:
     """Read a job with its last executions."""
-    row = jobs.read(current().engine, principal(), job_id)
+    row = jobs.read(call(), job_id)
     return jsonify(OneJob.of({"job": _with_all_executions(row)}))
 
 
@@ -150,14 +150,12 @@ def update_compat_job(body: dict[str, Any], job_id: UUID) -> Response:
 
     An answer can be edited and sent back.
     """
-    who, now = principal(), clock.now()
-    stored = jobs.read(current().engine, who, job_id)
-    answer = CompatJob.of(snapshots.snapshot(stored, now=now) | {"executions": ()})
+    update = call()
+    stored = snapshots.snapshot(jobs.read(update, job_id), now=update.now)
+    answer = CompatJob.of(stored | {"executions": ()})
     translation = translate.of_change(translate.changes(body, answer))
     with translation.naming_errors():
-        row = job_changes.change(
-            current().engine, who, job_id, translation.fields, expected=None, now=now
-        )
+        row = job_changes.change(update, job_id, translation.fields, expected=None)
     return _made(row, "Job updated", 200)
 
 
@@ -171,7 +169,7 @@ def delete_compat_job(job_id: UUID) -> Response:
 
     Executions that had not started never start. The status and the history stay readable.
     """
-    jobs.delete(current().engine, principal(), job_id, expected=None, now=clock.now())
+    jobs.delete(call(), job_id, expected=None)
     gone = {"message": "Job deleted", "job_id": job_id, "status": JobStatus.CANCELLED}
     return jsonify(JobGone.of(gone))
 
@@ -183,7 +181,7 @@ def delete_compat_job(job_id: UUID) -> Response:
 @succeeded_by("jobs.execute_job")
 def run_compat_job(job_id: UUID) -> Response:
     """Run a job now, independently of its schedule."""
-    row = executions.trigger(current().engine, principal(), job_id, now=clock.now())
+    row = executions.trigger(call(), job_id)
     started = {
         "message": "Job queued for immediate execution",
         "job_id": job_id,
@@ -199,7 +197,7 @@ def run_compat_job(job_id: UUID) -> Response:
 @succeeded_by("jobs.get_job_status")
 def get_compat_job_status(job_id: UUID) -> Response:
     """Read the status of a job, which may be cancelled."""
-    found = jobs.overview_of_any(current().engine, principal(), job_id, now=clock.now())
+    found = jobs.overview_of_any(call(), job_id)
     return jsonify(CompatState.of(found))
 
 
@@ -215,9 +213,7 @@ def _with_all_executions(row: RowMapping) -> dict[str, Any]:
 
 def _with_executions(rows: Sequence[RowMapping], *, each: int) -> list[dict[str, Any]]:
     """Return the snapshots of jobs with up to ``each`` of their latest executions."""
-    latest = executions.latest_of(
-        current().engine, principal(), [row["id"] for row in rows], each=each
-    )
+    latest = executions.latest_of(call(), [row["id"] for row in rows], each=each)
     now = clock.now()
     return [snapshots.snapshot(row, now=now) | {"executions": latest[row["id"]]} for row in rows]
 

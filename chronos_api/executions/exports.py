@@ -1,4 +1,4 @@
-"""The history as a file: streamed in pages, each in a short transaction of its own.
+"""The history as a file: streamed in pages, each read by a statement of its own.
 
 So an export of any length takes little memory, holds no snapshot of the database, and is not
 disturbed by what comes in. How many run at once is bounded: each occupies a thread.
@@ -13,15 +13,13 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Response, request
-from sqlalchemy import Engine
 
 from chronos_api.executions.schemas import ExecutionAnswer
 from chronos_api.http.compression import CSV, NDJSON
-from chronos_api.security.access import Principal
+from chronos_api.transactions import Call, reading
 from chronos_common.errors import Unavailable
 from chronos_common.storage.executions import history
 from chronos_common.storage.executions.history import HistoryFilter
-from chronos_common.storage.postgres.database import transaction
 
 #: Of one process.
 MAX_AT_ONCE = 4
@@ -46,7 +44,7 @@ def wanted() -> str | None:
     return best if best in {CSV, NDJSON} else None
 
 
-def stream(engine: Engine, who: Principal, filters: HistoryFilter, media_type: str) -> Response:
+def stream(call: Call, filters: HistoryFilter, media_type: str) -> Response:
     """Answer with every filters execution of the workspace, the latest first.
 
     Raises :class:`TooManyExports`.
@@ -54,7 +52,7 @@ def stream(engine: Engine, who: Principal, filters: HistoryFilter, media_type: s
     permit = _Permit()
     write = _WRITERS[media_type]
     response = Response(
-        write(_pages(engine, who, filters, permit)), content_type=_CONTENT_TYPES[media_type]
+        write(_pages(call, filters, permit)), content_type=_CONTENT_TYPES[media_type]
     )
     # Also of one that nobody began to read.
     response.call_on_close(permit.release)
@@ -64,12 +62,14 @@ def stream(engine: Engine, who: Principal, filters: HistoryFilter, media_type: s
 
 
 def _pages(
-    engine: Engine, who: Principal, filters: HistoryFilter, permit: "_Permit"
+    call: Call, filters: HistoryFilter, permit: "_Permit"
 ) -> Iterator[Sequence[Mapping[str, Any]]]:
     try:
         while True:
-            with transaction(engine) as connection:
-                rows = history.page(connection, who.workspace_id, filters, limit=PAGE_SIZE)
+            with reading(call) as session:
+                rows = history.page(
+                    session.connection, session.workspace_id, filters, limit=PAGE_SIZE
+                )
             yield [ExecutionAnswer.of(row) for row in rows]
             if len(rows) < PAGE_SIZE:
                 return

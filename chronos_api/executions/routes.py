@@ -5,7 +5,6 @@ from uuid import UUID
 
 from flask import Response, jsonify, url_for
 
-from chronos_api.context import current
 from chronos_api.executions import attempts, exports, service
 from chronos_api.executions.logs import lines_of
 from chronos_api.executions.schemas import (
@@ -20,7 +19,8 @@ from chronos_api.executions.schemas import (
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.http.compression import CSV, NDJSON
-from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.transactions import call
 from chronos_common import clock
 
 blueprint = Blueprint(
@@ -48,10 +48,8 @@ def list_executions(query: dict[str, Any]) -> Response:
     filters = history_filter(query)
     media_type = exports.wanted()
     if media_type:
-        return exports.stream(current().engine, principal(), filters, media_type)
-    page = service.list_executions(
-        current().engine, principal(), filters, page=query["page"], limit=query["limit"]
-    )
+        return exports.stream(call(), filters, media_type)
+    page = service.list_executions(call(), filters, page=query["page"], limit=query["limit"])
     return jsonify(ExecutionPage.of(page.source(query, now=now)))
 
 
@@ -67,7 +65,7 @@ def get_execution(query: dict[str, int], execution_id: UUID) -> Response:
     its texts, the response's body among them, end after 1,000 characters, and long headers are
     left out. `?attempt=2` answers that attempt alone, and whole.
     """
-    row = service.read(current().engine, principal(), execution_id)
+    row = service.read(call(), execution_id)
     shown = attempts.shown(row["attempts"], query.get("attempt"))
     return jsonify(ExecutionDetail.of({**row, "attempts": shown}))
 
@@ -78,7 +76,7 @@ def get_execution(query: dict[str, int], execution_id: UUID) -> Response:
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
 def get_execution_logs(execution_id: UUID) -> Response:
     """Read the log of an execution."""
-    row = service.read(current().engine, principal(), execution_id)
+    row = service.read(call(), execution_id)
     return jsonify(Logs.of({"execution_id": execution_id, "items": lines_of(row)}))
 
 
@@ -88,7 +86,7 @@ def get_execution_logs(execution_id: UUID) -> Response:
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def cancel_execution(execution_id: UUID) -> Response:
     """Cancel an execution that has not finished."""
-    row = service.cancel(current().engine, principal(), execution_id, now=clock.now())
+    row = service.cancel(call(), execution_id)
     return jsonify(ExecutionAnswer.of(row))
 
 
@@ -103,7 +101,7 @@ def retry_execution(execution_id: UUID) -> Response:
     every overlap policy. While a retry of this execution has not ended, another one is a 409
     that names it. Once it has ended, however it did, this one can be run again.
     """
-    row = service.retry(current().engine, principal(), execution_id, now=clock.now())
+    row = service.retry(call(), execution_id)
     response = jsonify(ExecutionAnswer.of(row))
     response.status_code = 202
     response.headers["Location"] = url_for("executions.get_execution", execution_id=row["id"])

@@ -1,57 +1,79 @@
 """Executions: list, read, trigger, cancel, retry."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from chronos_api.fields.count_cache import LongLists
 from chronos_api.fields.pagination import Page
-from chronos_api.security.access import Principal
+from chronos_api.transactions import Call, Session, Transaction, begin, reading
 from chronos_common.domain.jobs import JobType
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import FINAL
 from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
-from chronos_common.storage import audit, recent
-from chronos_common.storage.executions import executions, history, statistics
+from chronos_common.storage.executions import executions, history
 from chronos_common.storage.executions.history import HistoryFilter
 from chronos_common.storage.jobs import jobs
-from chronos_common.storage.postgres.database import transaction
 
 _long_lists = LongLists()
 
 
-def trigger(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> RowMapping:
+def trigger(call: Call, job_id: UUID) -> RowMapping:
     """Run a job now, whatever its schedule says, and return the execution.
 
     Raises :class:`JobNotFound`.
     """
-    with transaction(engine) as connection:
-        execution_id = _trigger(connection, _locked(connection, who, job_id), now=now)
-        _note(connection, who, "job.execute", execution_id, job_id, now=now)
-        return _found(connection, who, execution_id)
+    with begin(call) as tx:
+        triggered = trigger_all(tx, [_lock(tx, job_id)])
+        return _find(tx, triggered[job_id])
 
 
-def list_executions(
-    engine: Engine, who: Principal, filters: HistoryFilter, *, page: int, limit: int
-) -> Page[UUID]:
+def trigger_all(
+    tx: Transaction, locked: Sequence[RowMapping], *, retry_of: UUID | None = None
+) -> dict[UUID, UUID]:
+    """Queue an execution of each locked job, due now. Return their ids by those of the jobs."""
+    queues = {row["id"]: QUEUE_OF[JobType(row["type"])] for row in locked}
+    triggered = executions.trigger(
+        tx.connection, tx.workspace_id, queues, now=tx.now, retry_of=retry_of
+    )
+    job_ids = {execution_id: job_id for job_id, execution_id in triggered.items()}
+    _audit(tx, "execution.retry" if retry_of else "job.execute", job_ids)
+    return triggered
+
+
+def list_executions(call: Call, filters: HistoryFilter, *, page: int, limit: int) -> Page[UUID]:
     """Return a page of the workspace's executions, the latest first."""
-    with transaction(engine) as connection:
-        rows = history.page(
-            connection, who.workspace_id, filters, offset=(page - 1) * limit, limit=limit + 1
-        )
-        # One row more than asked for tells that there is another page.
-        last = rows[limit - 1]["id"] if len(rows) > limit else None
-        is_whole = page == 1 and filters.before is None and last is None
-        count = len(rows) if is_whole else _count(connection, who.workspace_id, filters)
+    with reading(call) as session:
+        return _page(session, filters, page=page, limit=limit)
+
+
+def list_of_job(
+    call: Call, job_id: UUID, filters: HistoryFilter, *, page: int, limit: int
+) -> Page[UUID]:
+    """Return a page of one job's executions. Raises :class:`JobNotFound`."""
+    with reading(call) as session:
+        if jobs.find(session.connection, session.workspace_id, job_id) is None:
+            raise JobNotFound
+        return _page(session, filters, page=page, limit=limit)
+
+
+def _page(session: Session, filters: HistoryFilter, *, page: int, limit: int) -> Page[UUID]:
+    connection, workspace_id = session.connection, session.workspace_id
+    rows = history.page(
+        connection, workspace_id, filters, offset=(page - 1) * limit, limit=limit + 1
+    )
+    # The row beyond the limit shows that there is another page.
+    last = rows[limit - 1]["id"] if len(rows) > limit else None
+    is_whole = page == 1 and filters.before is None and last is None
+    count = len(rows) if is_whole else _count(connection, workspace_id, filters)
     total = min(count, history.MAX_COUNT)
     return Page(rows[:limit], total, last, total_is_exact=count == total)
 
 
 def _count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) -> int:
-    """Return how many executions there are, or one more than anyone counts."""
+    """Return how many executions there are, at most ``history.MAX_COUNT`` + 1."""
     return _long_lists.count(
         (workspace_id, replace(filters, before=None)),
         lambda: history.count(connection, workspace_id, filters),
@@ -59,119 +81,77 @@ def _count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) -
     )
 
 
-def list_of_job(
-    engine: Engine, who: Principal, job_id: UUID, filters: HistoryFilter, *, page: int, limit: int
-) -> Page[UUID]:
-    """Return a page of one job's executions. Raises :class:`JobNotFound`."""
-    with transaction(engine) as connection:
-        if jobs.find(connection, who.workspace_id, job_id) is None:
-            raise JobNotFound
-    return list_executions(engine, who, filters, page=page, limit=limit)
-
-
-def latest_of(
-    engine: Engine, who: Principal, job_ids: Sequence[UUID], *, each: int
-) -> dict[UUID, list[RowMapping]]:
+def latest_of(call: Call, job_ids: Sequence[UUID], *, each: int) -> dict[UUID, list[RowMapping]]:
     """Return up to ``each`` executions of every job, the latest first."""
-    with transaction(engine) as connection:
-        return recent.latest_of_each(connection, who.workspace_id, job_ids, each=each)
+    with reading(call) as session:
+        return history.recent_of_each(session.connection, session.workspace_id, job_ids, each=each)
 
 
-def read(engine: Engine, who: Principal, execution_id: UUID) -> RowMapping:
+def read(call: Call, execution_id: UUID) -> RowMapping:
     """Return an execution with its attempts. Raises :class:`ExecutionNotFound`."""
-    with transaction(engine) as connection:
-        return _found(connection, who, execution_id, with_attempts=True)
+    with reading(call) as session:
+        return _find(session, execution_id, with_attempts=True)
 
 
-def cancel(engine: Engine, who: Principal, execution_id: UUID, *, now: datetime) -> RowMapping:
-    """End an execution that has no fate yet, and return it.
+def cancel(call: Call, execution_id: UUID) -> RowMapping:
+    """End an unfinished execution, and return it.
 
-    Raises :class:`ExecutionNotFound`, and :class:`Conflict` if it has one.
+    Raises :class:`ExecutionNotFound`, and :class:`Conflict` if it has finished.
     """
-    with transaction(engine) as connection:
-        row = _found(connection, who, execution_id)
-        ended = history.cancel(connection, who.workspace_id, execution_id, now=now)
-        if ended is None:
-            status = _found(connection, who, execution_id)["status"]
+    with begin(call) as tx:
+        row = _find(tx, execution_id)
+        ended = history.cancel(tx.connection, tx.workspace_id, [execution_id], now=tx.now)
+        if not ended:
+            status = _find(tx, execution_id)["status"]
             raise Conflict(f"The execution is {status} already; there is nothing to cancel.")
-        statistics.add(connection, [ended], now=now)
-        _note(connection, who, "execution.cancel", execution_id, row["job_id"], now=now)
-        return _found(connection, who, execution_id)
+        tx.moved(ended)
+        _audit(tx, "execution.cancel", {execution_id: row["job_id"]})
+        return _find(tx, execution_id)
 
 
-def retry(engine: Engine, who: Principal, execution_id: UUID, *, now: datetime) -> RowMapping:
-    """Run a finished execution's job again as it is defined now; return the new execution.
+def retry(call: Call, execution_id: UUID) -> RowMapping:
+    """Run a finished execution's job again as it is defined now, and return the new execution.
 
-    Requests that come at the same moment wait for each other at the job's row, so that only one
-    of them finds no retry under way. Raises :class:`ExecutionNotFound`, and :class:`Conflict` if
-    the execution or a retry of it has not finished, or if its job was deleted.
+    Concurrent requests wait for each other at the job's row, so that only one of them finds no
+    retry under way. Raises :class:`ExecutionNotFound`, and :class:`Conflict` if the execution or a
+    retry of it has not finished, or if its job was deleted.
     """
-    with transaction(engine) as connection:
-        row = _found(connection, who, execution_id)
+    with begin(call) as tx:
+        row = _find(tx, execution_id)
         if row["status"] not in FINAL:
             raise Conflict(f"The execution is still {row['status']}; wait for it, or cancel it.")
         try:
-            job = _locked(connection, who, row["job_id"])
+            job = _lock(tx, row["job_id"])
         except JobNotFound as error:
             raise Conflict("The execution's job was deleted; it cannot run again.") from error
-        earlier = history.unfinished_retry_of(connection, execution_id, row["job_id"])
+        earlier = history.unfinished_retry_of(tx.connection, execution_id, row["job_id"])
         if earlier is not None:
             raise Conflict(
                 f"The execution {earlier.id}, which is a retry of this one, is still "
                 f"{earlier.status}; wait for it, or cancel it."
             )
-        new_id = _trigger(connection, job, retry_of=execution_id, now=now)
-        _note(connection, who, "execution.retry", new_id, row["job_id"], now=now)
-        return _found(connection, who, new_id)
+        triggered = trigger_all(tx, [job], retry_of=execution_id)
+        return _find(tx, triggered[job["id"]])
 
 
-def _locked(connection: Connection, who: Principal, job_id: UUID) -> RowMapping:
-    """Return the job, locked: a pause or delete at the same time comes wholly before or after."""
-    job = jobs.find(connection, who.workspace_id, job_id, lock=True)
-    if job is None:
+def _lock(tx: Transaction, job_id: UUID) -> RowMapping:
+    """Return the job, locked: a concurrent pause or delete comes wholly before or after."""
+    rows = jobs.lock(tx.connection, tx.workspace_id, [job_id])
+    if not rows:
         raise JobNotFound
-    return job
+    return rows[0]
 
 
-def _trigger(
-    connection: Connection, job: RowMapping, *, retry_of: UUID | None = None, now: datetime
-) -> UUID:
-    return executions.trigger(
-        connection,
-        workspace_id=job["workspace_id"],
-        job_id=job["id"],
-        queue=QUEUE_OF[JobType(job["type"])],
-        now=now,
-        retry_of=retry_of,
+def _find(session: Session, execution_id: UUID, *, with_attempts: bool = False) -> RowMapping:
+    row = history.find(
+        session.connection, session.workspace_id, execution_id, with_attempts=with_attempts
     )
-
-
-def _found(
-    connection: Connection, who: Principal, execution_id: UUID, *, with_attempts: bool = False
-) -> RowMapping:
-    row = history.find(connection, who.workspace_id, execution_id, with_attempts=with_attempts)
     if row is None:
         raise ExecutionNotFound
     return row
 
 
-def _note(
-    connection: Connection,
-    who: Principal,
-    action: str,
-    execution_id: UUID,
-    job_id: UUID,
-    *,
-    now: datetime,
-) -> None:
-    audit.append(
-        connection,
-        workspace_id=who.workspace_id,
-        user_id=who.user_id,
-        key_id=who.key_id,
-        action=action,
-        subject_type="execution",
-        subject_id=execution_id,
-        details={"job_id": str(job_id)},
-        now=now,
-    )
+def _audit(tx: Transaction, action: str, job_ids: Mapping[UUID, UUID]) -> None:
+    """Append an action on executions. ``job_ids`` is by the execution's id."""
+    details = {execution_id: {"job_id": str(job_id)} for execution_id, job_id in job_ids.items()}
+    tx.audit(action, "execution", details)

@@ -11,8 +11,8 @@ from chronos_api.explanations import service
 from chronos_api.explanations.schemas import Why, WhyQuery
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.security.access import Role, Scope, principal, requires
-from chronos_common import clock
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.transactions import call
 from chronos_common.clock import to_milliseconds
 
 blueprint = Blueprint(
@@ -31,14 +31,12 @@ def explain_instant(query: dict[str, Any], job_id: UUID) -> Response:
     The answer follows from the execution's record, the schedule and the audit log. It names the
     nearest instants of the schedule.
     """
-    context, at = current(), to_milliseconds(query["at"])
+    settings, at = current().settings, to_milliseconds(query["at"])
     found = service.explain(
-        context.engine,
-        principal(),
+        call(),
         job_id,
         at=at,
-        retention=timedelta(days=context.settings.retention_days),
-        alive_within=context.settings.worker_timeout,
-        now=clock.now(),
+        retention=timedelta(days=settings.retention_days),
+        alive_within=timedelta(seconds=settings.worker_timeout_seconds),
     )
     return jsonify(Why.of(found))

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from chronos_api.explanations import outcome_texts, rule_changes
 from chronos_api.explanations.outcome_texts import Record
 from chronos_api.jobs.definition import definitions
-from chronos_api.security.access import Principal
+from chronos_api.transactions import Call, reading
 from chronos_common.clock import MICROSECOND, MILLISECOND, SECOND
 from chronos_common.domain.schedules import occurrences
 from chronos_common.domain.schedules.humanize import moment
@@ -26,22 +26,10 @@ from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import JobNotFound
 from chronos_common.storage import workers
 from chronos_common.storage.executions import explanations
-from chronos_common.storage.postgres.database import transaction
+from chronos_common.storage.jobs.schedules import schedule_of
 
 #: The fields whose change makes other instants.
-_SCHEDULE_FIELDS = frozenset(
-    {
-        "schedule_type",
-        "cron_expression",
-        "interval_seconds",
-        "run_at",
-        "timezone",
-        "starts_at",
-        "ends_at",
-        "jitter_seconds",
-        "max_runs",
-    }
-)
+_SCHEDULE_FIELDS = definitions.SCHEDULE_FIELDS | {"max_runs"}
 
 
 class Verdict(StrEnum):
@@ -97,14 +85,12 @@ class _Question:
 
 
 def explain(
-    engine: Engine,
-    who: Principal,
+    call: Call,
     job_id: UUID,
     *,
     at: datetime,
     retention: timedelta,
     alive_within: timedelta,
-    now: datetime,
 ) -> Explanation:
     """Explain why the job did or did not run at ``at``.
 
@@ -113,13 +99,14 @@ def explain(
     Raises :class:`JobNotFound`.
     """
     length = MILLISECOND if at.microsecond else SECOND
-    with transaction(engine) as connection:
-        job = explanations.job(connection, who.workspace_id, job_id)
+    with reading(call) as session:
+        connection = session.connection
+        job = explanations.job(connection, session.workspace_id, job_id)
         if job is None:
             raise JobNotFound
-        schedule = definitions.stored_schedule(job)
+        schedule = schedule_of(job["id"], job)
         question = _Question(
-            connection, job, schedule, at, at + length, now, retention, alive_within
+            connection, job, schedule, at, at + length, call.now, retention, alive_within
         )
         finding = _recorded(question) or _unrecorded(question)
     return Explanation(

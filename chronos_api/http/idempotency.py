@@ -17,7 +17,7 @@ from chronos_api.security.access import Scope
 from chronos_common import clock
 from chronos_common.errors import Conflict, Invalid
 from chronos_common.storage import idempotency
-from chronos_common.storage.idempotency import Key, Known
+from chronos_common.storage.idempotency import FirstRequest, Key
 from chronos_common.storage.postgres.database import transaction
 
 HEADER = "Idempotency-Key"
@@ -76,7 +76,7 @@ def _fingerprint() -> str:
     return hashlib.sha256(head + request.get_data()).hexdigest()
 
 
-def _again(known: Known) -> Response:
+def _again(known: FirstRequest) -> Response:
     if known.status is None:
         raise KeyInUse
     if known.body is None:

@@ -1,27 +1,24 @@
-"""Jobs by their name, for scripts that describe what there shall be.
+"""Jobs by their name, for scripts that describe the jobs that shall exist.
 
-Names are not unique: a name that several jobs have says of none which one is meant. Whoever puts a
-job by its name is alone with that name until the transaction ends, so that two at once make one
-job; only a plain POST beside them can make a second one.
+Names are not unique, and a name that several jobs have identifies none of them. A PUT holds a
+lock on the name until its transaction ends, so that two at once create one job. Only a plain POST
+at the same time can create a second one.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from marshmallow import ValidationError
-from sqlalchemy import Engine, RowMapping
+from sqlalchemy import RowMapping
 
 from chronos_api.http.json_body import made
-from chronos_api.jobs import changes
-from chronos_api.jobs import service as services
+from chronos_api.jobs import changes, lifecycle, service
+from chronos_api.jobs.lifecycle import Versions
 from chronos_api.jobs.schemas import JobByName
-from chronos_api.jobs.service import Versions
-from chronos_api.security.access import Principal
+from chronos_api.transactions import Call, begin
 from chronos_common.domain.texts import name_of
 from chronos_common.errors import Conflict, Invalid, VersionConflict
 from chronos_common.storage.jobs import jobs
-from chronos_common.storage.postgres.database import transaction
 
 
 class SeveralJobs(Conflict):
@@ -37,35 +34,33 @@ class NoSuchJob(VersionConflict):
 
 
 def put(
-    engine: Engine,
-    who: Principal,
+    call: Call,
     name: str,
     body: Mapping[str, Any],
     *,
     expected: Versions,
     must_be_new: bool,
     must_exist: bool,
-    now: datetime,
 ) -> tuple[RowMapping, bool]:
-    """Make the one job of that name what ``body`` says; return it, and whether it is new.
+    """Create the job of that name, or replace its definition. Return it, and whether it is new.
 
-    A job that is so already keeps its version. Raises :class:`SeveralJobs`, :class:`Invalid` and
-    :class:`VersionConflict`.
+    A job that has this definition already keeps its version. Raises :class:`SeveralJobs`,
+    :class:`Invalid` and :class:`VersionConflict`.
     """
     name = _checked(name)
     fields = {**body, "name": _same_name(body.get("name", name), name)}
-    with transaction(engine) as connection:
-        found = jobs.find_all_named(connection, who.workspace_id, name)
-        if len(found) > 1:
+    with begin(call) as tx:
+        namesakes = jobs.find_all_named(tx.connection, tx.workspace_id, name)
+        if len(namesakes) > 1:
             raise SeveralJobs
-        if found and must_be_new:
+        if namesakes and must_be_new:
             raise JobExists
-        if found:
-            row = services.locked(connection, who, found[0], expected)
-            return changes.put(connection, who, row, fields, now=now), False
+        if namesakes:
+            row = lifecycle.lock_one(tx, namesakes[0], expected)
+            return changes.put(tx, row, fields), False
         if must_exist:
             raise NoSuchJob
-        return services.add(connection, who, fields, now=now), True
+        return service.add(tx, fields), True
 
 
 def _checked(name: str) -> str:

@@ -6,13 +6,12 @@ from flask import Response, jsonify, request, url_for
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
-from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.jobs import by_name, etags, snapshots
 from chronos_api.jobs.schemas import JobByName, JobDetail
-from chronos_api.security.access import Role, Scope, principal, requires
-from chronos_common import clock
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.transactions import call
 
 blueprint = Blueprint(
     "named_jobs",
@@ -71,18 +70,16 @@ def put_job_by_name(body: dict[str, Any], name: str) -> Response:
     Sent again it changes nothing, and the version stays. Names are not unique: if several jobs
     have this one, it is a 409.
     """
-    now = clock.now()
+    put = call()
     row, is_new = by_name.put(
-        current().engine,
-        principal(),
+        put,
         name,
         body,
         expected=etags.expected(),
         must_be_new=request.if_none_match.star_tag,
         must_exist="If-Match" in request.headers,
-        now=now,
     )
-    job = snapshots.detailed(row, now=now)
+    job = snapshots.detailed(row, now=put.now)
     response = jsonify(JobDetail.of(job))
     response.set_etag(etags.of_job(job))
     if is_new:

@@ -1,134 +1,96 @@
 """Changes of jobs: update, pause and resume."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import RowMapping
 
-from chronos_api.jobs import missed, snapshots
+from chronos_api.jobs import lifecycle, service, snapshots
 from chronos_api.jobs.definition import default_webhooks, definitions, positions
-from chronos_api.jobs.service import Versions, locked, note, stop
-from chronos_api.security.access import Principal
+from chronos_api.jobs.lifecycle import Versions
+from chronos_api.transactions import Call, Transaction, begin
 from chronos_common.domain.jobs import JobDefinition
-from chronos_common.domain.statuses import JobStatus, Reason
-from chronos_common.errors import Conflict, Invalid, JobNotFound
+from chronos_common.domain.statuses import JobStatus
+from chronos_common.errors import Conflict, Invalid
 from chronos_common.storage.jobs import jobs, schedules
-from chronos_common.storage.postgres.database import transaction
 
 
 class JobCompleted(Conflict):
     """The job is completed: no run is left. Give it a new schedule, or a higher max_runs."""
 
 
-def change(
-    engine: Engine,
-    who: Principal,
-    job_id: UUID,
-    body: Mapping[str, Any],
-    *,
-    expected: Versions,
-    now: datetime,
-) -> RowMapping:
+def change(call: Call, job_id: UUID, body: Mapping[str, Any], *, expected: Versions) -> RowMapping:
     """Replace the fields that ``body`` gives (PATCH) and return the job."""
-    with transaction(engine) as connection:
-        row = locked(connection, who, job_id, expected)
+    with begin(call) as tx:
+        row = lifecycle.lock_one(tx, job_id, expected)
         definition = None
         if body.keys() - {"status"}:
-            definition = _checked(
-                connection,
-                definitions.merged(row, body),
-                row,
-                now=now,
-                is_payload_given="payload" in body,
-            )
-        return _apply(connection, who, row, definition, body, now=now)
+            fields = definitions.merged(row, body)
+            definition = _checked(tx, fields, row, is_payload_given="payload" in body)
+        return _apply(tx, row, definition, body)
 
 
 def replace(
-    engine: Engine,
-    who: Principal,
-    job_id: UUID,
-    body: Mapping[str, Any],
-    *,
-    expected: Versions,
-    now: datetime,
+    call: Call, job_id: UUID, body: Mapping[str, Any], *, expected: Versions
 ) -> RowMapping:
     """Replace the whole definition by ``body`` (PUT) and return the job."""
-    with transaction(engine) as connection:
-        row = locked(connection, who, job_id, expected)
-        definition = _checked(connection, definitions.replaced(row, body), row, now=now)
-        return _apply(connection, who, row, definition, body, now=now)
+    with begin(call) as tx:
+        row = lifecycle.lock_one(tx, job_id, expected)
+        definition = _checked(tx, definitions.replaced(row, body), row)
+        return _apply(tx, row, definition, body)
 
 
-def put(
-    connection: Connection,
-    who: Principal,
-    row: RowMapping,
-    body: Mapping[str, Any],
-    *,
-    now: datetime,
-) -> RowMapping:
+def put(tx: Transaction, row: RowMapping, body: Mapping[str, Any]) -> RowMapping:
     """Replace the definition of a job, which is locked, unless it is the same already."""
-    definition = _checked(connection, definitions.replaced(row, body), row, now=now)
+    definition = _checked(tx, definitions.replaced(row, body), row)
     changed = None if definitions.is_stored(definition, row) else definition
-    return _apply(connection, who, row, changed, body, now=now)
+    return _apply(tx, row, changed, body)
 
 
-def pause(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> RowMapping:
-    """Stop a job: once this returns, nothing of it that had not started starts."""
-    return change(engine, who, job_id, {"status": JobStatus.PAUSED}, expected=None, now=now)
+def pause(call: Call, job_id: UUID) -> RowMapping:
+    """Pause a job. Once this returns, none of its unstarted executions starts."""
+    return change(call, job_id, {"status": JobStatus.PAUSED}, expected=None)
 
 
-def resume(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> RowMapping:
-    """Let a paused job run again; the scheduler settles what it missed by its misfire policy."""
-    return change(engine, who, job_id, {"status": JobStatus.ACTIVE}, expected=None, now=now)
+def resume(call: Call, job_id: UUID) -> RowMapping:
+    """Resume a paused job. The scheduler applies its misfire policy to missed occurrences."""
+    return change(call, job_id, {"status": JobStatus.ACTIVE}, expected=None)
 
 
 def _checked(
-    connection: Connection,
-    fields: Mapping[str, Any],
-    row: RowMapping,
-    *,
-    now: datetime,
-    is_payload_given: bool = True,
+    tx: Transaction, fields: Mapping[str, Any], row: RowMapping, *, is_payload_given: bool = True
 ) -> JobDefinition:
-    default_url = default_webhooks.url_for(connection, row["workspace_id"], fields)
     return definitions.define(
         fields,
         job_id=row["id"],
-        now=now,
+        now=tx.now,
         stored=row,
-        default_url=default_url,
+        default_url=default_webhooks.url_for(tx, fields),
         is_payload_given=is_payload_given,
     )
 
 
 def _apply(
-    connection: Connection,
-    who: Principal,
-    row: RowMapping,
-    definition: JobDefinition | None,
-    body: Mapping[str, Any],
-    *,
-    now: datetime,
+    tx: Transaction, row: RowMapping, definition: JobDefinition | None, body: Mapping[str, Any]
 ) -> RowMapping:
     """Store the definition, if there is one, then move the job to the status that is wanted."""
     wanted = _wanted_status(body.get("status"), row)
     if definition is not None:
-        _store(connection, row, definition, now=now)
-        before, row = row, _read_again(connection, who, row["id"])
-        changed = snapshots.differences(before, row)
-        note(connection, who, "job.update", row["id"], changed, now=now)
+        _store(tx, row, definition)
+        before, row = row, service.find(tx, row["id"])
+        tx.audit("job.update", "job", {row["id"]: snapshots.differences(before, row)})
     if wanted is not None and wanted is not JobStatus(row["status"]):
-        _move(connection, who, row, wanted, now=now)
-        row = _read_again(connection, who, row["id"])
+        if row["status"] == JobStatus.COMPLETED:
+            raise JobCompleted
+        move = lifecycle.pause if wanted is JobStatus.PAUSED else lifecycle.resume
+        move(tx, [row])
+        row = service.find(tx, row["id"])
     return row
 
 
 def _wanted_status(wanted: object, row: RowMapping) -> JobStatus | None:
-    """Return the status to go to; one that the job has already is not a wish."""
+    """Return the status to go to, or None if the job has it already."""
     if wanted is None or wanted == row["status"]:
         return None
     if wanted not in (JobStatus.ACTIVE, JobStatus.PAUSED):
@@ -136,37 +98,13 @@ def _wanted_status(wanted: object, row: RowMapping) -> JobStatus | None:
     return JobStatus(str(wanted))
 
 
-def _read_again(connection: Connection, who: Principal, job_id: UUID) -> RowMapping:
-    row = jobs.find(connection, who.workspace_id, job_id)
-    if row is None:
-        raise JobNotFound
-    return row
-
-
-def _move(
-    connection: Connection, who: Principal, row: RowMapping, wanted: JobStatus, *, now: datetime
-) -> None:
-    if row["status"] == JobStatus.COMPLETED:
-        raise JobCompleted
-    if wanted is JobStatus.PAUSED:
-        missed.settle(connection, row, reason=Reason.PAUSED, now=now)
-        stop(connection, row["id"], reason=Reason.PAUSED, now=now)
-    else:
-        schedules.activate(connection, row["id"], resumed_at=now)
-    jobs.set_status(connection, row["id"], wanted, now=now)
-    action = "job.pause" if wanted is JobStatus.PAUSED else "job.resume"
-    note(connection, who, action, row["id"], {"name": row["name"]}, now=now)
-
-
-def _store(
-    connection: Connection, row: RowMapping, definition: JobDefinition, *, now: datetime
-) -> None:
-    """Store a changed definition; one with instants to come revives a completed job."""
-    position = positions.after_change(connection, row, definition, now=now)
+def _store(tx: Transaction, row: RowMapping, definition: JobDefinition) -> None:
+    """Store a changed definition. A completed job with new instants to come is active again."""
+    position = positions.after_change(tx, row, definition)
     revived = row["status"] == JobStatus.COMPLETED and position.next_run_at is not None
-    jobs.replace(connection, row["id"], definition, now=now)
+    jobs.replace(tx.connection, row["id"], definition, now=tx.now)
     schedules.replace(
-        connection,
+        tx.connection,
         row["id"],
         definition,
         next_run_at=position.next_run_at,
@@ -176,4 +114,4 @@ def _store(
         zone_rules=position.zone_rules,
     )
     if revived:
-        jobs.set_status(connection, row["id"], JobStatus.ACTIVE, now=now)
+        jobs.set_status(tx.connection, [row["id"]], JobStatus.ACTIVE, now=tx.now)

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Response, request
 
-from chronos_api.jobs.service import Versions
+from chronos_api.jobs.lifecycle import Versions
 from chronos_common import ids
 
 

@@ -7,7 +7,6 @@ from uuid import UUID
 from flask import Response, jsonify, url_for
 from sqlalchemy import RowMapping
 
-from chronos_api.context import current
 from chronos_api.executions import exports
 from chronos_api.executions import service as executions
 from chronos_api.executions.schemas import (
@@ -30,7 +29,8 @@ from chronos_api.jobs.schemas import (
     job_filter,
 )
 from chronos_api.jobs.service import JobListing
-from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.transactions import call
 from chronos_common import clock
 
 blueprint = Blueprint(
@@ -75,7 +75,7 @@ def create_job(body: dict[str, Any]) -> Response:
 
     The answer says in plain English when it runs, and shows its next instants.
     """
-    row = service.create(current().engine, principal(), body, now=clock.now())
+    row = service.create(call(), body)
     response = _job(row)
     response.status_code = 201
     response.headers["Location"] = url_for("jobs.get_job", job_id=row["id"])
@@ -92,9 +92,7 @@ def list_jobs(query: dict[str, Any]) -> Response:
     The total is counted up to 10,000. Sorted by next_run_at, jobs without one come last.
     """
     now = clock.now()
-    page = service.list_jobs(
-        current().engine, principal(), JobListing.of(job_filter(query), query)
-    )
+    page = service.list_jobs(call(), JobListing.of(job_filter(query), query))
     shown = replace(page, rows=[snapshots.snapshot(row, now=now) for row in page.rows])
     return jsonify(JobPage.of(shown.source(query, now=now)))
 
@@ -111,7 +109,7 @@ def get_job(job_id: UUID) -> Response:
     With the ETag of an earlier answer as If-None-Match, 304 says that nothing has changed since:
     neither the job nor its next run.
     """
-    return etags.unless_known(_job(service.read(current().engine, principal(), job_id)))
+    return etags.unless_known(_job(service.read(call(), job_id)))
 
 
 @blueprint.route("/<uuid:job_id>", "PATCH")
@@ -126,9 +124,7 @@ def update_job(body: dict[str, Any], job_id: UUID) -> Response:
     Fields that are given replace those that are stored. null resets one to its default. With
     the status paused or active, the job is paused or resumed.
     """
-    row = changes.change(
-        current().engine, principal(), job_id, body, expected=etags.expected(), now=clock.now()
-    )
+    row = changes.change(call(), job_id, body, expected=etags.expected())
     return _job(row)
 
 
@@ -145,9 +141,7 @@ def replace_job(body: dict[str, Any], job_id: UUID) -> Response:
     updated_at, next_run_at, next_runs, schedule_description) are left as they are, and so are
     secrets that read [redacted].
     """
-    row = changes.replace(
-        current().engine, principal(), job_id, body, expected=etags.expected(), now=clock.now()
-    )
+    row = changes.replace(call(), job_id, body, expected=etags.expected())
     return _job(row)
 
 
@@ -161,9 +155,7 @@ def delete_job(job_id: UUID) -> Response:
 
     Executions that had not started are cancelled. The history stays readable.
     """
-    service.delete(
-        current().engine, principal(), job_id, expected=etags.expected(), now=clock.now()
-    )
+    service.delete(call(), job_id, expected=etags.expected())
     return Response(status=204)
 
 
@@ -176,7 +168,7 @@ def pause_job(job_id: UUID) -> Response:
 
     Once this is answered, no execution of it that had not started starts.
     """
-    return _job(changes.pause(current().engine, principal(), job_id, now=clock.now()))
+    return _job(changes.pause(call(), job_id))
 
 
 @blueprint.route("/<uuid:job_id>/resume", "POST")
@@ -188,7 +180,7 @@ def resume_job(job_id: UUID) -> Response:
 
     Its misfire policy settles the occurrences that it missed.
     """
-    return _job(changes.resume(current().engine, principal(), job_id, now=clock.now()))
+    return _job(changes.resume(call(), job_id))
 
 
 @blueprint.route("/<uuid:job_id>/execute", "POST")
@@ -197,7 +189,7 @@ def resume_job(job_id: UUID) -> Response:
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def execute_job(job_id: UUID) -> Response:
     """Run a job now, independently of its schedule."""
-    row = executions.trigger(current().engine, principal(), job_id, now=clock.now())
+    row = executions.trigger(call(), job_id)
     response = jsonify(ExecutionAnswer.of(row))
     response.status_code = 202
     response.headers["Location"] = url_for("executions.get_execution", execution_id=row["id"])
@@ -219,11 +211,10 @@ def list_job_executions(query: dict[str, Any], job_id: UUID) -> Response:
     filters = history_filter(query, job_id=job_id)
     media_type = exports.wanted()
     if media_type:
-        service.read(current().engine, principal(), job_id)
-        return exports.stream(current().engine, principal(), filters, media_type)
+        service.read(call(), job_id)
+        return exports.stream(call(), filters, media_type)
     page = executions.list_of_job(
-        current().engine,
-        principal(),
+        call(),
         job_id,
         filters,
         page=query["page"],
@@ -238,7 +229,7 @@ def list_job_executions(query: dict[str, Any], job_id: UUID) -> Response:
 @requires(Role.VIEWER, Scope.JOBS_READ)
 def get_job_status(job_id: UUID) -> Response:
     """Read the status of a job."""
-    found = service.overview(current().engine, principal(), job_id, now=clock.now())
+    found = service.overview(call(), job_id)
     return jsonify(JobState.of(found))
 
 

@@ -1,4 +1,4 @@
-"""Jobs: create, read, list, delete, and where one stands. Changes are in ``job_changes``."""
+"""Jobs: create, read, list and delete them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -6,55 +6,47 @@ from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import Connection, RowMapping
 
 from chronos_api.fields import cursors
 from chronos_api.fields.count_cache import LongLists
 from chronos_api.fields.pagination import Page
-from chronos_api.jobs import missed, snapshots
+from chronos_api.jobs import lifecycle, snapshots
 from chronos_api.jobs.definition import default_webhooks, definitions
-from chronos_api.security.access import Principal
+from chronos_api.jobs.lifecycle import Versions
+from chronos_api.transactions import Call, Session, Transaction, begin, reading
 from chronos_common import ids
-from chronos_common.domain.statuses import UNFINISHED, JobStatus, Reason
-from chronos_common.errors import Invalid, JobNotFound, VersionConflict
-from chronos_common.storage import audit
-from chronos_common.storage.executions import history, statistics
-from chronos_common.storage.jobs import insert, jobs, lists, schedules
+from chronos_common.domain.statuses import UNFINISHED, JobStatus
+from chronos_common.errors import Invalid, JobNotFound
+from chronos_common.storage.executions import history
+from chronos_common.storage.jobs import insert, jobs, lists
 from chronos_common.storage.jobs.filters import JobFilter
 from chronos_common.storage.jobs.insert import NewJob
 from chronos_common.storage.jobs.lists import Part, Position
-from chronos_common.storage.postgres.database import reading, transaction
-
-#: The versions that a change may be based on; None if any.
-Versions = frozenset[int] | None
 
 _long_lists = LongLists()
 
 
-def create(
-    engine: Engine, who: Principal, fields: Mapping[str, Any], *, now: datetime
-) -> RowMapping:
+def create(call: Call, fields: Mapping[str, Any]) -> RowMapping:
     """Store a new job and return it. Raises :class:`Invalid` with every wrong field."""
-    with transaction(engine) as connection:
-        return add(connection, who, fields, now=now)
+    with begin(call) as tx:
+        return add(tx, fields)
 
 
-def add(
-    connection: Connection, who: Principal, fields: Mapping[str, Any], *, now: datetime
-) -> RowMapping:
+def add(tx: Transaction, fields: Mapping[str, Any]) -> RowMapping:
     """Store a new job, as a part of the transaction, and return it. Raises :class:`Invalid`."""
-    job_id = ids.new_id(now)
-    default_url = default_webhooks.url_for(connection, who.workspace_id, fields)
-    definition = definitions.define(fields, job_id=job_id, now=now, default_url=default_url)
-    first = definition.schedule.first_at_or_after(now)
+    job_id = ids.new_id(tx.now)
+    default_url = default_webhooks.url_for(tx, fields)
+    definition = definitions.define(fields, job_id=job_id, now=tx.now, default_url=default_url)
+    first = definition.schedule.first_at_or_after(tx.now)
     row = insert.insert_one(
-        connection,
+        tx.connection,
         NewJob(job_id, definition, first, first_status(fields.get("status"))),
-        workspace_id=who.workspace_id,
-        created_by=who.user_id,
-        now=now,
+        workspace_id=tx.workspace_id,
+        created_by=tx.principal.user_id,
+        now=tx.now,
     )
-    note(connection, who, "job.create", job_id, {"name": definition.name}, now=now)
+    tx.audit("job.create", "job", {job_id: {"name": definition.name}})
     return row
 
 
@@ -65,10 +57,18 @@ def first_status(wanted: object) -> JobStatus:
     return JobStatus.PAUSED if wanted == JobStatus.PAUSED else JobStatus.ACTIVE
 
 
-def read(engine: Engine, who: Principal, job_id: UUID) -> RowMapping:
+def read(call: Call, job_id: UUID) -> RowMapping:
     """Return a job. Raises :class:`JobNotFound`."""
-    with reading(engine) as connection:
-        return _found(connection, who, job_id)
+    with reading(call) as session:
+        return find(session, job_id)
+
+
+def find(session: Session, job_id: UUID) -> RowMapping:
+    """Return a job, as a part of the session. Raises :class:`JobNotFound`."""
+    row = jobs.find(session.connection, session.workspace_id, job_id)
+    if row is None:
+        raise JobNotFound
+    return row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class JobListing:
 
     @property
     def part(self) -> Part:
-        """Which part of the list that is."""
+        """Return the part of the list."""
         return Part(
             sort=self.sort,
             descending=self.descending,
@@ -107,26 +107,26 @@ class JobListing:
         )
 
 
-def list_jobs(engine: Engine, who: Principal, wanted: JobListing) -> Page[Position]:
+def list_jobs(call: Call, listing: JobListing) -> Page[Position]:
     """Return a page of the workspace's jobs.
 
     With a filter by the last outcome, the total is known only if the page holds all of them.
     """
-    part = wanted.part
-    with reading(engine) as connection:
-        of_workspace = connection, who.workspace_id, wanted.filters
-        is_common = lists.are_common(*of_workspace)
-        found = lists.page(*of_workspace, replace(part, is_common=is_common))
-        is_whole = part.after is None and part.offset == 0 and found.last is None
-        count = len(found.rows) if is_whole else _count(*of_workspace, is_common=is_common)
-    is_exact = is_whole or (count <= lists.MAX_COUNT and wanted.filters.last_outcome is None)
-    return Page(found.rows, min(count, lists.MAX_COUNT), found.last, is_exact)
+    part = listing.part
+    with reading(call) as session:
+        whole_list = session.connection, session.workspace_id, listing.filters
+        is_common = lists.are_common(*whole_list)
+        page = lists.page(*whole_list, replace(part, is_common=is_common))
+        is_whole = part.after is None and part.offset == 0 and page.last is None
+        count = len(page.rows) if is_whole else _count(*whole_list, is_common=is_common)
+    is_exact = is_whole or (count <= lists.MAX_COUNT and listing.filters.last_outcome is None)
+    return Page(page.rows, min(count, lists.MAX_COUNT), page.last, is_exact)
 
 
 def _count(
     connection: Connection, workspace_id: UUID, filters: JobFilter, *, is_common: bool
 ) -> int:
-    """Return how many jobs there are, or one more than anyone counts."""
+    """Return how many jobs there are, at most ``lists.MAX_COUNT`` + 1."""
     return _long_lists.count(
         (workspace_id, filters),
         lambda: lists.count(connection, workspace_id, filters, is_common=is_common),
@@ -134,16 +134,10 @@ def _count(
     )
 
 
-def delete(
-    engine: Engine, who: Principal, job_id: UUID, *, expected: Versions, now: datetime
-) -> None:
-    """Remove a job; what had not started is cancelled, its history stays readable."""
-    with transaction(engine) as connection:
-        row = locked(connection, who, job_id, expected)
-        missed.settle(connection, row, reason=Reason.DELETED, now=now)
-        stop(connection, job_id, reason=Reason.DELETED, now=now)
-        jobs.delete(connection, job_id, now=now)
-        note(connection, who, "job.delete", job_id, snapshots.differences(row, None), now=now)
+def delete(call: Call, job_id: UUID, *, expected: Versions) -> None:
+    """Remove a job: unstarted executions are cancelled, and its history stays readable."""
+    with begin(call) as tx:
+        lifecycle.delete(tx, [lifecycle.lock_one(tx, job_id, expected)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,28 +152,27 @@ class JobOverview:
     latest_execution: RowMapping | None
 
 
-def overview(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> JobOverview:
+def overview(call: Call, job_id: UUID) -> JobOverview:
     """Return the overview of a job. Raises :class:`JobNotFound`."""
-    with reading(engine) as connection:
-        row = _found(connection, who, job_id)
-        return _overview(connection, who, row, next_run_at=snapshots.next_run(row, now=now))
+    with reading(call) as session:
+        row = find(session, job_id)
+        return _overview(session, row, next_run_at=snapshots.next_run(row, now=call.now))
 
 
-def overview_of_any(engine: Engine, who: Principal, job_id: UUID, *, now: datetime) -> JobOverview:
+def overview_of_any(call: Call, job_id: UUID) -> JobOverview:
     """Return the overview of a job, which may be deleted. Raises :class:`JobNotFound`."""
     try:
-        return overview(engine, who, job_id, now=now)
+        return overview(call, job_id)
     except JobNotFound:
-        with reading(engine) as connection:
-            row = jobs.find_deleted(connection, who.workspace_id, job_id)
+        with reading(call) as session:
+            row = jobs.find_deleted(session.connection, session.workspace_id, job_id)
             if row is None:
                 raise
-            return _overview(connection, who, row, next_run_at=None)
+            return _overview(session, row, next_run_at=None)
 
 
-def _overview(
-    connection: Connection, who: Principal, row: RowMapping, *, next_run_at: datetime | None
-) -> JobOverview:
+def _overview(session: Session, row: RowMapping, *, next_run_at: datetime | None) -> JobOverview:
+    connection, workspace_id = session.connection, session.workspace_id
     unfinished = history.count_unfinished_of(connection, row["id"])
     return JobOverview(
         id=row["id"],
@@ -187,69 +180,5 @@ def _overview(
         status=row["status"],
         next_run_at=next_run_at,
         unfinished={status: unfinished.get(status, 0) for status in sorted(UNFINISHED)},
-        latest_execution=history.latest_of(connection, who.workspace_id, row["id"]),
-    )
-
-
-def _found(connection: Connection, who: Principal, job_id: UUID) -> RowMapping:
-    row = jobs.find(connection, who.workspace_id, job_id)
-    if row is None:
-        raise JobNotFound
-    return row
-
-
-def locked(connection: Connection, who: Principal, job_id: UUID, expected: Versions) -> RowMapping:
-    """Return a job that nobody else changes, plans or deletes until the transaction ends.
-
-    Every change locks in this order: the job, its schedule, its executions. What the schedule
-    holds is read once it is locked. Raises :class:`JobNotFound` and :class:`VersionConflict`.
-    """
-    row = jobs.find(connection, who.workspace_id, job_id, lock=True)
-    if row is None:
-        raise JobNotFound
-    if expected is not None and row["version"] not in expected:
-        raise VersionConflict
-    schedules.lock(connection, job_id)
-    return _found(connection, who, job_id)
-
-
-def stop(connection: Connection, job_id: UUID, *, reason: Reason, now: datetime) -> None:
-    """Plan the job no more, and end what was planned but has not started."""
-    schedules.deactivate(connection, job_id)
-    ended = history.cancel_unstarted(connection, job_id, reason=reason, now=now)
-    statistics.add(connection, ended, now=now)
-
-
-def note(
-    connection: Connection,
-    who: Principal,
-    action: str,
-    job_id: UUID,
-    details: Mapping[str, Any],
-    *,
-    now: datetime,
-) -> None:
-    """Append to the audit log that ``who`` did ``action`` to a job."""
-    note_all(connection, who, action, {job_id: details}, now=now)
-
-
-def note_all(
-    connection: Connection,
-    who: Principal,
-    action: str,
-    details: Mapping[UUID, Mapping[str, Any]],
-    *,
-    now: datetime,
-    subject_type: str = "job",
-) -> None:
-    """Append to the audit log that ``who`` did ``action`` to each of these."""
-    audit.append_all(
-        connection,
-        workspace_id=who.workspace_id,
-        user_id=who.user_id,
-        key_id=who.key_id,
-        action=action,
-        subject_type=subject_type,
-        details=details,
-        now=now,
+        latest_execution=history.latest_of(connection, workspace_id, row["id"]),
     )

@@ -17,7 +17,7 @@ from chronos_api.security.authentication import WorkspaceNotFound
 from chronos_api.security.rate_limits import Rate
 from chronos_common.errors import ChronosError, Forbidden
 from chronos_common.settings import Settings
-from chronos_common.storage.accounts.authentication import Found
+from chronos_common.storage.accounts.authentication import Identity
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -223,7 +223,7 @@ def _identify() -> None:
         g.refusal = error
 
 
-def _account(found: Found) -> Account:
+def _account(found: Identity) -> Account:
     return Account(
         user_id=found.user_id,
         family_id=found.family_id,
@@ -234,7 +234,7 @@ def _account(found: Found) -> Account:
     )
 
 
-def _principal(found: Found, wanted: UUID | None) -> Principal | None:
+def _principal(found: Identity, wanted: UUID | None) -> Principal | None:
     if found.workspace_id is None or found.role is None:
         if wanted is not None:
             raise WorkspaceNotFound

@@ -13,7 +13,7 @@ from chronos_api.security.tokens import Ticket
 from chronos_common import clock
 from chronos_common.errors import NotFound
 from chronos_common.storage.accounts import authentication
-from chronos_common.storage.accounts.authentication import Found
+from chronos_common.storage.accounts.authentication import Identity
 from chronos_common.storage.postgres.database import reading
 
 WORKSPACE_HEADER = "X-Workspace"
@@ -23,7 +23,7 @@ class WorkspaceNotFound(NotFound):
     """There is no such workspace, or you are not one of its members; see X-Workspace."""
 
 
-def identify(*, or_parameter: bool, or_ticket: bool) -> tuple[Found, UUID | None]:
+def identify(*, or_parameter: bool, or_ticket: bool) -> tuple[Identity, UUID | None]:
     """Return the caller of the current request, and the workspace that it names, if any.
 
     See :func:`credentials.presented` for the parameters. Raises
@@ -44,7 +44,7 @@ def identify(*, or_parameter: bool, or_ticket: bool) -> tuple[Found, UUID | None
     return found, wanted
 
 
-def _maker(connection: Connection, ticket: Ticket, wanted: UUID | None) -> Found | None:
+def _maker(connection: Connection, ticket: Ticket, wanted: UUID | None) -> Identity | None:
     if ticket.key_id:
         return authentication.by_key_id(connection, ticket.key_id, wanted, now=clock.now())
     return authentication.by_login(

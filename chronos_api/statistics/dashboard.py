@@ -13,7 +13,7 @@ from chronos_common.domain import histograms
 from chronos_common.domain.statuses import Status
 from chronos_common.storage import workers
 from chronos_common.storage.executions import trends
-from chronos_common.storage.executions.trends import Totals, Unfinished
+from chronos_common.storage.executions.trends import Backlog, Totals
 from chronos_common.storage.jobs import jobs
 from chronos_common.storage.postgres.database import transaction
 
@@ -54,7 +54,7 @@ class WorkspaceStats:
     since: datetime
     as_of: datetime
     jobs: Mapping[str, int]
-    unfinished: Unfinished
+    unfinished: Backlog
     totals: Totals
     alive: Mapping[str, int]
 

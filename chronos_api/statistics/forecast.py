@@ -14,8 +14,7 @@ from chronos_common import clock
 from chronos_common.domain.schedules import occurrences
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.errors import Invalid
-from chronos_common.storage import forecasts
-from chronos_common.storage.jobs.schedules import schedule_of
+from chronos_common.storage.jobs import jobs, schedules
 from chronos_common.storage.postgres.database import transaction
 
 _log = structlog.get_logger(__name__)
@@ -88,14 +87,14 @@ def forecast(
     starts = [first + index * step for index in range(number)]
     until = first + number * step
     with transaction(engine) as connection:
-        rows, looked_at = forecasts.active(
+        rows, looked_at = schedules.of_active_jobs(
             connection, workspace_id, until=until, limit=MAX_JOBS + 1
         )
     counts = [_BucketCount() for _ in starts]
     considered = _fill(counts, rows, [now, *starts[1:], until], now)
     with transaction(engine) as connection:
         shown = {job_id for count in counts for _, job_id in count.named}
-        names = forecasts.names(connection, shown)
+        names = jobs.names_of(connection, shown)
     return Forecast(
         as_of=now,
         until=until,
@@ -123,7 +122,7 @@ def _fill(
             break
         considered += 1
         try:
-            schedule = schedule_of(row.job_id, row._mapping)  # noqa: SLF001 - public in spite of its name
+            schedule = schedules.schedule_of(row.job_id, row._mapping)  # noqa: SLF001 - public in spite of its name
             start = _start(schedule, row.next_run_at, now)
             key = schedule, start, row.runs_left
             if key not in known:

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Engine, RowMapping
+from sqlalchemy import RowMapping
 
-from chronos_api.jobs import snapshots
-from chronos_api.security.access import Principal
+from chronos_api.jobs import service, snapshots
 from chronos_api.statistics.dashboard import success_rate
+from chronos_api.transactions import Call, reading
 from chronos_common.domain.statuses import Status
-from chronos_common.errors import JobNotFound
-from chronos_common.storage import latest
-from chronos_common.storage.jobs import jobs
-from chronos_common.storage.postgres.database import transaction
+from chronos_common.storage.executions import history
 
 #: How many outcomes are shown one by one.
 SHOWN = 20
@@ -37,15 +34,11 @@ class JobFigures:
     next_runs: Sequence[datetime]
 
 
-def statistics(
-    engine: Engine, who: Principal, job_id: UUID, *, limit: int, now: datetime
-) -> JobFigures:
+def statistics(call: Call, job_id: UUID, *, limit: int) -> JobFigures:
     """Return the figures of the job's latest ``limit`` executions. Raises :class:`JobNotFound`."""
-    with transaction(engine) as connection:
-        job = jobs.find(connection, who.workspace_id, job_id)
-        if job is None:
-            raise JobNotFound
-        rows = latest.of_job(connection, job_id, limit=limit)
+    with reading(call) as session:
+        job = service.find(session, job_id)
+        rows = history.recent_of_job(session.connection, job_id, limit=limit)
     counts = Counter(row["status"] for row in rows)
     durations = _durations(rows)
     return JobFigures(
@@ -57,7 +50,7 @@ def statistics(
         average_duration_ms=round(sum(durations) / len(durations), 1) if durations else None,
         p95_duration_ms=durations[math.ceil(0.95 * len(durations)) - 1] if durations else None,
         latest=rows[:SHOWN],
-        next_runs=snapshots.next_runs(job, now=now),
+        next_runs=snapshots.next_runs(job, now=call.now),
     )
 
 

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from flask import Response, jsonify
 
-from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.security.access import Role, Scope, principal, requires
@@ -19,7 +18,7 @@ from chronos_api.statistics.schemas import (
     Upcoming,
     UpcomingQuery,
 )
-from chronos_common import clock
+from chronos_api.transactions import call
 
 dashboard = Blueprint(
     "dashboard",
@@ -80,9 +79,7 @@ jobs = Blueprint(
 @requires(Role.VIEWER, Scope.STATS_READ)
 def get_job_statistics(query: dict[str, Any], job_id: UUID) -> Response:
     """Read outcomes and durations of a job's latest executions, and its next runs."""
-    figures = job_statistics.statistics(
-        current().engine, principal(), job_id, limit=query["limit"], now=clock.now()
-    )
+    figures = job_statistics.statistics(call(), job_id, limit=query["limit"])
     return jsonify(JobStatistics.of(figures))
 
 

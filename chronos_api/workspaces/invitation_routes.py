@@ -5,13 +5,13 @@ from uuid import UUID
 
 from flask import Response, jsonify
 
-from chronos_api.context import current
 from chronos_api.fields import cursors
 from chronos_api.fields.pagination import PageQuery
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.security.access import Role, Scope, account, principal, requires, requires_login
+from chronos_api.security.access import Role, Scope, requires, requires_login
 from chronos_api.security.rate_limits import Rate
+from chronos_api.transactions import account_call, call
 from chronos_api.workspaces import invitations, service
 from chronos_api.workspaces.schemas import (
     InvitationAnswer,
@@ -20,7 +20,6 @@ from chronos_api.workspaces.schemas import (
     InvitationToken,
     Membership,
 )
-from chronos_common import clock
 
 blueprint = Blueprint(
     "invitations",
@@ -41,7 +40,7 @@ def create_invitation(body: dict[str, Any]) -> Response:
     The e-mail holds a token that serves for a week. Inviting an address again replaces the
     invitation before.
     """
-    row = invitations.invite(current().engine, principal(), **body, now=clock.now())
+    row = invitations.invite(call(), **body)
     response = jsonify(InvitationAnswer.of(row))
     response.status_code = 201
     return response
@@ -54,12 +53,10 @@ def create_invitation(body: dict[str, Any]) -> Response:
 def list_invitations(query: dict[str, Any]) -> Response:
     """List the open invitations, the latest first."""
     found = invitations.list_open(
-        current().engine,
-        principal(),
+        call(),
         after=cursors.read(query.get("cursor")),
         page=query["page"],
         limit=query["limit"],
-        now=clock.now(),
     )
     return jsonify(InvitationPage.of(found.source(query)))
 
@@ -69,7 +66,7 @@ def list_invitations(query: dict[str, Any]) -> Response:
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
 def revoke_invitation(invitation_id: UUID) -> Response:
     """Revoke an invitation. Its token is refused from now on."""
-    invitations.revoke(current().engine, principal(), invitation_id, now=clock.now())
+    invitations.revoke(call(), invitation_id)
     return Response(status=204)
 
 
@@ -80,6 +77,6 @@ def revoke_invitation(invitation_id: UUID) -> Response:
 @requires_login(rate=Rate.LOGIN)
 def accept_invitation(body: dict[str, str]) -> Response:
     """Accept an invitation to your e-mail address."""
-    workspace_id = invitations.accept(current().engine, account(), body["token"], now=clock.now())
-    rows = service.list_memberships(current().engine, account())
+    workspace_id = invitations.accept(account_call(), body["token"])
+    rows = service.list_memberships(account_call())
     return jsonify(Membership.of(next(row for row in rows if row["id"] == workspace_id)))

@@ -5,15 +5,14 @@ from uuid import UUID
 
 from flask import Response, jsonify, url_for
 
-from chronos_api.context import current
 from chronos_api.fields import cursors
 from chronos_api.fields.pagination import PageQuery
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.security.access import Role, principal, requires
+from chronos_api.security.access import Role, requires
+from chronos_api.transactions import call
 from chronos_api.workspaces import keys
 from chronos_api.workspaces.key_schemas import KeyAnswer, KeyFields, KeyPage, NewKeyAnswer
-from chronos_common import clock
 
 blueprint = Blueprint(
     "keys", __name__, url_prefix="/api/v1/keys", description="API keys, for programs"
@@ -34,13 +33,11 @@ def create_api_key(body: dict[str, Any]) -> Response:
     It acts as you in this workspace, as far as its scopes go, and ends with your membership. The
     answer shows it this once.
     """
-    made = keys.make(
-        current().engine,
-        principal(),
+    made = keys.create(
+        call(),
         name=body["name"],
         scopes=body["scopes"],
         expires_at=body.get("expires_at"),
-        now=clock.now(),
     )
     response = jsonify(NewKeyAnswer.of({**made.row, "key": made.text}))
     response.status_code = 201
@@ -55,8 +52,7 @@ def create_api_key(body: dict[str, Any]) -> Response:
 def list_api_keys(query: dict[str, Any]) -> Response:
     """List the workspace's API keys, the latest first."""
     found = keys.list_keys(
-        current().engine,
-        principal(),
+        call(),
         after=cursors.read(query.get("cursor")),
         page=query["page"],
         limit=query["limit"],
@@ -69,7 +65,7 @@ def list_api_keys(query: dict[str, Any]) -> Response:
 @requires(Role.OWNER, None)
 def get_api_key(key_id: UUID) -> Response:
     """Read an API key, without its secret."""
-    return jsonify(KeyAnswer.of(keys.read(current().engine, principal(), key_id)))
+    return jsonify(KeyAnswer.of(keys.read(call(), key_id)))
 
 
 @blueprint.route("/<uuid:key_id>", "DELETE")
@@ -77,5 +73,5 @@ def get_api_key(key_id: UUID) -> Response:
 @requires(Role.OWNER, None)
 def revoke_api_key(key_id: UUID) -> Response:
     """Revoke an API key. It is refused from now on."""
-    keys.revoke(current().engine, principal(), key_id, now=clock.now())
+    keys.revoke(call(), key_id)
     return Response(status=204)

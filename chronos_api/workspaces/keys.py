@@ -1,21 +1,21 @@
-"""API keys of a workspace: make, list, read, revoke."""
+"""API keys of a workspace: create, list, read, revoke."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import RowMapping
 
-from chronos_api.audit import service as trail
 from chronos_api.fields.pagination import Page, first_of
 from chronos_api.security import credentials
-from chronos_api.security.access import Principal, Scope
+from chronos_api.security.access import Scope
 from chronos_api.security.credentials import KeyText
+from chronos_api.transactions import Call, Session, begin, reading
 from chronos_common import ids
 from chronos_common.errors import Conflict, Invalid, NotFound
 from chronos_common.storage.accounts import api_keys, workspaces
-from chronos_common.storage.postgres.database import transaction
 
 MAX_KEYS = 200
 
@@ -36,54 +36,45 @@ class NewKey:
     text: str
 
 
-def make(
-    engine: Engine,
-    who: Principal,
-    *,
-    name: str,
-    scopes: Sequence[Scope],
-    expires_at: datetime | None,
-    now: datetime,
+def create(
+    call: Call, *, name: str, scopes: Sequence[Scope], expires_at: datetime | None
 ) -> NewKey:
-    """Make a key that acts as whoever calls, limited to ``scopes``.
+    """Create a key that acts as the member who calls, limited to ``scopes``.
 
     Raises :class:`Invalid` if it would have expired, and :class:`TooManyKeys`.
     """
-    if expires_at is not None and expires_at <= now:
+    if expires_at is not None and expires_at <= call.now:
         raise Invalid({"expires_at": ["Must be in the future."]})
-    key_id, text = ids.new_id(now), credentials.new_key()
+    key_id, text = ids.new_id(call.now), credentials.new_key()
     stored = KeyText.read(text)
-    chosen = sorted(set(scopes))
-    with transaction(engine) as connection:
+    with begin(call) as tx:
         # Locked, so that requests side by side do not pass the bound together.
-        workspaces.find(connection, who.workspace_id, lock=True)
-        if api_keys.count_usable(connection, who.workspace_id, now=now) >= MAX_KEYS:
+        workspaces.find(tx.connection, tx.workspace_id, lock=True)
+        if api_keys.count_usable(tx.connection, tx.workspace_id, now=tx.now) >= MAX_KEYS:
             raise TooManyKeys
         api_keys.insert_key(
-            connection,
+            tx.connection,
             key_id,
-            workspace_id=who.workspace_id,
-            user_id=who.user_id,
+            workspace_id=tx.workspace_id,
+            user_id=tx.principal.user_id,
             name=name,
             prefix=stored.prefix,
             secret_sha256=stored.sha256,
-            scopes=chosen,
+            scopes=sorted(set(scopes)),
             expires_at=expires_at,
-            now=now,
+            now=tx.now,
         )
-        row = _found(connection, who, key_id)
-        _note(connection, who, "key.create", row, now=now)
+        row = _find(tx, key_id)
+        tx.audit("key.create", "key", {key_id: _details(row)})
         return NewKey(row, text)
 
 
-def list_keys(
-    engine: Engine, who: Principal, *, after: UUID | None, page: int, limit: int
-) -> Page[UUID]:
+def list_keys(call: Call, *, after: UUID | None, page: int, limit: int) -> Page[UUID]:
     """Return a page of the keys that were not revoked, the latest first."""
-    with transaction(engine) as connection:
+    with reading(call) as session:
         rows, total = api_keys.page(
-            connection,
-            who.workspace_id,
+            session.connection,
+            session.workspace_id,
             after=after,
             offset=(page - 1) * limit,
             limit=limit + 1,
@@ -91,42 +82,32 @@ def list_keys(
     return first_of(rows, total, limit)
 
 
-def read(engine: Engine, who: Principal, key_id: UUID) -> RowMapping:
+def read(call: Call, key_id: UUID) -> RowMapping:
     """Return a key. Raises :class:`KeyNotFound`."""
-    with transaction(engine) as connection:
-        return _found(connection, who, key_id)
+    with reading(call) as session:
+        return _find(session, key_id)
 
 
-def revoke(engine: Engine, who: Principal, key_id: UUID, *, now: datetime) -> None:
+def revoke(call: Call, key_id: UUID) -> None:
     """Refuse a key from now on. Raises :class:`KeyNotFound`."""
-    with transaction(engine) as connection:
-        row = _found(connection, who, key_id)
-        if not api_keys.revoke(connection, who.workspace_id, key_id, now=now):
+    with begin(call) as tx:
+        row = _find(tx, key_id)
+        if not api_keys.revoke(tx.connection, tx.workspace_id, key_id, now=tx.now):
             raise KeyNotFound
-        _note(connection, who, "key.revoke", row, now=now)
+        tx.audit("key.revoke", "key", {key_id: _details(row)})
 
 
-def _found(connection: Connection, who: Principal, key_id: UUID) -> RowMapping:
-    row = api_keys.find(connection, who.workspace_id, key_id)
+def _find(session: Session, key_id: UUID) -> RowMapping:
+    row = api_keys.find(session.connection, session.workspace_id, key_id)
     if row is None or row["revoked_at"] is not None:
         raise KeyNotFound
     return row
 
 
-def _note(
-    connection: Connection, who: Principal, action: str, row: RowMapping, *, now: datetime
-) -> None:
-    trail.note(
-        connection,
-        who,
-        action,
-        ("key", row["id"]),
-        {
-            "name": row["name"],
-            "prefix": row["prefix"],
-            "scopes": list(row["scopes"]),
-            "expires_at": row["expires_at"].isoformat() if row["expires_at"] else None,
-        },
-        workspace_id=who.workspace_id,
-        now=now,
-    )
+def _details(row: RowMapping) -> dict[str, Any]:
+    return {
+        "name": row["name"],
+        "prefix": row["prefix"],
+        "scopes": list(row["scopes"]),
+        "expires_at": row["expires_at"].isoformat() if row["expires_at"] else None,
+    }

@@ -4,13 +4,12 @@ from uuid import UUID
 
 from flask import Response, jsonify
 
-from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_api.transactions import call
 from chronos_api.workspaces import members
 from chronos_api.workspaces.schemas import Member, MemberChange, Members
-from chronos_common import clock
 
 blueprint = Blueprint(
     "members", __name__, url_prefix="/api/v1/members", description="Who works in the workspace"
@@ -22,7 +21,7 @@ blueprint = Blueprint(
 @requires(Role.VIEWER, Scope.WORKSPACE_READ)
 def list_members() -> Response:
     """List the members, in the order in which they joined."""
-    rows = members.list_members(current().engine, principal())
+    rows = members.list_members(call())
     return jsonify(Members.of(rows))
 
 
@@ -33,7 +32,7 @@ def list_members() -> Response:
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
 def update_member(body: dict[str, Role], user_id: UUID) -> Response:
     """Give a member another role. There is always an owner."""
-    row = members.set_role(current().engine, principal(), user_id, body["role"], now=clock.now())
+    row = members.set_role(call(), user_id, body["role"])
     return jsonify(Member.of(row))
 
 
@@ -43,7 +42,7 @@ def update_member(body: dict[str, Role], user_id: UUID) -> Response:
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
 def remove_member(user_id: UUID) -> Response:
     """Remove a member. The API keys that they made here are revoked."""
-    members.remove(current().engine, principal(), user_id, now=clock.now())
+    members.remove(call(), user_id)
     return Response(status=204)
 
 
@@ -53,5 +52,5 @@ def remove_member(user_id: UUID) -> Response:
 @requires(Role.VIEWER, None)
 def leave_workspace() -> Response:
     """Leave the workspace. Its last owner cannot."""
-    members.remove(current().engine, principal(), principal().user_id, now=clock.now())
+    members.remove(call(), principal().user_id)
     return Response(status=204)

@@ -6,10 +6,10 @@ from typing import Any
 from flask import Response, jsonify
 from sqlalchemy import RowMapping
 
-from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.security.access import Role, Scope, account, principal, requires, requires_login
+from chronos_api.security.access import Role, Scope, principal, requires, requires_login
+from chronos_api.transactions import account_call, call
 from chronos_api.workspaces import service
 from chronos_api.workspaces.schemas import (
     Membership,
@@ -32,7 +32,7 @@ blueprint = Blueprint(
 @requires_login()
 def list_workspaces() -> Response:
     """List your workspaces, the default one first."""
-    rows = service.list_memberships(current().engine, account())
+    rows = service.list_memberships(account_call())
     return jsonify(Memberships.of(rows))
 
 
@@ -43,7 +43,7 @@ def list_workspaces() -> Response:
 @requires_login()
 def create_workspace(body: dict[str, str]) -> Response:
     """Create another workspace, whose owner you are."""
-    row = service.add(current().engine, account(), name=body["name"], now=clock.now())
+    row = service.add(account_call(), name=body["name"])
     response = jsonify(Membership.of(row))
     response.status_code = 201
     return response
@@ -54,7 +54,7 @@ def create_workspace(body: dict[str, str]) -> Response:
 @requires(Role.VIEWER, Scope.WORKSPACE_READ)
 def get_workspace() -> Response:
     """Read the workspace's settings."""
-    return _workspace(service.read(current().engine, principal()))
+    return _workspace(service.read(call()))
 
 
 @blueprint.route("/workspace", "PATCH")
@@ -63,7 +63,7 @@ def get_workspace() -> Response:
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
 def update_workspace(body: dict[str, Any]) -> Response:
     """Rename the workspace, or set its default webhook."""
-    row = service.change(current().engine, principal(), body, now=clock.now())
+    row = service.change(call(), body)
     return _workspace(row)
 
 
@@ -72,7 +72,7 @@ def update_workspace(body: dict[str, Any]) -> Response:
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
 def get_signing_secret() -> Response:
     """Read the secret with which receivers verify webhooks."""
-    return _secret(service.read(current().engine, principal()))
+    return _secret(service.read(call()))
 
 
 @blueprint.route("/workspace/signing-secret/rotate", "POST")
@@ -86,7 +86,7 @@ def rotate_signing_secret(body: dict[str, int]) -> Response:
     change over in between.
     """
     grace = timedelta(hours=body["grace_hours"])
-    row = service.rotate_secret(current().engine, principal(), grace=grace, now=clock.now())
+    row = service.rotate_secret(call(), grace=grace)
     return _secret(row)
 
 

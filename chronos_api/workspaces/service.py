@@ -1,23 +1,22 @@
-"""Workspaces: make one, list one's own, read and change settings, sign webhooks anew."""
+"""Workspaces: create, list, read, change, and replace the secret that signs webhooks."""
 
 import base64
 import secrets
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, RowMapping
+from sqlalchemy import RowMapping
 
 from chronos_api.audit import diff
-from chronos_api.audit import service as trail
-from chronos_api.security.access import Account, Principal, Role
+from chronos_api.security.access import Role
+from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_common import ids
 from chronos_common.domain import payloads, redaction
 from chronos_common.domain.jobs import JobType
 from chronos_common.errors import Conflict, Invalid
 from chronos_common.storage.accounts import users, workspaces
-from chronos_common.storage.postgres.database import transaction
 
 MAX_WORKSPACES = 100
 
@@ -28,15 +27,13 @@ class TooManyWorkspaces(Conflict):
     """You are a member of as many workspaces as one account can be; leave one first."""
 
 
-def create(
-    connection: Connection, workspace_id: UUID, owner: UUID, *, name: str, now: datetime
-) -> None:
+def create(tx: Transaction, workspace_id: UUID, owner: UUID, *, name: str) -> None:
     """Store a workspace with its first owner."""
     users.insert_workspace(
-        connection, workspace_id, name=name, signing_secret=new_signing_secret(), now=now
+        tx.connection, workspace_id, name=name, signing_secret=new_signing_secret(), now=tx.now
     )
     users.insert_membership(
-        connection, workspace_id=workspace_id, user_id=owner, role=Role.OWNER, now=now
+        tx.connection, workspace_id=workspace_id, user_id=owner, role=Role.OWNER, now=tx.now
     )
 
 
@@ -45,53 +42,51 @@ def new_signing_secret() -> str:
     return f"whsec_{base64.b64encode(secrets.token_bytes(_SIGNING_SECRET_BYTES)).decode()}"
 
 
-def add(engine: Engine, who: Account, *, name: str, now: datetime) -> RowMapping:
-    """Make another workspace for whoever calls, its owner; return their membership."""
-    workspace_id = ids.new_id(now)
-    with transaction(engine) as connection:
+def add(call: Call, *, name: str) -> RowMapping:
+    """Create another workspace that the user owns, and return their membership."""
+    user_id, workspace_id = call.account.user_id, ids.new_id(call.now)
+    with begin(call) as tx:
         # Locked, so that requests side by side do not pass the bound together.
-        users.find(connection, who.user_id, lock=True)
-        if len(workspaces.of_user(connection, who.user_id)) >= MAX_WORKSPACES:
+        users.find(tx.connection, user_id, lock=True)
+        if len(workspaces.of_user(tx.connection, user_id)) >= MAX_WORKSPACES:
             raise TooManyWorkspaces
-        create(connection, workspace_id, who.user_id, name=name, now=now)
-        _note(connection, who, "workspace.create", workspace_id, {"name": name}, now=now)
-        found = workspaces.of_user(connection, who.user_id)
-        return next(row for row in found if row["id"] == workspace_id)
+        create(tx, workspace_id, user_id, name=name)
+        tx.audit_in(workspace_id, "workspace.create", "workspace", {workspace_id: {"name": name}})
+        memberships = workspaces.of_user(tx.connection, user_id)
+        return next(row for row in memberships if row["id"] == workspace_id)
 
 
-def list_memberships(engine: Engine, who: Account) -> Sequence[RowMapping]:
-    """Return the workspaces of whoever calls, each with their role, the default one first."""
-    with transaction(engine) as connection:
-        return workspaces.of_user(connection, who.user_id)
+def list_memberships(call: Call) -> Sequence[RowMapping]:
+    """Return the user's workspaces, each with their role, the default one first."""
+    with reading(call) as session:
+        return workspaces.of_user(session.connection, call.account.user_id)
 
 
-def read(engine: Engine, who: Principal) -> RowMapping:
+def read(call: Call) -> RowMapping:
     """Return the workspace of the request."""
-    with transaction(engine) as connection:
-        return workspaces.find(connection, who.workspace_id)
+    with reading(call) as session:
+        return workspaces.find(session.connection, session.workspace_id)
 
 
-def change(
-    engine: Engine, who: Principal, values: Mapping[str, Any], *, now: datetime
-) -> RowMapping:
-    """Change the name or the default webhook's URL; return the workspace.
+def change(call: Call, values: Mapping[str, Any]) -> RowMapping:
+    """Change the name or the default webhook's URL, and return the workspace.
 
-    Raises :class:`Invalid` for what is no URL.
+    Raises :class:`Invalid` if the URL is none.
     """
-    with transaction(engine) as connection:
-        before = workspaces.find(connection, who.workspace_id, lock=True)
+    with begin(call) as tx:
+        before = workspaces.find(tx.connection, tx.workspace_id, lock=True)
         checked = _checked(before, values)
         if checked:
-            workspaces.change(connection, who.workspace_id, checked)
-        after = workspaces.find(connection, who.workspace_id)
+            workspaces.change(tx.connection, tx.workspace_id, checked)
+        after = workspaces.find(tx.connection, tx.workspace_id)
         details = diff.between(_shown(before), _shown(after))
         if details["after"]:
-            _note(connection, who, "workspace.update", who.workspace_id, details, now=now)
+            _audit(tx, "workspace.update", details)
         return after
 
 
 def _checked(before: Mapping[Any, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values to store: a URL that came back as it is shown stays as it is."""
+    """Return the values to store. A URL that was sent back as it is shown stays as it is."""
     url = values.get("default_webhook_url")
     if url is None:
         return dict(values)
@@ -114,34 +109,15 @@ def _shown(row: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def rotate_secret(
-    engine: Engine, who: Principal, *, grace: timedelta, now: datetime
-) -> RowMapping:
-    """Sign webhooks with a new secret, and for ``grace`` with the one before too."""
-    with transaction(engine) as connection:
+def rotate_secret(call: Call, *, grace: timedelta) -> RowMapping:
+    """Sign webhooks with a new secret, and for ``grace`` with the previous one too."""
+    with begin(call) as tx:
         workspaces.rotate_secret(
-            connection, who.workspace_id, secret=new_signing_secret(), until=now + grace
+            tx.connection, tx.workspace_id, secret=new_signing_secret(), until=tx.now + grace
         )
-        details = {"grace_hours": grace / timedelta(hours=1)}
-        _note(connection, who, "workspace.rotate_secret", who.workspace_id, details, now=now)
-        return workspaces.find(connection, who.workspace_id)
+        _audit(tx, "workspace.rotate_secret", {"grace_hours": grace / timedelta(hours=1)})
+        return workspaces.find(tx.connection, tx.workspace_id)
 
 
-def _note(
-    connection: Connection,
-    who: Principal | Account,
-    action: str,
-    workspace_id: UUID,
-    details: Mapping[str, Any],
-    *,
-    now: datetime,
-) -> None:
-    trail.note(
-        connection,
-        who,
-        action,
-        ("workspace", workspace_id),
-        details,
-        workspace_id=workspace_id,
-        now=now,
-    )
+def _audit(tx: Transaction, action: str, details: Mapping[str, Any]) -> None:
+    tx.audit(action, "workspace", {tx.workspace_id: details})

@@ -133,7 +133,7 @@ def lateness(cluster: Cluster) -> Iterator[Finding]:
     yield from _executions(cluster, waiting)
 
 
-def _executions(cluster: Cluster, waiting: health.Unfinished) -> Iterator[Finding]:
+def _executions(cluster: Cluster, waiting: health.ExecutionCounts) -> Iterator[Finding]:
     if waiting.overdue and waiting.oldest_due_at:
         age = cluster.now - waiting.oldest_due_at
         report = problem if age > VERY_LATE else warning
@@ -220,7 +220,7 @@ def outcomes(cluster: Cluster) -> Iterator[Finding]:
     """Check how many executions fail, and which jobs keep failing."""
     since = cluster.now - LATELY
     with transaction(cluster.engine) as connection:
-        fates = health.fates(connection, since=since)
+        fates = health.count_by_outcome(connection, since=since)
         failing = health.failing_jobs(connection, since=since, at_least=CONSTANTLY)
     total, failed = sum(fates.values()), fates.get("failed", 0)
     says = f"{total:,} executions ended within {span(LATELY)}, {failed:,} of them failed."

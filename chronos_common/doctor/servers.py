@@ -61,7 +61,7 @@ def database(engine: Engine) -> Iterator[Finding]:
     yield from _vacuum(engine, server)
 
 
-def _connections(server: health.Server) -> Finding:
+def _connections(server: health.ServerState) -> Finding:
     says = f"{server.connections} of PostgreSQL's {server.max_connections} connections are taken."
     if server.connections < NEARLY * server.max_connections:
         return fine("connections", says)
@@ -73,7 +73,7 @@ def _connections(server: health.Server) -> Finding:
     )
 
 
-def _vacuum(engine: Engine, server: health.Server) -> Iterator[Finding]:
+def _vacuum(engine: Engine, server: health.ServerState) -> Iterator[Finding]:
     """Check for causes that make the hot tables grow without bound."""
     with transaction(engine) as connection:
         long = health.long_transactions(connection, lasting=LONG_TRANSACTION)

@@ -6,31 +6,24 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from chronos_common.domain.jobs import JobType
-from chronos_common.domain.overlaps import OverlapPolicy
-from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.jobs import WorkerFields
+from chronos_common.domain.statuses import Status
 
 #: Characters of an error that the history keeps. Targets and mail servers write parts of it.
 MAX_ERROR_LENGTH = 2000
 
 
-@dataclass(frozen=True, slots=True)
-class JobSpec:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSpec(WorkerFields):
     """The part of a job that its executions need.
 
-    ``payload`` is the JSON as stored, not yet parsed. Three fields are the workspace's:
-    ``signing_secret`` in the form ``whsec_<base64>``, ``default_webhook_url``, and
-    ``previous_signing_secret`` as long as receivers may still verify with it.
+    ``payload`` is the JSON as stored, not yet parsed. The fields below are the workspace's.
+    ``signing_secret`` has the form ``whsec_<base64>``. ``previous_signing_secret`` is there for
+    as long as receivers may still verify with it.
     """
 
     id: UUID
     workspace_id: UUID
-    name: str
-    type: JobType
-    payload: Mapping[str, Any]
-    timeout_seconds: float
-    policy: RetryPolicy
-    overlap_policy: OverlapPolicy
     signing_secret: str
     default_webhook_url: str | None = None
     previous_signing_secret: str | None = None
@@ -70,3 +63,15 @@ class Attempt(NamedTuple):
     response: Mapping[str, Any] | None = None
     http_status: int | None = None
     timing_ms: Mapping[str, float] | None = None
+
+
+class Moved(NamedTuple):
+    """An execution after its status changed, with the values that statistics need."""
+
+    id: UUID
+    workspace_id: UUID
+    job_id: UUID
+    status: Status
+    scheduled_for: datetime
+    started_at: datetime | None
+    duration_ms: int | None

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from chronos_common.domain.overlaps import OverlapPolicy
-from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.retries import DEFAULT_POLICY, RetryPolicy
 from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule
 
@@ -32,29 +32,37 @@ class JobType(StrEnum):
     CELERY_TASK = "celery_task"
 
 
+# A field stands in one of the two classes below. Its column and its field of the API have the same
+# name, so the statements, the worker's specs and the API's definitions follow from the classes.
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobDefinition:
-    """A checked definition: the work, the schedule, and the policies.
-
-    ``notify`` holds the addresses for e-mails about final failures. ``None`` means the job's
-    creator. ``jitter_seconds`` is the bound that the user gave, and ``schedule.jitter`` the offset
-    that follows from it.
-    """
+class WorkerFields:
+    """The fields of a job's definition that workers need."""
 
     name: str
-    description: str
-    type: JobType
+    type: JobType = JobType.WEBHOOK
     payload: Mapping[str, Any]
-    tags: Sequence[str]
-    notify: Sequence[str] | None
-    policy: RetryPolicy
-    timeout_seconds: float
-    overlap_policy: OverlapPolicy
+    policy: RetryPolicy = DEFAULT_POLICY
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    overlap_policy: OverlapPolicy = OverlapPolicy.ALLOW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDefinition(WorkerFields):
+    """The action of a job, its schedule, and its policies. All values are checked.
+
+    ``notify`` holds the addresses that learn of a final failure. ``None`` means the job's creator.
+    ``jitter_seconds`` is the bound that the user gave. ``schedule.jitter`` is the offset that
+    follows from it.
+    """
+
+    description: str = ""
+    tags: Sequence[str] = ()
+    notify: Sequence[str] | None = None
     schedule: Schedule
-    jitter_seconds: float
-    max_runs: int | None
-    misfire_policy: MisfirePolicy
-    misfire_grace_seconds: float
+    jitter_seconds: float = 0.0
+    max_runs: int | None = None
+    misfire_policy: MisfirePolicy = MisfirePolicy.RUN_LATEST
+    misfire_grace_seconds: float = DEFAULT_MISFIRE_GRACE_SECONDS
 
 
 def is_same_json(one: Any, other: Any) -> bool:

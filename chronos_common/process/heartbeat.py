@@ -111,7 +111,9 @@ class Heartbeat:
         asked = time.monotonic()
         with reading(self._engine) as connection:
             clock.correct_by(measure_clock(connection))
-            alive = workers.beat(connection, self.id, in_flight=self._in_flight(), now=clock.now())
+            alive = workers.renew(
+                connection, self.id, in_flight=self._in_flight(), now=clock.now()
+            )
         if alive:
             self._lease_from(asked)
         else:

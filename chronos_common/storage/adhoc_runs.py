@@ -1,9 +1,9 @@
-"""The statements on ``test_runs``: payloads that somebody tries out, without a job.
+"""The statements on ``test_runs``: payloads that a user tries out, without a job.
 
 1. The API stores a run, and sends its id through a queue.
-2. A worker claims it, if it has not expired meanwhile: nobody would wait for its result.
-3. The worker stores the result; the API, which has been looking for it, takes it with the row.
-4. Rows that nobody took are removed some minutes later.
+2. A worker claims it, unless it has expired: then the API does not wait for it any more.
+3. The worker stores the result. The API polls for it, and removes the row.
+4. Rows that the API has not removed are pruned some minutes later.
 """
 
 import json
@@ -17,13 +17,12 @@ from sqlalchemy import Connection, delete, insert, text
 
 from chronos_common.domain.executions import JobSpec
 from chronos_common.domain.jobs import JobType
-from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Status
 from chronos_common.storage.jobs.specs import OF_WORKSPACE, spec_of
-from chronos_common.storage.request_tables import test_runs
+from chronos_common.storage.tables import test_runs
 
-#: How long a row is kept that nobody took.
+#: Lifetime of a row after the end of its run.
 KEPT = timedelta(minutes=5)
 
 
@@ -65,16 +64,11 @@ _CLAIM = text(f"""
 
 
 def claim(connection: Connection, identifier: UUID, *, now: datetime) -> JobSpec | None:
-    """Take a run, and return it as the job that it would be; None if there is nothing to do."""
-    row = connection.execute(_CLAIM, {"id": identifier, "now": now}).first()
+    """Claim a run and return its spec. None if it has expired or was claimed before."""
+    row = connection.execute(_CLAIM, {"id": identifier, "now": now}).mappings().first()
     if row is None:
         return None
-    return spec_of(
-        row,
-        name="Test run",
-        policy=RetryPolicy(max_attempts=1),
-        overlap_policy=OverlapPolicy.ALLOW,
-    )
+    return spec_of({**row, "name": "Test run", "policy": RetryPolicy(max_attempts=1)})
 
 
 _FINISH = text("""
@@ -85,7 +79,7 @@ _FINISH = text("""
 def finish(
     connection: Connection, identifier: UUID, status: Status, result: Mapping[str, Any]
 ) -> None:
-    """Store the result of a run that was claimed."""
+    """Store the result of a claimed run."""
     parameters = {"id": identifier, "status": status, "result": json.dumps(result)}
     connection.execute(_FINISH, parameters)
 
@@ -95,16 +89,16 @@ _TAKE = text("""
 
 
 def take_result(connection: Connection, identifier: UUID) -> Mapping[str, Any] | None:
-    """Return the result, if there is one, and remove the run."""
+    """Return the result, and remove the run. None if there is no result yet."""
     result: Mapping[str, Any] | None = connection.execute(_TAKE, {"id": identifier}).scalar()
     return result
 
 
 def remove(connection: Connection, identifier: UUID) -> None:
-    """Forget a run; a worker that has not claimed it does not perform it any more."""
+    """Remove a run. A worker that has not claimed it will not perform it."""
     connection.execute(delete(test_runs).where(test_runs.c.id == identifier))
 
 
 def prune(connection: Connection, *, now: datetime) -> None:
-    """Remove runs that nobody waits for."""
+    """Remove runs whose lifetime is over."""
     connection.execute(delete(test_runs).where(test_runs.c.expires_at < now - KEPT))

@@ -12,7 +12,7 @@ from chronos_common import ids
 from chronos_common.storage import change_feed, pages
 from chronos_common.storage.tables import audit_log, users
 
-#: What live events tell of; members and keys are not everybody's business.
+#: The subjects of live events; not every member may read about members and keys.
 _LIVE = frozenset({"job", "execution"})
 
 
@@ -23,43 +23,19 @@ def append(
     user_id: UUID | None,
     action: str,
     subject_type: str,
-    subject_id: UUID,
-    details: Mapping[str, Any],
-    now: datetime,
-    key_id: UUID | None = None,
-) -> None:
-    """Note a change, in its transaction; ``action`` is like "job.pause", without secrets.
-
-    ``key_id`` is the API key that ``user_id`` acted with. What concerns the installation and no
-    workspace has no ``workspace_id``.
-    """
-    append_all(
-        connection,
-        workspace_id=workspace_id,
-        user_id=user_id,
-        key_id=key_id,
-        action=action,
-        subject_type=subject_type,
-        details={subject_id: details},
-        now=now,
-    )
-
-
-def append_all(
-    connection: Connection,
-    *,
-    workspace_id: UUID | None,
-    user_id: UUID | None,
-    action: str,
-    subject_type: str,
     details: Mapping[UUID, Mapping[str, Any]],
     now: datetime,
     key_id: UUID | None = None,
 ) -> None:
-    """Note the same change of several subjects; ``details`` is by the subject's id."""
+    """Append the same change of some subjects, in its transaction.
+
+    ``action`` is like "job.pause". ``details`` is by the subject's id, and without secrets.
+    ``key_id`` is the API key that ``user_id`` acted with. A change of the installation has no
+    ``workspace_id``.
+    """
     _append(
         connection,
-        {(workspace_id, subject_id): each for subject_id, each in details.items()},
+        [(workspace_id, subject_id, each) for subject_id, each in details.items()],
         now=now,
         user_id=user_id,
         key_id=key_id,
@@ -68,7 +44,7 @@ def append_all(
     )
 
 
-def append_own(
+def append_automatic(
     connection: Connection,
     *,
     action: str,
@@ -76,10 +52,10 @@ def append_own(
     details: Mapping[tuple[UUID, UUID], Mapping[str, Any]],
     now: datetime,
 ) -> None:
-    """Note what Chronos changed by itself; ``details`` is by workspace and subject."""
+    """Append changes that Chronos made by itself; ``details`` is by workspace and subject."""
     _append(
         connection,
-        details,
+        [(*subject, each) for subject, each in details.items()],
         now=now,
         user_id=None,
         key_id=None,
@@ -90,15 +66,16 @@ def append_own(
 
 def _append(
     connection: Connection,
-    details: Mapping[tuple[UUID | None, UUID], Mapping[str, Any]]
-    | Mapping[tuple[UUID, UUID], Mapping[str, Any]],
+    changes: Sequence[tuple[UUID | None, UUID, Mapping[str, Any]]],
     *,
     now: datetime,
+    user_id: UUID | None,
+    key_id: UUID | None,
     action: str,
     subject_type: str,
-    **who: UUID | None,
 ) -> None:
-    if not details:
+    """Append changes: the workspace, the subject's id and the details of each."""
+    if not changes:
         return
     connection.execute(
         insert(audit_log),
@@ -106,22 +83,23 @@ def _append(
             {
                 "id": ids.new_id(now),
                 "workspace_id": workspace_id,
-                **who,
+                "user_id": user_id,
+                "key_id": key_id,
                 "action": action,
                 "subject_type": subject_type,
                 "subject_id": subject_id,
-                "details": dict(each),
+                "details": dict(details),
                 "at": now,
             }
-            for (workspace_id, subject_id), each in details.items()
+            for workspace_id, subject_id, details in changes
         ],
     )
     if subject_type in _LIVE:
         change_feed.note(
             connection,
             [
-                change_feed.Acted(workspace_id, subject_type, subject_id, action)
-                for workspace_id, subject_id in details
+                change_feed.UserAction(workspace_id, subject_type, subject_id, action)
+                for workspace_id, subject_id, _ in changes
                 if workspace_id is not None
             ],
         )

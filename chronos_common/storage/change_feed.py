@@ -1,7 +1,7 @@
-"""What a transaction changed, told as it commits to whoever follows its engine.
+"""The changes of a transaction, handed to the followers of its engine as it commits.
 
-The statements that move executions and those that note what users did tell it here, so that
-nothing which changes something has to think of live events.
+The statistics and the audit log add the changes here. So the callers of statements need not
+publish live events.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,14 +10,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, event
 
-from chronos_common.storage.executions.executions import Moved
+from chronos_common.domain.executions import Moved
 
 _NOTED = "chronos_changes"
 
 
 @dataclass(frozen=True, slots=True)
-class Acted:
-    """What a user did to a thing, like ``job.pause``."""
+class UserAction:
+    """An action of a user on a subject, like ``job.pause``."""
 
     workspace_id: UUID
     subject_type: str
@@ -25,13 +25,13 @@ class Acted:
     action: str
 
 
-Change = Moved | Acted
+Change = Moved | UserAction
 
 
 def follow(engine: Engine, tell: Callable[[Sequence[Change]], None]) -> None:
-    """Call ``tell``, which must not wait or raise, with what each transaction changed.
+    """Call ``tell`` with the changes of each transaction. It must not wait or raise.
 
-    It is called just before the commit is sent, so a change that is told may still fail.
+    It is called just before the commit is sent, so the commit may still fail.
     """
 
     def begin(connection: Connection) -> None:
@@ -47,7 +47,7 @@ def follow(engine: Engine, tell: Callable[[Sequence[Change]], None]) -> None:
 
 
 def note(connection: Connection, changes: Iterable[Change]) -> None:
-    """Remember changes until the transaction ends, if anybody follows its engine."""
+    """Add changes to those of the transaction, if its engine has followers."""
     noted = connection.info.get(_NOTED)
     if noted is not None:
         noted.extend(changes)

@@ -1,4 +1,4 @@
-"""What ``chronos doctor`` and readiness read: how the cluster and PostgreSQL itself stand.
+"""The state of the cluster and of PostgreSQL, for ``chronos doctor`` and the readiness check.
 
 Every statement looks at few rows, so that asking does not make a bad state worse.
 """
@@ -18,8 +18,8 @@ MAX_COUNT = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A scheduler or worker process, as it last said."""
+class ProcessState:
+    """A scheduler or worker process, with the values of its last heartbeat."""
 
     id: UUID
     kind: str
@@ -31,13 +31,13 @@ class Seen:
     in_flight: int
 
 
-def processes(connection: Connection) -> list[Seen]:
-    """Return all schedulers and workers that are known, dead ones included."""
+def processes(connection: Connection) -> list[ProcessState]:
+    """Return all known schedulers and workers, dead ones included."""
     rows = connection.execute(
         text("""SELECT id, kind, hostname, pid, version, started_at, heartbeat_at, in_flight
                   FROM workers ORDER BY kind, started_at LIMIT 1000""")
     )
-    return [Seen(*row) for row in rows]
+    return [ProcessState(*row) for row in rows]
 
 
 _UNFINISHED = text("""
@@ -54,11 +54,11 @@ _UNFINISHED = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
-    """How many executions wait, run, and wait for their retry.
+class ExecutionCounts:
+    """The number of unfinished executions by state.
 
-    ``overdue`` are queued well past their instant, ``lost`` run at workers that give no sign,
-    ``repeated`` were taken from a lost worker before.
+    ``overdue`` ones are queued well past their instant. ``lost`` ones run at workers that give no
+    sign. ``repeated`` ones were taken from a lost worker before.
     """
 
     overdue: int
@@ -71,13 +71,13 @@ class Unfinished:
 
 def unfinished(
     connection: Connection, *, overdue_before: datetime, alive_since: datetime
-) -> Unfinished:
+) -> ExecutionCounts:
     """Count unfinished executions, the most overdue ``MAX_COUNT`` of them."""
     row = connection.execute(
         _UNFINISHED,
         {"overdue": overdue_before, "alive_since": alive_since, "most": MAX_COUNT},
     ).one()
-    return Unfinished(*row)
+    return ExecutionCounts(*row)
 
 
 _MAIL = text("""
@@ -94,10 +94,10 @@ _MAIL = text("""
 
 
 class Mail(NamedTuple):
-    """How many of Chronos's own e-mails are not with everybody whom they are for.
+    """The number of Chronos's own e-mails that did not reach all of their recipients.
 
-    ``stuck`` wait for another attempt, ``abandoned`` were given up, ``partly`` were refused for
-    good by some of their recipients' servers. ``error`` is one's.
+    ``stuck`` ones wait for another attempt. ``abandoned`` ones were given up. ``partly`` ones were
+    refused for good by the servers of some recipients. ``error`` is that of one of them.
     """
 
     stuck: int
@@ -107,7 +107,7 @@ class Mail(NamedTuple):
 
 
 def mail(connection: Connection, *, overdue_before: datetime, lately: datetime) -> Mail:
-    """Count the e-mails about failures and accounts that did not reach everybody."""
+    """Count the e-mails about failures and accounts that did not reach all recipients."""
     row = connection.execute(
         _MAIL,
         {"overdue": overdue_before, "lately": lately, "since": lately - timedelta(days=1)},
@@ -115,14 +115,14 @@ def mail(connection: Connection, *, overdue_before: datetime, lately: datetime) 
     return Mail(*row)
 
 
-_FATES = text("""
+_BY_OUTCOME = text("""
     SELECT status, sum(executions) AS executions FROM execution_stats
      WHERE minute >= :since GROUP BY status""")
 
 
-def fates(connection: Connection, *, since: datetime) -> dict[str, int]:
-    """Return how many executions ended how since then."""
-    rows = connection.execute(_FATES, {"since": since})
+def count_by_outcome(connection: Connection, *, since: datetime) -> dict[str, int]:
+    """Return the number of executions since then by final status."""
+    rows = connection.execute(_BY_OUTCOME, {"since": since})
     return {row.status: int(row.executions) for row in rows}
 
 
@@ -136,7 +136,7 @@ _FAILING = text("""
 def failing_jobs(
     connection: Connection, *, since: datetime, at_least: int
 ) -> list[tuple[UUID, str, int]]:
-    """Return the jobs of which most failures were told since then."""
+    """Return the jobs with the most failures in e-mails since then."""
     rows = connection.execute(_FAILING, {"since": since, "at_least": at_least})
     return [(row.id, row.name, int(row.failures)) for row in rows]
 
@@ -152,8 +152,8 @@ def strays(connection: Connection, *, since: datetime) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
-    """What PostgreSQL says of itself."""
+class ServerState:
+    """Figures of the PostgreSQL server."""
 
     version: str
     size_bytes: int
@@ -162,8 +162,8 @@ class Server:
     autovacuum: bool
 
 
-def server(connection: Connection) -> Server:
-    """Return version, size, and how many of its connections are taken."""
+def server(connection: Connection) -> ServerState:
+    """Return the figures of the server."""
     row = connection.execute(
         text("""SELECT current_setting('server_version'), pg_database_size(current_database()),
                        (SELECT count(*) FROM pg_stat_activity
@@ -171,7 +171,7 @@ def server(connection: Connection) -> Server:
                        CAST(current_setting('max_connections') AS integer),
                        CAST(current_setting('autovacuum') AS boolean)""")
     ).one()
-    return Server(*row)
+    return ServerState(*row)
 
 
 _LONG = text("""

@@ -1,9 +1,9 @@
 """The statements on ``idempotency_keys``: requests that must not have their effect twice.
 
-1. Before a request has its effect, its key is taken; only one of several at once gets it.
-2. Once it has succeeded, its answer is kept with the key; if it failed, the key is given back.
-3. Whoever sends the key again is told what became of the first request. A key whose request never
-   ended (the process was killed) stays taken: nobody knows whether it had its effect.
+1. Before a request has its effect, it takes its key. Only one of several at once gets it.
+2. If it succeeded, its answer is kept with the key. If it failed, the key is given back.
+3. A later request with the key gets that answer. A key whose request never ended (the process was
+   killed) stays taken, because the request may have had its effect.
 4. A day later the key is free again.
 """
 
@@ -15,14 +15,14 @@ from uuid import UUID
 
 from sqlalchemy import Connection, delete, text
 
-from chronos_common.storage.request_tables import idempotency_keys
+from chronos_common.storage.tables import idempotency_keys
 
 RETENTION = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as its user sent it; others may use the same one."""
+    """A key as its user sent it. Other users may send the same one."""
 
     workspace_id: UUID
     user_id: UUID
@@ -35,8 +35,8 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """The first request with a key; ``status`` is None while nobody knows how it ended.
+class FirstRequest:
+    """The first request with a key. ``status`` is None while its end is unknown.
 
     ``body`` is None if the answer is not kept.
     """
@@ -62,8 +62,10 @@ _FIND = text("""
      WHERE workspace_id = :workspace_id AND user_id = :user_id AND key = :key""")
 
 
-def take(connection: Connection, key: Key, fingerprint: str, *, now: datetime) -> Known | None:
-    """Take a key, or return what is known of the request that has it."""
+def take(
+    connection: Connection, key: Key, fingerprint: str, *, now: datetime
+) -> FirstRequest | None:
+    """Reserve a key and return None, or return the request that has it."""
     expired = now - RETENTION
     parameters = key.columns | {"fingerprint": fingerprint, "now": now, "expired": expired}
     if connection.execute(_TAKE, parameters).first():
@@ -71,8 +73,8 @@ def take(connection: Connection, key: Key, fingerprint: str, *, now: datetime) -
     row = connection.execute(_FIND, key.columns).first()
     if row is None:
         # Given back a moment ago: the next try gets it.
-        return Known(fingerprint, None, {}, None)
-    return Known(row.fingerprint, row.status, row.headers or {}, row.body)
+        return FirstRequest(fingerprint, None, {}, None)
+    return FirstRequest(row.fingerprint, row.status, row.headers or {}, row.body)
 
 
 _KEEP = text("""

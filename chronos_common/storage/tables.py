@@ -1,9 +1,9 @@
-"""The tables, as SQLAlchemy sees them. ``migrations`` creates them; a test holds both together.
+"""The tables, as SQLAlchemy sees them. ``migrations`` creates them, and a test compares both.
 
-``schedules`` is narrow because it is written at every fire; ``jobs`` is wide and rarely written.
+``schedules`` is narrow because it is written at every fire. ``jobs`` is wide and rarely written.
 ``executions`` is partitioned by day on its id (see ``chronos_common.ids``), so that retention
 drops a partition. Its attempts are a JSON array on the row: one write records an attempt.
-What users wrote is json and not jsonb, which would sort its members.
+Payloads of users are json and not jsonb, which would sort their members.
 """
 
 from uuid import UUID
@@ -314,4 +314,38 @@ audit_log = Table(
     _id("subject_id"),
     Column("details", JSON, nullable=False),
     Column("at", _MOMENT, nullable=False),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    _workspace(primary_key=True),
+    Column(
+        "user_id",
+        Uuid(),
+        ForeignKey("users.id", ondelete="CASCADE"),
+        primary_key=True,
+        nullable=False,
+    ),
+    Column("key", Text, primary_key=True, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("finished_at", _MOMENT),
+    Column("status", SmallInteger),
+    Column("headers", JSONB),
+    Column("body", Text),
+)
+
+test_runs = Table(
+    "test_runs",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    Column("type", Text, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Column("timeout_seconds", Float, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("result", JSON(none_as_null=True)),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("expires_at", _MOMENT, nullable=False),
 )

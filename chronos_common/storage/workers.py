@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that says regularly that it is alive; ``kind`` is "worker" or "scheduler"."""
+    """A process that sends heartbeats. ``kind`` is "worker" or "scheduler"."""
 
     id: UUID
     kind: str
@@ -25,7 +25,7 @@ _REGISTER = text("""
 
 
 def register(connection: Connection, process: Process, *, now: datetime) -> None:
-    """Make the process known."""
+    """Store a new process."""
     connection.execute(
         _REGISTER,
         {
@@ -39,29 +39,29 @@ def register(connection: Connection, process: Process, *, now: datetime) -> None
     )
 
 
-_BEAT = text("""
+_RENEW = text("""
     UPDATE workers SET heartbeat_at = :now, in_flight = :in_flight WHERE id = :id RETURNING id""")
 
 
-def beat(connection: Connection, identifier: UUID, *, in_flight: int, now: datetime) -> bool:
-    """Renew the sign of life.
+def renew(connection: Connection, identifier: UUID, *, in_flight: int, now: datetime) -> bool:
+    """Renew the heartbeat.
 
-    False if the process was declared lost: its executions are handed to others, so it must go on
+    Return False if the process was declared lost. Others get its executions then, so it must go on
     under a new id.
     """
-    rows = connection.execute(_BEAT, {"id": identifier, "in_flight": in_flight, "now": now})
+    rows = connection.execute(_RENEW, {"id": identifier, "in_flight": in_flight, "now": now})
     return rows.one_or_none() is not None
 
 
 def remove(connection: Connection, identifier: UUID) -> None:
-    """Forget a process that ends."""
+    """Remove a process that ends."""
     connection.execute(text("DELETE FROM workers WHERE id = :id"), {"id": identifier})
 
 
 def declare_lost(connection: Connection, *, alive_since: datetime) -> int:
-    """Forget processes that gave no sign since ``alive_since``; return how many.
+    """Remove processes that gave no sign since ``alive_since``, and return their number.
 
-    From the commit on their renewals are refused; a renewal that came first keeps its process.
+    After the commit their renewals fail. A renewal before it keeps its process.
     """
     rows = connection.execute(
         text("DELETE FROM workers WHERE heartbeat_at <= :alive_since"),

@@ -12,15 +12,17 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-#: What moved a job, in the audit log.
+from chronos_common.storage.jobs.columns import INSTANTS_SQL
+
+#: The action of such a move in the audit log.
 ACTION = "job.timezone_rules"
 
 #: Databases to keep: an API of the one before may still have written with it.
 KEPT = 4
 
 
-class Move(NamedTuple):
-    """Where a schedule goes on by the rules that ``zone_rules`` marks."""
+class Correction(NamedTuple):
+    """The next run of a schedule by the rules that ``zone_rules`` marks."""
 
     job_id: UUID
     next_run_at: datetime | None
@@ -40,7 +42,7 @@ _ADOPTED = text("""
 
 
 def adopted(connection: Connection) -> Adopted | None:
-    """Return the database that was adopted last; None before the first one."""
+    """Return the database that was adopted last, or None before the first one."""
     row = connection.execute(_ADOPTED).one_or_none()
     return None if row is None else Adopted(row.digest, row.version)
 
@@ -51,7 +53,7 @@ _STORE = text("""
 
 
 def store(connection: Connection, digest: str, *, version: str, archive: bytes) -> None:
-    """Keep a database, before anything is computed with it."""
+    """Store a database. This comes before instants are computed with it."""
     connection.execute(_STORE, {"digest": digest, "version": version, "archive": archive})
 
 
@@ -88,18 +90,21 @@ def page_end(connection: Connection, *, after: UUID, size: int) -> UUID | None:
     return found
 
 
-# Locked in the order of ids, as changes of many jobs do. A plan skips what is locked; what a plan
-# holds is waited for, and read as the plan leaves it.
+# Locked in the order of ids, as changes of many jobs do. A plan skips locked schedules. This waits
+# for those that a plan holds, and reads them as the plan leaves them.
 _OUTDATED = """
-    SELECT s.job_id, s.workspace_id, s.kind, s.expression, s.timezone, s.interval_seconds,
-           s.anchor, s.starts_at, s.ends_at, s.jitter_seconds, s.next_run_at, s.zone_rules, j.name
+    SELECT s.job_id, s.workspace_id, s.next_run_at, s.zone_rules, j.name, {columns}
       FROM schedules s JOIN jobs j ON j.id = s.job_id
      WHERE {which} AND s.kind = 'cron' AND s.next_run_at IS NOT NULL AND j.deleted_at IS NULL
        AND s.zone_rules IS DISTINCT FROM CAST(CAST(:marks AS jsonb) ->> s.timezone AS bigint)
      ORDER BY s.job_id
        FOR UPDATE OF s"""
-_OUTDATED_BETWEEN = text(_OUTDATED.format(which="s.job_id > :after AND s.job_id <= :until"))
-_OUTDATED_OF = text(_OUTDATED.format(which="s.job_id = ANY(CAST(:ids AS uuid[]))"))
+_OUTDATED_BETWEEN = text(
+    _OUTDATED.format(columns=INSTANTS_SQL, which="s.job_id > :after AND s.job_id <= :until")
+)
+_OUTDATED_OF = text(
+    _OUTDATED.format(columns=INSTANTS_SQL, which="s.job_id = ANY(CAST(:ids AS uuid[]))")
+)
 
 
 def outdated_between(
@@ -121,22 +126,22 @@ def outdated_of(
     return connection.execute(_OUTDATED_OF, values).all()
 
 
-_MOVE = text("""
+_CORRECT = text("""
     UPDATE schedules s SET next_run_at = m.next_run_at, zone_rules = m.zone_rules
       FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[]),
                   CAST(:zone_rules AS bigint[])) AS m (job_id, next_run_at, zone_rules)
      WHERE s.job_id = m.job_id""")
 
 
-def move(connection: Connection, moves: Sequence[Move]) -> None:
-    """Let locked schedules go on where the rules say that they mark."""
-    if not moves:
+def correct(connection: Connection, corrections: Sequence[Correction]) -> None:
+    """Store the corrected next runs of locked schedules."""
+    if not corrections:
         return
     connection.execute(
-        _MOVE,
+        _CORRECT,
         {
-            "ids": [each.job_id for each in moves],
-            "instants": [each.next_run_at for each in moves],
-            "zone_rules": [each.zone_rules for each in moves],
+            "ids": [each.job_id for each in corrections],
+            "instants": [each.next_run_at for each in corrections],
+            "zone_rules": [each.zone_rules for each in corrections],
         },
     )

@@ -6,16 +6,14 @@ changed default applies to every job that relies on it, from the next execution 
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import Connection
-
+from chronos_api.transactions import Session
 from chronos_common.domain import payloads
 from chronos_common.domain.jobs import JobType
 from chronos_common.storage.accounts import workspaces
 
 
-def url_for(connection: Connection, workspace_id: UUID, fields: Mapping[str, Any]) -> str | None:
+def url_for(session: Session, fields: Mapping[str, Any]) -> str | None:
     """Return the default webhook if these fields of a job, not checked yet, rely on it."""
     payload = fields.get("payload")
     is_webhook = (fields.get("type") or JobType.WEBHOOK) == JobType.WEBHOOK
@@ -23,5 +21,7 @@ def url_for(connection: Connection, workspace_id: UUID, fields: Mapping[str, Any
         return None
     if not payloads.uses_default(JobType.WEBHOOK, payload):
         return None
-    url: str | None = workspaces.find(connection, workspace_id)["default_webhook_url"]
+    url: str | None = workspaces.find(session.connection, session.workspace_id)[
+        "default_webhook_url"
+    ]
     return url

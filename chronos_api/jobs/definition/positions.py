@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import RowMapping
 
 from chronos_api.jobs import missed
-from chronos_api.jobs.definition.definitions import stored_schedule
+from chronos_api.transactions import Transaction
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions import executions, history, statistics
+from chronos_common.storage.executions import executions, history
 from chronos_common.storage.jobs import schedules
 
 
@@ -35,20 +35,21 @@ class SchedulePosition:
     zone_rules: int | None
 
 
-def after_change(
-    connection: Connection, row: RowMapping, definition: JobDefinition, *, now: datetime
-) -> SchedulePosition:
-    """Return where a locked job goes on with ``definition``, and give what it drops its fate."""
+def after_change(tx: Transaction, row: RowMapping, definition: JobDefinition) -> SchedulePosition:
+    """Return where a locked job goes on with ``definition``.
+
+    Occurrences that the new definition drops are recorded as cancelled or skipped.
+    """
     schedule, left = definition.schedule, _runs_left(row, definition)
-    if _names_same_instants(schedule, stored_schedule(row)):
-        return _at_same_instants(connection, row, schedule, left, now=now)
-    dropped = _drop_planned(connection, row["id"], schedule, now=now)
+    if _names_same_instants(schedule, schedules.schedule_of(row["id"], row)):
+        return _at_same_instants(tx, row, schedule, left)
+    dropped = _drop_planned(tx, row["id"], schedule)
     if left is not None and definition.max_runs is not None:
         left = min(left + len(dropped), definition.max_runs)
-    first = _same_occurrence(row, schedule, dropped, now=now)
+    first = _same_occurrence(row, schedule, dropped, now=tx.now)
     if first is None:
-        missed.settle(connection, row, reason=Reason.RESCHEDULED, now=now)
-        return _anew(connection, row["id"], schedule, left, now=now)
+        missed.settle(tx, row, reason=Reason.RESCHEDULED)
+        return _anew(tx, row["id"], schedule, left)
     return SchedulePosition(
         None if left == 0 else first, left, row["resumed_at"], row["zone_rules"]
     )
@@ -71,20 +72,16 @@ def _names_same_instants(schedule: Schedule, before: Schedule) -> bool:
 
 
 def _at_same_instants(
-    connection: Connection, row: RowMapping, schedule: Schedule, left: int | None, *, now: datetime
+    tx: Transaction, row: RowMapping, schedule: Schedule, left: int | None
 ) -> SchedulePosition:
     if row["runs_left"] == 0 and left != 0:
-        return replace(
-            _anew(connection, row["id"], schedule, left, now=now), resumed_at=row["resumed_at"]
-        )
+        return replace(_anew(tx, row["id"], schedule, left), resumed_at=row["resumed_at"])
     next_run_at = None if left == 0 else row["next_run_at"]
     return SchedulePosition(next_run_at, left, row["resumed_at"], row["zone_rules"])
 
 
-def _anew(
-    connection: Connection, job_id: UUID, schedule: Schedule, left: int | None, *, now: datetime
-) -> SchedulePosition:
-    first = missed.start(connection, job_id, schedule, now=now)
+def _anew(tx: Transaction, job_id: UUID, schedule: Schedule, left: int | None) -> SchedulePosition:
+    first = missed.start(tx, job_id, schedule)
     return SchedulePosition(
         None if left == 0 else first, left, None, schedules.zone_rules_of(schedule)
     )
@@ -93,8 +90,8 @@ def _anew(
 def _same_occurrence(
     row: RowMapping, schedule: Schedule, dropped: Sequence[datetime], *, now: datetime
 ) -> datetime | None:
-    """Return where the next occurrence lies in ``schedule``; None if that begins anew."""
-    before = stored_schedule(row)
+    """Return where the next occurrence lies in ``schedule``, or None if that begins anew."""
+    before = schedules.schedule_of(row["id"], row)
     beside = replace(
         schedule, jitter=before.jitter, starts_at=before.starts_at, ends_at=before.ends_at
     )
@@ -109,21 +106,19 @@ def _same_occurrence(
     return instant if is_first else None
 
 
-def _drop_planned(
-    connection: Connection, job_id: UUID, schedule: Schedule, *, now: datetime
-) -> Sequence[datetime]:
-    """Cancel occurrences planned ahead that the new ``schedule`` does not have; return them.
+def _drop_planned(tx: Transaction, job_id: UUID, schedule: Schedule) -> Sequence[datetime]:
+    """Cancel occurrences planned ahead that the new ``schedule`` does not have, and return them.
 
     Those it has stay: an occurrence has one id, so it could not be planned a second time.
     """
-    planned = history.planned_ahead(connection, job_id, now=now)
+    planned = history.planned_ahead(tx.connection, job_id, now=tx.now)
     gone = [
         identifier
         for identifier, instant in planned.items()
         if schedule.first_at_or_after(instant) != instant
     ]
     ended = executions.end(
-        connection, gone, status=Status.CANCELLED, reason=Reason.RESCHEDULED, now=now
+        tx.connection, gone, status=Status.CANCELLED, reason=Reason.RESCHEDULED, now=tx.now
     )
-    statistics.add(connection, ended, now=now)
+    tx.moved(ended)
     return [each.scheduled_for for each in ended]

@@ -99,7 +99,8 @@ def _is_over(before: Schedule, schedule: Schedule, now: datetime) -> bool:
     return same == before and before.next_after(now) is None
 
 
-_OWN_FIELDS = {
+#: The field that each kind of schedule needs, and that excludes the others.
+FIELD_OF_KIND = {
     ScheduleKind.CRON: "cron_expression",
     ScheduleKind.INTERVAL: "interval_seconds",
     ScheduleKind.ONCE: "run_at",
@@ -137,7 +138,7 @@ class _Reader:
             if "schedule_type" not in self.errors:
                 self.wrong("schedule_type", "Missing; give 'cron', 'interval' or 'once'.")
             return None
-        for each, name in _OWN_FIELDS.items():
+        for each, name in FIELD_OF_KIND.items():
             given = self._fields.get(name) is not None
             if each is kind and not given:
                 self.wrong(name, f"Missing; schedule_type {kind.value!r} needs it.")

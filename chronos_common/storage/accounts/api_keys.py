@@ -1,4 +1,4 @@
-"""The statements on ``api_keys``. Who calls with one is found in ``callers``."""
+"""The statements on ``api_keys``. ``authentication`` finds the caller of a key."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ def insert_key(
     expires_at: datetime | None,
     now: datetime,
 ) -> None:
-    """Store a new key: of the secret only its hash."""
+    """Store a new key with the hash of its secret."""
     connection.execute(
         insert(api_keys).values(
             id=key_id,
@@ -72,7 +72,7 @@ def count_usable(connection: Connection, workspace_id: UUID, *, now: datetime) -
 
 
 def revoke(connection: Connection, workspace_id: UUID, key_id: UUID, *, now: datetime) -> bool:
-    """Refuse the key from now on; False if there is none that was not revoked."""
+    """Revoke the key. Return False if there is none, or if it was revoked before."""
     revoked = connection.execute(
         update(api_keys)
         .where(
@@ -88,7 +88,7 @@ def revoke(connection: Connection, workspace_id: UUID, key_id: UUID, *, now: dat
 def revoke_of_user(
     connection: Connection, workspace_id: UUID, user_id: UUID, *, now: datetime
 ) -> int:
-    """Refuse every key that the user made in the workspace from now on; return how many."""
+    """Revoke every key that the user made in the workspace, and return their number."""
     revoked = connection.execute(
         update(api_keys)
         .where(
@@ -105,5 +105,5 @@ _PRUNE = text("DELETE FROM api_keys WHERE COALESCE(revoked_at, expires_at) < :be
 
 
 def prune(connection: Connection, *, before: datetime) -> int:
-    """Remove keys that were revoked or expired before ``before``; return how many."""
+    """Remove keys that were revoked or expired before ``before``, and return their number."""
     return connection.execute(_PRUNE, {"before": before}).rowcount

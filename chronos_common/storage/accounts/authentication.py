@@ -1,4 +1,4 @@
-"""The statements that find out who calls the API, at every request."""
+"""The statements that identify the caller of the API, at every request."""
 
 import hmac
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ USE_RESOLUTION = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An enabled user, and their role in the workspace that was asked for or comes first.
+class Identity:
+    """An enabled user, and their role in the requested workspace or in their first one.
 
-    Without ``workspace_id`` they are no member of it. ``scopes`` limit an API key.
+    ``workspace_id`` is None if they are not a member of it. ``scopes`` limit an API key.
     """
 
     user_id: UUID
@@ -50,13 +50,13 @@ _BY_LOGIN = prepared(
 
 def by_login(
     connection: Connection, user_id: UUID, family_id: UUID, workspace_id: UUID | None
-) -> Found | None:
-    """Return who the login ``family_id`` is of; None if it ended or the account is disabled."""
+) -> Identity | None:
+    """Return the user of a login. None if it ended, or if the account is disabled."""
     rows = connection.execute(
         _BY_LOGIN, {"user_id": user_id, "family_id": family_id, "workspace_id": workspace_id}
     ).mappings()
     found = rows.one_or_none()
-    return None if found is None else Found(**dict[str, Any](found), family_id=family_id)
+    return None if found is None else Identity(**dict[str, Any](found), family_id=family_id)
 
 
 # A key acts as its creator: without their membership there is no key.
@@ -70,7 +70,7 @@ _KEYS = """
 _BY_KEY = prepared(text(f"{_KEYS} AND k.prefix = :prefix"))
 _BY_KEY_ID = prepared(text(f"{_KEYS} AND k.id = :id"))
 
-# Requests of one key come side by side; one of them is enough to note it.
+# Requests of one key run concurrently. One of them is enough to record the use.
 _USED = text("""
     UPDATE api_keys SET last_used_at = :now
      WHERE id = (SELECT id FROM api_keys
@@ -85,8 +85,8 @@ def by_key(
     workspace_id: UUID | None,
     *,
     now: datetime,
-) -> Found | None:
-    """Return who an API key acts for, and note its use; None if it does not, or is unknown.
+) -> Identity | None:
+    """Return the user of an API key, and record its use. None if it is unknown or not valid.
 
     A key serves its own workspace only.
     """
@@ -98,20 +98,20 @@ def by_key(
 
 def by_key_id(
     connection: Connection, key_id: UUID, workspace_id: UUID | None, *, now: datetime
-) -> Found | None:
-    """Return what :func:`by_key` does, of a key that has shown its secret already."""
+) -> Identity | None:
+    """Return the user of an API key whose secret was checked before, as :func:`by_key` does."""
     row = connection.execute(_BY_KEY_ID, {"id": key_id, "now": now}).mappings().one_or_none()
     return None if row is None else _use(connection, row, workspace_id, now=now)
 
 
 def _use(
     connection: Connection, row: Mapping[Any, Any], workspace_id: UUID | None, *, now: datetime
-) -> Found:
+) -> Identity:
     before = now - USE_RESOLUTION
     if row["last_used_at"] is None or row["last_used_at"] < before:
         connection.execute(_USED, {"id": row["key_id"], "now": now, "before": before})
     is_here = workspace_id in {None, row["workspace_id"]}
-    return Found(
+    return Identity(
         user_id=row["user_id"],
         email=row["email"],
         is_operator=row["is_operator"],

@@ -1,7 +1,7 @@
-"""The statements on ``email_tokens``: proofs that somebody reads an account's mail.
+"""The statements on ``email_tokens``: proofs that a user reads the mail of an account.
 
-A token serves once, for its purpose, until it expires. Only its hash is stored, by whoever sends
-the e-mail (see ``letters``).
+A token serves once, for its purpose, until it expires. Only its hash is stored, by the sender of
+the e-mail (see ``outbox.account_emails``).
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 
 class Purpose(StrEnum):
-    """What a token is for."""
+    """The purpose of a token."""
 
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a purpose
     EMAIL_VERIFICATION = "email_verification"
@@ -22,7 +22,7 @@ class Purpose(StrEnum):
 
 _TOKEN_BYTES = 32
 
-#: Nobody needs another e-mail sooner.
+#: The least time between two e-mails of the same purpose.
 PAUSE = timedelta(minutes=1)
 
 
@@ -57,9 +57,9 @@ def request(
     expires_at: datetime,
     now: datetime,
 ) -> None:
-    """Store a token to come for the account of that address, in whatever case, if there is one.
+    """Store a future token for the account of that address, if there is one.
 
-    Nothing tells the caller whether there is.
+    Upper and lower case are the same. The caller does not learn whether there is an account.
     """
     connection.execute(
         _REQUEST,
@@ -74,7 +74,7 @@ def request(
     )
 
 
-# Whoever uses one uses up the others of its purpose.
+# The use of one ends the others of its purpose.
 _USE = text("""
     WITH found AS (
         SELECT t.user_id, t.purpose
@@ -91,7 +91,7 @@ _USE = text("""
 def use(
     connection: Connection, token_sha256: str, purpose: Purpose, *, now: datetime
 ) -> UUID | None:
-    """Use a token up and return whose it is; None if it is unknown, used or expired."""
+    """Use a token and return its user. None if it is unknown, used or expired."""
     rows = connection.execute(_USE, {"sha256": token_sha256, "purpose": purpose, "now": now})
     return rows.scalars().first()
 
@@ -100,5 +100,5 @@ _PRUNE = text("DELETE FROM email_tokens WHERE expires_at < :before")
 
 
 def prune(connection: Connection, *, before: datetime) -> int:
-    """Remove tokens that expired before ``before``; return how many."""
+    """Remove tokens that expired before ``before``, and return their number."""
     return connection.execute(_PRUNE, {"before": before}).rowcount

@@ -1,4 +1,4 @@
-"""The statements on ``invitations``: who was asked into a workspace, and has not answered yet.
+"""The statements on ``invitations`` into a workspace.
 
 An invitation is open until it is accepted, revoked or expired. Its token is only in the e-mail.
 """
@@ -24,7 +24,7 @@ def insert_invitation(
     expires_at: datetime,
     now: datetime,
 ) -> None:
-    """Store an invitation; one that is open for the same address must be revoked before."""
+    """Store an invitation. An open one for the same address must be revoked before."""
     connection.execute(
         insert(invitations).values(
             id=invitation_id,
@@ -62,7 +62,7 @@ def page(
 
 
 def find(connection: Connection, workspace_id: UUID, invitation_id: UUID) -> RowMapping | None:
-    """Return an invitation of the workspace, in whatever state, or None."""
+    """Return an invitation of the workspace in any state, or None."""
     query = (
         select(invitations, users.c.email.label("invited_by_email"))
         .join(users, users.c.id == invitations.c.invited_by, isouter=True)
@@ -74,7 +74,7 @@ def find(connection: Connection, workspace_id: UUID, invitation_id: UUID) -> Row
 def revoke(
     connection: Connection, workspace_id: UUID, invitation_id: UUID, *, now: datetime
 ) -> bool:
-    """Refuse the invitation from now on; False if there is none that is open."""
+    """Revoke the invitation. Return False if there is no open one."""
     revoked = connection.execute(
         update(invitations)
         .where(
@@ -91,7 +91,7 @@ def revoke(
 def revoke_of_address(
     connection: Connection, workspace_id: UUID, email: str, *, now: datetime
 ) -> None:
-    """Refuse every open invitation of that address, in whatever case."""
+    """Revoke every open invitation of that address. Upper and lower case are the same."""
     connection.execute(
         update(invitations)
         .where(
@@ -107,7 +107,7 @@ def revoke_of_address(
 def find_open(
     connection: Connection, token_sha256: str, *, lock: bool, now: datetime
 ) -> RowMapping | None:
-    """Return the open invitation with that token, or None; ``lock`` keeps others from it."""
+    """Return the open invitation with that token, or None. ``lock`` keeps others from it."""
     query = select(invitations).where(
         invitations.c.token_sha256 == token_sha256,
         invitations.c.accepted_at.is_(None),
@@ -119,7 +119,7 @@ def find_open(
 
 
 def accept(connection: Connection, invitation_id: UUID, *, now: datetime) -> None:
-    """Note that the invitation was accepted; its token serves no more."""
+    """Mark the invitation as accepted. Its token becomes invalid."""
     connection.execute(
         update(invitations)
         .where(invitations.c.id == invitation_id)
@@ -131,5 +131,5 @@ _PRUNE = text("DELETE FROM invitations WHERE expires_at < :before")
 
 
 def prune(connection: Connection, *, before: datetime) -> int:
-    """Remove invitations that expired before ``before``; return how many."""
+    """Remove invitations that expired before ``before``, and return their number."""
     return connection.execute(_PRUNE, {"before": before}).rowcount

@@ -35,7 +35,7 @@ _MAKE_OPERATOR = text("""
 
 
 def make_first_operator(connection: Connection, user_id: UUID) -> None:
-    """Make the user who was just stored the operator, if there is nobody else."""
+    """Make a new user the operator, if there is no other user."""
     connection.execute(_FIRST_LOCK)
     connection.execute(_MAKE_OPERATOR, {"id": user_id})
 
@@ -43,7 +43,7 @@ def make_first_operator(connection: Connection, user_id: UUID) -> None:
 def insert_workspace(
     connection: Connection, workspace_id: UUID, *, name: str, signing_secret: str, now: datetime
 ) -> None:
-    """Store a new workspace; ``signing_secret`` has the form ``whsec_<base64>``."""
+    """Store a new workspace. ``signing_secret`` has the form ``whsec_<base64>``."""
     connection.execute(
         insert(workspaces).values(
             id=workspace_id, name=name, signing_secret=signing_secret, created_at=now
@@ -63,13 +63,13 @@ def insert_membership(
 
 
 def find_by_email(connection: Connection, email: str) -> RowMapping | None:
-    """Return the user of that address, in whatever case, or None."""
+    """Return the user of that address, or None. Upper and lower case are the same."""
     query = select(users).where(func.lower(users.c.email) == email.lower())
     return connection.execute(query).mappings().one_or_none()
 
 
 def find(connection: Connection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
-    """Return the user, disabled or not, or None; ``lock`` keeps others from changing them."""
+    """Return the user, disabled or not, or None. ``lock`` keeps others from changing them."""
     query = select(users).where(users.c.id == user_id)
     query = query.with_for_update(key_share=True) if lock else query
     return connection.execute(query).mappings().one_or_none()
@@ -94,7 +94,7 @@ def set_password(connection: Connection, user_id: UUID, password_hash: str) -> N
 
 
 def set_verified(connection: Connection, user_id: UUID, *, now: datetime) -> bool:
-    """Note that the user reads mail to their address; True if that was not known yet."""
+    """Mark the address of the user as verified. Return False if it was verified before."""
     query = update(users).where(users.c.id == user_id, users.c.verified_at.is_(None))
     return connection.execute(query.values(verified_at=now)).rowcount > 0
 
@@ -133,7 +133,7 @@ def insert_refresh_token(
     now: datetime,
     expires_at: datetime,
 ) -> None:
-    """Store a refresh token's id. A family is what one login grew into by rotation."""
+    """Store a refresh token's id. A family is the tokens of one login, one after the other."""
     connection.execute(
         insert(refresh_tokens).values(
             id=token_id,
@@ -145,7 +145,7 @@ def insert_refresh_token(
     )
 
 
-# A token that a rotation stored while its family was being ended is not marked itself.
+# A token that a rotation stored while its family was being revoked has no mark itself.
 _USE = text("""
     UPDATE refresh_tokens t SET used_at = :now
      WHERE id = :id AND used_at IS NULL AND expires_at > :now
@@ -155,7 +155,7 @@ _USE = text("""
 
 
 def use_refresh_token(connection: Connection, token_id: UUID, *, now: datetime) -> UUID | None:
-    """Use the token up and return its family; None if it was used, revoked or is expired."""
+    """Use the token and return its family. None if it was used, revoked or has expired."""
     return connection.execute(_USE, {"id": token_id, "now": now}).scalar_one_or_none()
 
 
@@ -182,12 +182,12 @@ _REVOKE_ALL = text("""
 def revoke_all_families(
     connection: Connection, user_id: UUID, *, but: UUID | None = None, now: datetime
 ) -> int:
-    """End every login of the user, except for ``but``; return how many."""
+    """End every login of the user except ``but``, and return their number."""
     rows = connection.execute(_REVOKE_ALL, {"user_id": user_id, "but": but, "now": now})
     return len(set(rows.scalars()))
 
 
 def prune_refresh_tokens(connection: Connection, *, before: datetime) -> int:
-    """Remove refresh tokens that expired before ``before``; return how many."""
+    """Remove refresh tokens that expired before ``before``, and return their number."""
     query = text("DELETE FROM refresh_tokens WHERE expires_at < :before")
     return connection.execute(query, {"before": before}).rowcount

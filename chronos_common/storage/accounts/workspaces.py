@@ -11,14 +11,14 @@ from chronos_common.storage.tables import memberships, users, workspaces
 
 
 def find(connection: Connection, workspace_id: UUID, *, lock: bool = False) -> RowMapping:
-    """Return a workspace that exists; ``lock`` keeps others from changing it or its members."""
+    """Return an existing workspace. ``lock`` keeps others from changing it or its members."""
     query = select(workspaces).where(workspaces.c.id == workspace_id)
     query = query.with_for_update(key_share=True) if lock else query
     return connection.execute(query).mappings().one()
 
 
 def of_user(connection: Connection, user_id: UUID) -> Sequence[RowMapping]:
-    """Return the workspaces of a user with their ``role``, the one joined first first."""
+    """Return the workspaces of a user with their ``role``, in the order of joining."""
     query = (
         select(
             workspaces.c.id,
@@ -50,7 +50,7 @@ _ROTATE = text("""
 def rotate_secret(
     connection: Connection, workspace_id: UUID, *, secret: str, until: datetime
 ) -> None:
-    """Sign with ``secret`` from now on, and with the one before as well ``until`` then."""
+    """Sign with ``secret`` from now on, and with the previous secret as well ``until`` then."""
     connection.execute(_ROTATE, {"id": workspace_id, "secret": secret, "until": until})
 
 
@@ -88,7 +88,7 @@ def find_member(connection: Connection, workspace_id: UUID, user_id: UUID) -> Ro
 def find_member_by_email(
     connection: Connection, workspace_id: UUID, email: str
 ) -> RowMapping | None:
-    """Return the membership of whoever has that address, in whatever case, or None."""
+    """Return the membership of that address, or None. Upper and lower case are the same."""
     query = (
         select(memberships)
         .join(users, users.c.id == memberships.c.user_id)
@@ -100,7 +100,7 @@ def find_member_by_email(
 
 
 def count_members(connection: Connection, workspace_id: UUID, role: str | None = None) -> int:
-    """Return how many members the workspace has, with ``role`` or with any."""
+    """Return the number of members of the workspace, with ``role`` or with any."""
     query = select(func.count()).where(memberships.c.workspace_id == workspace_id)
     if role is not None:
         query = query.where(memberships.c.role == role)
@@ -108,7 +108,7 @@ def count_members(connection: Connection, workspace_id: UUID, role: str | None =
 
 
 def set_role(connection: Connection, workspace_id: UUID, user_id: UUID, role: str) -> None:
-    """Give a member another role."""
+    """Change the role of a member."""
     connection.execute(
         update(memberships)
         .where(memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id)

@@ -1,4 +1,4 @@
-"""The statements on ``executions`` that hand them over: found with no worker, marked, unmarked."""
+"""The statements on ``executions`` that dispatch them: find, mark and unmark."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Dispatched(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Undispatched:
-    """What is due and with no worker: to dispatch, or of jobs that were paused or deleted."""
+    """Due executions without a worker: to dispatch, or of paused or deleted jobs."""
 
     waiting: list[UUID]
     paused: list[UUID]
@@ -33,7 +33,7 @@ class Undispatched:
         return len(self.waiting) + len(self.paused) + len(self.deleted)
 
 
-# Most ticks find nothing; this says so in one round trip, without a transaction or a lock.
+# Most ticks find nothing. This takes one round trip, without a transaction or a lock.
 # The order keeps it to the index, however many there were when PostgreSQL counted last.
 _FIRST = text("""
     SELECT due_at FROM executions
@@ -43,9 +43,9 @@ _FIRST = text("""
      ORDER BY due_at LIMIT 1""")
 
 # Locking first and updating by id afterwards lets the second statement prune partitions.
-# A job may have been paused or deleted while its attempt was failing or waited for its turn: what
-# comes back ends here. One whose row is gone was deleted by hand. What is running was claimed
-# after all, from a message that was thought lost.
+# A job may have been paused or deleted while its attempt was failing or waited for its turn. Then
+# its execution ends here. A job without a row was deleted by hand. A running execution was claimed
+# after all, from a message that seemed lost.
 _UNDISPATCHED = text("""
     SELECT e.id,
            j.status = 'paused' AND e.trigger = 'schedule' AS paused,
@@ -84,7 +84,7 @@ def undispatched(
     batch: int,
     since: datetime | None = None,
 ) -> Undispatched:
-    """Lock executions of ``queues`` that are due by ``horizon`` and with no worker.
+    """Lock executions of ``queues`` that are due by ``horizon`` and have no worker.
 
     ``since`` bounds the search to occurrences scheduled from then until ``horizon``, a few
     partitions instead of all: nothing is due before it is scheduled.
@@ -108,7 +108,7 @@ def _search(queues: Collection[str], horizon: datetime, since: datetime | None) 
 def dispatch(
     connection: Connection, identifiers: Sequence[UUID], *, now: datetime
 ) -> list[Dispatched]:
-    """Mark unfinished executions, which the caller has locked, as handed over."""
+    """Mark unfinished executions, which the caller has locked, as dispatched."""
     if not identifiers:
         return []
     rows = connection.execute(_DISPATCH, {"ids": list(identifiers), "now": now})
@@ -121,7 +121,7 @@ _UNDO_DISPATCH = text("""
 
 
 def undo_dispatch(connection: Connection, identifiers: Sequence[UUID]) -> int:
-    """Mark executions whose message did not get through as with no worker; return how many."""
+    """Unmark executions whose message was not sent, and return their number."""
     if not identifiers:
         return 0
     return len(connection.execute(_UNDO_DISPATCH, {"ids": list(identifiers)}).all())

@@ -1,14 +1,14 @@
 """The hot path's statements on ``executions``: add, claim, record.
 
-Each move is a compare-and-set; rows that somebody else moved first do not come back. Handing
-over is in ``storage.dispatches``, what never ran in ``storage.settlements``, what was lost in
-``storage.losses``, what the API reads and changes in ``storage.history``.
+Each change of a status is a compare-and-set: rows that another process changed first do not come
+back. The other statements are in ``dispatch``, ``skipped`` (occurrences that never ran),
+``rescue`` (lost workers and messages) and ``history`` (reads and changes of the API).
 
 Ids hold their day, so a list of ids, or a bound on them, keeps a statement to the few
 partitions that it needs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,13 +16,13 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common import ids
-from chronos_common.domain.executions import Claimed
+from chronos_common.domain.executions import Claimed, Moved
 from chronos_common.domain.statuses import Reason, Status, Trigger
 from chronos_common.storage.postgres import uuid_adapter
 
 
 class Planned(NamedTuple):
-    """One due occurrence to be queued; ``dispatched_at`` if it is handed over at once."""
+    """A due occurrence to be queued. ``dispatched_at`` is set if it is dispatched at once."""
 
     id: UUID
     workspace_id: UUID
@@ -51,7 +51,7 @@ _ADD = text("""
 
 
 def add(connection: Connection, planned: Sequence[Planned]) -> set[UUID]:
-    """Queue planned occurrences; return the ids of those, if any, that existed before."""
+    """Queue planned occurrences, and return the ids of those that existed before."""
     if not planned:
         return set()
     rows = connection.execute(
@@ -71,34 +71,37 @@ def add(connection: Connection, planned: Sequence[Planned]) -> set[UUID]:
 _TRIGGER = text("""
     INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
                             due_at, attempt, redeliveries, attempts, retry_of)
-    VALUES (:id, :workspace_id, :job_id, :trigger, 'queued', :queue, :now, :now, 1, 0, '[]',
-            :retry_of)""")
+    SELECT id, :workspace_id, job_id, :trigger, 'queued', queue, :now, :now, 1, 0, '[]', :retry_of
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:jobs AS uuid[]), CAST(:queues AS text[]))
+           AS triggered (id, job_id, queue)""")
 
 
 def trigger(
     connection: Connection,
-    *,
     workspace_id: UUID,
-    job_id: UUID,
-    queue: str,
+    queues: Mapping[UUID, str],
+    *,
     now: datetime,
     retry_of: UUID | None = None,
-) -> UUID:
-    """Queue an execution that somebody asked for, due now; the scheduler dispatches it."""
-    identifier = ids.trigger_id(now)
+) -> dict[UUID, UUID]:
+    """Queue an execution of each job, due now, and return their ids by those of the jobs.
+
+    ``queues`` is by the job's id. The scheduler dispatches the executions.
+    """
+    triggered = {job_id: ids.trigger_id(now) for job_id in queues}
     connection.execute(
         _TRIGGER,
         {
-            "id": identifier,
+            "ids": list(triggered.values()),
+            "jobs": list(queues),
+            "queues": list(queues.values()),
             "workspace_id": workspace_id,
-            "job_id": job_id,
             "trigger": Trigger.RETRY if retry_of else Trigger.MANUAL,
-            "queue": queue,
             "now": now,
             "retry_of": retry_of,
         },
     )
-    return identifier
+    return triggered
 
 
 _CLAIM = text("""
@@ -120,9 +123,9 @@ def claim(
     queue: str,
     job_ids: Sequence[UUID],
 ) -> list[Claimed]:
-    """Take queued executions of ``queue`` and ``job_ids`` for ``worker_id``.
+    """Claim queued executions of ``queue`` and ``job_ids`` for ``worker_id``.
 
-    What was paused, cancelled or taken meanwhile is not returned.
+    Executions that were paused, cancelled or claimed by another worker are left out.
     """
     if not identifiers:
         return []
@@ -143,10 +146,10 @@ def claim(
 
 
 class Move(NamedTuple):
-    """What a recorded attempt makes of its execution.
+    """The change of an execution by a recorded attempt.
 
-    ``due_at`` is set if it is tried again; ``attempt_json`` is the attempt as its history
-    keeps it, in one line.
+    ``due_at`` is set if the execution is tried again. ``attempt_json`` is the attempt for its
+    history, in one line.
     """
 
     claimed: Claimed
@@ -160,26 +163,14 @@ class Move(NamedTuple):
     attempt_json: str
 
 
-class Moved(NamedTuple):
-    """An execution as it stands after a move, with what statistics need."""
-
-    id: UUID
-    workspace_id: UUID
-    job_id: UUID
-    status: Status
-    scheduled_for: datetime
-    started_at: datetime | None
-    duration_ms: int | None
-
-
 # The fencing token is (worker_id, attempt, redeliveries): a worker that was declared lost and
 # comes back finds that its executions have moved on. The list of ids prunes partitions and finds
-# each row by its key. Comparing the status with a column keeps the planner's estimate at one row
-# an id, and so from comparing every row with every move.
-# JSON has no line breaks of its own; as elements of an array it would have every quote escaped
-# twice. What comes back is what the caller does not know: which did not move, and when those
-# that were tried before started first. It comes by the move's place, for a batch may hold what a
-# worker that was frozen and what its successor did with the same execution.
+# each row by its key. ``m.held`` instead of a literal keeps the row estimate at one per id. With a
+# literal the planner picks a nested loop over all moves.
+# The attempts are one text with a line for each, because JSON in an array literal has every quote
+# escaped twice. The result holds the rows that did not move, and the first start of those that
+# were tried before. Rows are matched by position, not by id: one batch may hold two outcomes of
+# the same execution, from a frozen worker and from its successor.
 _RECORD = text("""
     WITH m AS MATERIALIZED (
         SELECT *, 'running' AS held
@@ -215,7 +206,7 @@ _RECORD = text("""
 
 
 def record(connection: Connection, moves: Sequence[Move], *, now: datetime) -> list[Moved]:
-    """Write finished attempts; what was taken from its worker meanwhile is not returned."""
+    """Record finished attempts. Executions that their worker had lost are not returned."""
     if not moves:
         return []
     rows = connection.execute(
@@ -277,7 +268,7 @@ def end(
     error: str | None = None,
     now: datetime,
 ) -> list[Moved]:
-    """Give unfinished executions a fate that no attempt decides."""
+    """End unfinished executions without an attempt."""
     if not identifiers:
         return []
     rows = connection.execute(

@@ -1,4 +1,4 @@
-"""What is read to say why an instant of a job did or did not run."""
+"""The statements that explain why a job ran or did not run at an instant."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,12 +11,12 @@ from chronos_common import ids
 from chronos_common.storage.jobs.jobs import SCHEDULE_COLUMNS
 from chronos_common.storage.tables import jobs, schedules
 
-#: One row stands for missed occurrences up to the next row; no more rows are looked at.
+#: The number of rows to search for one that stands for missed occurrences.
 _ROWS_BACK = 50
 
 
 def job(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping | None:
-    """Return the job with its schedule, even if it was deleted."""
+    """Return the job with its schedule, even a deleted one."""
     query = (
         select(*jobs.c, *SCHEDULE_COLUMNS)
         .join(schedules, schedules.c.job_id == jobs.c.id)
@@ -83,7 +83,7 @@ def log(
     until: datetime,
     limit: int,
 ) -> Sequence[Row[Any]]:
-    """Return what was done to the job in (``since``, ``until``], the latest first."""
+    """Return the audit entries of the job in (``since``, ``until``], the latest first."""
     parameters = {
         "workspace_id": workspace_id,
         "job_id": job_id,

@@ -1,4 +1,4 @@
-"""What the API reads of ``executions``, and how it ends them."""
+"""The statements of the API on ``executions``: read and end them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, func,
 
 from chronos_common import ids
 from chronos_common.clock import to_milliseconds
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Reason, Status, Trigger
-from chronos_common.storage.executions.executions import Moved
 from chronos_common.storage.tables import executions, jobs
 
 #: Counting stops here, so that a list of a long history costs no more than a short one.
@@ -19,18 +19,18 @@ MAX_COUNT = 10_000
 
 _MILLISECOND = timedelta(milliseconds=1)
 
-# What an attempt sent and received is only read for one execution.
+# The requests and responses of attempts are only read for a single execution.
 _SUMMARY = [column for column in executions.c if column.name != "attempts"]
 _JOB_COLUMNS = [jobs.c.name.label("job_name"), jobs.c.max_attempts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFilter:
-    """Which executions of a workspace a list shows; each condition applies if it is set.
+    """Conditions on the executions of a workspace. Each one applies if it is set.
 
-    ``since`` (inclusive) and ``until`` (exclusive) bound the scheduled instant; ``as_of`` hides
-    what was scheduled later. ``http_statuses`` are the lowest and the highest status wanted.
-    ``before`` starts behind the execution of that id, for going on where a page ended.
+    ``since`` (inclusive) and ``until`` (exclusive) bound the scheduled instant. ``as_of`` hides
+    executions that were scheduled later. ``http_statuses`` are the lowest and the highest status.
+    ``before`` is the id behind which a page begins.
     """
 
     job_id: UUID | None = None
@@ -47,22 +47,22 @@ class HistoryFilter:
 def page(
     connection: Connection,
     workspace_id: UUID,
-    chosen: HistoryFilter,
+    filters: HistoryFilter,
     *,
     offset: int = 0,
     limit: int,
 ) -> Sequence[RowMapping]:
     """Return executions, the latest first."""
-    query = _with_job(*_SUMMARY).where(*_conditions(workspace_id, chosen))
-    if chosen.before:
-        query = query.where(executions.c.id < chosen.before)
+    query = _with_job(*_SUMMARY).where(*_conditions(workspace_id, filters))
+    if filters.before:
+        query = query.where(executions.c.id < filters.before)
     query = query.order_by(executions.c.id.desc()).offset(offset).limit(limit)
     return connection.execute(query).mappings().all()
 
 
-def count(connection: Connection, workspace_id: UUID, chosen: HistoryFilter) -> int:
-    """Return how many executions there are; :data:`MAX_COUNT` + 1 if there are more than that."""
-    conditions = _conditions(workspace_id, chosen)
+def count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) -> int:
+    """Return the number of executions, at most :data:`MAX_COUNT` + 1."""
+    conditions = _conditions(workspace_id, filters)
     counted = select(executions.c.id).where(*conditions).limit(MAX_COUNT + 1).subquery()
     return connection.execute(select(func.count()).select_from(counted)).scalar_one()
 
@@ -95,29 +95,67 @@ def latest_of(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMa
     return connection.execute(query).mappings().one_or_none()
 
 
+# Each partition is entered at the job's end of its index. The workspace is not named: PostgreSQL
+# could take its index for the better one, and walk over every other job's executions.
+_RECENT_OF_JOB = text("""
+    SELECT id, status, scheduled_for, started_at, finished_at, duration_ms, http_status
+      FROM executions
+     WHERE job_id = :job_id ORDER BY id DESC LIMIT :limit""")
+
+
+def recent_of_job(connection: Connection, job_id: UUID, *, limit: int) -> Sequence[RowMapping]:
+    """Return the job's latest executions, the latest first, unfinished ones included."""
+    return connection.execute(_RECENT_OF_JOB, {"job_id": job_id, "limit": limit}).mappings().all()
+
+
+# One descent of the index (job_id, id) for each job, newest partition first. The length of its
+# history does not matter.
+_RECENT_OF_EACH = text("""
+    SELECT e.*
+      FROM unnest(CAST(:job_ids AS uuid[])) AS wanted (id)
+     CROSS JOIN LATERAL (
+        SELECT id, job_id, status, trigger, scheduled_for, started_at, finished_at,
+               duration_ms, http_status, error, reason
+          FROM executions
+         WHERE job_id = wanted.id AND workspace_id = :workspace_id
+         ORDER BY id DESC LIMIT :each) e
+     ORDER BY e.job_id, e.id DESC""")
+
+
+def recent_of_each(
+    connection: Connection, workspace_id: UUID, job_ids: Sequence[UUID], *, each: int
+) -> dict[UUID, list[RowMapping]]:
+    """Return up to ``each`` executions of every job, the latest first."""
+    parameters = {"job_ids": list(job_ids), "workspace_id": workspace_id, "each": each}
+    found: dict[UUID, list[RowMapping]] = {identifier: [] for identifier in job_ids}
+    for row in connection.execute(_RECENT_OF_EACH, parameters).mappings():
+        found[row["job_id"]].append(row)
+    return found
+
+
 def _with_job(*columns: ColumnElement[Any]) -> Select[Any]:
     return select(*columns, *_JOB_COLUMNS).join(jobs, jobs.c.id == executions.c.job_id)
 
 
-def _conditions(workspace_id: UUID, chosen: HistoryFilter) -> list[ColumnElement[bool]]:
+def _conditions(workspace_id: UUID, filters: HistoryFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [executions.c.workspace_id == workspace_id]
-    if chosen.job_id:
-        conditions.append(executions.c.job_id == chosen.job_id)
-    if chosen.status:
-        conditions.append(executions.c.status == chosen.status)
-    if chosen.trigger:
-        conditions.append(executions.c.trigger == chosen.trigger)
+    if filters.job_id:
+        conditions.append(executions.c.job_id == filters.job_id)
+    if filters.status:
+        conditions.append(executions.c.status == filters.status)
+    if filters.trigger:
+        conditions.append(executions.c.trigger == filters.trigger)
     # Ids hold the scheduled instant: a bound on them reads no more than the days between.
-    if chosen.since:
-        conditions.append(executions.c.id >= ids.lowest_at(_next_millisecond(chosen.since)))
-    if chosen.until:
-        conditions.append(executions.c.id < ids.lowest_at(_next_millisecond(chosen.until)))
-    if chosen.as_of:
-        conditions.append(executions.c.id < ids.lowest_at(chosen.as_of + _MILLISECOND))
-    if chosen.http_statuses:
-        conditions.append(executions.c.http_status.between(*chosen.http_statuses))
-    if chosen.min_duration_ms:
-        conditions.append(executions.c.duration_ms >= chosen.min_duration_ms)
+    if filters.since:
+        conditions.append(executions.c.id >= ids.lowest_at(_next_millisecond(filters.since)))
+    if filters.until:
+        conditions.append(executions.c.id < ids.lowest_at(_next_millisecond(filters.until)))
+    if filters.as_of:
+        conditions.append(executions.c.id < ids.lowest_at(filters.as_of + _MILLISECOND))
+    if filters.http_statuses:
+        conditions.append(executions.c.http_status.between(*filters.http_statuses))
+    if filters.min_duration_ms:
+        conditions.append(executions.c.duration_ms >= filters.min_duration_ms)
     return conditions
 
 
@@ -126,51 +164,53 @@ def _next_millisecond(moment: datetime) -> datetime:
     return to_milliseconds(moment + timedelta(microseconds=999))
 
 
-_RETURNING = "id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms"
-
-_CANCEL = text(f"""
+# Rows are locked in the order of their ids, as a worker's claim locks them.
+_CANCEL = """
+    WITH cancelled AS MATERIALIZED (
+        SELECT id FROM executions
+         WHERE {condition} AND finished_at IS NULL
+         ORDER BY id FOR UPDATE)
     UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
-     WHERE id = :id AND workspace_id = :workspace_id AND finished_at IS NULL
- RETURNING {_RETURNING}""")  # noqa: S608 - a constant
+     WHERE id IN (SELECT id FROM cancelled)
+ RETURNING id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms"""
+_CANCEL_UNFINISHED = text(
+    _CANCEL.format(condition="id = ANY(CAST(:ids AS uuid[])) AND workspace_id = :workspace_id")
+)
+_CANCEL_UNSTARTED = text(
+    _CANCEL.format(
+        condition="job_id = ANY(CAST(:job_ids AS uuid[])) AND status IN ('queued', 'retrying')"
+    )
+)
 
 
 def cancel(
-    connection: Connection, workspace_id: UUID, execution_id: UUID, *, now: datetime
-) -> Moved | None:
-    """End an unfinished execution; None if it has its fate already.
+    connection: Connection, workspace_id: UUID, execution_ids: Sequence[UUID], *, now: datetime
+) -> list[Moved]:
+    """End those of the executions that are unfinished, and return them.
 
-    A running one is ended here at once; its worker aborts the transfer when it notices.
+    A running one is ended here at once. Its worker aborts the transfer when it notices.
     """
-    row = connection.execute(
-        _CANCEL,
+    rows = connection.execute(
+        _CANCEL_UNFINISHED,
         {
-            "id": execution_id,
+            "ids": list(execution_ids),
             "workspace_id": workspace_id,
             "reason": Reason.CANCELLED,
             "now": now,
         },
-    ).one_or_none()
-    return Moved(*row) if row else None
-
-
-# The caller holds the schedule's row, so that no plan can add to these meanwhile. They are
-# locked in the order of their ids, as a worker's claim locks them.
-_CANCEL_UNSTARTED = text(f"""
-    WITH unstarted AS MATERIALIZED (
-        SELECT id FROM executions
-         WHERE job_id = :job_id AND finished_at IS NULL AND status IN ('queued', 'retrying')
-         ORDER BY id FOR UPDATE)
-    UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
-     WHERE id IN (SELECT id FROM unstarted)
- RETURNING {_RETURNING}""")  # noqa: S608 - a constant
+    )
+    return [Moved(*row) for row in rows]
 
 
 def cancel_unstarted(
-    connection: Connection, job_id: UUID, *, reason: Reason, now: datetime
+    connection: Connection, job_ids: Sequence[UUID], *, reason: Reason, now: datetime
 ) -> list[Moved]:
-    """End the job's executions that no worker has started; return them."""
-    rows = connection.execute(_CANCEL_UNSTARTED, {"job_id": job_id, "reason": reason, "now": now})
-    return [Moved(*row) for row in rows]
+    """End the jobs' executions that no worker has started, and return them.
+
+    The caller has locked the jobs' schedules, so that no scheduler adds executions meanwhile.
+    """
+    parameters = {"job_ids": list(job_ids), "reason": reason, "now": now}
+    return [Moved(*row) for row in connection.execute(_CANCEL_UNSTARTED, parameters)]
 
 
 _PLANNED_AHEAD = text("""
@@ -181,9 +221,20 @@ _PLANNED_AHEAD = text("""
 
 
 def planned_ahead(connection: Connection, job_id: UUID, *, now: datetime) -> dict[UUID, datetime]:
-    """Lock the job's occurrences that are queued but still to come; return id and instant."""
+    """Lock the job's queued occurrences after ``now``, and return their instants by id."""
     rows = connection.execute(_PLANNED_AHEAD, {"job_id": job_id, "now": now})
     return {row.id: row.scheduled_for for row in rows}
+
+
+_PLANNED_FROM = text("""
+    SELECT scheduled_for FROM executions
+     WHERE job_id = :job_id AND id >= :lowest AND trigger = 'schedule'""")
+
+
+def planned_from(connection: Connection, job_id: UUID, *, since: datetime) -> set[datetime]:
+    """Return the job's instants from ``since`` on that have a row."""
+    rows = connection.execute(_PLANNED_FROM, {"job_id": job_id, "lowest": ids.lowest_at(since)})
+    return set(rows.scalars())
 
 
 # Few executions are unfinished at any moment, and only those are looked at.

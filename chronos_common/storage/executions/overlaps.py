@@ -2,11 +2,11 @@
 
 Only jobs that do not allow overlaps come here. One transaction:
 
-1. Lock the jobs (advisory, in one order), so that two workers cannot both find nobody running.
+1. Lock the jobs (advisory, in one order), so that two workers cannot both find none running.
 2. Read the unfinished executions of these jobs.
-3. Judge each due one (pure; see ``domain.overlaps``), the earliest first; one that starts counts
+3. Judge each due one, the earliest first (pure, see ``domain.overlaps``). One that starts counts
    as running for those after it.
-4. Skip, postpone or make room; return what may be claimed, in the same transaction.
+4. Skip, postpone or cancel. Return those that may be claimed in the same transaction.
 """
 
 from collections import defaultdict
@@ -58,9 +58,9 @@ def admit(
     *,
     now: datetime,
 ) -> list[UUID]:
-    """Return which of the ``due`` executions may be claimed, in this transaction.
+    """Return the ``due`` executions that may be claimed, in this transaction.
 
-    ``policies`` maps their jobs' ids to what those want.
+    ``policies`` are by job id.
     """
     connection.execute(_LOCK, {"jobs": [str(job_id) for job_id in policies]})
     verdicts = _Verdicts()
@@ -140,6 +140,6 @@ _OF_JOBS = text("""
 def of_jobs(
     connection: Connection, identifiers: Sequence[UUID], job_ids: Sequence[UUID]
 ) -> list[UUID]:
-    """Return which of the executions belong to these jobs."""
+    """Return the executions that belong to these jobs."""
     rows = connection.execute(_OF_JOBS, {"ids": list(identifiers), "jobs": list(job_ids)})
     return list(rows.scalars())

@@ -10,7 +10,7 @@ from chronos_common import ids
 _PREFIX = "executions_"
 _DAY = timedelta(days=1)
 
-# Longer than any ordinary statement holds a partition, shorter than anybody would notice.
+# Longer than an ordinary statement holds a partition, and short enough to go unnoticed.
 _LOCK_TIMEOUT = text("SET LOCAL lock_timeout = '2s'")
 
 # Any number that is not the migrations'.
@@ -18,9 +18,9 @@ _LOCK_KEY = 0x43_48_52_50
 
 
 def lock(connection: Connection) -> None:
-    """Take the right to change partitions until the transaction ends; others wait for it.
+    """Lock the right to change partitions until the transaction ends.
 
-    No lock is waited for longer than two seconds in this transaction from here on.
+    From here on, the transaction waits at most two seconds for any lock.
     """
     connection.execute(_LOCK_TIMEOUT)
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
@@ -38,11 +38,10 @@ def existing(connection: Connection) -> Sequence[date]:
 
 
 def create(connection: Connection, day: date) -> bool:
-    """Give ``day`` its partition; False if rows of it lie in the default partition already.
+    """Create the partition of ``day``. Return False if the default partition holds rows of it.
 
-    Those stay there, and the day with them: a statement that was planned before they moved would
-    not find them, and take them for gone. Attaching locks the parent only lightly, so that the
-    hot path goes on.
+    Those rows stay there, because a statement that was planned before they moved would not find
+    them. Attaching locks the parent only lightly, so that the hot path goes on.
     """
     name, lowest, highest = _name_of(day), _lowest(day), _lowest(day + _DAY)
     connection.exec_driver_sql("LOCK TABLE executions_default IN ACCESS EXCLUSIVE MODE")
@@ -65,7 +64,7 @@ def create(connection: Connection, day: date) -> bool:
 
 
 def unfinished_in(connection: Connection, day: date) -> int:
-    """Return how many executions of ``day`` have no fate yet."""
+    """Return the number of unfinished executions of ``day``."""
     count = f"SELECT count(*) FROM {_name_of(day)} WHERE finished_at IS NULL"  # noqa: S608 - a date
     return int(connection.exec_driver_sql(count).scalar_one())
 
@@ -80,7 +79,7 @@ _PRUNE_DEFAULT = text("""
 
 
 def prune_default(connection: Connection, *, before: datetime) -> int:
-    """Remove finished executions that belong to no day's partition; return how many."""
+    """Remove finished executions from the default partition, and return their number."""
     rows = connection.execute(
         _PRUNE_DEFAULT, {"lowest": ids.lowest_at(before), "finished_before": before}
     )

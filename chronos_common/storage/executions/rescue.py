@@ -1,4 +1,4 @@
-"""The statements on ``executions`` that find and free what a worker or a message left behind."""
+"""The statements on ``executions`` that rescue those of lost workers and lost messages."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ _REDELIVER = text("""
 
 
 def redeliver(connection: Connection, identifiers: Sequence[UUID]) -> int:
-    """Queue the same attempt of running executions again; return how many."""
+    """Queue the same attempt of running executions again, and return their number."""
     if not identifiers:
         return 0
     return len(connection.execute(_REDELIVER, {"ids": list(identifiers)}).all())
@@ -100,10 +100,10 @@ def give_back(
     claimed_at: datetime,
     have_left: bool = False,
 ) -> int:
-    """Queue what a worker claimed then and did not finish; return how many.
+    """Queue executions that a worker claimed then and did not finish, and return their number.
 
-    Unless its request may have left, an execution that was not tried before has not started. To
-    give back twice is harmless: a later claim, by the same worker too, is left alone.
+    An execution that was not tried before has not started, unless its request may have left.
+    Doing this twice is harmless: a later claim does not match, even one by the same worker.
     """
     if not identifiers:
         return 0
@@ -132,7 +132,7 @@ def postpone(
     claimed_at: datetime,
     due_at: datetime,
 ) -> None:
-    """Queue for ``due_at`` what a worker claimed then and did not start."""
+    """Queue executions for ``due_at`` that a worker claimed then and did not start."""
     connection.execute(
         _POSTPONE,
         {
@@ -173,7 +173,7 @@ def running_since(connection: Connection, *, before: datetime, batch: int) -> li
     return [Held(*row) for row in rows]
 
 
-_MINE = text("""
+_STILL_HELD = text("""
     SELECT id FROM executions
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id""")
 
@@ -181,14 +181,14 @@ _MINE = text("""
 def still_held(
     connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
 ) -> set[UUID]:
-    """Return which of the executions this worker still holds; the rest were taken from it."""
+    """Return the executions that this worker still holds."""
     if not identifiers:
         return set()
-    rows = connection.execute(_MINE, {"ids": list(identifiers), "worker_id": worker_id})
+    rows = connection.execute(_STILL_HELD, {"ids": list(identifiers), "worker_id": worker_id})
     return set(rows.scalars())
 
 
-_WANTED = text("""
+_STILL_WANTED = text("""
     SELECT e.id FROM executions e JOIN jobs j ON j.id = e.job_id
      WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.status = 'running' AND e.worker_id = :worker_id
        AND j.status <> 'cancelled' AND (j.status <> 'paused' OR e.trigger <> 'schedule')""")
@@ -197,10 +197,10 @@ _WANTED = text("""
 def still_wanted(
     connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
 ) -> set[UUID]:
-    """Return which of the executions this worker still holds, and whose job was not stopped."""
+    """Return the executions that this worker still holds and whose job was not stopped."""
     if not identifiers:
         return set()
-    rows = connection.execute(_WANTED, {"ids": list(identifiers), "worker_id": worker_id})
+    rows = connection.execute(_STILL_WANTED, {"ids": list(identifiers), "worker_id": worker_id})
     return set(rows.scalars())
 
 

@@ -1,4 +1,4 @@
-"""The statements on ``executions`` for occurrences whose fate is known without running."""
+"""The statements on ``executions`` for occurrences that end without running."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,20 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from chronos_common import ids
+from chronos_common.domain.executions import Moved
+from chronos_common.domain.jobs import JobType
+from chronos_common.domain.queues import QUEUE_OF
+from chronos_common.domain.schedules.misfires import Missed
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions.executions import Moved
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """An occurrence, or a run of them, whose fate is known without running.
+    """An occurrence that ends without running, or several consecutive ones in one row.
 
-    ``missed_count`` occurrences from ``scheduled_for`` to ``missed_until`` share the row when
-    there are many.
+    The row then stands for ``missed_count`` occurrences from ``scheduled_for`` to
+    ``missed_until``.
     """
 
     id: UUID
@@ -30,6 +34,24 @@ class Settled:
     missed_count: int | None = None
     missed_until: datetime | None = None
 
+    @classmethod
+    def of_missed(
+        cls, missed: Missed, *, workspace_id: UUID, job_id: UUID, job_type: JobType
+    ) -> "Settled":
+        """Return the one row that stands for missed occurrences of a job."""
+        return cls(
+            id=ids.occurrence_id(job_id, missed.first),
+            workspace_id=workspace_id,
+            job_id=job_id,
+            queue=QUEUE_OF[job_type],
+            scheduled_for=missed.first,
+            status=Status.SKIPPED,
+            reason=missed.reason,
+            error=None if missed.exact else f"At least {missed.count:,} occurrences were missed.",
+            missed_count=missed.count,
+            missed_until=missed.last,
+        )
+
 
 _ADD = text("""
     INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
@@ -42,7 +64,7 @@ _ADD = text("""
 
 
 def add(connection: Connection, settled: Sequence[Settled], *, now: datetime) -> list[Moved]:
-    """Record occurrences that did not run, and why; return those that had no row before."""
+    """Record occurrences that did not run, and return those that had no row before."""
     added: list[Moved] = []
     for each in settled:
         rows = connection.execute(

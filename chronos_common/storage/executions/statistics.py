@@ -1,7 +1,7 @@
 """The statements that write ``execution_stats`` and ``execution_stats_hourly``.
 
 Both hold the same sums per workspace, final status and span of time: one row for each minute,
-and one for each hour, so that days are added up from few rows. ``storage.trends`` reads them.
+and one for each hour, so that days are added up from few rows. ``trends`` reads them.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common.domain import histograms
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import FINAL
 from chronos_common.storage import change_feed
-from chronos_common.storage.executions.executions import Moved
 
 #: Longer than the longest trend that is drawn from minutes.
 MINUTES_KEPT = timedelta(days=8)
@@ -53,7 +53,7 @@ _ADD = text(f"""
 
 @dataclass(slots=True)
 class _Sums:
-    """What the executions of one workspace that ended in one status come to."""
+    """The sums over the executions of one workspace that ended in one status."""
 
     executions: int = 0
     durations: int = 0
@@ -72,9 +72,9 @@ class _Sums:
 
 
 def add(connection: Connection, moved: Sequence[Moved], *, now: datetime) -> None:
-    """Count the executions among ``moved`` that reached their fate, in the minute of ``now``.
+    """Count the finished executions among ``moved`` in the minute of ``now``.
 
-    All of them are noted for live events.
+    All of ``moved`` become live events.
     """
     change_feed.note(connection, moved)
     found: dict[tuple[UUID, str], _Sums] = {}
@@ -103,7 +103,7 @@ def add(connection: Connection, moved: Sequence[Moved], *, now: datetime) -> Non
 
 
 def drift_ms(moved: Moved) -> int:
-    """Return the milliseconds from the scheduled instant to the first start; 0 if none."""
+    """Return the milliseconds from the scheduled instant to the first start, or 0."""
     if moved.started_at is None:
         return 0
     drift = moved.started_at - moved.scheduled_for

@@ -1,4 +1,4 @@
-"""What is read of ``execution_stats`` and ``execution_stats_hourly``: sums over time.
+"""The statements that read ``execution_stats`` and ``execution_stats_hourly``: sums over time.
 
 However many executions there were, a day is at most 24 hourly rows and 60 of minutes for each
 final status.
@@ -37,10 +37,10 @@ _DRIFT = text(f"""
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over a time: by final status, and how drift was distributed.
+    """The sums over a period by final status, and the distribution of the drift.
 
-    ``duration_ms`` has the same keys as ``executions``; ``drift_counts`` is a histogram as
-    ``domain.histograms`` makes them.
+    ``duration_ms`` has the same keys as ``executions``. ``drift_counts`` is a histogram of
+    ``domain.histograms``.
     """
 
     executions: Mapping[str, int]
@@ -91,9 +91,8 @@ def buckets(
     return rows.mappings().all()
 
 
-# The most overdue ones first: those that run and those that wait are among them, before retries
-# to come. The bound is on what is read, whosever it is, so that nobody's backlog makes a
-# statement long.
+# The most overdue ones come first, so running and waiting ones come before future retries. The
+# bound holds for all workspaces together: a long backlog of another one must not make this slow.
 _UNFINISHED = text("""
     WITH unfinished AS MATERIALIZED (
         SELECT workspace_id, status, due_at FROM executions
@@ -111,11 +110,11 @@ _UNFINISHED = text("""
 
 
 @dataclass(frozen=True, slots=True)
-class Unfinished:
-    """How many executions of a workspace have no fate yet.
+class Backlog:
+    """The number of unfinished executions of a workspace by status.
 
-    ``waiting`` are queued and due, the first since ``waiting_since``. Unless ``exact``, the
-    installation has so many that only the most overdue were looked at.
+    ``waiting`` are queued and due, the first since ``waiting_since``. If not ``exact``, the
+    installation has so many that only the most overdue were counted.
     """
 
     queued: int
@@ -128,12 +127,12 @@ class Unfinished:
 
 def unfinished(
     connection: Connection, workspace_id: UUID, *, limit: int, now: datetime
-) -> Unfinished:
+) -> Backlog:
     """Count the workspace's share of the ``limit`` most overdue unfinished executions."""
     row = connection.execute(
         _UNFINISHED, {"workspace_id": workspace_id, "limit": limit, "now": now}
     ).one()
-    return Unfinished(
+    return Backlog(
         queued=row.queued,
         running=row.running,
         retrying=row.retrying,

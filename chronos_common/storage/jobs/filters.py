@@ -1,6 +1,6 @@
-"""Which jobs of a workspace a list means, as conditions of SQL.
+"""Filters of jobs, as conditions of SQL.
 
-The statement that they become a part of is told the workspace as :data:`WORKSPACE`.
+A statement with these conditions has the parameter :data:`WORKSPACE`.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ WORKSPACE = bindparam("workspace_id", type_=jobs.c.workspace_id.type)
 
 
 class LastOutcome(StrEnum):
-    """How the latest finished execution of a job ended; ``none`` if there is none."""
+    """The status of the latest finished execution of a job, or ``none``."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -35,10 +35,10 @@ class LastOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which jobs of a workspace a list shows; each condition applies if it is set.
+    """Conditions on the jobs of a workspace. Each one applies if it is set.
 
-    ``as_of`` hides what was created later. ``next_run_after`` is inclusive, ``next_run_before``
-    is not; both mean active jobs only.
+    ``as_of`` hides jobs that were created later. ``next_run_after`` is inclusive,
+    ``next_run_before`` is not. Both mean active jobs only.
     """
 
     status: JobStatus | None = None
@@ -53,7 +53,7 @@ class JobFilter:
 
     @property
     def needs_schedule(self) -> bool:
-        """Whether the schedule has to be looked at."""
+        """Whether a statement has to join the schedules."""
         return bool(self.next_run_after or self.next_run_before)
 
 
@@ -65,31 +65,31 @@ _HAS_TERMS = """
            @> job_terms(:workspace_id, :words, CAST(:tags AS text[]))"""
 
 
-def conditions(chosen: JobFilter, *, by_terms: bool = True) -> list[Any]:
-    """Return what the jobs of the workspace fulfil that ``chosen`` means.
+def conditions(filters: JobFilter, *, by_terms: bool = True) -> list[Any]:
+    """Return the conditions of a statement on ``jobs``.
 
-    With ``by_terms``, words and tags are looked up in their index; without, each job that the
-    statement comes by is looked at. With a condition on the next run, the statement has to join
+    With ``by_terms``, words and tags are looked up in their index. Without, they are compared with
+    each job that the statement reads. With a condition on the next run, the statement has to join
     the schedules.
     """
     found: list[Any] = []
-    if chosen.status:
-        found.append(jobs.c.status == chosen.status)
-    if chosen.type:
-        found.append(jobs.c.type == chosen.type)
-    if chosen.name is not None:
-        found.append(jobs.c.name == chosen.name)
-    if chosen.search:
-        found.append(_holds(jobs.c.name, chosen.search))
-        found[-1] |= _holds(jobs.c.description, chosen.search)
-    if by_terms and has_terms(chosen) is not None:
-        found.append(_bound(f"jobs.id = ANY(ARRAY({_HAS_TERMS}))", chosen))
-    elif chosen.tag:
-        found.append(literal(chosen.tag) == any_(jobs.c.tags))
-    if chosen.as_of:
-        found.append(jobs.c.id < ids.lowest_at(chosen.as_of + _MILLISECOND))
-    if chosen.needs_schedule:
-        found += _next_run_conditions(chosen)
+    if filters.status:
+        found.append(jobs.c.status == filters.status)
+    if filters.type:
+        found.append(jobs.c.type == filters.type)
+    if filters.name is not None:
+        found.append(jobs.c.name == filters.name)
+    if filters.search:
+        found.append(_holds(jobs.c.name, filters.search))
+        found[-1] |= _holds(jobs.c.description, filters.search)
+    if by_terms and has_terms(filters) is not None:
+        found.append(_bound(f"jobs.id = ANY(ARRAY({_HAS_TERMS}))", filters))
+    elif filters.tag:
+        found.append(literal(filters.tag) == any_(jobs.c.tags))
+    if filters.as_of:
+        found.append(jobs.c.id < ids.lowest_at(filters.as_of + _MILLISECOND))
+    if filters.needs_schedule:
+        found += _next_run_conditions(filters)
     return found
 
 
@@ -98,23 +98,23 @@ def _holds(column: ColumnElement[str], words: str) -> ColumnElement[bool]:
     return func.strpos(func.lower(column), func.lower(words)) > 0
 
 
-def has_terms(chosen: JobFilter) -> TextClause | None:
-    """Return the query for the ids of jobs with these words and tags; None if there are none."""
-    if not chosen.tag and len(chosen.search or "") < _GRAM:
+def has_terms(filters: JobFilter) -> TextClause | None:
+    """Return the query for the ids of jobs with these words and tags. None without any."""
+    if not filters.tag and len(filters.search or "") < _GRAM:
         return None
-    return _bound(_HAS_TERMS, chosen)
+    return _bound(_HAS_TERMS, filters)
 
 
-def _bound(statement: str, chosen: JobFilter) -> TextClause:
+def _bound(statement: str, filters: JobFilter) -> TextClause:
     return text(statement).bindparams(
-        WORKSPACE, words=chosen.search or "", tags=[chosen.tag] if chosen.tag else []
+        WORKSPACE, words=filters.search or "", tags=[filters.tag] if filters.tag else []
     )
 
 
-def _next_run_conditions(chosen: JobFilter) -> list[ColumnElement[bool]]:
+def _next_run_conditions(filters: JobFilter) -> list[ColumnElement[bool]]:
     conditions = [schedules.c.active, jobs.c.status == JobStatus.ACTIVE]
-    if chosen.next_run_after:
-        conditions.append(schedules.c.next_run_at >= chosen.next_run_after)
-    if chosen.next_run_before:
-        conditions.append(schedules.c.next_run_at < chosen.next_run_before)
+    if filters.next_run_after:
+        conditions.append(schedules.c.next_run_at >= filters.next_run_after)
+    if filters.next_run_before:
+        conditions.append(schedules.c.next_run_at < filters.next_run_before)
     return conditions

@@ -11,9 +11,9 @@ from sqlalchemy.sql.dml import ReturningInsert
 
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.statuses import JobStatus
-from chronos_common.storage.jobs import jobs as job_rows
-from chronos_common.storage.jobs import schedules as schedule_rows
+from chronos_common.storage.jobs import columns
 from chronos_common.storage.jobs.jobs import SCHEDULE_COLUMNS
+from chronos_common.storage.jobs.schedules import zone_rules_of
 from chronos_common.storage.postgres.prepared_statements import prepared
 from chronos_common.storage.tables import jobs, schedules
 
@@ -62,7 +62,7 @@ def _of_job(new: NewJob, workspace_id: UUID, created_by: UUID, now: datetime) ->
         "created_at": now,
         "updated_at": now,
         "deleted_at": None,
-        **job_rows.columns_of(new.definition),
+        **columns.of_job(new.definition),
     }
 
 
@@ -70,12 +70,13 @@ def _of_schedule(new: NewJob, workspace_id: UUID) -> dict[str, Any]:
     return {
         "job_id": new.id,
         "workspace_id": workspace_id,
+        "job_type": new.definition.type,
         "active": new.status is JobStatus.ACTIVE,
         "next_run_at": new.next_run_at,
         "runs_left": new.definition.max_runs,
         "resumed_at": None,
-        "zone_rules": schedule_rows.zone_rules_of(new.definition.schedule),
-        **schedule_rows.columns_of(new.definition),
+        "zone_rules": zone_rules_of(new.definition.schedule),
+        **columns.of_schedule(new.definition),
     }
 
 

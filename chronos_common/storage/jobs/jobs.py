@@ -1,8 +1,12 @@
-"""The statements on ``jobs``: what users defined."""
+"""The statements on jobs that exist. ``insert`` stores new ones, and ``lists`` reads pages.
 
-from collections.abc import Mapping, Sequence
+A change of jobs locks in this order, each in the order of the ids: the jobs, their schedules
+(``schedules.lock``), their executions. One job is a list of one.
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -12,7 +16,6 @@ from sqlalchemy import (
     Uuid,
     any_,
     bindparam,
-    cast,
     func,
     select,
     text,
@@ -20,12 +23,12 @@ from sqlalchemy import (
 )
 
 from chronos_common.domain.jobs import JobDefinition
-from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import JobStatus
+from chronos_common.storage.jobs import columns
 from chronos_common.storage.postgres.prepared_statements import prepared
 from chronos_common.storage.tables import jobs, schedules
 
-#: What a schedule adds to its job where both are read together.
+#: The columns of a schedule in a row that holds its job, too.
 SCHEDULE_COLUMNS = [
     column for column in schedules.c if column.name not in {"job_id", "workspace_id", "job_type"}
 ]
@@ -38,29 +41,8 @@ def replace(
     connection.execute(
         update(jobs)
         .where(jobs.c.id == job_id)
-        .values(version=jobs.c.version + 1, updated_at=now, **columns_of(definition))
+        .values(version=jobs.c.version + 1, updated_at=now, **columns.of_job(definition))
     )
-
-
-def columns_of(definition: JobDefinition) -> dict[str, Any]:
-    """Return what the row of a job with this definition holds of it."""
-    policy = definition.policy
-    return {
-        "name": definition.name,
-        "description": definition.description,
-        "type": definition.type,
-        "payload": dict(definition.payload),
-        "tags": list(definition.tags),
-        "notify": None if definition.notify is None else list(definition.notify),
-        "max_attempts": policy.max_attempts,
-        "retry_delays": list(policy.delays_seconds),
-        "backoff_seconds": policy.backoff_seconds,
-        "backoff_factor": policy.backoff_factor,
-        "backoff_cap_seconds": policy.backoff_cap_seconds,
-        "retry_jitter": policy.jitter_ratio,
-        "timeout_seconds": definition.timeout_seconds,
-        "overlap_policy": definition.overlap_policy,
-    }
 
 
 _WHOLE = (
@@ -69,22 +51,41 @@ _WHOLE = (
     .where(jobs.c.workspace_id == bindparam("workspace_id"), jobs.c.deleted_at.is_(None))
 )
 
-# Put together once, and not with every request.
+# Built once instead of at every request.
 _FIND = prepared(_WHOLE.where(jobs.c.id == bindparam("job_id")))
-_FIND_AND_LOCK = _FIND.with_for_update(of=jobs)
+_FIND_MANY = prepared(
+    _WHOLE.where(jobs.c.id == any_(bindparam("job_ids", type_=ARRAY(Uuid)))).order_by(jobs.c.id)
+)
+_LOCK = _FIND_MANY.with_for_update(of=jobs)
 
 
-def find(
-    connection: Connection, workspace_id: UUID, job_id: UUID, *, lock: bool = False
-) -> RowMapping | None:
-    """Return the job with its schedule, or None; ``lock`` holds the job for a change."""
-    query = _FIND_AND_LOCK if lock else _FIND
+def find(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping | None:
+    """Return the job with its schedule, or None."""
     parameters = {"workspace_id": workspace_id, "job_id": job_id}
-    return connection.execute(query, parameters).mappings().one_or_none()
+    return connection.execute(_FIND, parameters).mappings().one_or_none()
+
+
+def find_many(
+    connection: Connection, workspace_id: UUID, job_ids: Sequence[UUID]
+) -> Sequence[RowMapping]:
+    """Return jobs with their schedules, the oldest first; ids without a job are left out."""
+    parameters = {"workspace_id": workspace_id, "job_ids": list(job_ids)}
+    return connection.execute(_FIND_MANY, parameters).mappings().all()
+
+
+def lock(
+    connection: Connection, workspace_id: UUID, job_ids: Sequence[UUID]
+) -> Sequence[RowMapping]:
+    """Keep others from changing jobs until the transaction ends, and return those that exist.
+
+    A scheduler may still advance their schedules, and those columns may be older than the lock.
+    """
+    parameters = {"workspace_id": workspace_id, "job_ids": list(job_ids)}
+    return connection.execute(_LOCK, parameters).mappings().all()
 
 
 def find_deleted(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping | None:
-    """Return ``id``, ``name`` and ``status`` of a job that was deleted, or None."""
+    """Return ``id``, ``name`` and ``status`` of a deleted job, or None."""
     query = select(jobs.c.id, jobs.c.name, jobs.c.status).where(
         jobs.c.id == job_id,
         jobs.c.workspace_id == workspace_id,
@@ -96,7 +97,7 @@ def find_deleted(connection: Connection, workspace_id: UUID, job_id: UUID) -> Ro
 def find_all_named(connection: Connection, workspace_id: UUID, name: str) -> list[UUID]:
     """Return the ids of the jobs of that name: of the two oldest, if there are more than one.
 
-    Whoever asks in this way is alone with the name until its transaction ends.
+    Concurrent callers with the same name wait until this transaction ends.
     """
     connection.execute(_LOCK_NAME, {"name": f"{workspace_id}:{name}"})
     query = (
@@ -113,31 +114,40 @@ def find_all_named(connection: Connection, workspace_id: UUID, name: str) -> lis
 _LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
-def find_many(
-    connection: Connection, workspace_id: UUID, identifiers: Sequence[UUID]
-) -> Sequence[RowMapping]:
-    """Return jobs with their schedules, the oldest first; those there are not are left out."""
-    wanted = any_(cast(list(identifiers), ARRAY(Uuid)))
-    query = _WHOLE.where(jobs.c.id == wanted).order_by(jobs.c.id)
-    return connection.execute(query, {"workspace_id": workspace_id}).mappings().all()
+_SET_STATUS = text("""
+    UPDATE jobs SET status = :status, version = version + 1, updated_at = :now
+     WHERE id = ANY(CAST(:ids AS uuid[]))""")
 
 
-def set_status(connection: Connection, job_id: UUID, status: JobStatus, *, now: datetime) -> None:
-    """Change the job's status, as a new version of it."""
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id)
-        .values(status=status, version=jobs.c.version + 1, updated_at=now)
-    )
+def set_status(
+    connection: Connection, job_ids: Sequence[UUID], status: JobStatus, *, now: datetime
+) -> None:
+    """Change the status of locked jobs, as a new version of each."""
+    connection.execute(_SET_STATUS, {"ids": list(job_ids), "status": status, "now": now})
 
 
-def delete(connection: Connection, job_id: UUID, *, now: datetime) -> None:
-    """Hide the job; its executions stay readable until they are pruned."""
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.id == job_id)
-        .values(status=JobStatus.CANCELLED, deleted_at=now, updated_at=now)
-    )
+# As JSON, because the arrays of an array have to be of one length.
+_SET_TAGS = text("""
+    UPDATE jobs j SET tags = ARRAY(SELECT jsonb_array_elements_text(t.tags)),
+                      version = version + 1, updated_at = :now
+      FROM jsonb_to_recordset(CAST(:tags AS jsonb)) AS t (id uuid, tags jsonb)
+     WHERE j.id = t.id""")
+
+
+def set_tags(connection: Connection, tags: Mapping[UUID, Sequence[str]], *, now: datetime) -> None:
+    """Replace the tags of locked jobs, as a new version of each."""
+    rows = [{"id": str(job_id), "tags": list(each)} for job_id, each in tags.items()]
+    connection.execute(_SET_TAGS, {"tags": json.dumps(rows), "now": now})
+
+
+_DELETE = text("""
+    UPDATE jobs SET status = 'cancelled', deleted_at = :now, updated_at = :now
+     WHERE id = ANY(CAST(:ids AS uuid[]))""")
+
+
+def delete(connection: Connection, job_ids: Sequence[UUID], *, now: datetime) -> None:
+    """Hide locked jobs; their executions stay readable until they are pruned."""
+    connection.execute(_DELETE, {"ids": list(job_ids), "now": now})
 
 
 # The index schedules_exhausted holds just the schedules with nothing left to come. Both rows are
@@ -158,27 +168,21 @@ _COMPLETE = text("""
 
 
 def complete_exhausted(connection: Connection, *, batch: int, now: datetime) -> int:
-    """Complete jobs with no occurrence left and every execution finished; return how many."""
+    """Complete jobs without a next run or unfinished executions, and return their number."""
     return len(connection.execute(_COMPLETE, {"batch": batch, "now": now}).all())
 
 
-def policy_of(row: Any) -> RetryPolicy:
-    """Return the retry policy that a row of ``jobs`` holds."""
-    return RetryPolicy(
-        max_attempts=row.max_attempts,
-        delays_seconds=tuple(row.retry_delays),
-        backoff_seconds=row.backoff_seconds,
-        backoff_factor=row.backoff_factor,
-        backoff_cap_seconds=row.backoff_cap_seconds,
-        jitter_ratio=row.retry_jitter,
-    )
-
-
 def count_by_status(connection: Connection, workspace_id: UUID) -> Mapping[str, int]:
-    """Return how many jobs the workspace has of each status."""
+    """Return the number of jobs of the workspace by status."""
     query = (
         select(jobs.c.status, func.count().label("jobs"))
         .where(jobs.c.workspace_id == workspace_id, jobs.c.deleted_at.is_(None))
         .group_by(jobs.c.status)
     )
     return {row.status: row.jobs for row in connection.execute(query)}
+
+
+def names_of(connection: Connection, job_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the names of jobs."""
+    query = text("SELECT id, name FROM jobs WHERE id = ANY(CAST(:ids AS uuid[]))")
+    return {row.id: row.name for row in connection.execute(query, {"ids": list(job_ids)})}

@@ -1,7 +1,7 @@
 """The statements that list ``jobs``: filters, sorts and counts that stay cheap for a million.
 
 A list is found by an index in the order that was asked for, and only the jobs of the page are
-joined with the rest of their columns. What a text search needs is the index ``jobs_terms``.
+joined with the rest of their columns. A text search uses the index ``jobs_terms``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ from chronos_common.storage.tables import executions, jobs, schedules
 
 NEXT_RUN = "next_run_at"
 
-#: What a list can be sorted by; a leading "-" in the API turns the order round.
+#: The keys that a list can be sorted by. A leading "-" in the API reverses the order.
 SORTS: Mapping[str, ColumnElement[Any]] = {
     "created_at": jobs.c.id,
     "updated_at": jobs.c.updated_at,
@@ -52,7 +52,7 @@ SORTS: Mapping[str, ColumnElement[Any]] = {
 #: Counting stops here, so that a long list costs no more than a short one.
 MAX_COUNT = 10_000
 
-#: For the last outcome, that of each job is looked up; so many jobs are looked at for one page.
+#: The number of jobs to look at for one page of a filter by the last outcome.
 MAX_LOOKED_AT = 500
 
 
@@ -66,10 +66,11 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Which part of a list: its order, and where in it; ``after`` instead of an offset.
+    """A part of a list in some order, behind ``after`` or behind an offset.
 
-    ``is_common`` is what :func:`are_common` said: of so many jobs, those of a page are met sooner
-    in the order of the list than they are picked out of all that have the words.
+    If ``is_common``, more than 10,000 jobs match the search terms (see :func:`are_common`). The
+    list then walks the sort index and filters, which is faster than intersecting with the term
+    index.
     """
 
     sort: str
@@ -81,7 +82,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundJobs:
     """The jobs of a part with their schedules, and where to go on, if there may be more."""
 
     rows: Sequence[RowMapping]
@@ -96,26 +97,26 @@ _IDLE = "idle"
 class _Walk:
     """A way along an index: which jobs are met, and in which order."""
 
-    chosen: JobFilter
+    filters: JobFilter
     sort: str
     descending: bool
     by_terms: bool
 
 
-def page(connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Part) -> Found:
+def page(connection: Connection, workspace_id: UUID, filters: JobFilter, part: Part) -> FoundJobs:
     """Return a part of the list.
 
     With a filter by the last outcome there may be fewer rows than the limit although there are
     more: at most :data:`MAX_LOOKED_AT` jobs are looked at.
     """
-    rows = _rows(connection, workspace_id, chosen, part)
+    rows = _rows(connection, workspace_id, filters, part)
     shown = [row for row in rows if row["outcome_fits"]]
-    if chosen.last_outcome is None or len(shown) > part.limit:
+    if filters.last_outcome is None or len(shown) > part.limit:
         is_more, shown = len(shown) > part.limit, shown[: part.limit]
     else:
         is_more = len(rows) == MAX_LOOKED_AT
     last = (shown if len(shown) == part.limit else rows)[-1:] if is_more else []
-    return Found(shown, _position(last[0], part.sort) if last else None)
+    return FoundJobs(shown, _position(last[0], part.sort) if last else None)
 
 
 def _position(row: RowMapping, sort: str) -> Position:
@@ -127,11 +128,11 @@ def _position(row: RowMapping, sort: str) -> Position:
 
 
 def _rows(
-    connection: Connection, workspace_id: UUID, chosen: JobFilter, part: Part
+    connection: Connection, workspace_id: UUID, filters: JobFilter, part: Part
 ) -> Sequence[RowMapping]:
     """Return a row more than asked for, which tells that there is more."""
-    limit = MAX_LOOKED_AT if chosen.last_outcome else part.limit + 1
-    walk = _Walk(chosen, part.sort, part.descending, by_terms=not part.is_common)
+    limit = MAX_LOOKED_AT if filters.last_outcome else part.limit + 1
+    walk = _Walk(filters, part.sort, part.descending, by_terms=not part.is_common)
     if part.sort == NEXT_RUN:
         return _by_next_run(connection, workspace_id, walk, part, limit)
     return _walked(connection, workspace_id, walk, part.after, offset=part.offset, limit=limit)
@@ -142,7 +143,7 @@ def _by_next_run(
 ) -> Sequence[RowMapping]:
     """Return jobs by their next run, the ones that have none at the end, by their age.
 
-    These are two walks along two indexes; the second begins where the first ends.
+    These are two walks along two indexes. The second begins where the first ends.
     """
     idle = replace(due, sort=_IDLE)
     rows: list[RowMapping] = []
@@ -176,8 +177,7 @@ def _walked(
     return connection.execute(statement, values).mappings().all()
 
 
-#: Building a statement takes most of a millisecond, and the same lists are asked for again and
-#: again: those of so many walks are kept.
+#: The number of statements to cache. Building one takes most of a millisecond.
 _WALKS = 200
 
 #: Payloads above this are null in a list: a hundred of a megabyte each would be too much.
@@ -190,7 +190,7 @@ _PAYLOAD_IF_SHORT = case(
     )
 ).label("payload")
 
-# Put together once, and not with every list.
+# Built once, not with every list.
 _WHOLE = select(
     *(column for column in jobs.c if column is not jobs.c.payload),
     _PAYLOAD_IF_SHORT,
@@ -200,7 +200,7 @@ _WHOLE = select(
 
 @lru_cache(_WALKS)
 def _listing(walk: _Walk, *, is_continued: bool) -> Select[Any]:
-    """Return the statement for the jobs met; only those are joined with their columns.
+    """Return the statement for a part of a walk. Only its jobs are joined with their columns.
 
     Its parameters are ``workspace_id``, ``offset`` and ``limit``, and the place behind which it
     ``is_continued``: ``after_id`` and, but for sorts by age, ``after_key``.
@@ -218,7 +218,7 @@ def _listing(walk: _Walk, *, is_continued: bool) -> Select[Any]:
     listed = page.offset(bindparam("offset")).limit(bindparam("limit")).subquery()
     again = [listed.c[name].desc() if walk.descending else listed.c[name] for name in names]
     return (
-        _WHOLE.add_columns(_fits(walk.chosen.last_outcome).label("outcome_fits"))
+        _WHOLE.add_columns(_fits(walk.filters.last_outcome).label("outcome_fits"))
         .join(listed, listed.c.id == jobs.c.id)
         .order_by(*again)
     )
@@ -234,8 +234,8 @@ def _order(sort: str) -> list[ColumnElement[Any]]:
 def _met(walk: _Walk) -> Select[Any]:
     """Return the query for the ids of all jobs that a walk meets."""
     if walk.sort not in {NEXT_RUN, _IDLE}:
-        return _ids(walk.chosen, by_terms=walk.by_terms)
-    query = _ids(walk.chosen, by_terms=walk.by_terms, with_schedule=True)
+        return _ids(walk.filters, by_terms=walk.by_terms)
+    query = _ids(walk.filters, by_terms=walk.by_terms, with_schedule=True)
     return query.where(*_IS_DUE) if walk.sort == NEXT_RUN else query.where(~_all(_IS_DUE))
 
 
@@ -257,13 +257,13 @@ _IS_DUE = (
 )
 
 
-def _ids(chosen: JobFilter, *, with_schedule: bool = False, by_terms: bool = True) -> Select[Any]:
+def _ids(filters: JobFilter, *, with_schedule: bool = False, by_terms: bool = True) -> Select[Any]:
     query = select(jobs.c.id).where(
         jobs.c.workspace_id == WORKSPACE,
         jobs.c.deleted_at.is_(None),
-        *conditions(chosen, by_terms=by_terms),
+        *conditions(filters, by_terms=by_terms),
     )
-    if with_schedule or chosen.needs_schedule:
+    if with_schedule or filters.needs_schedule:
         query = query.join(schedules, schedules.c.job_id == jobs.c.id)
     return query
 
@@ -282,9 +282,9 @@ def _fits(wanted: LastOutcome | None) -> ColumnElement[bool]:
     return func.coalesce(latest, LastOutcome.NONE.value) == wanted.value
 
 
-def are_common(connection: Connection, workspace_id: UUID, chosen: JobFilter) -> bool:
-    """Tell whether more than :data:`MAX_COUNT` jobs have the words and tags that are wanted."""
-    having = has_terms(chosen)
+def are_common(connection: Connection, workspace_id: UUID, filters: JobFilter) -> bool:
+    """Return whether more than :data:`MAX_COUNT` jobs have the words and tags of the filter."""
+    having = has_terms(filters)
     if having is None:
         return False
     query = having.columns(jobs.c.id).subquery()
@@ -292,13 +292,13 @@ def are_common(connection: Connection, workspace_id: UUID, chosen: JobFilter) ->
 
 
 def count(
-    connection: Connection, workspace_id: UUID, chosen: JobFilter, *, is_common: bool = False
+    connection: Connection, workspace_id: UUID, filters: JobFilter, *, is_common: bool = False
 ) -> int:
-    """Return how many jobs there are; :data:`MAX_COUNT` + 1 if there are more than that.
+    """Return the number of jobs, at most :data:`MAX_COUNT` + 1.
 
-    The last outcome does not count.
+    The filter by the last outcome is ignored.
     """
-    query = _ids(chosen, by_terms=not is_common)
+    query = _ids(filters, by_terms=not is_common)
     return _counted(connection, workspace_id, query, at_most=MAX_COUNT + 1)
 
 
@@ -310,9 +310,9 @@ def _counted(
 
 
 def matching(
-    connection: Connection, workspace_id: UUID, chosen: JobFilter, *, at_most: int
+    connection: Connection, workspace_id: UUID, filters: JobFilter, *, at_most: int
 ) -> list[UUID]:
     """Return the ids of up to ``at_most`` jobs, the oldest first."""
-    is_common = are_common(connection, workspace_id, chosen)
-    query = _ids(chosen, by_terms=not is_common).order_by(jobs.c.id).limit(at_most)
+    is_common = are_common(connection, workspace_id, filters)
+    query = _ids(filters, by_terms=not is_common).order_by(jobs.c.id).limit(at_most)
     return list(connection.execute(query, {"workspace_id": workspace_id}).scalars())

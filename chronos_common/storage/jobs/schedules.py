@@ -1,23 +1,26 @@
-"""The statements on ``schedules``: the narrow row that says when a job is due next."""
+"""The statements on ``schedules``: the narrow rows with the next run of each job."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, Row, select, text, update
 
 from chronos_common.domain.jobs import JobDefinition, JobType
 from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind, jitter_of
 from chronos_common.domain.timezones import files
+from chronos_common.storage.jobs import columns
+from chronos_common.storage.jobs.columns import INSTANTS_SQL
 from chronos_common.storage.postgres.prepared_statements import prepared
 from chronos_common.storage.tables import schedules
 
 
 class Due(NamedTuple):
-    """A schedule that is due at ``next_run_at``, locked by whoever got it."""
+    """A schedule that is due at ``next_run_at``. The transaction holds its lock."""
 
     job_id: UUID
     workspace_id: UUID
@@ -32,7 +35,7 @@ class Due(NamedTuple):
 
 
 class Broken(NamedTuple):
-    """A schedule that is due and cannot be understood, locked by whoever got it."""
+    """A schedule that is due and cannot be read. The transaction holds its lock."""
 
     job_id: UUID
     workspace_id: UUID
@@ -41,7 +44,7 @@ class Broken(NamedTuple):
 
 
 class Advance(NamedTuple):
-    """Where a planned schedule goes on; it is exhausted if ``next_run_at`` is None."""
+    """The next run of a planned schedule. It is exhausted if ``next_run_at`` is None."""
 
     job_id: UUID
     next_run_at: datetime | None
@@ -52,19 +55,18 @@ _NEXT_DUE = prepared(text("SELECT min(next_run_at) FROM schedules WHERE active")
 
 
 def next_due(connection: Connection) -> datetime | None:
-    """Return when a schedule is due next, or has been for the longest; None if none will be."""
+    """Return the earliest next run of all schedules, which may be overdue, or None."""
     return cast("datetime | None", connection.execute(_NEXT_DUE).scalar_one())
 
 
 # SKIP LOCKED lets any number of schedulers share the work without waiting for each other.
-_CLAIM_DUE = text("""
-    SELECT job_id, workspace_id, job_type, kind, expression, timezone, interval_seconds, anchor,
-           starts_at, ends_at, jitter_seconds, runs_left, misfire_policy,
-           misfire_grace_seconds, resumed_at, next_run_at, zone_rules
-      FROM schedules
+_CLAIM_DUE = text(f"""
+    SELECT job_id, workspace_id, job_type, runs_left, misfire_policy, misfire_grace_seconds,
+           resumed_at, next_run_at, zone_rules, {INSTANTS_SQL}
+      FROM schedules s
      WHERE active AND next_run_at > :since AND next_run_at <= :horizon
      ORDER BY next_run_at LIMIT :batch
-       FOR UPDATE SKIP LOCKED""")
+       FOR UPDATE SKIP LOCKED""")  # noqa: S608 - names of our own columns
 
 
 def claim_due(
@@ -79,36 +81,20 @@ def _due(
     job_id: UUID,
     workspace_id: UUID,
     job_type: str,
-    kind: str,
-    expression: str | None,
-    timezone: str,
-    interval_seconds: int | None,
-    anchor: datetime | None,
-    starts_at: datetime | None,
-    ends_at: datetime | None,
-    jitter_seconds: float,
     runs_left: int | None,
     misfire_policy: str,
     misfire_grace_seconds: float,
     resumed_at: datetime | None,
     next_run_at: datetime,
     zone_rules: int | None,
+    *instants: Any,
 ) -> Due | Broken:
     try:
         return Due(
             job_id,
             workspace_id,
             JobType(job_type),
-            _schedule(
-                kind,
-                expression,
-                timezone,
-                interval_seconds,
-                anchor,
-                starts_at,
-                ends_at,
-                jitter_of(job_id, jitter_seconds),
-            ),
+            _schedule(*instants[:-1], jitter_of(job_id, instants[-1])),
             next_run_at,
             runs_left,
             MisfirePolicy(misfire_policy),
@@ -121,21 +107,15 @@ def _due(
 
 
 def schedule_of(job_id: UUID, row: Mapping[Any, Any]) -> Schedule:
-    """Return the job's schedule, which a row with the columns of ``schedules`` holds."""
-    return _schedule(
-        row["kind"],
-        row["expression"],
-        row["timezone"],
-        row["interval_seconds"],
-        row["anchor"],
-        row["starts_at"],
-        row["ends_at"],
-        jitter_of(job_id, row["jitter_seconds"]),
-    )
+    """Return the job's schedule from a row with the columns of :data:`INSTANTS_SQL`."""
+    return _schedule(*_instants(row), jitter_of(job_id, row["jitter_seconds"]))
+
+
+_instants = itemgetter(*columns.INSTANTS)
 
 
 def find(connection: Connection, job_id: UUID) -> Schedule | None:
-    """Return the job's schedule, or None if there is none that can be followed."""
+    """Return the job's schedule, or None if there is none that can be read."""
     query = select(schedules).where(schedules.c.job_id == job_id)
     row = connection.execute(query).mappings().one_or_none()
     try:
@@ -145,9 +125,9 @@ def find(connection: Connection, job_id: UUID) -> Schedule | None:
 
 
 @lru_cache(maxsize=16_384)
-def _schedule(kind: str, *columns: Any) -> Schedule:
-    """Make a schedule, or find the one that these columns made before: it never changes."""
-    return Schedule(ScheduleKind(kind), *columns)
+def _schedule(kind: str, *instants: Any) -> Schedule:
+    """Return the schedule of these columns, which many jobs share and which never changes."""
+    return Schedule(ScheduleKind(kind), *instants)
 
 
 _ADVANCE = text("""
@@ -158,7 +138,7 @@ _ADVANCE = text("""
 
 
 def advance(connection: Connection, advances: Sequence[Advance]) -> None:
-    """Move planned schedules on to their next instants."""
+    """Store the next runs of planned schedules."""
     if not advances:
         return
     connection.execute(
@@ -182,9 +162,9 @@ def replace(
     resumed_at: datetime | None,
     zone_rules: int | None,
 ) -> None:
-    """Store a changed schedule. ``resumed_at`` stays what it was if the instants do.
+    """Store a changed schedule. ``resumed_at`` stays the same if the instants do.
 
-    ``zone_rules`` marks those that ``next_run_at`` was computed with.
+    ``zone_rules`` is the mark of the rules that ``next_run_at`` was computed with.
     """
     connection.execute(
         update(schedules)
@@ -195,32 +175,13 @@ def replace(
             runs_left=runs_left,
             resumed_at=resumed_at,
             zone_rules=zone_rules,
-            **columns_of(definition),
+            **columns.of_schedule(definition),
         )
     )
 
 
-def columns_of(definition: JobDefinition) -> dict[str, Any]:
-    """Return what the schedule of a job with this definition holds of it."""
-    schedule = definition.schedule
-    return {
-        "job_type": definition.type,
-        "kind": schedule.kind,
-        "expression": schedule.expression,
-        "timezone": schedule.timezone,
-        "interval_seconds": schedule.interval_seconds,
-        "anchor": schedule.anchor,
-        "starts_at": schedule.starts_at,
-        "ends_at": schedule.ends_at,
-        "jitter_seconds": definition.jitter_seconds,
-        "max_runs": definition.max_runs,
-        "misfire_policy": definition.misfire_policy,
-        "misfire_grace_seconds": definition.misfire_grace_seconds,
-    }
-
-
 def zone_rules_of(schedule: Schedule) -> int | None:
-    """Return the mark of the zone's rules today; None if no zone matters to the schedule."""
+    """Return the mark of the zone's current rules. None if the schedule needs no zone."""
     return files.mark(schedule.timezone) if schedule.kind is ScheduleKind.CRON else None
 
 
@@ -231,7 +192,7 @@ def restart(
     next_run_at: datetime | None,
     zone_rules: int | None,
 ) -> None:
-    """Let a locked schedule go on at ``next_run_at``, by the rules that ``zone_rules`` marks."""
+    """Store the next run of a locked schedule by the rules that ``zone_rules`` marks."""
     connection.execute(
         update(schedules)
         .where(schedules.c.job_id == job_id)
@@ -239,28 +200,36 @@ def restart(
     )
 
 
-def lock(connection: Connection, job_id: UUID) -> None:
-    """Wait for a plan of this schedule that is under way, and keep others off it."""
-    connection.execute(
-        select(schedules.c.job_id).where(schedules.c.job_id == job_id).with_for_update()
-    )
+_LOCK = text("""
+    SELECT job_id FROM schedules WHERE job_id = ANY(CAST(:ids AS uuid[]))
+     ORDER BY job_id FOR UPDATE""")
 
 
-def deactivate(connection: Connection, job_id: UUID) -> None:
-    """Stop planning the job. What was planned already is left for the caller to cancel.
+def lock(connection: Connection, job_ids: Sequence[UUID]) -> None:
+    """Wait for schedulers that plan these jobs, and keep others from planning them."""
+    connection.execute(_LOCK, {"ids": list(job_ids)})
 
-    Waits for a plan that holds the row, so that the caller sees everything that it planned.
+
+_DEACTIVATE = text("""
+    UPDATE schedules SET active = false WHERE job_id = ANY(CAST(:ids AS uuid[]))""")
+
+
+def deactivate(connection: Connection, job_ids: Sequence[UUID]) -> None:
+    """Plan jobs, whose schedules are locked, no more. The caller cancels planned executions."""
+    connection.execute(_DEACTIVATE, {"ids": list(job_ids)})
+
+
+_ACTIVATE = text("""
+    UPDATE schedules SET active = true, resumed_at = :resumed_at
+     WHERE job_id = ANY(CAST(:ids AS uuid[]))""")
+
+
+def activate(connection: Connection, job_ids: Sequence[UUID], *, resumed_at: datetime) -> None:
+    """Plan jobs, whose schedules are locked, again.
+
+    Occurrences before ``resumed_at`` were missed because of the pause.
     """
-    connection.execute(update(schedules).where(schedules.c.job_id == job_id).values(active=False))
-
-
-def activate(connection: Connection, job_id: UUID, *, resumed_at: datetime) -> None:
-    """Plan the job again; occurrences before ``resumed_at`` were missed because of the pause."""
-    connection.execute(
-        update(schedules)
-        .where(schedules.c.job_id == job_id)
-        .values(active=True, resumed_at=resumed_at)
-    )
+    connection.execute(_ACTIVATE, {"ids": list(job_ids), "resumed_at": resumed_at})
 
 
 _OVERDUE = text("""
@@ -269,6 +238,30 @@ _OVERDUE = text("""
 
 
 def overdue(connection: Connection, *, before: datetime) -> tuple[int, datetime | None]:
-    """Return how many active schedules should have been planned by ``before``, and the oldest."""
+    """Return the number of active schedules due before ``before``, and the oldest instant."""
     row = connection.execute(_OVERDUE, {"before": before}).one()
     return row.schedules, row.oldest
+
+
+_OF_ACTIVE_JOBS = text(f"""
+    WITH active AS MATERIALIZED (
+        SELECT id FROM jobs
+         WHERE workspace_id = :workspace_id AND status = 'active' AND deleted_at IS NULL
+         LIMIT :limit)
+    SELECT s.job_id, s.runs_left, s.next_run_at, {INSTANTS_SQL}
+      FROM active JOIN schedules s ON s.job_id = active.id
+     WHERE s.active""")  # noqa: S608 - names of our own columns
+
+
+def of_active_jobs(
+    connection: Connection, workspace_id: UUID, *, until: datetime, limit: int
+) -> tuple[Sequence[Row[Any]], int]:
+    """Return the schedules due before ``until``, and the number of active jobs that were read.
+
+    Reads ``limit`` jobs at most.
+    """
+    rows = connection.execute(
+        _OF_ACTIVE_JOBS, {"workspace_id": workspace_id, "limit": limit}
+    ).all()
+    due = [row for row in rows if row.next_run_at is not None and row.next_run_at < until]
+    return due, len(rows)

@@ -1,29 +1,28 @@
-"""What workers need of jobs, for the executions that they are about to claim.
+"""The specs of jobs: the fields that workers need for the executions that they claim.
 
-A test run has no job, and is performed as if it had one: ``spec_of`` is where both get what they
-have in common, and what the workspace adds.
+A test run has no job, but a spec as if it had one: ``spec_of`` makes both.
 
-Thousands of executions a second are mostly of jobs that have not changed since their last one. The
-transactions that wrote the rows (``xmin``; PostgreSQL manual, section 5.6) tell a job's state, and
-what is known is not read, parsed and built again.
+Most executions are of jobs that have not changed since their last one. The transactions that wrote
+the rows (``xmin``, PostgreSQL manual, section 5.6) identify a job's state. A known state is not
+read, parsed and built again.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from chronos_common.domain.executions import JobSpec
-from chronos_common.domain.jobs import JobType
-from chronos_common.domain.overlaps import OverlapPolicy
-from chronos_common.domain.retries import RetryPolicy
-from chronos_common.storage.jobs.jobs import policy_of
+from chronos_common.storage.jobs.columns import FOR_WORKERS, policy_of
 
-#: Specs kept; at a few KiB each they must not become a worker's memory.
+#: The size of the cache. At a few KiB each, more specs would take too much memory.
 MAX_KEPT = 10_000
-#: Payloads above this are read anew each time.
+#: Specs with a longer payload are not cached.
 MAX_KEPT_BYTES = 4 << 10
 
 # One text for each job is read in a fraction of the time that its parts take.
@@ -33,29 +32,32 @@ _STATES = text(f"""
     SELECT {_STATE} FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
      WHERE j.id IN (SELECT job_id FROM executions WHERE id = ANY(CAST(:ids AS uuid[])))""")  # noqa: S608 - constants
 
-#: What a spec has of its workspace ``w``.
+#: The columns that a spec has of its workspace ``w``.
 OF_WORKSPACE = """w.signing_secret, w.default_webhook_url,
            CASE WHEN w.previous_secret_until > now() THEN w.previous_signing_secret END
                AS previous_signing_secret"""
 
+# The payload is parsed here: the driver would refuse all jobs because of one.
+_OF_JOB = ", ".join(
+    "CAST(j.payload AS text) AS payload" if name == "payload" else f"j.{name}"
+    for name in FOR_WORKERS
+)
+
 _SPECS = text(f"""
-    SELECT j.id, j.workspace_id, j.name, j.type, CAST(j.payload AS text) AS payload,
-           j.timeout_seconds, j.max_attempts,
-           j.retry_delays, j.backoff_seconds, j.backoff_factor, j.backoff_cap_seconds,
-           j.retry_jitter, j.overlap_policy, {OF_WORKSPACE}, {_STATE} AS state
+    SELECT j.id, j.workspace_id, {_OF_JOB}, {OF_WORKSPACE}, {_STATE} AS state
       FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
      WHERE j.id = ANY(CAST(:ids AS uuid[]))""")  # noqa: S608 - constants
 
 
 class Specs:
-    """Reads specs, and keeps them; used by many threads at once."""
+    """Reads and caches specs. Many threads use it at once."""
 
     def __init__(self) -> None:
-        # By the job's state, so that what is known of an earlier one is never found again.
+        # By the job's state, so that the spec of an earlier state is never found again.
         self._kept: dict[str, JobSpec] = {}
 
     def of(self, connection: Connection, execution_ids: Sequence[UUID]) -> dict[UUID, JobSpec]:
-        """Return, by job id, what a worker needs to perform these executions."""
+        """Return the specs for these executions by job id."""
         states = connection.execute(_STATES, {"ids": list(execution_ids)}).scalars().all()
         known = [self._kept.get(state) for state in states]
         found = {spec.id: spec for spec in known if spec is not None}
@@ -70,9 +72,9 @@ class Specs:
         return found
 
     def _keep(self, row: Any) -> JobSpec:
-        policy = OverlapPolicy(row.overlap_policy)
-        spec = spec_of(row, name=row.name, policy=policy_of(row), overlap_policy=policy)
-        # A previous secret ends by the clock, which no state tells.
+        stored = dict(zip(_FIELDS, _values(row), strict=True), policy=policy_of(row))
+        spec = spec_of(stored)
+        # A previous secret ends by the clock, which does not change the state.
         if len(row.payload) <= MAX_KEPT_BYTES and spec.previous_signing_secret is None:
             if len(self._kept) >= MAX_KEPT:
                 # Among jobs that take turns, the oldest is the next one needed.
@@ -81,25 +83,27 @@ class Specs:
         return spec
 
 
-def spec_of(row: Any, *, name: str, policy: RetryPolicy, overlap_policy: OverlapPolicy) -> JobSpec:
-    """Return the spec of a row that has ``payload`` as text and what is :data:`OF_WORKSPACE`."""
-    return JobSpec(
-        id=row.id,
-        workspace_id=row.workspace_id,
-        name=name,
-        type=JobType(row.type),
-        payload=_payload(row.payload),
-        timeout_seconds=row.timeout_seconds,
-        policy=policy,
-        overlap_policy=overlap_policy,
-        signing_secret=row.signing_secret,
-        default_webhook_url=row.default_webhook_url,
-        previous_signing_secret=row.previous_signing_secret,
-    )
+_FIELDS = tuple(each.name for each in fields(JobSpec) if each.name != "policy")
+_values = attrgetter(*_FIELDS)
+# A dictionary is faster than a call of the enumeration.
+_ENUMS = {
+    each.name: {member.value: member for member in each.type}
+    for each in fields(JobSpec)
+    if isinstance(each.type, type) and issubclass(each.type, StrEnum)
+}
+
+
+def spec_of(stored: Mapping[str, Any]) -> JobSpec:
+    """Return the spec of fields as they are stored. Those that are missing have their defaults."""
+    values = {**stored, "payload": _payload(stored["payload"])}
+    for name, members in _ENUMS.items():
+        if name in values:
+            values[name] = members[values[name]]
+    return JobSpec(**values)
 
 
 def _payload(stored: str) -> Any:
-    """Return the JSON as Python has it, or None: one job's numbers or depth can be too much."""
+    """Return the parsed JSON. None if its numbers or its depth are too much for the parser."""
     try:
         return json.loads(stored)
     except (ValueError, RecursionError):

@@ -1,1 +1,1 @@
-"""E-mails that are due, in PostgreSQL until they were sent."""
+"""Outgoing e-mails, which stay in PostgreSQL until they are sent."""

@@ -52,7 +52,7 @@ def enqueue(
 
 @dataclass(frozen=True, slots=True)
 class AccountEmail:
-    """The facts of an e-mail; ``recipient`` is None if its subject is gone, used or expired.
+    """The facts of an e-mail. ``recipient`` is None if its subject is gone, used or expired.
 
     ``role``, ``workspace_name`` and ``invited_by`` belong to invitations.
     """
@@ -89,7 +89,7 @@ def load(connection: Connection, identifier: UUID, *, now: datetime) -> AccountE
 
 
 def set_token(connection: Connection, account_email: AccountEmail, token_sha256: str) -> None:
-    """Store the hash of the token that the e-mail will hold; earlier tokens become invalid."""
+    """Store the hash of the token that the e-mail will hold. Earlier tokens become invalid."""
     table = invitations if account_email.kind == AccountEmailKind.INVITATION else email_tokens
     connection.execute(
         update(table)

@@ -15,8 +15,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common import ids
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Status
-from chronos_common.storage.executions.executions import Moved
 from chronos_common.storage.outbox.outbox import Outbox
 from chronos_common.storage.tables import notifications
 
@@ -29,19 +29,19 @@ mark_failed = outbox.mark_failed
 count_overdue = outbox.count_overdue
 prune = outbox.prune
 
-#: After the first failure of a job, those of the next so long are told together.
+#: The time after the first failure of a job whose failures are sent together.
 DIGEST_WINDOW = timedelta(minutes=5)
 
 _FIRST = 2
 
-# Two recorders must not both find that nobody was told yet. In one order, against deadlocks.
+# Two recorders must not both find the first failure of a job. In one order, against deadlocks.
 _LOCK = text("""
     SELECT pg_advisory_xact_lock(hashtextextended('notify ' || job, 0))
       FROM (SELECT DISTINCT unnest(CAST(:jobs AS text[])) AS job ORDER BY 1) AS jobs""")
 
-# Whom to tell: the job's own addresses; without any given, its creator. An empty list is nobody.
-# Of each job the first two failures are enough: one to tell at once, one to begin a digest with.
-# A digest that is still to be sent takes more failures; a taken one is on its way.
+# Recipients are the job's own addresses, or its creator if none are given. An empty list means no
+# e-mail. The first two failures of each job are enough: one to send at once, one to begin a
+# digest. A digest takes more failures until it is sent.
 _ENQUEUE = text("""
     WITH failed AS (
         SELECT f.id, f.execution_id, j.id AS job_id, j.workspace_id, f.place, f.failures,
@@ -167,16 +167,18 @@ def settle(
     delivered: Sequence[str],
     refused: Mapping[str, str],
 ) -> None:
-    """Store which recipients have the e-mail or will never get it; both are left out later."""
+    """Store the recipients who have the e-mail or will never get it. Both are left out later."""
     connection.execute(
         _SETTLE,
         {"id": identifier, "delivered": list(delivered), "refused": json.dumps(dict(refused))},
     )
 
 
-#: How many failures a digest looks at, how far back their instants may lie, and what it tells.
+#: The number of failures that a digest looks at.
 MAX_SAMPLED = 1000
+#: The age that the instants of these failures may have.
 MAX_AGE = timedelta(days=1)
+#: The number of errors that a digest names.
 MAX_ERRORS = 5
 
 _ERRORS = text("""

@@ -4,8 +4,8 @@
 2. A worker claims it, for as long as sending may take.
 3. The worker marks it as sent, or as failed, which holds it until its next attempt is due.
 
-A row comes back if its message, or its worker, is lost. So sending is at least once; but nobody
-sends what another one is sending. Each such table has the same columns for that.
+A row comes back if its message, or its worker, is lost. So sending is at least once, but two
+workers never send the same row at the same time. Each such table has the same columns for that.
 """
 
 from datetime import datetime, timedelta
@@ -44,12 +44,12 @@ class Outbox:
         self._waiting = (table.c.sent_at.is_(None), table.c.abandoned_at.is_(None))
 
     def is_any_due(self, connection: Connection, *, now: datetime) -> bool:
-        """Tell whether :meth:`take` may find something, which others may be about to take."""
+        """Return whether :meth:`take` may find something. Another process may be faster."""
         due = select(self._table.c.id).where(*self._waiting, self._table.c.due_at <= now)
         return connection.execute(due.limit(1)).one_or_none() is not None
 
     def take(self, connection: Connection, *, batch: int, now: datetime) -> list[UUID]:
-        """Take rows that are due; each comes back later unless it is marked as sent."""
+        """Reserve due rows for a while. Each comes back later unless it is marked as sent."""
         columns = self._table.c
         due = (
             select(columns.id)
@@ -74,13 +74,13 @@ class Outbox:
     def claim(
         self, connection: Connection, identifier: UUID, *, taken_at: datetime, until: datetime
     ) -> bool:
-        """Hold a row that was taken at ``taken_at`` until then, for sending it.
+        """Hold a row that was taken at ``taken_at`` until ``until``, for sending it.
 
-        False if somebody has held it since, as when its message arrives a second time, or if it
-        needs no sending any more.
+        Return False if another worker has held it since, which happens when its message arrives
+        twice, or if it was sent or given up.
         """
         columns = self._table.c
-        # What the scheduler says in a message is cut to milliseconds.
+        # The time in the message of a scheduler is cut to milliseconds.
         until = to_milliseconds(until)
         is_free = or_(columns.held_until.is_(None), columns.held_until <= taken_at)
         claimed = (
@@ -99,7 +99,7 @@ class Outbox:
         now: datetime,
         error: str | None = None,
     ) -> None:
-        """Note that it was sent, with what went wrong for some of its recipients."""
+        """Mark a row as sent. ``error`` is that of some of its recipients."""
         query = update(self._table).where(self._table.c.id == identifier)
         connection.execute(query.values(sent_at=now, error=error))
 
@@ -112,7 +112,7 @@ class Outbox:
         permanent: bool,
         now: datetime,
     ) -> bool:
-        """Note that sending failed; True if it is not tried again."""
+        """Mark a row as failed. Return True if it will not be tried again."""
         columns = self._table.c
         due_at = literal(to_milliseconds(now)) + _delay_after(columns.attempts)
         is_over = or_(literal(permanent), columns.attempts >= MAX_ATTEMPTS)
@@ -130,11 +130,11 @@ class Outbox:
         return bool(connection.execute(failed).scalar_one_or_none())
 
     def count_overdue(self, connection: Connection, *, before: datetime) -> int:
-        """Return how many should have been taken by ``before``."""
+        """Return the number of rows that were due before ``before``."""
         query = select(func.count()).where(*self._waiting, self._table.c.due_at < before)
         return int(connection.execute(query).scalar_one())
 
     def prune(self, connection: Connection, *, before: datetime) -> int:
-        """Remove what was created before ``before``; return how many."""
+        """Remove rows that were created before ``before``, and return their number."""
         query = delete(self._table).where(self._table.c.created_at < before)
         return connection.execute(query).rowcount

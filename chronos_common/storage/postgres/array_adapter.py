@@ -20,7 +20,7 @@ def _quoted(text: str) -> str:
 
 
 def _moment(moment: datetime) -> str:
-    # In a zone, the two instants of an hour that comes twice are equal, and one to a cache.
+    # In a zone, the two instants of an hour that comes twice are equal, so a cache mixes them up.
     return _instant(moment.astimezone(UTC))
 
 
@@ -62,7 +62,7 @@ def _writer(kind: type) -> Callable[[Any], str]:
 
 
 class _Array:
-    """Adapts a list; psycopg2 calls it by the protocol of its manual, "Adapting new types"."""
+    """Adapts a list by the protocol of psycopg2's manual, "Adapting new types"."""
 
     def __init__(self, values: list[Any]) -> None:
         self._quoted = QuotedString(literal(values))
@@ -76,5 +76,5 @@ class _Array:
 
 
 def register() -> None:
-    """Make psycopg2 write every list so."""
+    """Make psycopg2 write every list as such a literal."""
     register_adapter(list, _Array)

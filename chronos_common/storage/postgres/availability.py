@@ -1,4 +1,4 @@
-"""Whether the database can be used and, if not, what to do about it in one line."""
+"""Whether the database can be used and, if not, the remedy in one line."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class DatabaseUnusable(ChronosError):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, and what to do about it."""
+    """A problem of the database and its remedy."""
 
     says: str
     remedy: str
@@ -73,7 +73,7 @@ _KNOWN = (
 
 
 def explain(error: DBAPIError) -> Fault | None:
-    """Return what ``error`` says of the database; None if a statement of ours is at fault."""
+    """Return the problem behind ``error``. None if a statement of ours is at fault."""
     lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
     for pattern, says, remedy in _KNOWN:
         told = [line for line in lines if re.search(pattern, line)]
@@ -100,7 +100,7 @@ def require_answer(engine: Engine) -> str | None:
 
 
 def require(engine: Engine) -> None:
-    """Raise :class:`DatabaseUnusable` unless the database answers with a schema to work with.
+    """Raise :class:`DatabaseUnusable` unless the database answers and its schema can be used.
 
     A schema that is newer than this version is one: during an upgrade, older processes go on.
     """

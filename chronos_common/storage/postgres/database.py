@@ -19,10 +19,10 @@ from chronos_common.storage.postgres.timeouts import BoundedConnection
 STATEMENT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 5
 
-#: A connection that nobody used for so long is closed: each takes megabytes in the server. It is
-#: no interval at which somebody asks for something, who would meet the server closing it.
+#: The server closes a connection after this long without use, because each takes megabytes. No
+#: loop has this interval: its next statement would meet the closing.
 IDLE_SECONDS = 47
-#: Far less, and far more than between two uses of a busy connection.
+#: The rest after which a connection is checked. A busy connection rests far less.
 RESTED_SECONDS = 0.5
 
 _RESTS_SINCE = "chronos_rests_since"
@@ -44,9 +44,9 @@ def connect(
 
     Every wait is bounded: for a connection of the pool (``wait_seconds``), for the server, for a
     lock (``lock_seconds``), for a statement. A half-open connection is noticed within about 20
-    seconds, by TCP or by ``storage.patience``. One that the server has closed because nobody used
-    it is replaced. ``checks_pooled`` replaces any that broke while it lay in the pool: for callers
-    that do not repeat what failed.
+    seconds, by TCP or by ``timeouts``. An idle one that the server has closed is replaced.
+    ``checks_pooled`` replaces any that broke while it lay in the pool, for callers that do not
+    retry.
     """
     engine = create_engine(
         url,
@@ -103,16 +103,16 @@ def _note_rest(_connection: Any, record: Any) -> None:
 
 
 def _check_if_rested(connection: Any, record: Any, *_: object) -> None:
-    """Check what may have been closed; even that is too much for each of many transactions."""
+    """Check a connection after a rest. A check before each of many transactions costs too much."""
     if time.monotonic() - record.info.get(_RESTS_SINCE, time.monotonic()) >= RESTED_SECONDS:
         _check(connection)
 
 
 def _check(connection: Any, *_: object) -> None:
-    """Refuse a connection that the server has closed; the pool then tries others, or a new one.
+    """Raise ``DisconnectionError`` if the server has closed a connection. The pool tries another.
 
-    A server says nothing on a connection that nobody uses, but for its end. Looking for that takes
-    microseconds, where SQLAlchemy's ``pool_pre_ping`` takes a round trip with every use.
+    On an idle connection, the server sends nothing but its end. Looking for that takes
+    microseconds, while SQLAlchemy's ``pool_pre_ping`` takes a round trip with every use.
     """
     if connection.closed:
         raise DisconnectionError
@@ -126,8 +126,8 @@ def _check(connection: Any, *_: object) -> None:
 def reading(engine: Engine) -> Iterator[Connection]:
     """Open a connection for statements that need no transaction, which takes two round trips.
 
-    SQLAlchemy's own isolation level ``AUTOCOMMIT`` takes one more to put it back, and whoever
-    reads would get psycopg2's bare error if the server went away just then.
+    SQLAlchemy's own isolation level ``AUTOCOMMIT`` takes one more to reset it, and raises
+    psycopg2's bare error if the server goes away just then.
     """
     with engine.connect() as connection:
         own: Any = connection.connection.driver_connection
@@ -147,7 +147,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 
 
 def is_outage(error: DBAPIError) -> bool:
-    """Return whether ``error`` is the database's absence rather than a wrong statement.
+    """Return whether ``error`` comes from an unreachable database, not from a wrong statement.
 
     A server that takes no changes is away, too: a standby before its promotion, or a primary that
     was demoted.

@@ -6,8 +6,8 @@ and EXECUTE from then on.
 
 Only for statements that each request or tick needs, whose best plan does not depend on the
 values: there are as many plans in each connection as there are such statements. A change of the
-schema makes them anew by itself, unless it changes the types that they answer with: then every
-connection is replaced, as after an outage, and whoever asked tries again.
+schema makes them anew by itself, unless it changes the types of their results. Then every
+connection is replaced, as after an outage, and the callers retry.
 """
 
 import re
@@ -21,7 +21,7 @@ Statement = TypeVar("Statement", bound=Executable)
 
 _OPTION = "prepared"
 
-#: What PostgreSQL says of a plan whose answer would have other types, and of one it has forgotten.
+#: The errors of PostgreSQL for a plan whose result types changed, and for an unknown plan.
 _OUTDATED = (FeatureNotSupported, InvalidSqlStatementName)
 
 _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
@@ -39,10 +39,10 @@ def follow(engine: Engine) -> None:
 
 
 def _execute(cursor: Any, statement: str, parameters: Mapping[str, Any], context: Any) -> bool:
-    """Execute in the place of SQLAlchemy's dialect, which does it where this returns False."""
+    """Execute a prepared statement. If this returns False, SQLAlchemy's dialect executes it."""
     if not context.execution_options.get(_OPTION):
         return False
-    # It ends with the connection, and so does what PostgreSQL keeps.
+    # It ends with the connection, as the plans in PostgreSQL do.
     known = context.root_connection.info.setdefault(_OPTION, {})
     if statement not in known:
         name = f"chronos_{len(known)}"
@@ -55,7 +55,7 @@ def _execute(cursor: Any, statement: str, parameters: Mapping[str, Any], context
 
 
 def _replace(failure: ExceptionContext) -> None:
-    """Let SQLAlchemy replace its connections if what they have prepared is of no use any more."""
+    """Make SQLAlchemy replace its connections if their prepared plans are invalid."""
     context = failure.execution_context
     is_prepared = context is not None and context.execution_options.get(_OPTION)
     if is_prepared and isinstance(failure.original_exception, _OUTDATED):

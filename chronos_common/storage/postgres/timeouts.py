@@ -1,8 +1,8 @@
-"""How long a connection waits for PostgreSQL, which libpq itself would do for ever.
+"""Time limits for PostgreSQL's answers. libpq itself would wait for ever.
 
-The server ends what it knows to take too long, and TCP notices when a host is gone. Neither
-helps when whatever stands between (a frozen pooler, a load balancer) keeps the connection open
-and forwards nothing. So every wait ends here too, and breaks the connection.
+The server ends statements that take too long, and TCP notices when a host is gone. Neither helps
+when a frozen pooler or a load balancer keeps the connection open and forwards nothing. So every
+wait ends here too, and breaks the connection.
 """
 
 import select
@@ -12,7 +12,7 @@ from typing import Final
 import psycopg2
 from psycopg2 import extensions
 
-#: Longer than any statement may take, so that the server is the first to lose patience.
+#: Longer than any statement may take, so that the server gives up first.
 ANSWER_TIMEOUT_SECONDS: Final = 20.0
 
 #: libpq's own ``connect_timeout`` does not apply to connections that are waited for like this.
@@ -27,22 +27,22 @@ _EVENTS: Final = {extensions.POLL_READ: select.POLLIN, extensions.POLL_WRITE: se
 
 
 class BoundedConnection(extensions.connection):
-    """A connection that breaks where an answer does not come in time."""
+    """A connection that breaks if an answer does not come in time."""
 
     @property
-    def patience_seconds(self) -> float:
-        """How long an answer may take now."""
+    def timeout_seconds(self) -> float:
+        """The time that an answer may take in the current state."""
         return ANSWER_TIMEOUT_SECONDS if self.status in _CONNECTED else CONNECT_TIMEOUT_SECONDS
 
 
 def _wait(connection: extensions.connection) -> None:
-    """Wait for the end of what ``connection`` is doing; psycopg2 calls this for every statement.
+    """Wait until ``connection`` is ready. psycopg2 calls this for every statement.
 
-    Whatever this raises closes the connection. Raises :class:`psycopg2.OperationalError`.
+    An exception closes the connection. Raises :class:`psycopg2.OperationalError`.
     """
     ends = None
     if isinstance(connection, BoundedConnection):
-        ends = time.monotonic() + connection.patience_seconds
+        ends = time.monotonic() + connection.timeout_seconds
     while (state := connection.poll()) != extensions.POLL_OK:
         poller = select.poll()
         poller.register(connection.fileno(), _EVENTS[state])

@@ -1,4 +1,4 @@
-"""How PostgreSQL's identifiers reach Python: without checking again what PostgreSQL has checked.
+"""Reads PostgreSQL's identifiers without checking again that they are well formed.
 
 An execution takes eight of them. ``UUID(text)`` takes more than twice as long as this.
 """
@@ -23,7 +23,7 @@ def _parsed(text: Any, _cursor: object) -> UUID | None:
     return ids.of_int(int(text.replace("-", ""), 16))
 
 
-#: Reads an identifier that thousands of rows have in common; statements cast it to text.
+#: Reads an identifier that thousands of rows have in common. Statements cast it to text.
 shared = lru_cache(maxsize=4096)(UUID)
 
 _ONE: Final = extensions.new_type((_UUID,), "UUID", _parsed)
@@ -31,7 +31,7 @@ _MANY: Final = extensions.new_array_type((_UUID_ARRAY,), "UUID[]", _ONE)
 
 
 def follow(engine: Engine) -> None:
-    """Read the identifiers so that come by the connections of ``engine``."""
+    """Read identifiers on the connections of ``engine`` in this way."""
     event.listen(engine, "connect", _register)
 
 

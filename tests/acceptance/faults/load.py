@@ -79,7 +79,7 @@ def begin(engine: Engine, *, per_second: int, url: str, **changes: Any) -> Load:
     plain = {
         "payload": {"url": url, "body": {"n": 1}},
         "notify": (),
-        "policy": RetryPolicy(max_attempts=10, delays_seconds=(1.0,)),
+        "policy": RetryPolicy(max_attempts=10, retry_delays=(1.0,)),
         "timeout_seconds": 10.0,
         # A slow machine is no misfire.
         "misfire_grace_seconds": 600.0,

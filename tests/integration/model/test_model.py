@@ -26,6 +26,7 @@ from sqlalchemy import Engine, RowMapping
 from chronos_api.executions import service as executions_service
 from chronos_api.jobs import changes
 from chronos_api.jobs import service as jobs_service
+from chronos_api.transactions import Call
 from chronos_common import ids
 from chronos_common.domain.outcomes import Outcome, Succeeded
 from chronos_common.errors import Conflict
@@ -71,7 +72,7 @@ class Model(RuleBasedStateMachine):
     )
     def begin(self, schedule: dict[str, Any], policies: dict[str, Any], max_runs: Any) -> None:
         cluster = self.cluster
-        self.who = cluster.begin()
+        self.principal = cluster.begin()
         # A scheduler that has just begun declares nobody lost.
         cluster.rescuer.tick()
         for _ in range(2):
@@ -85,10 +86,7 @@ class Model(RuleBasedStateMachine):
     def create(self, schedule: dict[str, Any], policies: dict[str, Any], max_runs: Any) -> None:
         fields = {"name": "Ping", "payload": {"url": "http://127.0.0.1:9/"}, "retry_delays": [20]}
         answer = jobs_service.create(
-            self.cluster.engine,
-            self.who,
-            {**fields, **schedule, **policies, "max_runs": max_runs},
-            now=self.cluster.now,
+            self._call(), {**fields, **schedule, **policies, "max_runs": max_runs}
         )
         self.jobs[answer["id"]] = Job(
             answer["id"],
@@ -98,7 +96,7 @@ class Model(RuleBasedStateMachine):
 
     def _reschedule(self, which: int, schedule: dict[str, Any]) -> None:
         if job := self._pick(which):
-            before = jobs_service.read(self.cluster.engine, self.who, job.id)
+            before = jobs_service.read(self._call(), job.id)
             answer = self._change(job, schedule)
             fields = ("kind", "expression", "interval_seconds", "anchor")
             if any(answer[name] != before[name] for name in fields):
@@ -113,37 +111,33 @@ class Model(RuleBasedStateMachine):
     def _pause(self, which: int) -> None:
         job = self._pick(which)
         if job and self._standing(job) == "active":
-            changes.pause(self.cluster.engine, self.who, job.id, now=self.cluster.now)
+            changes.pause(self._call(), job.id)
             job.status, job.stopped_at = "paused", self.cluster.now
             self._check_stopped(job)
 
     def _resume(self, which: int) -> None:
         job = self._pick(which)
         if job and self._standing(job) == "paused":
-            changes.resume(self.cluster.engine, self.who, job.id, now=self.cluster.now)
+            changes.resume(self._call(), job.id)
             job.status, job.stopped_at = "active", None
 
     def _delete(self, which: int) -> None:
         if job := self._pick(which):
             self._standing(job)
-            jobs_service.delete(
-                self.cluster.engine, self.who, job.id, expected=None, now=self.cluster.now
-            )
+            jobs_service.delete(self._call(), job.id, expected=None)
             job.stopped_at = job.stopped_at or self.cluster.now
             job.status = "deleted"
             self._check_stopped(job)
 
     def _trigger(self, which: int) -> None:
         if job := self._pick(which):
-            executions_service.trigger(self.cluster.engine, self.who, job.id, now=self.cluster.now)
+            executions_service.trigger(self._call(), job.id)
 
     def _cancel(self, which: int) -> None:
         unfinished = [each for each, row in self.rows.items() if row["finished_at"] is None]
         if unfinished:
             identifier = unfinished[which % len(unfinished)]
-            executions_service.cancel(
-                self.cluster.engine, self.who, identifier, now=self.cluster.now
-            )
+            executions_service.cancel(self._call(), identifier)
             assert self.cluster.rows()[identifier]["status"] == "cancelled"
 
     def _retry(self, which: int) -> None:
@@ -152,9 +146,7 @@ class Model(RuleBasedStateMachine):
             identifier = finished[which % len(finished)]
             job = self.jobs[self.rows[identifier]["job_id"]]
             try:
-                executions_service.retry(
-                    self.cluster.engine, self.who, identifier, now=self.cluster.now
-                )
+                executions_service.retry(self._call(), identifier)
             except Conflict:
                 retries = [row for row in self.rows.values() if row["retry_of"] == identifier]
                 under_way = any(row["finished_at"] is None for row in retries)
@@ -376,14 +368,15 @@ class Model(RuleBasedStateMachine):
         awake = [each for each in self.cluster.workers if not each.is_frozen]
         return awake[which % len(awake)] if awake else None
 
+    def _call(self) -> Call:
+        return Call(engine=self.cluster.engine, caller=self.principal, now=self.cluster.now)
+
     def _change(self, job: Job, body: dict[str, Any]) -> RowMapping:
-        return changes.change(
-            self.cluster.engine, self.who, job.id, body, expected=None, now=self.cluster.now
-        )
+        return changes.change(self._call(), job.id, body, expected=None)
 
     def _standing(self, job: Job) -> str:
         """Return the job's status; the cluster may have completed it meanwhile."""
-        status = jobs_service.read(self.cluster.engine, self.who, job.id)["status"]
+        status = jobs_service.read(self._call(), job.id)["status"]
         if status == "completed":
             job.status = status
         assert status == job.status

@@ -215,7 +215,7 @@ def test_executions_that_wait_run_nowhere_or_run_again_are_told(
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
         waiting, running, repeated = (
-            executions.trigger(
+            factories.trigger(
                 connection,
                 workspace_id=workspace.id,
                 job_id=job_id,
@@ -252,7 +252,7 @@ def test_missing_partitions_strays_and_old_history_are_told(
     }
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
-        executions.trigger(
+        factories.trigger(
             connection,
             workspace_id=workspace.id,
             job_id=job_id,
@@ -268,7 +268,7 @@ def test_failures_jobs_that_always_fail_and_mails_that_do_not_leave_are_told(
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
         triggered = [
-            executions.trigger(
+            factories.trigger(
                 connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
             )
             for _ in range(30)
@@ -298,7 +298,7 @@ def test_recipients_and_letters_that_a_mail_server_refuses_are_told(
 ) -> None:
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
-        triggered = executions.trigger(
+        triggered = factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
         )
         failed = executions.end(

@@ -42,7 +42,7 @@ def _hourly_job(engine: Engine, workspace: Workspace, now: datetime, **changes: 
 
 def _trigger(engine: Engine, workspace: Workspace, job_id: UUID) -> UUID:
     with engine.begin() as connection:
-        return executions.trigger(
+        return factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=clock.now()
         )
 
@@ -192,7 +192,7 @@ def test_a_row_that_comes_while_its_partition_is_made_is_waited_for(
 
     with ThreadPoolExecutor() as thread:
         with engine.begin() as connection:
-            executions.trigger(
+            factories.trigger(
                 connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
             )
             creation = thread.submit(create)

@@ -15,8 +15,7 @@ from chronos_common.domain import queues
 from chronos_common.domain.jobs import JobType
 from chronos_common.domain.retries import MAX_REDELIVERIES
 from chronos_common.domain.schedules.schedule import Schedule
-from chronos_common.storage.executions import dispatch as dispatches
-from chronos_common.storage.executions import executions, partitions
+from chronos_common.storage.executions import dispatch, partitions
 from chronos_scheduler.dispatch import RECENT, Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer
@@ -35,7 +34,7 @@ def _trigger(engine: Engine, workspace: Workspace, now: datetime, times: int = 1
             connection, workspace, _hourly(now), now=now, next_run_at=now + 1800 * SECOND
         )
         for _ in range(times):
-            executions.trigger(
+            factories.trigger(
                 connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
             )
     return job_id
@@ -130,7 +129,7 @@ def test_a_full_queue_holds_back_its_own_executions_only(
             factories.job(
                 connection, workspace, _hourly(now), now=now, next_run_at=now, type=job_type
             )
-            executions.trigger(
+            factories.trigger(
                 connection,
                 workspace_id=workspace.id,
                 job_id=factories.job(connection, workspace, _hourly(now), now=now),
@@ -185,11 +184,11 @@ def test_an_execution_whose_message_still_waits_is_left_alone(
 ) -> None:
     job_id = _trigger(engine, workspace, now)
     with engine.begin() as connection:
-        due = dispatches.undispatched(
+        due = dispatch.undispatched(
             connection, queues.DURABLE, horizon=clock.now() + SECOND, batch=10
         )
         [identifier] = due.waiting
-        dispatches.dispatch(connection, [identifier], now=clock.now())
+        dispatch.dispatch(connection, [identifier], now=clock.now())
     broker.publish([Batch("webhooks", [identifier], now)], now=clock.now() - 60 * SECOND)
     _age(engine, 50)
     rescuer.tick()
@@ -266,11 +265,11 @@ Searching = Callable[[Connection, datetime], object]
 
 
 def _looking(connection: Connection, now: datetime) -> None:
-    dispatches.next_due(connection, queues.DURABLE, horizon=now + SECOND, since=now - RECENT)
+    dispatch.next_due(connection, queues.DURABLE, horizon=now + SECOND, since=now - RECENT)
 
 
 def _locking(connection: Connection, now: datetime) -> None:
-    dispatches.undispatched(
+    dispatch.undispatched(
         connection, queues.DURABLE, horizon=now + SECOND, batch=10, since=now - RECENT
     )
 

@@ -14,8 +14,7 @@ import factories
 from chronos_common import clock, settings
 from chronos_common.broker import connect_redis
 from chronos_common.events import CHANGED, EventPublisher
-from chronos_common.storage.change_feed import Acted
-from chronos_common.storage.executions import executions
+from chronos_common.storage.change_feed import UserAction
 from chronos_scheduler import service
 from chronos_scheduler.listen import Listener
 from chronos_scheduler.rescue import Rescuer
@@ -54,7 +53,7 @@ def test_a_listener_wakes_at_its_start_and_at_every_change(
     assert woken.acquire(timeout=WITHIN)
     publisher = EventPublisher(connect_redis(redis_url))
     for _ in range(3):
-        publisher.put([Acted(uuid4(), "job", uuid4(), "job.create")])
+        publisher.put([UserAction(uuid4(), "job", uuid4(), "job.create")])
         assert woken.acquire(timeout=WITHIN)
     publisher.stop()
 
@@ -89,7 +88,7 @@ def _trigger(engine: Engine, workspace: Workspace, now: datetime) -> object:
         later = now + timedelta(hours=1)
         schedule = factories.every(3600, anchor=now)
         job_id = factories.job(connection, workspace, schedule, now=now, next_run_at=later)
-        executions.trigger(
+        factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
         )
     return job_id

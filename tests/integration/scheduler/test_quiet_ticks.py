@@ -8,7 +8,6 @@ from sqlalchemy import Engine, event, text
 
 import factories
 from chronos_common import clock
-from chronos_common.storage.executions import executions
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner
 from factories import Workspace
@@ -55,7 +54,7 @@ def test_dispatch_locks_what_is_with_no_worker(
         schedule = factories.every(3600, anchor=now)
         later = now + timedelta(minutes=30)
         job_id = factories.job(connection, workspace, schedule, now=now, next_run_at=later)
-        executions.trigger(
+        factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
         )
     _, locked = _locking(engine, dispatcher.tick)

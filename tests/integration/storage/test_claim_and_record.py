@@ -19,8 +19,7 @@ from chronos_common.domain.executions import MAX_ERROR_LENGTH, Attempt, Claimed
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions import dispatch as dispatches
-from chronos_common.storage.executions import executions, history, rescue
+from chronos_common.storage.executions import dispatch, executions, history, rescue
 from chronos_worker import recorder as recorders
 from chronos_worker.attempts import Finished
 from chronos_worker.recorder import Recorder
@@ -28,7 +27,7 @@ from chronos_worker.service import AFTER_RECORD
 from factories import Workspace
 
 SECOND = timedelta(seconds=1)
-POLICY = RetryPolicy(max_attempts=2, delays_seconds=(30.0,))
+POLICY = RetryPolicy(max_attempts=2, retry_delays=(30.0,))
 ME, SOMEBODY_ELSE = UUID(int=1), UUID(int=2)
 
 
@@ -49,7 +48,7 @@ def job_id(engine: Engine, workspace: Workspace, now: datetime) -> UUID:
 def _queue(engine: Engine, workspace: Workspace, job_id: UUID, count: int = 1) -> list[UUID]:
     with engine.begin() as connection:
         return [
-            executions.trigger(
+            factories.trigger(
                 connection,
                 workspace_id=workspace.id,
                 job_id=job_id,
@@ -89,7 +88,7 @@ def test_a_cancelled_execution_is_not_claimed(
 ) -> None:
     queued = _queue(engine, workspace, job_id, 2)
     with engine.begin() as connection:
-        history.cancel(connection, workspace.id, queued[0], now=clock.now())
+        history.cancel(connection, workspace.id, [queued[0]], now=clock.now())
     assert [each.id for each in _claim(engine, queued)] == queued[1:]
 
 
@@ -125,10 +124,10 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
     assert _claim(engine, queued) == []
 
     with engine.begin() as connection:
-        due = dispatches.undispatched(
+        due = dispatch.undispatched(
             connection, queues.DURABLE, horizon=clock.now() + 60 * SECOND, batch=10
         )
-        dispatches.dispatch(connection, due.waiting, now=clock.now())
+        dispatch.dispatch(connection, due.waiting, now=clock.now())
     [second] = _claim(engine, queued)
     assert (second.attempt, second.due_at) == (2, row["due_at"])
     _record(recorder, _finished(second, Failed("500 Internal Server Error"), http_status=500))
@@ -149,7 +148,7 @@ def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(
 def test_ten_thousand_that_fail_together_come_back_spread_by_their_jitter(
     engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
 ) -> None:
-    policy = RetryPolicy(max_attempts=2, delays_seconds=(100.0,), jitter_ratio=1.0)
+    policy = RetryPolicy(max_attempts=2, retry_delays=(100.0,), retry_jitter=1.0)
     failed = Failed("503 Service Unavailable")
     claimed = _claim(engine, _queue(engine, workspace, job_id, 10_000))
     before = clock.now()
@@ -211,8 +210,8 @@ def test_a_cancelled_running_execution_stays_cancelled(
 ) -> None:
     [mine] = _claim(engine, _queue(engine, workspace, job_id))
     with engine.begin() as connection:
-        moved = history.cancel(connection, workspace.id, mine.id, now=clock.now())
-    assert moved is not None
+        moved = history.cancel(connection, workspace.id, [mine.id], now=clock.now())
+    assert [each.id for each in moved] == [mine.id]
     _record(recorder, _finished(mine, Succeeded()))
     [row] = factories.executions_of(engine, job_id)
     assert (row["status"], row["reason"]) == ("cancelled", "cancelled")
@@ -311,7 +310,7 @@ def test_a_retry_policy_that_leads_nowhere_fails_its_own_execution_only(
     engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder, delay: float
 ) -> None:
     poison, plain = _claim(engine, _queue(engine, workspace, job_id, 2))
-    policy = RetryPolicy(max_attempts=2, delays_seconds=(delay,))
+    policy = RetryPolicy(max_attempts=2, retry_delays=(delay,))
     failed = _finished(poison, Failed("Refused."))._replace(policy=policy)
     _record(recorder, failed, _finished(plain, Succeeded()))
     rows = {row["id"]: row for row in factories.executions_of(engine, job_id)}
@@ -400,7 +399,9 @@ def test_ended_executions_have_their_reason(
     queued = _queue(engine, workspace, job_id, 2)
     _claim(engine, queued[:1])
     with engine.begin() as connection:
-        moved = history.cancel_unstarted(connection, job_id, reason=Reason.PAUSED, now=clock.now())
+        moved = history.cancel_unstarted(
+            connection, [job_id], reason=Reason.PAUSED, now=clock.now()
+        )
     assert [(each.id, each.status) for each in moved] == [(queued[1], Status.CANCELLED)]
 
 

@@ -10,11 +10,7 @@ from sqlalchemy import Engine, select, text
 
 import factories
 from chronos_common.migrations import schema
-from chronos_common.storage import request_tables
 from chronos_common.storage.tables import jobs, metadata
-
-# Whose tables are part of the metadata once it is imported.
-assert request_tables.test_runs.metadata is metadata
 
 
 def _is_ours(_name: str | None, _type: str, _parents: object) -> bool:

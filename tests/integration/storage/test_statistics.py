@@ -10,12 +10,12 @@ from sqlalchemy import Engine, text
 
 import factories
 from chronos_common import events, ids
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Status
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage import change_feed
-from chronos_common.storage.change_feed import Acted, Change
-from chronos_common.storage.executions import executions, statistics
-from chronos_common.storage.executions.executions import Moved
+from chronos_common.storage.change_feed import Change, UserAction
+from chronos_common.storage.executions import statistics
 from chronos_common.storage.jobs.specs import Specs
 from chronos_scheduler.service import Scheduler
 from chronos_worker.claim import Claimer
@@ -121,7 +121,10 @@ def test_changes_are_told_with_their_commit_or_not_at_all(
 ) -> None:
     told: list[Change] = []
     change_feed.follow(engine, told.extend)
-    one, acted = moved(workspace.id, now), Acted(workspace.id, "job", UUID(int=3), "job.pause")
+    one, acted = (
+        moved(workspace.id, now),
+        UserAction(workspace.id, "job", UUID(int=3), "job.pause"),
+    )
     with engine.connect() as connection, connection.begin() as transaction:
         statistics.add(connection, [one], now=now)
         change_feed.note(connection, [acted])
@@ -161,7 +164,7 @@ def test_a_claim_is_told_as_a_start(engine: Engine, workspace: Workspace, now: d
     change_feed.follow(engine, told.extend)
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
-        queued = executions.trigger(
+        queued = factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
         )
         specs = Specs().of(connection, [queued])

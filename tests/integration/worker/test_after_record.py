@@ -12,11 +12,9 @@ from sqlalchemy.exc import OperationalError
 
 import factories
 from chronos_common import clock
-from chronos_common.domain.executions import Attempt, Claimed
+from chronos_common.domain.executions import Attempt, Claimed, Moved
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.storage.executions import executions
-from chronos_common.storage.executions.executions import Moved
 from chronos_worker.attempts import Finished
 from chronos_worker.recorder import AfterRecord, Recorder
 from chronos_worker.service import AFTER_RECORD
@@ -31,7 +29,7 @@ def claimed(engine: Engine, workspace: Workspace, now: datetime) -> list[Claimed
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(3600, anchor=now), now=now)
         queued = [
-            executions.trigger(
+            factories.trigger(
                 connection,
                 workspace_id=workspace.id,
                 job_id=job_id,

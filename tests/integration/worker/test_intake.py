@@ -16,8 +16,7 @@ from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Succeeded
 from chronos_common.process.heartbeat import Heartbeat
-from chronos_common.storage.executions import dispatch as dispatches
-from chronos_common.storage.executions import executions
+from chronos_common.storage.executions import dispatch
 from chronos_worker.actions import webhook
 from chronos_worker.claim import Claimer
 from chronos_worker.executor import BlockingExecutor
@@ -71,7 +70,7 @@ def _due(engine: Engine, workspace: Workspace, now: datetime, queue: str) -> tup
     """Store a job with an execution that is due in ``queue``; return both ids."""
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(3600, anchor=now), now=now)
-        execution_id = executions.trigger(
+        execution_id = factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue=queue, now=clock.now()
         )
     return job_id, execution_id
@@ -144,7 +143,7 @@ def test_what_waits_for_its_turn_when_the_worker_stops_goes_back(
 ) -> None:
     job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
     with engine.begin() as connection:
-        dispatches.dispatch(connection, [execution_id], now=now)
+        dispatch.dispatch(connection, [execution_id], now=now)
     executor = _Stopping()
     intake = Intake(
         engine,
@@ -165,7 +164,7 @@ def test_a_message_that_is_held_when_the_worker_stops_goes_back(
 ) -> None:
     job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
     with engine.begin() as connection:
-        dispatches.dispatch(connection, [execution_id], now=now)
+        dispatch.dispatch(connection, [execution_id], now=now)
     stop, executor = Event(), _Stopping()
     intake = Intake(
         engine,

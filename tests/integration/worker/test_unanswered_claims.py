@@ -29,7 +29,7 @@ def queued(engine: Engine, workspace: Workspace, now: datetime) -> list[UUID]:
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(3600, anchor=now), now=now)
         return [
-            executions.trigger(
+            factories.trigger(
                 connection,
                 workspace_id=workspace.id,
                 job_id=job_id,

@@ -20,7 +20,7 @@ from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.errors import Unavailable
 from chronos_common.process.heartbeat import Heartbeat
-from chronos_common.storage.executions import executions, rescue
+from chronos_common.storage.executions import rescue
 from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.postgres.database import connect
 from chronos_worker import webhooks
@@ -87,7 +87,7 @@ def _claimed(
         schedule = factories.every(3600, anchor=now)
         job_id = factories.job(connection, workspace, schedule, now=now, payload={"url": url})
         triggered = [
-            executions.trigger(
+            factories.trigger(
                 connection,
                 workspace_id=workspace.id,
                 job_id=job_id,

@@ -20,7 +20,7 @@ from chronos_common.domain.outcomes import (
 from chronos_common.domain.retries import MAX_REDELIVERIES, MAX_RETRY_AFTER, RetryPolicy
 from chronos_common.domain.statuses import FINAL, MOVES, UNFINISHED, Reason, Status
 
-POLICY = RetryPolicy(max_attempts=3, delays_seconds=(1.0, 5.0))
+POLICY = RetryPolicy(max_attempts=3, retry_delays=(1.0, 5.0))
 
 
 def _step(outcome: Outcome, attempt: int = 1, redeliveries: int = 0) -> Step:
@@ -58,14 +58,14 @@ def test_a_lost_worker_costs_no_attempt_until_the_execution_is_poison() -> None:
 
 
 def test_the_last_delay_repeats() -> None:
-    policy = RetryPolicy(delays_seconds=(60, 300, 900))
+    policy = RetryPolicy(retry_delays=(60, 300, 900))
     delays = [policy.delay_after(n, jitter=0.0).total_seconds() for n in range(1, 6)]
     assert delays == [60, 300, 900, 900, 900]
 
 
 def test_without_delays_the_backoff_grows_to_its_cap() -> None:
     policy = RetryPolicy(
-        delays_seconds=(), backoff_seconds=1, backoff_factor=3, backoff_cap_seconds=20
+        retry_delays=(), backoff_seconds=1, backoff_factor=3, backoff_cap_seconds=20
     )
     delays = [policy.delay_after(n, jitter=0.0).total_seconds() for n in range(1, 6)]
     assert delays == [1, 3, 9, 20, 20]
@@ -75,8 +75,8 @@ def test_without_delays_the_backoff_grows_to_its_cap() -> None:
 def test_jitter_lengthens_a_delay_by_at_most_its_ratio(
     attempt: int, jitter: float, ratio: float
 ) -> None:
-    policy = RetryPolicy(delays_seconds=(), backoff_cap_seconds=100, jitter_ratio=ratio)
-    plain = RetryPolicy(delays_seconds=(), backoff_cap_seconds=100)
+    policy = RetryPolicy(retry_delays=(), backoff_cap_seconds=100, retry_jitter=ratio)
+    plain = RetryPolicy(retry_delays=(), backoff_cap_seconds=100)
     without = plain.delay_after(attempt, jitter=0.0)
     with_jitter = policy.delay_after(attempt, jitter=jitter)
     assert without <= with_jitter <= without * (1 + ratio) + timedelta(microseconds=1)

@@ -10,6 +10,16 @@ from repository import ROOT
 
 API = ROOT / "chronos_api"
 
+#: The module that records what follows a change: audit log, statistics, live events.
+TRANSACTIONS = API / "transactions.py"
+
+#: Modules of storage that record changes, each with the names that others may use of it.
+RECORDS = {
+    "chronos_common.storage.audit": {"AuditFilter", "page"},
+    "chronos_common.storage.change_feed": {"follow"},
+    "chronos_common.storage.executions.statistics": set(),
+}
+
 #: Modules that serve routes are named so.
 ROUTES = sorted([*API.rglob("routes.py"), *API.rglob("*_routes.py")])
 
@@ -36,3 +46,29 @@ def test_no_routes_import_other_routes(path: Path) -> None:
 def test_whatever_makes_a_blueprint_is_a_module_of_routes() -> None:
     makers = {path for path in API.rglob("*.py") if " = Blueprint(" in path.read_text()}
     assert makers == set(ROUTES)
+
+
+def uses_of(path: Path, module: str) -> set[str]:
+    """Return the names of a module that a file imports, or uses as its attributes."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    package, _, name = module.rpartition(".")
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    names = {alias.name for node in imports if node.module == module for alias in node.names}
+    own = [alias for node in imports if node.module == package for alias in node.names]
+    modules = {alias.asname or alias.name for alias in own if alias.name == name}
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute)]
+    return names | {each.attr for each in attributes if ast.unparse(each.value) in modules}
+
+
+@pytest.mark.parametrize(("module", "allowed"), RECORDS.items(), ids=str)
+def test_only_transactions_record_changes(module: str, allowed: set[str]) -> None:
+    """A service that called one of these by itself could forget the others."""
+    for path in API.rglob("*.py"):
+        if path != TRANSACTIONS:
+            assert uses_of(path, module) <= allowed, name_of(path)
+
+
+def test_transactions_record_changes() -> None:
+    """Fails if the test before looked for names that nobody uses."""
+    assert uses_of(TRANSACTIONS, "chronos_common.storage.audit") == {"append"}
+    assert uses_of(TRANSACTIONS, "chronos_common.storage.executions.statistics") == {"add"}

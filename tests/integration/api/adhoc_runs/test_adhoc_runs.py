@@ -28,7 +28,7 @@ from chronos_common.domain.outcomes import Failed
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage import adhoc_runs as storage
 from chronos_common.storage.adhoc_runs import TestRun
-from chronos_common.storage.request_tables import test_runs
+from chronos_common.storage.tables import test_runs
 from chronos_worker import adhoc_runs as runs
 from chronos_worker.adhoc_runs import AdhocRunner
 from chronos_worker.transfers.limiter import Limits
@@ -165,7 +165,7 @@ def test_a_celery_task_is_tried_out_and_marked(caller: Caller, servers: Servers)
 def test_without_a_worker_it_is_a_504_and_nothing_runs_later(
     caller: Caller, db: Engine, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service.run, "__kwdefaults__", {"patience": timedelta(0)})
+    monkeypatch.setattr(service.run, "__kwdefaults__", {"grace": timedelta(0)})
     body = {"payload": {"url": "http://127.0.0.1:9/"}, "timeout_seconds": 0.1}
     answer = caller.post("jobs/test", body)
     assert (answer.status_code, answer.json["type"]) == (504, "/docs#problem-no-answer")
@@ -239,7 +239,7 @@ def test_a_run_whose_turn_comes_too_late_does_not_start(
 
 def test_so_many_at_once_and_no_more(caller: Caller) -> None:
     for _ in range(service.MAX_AT_ONCE):
-        assert service._places.acquire(blocking=False)
+        assert service._permits.acquire(blocking=False)
     try:
         answer = caller.post("jobs/test", {"payload": {"url": "http://127.0.0.1:9/"}})
         assert answer.status_code == 503
@@ -247,7 +247,7 @@ def test_so_many_at_once_and_no_more(caller: Caller) -> None:
     finally:
         for _ in range(service.MAX_AT_ONCE):
             with suppress(ValueError):
-                service._places.release()
+                service._permits.release()
 
 
 @pytest.mark.parametrize(

@@ -252,3 +252,37 @@ def test_conditions_hold_for_names_too(caller: Caller) -> None:
 )
 def test_a_wrong_name_is_refused(caller: Caller, name: str, body: dict[str, object]) -> None:
     assert "name" in errors_of(caller.put(named(name), {"payload": WEBHOOK, **DAILY, **body}))
+
+
+def audited(caller: Caller, subject_ids: set[str]) -> list[tuple[str, str, object]]:
+    entries = caller.get("audit?limit=100").json["items"]
+    return [
+        (each["action"], each["subject_type"], each["details"])
+        for each in entries
+        if each["subject_id"] in subject_ids
+    ]
+
+
+@pytest.mark.parametrize("action", ["pause", "resume", "delete"])
+def test_one_job_changes_as_many_do(caller: Caller, db: Engine, action: str) -> None:
+    alone, in_bulk = (caller.create()["id"] for _ in range(2))
+    planned = [plan(db, caller, each, [in_seconds(60)]) for each in (alone, in_bulk)]
+    if action == "resume":
+        for job_id in (alone, in_bulk):
+            caller.post(f"jobs/{job_id}/pause")
+    changed = (
+        caller.delete(f"jobs/{alone}")
+        if action == "delete"
+        else caller.post(f"jobs/{alone}/{action}")
+    )
+    assert changed.status_code < 300
+    bulk = caller.post(f"jobs/bulk/{action}", {"ids": [in_bulk]})
+    assert results(bulk.json) == {in_bulk: "changed"}
+    one, other = (stored_job(db, each) for each in (alone, in_bulk))
+    assert (one["status"], one["version"]) == (other["status"], other["version"])
+    assert (one["deleted_at"] is None) == (other["deleted_at"] is None)
+    schedule, another = (stored_schedule(db, each) for each in (alone, in_bulk))
+    assert schedule["active"] == another["active"]
+    assert (schedule["resumed_at"] is None) == (another["resumed_at"] is None)
+    assert fates(db, planned[0]) == fates(db, planned[1])
+    assert audited(caller, {alone}) == audited(caller, {in_bulk})

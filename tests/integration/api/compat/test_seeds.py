@@ -13,6 +13,7 @@ from sqlalchemy import Engine, update
 
 from chronos_api.security import access
 from chronos_api.security.access import Principal, Role, Scope
+from chronos_api.transactions import Call
 from chronos_api.workspaces import keys
 from chronos_common import clock
 from chronos_common.storage.tables import executions
@@ -78,9 +79,9 @@ def submit(caller: Caller, **body: Any) -> dict[str, Any]:
 
 
 def new_key(db: Engine, caller: Caller, *scopes: Scope) -> str:
-    who = Principal(caller.user_id, caller.workspace_id, Role.OWNER)
-    made = keys.make(db, who, name="Seeds", scopes=scopes, expires_at=None, now=clock.now())
-    return made.text
+    owner = Principal(caller.user_id, caller.workspace_id, Role.OWNER)
+    call = Call(engine=db, caller=owner, now=clock.now())
+    return keys.create(call, name="Seeds", scopes=scopes, expires_at=None).text
 
 
 def finish(db: Engine, execution_id: UUID, **values: Any) -> None:

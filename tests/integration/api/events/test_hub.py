@@ -14,7 +14,7 @@ from chronos_api.events.hub import Hub, TooManyStreams
 from chronos_api.events.subscriptions import Changes, KeepAlive, Reset, Subscription
 from chronos_common import metrics
 from chronos_common.events import WANTED, EventPublisher, stream_of
-from chronos_common.storage.change_feed import Acted
+from chronos_common.storage.change_feed import UserAction
 from rigs import wait_until
 
 AWAY = "redis://127.0.0.1:1/0"
@@ -47,7 +47,7 @@ def subscribe(hub: Hub, workspace_id: UUID, **options: object) -> Subscription:
 
 
 def act(publisher: EventPublisher, workspace_id: UUID, action: str = "job.create") -> None:
-    publisher.put([Acted(workspace_id, "job", uuid4(), action)])
+    publisher.put([UserAction(workspace_id, "job", uuid4(), action)])
 
 
 def test_heartbeats_come_while_nothing_happens(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,8 @@ from sqlalchemy import Engine, select, text
 import factories
 from chronos_common import clock, ids
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions import dispatch as dispatches
+from chronos_common.storage.executions import dispatch, skipped
 from chronos_common.storage.executions import executions as storage
-from chronos_common.storage.executions import skipped as settlements
 from chronos_common.storage.executions.executions import Move, Planned
 from chronos_common.storage.executions.skipped import Settled
 from chronos_common.storage.tables import executions
@@ -58,7 +57,7 @@ def attempted(
 ) -> None:
     """Claim the execution and record an attempt, as a worker does."""
     with db.begin() as connection:
-        dispatches.dispatch(connection, [execution_id], now=after(started - 5))
+        dispatch.dispatch(connection, [execution_id], now=after(started - 5))
         (claimed,) = factories.claim(
             connection, [execution_id], worker_id=WORKER, now=after(started)
         )
@@ -168,7 +167,7 @@ def test_the_log_promises_no_more_than_chronos_knows(
 
 
 def test_what_did_not_run_says_why(caller: Caller, db: Engine, job_id: str) -> None:
-    skipped = Settled(
+    missed = Settled(
         id=ids.occurrence_id(UUID(job_id), DUE),
         workspace_id=caller.workspace_id,
         job_id=UUID(job_id),
@@ -180,12 +179,12 @@ def test_what_did_not_run_says_why(caller: Caller, db: Engine, job_id: str) -> N
         missed_until=after(7_200_000),
     )
     with db.begin() as connection:
-        settlements.add(connection, [skipped], now=after(7_300_000))
-    found = caller.get(f"executions/{skipped.id}").json
+        skipped.add(connection, [missed], now=after(7_300_000))
+    found = caller.get(f"executions/{missed.id}").json
     assert (found["status"], found["reason"], found["missed_count"]) == ("skipped", "misfire", 120)
     assert found["missed_until"] == "2026-11-20T11:00:00.000Z"
     assert found["started_at"] is found["drift_ms"] is None
-    due, end = caller.get(f"executions/{skipped.id}/logs").json["items"]
+    due, end = caller.get(f"executions/{missed.id}/logs").json["items"]
     assert "120 missed occurrences" in due["message"]
     assert end["message"].startswith("Skipped: it was missed")
 

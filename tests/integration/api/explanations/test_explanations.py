@@ -302,7 +302,7 @@ def test_an_instant_that_the_rules_of_its_zone_moved_is_told(
         "after": {"next_run_at": clock.rfc3339(after), "timezone_database": "2026f"},
     }
     with db.begin() as connection:
-        audit.append_own(
+        audit.append_automatic(
             connection,
             action=zone_rules.ACTION,
             subject_type="job",

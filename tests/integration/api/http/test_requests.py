@@ -16,8 +16,7 @@ from chronos_api.jobs import service as services
 from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage import idempotency
-from chronos_common.storage.request_tables import idempotency_keys
-from chronos_common.storage.tables import schedules
+from chronos_common.storage.tables import idempotency_keys, schedules
 from integration.api.api_settings import settings_for
 from integration.api.callers import WEBHOOK, Caller, errors_of, job
 from integration.api.rows import in_seconds

@@ -37,7 +37,7 @@ REFUSED = {401, 403, 404, 405, 429}
 @pytest.fixture(autouse=True)
 def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is none, so nothing comes of waiting for the result of a test run."""
-    monkeypatch.setattr("chronos_api.adhoc_runs.service._waited_for", lambda *_: None)
+    monkeypatch.setattr("chronos_api.adhoc_runs.service._wait_for_result", lambda *_: None)
 
 
 def failures(found: list[Route], expect: Callable[[Route], str | None]) -> dict[str, str]:

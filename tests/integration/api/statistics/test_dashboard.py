@@ -21,10 +21,10 @@ from chronos_api.app import create_app
 from chronos_api.statistics import dashboard
 from chronos_api.statistics.dashboard import Period
 from chronos_common import clock, ids
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Status
 from chronos_common.embedded.servers.servers import Servers
-from chronos_common.storage.executions import statistics as stats
-from chronos_common.storage.executions.executions import Moved
+from chronos_common.storage.executions import statistics
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, register
 from integration.api.rows import plan
@@ -69,7 +69,7 @@ def finish(db: Engine, caller: Caller, count: int, *, within: timedelta, seed: i
             )
             row = {name: getattr(moved, name) for name in COLUMNS}
             connection.execute(_FINISHED, row | {"finished_at": finished_at})
-            stats.add(connection, [moved], now=finished_at)
+            statistics.add(connection, [moved], now=finished_at)
 
 
 def counted(db: Engine, caller: Caller, since: datetime) -> Counter[str]:

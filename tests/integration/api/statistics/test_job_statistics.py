@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from chronos_common import clock
+from chronos_common.storage.executions import history
 from integration.api.callers import Caller
 from integration.api.rows import in_seconds, plan
 
@@ -65,14 +66,12 @@ def test_how_many_are_considered_is_bounded(caller: Caller, limit: str) -> None:
 
 
 def test_the_history_is_entered_through_the_index(caller: Caller, db: Engine) -> None:
-    from chronos_common.storage import latest  # noqa: PLC0415 - its statement is the subject
-
     job = caller.create()
     parameters = {"job_id": job["id"], "limit": 100}
     with db.begin() as connection:
         connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
         [[planned]] = connection.execute(
-            text(f"EXPLAIN (FORMAT JSON) {latest._LATEST.text}"), parameters
+            text(f"EXPLAIN (FORMAT JSON) {history._RECENT_OF_JOB.text}"), parameters
         ).all()
     assert all(name.endswith("job_id_id_idx") for name in indexes(planned[0]["Plan"])), planned
     assert "Sort" not in {node["Node Type"] for node in nodes(planned[0]["Plan"])}

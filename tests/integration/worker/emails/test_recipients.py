@@ -107,10 +107,10 @@ def _queued(engine: Engine, workspace: Workspace, now: datetime, **changes: Any)
             now=now,
             type=JobType.EMAIL,
             payload=payload,
-            policy=RetryPolicy(max_attempts=MAX_JOB_ATTEMPTS, delays_seconds=(0.0,)),
+            policy=RetryPolicy(max_attempts=MAX_JOB_ATTEMPTS, retry_delays=(0.0,)),
             **{"timeout_seconds": 20.0, **changes},
         )
-        return executions.trigger(
+        return factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue=queues.EMAILS, now=now
         )
 
@@ -233,7 +233,7 @@ def _failed(engine: Engine, workspace: Workspace, now: datetime, *notify: str) -
         job_id = factories.job(
             connection, workspace, factories.every(3600, anchor=now), now=now, notify=notify
         )
-        triggered = executions.trigger(
+        triggered = factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
         )
         failed = executions.end(

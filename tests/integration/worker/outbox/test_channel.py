@@ -61,7 +61,7 @@ def failure(engine: Engine, workspace: Workspace, now: datetime) -> UUID:
         job_id = factories.job(
             connection, workspace, factories.every(3600, anchor=now), now=now, notify=RECIPIENTS
         )
-        triggered = executions.trigger(
+        triggered = factories.trigger(
             connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
         )
         failed = executions.end(

@@ -64,7 +64,7 @@ def _fail(
     """Let executions fail for good, as the recorder does."""
     with engine.begin() as connection:
         triggered = [
-            executions.trigger(
+            factories.trigger(
                 connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=at
             )
             for _ in range(count)

@@ -1,0 +1,89 @@
+"""Lock, pause, resume, delete and tag jobs. One job is a list of one."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from sqlalchemy import RowMapping
+
+from chronos_api.audit import diff
+from chronos_api.jobs import missed, snapshots
+from chronos_api.transactions import Transaction
+from chronos_common.domain.statuses import JobStatus, Reason
+from chronos_common.errors import JobNotFound, VersionConflict
+from chronos_common.storage.executions import history
+from chronos_common.storage.jobs import jobs, schedules
+
+#: The versions that a change may be based on. None allows any.
+Versions = frozenset[int] | None
+
+Rows = Sequence[RowMapping]
+
+
+def lock_one(tx: Transaction, job_id: UUID, expected: Versions) -> RowMapping:
+    """Return a job that nobody else changes, plans or deletes until the transaction ends.
+
+    Raises :class:`JobNotFound` and :class:`VersionConflict`.
+    """
+    rows = jobs.lock(tx.connection, tx.workspace_id, [job_id])
+    if not rows:
+        raise JobNotFound
+    if expected is not None and rows[0]["version"] not in expected:
+        raise VersionConflict
+    [row] = lock_schedules(tx, rows)
+    return row
+
+
+def lock_schedules(tx: Transaction, rows: Rows) -> Rows:
+    """Keep schedulers from planning locked jobs, and return the jobs as they are now."""
+    schedules.lock(tx.connection, _ids(rows))
+    return jobs.find_many(tx.connection, tx.workspace_id, _ids(rows))
+
+
+def pause(tx: Transaction, rows: Rows) -> None:
+    """Pause active jobs, which are locked with their schedules."""
+    _stop(tx, rows, Reason.PAUSED)
+    jobs.set_status(tx.connection, _ids(rows), JobStatus.PAUSED, now=tx.now)
+    tx.audit("job.pause", "job", _names(rows))
+
+
+def resume(tx: Transaction, rows: Rows) -> None:
+    """Resume paused jobs, which are locked with their schedules."""
+    schedules.activate(tx.connection, _ids(rows), resumed_at=tx.now)
+    jobs.set_status(tx.connection, _ids(rows), JobStatus.ACTIVE, now=tx.now)
+    tx.audit("job.resume", "job", _names(rows))
+
+
+def delete(tx: Transaction, rows: Rows) -> None:
+    """Delete jobs, which are locked with their schedules."""
+    _stop(tx, rows, Reason.DELETED)
+    jobs.delete(tx.connection, _ids(rows), now=tx.now)
+    details = {row["id"]: snapshots.differences(row, None) for row in rows}
+    tx.audit("job.delete", "job", details)
+
+
+def _stop(tx: Transaction, rows: Rows, reason: Reason) -> None:
+    """Plan jobs no more, and record their due and planned occurrences as not run."""
+    for row in rows:
+        missed.settle(tx, row, reason=reason)
+    schedules.deactivate(tx.connection, _ids(rows))
+    tx.moved(history.cancel_unstarted(tx.connection, _ids(rows), reason=reason, now=tx.now))
+
+
+def set_tags(tx: Transaction, rows: Rows, tags: Mapping[UUID, Sequence[str]]) -> None:
+    """Replace the tags of locked jobs. ``tags`` is by the job's id."""
+    jobs.set_tags(tx.connection, tags, now=tx.now)
+    names = _names(rows)
+    details = {
+        row["id"]: names[row["id"]]
+        | diff.between({"tags": row["tags"]}, {"tags": tags[row["id"]]})
+        for row in rows
+    }
+    tx.audit("job.update", "job", details)
+
+
+def _ids(rows: Rows) -> list[UUID]:
+    return [row["id"] for row in rows]
+
+
+def _names(rows: Rows) -> dict[UUID, dict[str, object]]:
+    return {row["id"]: {"name": row["name"]} for row in rows}

@@ -1,0 +1,140 @@
+"""Transactions that know who acts and when, so that no change can forget to be recorded.
+
+A route makes a :class:`Call`. A service opens it with :func:`begin` for a change, or else with
+:func:`reading`. Only a :class:`Transaction` writes to the audit log, the statistics and the change
+feed, so that a service has one call for everything that follows a change.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine
+
+from chronos_api.context import current
+from chronos_api.security import access
+from chronos_api.security.access import Account, Principal
+from chronos_common import clock
+from chronos_common.domain.executions import Moved
+from chronos_common.storage import audit
+from chronos_common.storage.accounts import users
+from chronos_common.storage.executions import statistics
+from chronos_common.storage.postgres import database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Identified:
+    """Who acts, and when. ``caller`` is None if nobody has logged in."""
+
+    caller: Principal | Account | None
+    now: datetime
+
+    @property
+    def principal(self) -> Principal:
+        """Return the member who acts. Only for routes that require a role."""
+        return cast(Principal, self.caller)
+
+    @property
+    def account(self) -> Account:
+        """Return the user who acts. Only for routes that require a login."""
+        return cast(Account, self.caller)
+
+    @property
+    def workspace_id(self) -> UUID:
+        """Return the workspace of the member. Only for routes that require a role."""
+        return self.principal.workspace_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(_Identified):
+    """A call of a service: on which database, by whom, and when."""
+
+    engine: Engine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session(_Identified):
+    """A connection for statements that change nothing."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction(Session):
+    """A transaction, with everything that has to follow a change."""
+
+    def audit(
+        self, action: str, subject_type: str, details: Mapping[UUID, Mapping[str, Any]]
+    ) -> None:
+        """Append an action on some subjects to the audit log of the member's workspace.
+
+        ``action`` is like "job.pause". ``details`` is by the subject's id, and without secrets.
+        """
+        self.audit_in(self.workspace_id, action, subject_type, details)
+
+    def audit_in(
+        self,
+        workspace_id: UUID | None,
+        action: str,
+        subject_type: str,
+        details: Mapping[UUID, Mapping[str, Any]],
+        *,
+        user_id: UUID | None = None,
+    ) -> None:
+        """Append to the log of another workspace, or of the installation (None).
+
+        ``user_id`` is who acts, if that is not the caller.
+        """
+        audit.append(
+            self.connection,
+            workspace_id=workspace_id,
+            user_id=user_id or (self.caller.user_id if self.caller else None),
+            key_id=self.caller.key_id if self.caller else None,
+            action=action,
+            subject_type=subject_type,
+            details=details,
+            now=self.now,
+        )
+
+    def audit_account(
+        self, user_id: UUID, action: str, details: Mapping[str, Any] | None = None
+    ) -> None:
+        """Append what a user did to their own account to the log of their first workspace."""
+        workspace_id = users.first_workspace_of(self.connection, user_id)
+        self.audit_in(workspace_id, action, "user", {user_id: details or {}}, user_id=user_id)
+
+    def moved(self, executions: Sequence[Moved]) -> None:
+        """Count executions that were moved, and notify the subscribers of live events."""
+        statistics.add(self.connection, executions, now=self.now)
+
+
+def call() -> Call:
+    """Return the call of a member. Only for routes that require a role."""
+    return Call(engine=current().engine, caller=access.principal(), now=clock.now())
+
+
+def account_call() -> Call:
+    """Return the call of a user, with or without a workspace. Only for routes with a login."""
+    return Call(engine=current().engine, caller=access.account(), now=clock.now())
+
+
+def public_call() -> Call:
+    """Return a call for which nobody has to log in."""
+    return Call(engine=current().engine, caller=None, now=clock.now())
+
+
+@contextmanager
+def begin(call: Call) -> Iterator[Transaction]:
+    """Open a transaction: committed at the end of the block, rolled back if it raises."""
+    with database.transaction(call.engine) as connection:
+        yield Transaction(connection=connection, caller=call.caller, now=call.now)
+
+
+@contextmanager
+def reading(call: Call) -> Iterator[Session]:
+    """Open a connection for statements that only read, without a transaction."""
+    with database.reading(call.engine) as connection:
+        yield Session(connection=connection, caller=call.caller, now=call.now)
