@@ -43,7 +43,7 @@ def _end(child: Child) -> str:
         wait_until(lambda: not child.is_running(), within=WITHIN)
     finally:
         child.stop()
-    return child.last_words(100)
+    return child.last_lines(100)
 
 
 def test_a_forked_program_is_our_child_writes_to_its_log_and_frees_its_lock(

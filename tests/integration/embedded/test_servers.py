@@ -247,7 +247,7 @@ def test_data_of_another_version_is_refused_with_the_remedy(folder: Path) -> Non
     assert processes_in(folder) == []
 
 
-def test_a_server_that_does_not_start_leaves_its_last_words_and_no_process(folder: Path) -> None:
+def test_a_server_that_does_not_start_leaves_its_last_lines_and_no_process(folder: Path) -> None:
     with (folder / "postgres/data/postgresql.conf").open("a") as configuration:
         configuration.write("nonsense = 1\n")
     with pytest.raises(ChildFailed, match='unrecognized configuration parameter "nonsense"'):
