@@ -15,7 +15,7 @@ from chronos_common import clock, ids
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
+from chronos_common.domain.statuses import MisfirePolicy, OverlapPolicy
 from chronos_common.storage.jobs import insert as new_jobs
 from chronos_common.storage.jobs.insert import NewJob
 from chronos_common.storage.tables import jobs as jobs_table
@@ -131,7 +131,7 @@ def _definition(crowd: Crowd, url: str, *, first: datetime, last: datetime) -> J
     return JobDefinition(
         name="Benchmark",
         description="",
-        type=JobType.WEBHOOK,
+        type="webhook",
         payload={"url": url, "method": "POST", "body": {"message": "It is time."}},
         tags=("benchmark",),
         notify=None,

@@ -19,7 +19,6 @@ from chronos_common.domain.attempts import Attempt
 from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed
 from chronos_common.domain.queues import QUEUE_OF
-from chronos_common.domain.statuses import JobType
 from chronos_common.storage.executions import history
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.attempts import Action, Finished, invalid_payload
@@ -41,7 +40,7 @@ class Executor(Protocol):
 class BlockingExecutor:
     """Runs the action of each execution in the calling thread."""
 
-    def __init__(self, actions: Mapping[JobType, Action], recorder: Recorder) -> None:
+    def __init__(self, actions: Mapping[str, Action], recorder: Recorder) -> None:
         self._actions = actions
         self._recorder = recorder
 

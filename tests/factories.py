@@ -14,7 +14,7 @@ from chronos_common.domain.executions import Claimed
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
+from chronos_common.domain.statuses import MisfirePolicy, OverlapPolicy
 from chronos_common.storage.accounts import users
 from chronos_common.storage.executions import executions as executions_storage
 from chronos_common.storage.jobs import insert
@@ -58,7 +58,7 @@ def definition(schedule: Schedule, **changes: Any) -> JobDefinition:
     plain = JobDefinition(
         name="Ping",
         description="",
-        type=JobType.WEBHOOK,
+        type="webhook",
         payload={"url": "http://127.0.0.1:9/"},
         tags=(),
         notify=None,

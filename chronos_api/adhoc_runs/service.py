@@ -14,7 +14,6 @@ from chronos_api.security.access import Principal
 from chronos_common import ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain import payloads, queues
-from chronos_common.domain.statuses import JobType
 from chronos_common.errors import NoAnswer, Unavailable
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.adhoc_runs import TestRun
@@ -60,7 +59,7 @@ def run(
     started = TestRun(
         id=ids.new_id(now),
         workspace_id=who.workspace_id,
-        type=JobType(wanted["type"]),
+        type=wanted["type"],
         payload=wanted["payload"],
         timeout_seconds=wanted["timeout_seconds"],
     )

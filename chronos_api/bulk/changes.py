@@ -17,7 +17,7 @@ from chronos_api.jobs.service import note_all
 from chronos_api.security.access import Principal
 from chronos_common.domain.jobs import MAX_TAGS
 from chronos_common.domain.queues import QUEUE_OF
-from chronos_common.domain.statuses import JobStatus, JobType, Reason
+from chronos_common.domain.statuses import JobStatus, Reason
 from chronos_common.errors import Invalid
 from chronos_common.storage.executions import statistics
 from chronos_common.storage.jobs import bulk, jobs, lists
@@ -244,7 +244,7 @@ def _tag(
 def _execute(
     connection: Connection, who: Principal, _: Wish, rows: Rows, now: datetime
 ) -> dict[UUID, ItemResult]:
-    queue_of = {row["id"]: QUEUE_OF[JobType(row["type"])] for row in rows}
+    queue_of = {row["id"]: QUEUE_OF[row["type"]] for row in rows}
     triggered = bulk.trigger(connection, who.workspace_id, queue_of, now=now)
     details = {execution_id: {"job_id": str(job)} for job, execution_id in triggered.items()}
     note_all(connection, who, "job.execute", details, now=now, subject_type="execution")

@@ -11,7 +11,7 @@ from chronos_api.fields.count_cache import LongLists
 from chronos_api.fields.pagination import Page
 from chronos_api.security.access import Principal
 from chronos_common.domain.queues import QUEUE_OF
-from chronos_common.domain.statuses import FINAL, JobType
+from chronos_common.domain.statuses import FINAL
 from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
 from chronos_common.storage import audit, recent
 from chronos_common.storage.executions import executions, history, statistics
@@ -139,7 +139,7 @@ def _trigger(
         connection,
         workspace_id=job["workspace_id"],
         job_id=job["id"],
-        queue=QUEUE_OF[JobType(job["type"])],
+        queue=QUEUE_OF[job["type"]],
         now=now,
         retry_of=retry_of,
     )

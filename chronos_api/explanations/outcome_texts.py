@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from chronos_common.domain.promises import HANDED_ON
+from chronos_common.domain.queues import HANDED_ON
 from chronos_common.domain.schedules.phrases import moment
 from chronos_common.domain.statuses import Reason, Status, Trigger
 

@@ -15,7 +15,7 @@ from chronos_common import ids
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import given_up
 from chronos_common.domain.schedules.schedule import Schedule
-from chronos_common.domain.statuses import JobType, Reason, Status
+from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage.executions import skipped, statistics
 from chronos_common.storage.executions.skipped import Settled
 from chronos_common.storage.jobs import schedules
@@ -41,7 +41,7 @@ def settle(connection: Connection, row: Any, *, reason: Reason, now: datetime) -
         id=ids.occurrence_id(row["id"], missed.first),
         workspace_id=row["workspace_id"],
         job_id=row["id"],
-        queue=QUEUE_OF[JobType(row["type"])],
+        queue=QUEUE_OF[row["type"]],
         scheduled_for=missed.first,
         status=Status.SKIPPED,
         reason=missed.reason,

@@ -13,8 +13,8 @@ from chronos_api.audit import diff
 from chronos_api.audit import service as trail
 from chronos_api.security.access import Account, Principal, Role
 from chronos_common import ids
-from chronos_common.domain import payloads, redaction
-from chronos_common.domain.statuses import JobType
+from chronos_common.domain import redaction
+from chronos_common.domain.payloads import WEBHOOK
 from chronos_common.errors import Conflict, Invalid
 from chronos_common.storage.accounts import users, workspaces
 from chronos_common.storage.postgres.database import transaction
@@ -100,7 +100,7 @@ def _checked(before: Mapping[Any, Any], values: Mapping[str, Any]) -> dict[str, 
     if redaction.REDACTED in url:
         raise Invalid({"default_webhook_url": ["Holds [redacted]; give the URL with its secret."]})
     try:
-        payloads.parse(JobType.WEBHOOK, {"url": url})
+        WEBHOOK.parse({"url": url})
     except Invalid as error:
         raise Invalid({"default_webhook_url": error.fields["payload.url"]}) from error
     return dict(values)

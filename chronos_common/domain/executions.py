@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobType, OverlapPolicy
+from chronos_common.domain.statuses import OverlapPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class JobSpec:
     id: UUID
     workspace_id: UUID
     name: str
-    type: JobType
+    type: str
     payload: Mapping[str, Any]
     timeout_seconds: float
     policy: RetryPolicy

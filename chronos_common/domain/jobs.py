@@ -6,7 +6,7 @@ from typing import Any
 
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules.schedule import Schedule
-from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
+from chronos_common.domain.statuses import MisfirePolicy, OverlapPolicy
 
 MAX_NAME_LENGTH = 200
 MAX_DESCRIPTION_LENGTH = 2000
@@ -32,7 +32,7 @@ class JobDefinition:
 
     name: str
     description: str
-    type: JobType
+    type: str
     payload: Mapping[str, Any]
     tags: Sequence[str]
     notify: Sequence[str] | None

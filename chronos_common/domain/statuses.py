@@ -83,11 +83,3 @@ class OverlapPolicy(StrEnum):
     SKIP = "skip"
     QUEUE_ONE = "queue_one"
     CANCEL_RUNNING = "cancel_running"
-
-
-class JobType(StrEnum):
-    """What a job's executions do."""
-
-    WEBHOOK = "webhook"
-    EMAIL = "email"
-    CELERY_TASK = "celery_task"

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, delete, insert, text
 
 from chronos_common.domain.executions import JobSpec
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobType, OverlapPolicy, Status
+from chronos_common.domain.statuses import OverlapPolicy, Status
 from chronos_common.storage.jobs.specs import OF_WORKSPACE, spec_of
 from chronos_common.storage.request_tables import test_runs
 
@@ -33,7 +33,7 @@ class TestRun:
 
     id: UUID
     workspace_id: UUID
-    type: JobType
+    type: str
     payload: Mapping[str, Any]
     timeout_seconds: float
 

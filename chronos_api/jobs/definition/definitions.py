@@ -23,7 +23,7 @@ from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.same_json import is_same
 from chronos_common.domain.schedules.fields import from_fields
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.statuses import JobType, MisfirePolicy, OverlapPolicy
+from chronos_common.domain.statuses import MisfirePolicy, OverlapPolicy
 from chronos_common.errors import Invalid
 from chronos_common.storage.jobs import jobs
 from chronos_common.storage.jobs.schedules import schedule_of
@@ -76,12 +76,12 @@ def define(
     """
     loaded, errors = _load(fields)
     found: list[dict[str, list[str]]] = []
-    job_type = loaded.get("type") or JobType.WEBHOOK
+    job_type = loaded.get("type") or payloads.DEFAULT_TYPE
     if stored is not None and "type" not in errors and job_type != stored["type"]:
         found.append({"type": ["Cannot be changed; create another job."]})
     elif "type" not in errors and "payload" in loaded and is_payload_given:
         before = None if stored is None else stored["payload"]
-        loaded["payload"], faults = secrets.restored(loaded["payload"], before)
+        loaded["payload"], faults = secrets.restored(job_type, loaded["payload"], before)
         found += [faults, _payload_errors(job_type, loaded["payload"], default_url)]
     schedule = _kept_schedule(loaded, stored) if stored and not errors else None
     if schedule is None:
@@ -105,7 +105,7 @@ def _load(fields: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[str
 
 
 def _payload_errors(
-    job_type: JobType, payload: Mapping[str, Any], default_url: str | None
+    job_type: str, payload: Mapping[str, Any], default_url: str | None
 ) -> dict[str, list[str]]:
     try:
         payloads.parse(job_type, payload, default_url=default_url)
@@ -157,7 +157,7 @@ def _retry_errors(loaded: Mapping[str, Any]) -> dict[str, list[str]]:
     return {name: [message] for name in _BACKOFF_FIELDS if name in loaded}
 
 
-def _definition(loaded: Mapping[str, Any], job_type: JobType, schedule: Schedule) -> JobDefinition:
+def _definition(loaded: Mapping[str, Any], job_type: str, schedule: Schedule) -> JobDefinition:
     notify = loaded.get("notify")
     return JobDefinition(
         name=loaded["name"],

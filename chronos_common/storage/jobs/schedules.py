@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, text, update
 
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind, jitter_of
-from chronos_common.domain.statuses import JobType, MisfirePolicy
+from chronos_common.domain.statuses import MisfirePolicy
 from chronos_common.domain.timezones import files
 from chronos_common.storage.postgres.prepared_statements import prepared
 from chronos_common.storage.tables import schedules
@@ -21,7 +21,7 @@ class Due(NamedTuple):
 
     job_id: UUID
     workspace_id: UUID
-    job_type: JobType
+    job_type: str
     schedule: Schedule
     next_run_at: datetime
     runs_left: int | None
@@ -36,7 +36,7 @@ class Broken(NamedTuple):
 
     job_id: UUID
     workspace_id: UUID
-    job_type: JobType
+    job_type: str
     next_run_at: datetime
 
 
@@ -98,7 +98,7 @@ def _due(
         return Due(
             job_id,
             workspace_id,
-            JobType(job_type),
+            job_type,
             _schedule(
                 kind,
                 expression,
@@ -117,7 +117,7 @@ def _due(
             zone_rules,
         )
     except (ArithmeticError, ValueError):
-        return Broken(job_id, workspace_id, JobType(job_type), next_run_at)
+        return Broken(job_id, workspace_id, job_type, next_run_at)
 
 
 def schedule_of(job_id: UUID, row: Mapping[Any, Any]) -> Schedule:

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from chronos_common.domain.executions import JobSpec
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import JobType, OverlapPolicy
+from chronos_common.domain.statuses import OverlapPolicy
 from chronos_common.storage.jobs.jobs import policy_of
 
 #: Specs kept; at a few KiB each they must not become a worker's memory.
@@ -87,7 +87,7 @@ def spec_of(row: Any, *, name: str, policy: RetryPolicy, overlap_policy: Overlap
         id=row.id,
         workspace_id=row.workspace_id,
         name=name,
-        type=JobType(row.type),
+        type=row.type,
         payload=_payload(row.payload),
         timeout_seconds=row.timeout_seconds,
         policy=policy,
