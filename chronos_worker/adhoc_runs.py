@@ -7,8 +7,6 @@ can recognise them: requests and e-mails carry ``X-Chronos-Test``, Celery tasks 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from datetime import datetime
-from email.message import EmailMessage
-from functools import partial
 from threading import Lock
 from typing import Any
 from uuid import UUID
@@ -19,18 +17,15 @@ from sqlalchemy.exc import DataError
 
 from chronos_common import clock
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
-from chronos_common.domain.payloads import CeleryTask
+from chronos_common.domain.payloads import WEBHOOK
 from chronos_common.domain.statuses import Status
 from chronos_common.errors import Invalid
 from chronos_common.settings import Settings
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.postgres.database import transaction
-from chronos_worker.actions import celery_task, email, webhook
-from chronos_worker.actions.celery_task import TaskPublisher
-from chronos_worker.attempts import Action, Deadline
-from chronos_worker.delivery import Delivery
+from chronos_worker import actions
+from chronos_worker.actions import TEST_HEADER, Tools, webhook
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.egress import EgressGuard
@@ -40,12 +35,10 @@ from chronos_worker.transfers.results import TransferResult
 
 _log = structlog.get_logger(__name__)
 
-HEADER = "X-Chronos-Test"
-
 #: Test runs are few, because a person waits for each one.
 LIMITS = Limits(32, 8)
 
-_MARK = f"\r\n{HEADER}: true".encode()
+_MARK = f"\r\n{TEST_HEADER}: true".encode()
 #: The longest wait of a run for earlier runs to the same host.
 _TURN_SECONDS = 2.5
 #: Added to that wait and to the payload's timeout: the result may arrive so much later.
@@ -66,14 +59,8 @@ class AdhocRunner:
             may_start=_is_in_time,
             now=clock.now,
         )
-        publisher = _MarkingPublisher(
-            settings.tasks_broker_url, is_shared=settings.tasks_broker_url == settings.redis_url
-        )
-        self._actions: Mapping[JobType, Action] = {
-            JobType.WEBHOOK: self._send,
-            JobType.EMAIL: partial(email.perform, mailer=_MarkingMailer(settings)),
-            JobType.CELERY_TASK: partial(celery_task.perform, publisher=publisher),
-        }
+        self._actions = actions.build(Tools(settings, Mailer(settings), is_test=True))
+        self._actions[WEBHOOK.name] = self._send
 
     def start(self) -> None:
         """Start the transfer engine."""
@@ -179,30 +166,3 @@ def _result(status: Status, error: str | None, attempt: Attempt) -> dict[str, An
         "response": attempt.response,
         "timing_ms": attempt.timing_ms,
     }
-
-
-class _MarkingMailer(Mailer):
-    """Marks e-mails as those of test runs."""
-
-    def send(
-        self,
-        message: EmailMessage,
-        recipients: Sequence[str],
-        *,
-        deadline: Deadline,
-        verdict_seconds: float = 0.0,
-    ) -> Delivery:
-        message[HEADER] = "true"
-        return super().send(
-            message, recipients, deadline=deadline, verdict_seconds=verdict_seconds
-        )
-
-
-class _MarkingPublisher(TaskPublisher):
-    """Marks Celery tasks as those of test runs."""
-
-    def publish(
-        self, task: CeleryTask, *, task_id: str, headers: Mapping[str, str], deadline: Deadline
-    ) -> None:
-        marked = {**headers, "chronos_test": "true"}
-        super().publish(task, task_id=task_id, headers=marked, deadline=deadline)

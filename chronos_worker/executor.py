@@ -16,7 +16,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import clock
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.storage.executions import history
@@ -40,7 +39,7 @@ class Executor(Protocol):
 class BlockingExecutor:
     """Runs the action of each execution in the calling thread."""
 
-    def __init__(self, actions: Mapping[JobType, Action], recorder: Recorder) -> None:
+    def __init__(self, actions: Mapping[str, Action], recorder: Recorder) -> None:
         self._actions = actions
         self._recorder = recorder
 

@@ -17,7 +17,6 @@ import structlog
 from chronos_common import events
 from chronos_common.broker import Broker, connect_redis
 from chronos_common.domain import queues
-from chronos_common.domain.jobs import JobType
 from chronos_common.process import health
 from chronos_common.process.health import Progress, ProgressCheck
 from chronos_common.process.heartbeat import Heartbeat
@@ -27,11 +26,8 @@ from chronos_common.storage import change_feed
 from chronos_common.storage.executions import statistics
 from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.postgres.database import connect
-from chronos_worker import celery_app, watchdog
-from chronos_worker.actions import celery_task, email
-from chronos_worker.actions.celery_task import TaskPublisher
+from chronos_worker import actions, celery_app, watchdog
 from chronos_worker.adhoc_runs import AdhocRunner
-from chronos_worker.attempts import Action
 from chronos_worker.celery_app import Task
 from chronos_worker.channels.email import EmailChannel
 from chronos_worker.claim import Claimer
@@ -102,7 +98,10 @@ class Worker:
     def _tasks(self) -> Mapping[str, Task]:
         """Return the function that takes the messages of each queue."""
         mailer = Mailer(self._settings)
-        blocking = BlockingExecutor(self._actions(mailer), self._recorder)
+        history = partial(earlier_attempts, self._engine)
+        built = actions.build(actions.Tools(self._settings, mailer, history))
+        blocking = BlockingExecutor(built, self._recorder)
+        own_queues = [queues.QUEUE_OF[job_type] for job_type in built]
         channel, public_url = EmailChannel(mailer), self._settings.public_url
         outboxes: list[OutboxSender[Any]] = [
             FailureEmailSender(self._engine, channel, public_url=public_url),
@@ -110,23 +109,9 @@ class Worker:
         ]
         return {
             queues.WEBHOOKS: self._intake(queues.WEBHOOKS, self._webhooks),
-            queues.EMAILS: self._intake(queues.EMAILS, blocking),
-            queues.TASKS: self._intake(queues.TASKS, blocking),
+            **{queue: self._intake(queue, blocking) for queue in own_queues},
             queues.NOTIFICATIONS: partial(send_each, outboxes),
             queues.TESTS: self._adhoc_runs.run,
-        }
-
-    def _actions(self, mailer: Mailer) -> dict[JobType, Action]:
-        """Return the blocking actions by the type of job."""
-        settings = self._settings
-        publisher = TaskPublisher(
-            settings.tasks_broker_url, is_shared=settings.tasks_broker_url == settings.redis_url
-        )
-        return {
-            JobType.EMAIL: partial(
-                email.perform, mailer=mailer, history=partial(earlier_attempts, self._engine)
-            ),
-            JobType.CELERY_TASK: partial(celery_task.perform, publisher=publisher),
         }
 
     def _intake(self, queue: str, executor: Executor) -> Task:

@@ -6,7 +6,6 @@ from uuid import UUID, uuid4
 
 from chronos_common import ids
 from chronos_common.domain.executions import Claimed, JobSpec
-from chronos_common.domain.jobs import JobType
 
 SIGNING_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -14,7 +13,7 @@ MOMENT = datetime(2026, 3, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 
 def job(
     payload: dict[str, Any],
-    job_type: JobType = JobType.WEBHOOK,
+    job_type: str = "webhook",
     *,
     name: str = "Nightly report",
     timeout_seconds: float = 5,

@@ -4,9 +4,10 @@ from marshmallow import fields
 
 from chronos_api.fields.base import DocumentAnswer, Strict
 from chronos_api.fields.fields import FreeObject, Instant, Number, OneOf
+from chronos_api.jobs.definition.payload_schemas import JobType
 from chronos_api.jobs.definition.policy_schemas import MIN_TIMEOUT_SECONDS
 from chronos_api.jobs.schemas import PAYLOAD_EXAMPLE
-from chronos_common.domain.jobs import JobType
+from chronos_common.domain.payloads import DEFAULT_TYPE
 from chronos_common.domain.statuses import Status
 
 MAX_TIMEOUT_SECONDS = 30
@@ -20,8 +21,8 @@ class TestRunRequest(Strict):
 
     type = OneOf(
         JobType,
-        load_default=JobType.WEBHOOK,
-        metadata={"description": "What to do, as that of a job", "default": "webhook"},
+        load_default=DEFAULT_TYPE,
+        metadata={"description": "What to do, as that of a job", "default": DEFAULT_TYPE},
     )
     payload = FreeObject(
         required=True,

@@ -12,7 +12,6 @@ from chronos_api.transactions import Call, begin, reading
 from chronos_common import ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain import payloads, queues
-from chronos_common.domain.jobs import JobType
 from chronos_common.errors import NoAnswer, Unavailable
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.adhoc_runs import TestRun
@@ -52,7 +51,7 @@ def run(
     started = TestRun(
         id=ids.new_id(call.now),
         workspace_id=call.workspace_id,
-        type=JobType(request["type"]),
+        type=request["type"],
         payload=request["payload"],
         timeout_seconds=request["timeout_seconds"],
     )

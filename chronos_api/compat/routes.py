@@ -33,7 +33,7 @@ from chronos_api.jobs.service import JobListing
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
 from chronos_common import clock
-from chronos_common.domain.jobs import JobType
+from chronos_common.domain.payloads import TYPES
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Invalid
 from chronos_common.storage.jobs.filters import JobFilter
@@ -117,15 +117,14 @@ def list_compat_jobs(query: dict[str, Any]) -> Response:
     return jsonify(CompatJobs.of(found))
 
 
-def _type_of(query: dict[str, Any]) -> JobType | None:
-    given = query.get("type")
+def _type_of(query: dict[str, Any]) -> str | None:
+    given: str | None = query.get("type")
     if given is None:
         return None
-    try:
-        return JobType(given.lower())
-    except ValueError:
-        known = ", ".join(kind.upper() for kind in JobType)
-        raise Invalid({"type": [f"Must be one of {known}."]}) from None
+    if given.lower() not in TYPES:
+        known = ", ".join(kind.upper() for kind in TYPES)
+        raise Invalid({"type": [f"Must be one of {known}."]})
+    return given.lower()
 
 
 @blueprint.route("/jobs/<uuid:job_id>", "GET")

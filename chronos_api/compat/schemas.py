@@ -13,12 +13,12 @@ from chronos_api.fields.pagination import MAX_DEPTH, MAX_LIMIT
 from chronos_api.jobs.schemas import MAX_EXPRESSION_LENGTH, JobFields, JobState
 from chronos_common import clock
 from chronos_common.domain import jobs as bounds
-from chronos_common.domain.jobs import JobType
+from chronos_common.domain.payloads import TYPES
 from chronos_common.domain.schedules.schedule import ScheduleKind
 from chronos_common.domain.statuses import JobStatus, Status
 
 # A pattern, since generators of clients make one name of enum values that differ in case only.
-_TYPES = {"pattern": f"^({'|'.join(map(in_any_case, JobType))})$", "examples": ["WEBHOOK"]}
+_TYPES = {"pattern": f"^({'|'.join(map(in_any_case, TYPES))})$", "examples": ["WEBHOOK"]}
 
 #: The states of an execution in the words of 002, and in a new one for an occurrence that did
 #: not run.
@@ -157,7 +157,7 @@ class CompatJob(Answer):
     name = fields.String(required=True)
     description = fields.String(required=True)
     type = computed(
-        fields.String(required=True, metadata={"enum": [kind.upper() for kind in JobType]}),
+        fields.String(required=True, metadata={"enum": [kind.upper() for kind in TYPES]}),
         lambda job: job["type"].upper(),
     )
     schedule = computed(

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chronos_api.jobs.definition import definitions
-from chronos_common.domain.jobs import MAX_NAME_LENGTH, JobType
+from chronos_common.domain.jobs import MAX_NAME_LENGTH
+from chronos_common.domain.payloads import TYPES, WEBHOOK
 from chronos_common.domain.schedules.schedule import ScheduleKind
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Invalid
@@ -70,7 +71,7 @@ def of_post(body: Mapping[str, Any]) -> Translation:
         raise Invalid(faults)
     rest.setdefault("name", _name_of(body["api"]))
     payload = {"url": body["api"], "method": "POST"}
-    translation = of_job({**rest, "type": JobType.WEBHOOK, "payload": payload})
+    translation = of_job({**rest, "type": WEBHOOK.name, "payload": payload})
     return Translation(translation.fields, {**translation.names, "payload.url": "api"})
 
 
@@ -112,7 +113,7 @@ def changes(body: Mapping[str, Any], answer: Mapping[str, Any]) -> dict[str, Any
 
 def _translate_type(fields: dict[str, Any]) -> None:
     given = fields.get("type")
-    if isinstance(given, str) and given.lower() in set(JobType):
+    if isinstance(given, str) and given.lower() in TYPES:
         fields["type"] = given.lower()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from chronos_common import clock
-from chronos_common.domain.promises import HANDED_ON
+from chronos_common.domain.queues import HANDED_ON
 from chronos_common.domain.statuses import FINAL, REASON_TEXTS, Reason, Status, Trigger
 
 

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, RowMapping
 from chronos_api.fields.count_cache import LongLists
 from chronos_api.fields.pagination import Page
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import FINAL
 from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
@@ -34,7 +33,7 @@ def trigger_all(
     tx: Transaction, locked: Sequence[RowMapping], *, retry_of: UUID | None = None
 ) -> dict[UUID, UUID]:
     """Queue an execution of each locked job, due now. Return their ids by those of the jobs."""
-    queues = {row["id"]: QUEUE_OF[JobType(row["type"])] for row in locked}
+    queues = {row["id"]: QUEUE_OF[row["type"]] for row in locked}
     triggered = executions.trigger(
         tx.connection, tx.workspace_id, queues, now=tx.now, retry_of=retry_of
     )

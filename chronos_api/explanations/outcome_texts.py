@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from chronos_common.clock import MILLISECOND
-from chronos_common.domain.promises import HANDED_ON
+from chronos_common.domain.queues import HANDED_ON
 from chronos_common.domain.schedules.humanize import moment
 from chronos_common.domain.statuses import REASON_TEXTS, Reason, Status, Trigger
 

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from chronos_api.transactions import Transaction
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.schedules.misfires import given_up
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import Reason
@@ -37,7 +36,7 @@ def settle(tx: Transaction, row: Any, *, reason: Reason) -> None:
         missed,
         workspace_id=row["workspace_id"],
         job_id=row["id"],
-        job_type=JobType(row["type"]),
+        job_type=row["type"],
     )
     tx.moved(skipped.add(tx.connection, [settled], now=tx.now))
     schedules.restart(

@@ -25,10 +25,12 @@ from chronos_api.fields.fields import (
     Whole,
 )
 from chronos_api.fields.pagination import STABLE, StableQuery, filter_of, page_of
+from chronos_api.jobs.definition import payload_schemas
+from chronos_api.jobs.definition.payload_schemas import JobType
 from chronos_api.jobs.definition.policy_schemas import PolicyFields
 from chronos_common.domain import jobs as bounds
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.payloads import DEFAULT_TYPE
 from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import (
     MAX_INTERVAL_SECONDS,
@@ -124,20 +126,16 @@ class JobFields(PolicyFields, ScheduleFields):
         JobType,
         allow_none=True,
         metadata={
-            "default": "webhook",
-            "description": "webhook sends an HTTP request, email a message, and celery_task a "
-            "task to your own Celery workers",
+            "default": DEFAULT_TYPE,
+            "description": f"What each execution sends. {payload_schemas.types_described()}",
         },
     )
     payload = FreeObject(
         required=True,
         metadata={
-            "description": "For webhook: url, method, headers, params, body or body_base64, "
-            "success_statuses, follow_redirects, verify_tls; without a url, it goes as JSON to "
-            "the workspace's default_webhook_url. For email: to, subject, body, html, cc, bcc, "
-            "reply_to. For celery_task: task, args, kwargs, queue; it has succeeded once the "
-            "broker has the task, whatever becomes of it there. Secret header, query and user "
-            "values are answered as [redacted]; sent back like that, they stay as they are.",
+            "description": f"{payload_schemas.payloads_described()} A webhook's payload without "
+            "a url goes as JSON to the workspace's default_webhook_url. Secret values are "
+            "answered as [redacted]; sent back like that, they stay as they are.",
             "examples": [PAYLOAD_EXAMPLE],
         },
     )

@@ -10,7 +10,7 @@ from chronos_api.fields.fields import EmailAddress, EmailToken, Instant, Name, O
 from chronos_api.fields.pagination import page_of
 from chronos_api.security.access import Role
 from chronos_common.domain import redaction
-from chronos_common.domain.payloads import MAX_URL_LENGTH
+from chronos_common.domain.urls import MAX_URL_LENGTH
 
 MAX_NAME_LENGTH = 100
 DEFAULT_GRACE_HOURS = 24

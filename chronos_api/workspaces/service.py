@@ -13,8 +13,8 @@ from chronos_api.audit import diff
 from chronos_api.security.access import Role
 from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_common import ids
-from chronos_common.domain import payloads, redaction
-from chronos_common.domain.jobs import JobType
+from chronos_common.domain import redaction
+from chronos_common.domain.payloads import WEBHOOK
 from chronos_common.errors import Conflict, Invalid
 from chronos_common.storage.accounts import users, workspaces
 
@@ -95,7 +95,7 @@ def _checked(before: Mapping[Any, Any], values: Mapping[str, Any]) -> dict[str, 
     if redaction.REDACTED in url:
         raise Invalid({"default_webhook_url": ["Holds [redacted]; give the URL with its secret."]})
     try:
-        payloads.parse(JobType.WEBHOOK, {"url": url})
+        WEBHOOK.parse({"url": url})
     except Invalid as error:
         raise Invalid({"default_webhook_url": error.fields["payload.url"]}) from error
     return dict(values)

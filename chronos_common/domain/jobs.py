@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.payloads import DEFAULT_TYPE
 from chronos_common.domain.retries import DEFAULT_POLICY, RetryPolicy
 from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule
@@ -24,14 +24,6 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 DEFAULT_MISFIRE_GRACE_SECONDS = 60.0
 
 
-class JobType(StrEnum):
-    """The kind of work that a job's executions do."""
-
-    WEBHOOK = "webhook"
-    EMAIL = "email"
-    CELERY_TASK = "celery_task"
-
-
 # A field stands in one of the two classes below. Its column and its field of the API have the same
 # name, so the statements, the worker's specs and the API's definitions follow from the classes.
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +31,7 @@ class WorkerFields:
     """The fields of a job's definition that workers need."""
 
     name: str
-    type: JobType = JobType.WEBHOOK
+    type: str = DEFAULT_TYPE
     payload: Mapping[str, Any]
     policy: RetryPolicy = DEFAULT_POLICY
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS

@@ -16,7 +16,6 @@ from uuid import UUID
 from sqlalchemy import Connection, delete, insert, text
 
 from chronos_common.domain.executions import JobSpec
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Status
 from chronos_common.storage.jobs.specs import OF_WORKSPACE, spec_of
@@ -34,7 +33,7 @@ class TestRun:
 
     id: UUID
     workspace_id: UUID
-    type: JobType
+    type: str
     payload: Mapping[str, Any]
     timeout_seconds: float
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -10,15 +11,14 @@ from kombu.pools import ProducerPool
 
 from chronos_common import clock
 from chronos_common.broker import SOCKET_OPTIONS
-from chronos_common.domain import payloads
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
-from chronos_common.domain.payloads import CeleryTask
-from chronos_common.domain.promises import PROMISES
-from chronos_common.domain.queues import own_queue, reserved_queue
+from chronos_common.domain.payloads import CELERY_TASK, CeleryTask
+from chronos_common.domain.payloads.celery_task import reserved_queue
+from chronos_common.domain.queues import own_queue
 from chronos_common.errors import ChronosError, Invalid
-from chronos_worker.attempts import Deadline
+from chronos_worker.actions import Tools
+from chronos_worker.attempts import Action, Deadline
 from chronos_worker.emails import replies
 
 #: The timeout of each wait for the broker.
@@ -28,7 +28,7 @@ _CONNECTIONS: Final = 4
 _RECONNECT_ONCE: Final = {"max_retries": 1, "interval_start": 0.2}
 
 #: The response in the history of an attempt that succeeded.
-_PUBLISHED: Final = {"note": f"Succeeded: {PROMISES[JobType.CELERY_TASK]}."}
+_PUBLISHED: Final = {"note": f"Succeeded: {CELERY_TASK.promise}."}
 
 
 class NotPublished(ChronosError):
@@ -137,8 +137,15 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
     return {}
 
 
+def build(tools: Tools) -> Action:
+    """Return the action."""
+    broker_url = tools.settings.tasks_broker_url
+    publisher = TaskPublisher(broker_url, is_shared=broker_url == tools.settings.redis_url)
+    return partial(perform, publisher=publisher, is_test=tools.is_test)
+
+
 def perform(
-    execution: Claimed, job: JobSpec, *, publisher: TaskPublisher
+    execution: Claimed, job: JobSpec, *, publisher: TaskPublisher, is_test: bool = False
 ) -> tuple[Outcome, Attempt]:
     """Publish the job's task. Its id is the execution's, on every attempt.
 
@@ -146,9 +153,7 @@ def perform(
     :class:`Invalid` if the stored payload cannot be published.
     """
     deadline = Deadline(job.timeout_seconds)
-    task = payloads.parse(job.type, job.payload)
-    if not isinstance(task, CeleryTask):
-        raise Invalid({"type": ["Must be celery_task."]})
+    task = CELERY_TASK.parse(job.payload)
     started_at = clock.now()
     task_id = str(execution.id)
     headers = {
@@ -156,6 +161,8 @@ def perform(
         "chronos_scheduled_for": clock.rfc3339(execution.scheduled_for),
         "chronos_attempt": str(execution.attempt),
     }
+    if is_test:
+        headers["chronos_test"] = "true"
     try:
         publisher.publish(task, task_id=task_id, headers=headers, deadline=deadline)
     except NotPublished as error:

@@ -4,24 +4,21 @@ Recipients are settled one by one. By the history of the earlier attempts, an at
 recipients who have the message or were refused for good.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 
 from chronos_common import clock
-from chronos_common.domain import payloads
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
-from chronos_common.domain.payloads import Email
-from chronos_common.errors import Invalid
-from chronos_worker.attempts import Deadline
+from chronos_common.domain.payloads import EMAIL, mailboxes
+from chronos_worker.actions import TEST_HEADER, History, Tools
+from chronos_worker.attempts import Action, Deadline
 from chronos_worker.delivery import Delivery
 from chronos_worker.emails import message as messages
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.emails.smtp import MailFailed
-
-#: Returns the history of an execution's earlier attempts.
-History = Callable[[Claimed], Sequence[Mapping[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -52,24 +49,34 @@ class _Recipients:
         return address in self.accepted or address in self.refused_for_good
 
 
+def build(tools: Tools) -> Action:
+    """Return the action."""
+    return partial(perform, mailer=tools.mailer, history=tools.history, is_test=tools.is_test)
+
+
 def perform(
-    execution: Claimed, job: JobSpec, *, mailer: Mailer, history: History = lambda _: ()
+    execution: Claimed,
+    job: JobSpec,
+    *,
+    mailer: Mailer,
+    history: History = lambda _: (),
+    is_test: bool = False,
 ) -> tuple[Outcome, Attempt]:
     """Send the job's e-mail to the recipients that are not settled, within the job's timeout.
 
-    Raises :class:`Invalid` if the stored payload cannot be sent.
+    Raises :class:`chronos_common.errors.Invalid` if the stored payload cannot be sent.
     """
     deadline = Deadline(job.timeout_seconds)
-    email = payloads.parse(job.type, job.payload)
-    if not isinstance(email, Email):
-        raise Invalid({"type": ["Must be email."]})
+    email = EMAIL.parse(job.payload)
     started_at = clock.now()
     message = messages.build(email, message_id=execution.id, sent_at=started_at)
     message["X-Chronos-Job-Id"] = str(job.id)
     message["X-Chronos-Execution-Id"] = str(execution.id)
     message["X-Chronos-Attempt"] = str(execution.attempt)
+    if is_test:
+        message[TEST_HEADER] = "true"
     recipients = _Recipients.of(history(execution))
-    waiting = [each for each in payloads.mailboxes(email) if not recipients.is_settled(each)]
+    waiting = [each for each in mailboxes(email) if not recipients.is_settled(each)]
     delivery, error = None, None
     if waiting:
         try:

@@ -8,18 +8,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from chronos_api.transactions import Session
-from chronos_common.domain import payloads
-from chronos_common.domain.jobs import JobType
+from chronos_common.domain.payloads import DEFAULT_TYPE, uses_default
 from chronos_common.storage.accounts import workspaces
 
 
 def url_for(session: Session, fields: Mapping[str, Any]) -> str | None:
     """Return the default webhook if these fields of a job, not checked yet, rely on it."""
     payload = fields.get("payload")
-    is_webhook = (fields.get("type") or JobType.WEBHOOK) == JobType.WEBHOOK
-    if not is_webhook or not isinstance(payload, dict):
+    if not isinstance(payload, dict):
         return None
-    if not payloads.uses_default(JobType.WEBHOOK, payload):
+    if not uses_default(fields.get("type") or DEFAULT_TYPE, payload):
         return None
     url: str | None = workspaces.find(session.connection, session.workspace_id)[
         "default_webhook_url"

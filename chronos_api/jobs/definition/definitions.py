@@ -25,7 +25,7 @@ from chronos_api.jobs.schemas import (
 )
 from chronos_common.clock import to_milliseconds
 from chronos_common.domain import payloads
-from chronos_common.domain.jobs import JobDefinition, JobType, is_same_json
+from chronos_common.domain.jobs import JobDefinition, is_same_json
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules.fields import FIELD_OF_KIND, from_fields
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
@@ -109,22 +109,22 @@ class _Reader:
             loaded, self.errors = error.valid_data, flatten(error.messages)
         self._loaded = {name: value for name, value in loaded.items() if value is not None}
 
-    def job_type(self) -> JobType:
+    def job_type(self) -> str:
         """Return the type, which a stored job keeps."""
-        job_type = JobType(self._loaded.get("type", JobType.WEBHOOK))
+        job_type: str = self._loaded.get("type", payloads.DEFAULT_TYPE)
         if self._stored is not None and job_type != self._stored["type"]:
             self._refuse({"type": ["Cannot be changed; create another job."]})
         return job_type
 
     def payload(
-        self, job_type: JobType, *, default_url: str | None, is_given: bool
+        self, job_type: str, *, default_url: str | None, is_given: bool
     ) -> Mapping[str, Any]:
         """Return the payload with its stored secrets, checked if it is given."""
         payload: Mapping[str, Any] = self._loaded.get("payload", {})
         if not is_given or "payload" not in self._loaded or "type" in self.errors:
             return payload
         before = None if self._stored is None else self._stored["payload"]
-        payload, errors = secrets.restored(payload, before)
+        payload, errors = secrets.restored(job_type, payload, before)
         self._refuse(errors)
         self._read(lambda: payloads.parse(job_type, payload, default_url=default_url))
         return payload

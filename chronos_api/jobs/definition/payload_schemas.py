@@ -1,109 +1,51 @@
 """What goes together in a job's definition, as JSON Schema says it: for the documentation.
 
-The rules themselves are ``domain.payloads`` and ``domain.schedules``; these let a client see them
-before it sends anything. What needs more than the text (whether a cron expression ever fires,
-whether an instant is past) only an answer tells.
+The payloads follow from ``domain.payloads``, the rules of schedules from ``domain.schedules``. A
+client sees them before it sends anything. What needs more than the text (whether a cron
+expression ever fires, whether an instant is past) only an answer tells.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from enum import StrEnum
+from typing import Any, Final
 
-from chronos_common.domain import payloads
+from chronos_common.domain.payloads import DEFAULT_TYPE, TYPES
 
-TRIED_AGAIN = (
-    "How often an execution is tried until it succeeds. A webhook is tried again if it got no "
-    "answer, or none that was complete within timeout_seconds, after 408, 425, 429 and 5xx, and "
-    "after any other 4xx with a Retry-After. Other answers that are no success, redirects that "
-    "cannot be followed and addresses that must not be reached end the execution at once"
-)
+#: The types of jobs as an enumeration, for fields that take one.
+JobType: Final = StrEnum("JobType", {name: name for name in TYPES})  # type: ignore[misc] # as many as are declared
 
-_ADDRESS = {"type": "string", "format": "email", "maxLength": 254}
-_ADDRESS_LIST = {"type": "array", "items": _ADDRESS, "maxItems": payloads.MAX_RECIPIENTS}
-_COPIES = {"anyOf": [_ADDRESS, _ADDRESS_LIST]}
-_PARAMETER = {"type": ["string", "number", "boolean"]}
+#: A payload without the field that names its server goes to the workspace's default webhook.
+_DEFAULT_WEBHOOK: Final = "DefaultWebhookPayload"
 
-PAYLOADS: dict[str, dict[str, Any]] = {
-    "WebhookPayload": {
-        "description": "An HTTP request",
-        "type": "object",
-        "properties": {
-            "url": {
-                "type": "string",
-                "format": "uri",
-                "maxLength": payloads.MAX_URL_LENGTH,
-                "examples": ["https://example.com/hook"],
-            },
-            "method": {"type": "string", "enum": list(payloads.METHODS), "default": "POST"},
-            "headers": {
-                "type": ["object", "null"],
-                "additionalProperties": {"type": "string"},
-                "maxProperties": payloads.MAX_HEADERS,
-            },
-            "params": {
-                "type": ["object", "null"],
-                "additionalProperties": {
-                    "anyOf": [_PARAMETER, {"type": "array", "items": _PARAMETER, "minItems": 1}]
-                },
-            },
-            # Without a type, since it is any JSON value.
-            "body": {
-                "description": "A string is sent as it is, in the charset of the Content-Type; "
-                "other values as JSON, or as a form under application/x-www-form-urlencoded",
-            },
-            "body_base64": {
-                "type": ["string", "null"],
-                "contentEncoding": "base64",
-                "description": "Bytes, instead of body",
-            },
-            "success_statuses": {
-                "type": ["array", "null"],
-                "items": {"type": "integer", "minimum": 100, "maximum": 599},
-                "description": "Instead of 200 to 299",
-            },
-            "follow_redirects": {"type": ["boolean", "null"], "default": True},
-            "verify_tls": {"type": ["boolean", "null"], "default": True},
-        },
-        "required": ["url"],
-        "additionalProperties": False,
-    },
-    "DefaultWebhookPayload": {
+
+def types_described() -> str:
+    """Return what each type of job does."""
+    return ". ".join(f"{name}: {kind.description}" for name, kind in TYPES.items())
+
+
+def payloads_described() -> str:
+    """Return the fields of each type's payload, and what ``succeeded`` means for it."""
+    return " ".join(
+        f"For {name}: {', '.join(kind.by_name)}; it has succeeded once {kind.promise}."
+        for name, kind in TYPES.items()
+    )
+
+
+def _schemas() -> dict[str, dict[str, Any]]:
+    """Return the schemas of payloads by their names."""
+    default_webhook = {
         "description": "Any object without url goes as JSON to the workspace's default webhook",
         "type": "object",
         "additionalProperties": {},
         "not": {"type": "object", "properties": {"url": {}}, "required": ["url"]},
-    },
-    "EmailPayload": {
-        "description": "A message as text, HTML, or both",
-        "type": "object",
-        "properties": {
-            "to": {"anyOf": [_ADDRESS, _ADDRESS_LIST | {"minItems": 1}]},
-            "subject": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": payloads.MAX_SUBJECT_LENGTH,
-            },
-            "body": {"type": ["string", "null"]},
-            "html": {"type": ["string", "null"]},
-            "cc": _COPIES,
-            "bcc": _COPIES | {"description": "Copies that no recipient sees"},
-            "reply_to": _ADDRESS,
-        },
-        "required": ["to", "subject"],
-        "additionalProperties": False,
-    },
-    "CeleryTaskPayload": {
-        "description": "A task of your own Celery application",
-        "type": "object",
-        "properties": {
-            "task": {"type": "string", "minLength": 1, "examples": ["reports.tasks.build"]},
-            "args": {"type": ["array", "null"], "items": {}},
-            "kwargs": {"type": ["object", "null"], "additionalProperties": {}},
-            "queue": {"type": ["string", "null"], "default": "celery"},
-        },
-        "required": ["task"],
-        "additionalProperties": False,
-    },
-}
+    }
+    return {_schema_name(name): kind.schema for name, kind in TYPES.items()} | {
+        _DEFAULT_WEBHOOK: default_webhook
+    }
+
+
+def _schema_name(job_type: str) -> str:
+    return f"{job_type.title().replace('_', '')}Payload"
 
 
 def _ref(name: str) -> dict[str, str]:
@@ -119,26 +61,26 @@ def _where(name: str, values: Sequence[str | None]) -> dict[str, Any]:
     return {"type": "object", "properties": {name: {"enum": list(values)}}, **required}
 
 
-_PAYLOADS_BY_TYPE: dict[str, tuple[str, ...]] = {
-    "webhook": ("WebhookPayload", "DefaultWebhookPayload"),
-    "email": ("EmailPayload",),
-    "celery_task": ("CeleryTaskPayload",),
-}
-
-
 def _any_of(*names: str) -> dict[str, Any]:
     return {"anyOf": [_ref(name) for name in names]} if len(names) > 1 else _ref(*names)
 
 
 # Generators of clients ignore conditions and read the fields; validators apply both. Branches of
 # oneOf would need a discriminator that is always there, and type may be left out.
-_BY_TYPE = [
-    {
-        "if": _where("type", [kind, None] if kind == "webhook" else [kind]),
-        "then": {"type": "object", "properties": {"payload": _any_of(*names)}},
-    }
-    for kind, names in _PAYLOADS_BY_TYPE.items()
-]
+def _by_type() -> list[dict[str, Any]]:
+    """Return which schema the payload has, for each type."""
+    rules = []
+    for name in TYPES:
+        is_default = name == DEFAULT_TYPE
+        names = [_schema_name(name), *([_DEFAULT_WEBHOOK] if is_default else [])]
+        rules.append(
+            {
+                "if": _where("type", [name, None] if is_default else [name]),
+                "then": {"type": "object", "properties": {"payload": _any_of(*names)}},
+            }
+        )
+    return rules
+
 
 _OWN_FIELD = {
     "cron": ("cron_expression", "string"),
@@ -161,14 +103,6 @@ _BY_KIND = [
     for kind, (own, its_type) in _OWN_FIELD.items()
 ]
 
-#: What each schema says beside its fields.
-RULES: dict[str, list[dict[str, Any]]] = {
-    "JobFields": [*_BY_KIND, *_BY_TYPE],
-    "JobByName": [*_BY_KIND, *_BY_TYPE],
-    "PreviewRequest": _BY_KIND,
-    "TestRunRequest": _BY_TYPE,
-}
-
 #: The schemas whose payload is one of the kinds.
 _WITH_PAYLOAD = ("JobFields", "JobByName", "JobChange", "TestRunRequest")
 
@@ -178,16 +112,19 @@ _CHANGES = ("JobChange", "ChangedJob")
 
 
 def add_to(document: dict[str, Any]) -> None:
-    """Add the kinds to an OpenAPI document."""
+    """Add the payloads and the rules to an OpenAPI document."""
     schemas = document["components"]["schemas"]
-    schemas |= PAYLOADS
-    for name, rules in RULES.items():
-        schemas[name]["allOf"] = rules
+    payloads, by_type = _schemas(), _by_type()
+    schemas |= payloads
+    schemas["JobFields"]["allOf"] = [*_BY_KIND, *by_type]
+    schemas["JobByName"]["allOf"] = [*_BY_KIND, *by_type]
+    schemas["PreviewRequest"]["allOf"] = _BY_KIND
+    schemas["TestRunRequest"]["allOf"] = by_type
     for name in _WITH_PAYLOAD:
         payload = schemas[name]["properties"]["payload"]
         for keyword in ("type", "additionalProperties"):
             del payload[keyword]
-        payload |= _any_of(*PAYLOADS)
+        payload |= _any_of(*payloads)
     for name in _CHANGES:
         for field in schemas[name]["properties"].values():
             field.pop("default", None)

@@ -5,7 +5,6 @@ from marshmallow.validate import Length
 
 from chronos_api.fields.base import Strict
 from chronos_api.fields.fields import Number, OneOf, Whole
-from chronos_api.jobs.definition import payload_schemas
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
@@ -16,6 +15,12 @@ MIN_TIMEOUT_SECONDS = 0.1
 
 _POLICY = RetryPolicy()
 
+_TRIED_AGAIN = (
+    "How often an execution is tried until it succeeds. A webhook is tried again if it got no "
+    "answer, or none that was complete within timeout_seconds, after 408, 425, 429 and 5xx, and "
+    "after any other 4xx with a Retry-After. Other answers that are no success, redirects that "
+    "cannot be followed and addresses that must not be reached end the execution at once"
+)
 _MISFIRES = (
     "Which missed occurrences run late. One is missed if no scheduler planned it within "
     "misfire_grace_seconds of its instant, or while the job was paused. run_latest runs the "
@@ -37,7 +42,7 @@ class PolicyFields(Strict):
         low=1,
         high=bounds.MAX_ATTEMPTS,
         allow_none=True,
-        metadata={"description": payload_schemas.TRIED_AGAIN, "default": 4},
+        metadata={"description": _TRIED_AGAIN, "default": 4},
     )
     retry_delays = fields.List(
         Number(low=0, high=bounds.MAX_DELAY_SECONDS),

@@ -1,8 +1,9 @@
 """Secrets in payloads: hidden in answers, and put back where an answer is sent back.
 
-An answer shows ``[redacted]`` for secret headers and query parameters, and a URL without its user
-information. Whoever edits a job sends that back unchanged; then the stored value stays. It goes
-to the same origin only: otherwise an editor could have it sent to a server of their own.
+Each type of payload declares its secret fields. An answer shows ``[redacted]`` for a secret
+value, and a URL without its user information. Whoever edits a job sends that back unchanged. Then
+the stored value stays, as long as it goes to the same origin: otherwise an editor could have it
+sent to a server of their own.
 """
 
 from collections.abc import Mapping
@@ -10,86 +11,95 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chronos_common.domain import redaction
-from chronos_common.domain.jobs import JobType, is_same_json
+from chronos_common.domain.jobs import is_same_json
+from chronos_common.domain.payloads import TYPES, uses_default
 from chronos_common.domain.redaction import REDACTED
 
 
 def shown(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return what may be shown of a stored payload, whatever it holds."""
+    if job_type not in TYPES:
+        # Another release stored it, and knows which of its fields are secret.
+        return dict.fromkeys(payload, REDACTED)
     result = dict(payload)
-    if job_type != JobType.WEBHOOK or "url" not in payload:
+    if uses_default(job_type, payload):
         return result
-    url, headers, params = (payload.get(name) for name in ("url", "headers", "params"))
-    result["url"] = redaction.url(url) if isinstance(url, str) else REDACTED
-    if isinstance(headers, dict):
-        result["headers"] = {
-            name: redaction.header(name, value) if isinstance(value, str) else REDACTED
-            for name, value in headers.items()
-        }
-    if isinstance(params, dict):
-        result["params"] = {
-            name: REDACTED if redaction.is_secret(name) else value
-            for name, value in params.items()
-        }
+    for field in TYPES[job_type].secrets:
+        if field.redact and field.name in payload:
+            result[field.name] = field.redact(payload[field.name])
     return result
 
 
 def restored(
-    payload: Mapping[str, Any], stored: Mapping[str, Any] | None
+    job_type: str, payload: Mapping[str, Any], stored: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Return ``payload`` with the secrets of ``stored`` where it shows what was redacted.
 
     ``payload`` is not checked yet, so its fields may be anything. The second value names the
     places where there is nothing to put back, or where that would go to another server.
     """
-    before = stored or {}
-    shown_before = shown(JobType.WEBHOOK, before) if "url" in before else {}
-    result = dict(payload)
-    if "url" not in payload:
+    result: dict[str, Any] = dict(payload)
+    if uses_default(job_type, payload):
         return result, {}
-    faults: dict[str, list[str]] = {}
-    if "url" in before and payload.get("url") == shown_before["url"]:
-        result["url"] = before["url"]
-    elif REDACTED in str(payload.get("url")):
-        faults["payload.url"] = ["Holds [redacted]; give the URL with its secret."]
-    same_origin = _origin(result.get("url")) == _origin(before.get("url"))
-    for group in ("headers", "params"):
-        if isinstance(payload.get(group), dict):
-            known = before.get(group)
-            secrets = _Secrets(
-                known if isinstance(known, dict) else {},
-                shown_before.get(group) or {},
-                same_origin=same_origin,
-            )
-            result[group] = {
-                name: secrets.put_back(group, name, value, faults)
-                for name, value in payload[group].items()
-            }
-    return result, faults
+    is_known = stored is not None and not uses_default(job_type, stored)
+    secrets = _Secrets(job_type, payload, stored if stored and is_known else {})
+    for field in TYPES[job_type].secrets:
+        if payload.get(field.name) is not None:
+            result[field.name] = secrets.restored(field.name, payload[field.name])
+    return result, secrets.faults
 
 
 class _Secrets:
-    """The stored values of a group of fields, and what an answer shows of them."""
+    """Puts stored values back where a payload holds what an answer shows of them."""
 
     def __init__(
-        self, values: Mapping[str, Any], shown: Mapping[str, Any], *, same_origin: bool
+        self, job_type: str, payload: Mapping[str, Any], stored: Mapping[str, Any]
     ) -> None:
-        self._values = values
-        self._shown = shown
-        self._same_origin = same_origin
+        self._stored = stored
+        self._shown = shown(job_type, stored)
+        self._destination = TYPES[job_type].destination
+        self._is_same_origin = self._goes_to_same_origin(payload)
+        self.faults: dict[str, list[str]] = {}
 
-    def put_back(self, group: str, name: str, value: Any, faults: dict[str, list[str]]) -> Any:
-        """Return the stored value if ``value`` is what an answer shows of it."""
-        if name in self._values and is_same_json(value, self._shown[name]):
-            if is_same_json(value, self._values[name]) or self._same_origin:
-                return self._values[name]
-            faults[f"payload.{group}.{name}"] = [_ANOTHER_ORIGIN]
-        elif value == REDACTED and redaction.is_secret(name):
-            faults[f"payload.{group}.{name}"] = ["Give the secret itself; none is stored."]
-        return value
+    def _goes_to_same_origin(self, payload: Mapping[str, Any]) -> bool:
+        name = self._destination
+        if name is None:
+            return True
+        if name in self._stored and is_same_json(payload.get(name), self._shown[name]):
+            return True
+        return _origin(payload.get(name)) == _origin(self._stored.get(name))
 
+    def restored(self, name: str, given: Any) -> Any:
+        """Return the field ``name`` with its stored secrets where ``given`` hides them."""
+        if isinstance(given, dict):
+            return self._restored_object(name, given)
+        if name in self._stored and is_same_json(given, self._shown[name]):
+            return self._put_back(name, given, self._stored[name])
+        if REDACTED in str(given):
+            self._refuse(name, "Holds [redacted]; give it with its secret.")
+        return given
 
-_ANOTHER_ORIGIN = "The URL goes to another server now; give the secret itself again."
+    def _restored_object(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        stored, hidden = self._stored.get(name), self._shown.get(name)
+        if not isinstance(stored, dict) or not isinstance(hidden, dict):
+            stored, hidden = {}, {}
+        result = dict(given)
+        for key, value in given.items():
+            place = f"{name}.{key}"
+            if key in stored and is_same_json(value, hidden[key]):
+                result[key] = self._put_back(place, value, stored[key])
+            elif value == REDACTED and redaction.is_secret(key):
+                self._refuse(place, "Give the secret itself; none is stored.")
+        return result
+
+    def _put_back(self, place: str, given: Any, stored: Any) -> Any:
+        if self._is_same_origin or place == self._destination or is_same_json(given, stored):
+            return stored
+        self._refuse(place, "The URL goes to another server now; give the secret itself again.")
+        return given
+
+    def _refuse(self, place: str, message: str) -> None:
+        self.faults[f"payload.{place}"] = [message]
 
 
 def _origin(url: object) -> tuple[object, ...] | None:

@@ -1,76 +1,81 @@
-"""What each type of job does, parsed from the JSON that its user wrote to what is sent.
+"""The types of jobs, and their payloads, parsed from JSON to what is sent.
 
-The API checks payloads with these rules before it stores them; workers parse what is stored with
+The API checks payloads with these rules before it stores them. Workers parse stored payloads with
 the same ones, so that a payload made invalid behind the API's back fails as that job's failure.
+
+A type is a module of this folder, named like the type, that declares a :class:`PayloadType`.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Final
 
-from chronos_common.domain.addresses import is_email_address
-from chronos_common.domain.jobs import JobType
-from chronos_common.domain.payloads import celery_tasks, emails, webhooks
-from chronos_common.domain.payloads.celery_tasks import CeleryTask
-from chronos_common.domain.payloads.emails import (
-    MAX_RECIPIENTS,
-    MAX_SUBJECT_LENGTH,
-    Email,
-    mailboxes,
-)
-from chronos_common.domain.payloads.reader import Reader
-from chronos_common.domain.payloads.webhooks import MAX_HEADERS, METHODS, Webhook
-from chronos_common.domain.urls import MAX_URL_LENGTH
+from chronos_common.domain.payloads.celery_task import CELERY_TASK, CeleryTask
+from chronos_common.domain.payloads.email import EMAIL, Email, mailboxes
+from chronos_common.domain.payloads.payload_type import PayloadType
+from chronos_common.domain.payloads.webhook import WEBHOOK, Webhook
 from chronos_common.errors import Invalid
 
 __all__ = [
-    "MAX_HEADERS",
-    "MAX_RECIPIENTS",
-    "MAX_SUBJECT_LENGTH",
-    "MAX_URL_LENGTH",
-    "METHODS",
+    "CELERY_TASK",
+    "DEFAULT_TYPE",
+    "EMAIL",
+    "TYPES",
+    "WEBHOOK",
     "CeleryTask",
     "Email",
-    "Payload",
+    "PayloadType",
+    "UnknownType",
     "Webhook",
-    "is_email_address",
     "mailboxes",
     "parse",
     "uses_default",
 ]
 
-Payload = Webhook | Email | CeleryTask
+#: The type of a job that names none.
+DEFAULT_TYPE: Final = WEBHOOK.name
 
 
-def parse(
-    job_type: JobType, payload: Mapping[str, Any], *, default_url: str | None = None
-) -> Payload:
-    """Return ``payload`` as what a job of ``job_type`` does.
+def _declared() -> dict[str, PayloadType[Any]]:
+    """Return the types that the modules of this folder declare, the default one first."""
+    found = {}
+    for module in iter_modules(__path__):
+        for value in vars(import_module(f"{__name__}.{module.name}")).values():
+            if isinstance(value, PayloadType):
+                found[value.name] = value
+    return {DEFAULT_TYPE: found.pop(DEFAULT_TYPE), **found}
+
+
+#: The types by their names.
+TYPES: Final = _declared()
+
+
+class UnknownType(Invalid):
+    """There is no such type of job."""
+
+    def __init__(self, name: str) -> None:
+        known = ", ".join(TYPES)
+        super().__init__({"type": [f"{name!r} is not known here; it must be one of {known}."]})
+
+
+def parse(job_type: str, payload: Mapping[str, Any], *, default_url: str | None = None) -> object:
+    """Return ``payload`` as a job of ``job_type`` performs it.
 
     A webhook's payload without a ``url`` goes as JSON to ``default_url``, as it is.
     Raises :class:`Invalid` with every wrong field, each named as in ``payload.url``.
     """
-    if not isinstance(payload, Mapping):
-        raise Invalid({"payload": ["Must be an object."]})
-    is_for_default = uses_default(job_type, payload)
-    if is_for_default and default_url is not None:
-        reader = Reader({"url": default_url, "body": dict(payload)})
-    else:
-        reader = Reader(payload)
-    parsed = _PARSERS[job_type](reader)
-    if not (is_for_default and webhooks.FIELDS.isdisjoint(payload)):
-        reader.refuse_the_rest()
-    if reader.errors:
-        raise Invalid(reader.errors)
-    return parsed
+    if job_type not in TYPES:
+        raise UnknownType(job_type)
+    if uses_default(job_type, payload):
+        if default_url is not None:
+            payload = {"url": default_url, "body": dict(payload)}
+        elif WEBHOOK.by_name.keys().isdisjoint(payload):
+            # It is for the default webhook, so that its fields are the user's own.
+            payload = {}
+    return TYPES[job_type].parse(payload)
 
 
-def uses_default(job_type: JobType, payload: Mapping[str, Any]) -> bool:
-    """Tell whether the workspace's default webhook gets this payload."""
-    return job_type is JobType.WEBHOOK and isinstance(payload, Mapping) and "url" not in payload
-
-
-_PARSERS: dict[JobType, Callable[[Reader], Payload]] = {
-    JobType.WEBHOOK: webhooks.parse,
-    JobType.EMAIL: emails.parse,
-    JobType.CELERY_TASK: celery_tasks.parse,
-}
+def uses_default(job_type: str, payload: Mapping[str, Any]) -> bool:
+    """Return whether the workspace's default webhook gets this payload."""
+    return job_type == WEBHOOK.name and isinstance(payload, Mapping) and "url" not in payload

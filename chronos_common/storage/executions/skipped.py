@@ -9,7 +9,6 @@ from sqlalchemy import Connection, text
 
 from chronos_common import ids
 from chronos_common.domain.executions import Moved
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import Missed
 from chronos_common.domain.statuses import Reason, Status
@@ -36,7 +35,7 @@ class Settled:
 
     @classmethod
     def of_missed(
-        cls, missed: Missed, *, workspace_id: UUID, job_id: UUID, job_type: JobType
+        cls, missed: Missed, *, workspace_id: UUID, job_id: UUID, job_type: str
     ) -> "Settled":
         """Return the one row that stands for missed occurrences of a job."""
         return cls(

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, TextClause, any_, bindparam, func, literal, text
 
 from chronos_common import ids
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.storage.tables import jobs, schedules
 
@@ -42,7 +41,7 @@ class JobFilter:
     """
 
     status: JobStatus | None = None
-    type: JobType | None = None
+    type: str | None = None
     name: str | None = None
     tag: str | None = None
     search: str | None = None

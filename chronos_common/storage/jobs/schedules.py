@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select, text, update
 
-from chronos_common.domain.jobs import JobDefinition, JobType
+from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind, jitter_of
 from chronos_common.domain.timezones import files
@@ -24,7 +24,7 @@ class Due(NamedTuple):
 
     job_id: UUID
     workspace_id: UUID
-    job_type: JobType
+    job_type: str
     schedule: Schedule
     next_run_at: datetime
     runs_left: int | None
@@ -39,7 +39,7 @@ class Broken(NamedTuple):
 
     job_id: UUID
     workspace_id: UUID
-    job_type: JobType
+    job_type: str
     next_run_at: datetime
 
 
@@ -93,7 +93,7 @@ def _due(
         return Due(
             job_id,
             workspace_id,
-            JobType(job_type),
+            job_type,
             _schedule(*instants[:-1], jitter_of(job_id, instants[-1])),
             next_run_at,
             runs_left,
@@ -103,7 +103,7 @@ def _due(
             zone_rules,
         )
     except (ArithmeticError, ValueError):
-        return Broken(job_id, workspace_id, JobType(job_type), next_run_at)
+        return Broken(job_id, workspace_id, job_type, next_run_at)
 
 
 def schedule_of(job_id: UUID, row: Mapping[Any, Any]) -> Schedule:

@@ -12,7 +12,6 @@ import factories
 from chronos_common import clock, ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain import queues
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.retries import MAX_REDELIVERIES
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.storage.executions import dispatch, partitions
@@ -124,7 +123,7 @@ def test_a_full_queue_holds_back_its_own_executions_only(
     now: datetime,
 ) -> None:
     broker.publish([Batch("emails", [UUID(int=1)], now)], now=clock.now() - 10 * SECOND)
-    for job_type in (JobType.EMAIL, JobType.WEBHOOK):
+    for job_type in ("email", "webhook"):
         with engine.begin() as connection:
             factories.job(
                 connection, workspace, _hourly(now), now=now, next_run_at=now, type=job_type

@@ -36,6 +36,20 @@ def test_an_occurrence_within_the_lookahead_is_queued_and_published(
     assert len(factories.executions_of(engine, job_id)) == 1
 
 
+def test_a_job_of_a_type_that_another_release_stored_is_planned_for_a_worker_to_fail(
+    engine: Engine, workspace: Workspace, planner: Planner, broker: Broker, now: datetime
+) -> None:
+    every_hour = factories.every(3600, anchor=now)
+    with engine.begin() as connection:
+        job_id = factories.job(
+            connection, workspace, every_hour, now=now, next_run_at=now, type="fax"
+        )
+    planner.tick()
+    [execution] = factories.executions_of(engine, job_id)
+    assert (execution["status"], execution["queue"]) == ("queued", "webhooks")
+    assert broker.depths()["webhooks"] == 1
+
+
 def test_what_is_due_later_is_left(
     engine: Engine, workspace: Workspace, planner: Planner, now: datetime
 ) -> None:

@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Any
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, delete, select, text
+from sqlalchemy.exc import IntegrityError
 
 import factories
 from chronos_common.migrations import schema
@@ -51,11 +53,8 @@ def test_a_payload_and_its_names_come_along_from_the_schema_before(
         }
         schedule = factories.every(60, anchor=now)
         job_id = factories.job(connection, workspace, schedule, now=now, **changes)
-    config = schema._config()
+    _downgrade(engine, "0005")
     with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.downgrade(config, "0005")
-        connection.commit()
         kind = "SELECT pg_typeof(payload)::text FROM jobs"
         assert connection.execute(text(kind)).scalar_one() == "jsonb"
     schema.upgrade(engine)
@@ -64,3 +63,28 @@ def test_a_payload_and_its_names_come_along_from_the_schema_before(
         row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one()
     assert row.payload == payload
     assert (row.name, row.description, row.tags) == ("Café", "ö", ["ü", "b", "a"])
+
+
+def test_the_schema_before_has_the_types_that_it_knows_and_refuses_others(
+    engine: Engine, now: datetime
+) -> None:
+    with engine.begin() as connection:
+        workspace = factories.workspace(connection, now=now)
+        every_minute = factories.every(60, anchor=now)
+        job_id = factories.job(connection, workspace, every_minute, now=now, type="fax")
+    with pytest.raises(IntegrityError, match="job_type_check"):
+        _downgrade(engine, "0008")
+    with engine.begin() as connection:
+        connection.execute(delete(jobs).where(jobs.c.id == job_id))
+    _downgrade(engine, "0008")
+    with pytest.raises(IntegrityError, match="jobs_type_check"), engine.begin() as connection:
+        factories.job(connection, workspace, every_minute, now=now, type="fax")
+    schema.upgrade(engine)
+
+
+def _downgrade(engine: Engine, revision: str) -> None:
+    config = schema._config()
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+        connection.commit()

@@ -13,11 +13,10 @@ import factories
 from chronos_common import clock
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Succeeded
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage.executions import dispatch
-from chronos_worker.actions import webhook
+from chronos_worker.actions import Actions, webhook
 from chronos_worker.claim import Claimer
 from chronos_worker.executor import BlockingExecutor
 from chronos_worker.intake import LONGEST_HOLD, Intake, TooEarly
@@ -60,7 +59,7 @@ def intake(engine: Engine, recorder: Recorder, heartbeat: Heartbeat) -> Intake:
         engine,
         Claimer(engine, heartbeat),
         recorder,
-        BlockingExecutor({JobType.WEBHOOK: _prepared}, recorder),
+        BlockingExecutor(Actions({"webhook": _prepared}), recorder),
         queue=queues.WEBHOOKS,
         stop=Event(),
     )
@@ -113,6 +112,18 @@ def test_a_damaged_payload_fails_its_own_execution_only(
     assert row["error"].startswith("The stored payload is invalid")
     [row] = factories.executions_of(engine, sound)
     assert row["status"] == "succeeded"
+
+
+def test_a_type_that_this_worker_does_not_know_fails_its_executions_and_is_named(
+    engine: Engine, workspace: Workspace, intake: Intake, recorder: Recorder, now: datetime
+) -> None:
+    job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
+    _damage(engine, job_id, "type = 'fax'")
+    intake.accept([execution_id], clock.now())
+    assert recorder.flush(10)
+    [row] = factories.executions_of(engine, job_id)
+    assert row["status"] == "failed"
+    assert "'fax' is not known here; it must be one of webhook," in row["error"]
 
 
 def test_a_forged_message_takes_nothing_from_another_queue(

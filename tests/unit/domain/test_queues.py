@@ -7,7 +7,8 @@ from kombu.transport.native_delayed_delivery import level_name
 from kombu.transport.redis import Channel
 
 from chronos_common.domain import queues
-from chronos_common.domain.queues import own_queue, reserved_queue
+from chronos_common.domain.payloads.celery_task import reserved_queue
+from chronos_common.domain.queues import own_queue
 
 KEPT_BY_KOMBU = [
     Channel.unacked_key,

@@ -4,7 +4,6 @@ import json
 from datetime import UTC, datetime
 
 from chronos_common.domain import payloads
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.payloads import Email, Webhook
 from chronos_common.embedded.demo.jobs import sample_jobs
 
@@ -18,7 +17,7 @@ def test_there_are_a_dozen_with_names_of_their_own_and_the_tag_that_finds_them_a
 
 
 def test_every_payload_is_one_that_workers_accept() -> None:
-    parsed = [payloads.parse(JobType(job["type"]), job["payload"]) for job in JOBS]
+    parsed = [payloads.parse(job["type"], job["payload"]) for job in JOBS]
     assert {type(payload) for payload in parsed} == {Webhook, Email}
     urls = [payload.url for payload in parsed if isinstance(payload, Webhook)]
     assert all(url.startswith(ECHO) for url in urls)

@@ -8,6 +8,7 @@ import pytest
 
 from chronos_api.jobs.schemas import JobFields
 from chronos_common.domain.cron import expression as cron
+from chronos_common.domain.payloads import TYPES
 from repository import ROOT
 
 PAGE = (ROOT / "docs" / "jobs.md").read_text()
@@ -54,6 +55,43 @@ def test_a_row_gives_the_bounds_and_the_choices_of_its_field(name: str) -> None:
     elif isinstance(metadata.get("default"), str):
         assert code(default) == [metadata["default"]]
     assert (default == "required") == FIELDS[name].required
+
+
+def rows_of_type(name: str) -> dict[str, list[str]]:
+    """Return the rows of the table of a type's payload by field; one may hold several fields."""
+    table = re.search(rf"^\| {name} \|.*?(?=\n\n)", PAGE, flags=re.MULTILINE | re.DOTALL)
+    assert table is not None, name
+    lines = table[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {field: row for row in cells for field in code(row[0])}
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_every_field_of_a_payload_has_a_row_with_its_bounds_and_its_default(name: str) -> None:
+    rows, kind = rows_of_type(name), TYPES[name]
+    assert set(rows) == set(kind.by_name)
+    for field in kind.fields:
+        title, bounds, meaning = rows[field.name]
+        assert meaning.endswith(".")
+        mark = f"`{field.name}` (required)"
+        # A webhook's URL may be that of the workspace.
+        assert (mark in title) == (field.required and name != "webhook"), title
+        assert set(field.kind.schema.get("enum", ())) <= set(re.findall(r"[A-Z]+", bounds))
+        assert limits(field.kind.schema) <= numbers(bounds), bounds
+        if field.name in kind.defaults:
+            default = str(kind.defaults[field.name])
+            assert "default" in bounds
+            assert default in bounds or default.lower() in bounds
+
+
+def limits(schema: Any) -> set[float]:
+    """Return the bounds in a schema and in those inside, but for the ones that 1 or more means."""
+    if not isinstance(schema, dict):
+        return set().union(*map(limits, schema)) if isinstance(schema, list) else set()
+    names = {"maxLength", "minimum", "maximum", "maxItems", "maxProperties"}
+    # The longest address is of a standard, and not a bound of one field.
+    own = {schema[name] for name in names & schema.keys() if schema.get("format") != "email"}
+    return own.union(*map(limits, schema.values()))
 
 
 @pytest.mark.parametrize("heading", ["Examples of cron expressions", "Clock changes"])

@@ -23,7 +23,6 @@ import targets
 from chronos_api.adhoc_runs import service
 from chronos_common import clock, ids
 from chronos_common.domain import queues
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage import adhoc_runs as storage
@@ -178,7 +177,7 @@ def test_what_has_expired_is_not_performed_and_goes_away(
     caller: Caller, db: Engine, target: Target, running: AdhocRunner
 ) -> None:
     now = clock.now()
-    run = TestRun(ids.new_id(now), caller.workspace_id, JobType.WEBHOOK, {"url": target.url}, 5)
+    run = TestRun(ids.new_id(now), caller.workspace_id, "webhook", {"url": target.url}, 5)
     with db.begin() as connection:
         storage.add(connection, run, now=now, expires_at=now - timedelta(seconds=1))
     running.run([run.id], now)
@@ -186,6 +185,21 @@ def test_what_has_expired_is_not_performed_and_goes_away(
     with db.begin() as connection:
         storage.prune(connection, now=now + storage.KEPT)
     assert left_over(db, caller) == 0
+
+
+def test_a_type_that_the_worker_does_not_know_fails_the_run_and_is_named(
+    caller: Caller, db: Engine, running: AdhocRunner
+) -> None:
+    now = clock.now()
+    run = TestRun(ids.new_id(now), caller.workspace_id, "fax", {"number": 1}, 5)
+    with db.begin() as connection:
+        storage.add(connection, run, now=now, expires_at=now + timedelta(minutes=1))
+    running.run([run.id], now)
+    with db.begin() as connection:
+        result = storage.take_result(connection, run.id)
+    assert result is not None
+    assert result["status"] == "failed"
+    assert "'fax' is not known here; it must be one of webhook," in result["error"]
 
 
 def test_a_stopped_worker_tells_whoever_waits(

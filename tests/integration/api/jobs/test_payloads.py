@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from chronos_common import clock, ids
-from chronos_common.domain.jobs import JobType
+from chronos_common.domain.payloads import TYPES
 from chronos_common.storage import adhoc_runs as storage
 from chronos_common.storage.adhoc_runs import TestRun
 from chronos_common.storage.jobs.specs import Specs
@@ -21,15 +21,15 @@ from integration.api.rows import stored_job
 
 URL = "https://example.com/hook"
 WRITTEN = {
-    JobType.WEBHOOK: {
+    "webhook": {
         "url": URL,
         "method": "PUT",
         "headers": {"X-Zeta": "1", "X-A": "2", "X-Bb": "3"},
         "body": {"zeta": 1, "a": -0.0, "bb": {"y": 1.0, "x": 10**30, "": [{"q": 1, "b": True}]}},
         "params": {"z": 1, "a": 2},
     },
-    JobType.EMAIL: {"subject": "Report", "to": ["b@example.com", "a@example.com"], "body": "-"},
-    JobType.CELERY_TASK: {"task": "report", "kwargs": {"zeta": {"y": 1, "x": 2}, "a": 1e300}},
+    "email": {"subject": "Report", "to": ["b@example.com", "a@example.com"], "body": "-"},
+    "celery_task": {"task": "report", "kwargs": {"zeta": {"y": 1, "x": 2}, "a": 1e300}},
 }
 BODY = {"zeta": 1, "a": 2, "bb": {"y": 1, "x": 2}}
 
@@ -45,10 +45,8 @@ def spec_of(caller: Caller, db: Engine, job_id: str) -> Any:
         return Specs().of(connection, [execution_id])[UUID(job_id)]
 
 
-@pytest.mark.parametrize("kind", JobType)
-def test_a_payload_keeps_its_order_wherever_it_goes(
-    caller: Caller, db: Engine, kind: JobType
-) -> None:
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_payload_keeps_its_order_wherever_it_goes(caller: Caller, db: Engine, kind: str) -> None:
     payload = WRITTEN[kind]
     made = caller.create(type=kind, payload=payload)
     path = f"jobs/{made['id']}"
@@ -58,6 +56,16 @@ def test_a_payload_keeps_its_order_wherever_it_goes(
     for answer in (made, caller.get(path).json, listed, changed, replaced):
         assert written(answer["payload"]) == written(payload)
     assert written(spec_of(caller, db, made["id"]).payload) == written(payload)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [("jobs", job(type="fax")), ("jobs/test", {"type": "fax", "payload": {}})]
+)
+def test_a_type_that_is_not_known_is_refused(
+    caller: Caller, path: str, body: dict[str, Any]
+) -> None:
+    errors = errors_of(caller.post(path, body))
+    assert errors["type"] == "Must be one of webhook, celery_task, email."
 
 
 def test_the_body_is_sent_in_the_order_in_which_it_was_written(caller: Caller, db: Engine) -> None:
@@ -85,7 +93,7 @@ def test_jobs_that_are_created_together_keep_the_order_of_their_payloads(
 
 def test_a_test_run_gets_the_payload_in_its_order(caller: Caller, db: Engine) -> None:
     now = clock.now()
-    run = TestRun(ids.new_id(now), caller.workspace_id, JobType.WEBHOOK, {"url": URL, **BODY}, 5)
+    run = TestRun(ids.new_id(now), caller.workspace_id, "webhook", {"url": URL, **BODY}, 5)
     with db.begin() as connection:
         storage.add(connection, run, now=now, expires_at=now.replace(year=now.year + 1))
         spec = storage.claim(connection, run.id, now=now)

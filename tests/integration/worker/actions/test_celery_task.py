@@ -16,7 +16,6 @@ from redis import Redis
 import specimens
 from chronos_common.broker import Broker, connect_redis
 from chronos_common.domain.executions import Attempt
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import CeleryTask
 from chronos_common.errors import Invalid
@@ -38,7 +37,7 @@ def _perform(
     publisher: TaskPublisher, *, timeout_seconds: float = 20, **payload: Any
 ) -> tuple[Outcome, Attempt]:
     payload = {"task": "shop.tasks.report", **payload}
-    job = specimens.job(payload, JobType.CELERY_TASK, timeout_seconds=timeout_seconds)
+    job = specimens.job(payload, "celery_task", timeout_seconds=timeout_seconds)
     return celery_task.perform(specimens.claimed(job), job, publisher=publisher)
 
 
@@ -55,7 +54,7 @@ def test_a_task_is_performed_by_the_users_own_worker(
 
     job = specimens.job(
         {"task": "shop.tasks.report", "args": [1, "ü"], "kwargs": {"deep": [True, None]}},
-        JobType.CELERY_TASK,
+        "celery_task",
     )
     execution = specimens.claimed(job, attempt=2)
     with start_worker(shop, perform_ping_check=False, pool="solo", queues=["celery"]):

@@ -18,7 +18,6 @@ import pytest
 import mail_servers
 import specimens
 from chronos_common.domain.executions import Attempt
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import Email
 from chronos_common.errors import Invalid
@@ -47,7 +46,7 @@ def _perform(
     mailer: Mailer, *, timeout_seconds: float = 5, **payload: Any
 ) -> tuple[Outcome, Attempt]:
     payload = {"to": ["ann@example.com"], "subject": "Report", "body": "Done.", **payload}
-    job = specimens.job(payload, JobType.EMAIL, timeout_seconds=timeout_seconds)
+    job = specimens.job(payload, "email", timeout_seconds=timeout_seconds)
     return email.perform(specimens.claimed(job), job, mailer=mailer)
 
 
@@ -84,7 +83,7 @@ def test_html_alone_is_sent_as_html(server: MailServer) -> None:
 
 
 def test_every_attempt_of_an_execution_carries_the_same_id(server: MailServer) -> None:
-    job = specimens.job({"to": ["ann@example.com"], "subject": "s"}, JobType.EMAIL)
+    job = specimens.job({"to": ["ann@example.com"], "subject": "s"}, "email")
     execution = specimens.claimed(job)
     for _ in range(2):
         email.perform(execution, job, mailer=_mailer(server.url))
@@ -223,7 +222,7 @@ def test_without_a_server_messages_become_files(tmp_path: Path) -> None:
 
 
 def test_a_repeated_message_is_one_file(tmp_path: Path) -> None:
-    job = specimens.job({"to": ["ann@example.com"], "subject": "s"}, JobType.EMAIL)
+    job = specimens.job({"to": ["ann@example.com"], "subject": "s"}, "email")
     execution = specimens.claimed(job)
     for _ in range(2):
         email.perform(execution, job, mailer=_mailer(folder=tmp_path))

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 import mail_servers
 import specimens
 from chronos_common.domain.addresses import Sender
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Succeeded
 from chronos_common.domain.payloads import Email
 from chronos_common.errors import Invalid
@@ -119,7 +118,7 @@ def test_a_real_server_gets_texts_as_they_were_written(
         smtp_url=server.url, mail_from="a@example.com", mail_dir=Path("/nowhere")
     )
     payload = {"to": ["ann@example.com"], "subject": "s", kind: body}
-    job = specimens.job(payload, JobType.EMAIL, timeout_seconds=20)
+    job = specimens.job(payload, "email", timeout_seconds=20)
     outcome, _ = email.perform(specimens.claimed(job), job, mailer=Mailer(settings))
     assert outcome == Succeeded()
     (message,) = server.messages
@@ -193,7 +192,7 @@ def test_dots_survive_a_server_that_takes_them_off() -> None:
             smtp_url=server.url, mail_from="a@example.com", mail_dir=Path("/nowhere")
         )
         payload = {"to": ["ann@example.com"], "subject": "s", "body": ".\n..x\nend\n"}
-        job = specimens.job(payload, JobType.EMAIL, timeout_seconds=20)
+        job = specimens.job(payload, "email", timeout_seconds=20)
         email.perform(specimens.claimed(job), job, mailer=Mailer(settings))
     lines = server.messages[0].split(b"\r\n")
     assert lines[-2:] == [b".", b""]

@@ -21,7 +21,6 @@ import specimens
 from chronos_common import clock
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
@@ -105,7 +104,7 @@ def _queued(engine: Engine, workspace: Workspace, now: datetime, **changes: Any)
             workspace,
             factories.every(3600, anchor=now),
             now=now,
-            type=JobType.EMAIL,
+            type="email",
             payload=payload,
             policy=RetryPolicy(max_attempts=MAX_JOB_ATTEMPTS, retry_delays=(0.0,)),
             **{"timeout_seconds": 20.0, **changes},
@@ -119,7 +118,7 @@ def _perform_once(engine: Engine, mailer: Mailer, recorder: Recorder, execution_
     """Claim, perform and record one attempt, as a worker does."""
     history = partial(earlier_attempts, engine)
     executor = BlockingExecutor(
-        {JobType.EMAIL: partial(email.perform, mailer=mailer, history=history)}, recorder
+        {"email": partial(email.perform, mailer=mailer, history=history)}, recorder
     )
     with engine.begin() as connection:
         # As the dispatcher does with what is to be tried again.
@@ -209,9 +208,9 @@ def test_without_the_history_of_its_attempts_nothing_is_sent(
     done: list[Finished] = []
     recorder: Any = SimpleNamespace(put=done.append)
     executor = BlockingExecutor(
-        {JobType.EMAIL: partial(email.perform, mailer=mailer, history=unreadable)}, recorder
+        {"email": partial(email.perform, mailer=mailer, history=unreadable)}, recorder
     )
-    job = specimens.job({"to": ADDRESSES, "subject": "s"}, JobType.EMAIL)
+    job = specimens.job({"to": ADDRESSES, "subject": "s"}, "email")
     executor.begin([(specimens.claimed(job, attempt=2), job)])
     assert done[0].outcome == Failed("The database did not answer, so that nothing was sent.")
     assert server.envelopes == []

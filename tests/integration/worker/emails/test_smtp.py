@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 import mail_servers
 import specimens
 from chronos_common.domain.executions import Attempt
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_worker.actions import email
 from chronos_worker.attempts import Deadline
@@ -40,7 +39,7 @@ def _perform(
     url: str, *, timeout_seconds: float = 20, sender: str = "chronos@example.com", **payload: Any
 ) -> tuple[Outcome, Attempt]:
     payload = {"to": ["ann@example.com"], "subject": "Report", "body": "Done.", **payload}
-    job = specimens.job(payload, JobType.EMAIL, timeout_seconds=timeout_seconds)
+    job = specimens.job(payload, "email", timeout_seconds=timeout_seconds)
     return email.perform(specimens.claimed(job), job, mailer=_mailer(url, sender))
 
 

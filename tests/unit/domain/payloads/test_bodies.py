@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_common.domain.jobs import JobType
 from chronos_common.domain.payloads import Webhook, parse
 from chronos_common.errors import Invalid
 
@@ -20,7 +19,7 @@ def sent(body: Any, content_type: str | None, **more: Any) -> bytes | None:
     """Return the body that leaves."""
     headers = {} if content_type is None else {"content-type": content_type}
     payload = {"url": "http://example.com/", "headers": headers, "body": body, **more}
-    webhook = parse(JobType.WEBHOOK, payload)
+    webhook = parse("webhook", payload)
     assert isinstance(webhook, Webhook)
     return webhook.body
 
@@ -96,12 +95,12 @@ def test_a_body_that_its_content_type_does_not_describe_is_refused(
 
 def test_bytes_are_given_as_base64() -> None:
     payload = {"url": "http://example.com/", "body_base64": "AP8KDQ=="}
-    webhook = parse(JobType.WEBHOOK, payload)
+    webhook = parse("webhook", payload)
     assert isinstance(webhook, Webhook)
     assert webhook.body == b"\x00\xff\n\r"
     assert webhook.headers == {"Content-Type": "application/octet-stream"}
     own = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
-    webhook = parse(JobType.WEBHOOK, payload | {"headers": own})
+    webhook = parse("webhook", payload | {"headers": own})
     assert isinstance(webhook, Webhook)
     assert (webhook.body, webhook.headers) == (b"\x00\xff\n\r", own)
 

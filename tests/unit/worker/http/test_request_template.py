@@ -172,6 +172,12 @@ def test_a_payload_that_cannot_be_sent_is_that_jobs_error(
     assert named in caught.value.fields
 
 
+def test_a_type_that_is_not_known_is_that_jobs_error() -> None:
+    job = specimens.job({"url": URL}, "fax")
+    with pytest.raises(Invalid, match="'fax' is not known here; it must be one of webhook,"):
+        webhook.prepare(specimens.claimed(job), job)
+
+
 def test_a_secret_that_is_none_is_that_jobs_error() -> None:
     job = replace(specimens.job({"url": URL}), signing_secret="whsec_!")
     with pytest.raises(Invalid, match="signing_secret"):

@@ -1,0 +1,37 @@
+"""Actions by type: each type has one, or the worker does not start."""
+
+import sys
+from dataclasses import replace
+from types import ModuleType
+
+import pytest
+
+from chronos_common.domain.payloads import EMAIL, TYPES, UnknownType
+from chronos_worker import actions
+from chronos_worker.actions import ActionMissing, Tools
+from chronos_worker.emails.mailer import Mailer
+from chronos_worker.service import Worker
+from integration.api.api_settings import settings_for
+
+SETTINGS = settings_for("postgresql://nobody@127.0.0.1:1/none", "redis://127.0.0.1:1/0")
+TOOLS = Tools(SETTINGS, Mailer(SETTINGS))
+
+
+def test_every_type_but_the_webhook_has_an_action_that_blocks() -> None:
+    assert actions.build(TOOLS).keys() == TYPES.keys() - {"webhook"}
+
+
+@pytest.mark.parametrize("module", [None, ModuleType("fax")], ids=["module", "function"])
+def test_a_worker_does_not_start_if_a_type_has_no_action_and_names_it(
+    monkeypatch: pytest.MonkeyPatch, module: ModuleType | None
+) -> None:
+    monkeypatch.setitem(TYPES, "fax", replace(EMAIL, name="fax", queue="faxes"))
+    if module:
+        monkeypatch.setitem(sys.modules, "chronos_worker.actions.fax", module)
+    with pytest.raises(ActionMissing, match=r"'fax': chronos_worker\.actions\.fax "):
+        Worker(SETTINGS)
+
+
+def test_there_is_no_action_for_a_type_that_is_not_known() -> None:
+    with pytest.raises(UnknownType, match=r"'fax' is not known here; it must be one of webhook,"):
+        actions.build(TOOLS)["fax"]
