@@ -63,7 +63,7 @@ def _once(target: Target, path: str = "/", *, seconds_ahead: float = 1) -> dict[
     }
 
 
-def _finished(count: int = 1):  # noqa: ANN202 - a condition for Cluster.wait_for
+def _finished(count=1):
     return lambda found: sum(each["finished_at"] is not None for each in found) >= count
 
 
