@@ -17,7 +17,8 @@ from chronos_worker.http import signing
 from repository import ROOT
 
 PACKAGES = ("chronos_api", "chronos_common", "chronos_scheduler", "chronos_worker")
-PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FOLDERS = (ROOT / "docs", ROOT / "benchmarks")
+PAPERS = sorted(chain(ROOT.glob("*.md"), *(folder.rglob("*.md") for folder in FOLDERS)))
 README = (ROOT / "README.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 MIGRATIONS = ROOT / "chronos_common" / "migrations" / "versions"
