@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,22 @@ class Started:
             return False
 
     def _heeds(self, number: signal.Signals) -> bool:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        masks = re.findall(r"^Sig(?:Blk|Cgt):\s*(\w+)$", status, re.MULTILINE)
+        masks = re.findall(r"^Sig(?:Blk|Cgt):\s*(\w+)$", self._statuses(), re.MULTILINE)
         return bool(self.output.stat().st_size) and any(
             int(mask, 16) >> number - 1 & 1 for mask in masks
         )
+
+    def _statuses(self) -> str:
+        """Return what the kernel says of each thread.
+
+        The main thread of a scheduler is not enough: while it waits in ``sigwait``, Linux shows
+        the signals that it waits for as unblocked. The other threads keep them blocked.
+        """
+        statuses = []
+        for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with suppress(OSError):  # it has ended
+                statuses.append((thread / "status").read_text())
+        return "".join(statuses)
 
     def end(self, *signals: signal.Signals) -> None:
         for number in signals:
