@@ -1,7 +1,6 @@
 """Every line of a JSON log is JSON, whatever writes it and however the process ends."""
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from child_processes import inherited_environment
 from chronos_common.embedded.processes import ports
 from rigs import wait_until
 
@@ -99,12 +99,13 @@ def start(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Start]:
             "LOG_LEVEL": "debug",
             **given,
         }
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}  # noqa: TID251 - the child's
+        ours = {f"CHRONOS_{name}": value for name, value in ours.items()}
         output = tmp_path / f"{command}-{len(begun)}.log"
         with output.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "chronos_common.cli", command],
-                env=inherited | {f"CHRONOS_{name}": value for name, value in ours.items()},
+                env=inherited_environment()
+                | {f"CHRONOS_{name}": value for name, value in ours.items()},
                 stdout=file,
                 stderr=file,
                 start_new_session=True,

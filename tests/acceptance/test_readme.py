@@ -1,6 +1,5 @@
 """The examples of the README and the tutorial, word for word, in bash against ``chronos up``."""
 
-import os
 import re
 import shutil
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from child_processes import inherited_environment
 from chronos_common.embedded.processes import ports
 from repository import ROOT
 
@@ -65,7 +65,7 @@ def address(folder: Path) -> Iterator[str]:
             ],
             stdout=file,
             stderr=subprocess.STDOUT,
-            env=_environment_without_settings(),
+            env=inherited_environment(),
         )
     try:
         _wait_until_ready(address, process, output)
@@ -77,11 +77,6 @@ def address(folder: Path) -> Iterator[str]:
         finally:
             process.kill()
     assert process.returncode == 0, output.read_text()
-
-
-def _environment_without_settings() -> dict[str, str]:
-    environment = os.environ.copy()  # noqa: TID251 - a child gets all but our settings
-    return {name: text for name, text in environment.items() if not name.startswith("CHRONOS_")}
 
 
 def _wait_until_ready(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
@@ -120,7 +115,7 @@ def test_the_examples_work_word_for_word(
         text=True,
         timeout=150,
         check=False,
-        env=_environment_without_settings() | {"CHRONOS_DATA_DIR": str(folder / "data")},
+        env=inherited_environment() | {"CHRONOS_DATA_DIR": str(folder / "data")},
     )
 
     outputs = done.stdout.split(END_OF_BLOCK)

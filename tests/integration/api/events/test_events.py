@@ -1,7 +1,6 @@
 """Live events, from a real server."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ import requests
 from redis import Redis
 from sqlalchemy import Engine
 
+from child_processes import inherited_environment
 from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.events import WANTED, stream_of
@@ -28,7 +28,6 @@ Starter = Callable[..., AbstractContextManager[Server]]
 def start(
     api_database_url: str, servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Starter:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}  # noqa: TID251 - the child's
     settings = {
         "CHRONOS_DATABASE_URL": api_database_url,
         "CHRONOS_REDIS_URL": servers.redis_url,
@@ -44,7 +43,9 @@ def start(
 
     @contextmanager
     def started() -> Iterator[Server]:
-        server = Server(inherited | settings, tmp_path_factory.mktemp("events") / "api.log")
+        server = Server(
+            inherited_environment() | settings, tmp_path_factory.mktemp("events") / "api.log"
+        )
         try:
             wait_until(server.is_up, within=60)
             yield server
