@@ -42,7 +42,7 @@ class Check:
         missing = "" if stolen is None else f", while {stolen:.2f} cores were stolen"
         return (
             f"{sum(spent.values()):.2f} CPU s per 1,000 at {self.seen.case} ({parts}){missing}; "
-            "see the profile, and 'What was tried'"
+            "see the profile and benchmarks/reports"
         )
 
 

@@ -12,9 +12,9 @@ from rich.table import Table as RichTable
 
 from benchmarks import checks
 from benchmarks.results import Result, medians
-from benchmarks.tables import Table, tables_of
+from benchmarks.tables import Table, main_tables_of, tables_of
 
-#: Between these lines of a page its tables are replaced.
+#: A page with these lines gets a summary between them.
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 
 
@@ -52,21 +52,29 @@ class Report:
             console.print(f"\n{name}\n{text}", highlight=False, markup=False)
 
     def as_markdown(self) -> str:
-        """Return the tables as a page has them."""
-        facts = [f"- {name}: {text}" for name, text in self.machine.items()]
-        options = ", ".join(f"{name} {value}" for name, value in self.options.items())
-        parts = ["\n".join([*facts, f"- Options: {options}"])]
+        """Return the machine, all tables, profiles and notes."""
+        parts = ["\n".join(f"- {fact}" for fact in self._facts())]
         parts += [_markdown(table) for table in tables_of(self.joined)]
         parts += [f"### {name}\n\n{text}" for name, text in _notes(self.joined).items()]
         return "\n\n".join(parts) + "\n"
 
+    def as_summary(self) -> str:
+        """Return the machine and the main tables, as Markdown."""
+        parts = ["; ".join(self._facts()) + "."]
+        parts += [_markdown(table) for table in main_tables_of(self.joined)]
+        return "\n\n".join(parts) + "\n"
+
+    def _facts(self) -> list[str]:
+        options = ", ".join(f"{name} {value}" for name, value in self.options.items())
+        return [*(f"{name}: {text}" for name, text in self.machine.items()), f"Options: {options}"]
+
     def write_markdown(self, path: Path) -> None:
-        """Put the tables into a page, between its marks if it has them, else as all of it."""
+        """Put a summary between the marks of a page, or write a page of everything."""
         text = path.read_text() if path.exists() else ""
         if BEGIN in text and END in text:
             before, _, rest = text.partition(BEGIN)
             after = rest.partition(END)[2]
-            path.write_text(f"{before}{BEGIN}\n\n{self.as_markdown()}\n{END}{after}")
+            path.write_text(f"{before}{BEGIN}\n\n{self.as_summary()}\n{END}{after}")
         else:
             path.write_text(self.as_markdown())
 

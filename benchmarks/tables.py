@@ -30,15 +30,15 @@ class Table:
 
 
 def tables_of(results: Sequence[Result]) -> list[Table]:
-    """Return all tables that have rows. ``results`` are joined over repeats."""
-    made = [
-        _targets(results),
-        _throughput(results),
-        _drift(results),
-        _costs(results),
-        _memory(results),
-        *(_others(results, name, columns) for name, columns in _OTHERS.items()),
-    ]
+    """Return all tables that have rows; ``results`` are joined over repeats."""
+    others = [_others(results, name, columns) for name, columns in _OTHERS.items()]
+    made = [_drift(results), _costs(results), _memory(results), *others]
+    return main_tables_of(results) + [table for table in made if table.rows]
+
+
+def main_tables_of(results: Sequence[Result]) -> list[Table]:
+    """Return the tables to read first, if they have rows: targets and comparisons."""
+    made = [_targets(results), _throughput(results)]
     return [table for table in made if table.rows]
 
 

@@ -19,7 +19,6 @@ EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(2500, 1, 1, tzinfo=UTC)
 
 MAX_INTEGER = 2**31 - 1
-MAX_KEY_LENGTH = 1000
 
 
 # Patterns are read by Python and, in the documentation, by ECMA-262 with the flag u. \s, \w and \d

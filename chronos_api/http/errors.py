@@ -1,4 +1,4 @@
-"""Errors as HTTP answers: the only place that knows which status each one is."""
+"""Errors as HTTP answers. ``problems`` has their statuses."""
 
 import structlog
 from flask import Flask, Response, request

@@ -140,7 +140,6 @@ ALL = (
     UNAVAILABLE,
     NO_ANSWER,
 )
-BY_STATUS = {kind.status: kind for kind in ALL}
 
 
 @dataclass(frozen=True, slots=True)

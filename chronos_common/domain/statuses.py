@@ -27,8 +27,8 @@ class Status(StrEnum):
 FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.SKIPPED})
 UNFINISHED = frozenset(Status) - FINAL
 
-#: The statuses that may follow each one. Storage makes every move as a compare-and-set. No code
-#: reads this table: tests hold the moves against it.
+#: Where each status may go. Storage makes these moves as compare-and-sets. No product code reads
+#: the table: the tests compare every move with it.
 MOVES: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELLED, Status.SKIPPED, Status.FAILED}),
     Status.RUNNING: frozenset(

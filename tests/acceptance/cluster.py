@@ -1,6 +1,5 @@
 """Chronos as it is deployed: its processes, on this test's own database and Valkey."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import requests
 
+from child_processes import inherited_environment
 from chronos_common.embedded.processes import ports
 from rigs import wait_until
 
@@ -140,8 +140,9 @@ def running(
         "SHUTDOWN_GRACE_SECONDS": "5",
         **settings,
     }
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}  # noqa: TID251 - the children's
-    environment = inherited | {f"CHRONOS_{name}": value for name, value in ours.items()}
+    environment = inherited_environment() | {
+        f"CHRONOS_{name}": value for name, value in ours.items()
+    }
     cluster = Cluster(environment, folder, f"http://127.0.0.1:{port}")
     try:
         cluster.start("api")

@@ -9,18 +9,15 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import requests
 
-from acceptance.cluster import EMAIL, PASSWORD, Cluster, running
-from acceptance.inbox import Inbox, open_inbox
-from chronos_common.embedded.servers.servers import Servers
+from acceptance.cluster import EMAIL, PASSWORD, Cluster
+from acceptance.inbox import Inbox
 from rigs import wait_until
 from targets import Target
 
@@ -39,32 +36,6 @@ pytestmark = [
         reason="tests/clients has no tools; CONTRIBUTING.md says how to install them",
     ),
 ]
-
-
-@pytest.fixture(scope="module")
-def inbox() -> Iterator[Inbox]:
-    with open_inbox() as inbox:
-        yield inbox
-
-
-@pytest.fixture(scope="module")
-def cluster(
-    tmp_path_factory: pytest.TempPathFactory,
-    new_database: Callable[[], AbstractContextManager[str]],
-    servers: Servers,
-    inbox: Inbox,
-) -> Iterator[Cluster]:
-    """One installation for all clients, on a Valkey database that no other test uses."""
-    with (
-        new_database() as database_url,
-        running(
-            tmp_path_factory.mktemp("cluster"),
-            database_url=database_url,
-            redis_url=urlsplit(servers.redis_url)._replace(path="/2").geturl(),
-            SMTP_URL=inbox.url,
-        ) as cluster,
-    ):
-        yield cluster
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,12 @@
 """Every line of a JSON log is JSON, whatever writes it and however the process ends."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from child_processes import inherited_environment
 from chronos_common.embedded.processes import ports
 from rigs import wait_until
 
@@ -46,11 +47,22 @@ class Started:
             return False
 
     def _heeds(self, number: signal.Signals) -> bool:
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        masks = re.findall(r"^Sig(?:Blk|Cgt):\s*(\w+)$", status, re.MULTILINE)
+        masks = re.findall(r"^Sig(?:Blk|Cgt):\s*(\w+)$", self._statuses(), re.MULTILINE)
         return bool(self.output.stat().st_size) and any(
             int(mask, 16) >> number - 1 & 1 for mask in masks
         )
+
+    def _statuses(self) -> str:
+        """Return what the kernel says of each thread.
+
+        The main thread of a scheduler is not enough: while it waits in ``sigwait``, Linux shows
+        the signals that it waits for as unblocked. The other threads keep them blocked.
+        """
+        statuses = []
+        for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
+            with suppress(OSError):  # it has ended
+                statuses.append((thread / "status").read_text())
+        return "".join(statuses)
 
     def end(self, *signals: signal.Signals) -> None:
         for number in signals:
@@ -87,12 +99,13 @@ def start(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Start]:
             "LOG_LEVEL": "debug",
             **given,
         }
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}  # noqa: TID251 - the child's
+        ours = {f"CHRONOS_{name}": value for name, value in ours.items()}
         output = tmp_path / f"{command}-{len(begun)}.log"
         with output.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "chronos_common.cli", command],
-                env=inherited | {f"CHRONOS_{name}": value for name, value in ours.items()},
+                env=inherited_environment()
+                | {f"CHRONOS_{name}": value for name, value in ours.items()},
                 stdout=file,
                 stderr=file,
                 start_new_session=True,

@@ -1,6 +1,5 @@
-"""The README's examples, word for word, in one bash against ``chronos up`` on an empty folder."""
+"""The examples of the README and the tutorial, word for word, in bash against ``chronos up``."""
 
-import os
 import re
 import shutil
 import signal
@@ -13,16 +12,25 @@ from pathlib import Path
 import pytest
 import requests
 
+from child_processes import inherited_environment
 from chronos_common.embedded.processes import ports
 from repository import ROOT
 
-README = ROOT / "README.md"
-SECTION = re.compile(r"^## Try it$(.*?)^## ", re.MULTILINE | re.DOTALL)
+pytestmark = pytest.mark.xdist_group("acceptance")
+
+README = (ROOT / "README.md").read_text()
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 END_OF_BLOCK = "--- end of block ---"
 
 #: What each block's output must say, in the order of the blocks.
-EXPECTED: tuple[list[str], ...] = (
+OF_README: tuple[list[str], ...] = (
+    [],
+    [],
+    ['"status": "succeeded"', '"drift_ms"', '"job_name": "Health check"', '"http_status": 200'],
+    [],
+)
+OF_TUTORIAL: tuple[list[str], ...] = (
     ['"admin@chronos.example"', '"role": "owner"'],
     ['"name": "Weekly Newsletter"', "Monday", "Europe/Berlin", '"next_run_at": "20'],
     [],
@@ -38,21 +46,26 @@ EXPECTED: tuple[list[str], ...] = (
 )
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
     """Where ``chronos up`` listens, ready to run jobs."""
     port = ports.free()
     address = f"127.0.0.1:{port}"
-    output = tmp_path / "up.log"
+    output = folder / "up.log"
     with output.open("w") as file:
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "chronos_common.cli", "up"),
-                *("--data-dir", str(tmp_path / "data"), "--port", str(port)),
+                *("--data-dir", str(folder / "data"), "--port", str(port)),
             ],
             stdout=file,
             stderr=subprocess.STDOUT,
-            env=_environment_without_settings(),
+            env=inherited_environment(),
         )
     try:
         _wait_until_ready(address, process, output)
@@ -64,11 +77,6 @@ def address(tmp_path: Path) -> Iterator[str]:
         finally:
             process.kill()
     assert process.returncode == 0, output.read_text()
-
-
-def _environment_without_settings() -> dict[str, str]:
-    environment = os.environ.copy()  # noqa: TID251 - a child gets all but our settings
-    return {name: text for name, text in environment.items() if not name.startswith("CHRONOS_")}
 
 
 def _wait_until_ready(address: str, process: subprocess.Popen[bytes], output: Path) -> None:
@@ -89,11 +97,16 @@ def _is_ready(address: str) -> bool:
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the examples need curl")
-def test_the_examples_of_the_readme_work_word_for_word(address: str, tmp_path: Path) -> None:
-    section = SECTION.search(README.read_text())
-    assert section is not None
-    blocks = [block.replace("127.0.0.1:8080", address) for block in BLOCK.findall(section[1])]
-    assert len(blocks) == len(EXPECTED)
+@pytest.mark.parametrize(
+    ("page", "expectations"),
+    [(README, OF_README), (TUTORIAL, OF_TUTORIAL)],
+    ids=["readme", "tutorial"],
+)
+def test_the_examples_work_word_for_word(
+    address: str, folder: Path, page: str, expectations: tuple[list[str], ...]
+) -> None:
+    blocks = [block.replace("127.0.0.1:8080", address) for block in BLOCK.findall(page)]
+    assert len(blocks) == len(expectations)
     script = "".join(f"{block}\necho; echo '{END_OF_BLOCK}'\n" for block in blocks)
 
     done = subprocess.run(
@@ -102,12 +115,12 @@ def test_the_examples_of_the_readme_work_word_for_word(address: str, tmp_path: P
         text=True,
         timeout=150,
         check=False,
-        env=_environment_without_settings() | {"CHRONOS_DATA_DIR": str(tmp_path / "data")},
+        env=inherited_environment() | {"CHRONOS_DATA_DIR": str(folder / "data")},
     )
 
     outputs = done.stdout.split(END_OF_BLOCK)
     assert done.returncode == 0, f"block {len(outputs)}:\n{outputs[-1]}\n{done.stderr}"
-    for block, output, expected in zip(blocks, outputs, EXPECTED, strict=False):
+    for block, output, expected in zip(blocks, outputs, expectations, strict=False):
         missing = [words for words in expected if words not in output]
         assert not missing, f"{block}\nanswered, without {missing}:\n{output}"
         assert "problem" not in output, f"{block}\nanswered:\n{output}"

@@ -3,21 +3,17 @@
 import re
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Lock
-from urllib.parse import urlsplit
 
 import pytest
 from standardwebhooks import Webhook
 
 import wires
 from acceptance.cluster import EMAIL, Cluster, running
-from acceptance.inbox import Inbox, open_inbox
-from chronos_common.embedded.servers.servers import Servers
+from acceptance.inbox import Inbox
 from rigs import wait_until
 from targets import Received, Target, by_path, hang, reply
 
@@ -25,32 +21,6 @@ pytestmark = pytest.mark.xdist_group("acceptance")
 
 NO_ANSWER = "The target closed the connection without an answer."
 TRY_OFTEN = {"max_attempts": 3, "retry_delays": [0.2]}
-
-
-@pytest.fixture(scope="module")
-def inbox() -> Iterator[Inbox]:
-    with open_inbox() as inbox:
-        yield inbox
-
-
-@pytest.fixture(scope="module")
-def cluster(
-    tmp_path_factory: pytest.TempPathFactory,
-    new_database: Callable[[], AbstractContextManager[str]],
-    servers: Servers,
-    inbox: Inbox,
-) -> Iterator[Cluster]:
-    """One installation for many tests, on a Valkey database that no other test uses."""
-    with (
-        new_database() as database_url,
-        running(
-            tmp_path_factory.mktemp("cluster"),
-            database_url=database_url,
-            redis_url=urlsplit(servers.redis_url)._replace(path="/1").geturl(),
-            SMTP_URL=inbox.url,
-        ) as cluster,
-    ):
-        yield cluster
 
 
 def _once(target: Target, path: str = "/", *, seconds_ahead: float = 1) -> dict[str, object]:
@@ -63,7 +33,7 @@ def _once(target: Target, path: str = "/", *, seconds_ahead: float = 1) -> dict[
     }
 
 
-def _finished(count: int = 1):  # noqa: ANN202 - a condition for Cluster.wait_for
+def _finished(count=1):
     return lambda found: sum(each["finished_at"] is not None for each in found) >= count
 
 

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +18,10 @@ import psutil
 import pytest
 import requests
 
+from child_processes import inherited_environment, lives
 from chronos_common.embedded import api_client
 from chronos_common.embedded.processes import exec_child, lock, orphans, ports
+from rigs import wait_until
 
 pytestmark = pytest.mark.xdist_group("up")  # each start takes both cores of a small machine
 
@@ -59,8 +61,12 @@ class Up:
 
     def wait_for(self, text: str, seconds: float = SECONDS_TO_START) -> None:
         """Wait until ``text`` was printed."""
-        eventually(lambda: text in self.output or self.process.poll() is not None, seconds)
+        wait_until(lambda: text in self.output or self.process.poll() is not None, within=seconds)
         assert text in self.output, self.output
+
+    def wait_for_line(self, pattern: str) -> None:
+        """Wait until text that matches ``pattern`` was printed."""
+        wait_until(lambda: re.search(pattern, self.output) is not None, within=60, every=0.05)
 
     def children(self) -> dict[str, int]:
         """Return the process number of each child, by its name."""
@@ -100,12 +106,7 @@ def up_command(folder: Path, port: int) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Return this environment without settings of Chronos, but with a short grace."""
-    inherited = {
-        name: value
-        for name, value in os.environ.items()  # noqa: TID251 - the environment of the test run
-        if not name.startswith("CHRONOS_")
-    }
-    return inherited | {"CHRONOS_SHUTDOWN_GRACE_SECONDS": "2"}
+    return inherited_environment() | {"CHRONOS_SHUTDOWN_GRACE_SECONDS": "2"}
 
 
 @contextmanager
@@ -119,22 +120,6 @@ def running(
         yield up
     finally:
         up.close()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def lives(process: psutil.Process) -> bool:
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def assert_nothing_is_left(folder: Path, started: list[psutil.Process]) -> None:
@@ -250,7 +235,7 @@ def test_whatever_is_killed_starts_again_and_it_still_stops_cleanly(folder: Path
         for name in names:
             up.wait_for(f"The {name} (process {before[name]}) was killed by SIGKILL")
             up.wait_for(f"The {name} runs again")
-        assert eventually(lambda: is_healthy(up) and log_in(up).ok, 60)
+        wait_until(lambda: is_healthy(up) and log_in(up).ok, within=60, every=0.05)
         started = up.descendants()
         up.process.send_signal(signal.SIGTERM)
         assert up.wait() == 0, up.output
@@ -271,7 +256,7 @@ def test_ctrl_c_during_the_start_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     up = Up(folder)
     try:
-        assert eventually((folder / "run" / "postgres.lock").exists, 30)
+        wait_until((folder / "run" / "postgres.lock").exists, within=30)
         up.press_ctrl_c()
         assert up.wait() == 0, up.output
         assert "Stopped" in up.output
@@ -285,15 +270,15 @@ def test_the_demo_shows_executions_loads_its_jobs_once_and_leaves_them_paused(
 ) -> None:
     with running(folder, "--demo") as up:
         up.wait_for("Sample jobs: 12 new, 0 known.")
-        for line in [r"Heartbeat +succeeded", r"Charge subscriptions +retrying"]:
-            assert eventually(lambda line=line: re.search(line, up.output), 60), up.output  # type: ignore[misc]
-        assert eventually(lambda: re.search(r"Welcome mail +succeeded", up.output) is not None, 60)
+        up.wait_for_line(r"Heartbeat +succeeded")
+        up.wait_for_line(r"Charge subscriptions +retrying")
+        up.wait_for_line(r"Welcome mail +succeeded")
         assert list((folder / "mail").iterdir())
         up.press_ctrl_c()
         assert up.wait() == 0, up.output
     with running(folder, "--demo") as up:
         up.wait_for("Sample jobs: 0 new, 12 known.")
-        assert eventually(lambda: re.search(r"Heartbeat +succeeded", up.output) is not None, 60)
+        up.wait_for_line(r"Heartbeat +succeeded")
         up.press_ctrl_c()
         assert up.wait() == 0, up.output
     with running(folder) as up:
@@ -305,7 +290,7 @@ def test_the_demo_shows_executions_loads_its_jobs_once_and_leaves_them_paused(
             return Counter(job["status"] for job in stored)
 
         # The job that ran once may have been on its way to be completed when the demo ended.
-        assert eventually(lambda: statuses() == {"paused": 11, "completed": 1}), statuses()
+        wait_until(lambda: statuses() == {"paused": 11, "completed": 1}, within=30, every=0.05)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="the other tests run as an ordinary user already")

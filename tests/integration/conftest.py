@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, text
@@ -10,11 +12,12 @@ from sqlalchemy import Engine, text
 import factories
 from chronos_common import clock
 from chronos_common.broker import Broker
+from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer
-from factories import Workspace
+from factories import StoreJob, Workspace
 
 
 @pytest.fixture
@@ -59,6 +62,18 @@ def workspace(engine: Engine, now: datetime) -> Workspace:
     """A workspace with its owner."""
     with engine.begin() as connection:
         return factories.workspace(connection, now=now)
+
+
+@pytest.fixture
+def a_job(engine: Engine, workspace: Workspace, now: datetime) -> StoreJob:
+    """Stores a job of the workspace, hourly unless it is given another schedule."""
+
+    def store(schedule: Schedule | None = None, **changes: Any) -> UUID:
+        with engine.begin() as connection:
+            schedule = schedule or factories.every(3600, anchor=now)
+            return factories.job(connection, workspace, schedule, now=now, **changes)
+
+    return store
 
 
 @pytest.fixture

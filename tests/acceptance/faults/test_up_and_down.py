@@ -1,6 +1,5 @@
 """``chronos up`` stopped and started again and again, with its own servers, under load."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from sqlalchemy import Engine
 from acceptance.faults import load as loads
 from acceptance.faults.account import account
 from acceptance.faults.servers import psycopg2_url
+from child_processes import inherited_environment
 from chronos_common.embedded.processes import ports
 from chronos_common.storage.postgres.database import connect
 from rigs import wait_until
@@ -37,11 +37,10 @@ STOP_SECONDS = 60
 @contextmanager
 def _up(folder: Path) -> Iterator[Engine]:
     """Run ``chronos up``, and stop it as an operator does; yields a way to its database."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}  # noqa: TID251 - the child's
     with (folder / "up.log").open("ab") as log:
         process = subprocess.Popen(
             [*_COMMAND, "--data-dir", str(folder / "data"), "--port", str(ports.free())],
-            env=inherited | {"CHRONOS_SHUTDOWN_GRACE_SECONDS": str(GRACE_SECONDS)},
+            env=inherited_environment() | {"CHRONOS_SHUTDOWN_GRACE_SECONDS": str(GRACE_SECONDS)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

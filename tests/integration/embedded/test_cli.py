@@ -8,19 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from child_processes import inherited_environment
 from chronos_common.embedded.processes import ports
 
 
 def chronos(*words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """Run the command with nothing of ``CHRONOS_*`` but ``variables`` in its environment."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()  # noqa: TID251 - the environment is what is tested
-        if not name.startswith("CHRONOS_")
-    }
     return subprocess.run(
         [sys.executable, "-m", "chronos_common.cli", *words],
-        env=environment | variables,
+        env=inherited_environment() | variables,
         capture_output=True,
         text=True,
         timeout=60,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.pool import QueuePool
 
+from child_processes import inherited_environment
 from chronos_api import connections
 from chronos_common import setting_types, settings
 from chronos_common.embedded.data_folder import remembered
@@ -26,12 +27,7 @@ SERVERS = Servers("postgresql://chronos@127.0.0.1:5/chronos", "redis://127.0.0.1
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test change the environment of nobody else."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()  # noqa: TID251 - the environment is what is tested
-        if not name.startswith("CHRONOS_")
-    }
-    monkeypatch.setattr(os, "environ", kept)
+    monkeypatch.setattr(os, "environ", inherited_environment())
 
 
 def installed(folder: Path, host: str = "127.0.0.1", **options: int) -> Installation:

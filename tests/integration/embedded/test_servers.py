@@ -8,8 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,11 +16,13 @@ import psycopg2
 import pytest
 import redis
 
+from child_processes import lives
 from chronos_common.embedded.processes import lock, orphans, ports
 from chronos_common.embedded.processes.child import ChildFailed
 from chronos_common.embedded.servers import postgres, servers
 from chronos_common.embedded.servers.postgres import DataUnusable
 from chronos_common.embedded.servers.servers import Servers
+from rigs import wait_until
 
 IS_ROOT = os.geteuid() == 0
 CAP_DAC_READ_SEARCH = 1 << 2
@@ -68,23 +69,6 @@ def run_sql(started: Servers, statement: str) -> list[tuple[object, ...]]:
             return list(cursor.fetchall()) if cursor.description else []
     finally:
         connection.close()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def lives(process: psutil.Process) -> bool:
-    """Tell whether ``process`` runs; an orphan stays a zombie until init cares for it."""
-    try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:
@@ -170,7 +154,7 @@ def test_a_killed_postgres_recovers_what_was_committed(folder: Path) -> None:
     with servers.start(folder) as started:
         run_sql(started, "CREATE TABLE kept AS SELECT 42 AS answer")
         os.kill(started.children[0].pid, signal.SIGKILL)
-        assert eventually(lambda: not started.children[0].is_running())
+        wait_until(lambda: not started.children[0].is_running(), within=30)
     with servers.start(folder) as started:
         assert run_sql(started, "SELECT answer FROM kept") == [(42,)]
 
@@ -194,7 +178,7 @@ def kill_a_supervisor(folder: Path, *, frozen: bool = False) -> list[psutil.Proc
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children at once")
 def test_the_servers_end_with_a_supervisor_that_is_killed(folder: Path) -> None:
     assert len(kill_a_supervisor(folder)) == 2
-    assert eventually(lambda: processes_in(folder) == [])
+    wait_until(lambda: processes_in(folder) == [], within=30, every=0.02)
     assert "received fast shutdown request" in (folder / "logs/postgres.log").read_text()
 
 

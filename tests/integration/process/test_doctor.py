@@ -27,7 +27,7 @@ from chronos_common.storage import zone_rules
 from chronos_common.storage.executions import executions, partitions, statistics
 from chronos_common.storage.outbox import account_emails, failure_emails
 from chronos_common.storage.postgres.database import connect
-from factories import Workspace
+from factories import StoreJob, Workspace
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -196,16 +196,9 @@ def test_messages_that_wait_long_are_a_problem_and_strange_ones_a_warning(
     ("late", "level"), [(0, Level.OK), (30, Level.WARNING), (600, Level.PROBLEM)]
 )
 def test_schedules_that_nobody_plans_are_told(
-    engine: Engine, workspace: Workspace, seen: Cluster, now: datetime, late: int, level: Level
+    a_job: StoreJob, seen: Cluster, now: datetime, late: int, level: Level
 ) -> None:
-    with engine.begin() as connection:
-        factories.job(
-            connection,
-            workspace,
-            factories.every(3600, anchor=now),
-            now=now,
-            next_run_at=now - late * SECOND,
-        )
+    a_job(next_run_at=now - late * SECOND)
     assert _levels(cluster.lateness(seen))["planning"] is level
 
 

@@ -1,7 +1,6 @@
 """What keeps a command from starting is one line with a remedy, whatever the command."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from psycopg2 import OperationalError
 from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
+from child_processes import inherited_environment
 from chronos_common.embedded import data_folder
 from chronos_common.embedded.processes import ports
 from chronos_common.migrations import revisions
@@ -25,11 +25,10 @@ REFUSAL = b'SFATAL\x00C28P01\x00Mpassword authentication failed for user "chrono
 
 
 def _chronos(*words: str, **given: str) -> "subprocess.CompletedProcess[str]":
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}  # noqa: TID251 - the child's
     ours = {"REDIS_URL": "redis://127.0.0.1:1/0", "SECRET_KEY": "x" * 32, **given}
     return subprocess.run(
         [sys.executable, "-m", "chronos_common.cli", *words],
-        env=inherited | {f"CHRONOS_{name}": value for name, value in ours.items()},
+        env=inherited_environment() | {f"CHRONOS_{name}": value for name, value in ours.items()},
         capture_output=True,
         text=True,
         timeout=60,

@@ -18,7 +18,7 @@ from chronos_common.storage.executions import dispatch, partitions
 from chronos_scheduler.dispatch import RECENT, Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer
-from factories import Workspace
+from factories import StoreJob, Workspace
 
 SECOND = timedelta(seconds=1)
 
@@ -95,6 +95,7 @@ def test_when_redis_is_away_nothing_is_lost(
 
 
 def test_full_queues_hold_executions_back_in_postgresql(
+    a_job: StoreJob,
     engine: Engine,
     workspace: Workspace,
     dispatcher: Dispatcher,
@@ -104,8 +105,7 @@ def test_full_queues_hold_executions_back_in_postgresql(
 ) -> None:
     broker.publish([Batch("webhooks", [UUID(int=1)], now)], now=clock.now() - 10 * SECOND)
     triggered = _trigger(engine, workspace, now)
-    with engine.begin() as connection:
-        planned = factories.job(connection, workspace, _hourly(now), now=now, next_run_at=now)
+    planned = a_job(_hourly(now), next_run_at=now)
     planner.tick()
     dispatcher.tick()
     assert broker.depths()["webhooks"] == 1
@@ -154,16 +154,15 @@ def test_an_execution_whose_job_was_deleted_by_hand_ends(
 
 
 def test_a_flushed_redis_is_noticed_and_everything_dispatched_again(
+    a_job: StoreJob,
     engine: Engine,
-    workspace: Workspace,
     planner: Planner,
     rescuer: Rescuer,
     broker: Broker,
     redis_url: str,
     now: datetime,
 ) -> None:
-    with engine.begin() as connection:
-        factories.job(connection, workspace, _hourly(now), now=now, next_run_at=now)
+    a_job(_hourly(now), next_run_at=now)
     planner.tick()
     rescuer.tick()
     assert broker.depths()["webhooks"] == 1
@@ -245,10 +244,9 @@ def test_an_execution_that_loses_worker_after_worker_fails_and_says_why(
 
 
 def test_a_retry_of_a_job_paused_meanwhile_ends_as_cancelled(
-    engine: Engine, workspace: Workspace, planner: Planner, dispatcher: Dispatcher, now: datetime
+    a_job: StoreJob, engine: Engine, planner: Planner, dispatcher: Dispatcher, now: datetime
 ) -> None:
-    with engine.begin() as connection:
-        job_id = factories.job(connection, workspace, _hourly(now), now=now, next_run_at=now)
+    job_id = a_job(_hourly(now), next_run_at=now)
     planner.tick()
     with engine.begin() as connection:
         connection.execute(

@@ -15,18 +15,15 @@ from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_scheduler import plan
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner
-from factories import Workspace
+from factories import StoreJob, Workspace
 
 SECOND = timedelta(seconds=1)
 
 
 def test_an_occurrence_within_the_lookahead_is_queued_and_published(
-    engine: Engine, workspace: Workspace, planner: Planner, broker: Broker, now: datetime
+    a_job: StoreJob, engine: Engine, planner: Planner, broker: Broker, now: datetime
 ) -> None:
-    with engine.begin() as connection:
-        job_id = factories.job(
-            connection, workspace, factories.every(3600, anchor=now), now=now, next_run_at=now
-        )
+    job_id = a_job(next_run_at=now)
     planner.tick()
     [execution] = factories.executions_of(engine, job_id)
     assert execution["id"] == ids.occurrence_id(job_id, now)
@@ -50,36 +47,17 @@ def test_a_job_of_a_type_that_another_release_stored_is_planned_for_a_worker_to_
     assert broker.depths()["webhooks"] == 1
 
 
-def test_what_is_due_later_is_left(
-    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
-) -> None:
-    with engine.begin() as connection:
-        job_id = factories.job(
-            connection,
-            workspace,
-            factories.every(3600, anchor=now),
-            now=now,
-            next_run_at=clock.now() + 30 * SECOND,
-        )
+def test_what_is_due_later_is_left(a_job: StoreJob, engine: Engine, planner: Planner) -> None:
+    job_id = a_job(next_run_at=clock.now() + 30 * SECOND)
     planner.tick()
     assert factories.executions_of(engine, job_id) == []
 
 
 def test_planners_side_by_side_neither_miss_nor_double_an_occurrence(
-    engine: Engine, workspace: Workspace, dispatcher: Dispatcher, now: datetime
+    a_job: StoreJob, engine: Engine, dispatcher: Dispatcher, now: datetime
 ) -> None:
     start = now - 20 * SECOND
-    with engine.begin() as connection:
-        jobs = [
-            factories.job(
-                connection,
-                workspace,
-                factories.every(1, anchor=start),
-                now=now,
-                next_run_at=start,
-            )
-            for _ in range(30)
-        ]
+    jobs = [a_job(factories.every(1, anchor=start), next_run_at=start) for _ in range(30)]
     planners = [Planner(engine, dispatcher, lookahead=SECOND, batch=7) for _ in range(4)]
 
     def plan_until(planner: Planner) -> None:
@@ -101,17 +79,11 @@ def _is_behind(engine: Engine) -> bool:
 
 
 def test_max_runs_ends_the_schedule(
-    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+    a_job: StoreJob, engine: Engine, planner: Planner, now: datetime
 ) -> None:
-    with engine.begin() as connection:
-        job_id = factories.job(
-            connection,
-            workspace,
-            factories.every(1, anchor=now - 10 * SECOND),
-            now=now,
-            next_run_at=now - 10 * SECOND,
-            max_runs=3,
-        )
+    job_id = a_job(
+        factories.every(1, anchor=now - 10 * SECOND), next_run_at=now - 10 * SECOND, max_runs=3
+    )
     for _ in range(5):
         planner.tick()
     assert len(factories.executions_of(engine, job_id)) == 3
@@ -121,18 +93,10 @@ def test_max_runs_ends_the_schedule(
 
 
 def test_long_missed_occurrences_become_one_run_and_one_row_that_says_so(
-    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+    a_job: StoreJob, engine: Engine, planner: Planner, now: datetime
 ) -> None:
     start = now - timedelta(hours=2, seconds=300)
-    with engine.begin() as connection:
-        job_id = factories.job(
-            connection,
-            workspace,
-            factories.every(600, anchor=start),
-            now=now,
-            next_run_at=start,
-            misfire_grace_seconds=1,
-        )
+    job_id = a_job(factories.every(600, anchor=start), next_run_at=start, misfire_grace_seconds=1)
     planner.tick()
     skipped, run = factories.executions_of(engine, job_id)
     assert (skipped["status"], skipped["reason"]) == ("skipped", "misfire")
@@ -182,18 +146,10 @@ def test_a_short_pause_is_not_caught_up_within_the_grace(
 
 
 def test_missed_occurrences_beyond_counting_are_one_row_that_says_at_least(
-    engine: Engine, workspace: Workspace, planner: Planner, now: datetime
+    a_job: StoreJob, engine: Engine, planner: Planner, now: datetime
 ) -> None:
     cron = Schedule(kind=ScheduleKind.CRON, expression="* * * * * *", timezone="UTC")
-    with engine.begin() as connection:
-        job_id = factories.job(
-            connection,
-            workspace,
-            cron,
-            now=now,
-            next_run_at=now - timedelta(days=3),
-            misfire_grace_seconds=0,
-        )
+    job_id = a_job(cron, next_run_at=now - timedelta(days=3), misfire_grace_seconds=0)
     planner.tick()
     skipped, run = factories.executions_of(engine, job_id)
     assert skipped["missed_count"] >= MAX_COUNT
@@ -227,12 +183,9 @@ def test_a_schedule_that_cannot_be_followed_fails_its_job_and_nobody_elses(
 
 
 def test_an_occurrence_that_exists_already_is_not_planned_twice(
-    engine: Engine, workspace: Workspace, planner: Planner, broker: Broker, now: datetime
+    a_job: StoreJob, engine: Engine, planner: Planner, broker: Broker, now: datetime
 ) -> None:
-    with engine.begin() as connection:
-        job_id = factories.job(
-            connection, workspace, factories.every(3600, anchor=now), now=now, next_run_at=now
-        )
+    job_id = a_job(next_run_at=now)
     planner.tick()
     with engine.begin() as connection:
         connection.execute(text("UPDATE schedules SET next_run_at = :now"), {"now": now})
@@ -309,26 +262,22 @@ def test_a_long_outage_is_made_up_for_between_what_is_due_now(
 
 
 def test_a_tick_comes_to_a_bounded_number_of_executions(
+    a_job: StoreJob,
     engine: Engine,
-    workspace: Workspace,
     planner: Planner,
     now: datetime,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(plan, "BUDGET_EXECUTIONS", 150)
     monkeypatch.setattr(plan, "BUDGET_SECONDS", 60)
-    with engine.begin() as connection:
-        late = [
-            factories.job(
-                connection,
-                workspace,
-                factories.every(1, anchor=now - timedelta(seconds=100)),
-                now=now,
-                next_run_at=now - timedelta(seconds=99),
-                misfire_policy=MisfirePolicy.RUN_ALL,
-            )
-            for _ in range(4)
-        ]
+    late = [
+        a_job(
+            factories.every(1, anchor=now - timedelta(seconds=100)),
+            next_run_at=now - timedelta(seconds=99),
+            misfire_policy=MisfirePolicy.RUN_ALL,
+        )
+        for _ in range(4)
+    ]
     assert planner.tick()
     assert sum(bool(factories.executions_of(engine, job_id)) for job_id in late) == 2
     planner.tick()
@@ -338,9 +287,8 @@ def test_a_tick_comes_to_a_bounded_number_of_executions(
 @pytest.mark.parametrize("column", ["next_run_at", "anchor", "starts_at", "ends_at", "resumed_at"])
 @pytest.mark.parametrize("instant", ["infinity", "10000-01-01", "0044-03-15 BC"])
 def test_an_instant_that_python_cannot_hold_is_not_stored(
-    engine: Engine, workspace: Workspace, now: datetime, column: str, instant: str
+    a_job: StoreJob, engine: Engine, now: datetime, column: str, instant: str
 ) -> None:
-    with engine.begin() as connection:
-        factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
+    a_job(factories.every(60, anchor=now))
     with pytest.raises(IntegrityError, match=column), engine.begin() as connection:
         connection.execute(text(f"UPDATE schedules SET {column} = '{instant}'"))  # noqa: S608 - ours

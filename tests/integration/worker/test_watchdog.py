@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -16,6 +17,7 @@ from redis import Redis
 from chronos_common import clock
 from chronos_common.broker import Batch, Broker
 from chronos_common.embedded.processes import ports
+from chronos_worker import watchdog
 from chronos_worker.watchdog import EXIT_CODE, Watchdog
 from rigs import wait_until
 
@@ -102,10 +104,13 @@ def test_without_redis_nothing_is_neglected() -> None:
     broker.close()
 
 
-def test_a_process_that_was_frozen_gets_its_time_after_it_was_thawed(dog: Dog) -> None:
+def test_a_process_that_was_frozen_gets_its_time_after_it_was_thawed(
+    dog: Dog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dog.publish()
     dog.watchdog.tick()
-    time.sleep(2 * NEGLECT_SECONDS)
+    thawed = SimpleNamespace(monotonic=lambda: time.monotonic() + 2 * NEGLECT_SECONDS)
+    monkeypatch.setattr(watchdog, "time", thawed)
     dog.watchdog.tick()
     assert dog.neglected == []
     assert dog.finds() == ["webhooks"]

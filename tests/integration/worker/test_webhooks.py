@@ -27,9 +27,8 @@ from chronos_worker import webhooks
 from chronos_worker.recorder import Recorder
 from chronos_worker.transfers import limiter
 from chronos_worker.webhooks import POSTPONED_BY, Webhooks
-from exhaustion import no_descriptors
 from factories import Workspace
-from outages import lose_answer
+from outages import lose_answer, no_sockets
 from rigs import wait_until
 from targets import Answer, Received, Target, hang, reply
 
@@ -298,7 +297,7 @@ def test_a_request_that_the_worker_could_not_attempt_comes_again_as_the_same_att
     target.answer = reply()
     job_id, claimed = _claimed(engine, workspace, heartbeat.id, target.url, times=2)
     before = clock.now()
-    with no_descriptors():
+    with no_sockets():
         sending.begin(claimed)
         wait_until(lambda: sending.in_flight == 0)
     sending.watch()

@@ -17,7 +17,8 @@ from chronos_worker.http import signing
 from repository import ROOT
 
 PACKAGES = ("chronos_api", "chronos_common", "chronos_scheduler", "chronos_worker")
-PAPERS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+FOLDERS = (ROOT / "docs", ROOT / "benchmarks")
+PAPERS = sorted(chain(ROOT.glob("*.md"), *(folder.rglob("*.md") for folder in FOLDERS)))
 README = (ROOT / "README.md").read_text()
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 MIGRATIONS = ROOT / "chronos_common" / "migrations" / "versions"
@@ -89,19 +90,38 @@ def test_the_example_verifies_what_chronos_signs_and_nothing_else() -> None:
         names["receive"](headers, body + b" ", secret)
 
 
-@pytest.mark.parametrize("paper", PAPERS, ids=lambda path: path.name)
-def test_links_inside_the_repository_lead_somewhere(paper: Path) -> None:
-    text = paper.read_text()
-    headings = {
+def headings_of(paper: Path) -> set[str]:
+    """Return the anchors that a Markdown page has."""
+    return {
         re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
-        for line in text.splitlines()
+        for line in paper.read_text().splitlines()
         if line.startswith("#")
     }
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in headings, target
-        elif "://" not in target:
-            assert (paper.parent / target.partition("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda path: path.name)
+def test_links_inside_the_repository_lead_somewhere(paper: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", paper.read_text()):
+        if "://" in target:
+            continue
+        name, _, anchor = target.partition("#")
+        linked = paper.parent / name if name else paper
+        assert linked.exists(), target
+        if anchor:
+            assert anchor in headings_of(linked), target
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert pages <= set(re.findall(r"\]\(([\w-]+\.md)\)", index))
+    assert "(docs/index.md)" in README
+
+
+def test_the_readme_is_short_enough_to_read() -> None:
+    assert all(len(line) <= 120 for line in README.splitlines())
+    section = README.split("\n## Try it\n")[1].split("\n## ")[0]
+    assert len(section.splitlines()) <= 45
 
 
 def test_no_file_names_a_path_of_somebodys_machine() -> None:
@@ -138,9 +158,17 @@ def test_every_dependency_is_explained_and_no_other() -> None:
         assert all(len(row) == 5 and all(row) for row in rows), heading
 
 
-def test_the_changelog_tells_what_is_new_and_of_every_version() -> None:
+def test_the_changelog_has_unreleased_changes_first_and_then_the_releases_in_order() -> None:
     text = (ROOT / "CHANGELOG.md").read_text()
-    assert re.search(r"^## \[(Unreleased|\d+\.\d+\.\d+)\]", text, flags=re.MULTILINE)
+    sections = re.split(r"^## \[([^\]]+)\].*$", text, flags=re.MULTILINE)[1:]
+    unreleased, *released = sections[::2]
+    assert unreleased == "Unreleased"
+    numbers = [tuple(map(int, each.split("."))) for each in released]
+    assert numbers == sorted(numbers, reverse=True)
+    kinds = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    for section in sections[1::2]:
+        assert set(re.findall(r"^### (.+)$", section, flags=re.MULTILINE)) <= kinds
+    assert "\n- " in sections[1] or released
 
 
 def test_the_tables_of_statuses_are_those_of_the_code() -> None:
@@ -164,21 +192,26 @@ def test_the_tables_and_indexes_that_are_described_are_those_of_the_migrations()
     assert described == tables | indexes
 
 
-def test_every_part_of_the_scheduler_and_of_the_worker_is_described() -> None:
-    described = set(re.findall(r"\]\(\.\./([\w/.]+)\)", ARCHITECTURE))
-    loops = {path.stem for path in (ROOT / "chronos_scheduler").glob("*.py")}
-    for name in loops - {"__init__", "command"}:
-        assert f"chronos_scheduler/{name}.py" in described, name
-    for name in (
-        "intake",
-        "claim",
-        "transfers/engine",
-        "recorder",
-        "transfers/egress",
-        "http/signing",
-        "outbox/sender",
-    ):
-        assert f"chronos_worker/{name}.py" in described, name
+def linked_from_architecture() -> set[str]:
+    return set(re.findall(r"\]\(\.\./([\w/.]+?)/?\)", ARCHITECTURE))
+
+
+def test_every_module_of_the_scheduler_and_at_the_top_of_the_worker_is_described() -> None:
+    for package in ("chronos_scheduler", "chronos_worker"):
+        names = {path.name for path in (ROOT / package).glob("*.py")}
+        modules = {f"{package}/{name}" for name in names - {"__init__.py", "command.py"}}
+        assert modules <= linked_from_architecture(), modules - linked_from_architecture()
+
+
+def test_every_folder_of_the_programs_is_described_and_no_other() -> None:
+    folders = {
+        str(path.parent.relative_to(ROOT))
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("__init__.py")
+    }
+    rows = table_after("Folders", ARCHITECTURE)
+    described = {row[0].strip("[").partition("]")[0] for row in rows[2:]}
+    assert described == folders - {"chronos_common/migrations/versions"}
 
 
 def test_every_promise_names_tests_that_exist() -> None:

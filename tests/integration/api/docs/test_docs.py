@@ -14,6 +14,7 @@ from flask import Flask
 from playwright.sync_api import Page
 from sqlalchemy import Engine, update
 
+from child_processes import inherited_environment
 from chronos_api.app import create_app
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage.postgres.database import connect
@@ -55,7 +56,6 @@ def own_app(url: str, own_db: Engine, servers: Servers) -> Flask:
 def server(
     url: str, servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}  # noqa: TID251 - the child's
     settings = {
         "CHRONOS_DATABASE_URL": url,
         "CHRONOS_REDIS_URL": servers.redis_url,
@@ -65,7 +65,9 @@ def server(
         "CHRONOS_LOGIN_RATE_LIMIT": "1000000 per minute",
         "CHRONOS_SMTP_URL": "smtp://127.0.0.1:9",
     }
-    running = Server(inherited | settings, tmp_path_factory.mktemp("docs") / "api.log")
+    running = Server(
+        inherited_environment() | settings, tmp_path_factory.mktemp("docs") / "api.log"
+    )
     try:
         wait_until(running.is_up, within=60)
         yield running

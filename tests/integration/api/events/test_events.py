@@ -1,7 +1,6 @@
 """Live events, from a real server."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ import requests
 from redis import Redis
 from sqlalchemy import Engine
 
+from child_processes import inherited_environment
 from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.events import WANTED, stream_of
@@ -28,7 +28,6 @@ Starter = Callable[..., AbstractContextManager[Server]]
 def start(
     api_database_url: str, servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Starter:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}  # noqa: TID251 - the child's
     settings = {
         "CHRONOS_DATABASE_URL": api_database_url,
         "CHRONOS_REDIS_URL": servers.redis_url,
@@ -44,7 +43,9 @@ def start(
 
     @contextmanager
     def started() -> Iterator[Server]:
-        server = Server(inherited | settings, tmp_path_factory.mktemp("events") / "api.log")
+        server = Server(
+            inherited_environment() | settings, tmp_path_factory.mktemp("events") / "api.log"
+        )
         try:
             wait_until(server.is_up, within=60)
             yield server
@@ -180,8 +181,7 @@ def test_a_client_that_comes_back_goes_on_where_it_was(
 def test_streams_are_bounded_and_one_that_is_left_makes_room(
     server: Server, caller: Caller
 ) -> None:
-    wait_until(lambda: opens(server, caller), within=10)
-    streams = [Stream(server, caller) for _ in range(STREAMS)]
+    streams = all_streams(server, caller)
     refused = Stream(server, caller).answer
     assert refused.status_code == 503
     assert refused.headers["Retry-After"]
@@ -190,15 +190,24 @@ def test_streams_are_bounded_and_one_that_is_left_makes_room(
     assert requests.get(f"{server.url}/api/v1/health", timeout=5).ok
     for stream in streams:
         stream.close()
-    wait_until(lambda: opens(server, caller), within=10)
+    for stream in all_streams(server, caller):
+        stream.close()
 
 
-def opens(server: Server, caller: Caller) -> bool:
-    """Tell whether all streams that there may be can be opened, and close them again."""
-    streams = [Stream(server, caller) for _ in range(STREAMS)]
-    for each in streams:
-        each.close()
-    return all(each.answer.status_code == 200 for each in streams)
+def all_streams(server: Server, caller: Caller) -> list[Stream]:
+    """Open as many streams as there may be, once those that were closed have made room."""
+    streams: list[Stream] = []
+
+    def are_open() -> bool:
+        streams[:] = [Stream(server, caller) for _ in range(STREAMS)]
+        if all(each.answer.status_code == 200 for each in streams):
+            return True
+        for each in streams:
+            each.close()
+        return False
+
+    wait_until(are_open, within=10, every=0.05)
+    return streams
 
 
 def test_after_a_flush_of_redis_clients_are_told_to_read_again(

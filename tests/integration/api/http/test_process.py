@@ -1,7 +1,6 @@
 """``chronos api`` as a process: what only a real server shows."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ import pytest
 import requests
 from sqlalchemy import Engine
 
+from child_processes import inherited_environment
 from chronos_api import server as server_module
 from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
@@ -65,7 +65,6 @@ class Server:
 def server(
     api_database_url: str, servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("CHRONOS_")}  # noqa: TID251 - the child's
     settings = {
         "CHRONOS_DATABASE_URL": api_database_url,
         "CHRONOS_REDIS_URL": servers.redis_url,
@@ -73,7 +72,7 @@ def server(
         "CHRONOS_API_THREADS": "4",
         "CHRONOS_RATE_LIMIT": "1000000 per minute",
     }
-    server = Server(inherited | settings, tmp_path_factory.mktemp("api") / "api.log")
+    server = Server(inherited_environment() | settings, tmp_path_factory.mktemp("api") / "api.log")
     try:
         wait_until(server.is_up, within=60)
         yield server

@@ -25,8 +25,9 @@ from chronos_worker.actions import email
 from chronos_worker.emails import mailer as mail
 from chronos_worker.emails import message as messages
 from chronos_worker.emails.mailer import Mailer
+from loopback import CERTIFICATE
 from mail_servers import MailServer
-from targets import CERTIFICATE, Target, hang
+from targets import Target, hang
 
 SENDER = "Chronos <chronos@example.com>"
 

@@ -26,8 +26,8 @@ from chronos_worker.channels.email import SEND_SECONDS, VERDICT_SECONDS, EmailCh
 from chronos_worker.emails import mailer, replies, smtp
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.emails.smtp import Envelope, MailFailed, SmtpServer
+from loopback import CERTIFICATE
 from mail_servers import ScriptedServer
-from targets import CERTIFICATE
 
 
 def _mailer(url: str, sender: str = "chronos@example.com") -> Mailer:

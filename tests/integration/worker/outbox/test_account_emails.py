@@ -1,18 +1,13 @@
 """E-mails about accounts, from the outbox to a mail server."""
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from email.message import EmailMessage
-from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, RowMapping, select
 
-import mail_servers
 from chronos_common import clock, ids
 from chronos_common.broker import Broker
 from chronos_common.domain import queues
@@ -24,27 +19,15 @@ from chronos_common.storage.outbox.account_emails import AccountEmailKind
 from chronos_common.storage.outbox.outbox import FIRST_DELAY
 from chronos_scheduler.notify import Notifier
 from chronos_worker.channels.email import EmailChannel
-from chronos_worker.emails.mailer import Mailer
 from chronos_worker.outbox.account_emails import AccountEmailSender
 from factories import OWNER_EMAIL, Workspace
 from mail_servers import MailServer
 
 
 @pytest.fixture
-def server() -> Iterator[MailServer]:
-    with mail_servers.serving() as server:
-        yield server
-
-
-@pytest.fixture
-def sender(engine: Engine, server: MailServer) -> AccountEmailSender:
+def sender(engine: Engine, channel: EmailChannel) -> AccountEmailSender:
     """What a worker hands the messages of the queue of notifications to."""
-    settings: Any = SimpleNamespace(
-        smtp_url=server.url, mail_from="chronos@example.com", mail_dir=Path("/nowhere")
-    )
-    return AccountEmailSender(
-        engine, EmailChannel(Mailer(settings)), public_url="http://chronos.example.com"
-    )
+    return AccountEmailSender(engine, channel, public_url="http://chronos.example.com")
 
 
 @pytest.fixture

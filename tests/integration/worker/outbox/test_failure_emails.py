@@ -1,11 +1,8 @@
 """Who is told of failures, and how often: the outbox, its digests, and the e-mails."""
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -13,14 +10,12 @@ import pytest
 from sqlalchemy import Engine, RowMapping, select, text
 
 import factories
-import mail_servers
 from chronos_common import clock
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import tables
 from chronos_common.storage.executions import executions
 from chronos_common.storage.outbox import failure_emails
 from chronos_worker.channels.email import EmailChannel
-from chronos_worker.emails.mailer import Mailer
 from chronos_worker.outbox.failure_emails import FailureEmailSender
 from factories import Workspace
 from mail_servers import MailServer
@@ -31,19 +26,8 @@ CRITICS = ("ops@example.com", "dev@example.com")
 
 
 @pytest.fixture
-def server() -> Iterator[MailServer]:
-    with mail_servers.serving() as server:
-        yield server
-
-
-@pytest.fixture
-def sender(engine: Engine, server: MailServer) -> FailureEmailSender:
-    settings: Any = SimpleNamespace(
-        smtp_url=server.url, mail_from="chronos@example.com", mail_dir=Path("/nowhere")
-    )
-    return FailureEmailSender(
-        engine, EmailChannel(Mailer(settings)), public_url="http://chronos.example.com"
-    )
+def sender(engine: Engine, channel: EmailChannel) -> FailureEmailSender:
+    return FailureEmailSender(engine, channel, public_url="http://chronos.example.com")
 
 
 def _job(engine: Engine, workspace: Workspace, now: datetime, **changes: Any) -> UUID:

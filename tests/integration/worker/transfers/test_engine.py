@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from threading import Event
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,12 +15,11 @@ from structlog.testing import capture_logs
 from chronos_common import clock
 from chronos_worker.actions import webhook
 from chronos_worker.http.request import RequestTemplate, TransferRequest
-from chronos_worker.transfers import curl_handle
 from chronos_worker.transfers import engine as transfers
 from chronos_worker.transfers.curl_handle import CurlHandle
 from chronos_worker.transfers.results import ErrorKind, TransferResult
 from chronos_worker.transfers.transfer import Transfers
-from exhaustion import no_descriptors
+from outages import no_sockets
 from rigs import Rig, kind_of, request_to, wait_until
 from targets import Answer, Received, Target, by_path, hang, reply
 
@@ -263,7 +261,7 @@ def _until_hung_up(gone: Event) -> Answer:
 
 def test_a_request_without_a_socket_for_it_was_not_attempted(rig: Rig, target: Target) -> None:
     request, later = request_to(target.url), request_to(target.url)
-    with no_descriptors():
+    with no_sockets():
         rig.engine.submit([request])
         result = rig.result_of(request)
     assert (result.http_status, kind_of(result)) == (None, ErrorKind.WORKER)
@@ -294,22 +292,14 @@ def test_a_request_without_a_handle_for_it_was_not_attempted(
 
 
 def test_a_redirect_without_a_socket_for_it_is_the_end_of_the_attempt(
-    rig: Rig, start_target: Callable[..., Target], monkeypatch: pytest.MonkeyPatch
+    rig: Rig, start_target: Callable[..., Target]
 ) -> None:
     """Proves that a request that has left counts, whatever the worker lacks afterwards."""
     first, second = start_target(), start_target()
     first.answer = reply(302, headers={"Location": second.url})
-    made = iter([socket.socket])
-
-    def make_once(*arguments: Any) -> socket.socket:
-        for make in made:
-            return make(*arguments)
-        raise OSError(errno.EMFILE, "Too many open files")
-
-    exhausted = SimpleNamespace(**vars(socket) | {"socket": make_once})
-    monkeypatch.setattr(curl_handle, "socket", exhausted)
     request = request_to(first.url)
-    rig.engine.submit([request])
-    result = rig.result_of(request)
+    with no_sockets(but=1):
+        rig.engine.submit([request])
+        result = rig.result_of(request)
     assert kind_of(result) is ErrorKind.CONNECT
     assert (result.http_status, second.received) == (302, [])

@@ -13,8 +13,9 @@ from chronos_worker.http import response_headers
 from chronos_worker.transfers import curl_handle
 from chronos_worker.transfers.curl_handle import KEPT_BODY_BYTES, MAX_BODY_BYTES
 from chronos_worker.transfers.results import ErrorKind
+from loopback import CERTIFICATE
 from rigs import Rig, flaw_of, kind_of
-from targets import CERTIFICATE, Target, endless, hang, raw, reply
+from targets import Target, endless, hang, raw, reply
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 

@@ -264,8 +264,8 @@ def test_a_hanging_job_does_not_take_the_permits_of_others_on_its_host(
     hanging = request_to(f"{target.url}/hang", timeout=30)
     rig.engine.submit([hanging])
     wait_until(lambda: bool(target.received))
-    # It becomes known as slow; from then on it may hold half of the host's permits, not all.
-    time.sleep(1.2)
+    # Once its job is known as slow, it may hold half of the host's permits, not all.
+    wait_until(lambda: rig.engine._limiter._slow == 1)
     rig.engine.submit([rigs.again(hanging, after=number / 100) for number in range(1, 20)])
     wait_until(lambda: target.paths().count("/hang") == 2)
     rig.engine.submit([request_to(f"{target.url}/quick") for _ in range(20)])

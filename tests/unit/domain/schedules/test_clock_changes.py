@@ -9,10 +9,10 @@ from cronsim import CronSim
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+import cron_english
 from chronos_common.domain.cron import expression as cron
 from chronos_common.domain.timezones.zones import zone_of
 from chronos_common.errors import Invalid
-from tests import cron_english
 
 # In UTC, after which the clock of the zone stands otherwise than before:
 #   Berlin     2026-03-29 01:00 +1 h, 2026-10-25 01:00 -1 h

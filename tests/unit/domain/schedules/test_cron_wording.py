@@ -11,7 +11,7 @@ import pytest
 from chronos_common.domain.cron import expression as cron
 from chronos_common.domain.cron.dates import Dates
 from chronos_common.errors import Invalid
-from tests.cron_english import Reading, read
+from cron_english import Reading, read
 
 MOST = {"second": 60, "minute": 60, "hour": 24, "day": 31, "month": 12, "weekday": 7}
 DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]

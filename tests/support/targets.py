@@ -1,15 +1,11 @@
 """Targets of webhooks: HTTP servers on the loopback that record what arrives, and misbehave."""
 
 import socket
-import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from threading import Event, Lock, Thread
 
-CERTIFICATE = Path(__file__).with_name("localhost.pem")
+from loopback import LoopbackServer
 
 
 @dataclass(frozen=True)
@@ -27,90 +23,28 @@ class Received:
     body: bytes
 
 
-class Target:
+class Target(LoopbackServer):
     """A server that gives each request to ``answer``, which may do anything to the connection."""
 
     def __init__(self, *, tls: bool = False) -> None:
+        super().__init__(tls=tls)
         self.received: list[Received] = []
-        self.connections = 0
         self.closed = 0
         self.busy = 0
         self.busiest = 0
-        self.closing = Event()
         self.answer: Answer = reply()
-        self._lock = Lock()
-        self._tls = tls_context() if tls else None
-        self._open: set[socket.socket] = set()
-        self._threads: list[Thread] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
-        self.port: int = self._listener.getsockname()[1]
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
-
-    def start(self) -> None:
-        self._spawn(self._accept)
-
-    def close(self) -> None:
-        self.closing.set()
-        # shutdown() ends the accept() that a thread is waiting in; close() alone does not.
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        with self._lock:
-            for connection in self._open:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-            threads = list(self._threads)
-        for thread in threads:
-            thread.join(10)
 
     def paths(self) -> list[str]:
         return [each.path for each in self.received]
 
-    def _spawn(self, work: Callable[[], None]) -> None:
-        thread = Thread(target=work, daemon=True)
-        with self._lock:
-            self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while not self.closing.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            number = self.connections
-            self._spawn(lambda c=connection, n=number: self._serve(c, n))
-
-    def _serve(self, connection: socket.socket, number: int) -> None:
-        with self._lock:
-            self._open.add(connection)
+    def serve(self, stream: socket.socket, number: int) -> None:
         try:
-            # A client that goes away in the middle is what many tests are about.
-            with suppress(OSError, ValueError), self._secured(connection) as stream:
-                while received := read_request(stream, number):
-                    self._take(received, stream)
+            while received := read_request(stream, number):
+                self._take(received, stream)
         finally:
-            with self._lock:
-                self._open.discard(connection)
-            connection.close()
+            stream.close()
             with self._lock:
                 self.closed += 1
-
-    @contextmanager
-    def _secured(self, connection: socket.socket) -> Iterator[socket.socket]:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._tls is None:
-            yield connection
-            return
-        with self._tls.wrap_socket(connection, server_side=True) as secured:
-            with self._lock:
-                self._open.add(secured)
-            try:
-                yield secured
-            finally:
-                with self._lock:
-                    self._open.discard(secured)
 
     def _take(self, received: Received, stream: socket.socket) -> None:
         with self._lock:
@@ -208,9 +142,3 @@ def read_request(stream: socket.socket, number: int) -> Received | None:
             return None
         body += chunk
     return Received(arrived_at, number, method, path, headers, body)
-
-
-def tls_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
-    return context

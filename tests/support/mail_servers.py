@@ -1,7 +1,6 @@
 """SMTP servers on the loopback that keep what they get, and refuse what a test wants refused."""
 
 import socket
-import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from targets import CERTIFICATE
+from loopback import tls_context
 
 _OK = "250 OK"
 
@@ -77,7 +76,7 @@ class MailServer:
 def serving(*, tls: str = "", logins: dict[str, str] | None = None) -> Iterator[MailServer]:
     """Run a server on a free port; ``tls`` is "", "smtps" or "starttls"."""
     server = MailServer(logins=logins or {})
-    context = _tls_context() if tls else None
+    context = tls_context() if tls else None
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     controller = Controller(
@@ -97,12 +96,6 @@ def serving(*, tls: str = "", logins: dict[str, str] | None = None) -> Iterator[
         yield server
     finally:
         controller.stop()
-
-
-def _tls_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(CERTIFICATE)
-    return context
 
 
 @dataclass

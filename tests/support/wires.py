@@ -6,11 +6,11 @@ import ssl
 import struct
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from threading import Event, Lock, Thread
+from contextlib import contextmanager
 from typing import Literal
 
-from targets import read_request, tls_context
+from loopback import LoopbackServer
+from targets import read_request
 
 Ending = Literal["close", "reset", "half-close"]
 Reads = Literal["nothing", "part", "all"]
@@ -21,7 +21,7 @@ _NAMES = re.compile(rb"webhook-id: (\S+).*X-Chronos-Attempt: (\d+)", re.DOTALL)
 _WITHOUT_GOODBYE = struct.pack("ii", 1, 0)
 
 
-class Wire:
+class Wire(LoopbackServer):
     """A server that answers ``answered`` requests of each connection, and ends it at the next.
 
     ``requests`` counts by ``webhook-id`` and attempt what reached it, read or not.
@@ -30,62 +30,18 @@ class Wire:
     def __init__(
         self, ending: Ending, reads: Reads = "all", *, answered: int = 0, tls: bool = False
     ) -> None:
+        super().__init__(tls=tls)
         self.ending, self.reads, self.answered = ending, reads, answered
         self.requests: Counter[tuple[str, int]] = Counter()
-        self.connections = 0
-        self._tls = tls_context() if tls else None
-        self._closing = Event()
-        self._lock = Lock()
-        self._open: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self._listener.getsockname()[1]}/"
-        self._threads = [Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
+        self.url += "/"
 
-    def close(self) -> None:
-        self._closing.set()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        with self._lock:
-            for connection in self._open:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join(10)
-
-    def _accept(self) -> None:
-        while not self._closing.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
+    def serve(self, stream: socket.socket, number: int) -> None:  # noqa: ARG002 - the base's name
+        for _ in range(self.answered):
+            if not self._take(stream):
                 return
-            self.connections += 1
-            thread = Thread(target=self._serve, args=(connection,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        with suppress(OSError), self._secured(connection) as stream:
-            for _ in range(self.answered):
-                if not self._take(stream):
-                    return
-                stream.sendall(_OK)
-            self._take_last(stream)
-            self._end(stream)
-
-    @contextmanager
-    def _secured(self, connection: socket.socket) -> Iterator[socket.socket]:
-        if self._tls:
-            connection = self._tls.wrap_socket(connection, server_side=True)
-        with self._lock:
-            self._open.add(connection)
-        try:
-            yield connection
-        finally:
-            with self._lock:
-                self._open.discard(connection)
-            connection.close()
+            stream.sendall(_OK)
+        self._take_last(stream)
+        self._end(stream)
 
     def _take(self, stream: socket.socket) -> bool:
         """Read and count a whole request, if there is one."""
@@ -126,6 +82,7 @@ class Wire:
 @contextmanager
 def running(*arguments: Ending | Reads, answered: int = 0, tls: bool = False) -> Iterator[Wire]:
     wire = Wire(*arguments, answered=answered, tls=tls)  # type: ignore[arg-type]
+    wire.start()
     try:
         yield wire
     finally:

@@ -1,6 +1,6 @@
 """Rows for tests: a workspace with its owner, and jobs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +24,10 @@ from chronos_common.storage.tables import jobs as jobs_table
 
 OWNER_EMAIL = "owner@example.com"
 SIGNING_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+#: The fixture ``a_job``: stores a job with these fields and returns its id.
+StoreJob = Callable[..., UUID]
 
 
 @dataclass(frozen=True)

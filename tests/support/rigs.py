@@ -82,11 +82,12 @@ def again(request: TransferRequest, *, after: float) -> TransferRequest:
     return webhook.prepare(specimens.claimed(request.job, due_at), request.job)
 
 
-def wait_until(condition: Callable[[], bool], *, within: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], *, within: float = 10, every: float = 0.002) -> None:
+    """Wait until a condition holds, asked ``every`` so many seconds; fail after ``within``."""
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.002)
+        time.sleep(every)
 
 
 def kind_of(result: TransferResult) -> ErrorKind | None:
