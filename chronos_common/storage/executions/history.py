@@ -171,14 +171,19 @@ _CANCEL = """
          WHERE {condition} AND finished_at IS NULL
          ORDER BY id FOR UPDATE)
     UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
-     WHERE id IN (SELECT id FROM cancelled)
+     WHERE {bound} id IN (SELECT id FROM cancelled)
  RETURNING id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms"""
+# The bound keeps the update to the partitions of the ids.
 _CANCEL_UNFINISHED = text(
-    _CANCEL.format(condition="id = ANY(CAST(:ids AS uuid[])) AND workspace_id = :workspace_id")
+    _CANCEL.format(
+        condition="id = ANY(CAST(:ids AS uuid[])) AND workspace_id = :workspace_id",
+        bound="id = ANY(CAST(:ids AS uuid[])) AND",
+    )
 )
 _CANCEL_UNSTARTED = text(
     _CANCEL.format(
-        condition="job_id = ANY(CAST(:job_ids AS uuid[])) AND status IN ('queued', 'retrying')"
+        condition="job_id = ANY(CAST(:job_ids AS uuid[])) AND status IN ('queued', 'retrying')",
+        bound="",
     )
 )
 

@@ -68,7 +68,7 @@ def find(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping
 def find_many(
     connection: Connection, workspace_id: UUID, job_ids: Sequence[UUID]
 ) -> Sequence[RowMapping]:
-    """Return jobs with their schedules, the oldest first; ids without a job are left out."""
+    """Return those of the jobs that exist, with their schedules, the oldest first."""
     parameters = {"workspace_id": workspace_id, "job_ids": list(job_ids)}
     return connection.execute(_FIND_MANY, parameters).mappings().all()
 
@@ -146,7 +146,7 @@ _DELETE = text("""
 
 
 def delete(connection: Connection, job_ids: Sequence[UUID], *, now: datetime) -> None:
-    """Hide locked jobs; their executions stay readable until they are pruned."""
+    """Hide locked jobs. Their executions stay readable until they are pruned."""
     connection.execute(_DELETE, {"ids": list(job_ids), "now": now})
 
 
