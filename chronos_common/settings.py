@@ -27,20 +27,18 @@ class Settings:
 
     database_url: str = types.text(
         None,
-        "PostgreSQL 15 or newer: `postgresql://user:password@host:5432/chronos`; a pooler in "
-        "front of it must keep sessions (`pool_mode = session`), as statements are prepared",
+        "PostgreSQL 15 or newer",
         parse=types.database_url,
         is_secret=True,
     )
     redis_url: str = types.text(
         None,
-        "Redis 7 or newer, or Valkey: `redis://:password@host:6379/0`; `rediss://` checks "
-        "certificates with `?ssl_cert_reqs=required`",
+        "Redis 7 or newer, or Valkey",
         parse=types.redis_url,
         is_secret=True,
     )
     data_dir: Path = types.text(
-        types.home_folder, "where `chronos up` keeps everything", parse=types.folder
+        types.home_folder, "data folder of `chronos up`", parse=types.folder
     )
     # API
     api_host: str = types.text("127.0.0.1", "the address the API listens on")
@@ -49,7 +47,7 @@ class Settings:
     api_workers: int = types.integer(4, 1, 64, "API processes")
     public_url: str = types.text(
         "http://127.0.0.1:8080",
-        "where users reach the API: stands in e-mails and in the documentation",
+        "the API's address in e-mails and documentation",
         parse=types.http_url,
     )
     secret_key: str = types.text(
@@ -58,20 +56,17 @@ class Settings:
         parse=types.secret_key,
         is_secret=True,
     )
-    access_token_minutes: int = types.integer(15, 1, 1440, "how long an access token lasts")
-    refresh_token_days: int = types.integer(30, 1, 365, "how long a login lasts that is not used")
-    registration_open: bool = types.flag(
-        default=True, help="whether anybody who reaches the API may create an account"
-    )
+    access_token_minutes: int = types.integer(15, 1, 1440, "lifetime of an access token")
+    refresh_token_days: int = types.integer(30, 1, 365, "lifetime of a login that is not used")
+    registration_open: bool = types.flag(default=True, help="whether anyone may create an account")
     require_verified_email: bool = types.flag(
-        default=False, help="whether members must verify their e-mail address before they work"
+        default=False, help="whether members must verify their e-mail address first"
     )
     trusted_proxies: int = types.integer(
         0,
         0,
         10,
-        "reverse proxies in front of the API that add to `X-Forwarded-For`; limits count the "
-        "address before them",
+        "reverse proxies that add to `X-Forwarded-For`",
     )
     login_rate_limit: str = types.text(
         "10 per minute", "attempts to log in or register from one address", parse=types.rate
@@ -84,27 +79,24 @@ class Settings:
     max_request_bytes: int = types.integer(1 << 20, 1024, None, "the largest request body")
     cors_origins: tuple[str, ...] = types.text(
         "",
-        "origins whose scripts may call the API from a browser, like `https://a.example.com`, "
-        "or `*`",
+        "origins of browser scripts, like `https://a.example.com`, or `*`",
         parse=types.origins,
     )
     statistics_cache_seconds: int = types.integer(
-        15, 0, 300, "how long statistics are kept in Redis before they are read again; 0 for never"
+        15, 0, 300, "cache lifetime of statistics; 0 disables the cache"
     )
     event_streams: int = types.integer(
         32,
         1,
         512,
-        "live event streams of one API process; each has a thread besides those of "
-        "`CHRONOS_API_THREADS`",
+        "live event streams of one API process, each with its own thread",
     )
     # scheduler
     lookahead_seconds: float = types.number(
         1.5,
         0.1,
         10,
-        "how far ahead of its instant an occurrence is handed to a worker; half seconds keep "
-        "planning away from whole ones",
+        "how early an occurrence is handed to a worker",
     )
     plan_batch: int = types.integer(1000, 1, 10_000, "schedules that one transaction plans")
     dispatch_batch: int = types.integer(500, 1, 1000, "webhooks that one message carries")
@@ -112,11 +104,10 @@ class Settings:
         2.0,
         0.1,
         60,
-        "when messages wait longer than this, nothing more is published: the rest is safe in "
-        "PostgreSQL",
+        "age of a waiting message that stops publishing",
     )
     sweep_interval_seconds: float = types.number(
-        300, 1, 3600, "how often the safety net looks for what should be impossible"
+        300, 1, 3600, "interval of the sweep, the safety net"
     )
     retention_days: int = types.integer(30, 1, 3650, "how long history is kept")
     # worker
@@ -124,51 +115,47 @@ class Settings:
         64,
         2,
         512,
-        "messages handled at once; an e-mail occupies a thread until the mail server has taken "
-        "it, a Celery task until the broker has it",
+        "messages that a worker handles at once",
     )
     max_transfers: int = types.integer(
-        1000, 1, 20_000, "webhooks on their way at once, of one worker"
+        1000, 1, 20_000, "webhooks in flight at once, of one worker"
     )
-    max_transfers_per_host: int = types.integer(250, 1, 20_000, "of these, to one host and port")
+    max_transfers_per_host: int = types.integer(
+        250, 1, 20_000, "webhooks in flight to one host and port"
+    )
     worker_timeout_seconds: float = types.number(
         15,
         2,
         300,
-        "a worker that gives no sign of life for so long is lost: others take its executions",
+        "a worker without a heartbeat for this long is lost",
     )
     shutdown_grace_seconds: float = types.number(
-        10, 0, 3600, "how long requests under way may take to end after SIGTERM"
+        10, 0, 3600, "time for requests under way to end after SIGTERM"
     )
     egress_allow: tuple[types.Network, ...] = types.text(
         "",
-        "networks beside the public internet that jobs may call, like `10.0.0.0/8,fd00::/8`; "
-        "`chronos up` allows loopback unless this is set",
+        "private networks that jobs may call, like `10.0.0.0/8,fd00::/8`",
         parse=types.networks,
     )
     smtp_url: str = types.text(
         "",
-        "sends e-mails: `smtp://user:password@host:587?starttls=1` or "
-        "`smtps://user:password@host:465`; without it they are written to `CHRONOS_MAIL_DIR`; "
-        "user and password are percent-encoded",
+        "the mail server",
         parse=types.smtp_url,
         is_secret=True,
     )
     mail_from: str = types.text(
         "chronos@localhost.localdomain",
-        'the sender of e-mails: an address, or one with a name like `"Chronos, Inc." '
-        "<chronos@example.com>`",
+        'sender, like `"Chronos, Inc." <chronos@example.com>`',
         parse=types.sender,
     )
     mail_dir: Path = types.text(
         types.mail_folder,
-        "where e-mails go that are not sent: `mail` in the data folder",
+        "folder for e-mails without a mail server",
         parse=types.folder,
     )
     tasks_broker_url: str = types.text(
         "",
-        "the broker of the Celery application whose tasks jobs start; such a job has "
-        "`succeeded` once the broker has its task, whatever becomes of it there",
+        "broker of the Celery application whose tasks jobs start",
         parse=types.broker_urls,
         is_secret=True,
     )
@@ -178,9 +165,9 @@ class Settings:
     )
     log_format: str = types.choice("json", ["json", "console"], "`json`, or `console` for people")
     metrics_host: str = types.text(
-        "127.0.0.1", "the address on which scheduler and worker show metrics"
+        "127.0.0.1", "address for metrics and health of scheduler and worker"
     )
-    metrics_port: int = types.integer(0, 0, 65535, "the port of it; 0 is nowhere")
+    metrics_port: int = types.integer(0, 0, 65535, "port for metrics and health; 0 disables it")
 
     @property
     def worker_timeout(self) -> timedelta:

@@ -299,7 +299,7 @@ def test_a_request_that_the_worker_could_not_attempt_comes_again_as_the_same_att
     before = clock.now()
     with no_sockets():
         sending.begin(claimed)
-        wait_until(lambda: sending.in_flight == 0)
+        wait_until(lambda: len(sending._unattempted) == 2)
     sending.watch()
     for row in factories.executions_of(engine, job_id):
         assert (row["status"], row["attempt"], row["attempts"]) == ("queued", 1, [])
