@@ -30,7 +30,7 @@ from generated_client.models import (
     JobFields,
     JobFieldsJobType,
     JobFieldsScheduleKind,
-    JobsListedJobType,
+    ListJobsJobType,
     ProblemDocument,
     WebhookPayload,
 )
@@ -71,8 +71,8 @@ def _run_one(client: AuthenticatedClient, type_: str, payload: Any, workspace: U
         client=client, body=body, x_workspace=str(workspace), idempotency_key=f"py-{type_}"
     )
     assert isinstance(created, JobDetail), created
-    listed_type = JobsListedJobType(type_)
-    page = list_jobs.sync(client=client, tag="python", type_=listed_type, limit=5)
+    type_of_list = ListJobsJobType(type_)
+    page = list_jobs.sync(client=client, tag="python", type_=type_of_list, limit=5)
     assert [job.id for job in page.items] == [created.id]
 
     changed = update_job.sync(created.id, client=client, body=JobChange(description="Changed"))
