@@ -30,7 +30,6 @@ import psycopg2
 from chronos_common import cli, settings
 from chronos_common import environment as variables
 from chronos_common.embedded.processes import exec_child
-from chronos_common.process import startup
 
 READY = b"ready"
 LARGEST_ANSWER = 64
@@ -72,6 +71,9 @@ def _load() -> None:
         module = import_module(entry_point.module)
         if hasattr(module, "preload"):
             module.preload()
+    # The supervisor imports this module, too, and stays light.
+    from chronos_common.process import startup  # noqa: PLC0415 - see above
+
     startup.tune_garbage_collection()
 
 
