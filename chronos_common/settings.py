@@ -1,7 +1,7 @@
 """Settings: ``CHRONOS_*`` environment variables, read once into frozen, validated objects.
 
 Each is declared once, as a field of :class:`Settings`. The README's table and ``.env.example`` are
-held against that. All wrong settings are reported at once. No other module reads the environment.
+held against that. All wrong settings are reported at once. No other module reads settings.
 """
 
 import os
@@ -185,7 +185,8 @@ _KNOWN: Final = frozenset(_VARIABLES.values())
 def load() -> Settings:
     """Read the settings from this process's environment.
 
-    Raises :class:`SettingsInvalid` with one line for each wrong one.
+    Raises :class:`SettingsInvalid` with one line for each wrong one, and for each variable that
+    has no effect: a setting may be missing because its name is misspelt.
     """
     _forget_services()
     env = Env(eager=False)
@@ -195,7 +196,7 @@ def load() -> Settings:
     try:
         env.seal()
     except EnvError as error:
-        raise SettingsInvalid(_explain(error)) from error
+        raise SettingsInvalid("\n  ".join([_explain(error), *remarks()])) from error
     values["tasks_broker_url"] = values["tasks_broker_url"] or values["redis_url"]
     return Settings(**values)
 

@@ -7,12 +7,12 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, delete, select, text
+from sqlalchemy import Engine, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 import factories
 from chronos_common.migrations import schema
-from chronos_common.storage.tables import jobs, metadata
+from chronos_common.storage.tables import jobs, metadata, schedules
 
 
 def _is_ours(_name: str | None, _type: str, _parents: object) -> bool:
@@ -74,11 +74,13 @@ def test_the_schema_before_has_the_types_that_it_knows_and_refuses_others(
         job_id = factories.job(connection, workspace, every_minute, now=now, type="fax")
     with pytest.raises(IntegrityError, match="job_type_check"):
         _downgrade(engine, "0008")
+    set_type = update(jobs).where(jobs.c.id == job_id)
     with engine.begin() as connection:
-        connection.execute(delete(jobs).where(jobs.c.id == job_id))
+        connection.execute(set_type.values(type="email"))
+        connection.execute(update(schedules).values(job_type="email"))
     _downgrade(engine, "0008")
     with pytest.raises(IntegrityError, match="jobs_type_check"), engine.begin() as connection:
-        factories.job(connection, workspace, every_minute, now=now, type="fax")
+        connection.execute(set_type.values(type="fax"))
     schema.upgrade(engine)
 
 

@@ -119,6 +119,20 @@ def test_what_is_required_and_missing_is_reported_by_name(
         assert name in str(caught.value)
 
 
+def test_a_setting_that_is_missing_is_found_under_its_misspelt_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = dict(REQUIRED)
+    given["CHRONOS_DATABSE_URL"] = given.pop("CHRONOS_DATABASE_URL")
+    monkeypatch.setattr(os, "environ", given)
+    with pytest.raises(SettingsInvalid) as caught:
+        settings.load()
+    missing, hint = map(str.strip, str(caught.value).splitlines()[-2:])
+    assert missing.startswith("CHRONOS_DATABASE_URL: missing")
+    assert hint.startswith("CHRONOS_DATABSE_URL")
+    assert "CHRONOS_DATABASE_URL" in hint
+
+
 @pytest.mark.parametrize(
     "given",
     [

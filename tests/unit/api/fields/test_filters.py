@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Column
+from sqlalchemy.sql import visitors
 
 import chronos_api.app  # noqa: F401 - loads every query
 from chronos_api.audit.schemas import AuditQuery, audit_filter
@@ -99,3 +101,16 @@ def test_every_condition_narrows_the_statement(kind: type[Any], name: str) -> No
     conditions = statement(kind)
     narrowed = kind(**{name: VALUES.get(name, "failed")})
     assert len(conditions(narrowed)) > len(conditions(kind()))
+
+
+@pytest.mark.parametrize("name", sorted(names(JobFilter) - {"last_outcome"}))
+def test_a_condition_on_schedules_joins_them(name: str) -> None:
+    """Fails if ``needs_schedule`` forgets a condition: each job would come many times."""
+    narrowed = JobFilter(**{name: VALUES.get(name, "failed")})
+    tables = {
+        column.table.name
+        for condition in filters.conditions(narrowed)
+        for column in visitors.iterate(condition)
+        if isinstance(column, Column)
+    }
+    assert ("schedules" in tables) == narrowed.needs_schedule
