@@ -183,7 +183,7 @@ class CompatJob(Answer):
     executions = fields.List(fields.Nested(CompatExecution), required=True)
 
 
-class ListedCompatJob(CompatJob):
+class CompatJobListItem(CompatJob):
     """A job in a list."""
 
     payload = fields.Dict(
@@ -196,7 +196,7 @@ class ListedCompatJob(CompatJob):
 class CompatJobs(Answer):
     """A part of the list of jobs. ``total`` is the length of the list."""
 
-    jobs = fields.List(fields.Nested(ListedCompatJob), required=True)
+    jobs = fields.List(fields.Nested(CompatJobListItem), required=True)
     total = fields.Integer(required=True)
     page = fields.Integer(required=True)
     limit = fields.Integer(required=True)

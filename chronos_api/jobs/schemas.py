@@ -309,7 +309,7 @@ class JobsQuery(StableQuery, JobChoice):
             raise ValidationError("Does not go with last_outcome; use cursor.", "page")
 
 
-class ListedJob(JobAnswer):
+class JobListItem(JobAnswer):
     """A job in a list."""
 
     payload = fields.Dict(
@@ -335,4 +335,4 @@ class JobState(ValueAnswer):
     latest_execution = fields.Nested(ExecutionAnswer, required=True, allow_none=True)
 
 
-JobPage = page_of(ListedJob, "JobPage", STABLE)
+JobPage = page_of(JobListItem, "JobPage", STABLE)
