@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
-from chronos_api.explanations import outcome_texts, rule_changes
+from chronos_api.explanations import outcome_texts
 from chronos_api.explanations.outcome_texts import Record
 from chronos_api.jobs.definition import definitions
 from chronos_api.transactions import Call, reading
@@ -24,7 +24,7 @@ from chronos_common.domain.schedules.humanize import moment
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import JobNotFound
-from chronos_common.storage import workers
+from chronos_common.storage import workers, zone_rules
 from chronos_common.storage.executions import explanations
 from chronos_common.storage.jobs.schedules import schedule_of
 
@@ -161,14 +161,29 @@ def _existence(question: _Question) -> _Finding | None:
 
 
 def _moved(question: _Question) -> _Finding | None:
-    text = rule_changes.explain(
+    """Explain where the rules of its time zone moved an occurrence, as the audit log has it."""
+    entries = explanations.log(
         question.connection,
-        question.job,
-        since=question.at,
-        until=question.until,
-        now=question.now,
+        question.job["workspace_id"],
+        question.job["id"],
+        actions=[zone_rules.ACTION],
+        since=question.job["created_at"],
+        until=question.now,
+        limit=100,
     )
-    return None if text is None else _Finding(Verdict.SCHEDULE_CHANGED, text)
+    for entry in entries:
+        before, after = entry.details["before"], entry.details["after"]
+        former = datetime.fromisoformat(before["next_run_at"])
+        if question.at <= former < question.until:
+            moved = after["next_run_at"]
+            where = f"at {moment(datetime.fromisoformat(moved))}" if moved else "behind ends_at"
+            text = (
+                f"The rules of the time zone {entry.details['timezone']} changed at "
+                f"{moment(entry.at)}: by release {after['timezone_database']} of its database, "
+                f"the occurrence of {moment(question.at)} lies {where}."
+            )
+            return _Finding(Verdict.SCHEDULE_CHANGED, text)
+    return None
 
 
 def _is_instant(question: _Question) -> bool:
