@@ -1,4 +1,4 @@
-"""``chronos api``; light, so that ``chronos --help`` loads no application."""
+"""``chronos api``. This module is light, so that ``chronos --help`` loads no application."""
 
 import click
 

@@ -31,11 +31,11 @@ _permits = BoundedSemaphore(MAX_AT_ONCE)
 
 
 class TooManyTestRuns(Unavailable):
-    """Enough test runs are under way; try again when one has ended."""
+    """Enough test runs are under way. Try again when one has ended."""
 
 
 class NoWorkerAnswered(NoAnswer):
-    """No worker answered in time; see whether one runs: GET /api/v1/ready."""
+    """No worker answered in time. See whether one runs: GET /api/v1/ready."""
 
 
 def run(

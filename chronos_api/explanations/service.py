@@ -1,10 +1,17 @@
-"""Why an instant of a job ran or did not: one answer, from what is on record.
+"""Why an instant of a job ran or did not: one answer, from the records.
 
-1. What has a row is told from the row: its own, or one that stands for missed occurrences.
-2. Otherwise the first of these that holds: the job was not there yet, or not any more; the rules
-   of its time zone moved the occurrence; the instant lies out of the schedule's bounds, or is none
-   of its instants; the job was paused, or had another schedule; its history was removed; it is to
-   come; nobody has planned it yet.
+1. An instant with a row is explained by the row: its own, or one that stands for missed
+   occurrences.
+2. Any other is explained by the first of these reasons that holds:
+
+   - The job was not created yet, or was deleted already.
+   - The rules of its time zone moved the occurrence.
+   - The instant lies out of the schedule's bounds, or is none of its instants.
+   - The job was paused.
+   - The job had another schedule.
+   - The history of the instant was removed.
+   - No scheduler has planned it yet.
+   - The instant is to come, or the job was completed before it.
 """
 
 from dataclasses import dataclass, replace
@@ -131,7 +138,7 @@ def _recorded(question: _Question) -> _Finding | None:
         )
         return _Finding(Verdict.RECORDED, text, record)
     covering = explanations.missed_with(connection, job_id, at=question.at)
-    # A row for many stands for instants of the schedule of then; no other is known but today's.
+    # Such a row stands for instants of the schedule of its time. Only today's schedule is known.
     if covering is None or not (_is_instant(question) or _changes(question)):
         return None
     record = Record.of(covering)

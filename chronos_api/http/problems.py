@@ -144,7 +144,7 @@ ALL = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error answer; ``fields`` maps each wrong field to what is wrong and the remedy.
+    """One error answer. ``fields`` maps each wrong field to its faults and their remedies.
 
     ``items`` holds the same by the index of each wrong item, where many were sent. The document
     names the first :data:`MAX_ERRORS` of them.

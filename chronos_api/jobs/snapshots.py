@@ -40,7 +40,7 @@ def detailed(row: RowMapping, *, now: datetime) -> dict[str, Any]:
 
 
 def next_run(row: RowMapping, *, now: datetime) -> datetime | None:
-    """Return when the job runs next; None unless it is active."""
+    """Return when the job runs next, or None if it is not active."""
     return _next_run(row, schedule_of(row["id"], row), now)
 
 

@@ -18,7 +18,7 @@ class MemberNotFound(NotFound):
 
 
 class LastOwner(Conflict):
-    """A workspace needs an owner; make another member one first."""
+    """A workspace needs an owner. Make another member one first."""
 
 
 def list_members(call: Call) -> Sequence[RowMapping]:

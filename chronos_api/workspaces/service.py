@@ -24,7 +24,7 @@ _SIGNING_SECRET_BYTES = 32
 
 
 class TooManyWorkspaces(Conflict):
-    """You are a member of as many workspaces as one account can be; leave one first."""
+    """You are a member of as many workspaces as one account can be. Leave one first."""
 
 
 def create(tx: Transaction, workspace_id: UUID, owner: UUID, *, name: str) -> None:

@@ -1,4 +1,4 @@
-"""The policies of a job: what happens after a failure, when it is late, and when runs overlap."""
+"""The policies of a job, for failures, for late occurrences, and for runs that overlap."""
 
 from marshmallow import fields
 from marshmallow.validate import Length
@@ -36,7 +36,7 @@ _OVERLAPS = (
 
 
 class PolicyFields(Strict):
-    """How often and how long to try, and what to do about what is late or overlaps."""
+    """How often and how long to try, and the policies for late and overlapping occurrences."""
 
     max_attempts = Whole(
         low=1,
