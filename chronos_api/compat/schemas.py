@@ -86,8 +86,8 @@ class PostJob(Strict):
         longest=MAX_EXPRESSION_LENGTH,
         required=True,
         metadata={
-            "description": "A cron expression of five fields, or six with seconds first; or the "
-            "time of a job that runs once",
+            "description": "A cron expression of five fields, or six with seconds first. For a "
+            "job that runs once, its time",
             "examples": ["31 10-15 1 * * MON-FRI"],
         },
     )
@@ -258,7 +258,7 @@ class Run(Answer):
         attribute="http_status",
         required=True,
         allow_none=True,
-        metadata={"description": "The HTTP status; null if there is none"},
+        metadata={"description": "The HTTP status, or null if there is none"},
     )
     duration = computed(
         fields.String(required=True, allow_none=True, metadata={"examples": ["120ms"]}), _duration

@@ -26,7 +26,7 @@ def types_described() -> str:
 def payloads_described() -> str:
     """Return the fields of each type's payload, and the meaning of ``succeeded`` for it."""
     return " ".join(
-        f"For {name}: {', '.join(kind.by_name)}; it has succeeded once {kind.promise}."
+        f"For {name}: {', '.join(kind.by_name)}. It has succeeded once {kind.promise}."
         for name, kind in TYPES.items()
     )
 
