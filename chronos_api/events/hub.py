@@ -45,7 +45,7 @@ class Hub:
     """Hands the events of the workspaces' streams to their subscriptions."""
 
     def __init__(self, redis: Redis, *, limit: int) -> None:
-        # Its types do not tell that it answers bytes.
+        # Its types do not show that it answers bytes.
         self._redis: Any = redis
         self._limit = limit
         self._lock = Lock()

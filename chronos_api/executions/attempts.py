@@ -1,8 +1,8 @@
 """An execution's attempts as answers show them: within bounds, whatever targets have answered.
 
 A history of fifty attempts, each with all that it sent and received, would be tens of megabytes.
-The last attempt is the one that people look at, so it comes whole. Of those before it comes as
-much as tells them apart, and each can be asked for by its number.
+The last attempt is the one that people look at, so it comes whole. Those before it are shortened,
+and each can be asked for by its number.
 """
 
 import json

@@ -53,7 +53,7 @@ def _handed_over(row: RowMapping) -> Iterator[Line]:
 
 
 def _attempt(attempt: Mapping[str, Any]) -> Iterator[Line]:
-    """Tell an attempt as the worker recorded it."""
+    """Yield the lines of an attempt, as the worker recorded it."""
     number = attempt["number"]
     started_at = datetime.fromisoformat(attempt["started_at"])
     message = f"Attempt {number} started by worker {attempt.get('worker', 'unknown')}"

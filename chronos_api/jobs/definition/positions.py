@@ -65,7 +65,7 @@ def _runs_left(row: RowMapping, definition: JobDefinition) -> int | None:
 
 
 def _names_same_instants(schedule: Schedule, before: Schedule) -> bool:
-    """Tell whether two schedules differ in nothing but a zone that does not matter to them."""
+    """Return whether two schedules are equal, apart from a time zone that they do not use."""
     if schedule.kind is not ScheduleKind.CRON:
         before = replace(before, timezone=schedule.timezone)
     return schedule == before
