@@ -1,1 +1,1 @@
-"""The REST API: it writes jobs to PostgreSQL and reads history; it runs nothing itself."""
+"""The REST API: it writes jobs to PostgreSQL and reads history. It runs nothing itself."""

@@ -95,13 +95,13 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
 def _expect_requests(app: Flask, content: Mapping[str, Any]) -> None:
     """Register the statuses of each route, by the OpenAPI ``content``, with the metrics."""
     # Of a rule like /jobs/<uuid:job_id> the document shows /jobs/{job_id}.
-    rules = {_SLOT.sub(r"{\1}", rule.rule): rule.rule for rule in app.url_map.iter_rules()}
+    rules = {_VARIABLE.sub(r"{\1}", rule.rule): rule.rule for rule in app.url_map.iter_rules()}
     for method, path, statuses in openapi.answers(content):
         metrics.of(app).expect(method=method, route=rules[path], statuses=statuses)
 
 
 #: A variable part of a rule.
-_SLOT = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
+_VARIABLE = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 
 
 def _context(settings: Settings, engine: Engine) -> Context:

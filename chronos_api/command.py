@@ -1,4 +1,4 @@
-"""``chronos api``; light, so that ``chronos --help`` loads no application."""
+"""``chronos api``. This module is light, so that ``chronos --help`` loads no application."""
 
 import click
 
@@ -12,7 +12,7 @@ def preload() -> None:
 @click.command()
 def api() -> None:
     """Serve the REST API until stopped. Run as many of these as you like."""
-    from chronos_api import server  # noqa: PLC0415 - only who serves loads the application
+    from chronos_api import server  # noqa: PLC0415 - only the server loads the application
     from chronos_common.process import startup  # noqa: PLC0415 - as above
 
     with startup.service() as loaded:

@@ -36,8 +36,10 @@ from chronos_common.settings import Settings
 from chronos_common.storage.postgres import database
 
 _KEEP_ALIVE_SECONDS = 15
-#: How often the clock is compared with the database's; and while nobody asks for anything.
-_CLOCK_SECONDS, _IDLE_CLOCK_SECONDS = 60, 600
+#: How often the clock is compared with the database's.
+_CLOCK_SECONDS = 60
+#: The same while there are no requests.
+_IDLE_CLOCK_SECONDS = 600
 #: How long a process without connections, and the one above them, sleep at most.
 _REST_SECONDS = 3.0
 _SECONDS_TO_REPLACE_A_FROZEN_WORKER = 60
@@ -93,7 +95,7 @@ class ApiServer(BaseApplication):  # type: ignore[misc] # it has no types of its
         So nothing here may open a connection or start a thread.
         """
         app = create_app(self._settings)
-        # What a first request sets up takes 2 MiB of each process that does it.
+        # The first request sets up 2 MiB. The processes that fork later share them.
         app.test_client().get("/health")
         # Loaded modules stay where they are in memory, so that the processes go on sharing them.
         startup.tune_garbage_collection()
@@ -104,12 +106,12 @@ class _Worker(ThreadWorker):  # type: ignore[misc] # it has no types of its own
     """Looks less often whether its parent lives, and says less often that it lives itself."""
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for requests; only open connections need its second."""
+        """Wait for requests, longer than by default while there are no connections."""
         super().wait_for_and_dispatch_events(timeout if self.nr_conns else _REST_SECONDS)
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc] # it has no types of its own
-    """Looks less often for processes that are frozen; one that ended says so by a signal."""
+    """Looks less often for frozen processes. A process that ended is reported by a signal."""
 
     def wait_for_signals(self, timeout: float) -> list[int]:
         """Wait for signals, longer than by default."""
@@ -200,7 +202,7 @@ class Clock:
         self._is_used = True
 
     def tick(self) -> bool:
-        """Correct the clock if that is due; never asks to be called at once."""
+        """Correct the clock if that is due. Return False: this never has to run again at once."""
         if self._is_used or monotonic() >= self._due_at:
             with database.reading(self._engine) as connection:
                 clock.correct_by(database.measure_clock(connection))

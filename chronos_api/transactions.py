@@ -86,7 +86,7 @@ class Transaction(Session):
     ) -> None:
         """Append to the log of another workspace, or of the installation (None).
 
-        ``user_id`` is who acts, if that is not the caller.
+        ``user_id`` names the acting user, if that is not the caller.
         """
         audit.append(
             self.connection,
@@ -102,7 +102,7 @@ class Transaction(Session):
     def audit_account(
         self, user_id: UUID, action: str, details: Mapping[str, Any] | None = None
     ) -> None:
-        """Append what a user did to their own account to the log of their first workspace."""
+        """Append a user's change of their own account to the log of their first workspace."""
         workspace_id = users.first_workspace_of(self.connection, user_id)
         self.audit_in(workspace_id, action, "user", {user_id: details or {}}, user_id=user_id)
 

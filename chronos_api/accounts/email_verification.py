@@ -14,7 +14,7 @@ LIFETIME = timedelta(days=3)
 
 
 class TokenNotFound(NotFound):
-    """There is no such token, or it was used or has expired; ask for another e-mail."""
+    """There is no such token, or it was used or has expired. Ask for another e-mail."""
 
 
 def send(tx: Transaction, email: str) -> None:

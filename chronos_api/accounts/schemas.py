@@ -88,7 +88,7 @@ class User(Answer):
         fields.Boolean(required=True), lambda row: row["verified_at"] is not None
     )
     is_operator = fields.Boolean(
-        required=True, metadata={"description": "Runs this installation; see admin"}
+        required=True, metadata={"description": "Runs this installation. See admin"}
     )
     created_at = Instant(required=True)
 
@@ -98,7 +98,7 @@ class Tokens(Answer):
 
     access_token = fields.String(required=True)
     refresh_token = fields.String(
-        required=True, metadata={"description": "Can be used once; using it again ends the login"}
+        required=True, metadata={"description": "Can be used once. Using it again ends the login"}
     )
     token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
     expires_in = fields.Integer(
@@ -117,7 +117,7 @@ class WorkspaceOfMe(Answer):
         required=True,
         allow_none=True,
         metadata={
-            "description": "Verifies webhooks (Standard Webhooks); null unless an owner who "
+            "description": "Verifies webhooks (Standard Webhooks). null unless an owner who "
             "is logged in asks",
             "examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"],
         },
@@ -137,7 +137,7 @@ class Me(Answer):
     workspaces = fields.List(
         fields.Nested(Membership),
         required=True,
-        metadata={"description": "The default one first; X-Workspace chooses another"},
+        metadata={"description": "The default one first. X-Workspace chooses another"},
     )
 
 

@@ -19,7 +19,7 @@ from chronos_common.storage.accounts import workspaces as workspace_rows
 
 
 class EmailTaken(Conflict):
-    """There is an account with this e-mail address; log in instead."""
+    """There is an account with this e-mail address. Log in instead."""
 
 
 class WrongCredentials(Unauthenticated):
@@ -27,7 +27,7 @@ class WrongCredentials(Unauthenticated):
 
 
 class RefreshTokenReused(Unauthenticated):
-    """This refresh token was used before, or its login was ended; log in again."""
+    """This refresh token was used before, or its login was ended. Log in again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from threading import BoundedSemaphore
 from typing import Any
 from uuid import UUID
 
-from chronos_api.jobs.definition import default_webhooks
+from chronos_api.jobs.definition import definitions
 from chronos_api.transactions import Call, begin, reading
 from chronos_common import ids
 from chronos_common.broker import Batch, Broker
@@ -31,11 +31,11 @@ _permits = BoundedSemaphore(MAX_AT_ONCE)
 
 
 class TooManyTestRuns(Unavailable):
-    """Enough test runs are under way; try again when one has ended."""
+    """Enough test runs are under way. Try again when one has ended."""
 
 
 class NoWorkerAnswered(NoAnswer):
-    """No worker answered in time; see whether one runs: GET /api/v1/ready."""
+    """No worker answered in time. See whether one runs: GET /api/v1/ready."""
 
 
 def run(
@@ -46,7 +46,7 @@ def run(
     Raises :class:`Invalid`, :class:`Unavailable` and :class:`NoWorkerAnswered`.
     """
     with reading(call) as session:
-        default_url = default_webhooks.url_for(session, request)
+        default_url = definitions.default_url_for(session, request)
     payloads.parse(request["type"], request["payload"], default_url=default_url)
     started = TestRun(
         id=ids.new_id(call.now),

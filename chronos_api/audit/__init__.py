@@ -1,1 +1,1 @@
-"""The audit log: its entries and how they are listed."""
+"""The audit log: its entries, and the list of them."""

@@ -24,15 +24,16 @@ class AuditQuery(PageQuery):
         longest=80,
         validate=Regexp(_ACTION, error="Must be like job.pause, or job.* for all about jobs."),
         metadata={
-            "description": "What was done, or job.* for all that was done to jobs",
+            "description": "The kind of change, or job.* for all changes of jobs",
             "examples": ["job.*"],
             "pattern": _ACTION,
         },
     )
     subject_type = Text(
-        longest=30, metadata={"description": "What was changed", "examples": ["job"]}
+        longest=30,
+        metadata={"description": "The kind of thing that was changed", "examples": ["job"]},
     )
-    subject_id = fields.UUID(metadata={"description": "The id of what was changed"})
+    subject_id = fields.UUID(metadata={"description": "The id of the thing that was changed"})
     user_id = fields.UUID(metadata={"description": "Who changed it"})
     key_id = fields.UUID(metadata={"description": "With which API key"})
     since = Instant(metadata={"description": "From this instant on"})
@@ -56,7 +57,9 @@ class AuditEntry(Answer):
     subject_id = fields.UUID(required=True)
     details = fields.Dict(
         required=True,
-        metadata={"description": "Of an update, before and after of what differs; no secrets"},
+        metadata={
+            "description": "Of an update, the fields that differ, before and after. No secrets"
+        },
     )
 
 

@@ -1,11 +1,44 @@
-"""Reads the audit log, for owners and the operator. Transactions append to it."""
+"""The audit log: the details of a change that it holds, and pages of it.
 
+Transactions append to it. It holds no secrets, and no value that would make an entry long.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from chronos_api.fields.pagination import Page, first_of
 from chronos_api.transactions import Call, reading
+from chronos_common.domain.jobs import is_same_json
 from chronos_common.storage import audit
 from chronos_common.storage.audit import AuditFilter
+
+#: A value that is longer than this, as JSON, is left out.
+MAX_VALUE_LENGTH = 4096
+
+LEFT_OUT = "[too long]"
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that differ, before and after. Neither state may hold secrets."""
+    names = sorted(
+        name
+        for name in before.keys() | after.keys()
+        if not is_same_json(before.get(name), after.get(name))
+    )
+    return {
+        "before": bounded({name: before.get(name) for name in names}),
+        "after": bounded({name: after.get(name) for name in names}),
+    }
+
+
+def bounded(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``fields``, without values that are too long for the log."""
+    return {
+        name: value if len(json.dumps(value, default=str)) <= MAX_VALUE_LENGTH else LEFT_OUT
+        for name, value in fields.items()
+    }
 
 
 def list_entries(

@@ -26,7 +26,7 @@ MAX_JOBS = 1000
 
 
 class Action(StrEnum):
-    """What to do."""
+    """The changes that one request can make to many jobs."""
 
     PAUSE = "pause"
     RESUME = "resume"

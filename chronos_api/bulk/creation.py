@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.jobs.definition import default_webhooks, definitions
+from chronos_api.jobs.definition import definitions
 from chronos_api.jobs.service import first_status
 from chronos_api.transactions import Call, begin, reading
 from chronos_common import ids
@@ -40,7 +40,7 @@ def _default_url(call: Call, bodies: Sequence[Any]) -> str | None:
     with reading(call) as session:
         for fields in bodies:
             if isinstance(fields, Mapping):
-                url = default_webhooks.url_for(session, fields)
+                url = definitions.default_url_for(session, fields)
                 if url:
                     return url
     return None

@@ -64,13 +64,16 @@ class BulkRequest(Strict):
     )
     filter = fields.Nested(
         JobChoice,
-        metadata={"description": f"Instead of ids; if more than {_MOST} jobs match, it is 422"},
+        metadata={"description": f"Instead of ids. If more than {_MOST} jobs match, it is 422"},
     )
     dry_run = fields.Boolean(
         truthy={True},
         falsy={False},
         load_default=False,
-        metadata={"description": "Tell what would be done, and do nothing", "default": False},
+        metadata={
+            "description": "Return the changes that would be made, and make none",
+            "default": False,
+        },
     )
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
@@ -131,5 +134,5 @@ class BulkResult(ValueAnswer):
     items = fields.List(
         fields.Nested(BulkItem),
         required=True,
-        metadata={"description": f"Each job's result; of a dry run the first {_MOST}"},
+        metadata={"description": f"Each job's result. Of a dry run, the first {_MOST}"},
     )

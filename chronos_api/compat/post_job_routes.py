@@ -20,7 +20,7 @@ blueprint = Blueprint(
     "compat_posts",
     __name__,
     url_prefix="/jobs",
-    description="POST requests on a schedule; use /api/v1/jobs for new programs",
+    description="POST requests on a schedule. Use /api/v1/jobs for new programs",
 )
 
 _EXAMPLE = {

@@ -42,7 +42,7 @@ blueprint = Blueprint(
     "compat_jobs",
     __name__,
     url_prefix="/api",
-    description="Jobs in the words of other Chronos schedulers; use /api/v1/jobs for new programs",
+    description="Jobs in the form of other Chronos schedulers. Use /api/v1/jobs for new programs",
 )
 
 #: How many executions a job shows in a list, and by itself.

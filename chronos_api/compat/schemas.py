@@ -86,8 +86,8 @@ class PostJob(Strict):
         longest=MAX_EXPRESSION_LENGTH,
         required=True,
         metadata={
-            "description": "A cron expression of five fields, or six with seconds first; or the "
-            "time of a job that runs once",
+            "description": "A cron expression of five fields, or six with seconds first. For a "
+            "job that runs once, its time",
             "examples": ["31 10-15 1 * * MON-FRI"],
         },
     )
@@ -183,7 +183,7 @@ class CompatJob(Answer):
     executions = fields.List(fields.Nested(CompatExecution), required=True)
 
 
-class ListedCompatJob(CompatJob):
+class CompatJobListItem(CompatJob):
     """A job in a list."""
 
     payload = fields.Dict(
@@ -196,7 +196,7 @@ class ListedCompatJob(CompatJob):
 class CompatJobs(Answer):
     """A part of the list of jobs. ``total`` is the length of the list."""
 
-    jobs = fields.List(fields.Nested(ListedCompatJob), required=True)
+    jobs = fields.List(fields.Nested(CompatJobListItem), required=True)
     total = fields.Integer(required=True)
     page = fields.Integer(required=True)
     limit = fields.Integer(required=True)
@@ -258,7 +258,7 @@ class Run(Answer):
         attribute="http_status",
         required=True,
         allow_none=True,
-        metadata={"description": "The HTTP status; null if there is none"},
+        metadata={"description": "The HTTP status, or null if there is none"},
     )
     duration = computed(
         fields.String(required=True, allow_none=True, metadata={"examples": ["120ms"]}), _duration

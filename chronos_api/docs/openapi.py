@@ -28,7 +28,7 @@ class FieldError(Schema):
     """A fault of one field or parameter."""
 
     index = fields.Integer(
-        metadata={"description": "Which of the items that were sent, from 0; if there are many"}
+        metadata={"description": "If many items were sent: the index of this one, from 0"}
     )
     field = fields.String(required=True, metadata={"examples": ["payload.url"]})
     message = fields.String(

@@ -38,14 +38,14 @@ _EPOCH = "chronos:events:epoch"
 
 
 class TooManyStreams(Unavailable):
-    """This process has as many event streams as it may; try again in a moment."""
+    """This process has as many event streams as it may. Try again in a moment."""
 
 
 class Hub:
     """Hands the events of the workspaces' streams to their subscriptions."""
 
     def __init__(self, redis: Redis, *, limit: int) -> None:
-        # Its types do not tell that it answers bytes.
+        # Its types do not show that it answers bytes.
         self._redis: Any = redis
         self._limit = limit
         self._lock = Lock()
@@ -66,7 +66,7 @@ class Hub:
         seconds: float,
         connection: socket.socket | None,
     ) -> Subscription:
-        """Open a stream for at most ``seconds``; it must be closed by :meth:`unsubscribe`.
+        """Open a stream for at most ``seconds``. :meth:`unsubscribe` must close it.
 
         It begins with the events after ``last_seen``, or with a reset if they are not known any
         more. Raises :class:`TooManyStreams`.

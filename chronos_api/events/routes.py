@@ -66,7 +66,7 @@ def create_event_ticket() -> Response:
 @blueprint.problems(problems.UNAVAILABLE)
 @requires(Role.VIEWER, Scope.STATS_READ, ticket=True)
 def stream_events(query: dict[str, Any]) -> Response:
-    """Follow what happens in the workspace, as server-sent events.
+    """Follow the events of the workspace, as server-sent events.
 
     `stats` is the answer of dashboard/stats. `changes` sums up, a few times a second, the
     executions that moved and the changes by users, and names the latest of them. `reset` means

@@ -23,7 +23,7 @@ class EventsQuery(Strict):
         longest=41,
         validate=Regexp(_STREAM_ID, error="Must be the id of an event, or empty."),
         metadata={
-            "description": "What the header Last-Event-ID says, which counts more. Empty is the "
+            "description": "The same as the header Last-Event-ID, which counts more. Empty is the "
             "same as none",
             "pattern": _STREAM_ID,
             "examples": ["1763712000000-0"],

@@ -1,8 +1,8 @@
 """An execution's attempts as answers show them: within bounds, whatever targets have answered.
 
 A history of fifty attempts, each with all that it sent and received, would be tens of megabytes.
-The last attempt is the one that people look at, so it comes whole. Of those before it comes as
-much as tells them apart, and each can be asked for by its number.
+The last attempt is the one that people look at, so it comes whole. Those before it are shortened,
+and each can be asked for by its number.
 """
 
 import json
@@ -26,7 +26,9 @@ class AttemptNotFound(NotFound):
 
 
 def shown(attempts: Sequence[Attempt], number: int | None = None) -> list[Attempt]:
-    """Return all attempts, the last one whole; or the one of this number, whole.
+    """Return all attempts, of which only the last one is whole.
+
+    With a ``number``, return only that attempt, whole.
 
     Raises :class:`AttemptNotFound`.
     """
@@ -57,7 +59,7 @@ def within(attempt: Attempt, room: int) -> Attempt:
 
 
 def _short(values: Mapping[str, Any], besides: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the beginning of each text, and what else is short."""
+    """Return the beginning of each text, and the other values that are short."""
     return {
         name: value[:MAX_SHORT] if isinstance(value, str) else value
         for name, value in values.items()

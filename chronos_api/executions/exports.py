@@ -1,7 +1,7 @@
 """The history as a file: streamed in pages, each read by a statement of its own.
 
 So an export of any length takes little memory, holds no snapshot of the database, and is not
-disturbed by what comes in. How many run at once is bounded: each occupies a thread.
+disturbed by new executions. Each export occupies a thread, so their number is bounded.
 """
 
 import csv
@@ -35,17 +35,17 @@ _permits = BoundedSemaphore(MAX_AT_ONCE)
 
 
 class TooManyExports(Unavailable):
-    """Enough exports are under way; try again when one has ended."""
+    """Enough exports are under way. Try again when one has ended."""
 
 
 def wanted() -> str | None:
-    """Return the media type of the export that the request asks for; None for a page of JSON."""
+    """Return the media type of the export that is asked for, or None for a page of JSON."""
     best = request.accept_mimetypes.best_match(["application/json", CSV, NDJSON])
     return best if best in {CSV, NDJSON} else None
 
 
 def stream(call: Call, filters: HistoryFilter, media_type: str) -> Response:
-    """Answer with every filters execution of the workspace, the latest first.
+    """Answer with every execution that ``filters`` select, the latest first.
 
     Raises :class:`TooManyExports`.
     """

@@ -1,4 +1,4 @@
-"""An execution's log: what happened to it, in order, told from its row and its attempts."""
+"""An execution's log: its events in order, read from its row and its attempts."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from chronos_common.domain.statuses import FINAL, REASON_TEXTS, Reason, Status, 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that happened; ``attempt`` is the number of the attempt it belongs to."""
+    """One event. ``attempt`` is the number of the attempt that it belongs to."""
 
     at: datetime
     level: str
@@ -28,7 +28,7 @@ def lines_of(row: RowMapping) -> list[Line]:
     for attempt in row["attempts"]:
         lines += _attempt(attempt)
     lines += [*_under_way(row), *_end(row)]
-    # Stable: what happened at one instant stays in the order in which it is told.
+    # A stable sort: events of one instant keep their order.
     return sorted(lines, key=lambda line: line.at)
 
 
@@ -53,7 +53,7 @@ def _handed_over(row: RowMapping) -> Iterator[Line]:
 
 
 def _attempt(attempt: Mapping[str, Any]) -> Iterator[Line]:
-    """Tell an attempt as the worker recorded it."""
+    """Yield the lines of an attempt, as the worker recorded it."""
     number = attempt["number"]
     started_at = datetime.fromisoformat(attempt["started_at"])
     message = f"Attempt {number} started by worker {attempt.get('worker', 'unknown')}"

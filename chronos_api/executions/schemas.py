@@ -104,9 +104,8 @@ class ExecutionAnswer(Answer):
             "description": "queued waits for its instant or a worker, running is performed, "
             "retrying waits for its next attempt. The others are final: failed after its last "
             "attempt, cancelled, skipped, which never ran, and succeeded. succeeded means that "
-            "the target answered with a status that counts as success; for an e-mail, that the "
-            "mail server has taken it for every recipient; for a Celery task, that the broker has "
-            "the task"
+            "the target answered with a status that counts as success. For an e-mail, the mail "
+            "server has taken it for every recipient. For a Celery task, the broker has the task"
         },
     )
     scheduled_for = Instant(
@@ -120,7 +119,7 @@ class ExecutionAnswer(Answer):
         required=True,
         allow_none=True,
         metadata={
-            "description": "When the first attempt's request left; while that is under way, when "
+            "description": "When the first attempt's request left. While that is under way, when "
             "it was due or taken by a worker, whichever is later"
         },
     )
@@ -197,7 +196,7 @@ class AttemptAnswer(DocumentAnswer):
         metadata={
             "description": "Of a webhook, the last answer that came: status, headers, body (text, "
             "decompressed, up to 64 KiB), body_truncated, redirects (the URLs that it led to), "
-            "and note (what was wrong after the status)"
+            "and note (the fault after the status)"
         }
     )
     timing_ms = fields.Dict(

@@ -14,7 +14,7 @@ class WhyQuery(Strict):
     at = Instant(
         required=True,
         metadata={
-            "description": "The instant; if it is a whole second, all of the second is meant",
+            "description": "The instant. If it is a whole second, all of the second is meant",
             "examples": ["2026-11-21T09:00:00Z"],
         },
     )

@@ -1,10 +1,17 @@
-"""Why an instant of a job ran or did not: one answer, from what is on record.
+"""Why an instant of a job ran or did not: one answer, from the records.
 
-1. What has a row is told from the row: its own, or one that stands for missed occurrences.
-2. Otherwise the first of these that holds: the job was not there yet, or not any more; the rules
-   of its time zone moved the occurrence; the instant lies out of the schedule's bounds, or is none
-   of its instants; the job was paused, or had another schedule; its history was removed; it is to
-   come; nobody has planned it yet.
+1. An instant with a row is explained by the row: its own, or one that stands for missed
+   occurrences.
+2. Any other is explained by the first of these reasons that holds:
+
+   - The job was not created yet, or was deleted already.
+   - The rules of its time zone moved the occurrence.
+   - The instant lies out of the schedule's bounds, or is none of its instants.
+   - The job was paused.
+   - The job had another schedule.
+   - The history of the instant was removed.
+   - No scheduler has planned it yet.
+   - The instant is to come, or the job was completed before it.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +21,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
-from chronos_api.explanations import outcome_texts, rule_changes
+from chronos_api.explanations import outcome_texts
 from chronos_api.explanations.outcome_texts import Record
 from chronos_api.jobs.definition import definitions
 from chronos_api.transactions import Call, reading
@@ -24,7 +31,7 @@ from chronos_common.domain.schedules.humanize import moment
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import JobNotFound
-from chronos_common.storage import workers
+from chronos_common.storage import workers, zone_rules
 from chronos_common.storage.executions import explanations
 from chronos_common.storage.jobs.schedules import schedule_of
 
@@ -131,7 +138,7 @@ def _recorded(question: _Question) -> _Finding | None:
         )
         return _Finding(Verdict.RECORDED, text, record)
     covering = explanations.missed_with(connection, job_id, at=question.at)
-    # A row for many stands for instants of the schedule of then; no other is known but today's.
+    # Such a row stands for instants of the schedule of its time. Only today's schedule is known.
     if covering is None or not (_is_instant(question) or _changes(question)):
         return None
     record = Record.of(covering)
@@ -161,14 +168,29 @@ def _existence(question: _Question) -> _Finding | None:
 
 
 def _moved(question: _Question) -> _Finding | None:
-    text = rule_changes.explain(
+    """Explain where the rules of its time zone moved an occurrence, as the audit log has it."""
+    entries = explanations.log(
         question.connection,
-        question.job,
-        since=question.at,
-        until=question.until,
-        now=question.now,
+        question.job["workspace_id"],
+        question.job["id"],
+        actions=[zone_rules.ACTION],
+        since=question.job["created_at"],
+        until=question.now,
+        limit=100,
     )
-    return None if text is None else _Finding(Verdict.SCHEDULE_CHANGED, text)
+    for entry in entries:
+        before, after = entry.details["before"], entry.details["after"]
+        former = datetime.fromisoformat(before["next_run_at"])
+        if question.at <= former < question.until:
+            moved = after["next_run_at"]
+            where = f"at {moment(datetime.fromisoformat(moved))}" if moved else "behind ends_at"
+            text = (
+                f"The rules of the time zone {entry.details['timezone']} changed at "
+                f"{moment(entry.at)}: by release {after['timezone_database']} of its database, "
+                f"the occurrence of {moment(question.at)} lies {where}."
+            )
+            return _Finding(Verdict.SCHEDULE_CHANGED, text)
+    return None
 
 
 def _is_instant(question: _Question) -> bool:

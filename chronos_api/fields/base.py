@@ -30,7 +30,7 @@ class Strict(Schema):
     }
 
     def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
-        """Give the field messages in the words of this API."""
+        """Give the field this API's messages."""
         super().on_bind_field(field_name, field_obj)
         field_obj.error_messages |= _FIELD_MESSAGES
         if isinstance(field_obj, fields.List):

@@ -1,4 +1,4 @@
-"""Fields that hold what PostgreSQL can store, with errors that name the remedy."""
+"""Fields whose values PostgreSQL can store, with errors that name the remedy."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping

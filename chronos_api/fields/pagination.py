@@ -35,7 +35,7 @@ class PageQuery(Strict):
         high=MAX_DEPTH,
         load_default=1,
         metadata={
-            "description": f"Which page, from 1; page * limit is at most {MAX_DEPTH}",
+            "description": f"Which page, from 1. page * limit is at most {MAX_DEPTH}",
             "default": 1,
         },
     )
@@ -68,7 +68,7 @@ class StableQuery(PageQuery):
     )
     as_of = Instant(
         metadata={
-            "description": "as_of of the first page: hides what came in since, so that pages by "
+            "description": "as_of of the first page: hides newer items, so that pages by "
             "number do not shift. A cursor needs it no more than it needs page"
         }
     )

@@ -138,7 +138,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
 _WORKSPACE = {
     "in": "header",
     "name": WORKSPACE_HEADER,
-    "description": "The id of the workspace to work in; by default the one that you joined first, "
+    "description": "The id of the workspace to work in. By default the one that you joined first, "
     "or that of the API key",
     # Without the format uuid: generated Python clients cannot put such an object into a header.
     "schema": {"type": "string"},

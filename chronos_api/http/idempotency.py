@@ -34,7 +34,7 @@ _LARGEST_KEPT = 1 << 20
 
 
 class KeyInUse(Conflict):
-    """The first request with this Idempotency-Key has not ended; wait for its answer.
+    """The first request with this Idempotency-Key has not ended. Wait for its answer.
 
     If its server died meanwhile, nobody knows whether it had its effect: look, and use another
     key.

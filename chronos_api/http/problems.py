@@ -42,7 +42,7 @@ UNAUTHENTICATED = ProblemType(
     HTTPStatus.UNAUTHORIZED,
     "Not logged in",
     "There is no valid access token or API key. Log in or refresh, and send the token as "
-    "'Authorization: Bearer <token>'; or send an API key so, or as 'X-API-Key'.",
+    "'Authorization: Bearer <token>'. Or send an API key so, or as 'X-API-Key'.",
 )
 FORBIDDEN = ProblemType(
     "forbidden",
@@ -60,7 +60,7 @@ METHOD_NOT_ALLOWED = ProblemType(
     "method-not-allowed",
     HTTPStatus.METHOD_NOT_ALLOWED,
     "Method not allowed",
-    "The address exists, but not with this method; 'Allow' lists those it has.",
+    "The address exists, but not with this method. 'Allow' lists those it has.",
 )
 CONFLICT = ProblemType(
     "conflict",
@@ -96,7 +96,7 @@ INVALID = ProblemType(
     "invalid",
     HTTPStatus.UNPROCESSABLE_ENTITY,
     "Wrong values",
-    "One or more fields or parameters are wrong; 'errors' names each of them and the remedy.",
+    "One or more fields or parameters are wrong. 'errors' names each of them and the remedy.",
 )
 RATE_LIMITED = ProblemType(
     "rate-limited",
@@ -108,19 +108,19 @@ INTERNAL = ProblemType(
     "internal",
     HTTPStatus.INTERNAL_SERVER_ERROR,
     "Internal error",
-    "Something went wrong in Chronos itself; its log has the details under 'request_id'.",
+    "Something went wrong in Chronos itself. Its log has the details under 'request_id'.",
 )
 UNAVAILABLE = ProblemType(
     "unavailable",
     HTTPStatus.SERVICE_UNAVAILABLE,
     "Temporarily unavailable",
-    "A service that Chronos needs does not answer; try again after 'Retry-After' seconds.",
+    "A service that Chronos needs does not answer. Try again after 'Retry-After' seconds.",
 )
 NO_ANSWER = ProblemType(
     "no-answer",
     HTTPStatus.GATEWAY_TIMEOUT,
     "No answer in time",
-    "Nobody did in time what this request waits for; '/api/v1/ready' says what runs.",
+    "The work that this request waits for was not done in time. '/api/v1/ready' says what runs.",
 )
 
 ALL = (
@@ -144,7 +144,7 @@ ALL = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One error answer; ``fields`` maps each wrong field to what is wrong and the remedy.
+    """One error answer. ``fields`` maps each wrong field to its faults and their remedies.
 
     ``items`` holds the same by the index of each wrong item, where many were sent. The document
     names the first :data:`MAX_ERRORS` of them.

@@ -22,7 +22,7 @@ from chronos_common.storage.jobs import jobs
 
 
 class SeveralJobs(Conflict):
-    """Several jobs have this name; rename or delete all but one, or change them by their ids."""
+    """Several jobs have this name. Rename or delete all but one, or change them by their ids."""
 
 
 class JobExists(VersionConflict):

@@ -40,7 +40,7 @@ _CONDITIONS = (
     {
         "in": "header",
         "name": "If-Match",
-        "description": "The ETag that was read; refuses the change if the job has changed since",
+        "description": "The ETag that was read. Refuses the change if the job has changed since",
         "schema": {"type": "string"},
     },
     {

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from chronos_api.jobs import lifecycle, service, snapshots
-from chronos_api.jobs.definition import default_webhooks, definitions, positions
+from chronos_api.jobs.definition import definitions, positions
 from chronos_api.jobs.lifecycle import Versions
 from chronos_api.transactions import Call, Transaction, begin
 from chronos_common.domain.jobs import JobDefinition
@@ -66,7 +66,7 @@ def _checked(
         job_id=row["id"],
         now=tx.now,
         stored=row,
-        default_url=default_webhooks.url_for(tx, fields),
+        default_url=definitions.default_url_for(tx, fields),
         is_payload_given=is_payload_given,
     )
 

@@ -21,7 +21,7 @@ def of_job(job: Mapping[str, Any]) -> str:
 
 
 def expected() -> Versions:
-    """Return the versions that ``If-Match`` names; None if the request has none, or ``*``."""
+    """Return the versions that ``If-Match`` names, or None if it is missing or ``*``."""
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return None
     # Of an empty tag Werkzeug makes None.

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.audit import diff
+from chronos_api.audit import service as audit
 from chronos_api.jobs import missed, snapshots
 from chronos_api.transactions import Transaction
 from chronos_common.domain.statuses import JobStatus, Reason
@@ -75,7 +75,7 @@ def set_tags(tx: Transaction, rows: Rows, tags: Mapping[UUID, Sequence[str]]) ->
     names = _names(rows)
     details = {
         row["id"]: names[row["id"]]
-        | diff.between({"tags": row["tags"]}, {"tags": tags[row["id"]]})
+        | audit.difference({"tags": row["tags"]}, {"tags": tags[row["id"]]})
         for row in rows
     }
     tx.audit("job.update", "job", details)

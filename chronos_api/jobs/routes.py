@@ -42,13 +42,13 @@ _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"
 _IF_MATCH = {
     "in": "header",
     "name": "If-Match",
-    "description": "The ETag that was read; refuses the change if the job has changed since",
+    "description": "The ETag that was read. Refuses the change if the job has changed since",
     "schema": {"type": "string", "examples": ['"3"']},
 }
 _IF_NONE_MATCH = {
     "in": "header",
     "name": "If-None-Match",
-    "description": "The ETag of an earlier answer; 304 if nothing has changed since",
+    "description": "The ETag of an earlier answer. 304 if nothing has changed since",
     "schema": {"type": "string"},
 }
 _EXAMPLE = {

@@ -76,7 +76,7 @@ class ScheduleFields(Strict):
         metadata={
             "description": "Five fields (minute, hour, day of month, month, day of week), or "
             "six with seconds first. Names, lists, ranges, steps, `L`, `LW`, `L-3`, `15W`, `5L`, "
-            "`5#2`; `@daily` and friends",
+            "`5#2`, and also `@daily` and friends",
             "examples": ["0 9 * * 1"],
         },
     )
@@ -135,14 +135,14 @@ class JobFields(PolicyFields, ScheduleFields):
         metadata={
             "description": f"{payload_schemas.payloads_described()} A webhook's payload without "
             "a url goes as JSON to the workspace's default_webhook_url. Secret values are "
-            "answered as [redacted]; sent back like that, they stay as they are.",
+            "answered as [redacted]. Sent back like that, they stay as they are.",
             "examples": [PAYLOAD_EXAMPLE],
         },
     )
     job_type = OneOf(
         Recurrence,
         allow_none=True,
-        metadata={"description": "Follows from schedule_type; checked if it is given"},
+        metadata={"description": "Follows from schedule_type. Checked if it is given"},
     )
     status = OneOf(
         JobStatus,
@@ -288,7 +288,7 @@ class JobsQuery(StableQuery, JobChoice):
         LastOutcome,
         metadata={
             "description": "How the latest finished execution ended. So many jobs are looked at "
-            f"for one page: {MAX_LOOKED_AT}; a page may hold fewer than limit, or none, although "
+            f"for one page: {MAX_LOOKED_AT}. A page may hold fewer than limit, or none, although "
             "next_cursor goes on"
         },
     )
@@ -309,7 +309,7 @@ class JobsQuery(StableQuery, JobChoice):
             raise ValidationError("Does not go with last_outcome; use cursor.", "page")
 
 
-class ListedJob(JobAnswer):
+class JobListItem(JobAnswer):
     """A job in a list."""
 
     payload = fields.Dict(
@@ -335,4 +335,4 @@ class JobState(ValueAnswer):
     latest_execution = fields.Nested(ExecutionAnswer, required=True, allow_none=True)
 
 
-JobPage = page_of(ListedJob, "JobPage", STABLE)
+JobPage = page_of(JobListItem, "JobPage", STABLE)

@@ -12,7 +12,7 @@ from chronos_api.fields import cursors
 from chronos_api.fields.count_cache import LongLists
 from chronos_api.fields.pagination import Page
 from chronos_api.jobs import lifecycle, snapshots
-from chronos_api.jobs.definition import default_webhooks, definitions
+from chronos_api.jobs.definition import definitions
 from chronos_api.jobs.lifecycle import Versions
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
 from chronos_common import ids
@@ -36,7 +36,7 @@ def create(call: Call, fields: Mapping[str, Any]) -> RowMapping:
 def add(tx: Transaction, fields: Mapping[str, Any]) -> RowMapping:
     """Store a new job, as a part of the transaction, and return it. Raises :class:`Invalid`."""
     job_id = ids.new_id(tx.now)
-    default_url = default_webhooks.url_for(tx, fields)
+    default_url = definitions.default_url_for(tx, fields)
     definition = definitions.define(fields, job_id=job_id, now=tx.now, default_url=default_url)
     first = definition.schedule.first_at_or_after(tx.now)
     row = insert.insert_one(

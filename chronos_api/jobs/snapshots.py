@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from chronos_api.audit import diff
+from chronos_api.audit import service as audit
 from chronos_api.jobs.definition import definitions, secrets
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobStatus
@@ -40,7 +40,7 @@ def detailed(row: RowMapping, *, now: datetime) -> dict[str, Any]:
 
 
 def next_run(row: RowMapping, *, now: datetime) -> datetime | None:
-    """Return when the job runs next; None unless it is active."""
+    """Return when the job runs next, or None if it is not active."""
     return _next_run(row, schedule_of(row["id"], row), now)
 
 
@@ -77,9 +77,9 @@ def differences(before: RowMapping, after: RowMapping | None) -> dict[str, Any]:
     """
     name = {"name": before["name"]}
     if after is not None:
-        return name | diff.between(_loggable(before), _loggable(after))
+        return name | audit.difference(_loggable(before), _loggable(after))
     fields = {name: value for name, value in _loggable(before).items() if value is not None}
-    return name | {"before": diff.bounded(fields)}
+    return name | {"before": audit.bounded(fields)}
 
 
 def _loggable(row: RowMapping) -> dict[str, Any]:

@@ -177,7 +177,7 @@ class _Cluster(Collector):
             alive = workers.count_alive(connection, alive_since=now - self._alive_within)
         yield _gauges(
             "chronos_unfinished_executions",
-            "Executions without a fate yet",
+            "Executions that have not ended yet",
             "status",
             {status: unfinished.get(status, 0) for status in sorted(UNFINISHED)},
         )

@@ -1,17 +1,47 @@
 """Routes about the service itself: health, readiness, metrics."""
 
 from flask import Response, current_app, jsonify
+from marshmallow import fields
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from chronos_api.context import current
+from chronos_api.fields.base import Answer, ValueAnswer
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.operations import metrics, readiness
-from chronos_api.operations.schemas import Health, Readiness
 from chronos_api.security.access import public
 from chronos_api.security.rate_limits import Rate
 from chronos_common import __version__, clock
 
 blueprint = Blueprint("service", __name__, description="The service itself")
+
+
+class Health(Answer):
+    """A sign that this process answers."""
+
+    status = fields.String(required=True, metadata={"enum": ["ok"]})
+    version = fields.String(required=True)
+
+
+class ReadinessCheck(ValueAnswer):
+    """One thing that is needed."""
+
+    name = fields.String(
+        required=True,
+        metadata={"enum": ["database", "schema", "scheduler", "worker", "redis", "queues"]},
+    )
+    ok = fields.Boolean(required=True)
+    detail = fields.String(required=True)
+
+
+class Readiness(ValueAnswer):
+    """Whether jobs run, and the checks that say why not."""
+
+    status = fields.String(required=True, metadata={"enum": ["ready", "not ready"]})
+    timezone_database = fields.String(
+        required=True,
+        metadata={"description": "The release of the IANA time zone database, like 2026f"},
+    )
+    checks = fields.List(fields.Nested(ReadinessCheck), required=True)
 
 
 @blueprint.route("/api/v1/health", "GET")
@@ -36,7 +66,7 @@ def _alive() -> Response:
 
 @blueprint.route("/api/v1/ready", "GET")
 @blueprint.answers(200, Readiness)
-@blueprint.answers(503, Readiness, description="Something is missing; the checks say what")
+@blueprint.answers(503, Readiness, description="Something is missing, which the checks name")
 @public(Rate.NONE)
 def get_readiness() -> Response:
     """Check whether jobs run: database, schema, Redis, a live scheduler and a live worker."""

@@ -121,7 +121,7 @@ def requires_login(
 ) -> Callable[[View], View]:
     """Let every account call the decorated route, with or without a workspace.
 
-    API keys may not, unless ``scope`` names what they need.
+    An API key may call it only if ``scope`` is given, and the key has it.
     """
     return _declare(Access(Audience.ACCOUNTS, scope=scope, rate=rate))
 

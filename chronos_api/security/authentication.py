@@ -20,7 +20,7 @@ WORKSPACE_HEADER = "X-Workspace"
 
 
 class WorkspaceNotFound(NotFound):
-    """There is no such workspace, or you are not one of its members; see X-Workspace."""
+    """There is no such workspace, or you are not one of its members. See X-Workspace."""
 
 
 def identify(*, or_parameter: bool, or_ticket: bool) -> tuple[Identity, UUID | None]:

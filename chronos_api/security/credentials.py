@@ -25,11 +25,11 @@ _KEY = re.compile(rf"({KEY_START}[a-z0-9]{{{_PREFIX_LENGTH}}})_[A-Za-z0-9]{{{_SE
 
 
 class KeyRefused(Unauthenticated):
-    """There is no such API key, or it was revoked or has expired; make another."""
+    """There is no such API key, or it was revoked or has expired. Make another."""
 
 
 class LoginEnded(tokens.TokenRefused):
-    """This login was ended, or the account is disabled; log in."""
+    """This login was ended, or the account is disabled. Log in."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ _NOBODY = _hash_of_nothing()
 
 
 class TooManyLogins(Unavailable):
-    """Too many people log in at this moment; try again in a moment."""
+    """Too many people log in at this moment. Try again in a moment."""
 
 
 def hash_of(password: str) -> str:

@@ -3,8 +3,8 @@
 A ticket opens the event stream for a browser, whose ``EventSource`` can send no header. It stands
 in an address, and addresses get into logs and histories, so it ends within a minute and serves
 for nothing else. Within that minute it serves again: an ``EventSource`` whose connection breaks
-comes back with the same address. It names the login or the API key that made it. What those may
-do is looked up when it is used, so it is never good for more than they are at that moment.
+comes back with the same address. It names the login or the API key that made it. Their
+rights are looked up when it is used, so it never allows more than they may do at that moment.
 """
 
 import time
@@ -43,7 +43,7 @@ _REMEMBERED = 1024
 
 
 class TokenRefused(Unauthenticated):
-    """The token is not valid, or it has expired; log in again."""
+    """The token is not valid, or it has expired. Log in again."""
 
 
 class TicketRefused(Unauthenticated):

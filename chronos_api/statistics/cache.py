@@ -1,4 +1,4 @@
-"""Answers kept in Redis for some seconds, so that many who look at the same are one.
+"""Answers kept in Redis for some seconds, so that many readers cost as much as one.
 
 Redis is a convenience here: while it is away, every answer is computed.
 """

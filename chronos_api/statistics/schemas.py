@@ -54,7 +54,7 @@ class Stats(ValueAnswer):
     since = Instant(required=True, metadata={"description": "The period's first minute"})
     as_of = Instant(
         required=True,
-        metadata={"description": "When this was computed; it is kept for some seconds"},
+        metadata={"description": "When this was computed. It is kept for some seconds"},
     )
     total = computed(_count("Jobs"), lambda stats: sum(stats.jobs.values()))
     active = _jobs("Jobs whose schedule is followed", JobStatus.ACTIVE)
@@ -71,7 +71,9 @@ class Stats(ValueAnswer):
     cancelled = _ended("Executions of the period that were cancelled", Status.CANCELLED)
     skipped = _ended("Records of the period of occurrences that did not run", Status.SKIPPED)
     success_rate = _maybe(fields.Float, "succeeded / (succeeded + failed), from 0 to 1")
-    average_duration_ms = _maybe(fields.Float, "Of the last attempts of what succeeded or failed")
+    average_duration_ms = _maybe(
+        fields.Float, "Of the last attempts of executions that succeeded or failed"
+    )
     drift_p50_ms = computed(
         _maybe(
             fields.Integer, "From the scheduled instant to the start: half were at most as late"
@@ -109,7 +111,7 @@ class TrendBucket(ValueAnswer):
     cancelled = _ended("Cancelled", Status.CANCELLED)
     skipped = _ended("Did not run", Status.SKIPPED)
     total = computed(_count("All of them"), lambda sums: sum(sums.executions.values()))
-    average_duration_ms = _maybe(fields.Float, "Of what succeeded or failed")
+    average_duration_ms = _maybe(fields.Float, "Of executions that succeeded or failed")
 
 
 class Trend(ValueAnswer):
@@ -136,7 +138,7 @@ class UpcomingQuery(Strict):
         high=1440,
         load_default=60,
         metadata={
-            "description": f"Minutes of one step; there are at most {MAX_BUCKETS} steps",
+            "description": f"Minutes of one step. There are at most {MAX_BUCKETS} steps",
             "default": 60,
         },
     )
@@ -238,7 +240,9 @@ class JobStatistics(ValueAnswer):
         metadata={"description": "succeeded / (succeeded + failed), from 0 to 1"},
     )
     average_duration_ms = fields.Float(
-        required=True, allow_none=True, metadata={"description": "Of what succeeded or failed"}
+        required=True,
+        allow_none=True,
+        metadata={"description": "Of executions that succeeded or failed"},
     )
     p95_duration_ms = fields.Integer(
         required=True, allow_none=True, metadata={"description": "95 % took at most this long"}

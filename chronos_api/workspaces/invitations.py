@@ -24,7 +24,7 @@ class InvitationNotFound(NotFound):
 
 
 class AnotherAddress(Forbidden):
-    """This invitation is for another e-mail address; use the account of that one."""
+    """This invitation is for another e-mail address. Use the account of that one."""
 
 
 class AlreadyMember(Conflict):
@@ -108,7 +108,7 @@ def accept(call: Call, token: str) -> UUID:
 
 
 def join(tx: Transaction, user_id: UUID, email: str, token: str) -> UUID:
-    """Make a user with that address a member as :func:`accept` does, and raise what it raises."""
+    """Make a user with that address a member. Raises the errors of :func:`accept`."""
     invitation = _find_open(tx, token)
     if invitation["email"].lower() != email.lower():
         raise AnotherAddress

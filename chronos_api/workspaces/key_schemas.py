@@ -20,12 +20,12 @@ class KeyFields(Strict):
         required=True,
         validate=Length(min=1, max=_SCOPES, error=f"From 1 to {_SCOPES} scopes."),
         metadata={
-            "description": "What the key may do, as far as its maker may",
+            "description": "The rights of the key, as far as its maker has them",
             "examples": [["jobs:read", "jobs:write"]],
         },
     )
     expires_at = Instant(
-        allow_none=True, metadata={"description": "When it expires; null for never"}
+        allow_none=True, metadata={"description": "When it expires, or null for never"}
     )
 
 
@@ -36,7 +36,7 @@ class KeyAnswer(Answer):
     name = fields.String(required=True)
     prefix = fields.String(
         required=True,
-        metadata={"description": "What it begins with", "examples": ["chr_k3x9a8q2mz"]},
+        metadata={"description": "The beginning of the key", "examples": ["chr_k3x9a8q2mz"]},
     )
     scopes = fields.List(OneOf(Scope), required=True)
     created_by = fields.String(
@@ -54,7 +54,7 @@ class KeyAnswer(Answer):
 class NewKeyAnswer(KeyAnswer):
     """A new API key: the only time that it is shown."""
 
-    key = fields.String(required=True, metadata={"description": "Keep it; it is not shown again"})
+    key = fields.String(required=True, metadata={"description": "Keep it. It is not shown again"})
 
 
 KeyPage = page_of(KeyAnswer, "KeyPage")

@@ -25,7 +25,7 @@ class KeyNotFound(NotFound):
 
 
 class TooManyKeys(Conflict):
-    """The workspace has as many API keys as it can have; revoke one first."""
+    """The workspace has as many API keys as it can have. Revoke one first."""
 
 
 @dataclass(frozen=True, slots=True)

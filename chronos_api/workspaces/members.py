@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.audit import diff
+from chronos_api.audit import service as audit
 from chronos_api.security.access import Role
 from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_common.errors import Conflict, NotFound
@@ -18,7 +18,7 @@ class MemberNotFound(NotFound):
 
 
 class LastOwner(Conflict):
-    """A workspace needs an owner; make another member one first."""
+    """A workspace needs an owner. Make another member one first."""
 
 
 def list_members(call: Call) -> Sequence[RowMapping]:
@@ -38,7 +38,7 @@ def set_role(call: Call, user_id: UUID, role: Role) -> RowMapping:
             return member
         _keep_an_owner(tx, member)
         workspaces.set_role(tx.connection, tx.workspace_id, user_id, role)
-        details = diff.between({"role": member["role"]}, {"role": str(role)})
+        details = audit.difference({"role": member["role"]}, {"role": str(role)})
         details["email"] = member["email"]
         tx.audit("member.change_role", "member", {user_id: details})
         return _lock(tx, user_id)

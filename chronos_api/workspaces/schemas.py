@@ -40,7 +40,7 @@ class WorkspaceChange(Strict):
         shortest=1,
         allow_none=True,
         metadata={
-            "description": "Where payloads go that name no URL; null for nowhere",
+            "description": "Where payloads go that name no URL, or null for nowhere",
             "format": "uri",
             "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\x00-\x20\x7f/?#]",
             "examples": ["https://example.com/hook"],

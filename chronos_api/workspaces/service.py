@@ -9,7 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.audit import diff
+from chronos_api.audit import service as audit
 from chronos_api.security.access import Role
 from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_common import ids
@@ -24,7 +24,7 @@ _SIGNING_SECRET_BYTES = 32
 
 
 class TooManyWorkspaces(Conflict):
-    """You are a member of as many workspaces as one account can be; leave one first."""
+    """You are a member of as many workspaces as one account can be. Leave one first."""
 
 
 def create(tx: Transaction, workspace_id: UUID, owner: UUID, *, name: str) -> None:
@@ -79,7 +79,7 @@ def change(call: Call, values: Mapping[str, Any]) -> RowMapping:
         if checked:
             workspaces.change(tx.connection, tx.workspace_id, checked)
         after = workspaces.find(tx.connection, tx.workspace_id)
-        details = diff.between(_shown(before), _shown(after))
+        details = audit.difference(_shown(before), _shown(after))
         if details["after"]:
             _audit(tx, "workspace.update", details)
         return after

@@ -23,6 +23,7 @@ from chronos_api.jobs.schemas import (
     Recurrence,
     ScheduleFields,
 )
+from chronos_api.transactions import Session
 from chronos_common.clock import to_milliseconds
 from chronos_common.domain import payloads
 from chronos_common.domain.jobs import JobDefinition, is_same_json
@@ -30,6 +31,7 @@ from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules.fields import FIELD_OF_KIND, from_fields
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.errors import Invalid
+from chronos_common.storage.accounts import workspaces
 from chronos_common.storage.jobs import columns
 from chronos_common.storage.jobs.schedules import schedule_of
 
@@ -82,7 +84,7 @@ def define(
 
     Raises :class:`Invalid` with every wrong field.
     """
-    reader = _Reader(fields, stored)
+    reader = _DefinitionReader(fields, stored)
     job_type = reader.job_type()
     payload = reader.payload(job_type, default_url=default_url, is_given=is_payload_given)
     schedule = reader.schedule(job_id=job_id, now=now)
@@ -94,7 +96,24 @@ def define(
     )
 
 
-class _Reader:
+def default_url_for(session: Session, fields: Mapping[str, Any]) -> str | None:
+    """Return the workspace's default webhook if these fields, not checked yet, rely on it.
+
+    Their payload is stored as it was written, and the address is looked up when it is sent. So a
+    changed default applies to every job that relies on it, from the next execution on.
+    """
+    payload = fields.get("payload")
+    if not isinstance(payload, dict):
+        return None
+    if not payloads.uses_default(fields.get("type") or payloads.DEFAULT_TYPE, payload):
+        return None
+    url: str | None = workspaces.find(session.connection, session.workspace_id)[
+        "default_webhook_url"
+    ]
+    return url
+
+
+class _DefinitionReader:
     """Reads the parts of a definition, and collects their errors.
 
     The first error of a field counts: the schema's, then that of its part.

@@ -1,8 +1,8 @@
-"""What goes together in a job's definition, as JSON Schema says it: for the documentation.
+"""Which fields of a job's definition go together, as JSON Schema for the documentation.
 
 The payloads follow from ``domain.payloads``, the rules of schedules from ``domain.schedules``. A
-client sees them before it sends anything. What needs more than the text (whether a cron
-expression ever fires, whether an instant is past) only an answer tells.
+client sees them before it sends anything. Rules that need more than the text are checked when a
+job is saved: whether a cron expression ever fires, and whether an instant is past.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ _DEFAULT_WEBHOOK: Final = "DefaultWebhookPayload"
 
 
 def types_described() -> str:
-    """Return what each type of job does."""
+    """Return a description of each type of job."""
     return ". ".join(f"{name}: {kind.description}" for name, kind in TYPES.items())
 
 
 def payloads_described() -> str:
-    """Return the fields of each type's payload, and what ``succeeded`` means for it."""
+    """Return the fields of each type's payload, and the meaning of ``succeeded`` for it."""
     return " ".join(
-        f"For {name}: {', '.join(kind.by_name)}; it has succeeded once {kind.promise}."
+        f"For {name}: {', '.join(kind.by_name)}. It has succeeded once {kind.promise}."
         for name, kind in TYPES.items()
     )
 
@@ -53,9 +53,9 @@ def _ref(name: str) -> dict[str, str]:
 
 
 def _where(name: str, values: Sequence[str | None]) -> dict[str, Any]:
-    """Return what an object fulfils whose field ``name`` has one of ``values``.
+    """Return the schema of an object whose field ``name`` has one of ``values``.
 
-    One without the field fulfils it if ``None`` is among them.
+    An object without the field fulfils it if ``None`` is among them.
     """
     required = {} if None in values else {"required": [name]}
     return {"type": "object", "properties": {name: {"enum": list(values)}}, **required}
@@ -65,7 +65,7 @@ def _any_of(*names: str) -> dict[str, Any]:
     return {"anyOf": [_ref(name) for name in names]} if len(names) > 1 else _ref(*names)
 
 
-# Generators of clients ignore conditions and read the fields; validators apply both. Branches of
+# Generators of clients ignore conditions and read the fields. Validators apply both. Branches of
 # oneOf would need a discriminator that is always there, and type may be left out.
 def _by_type() -> list[dict[str, Any]]:
     """Return which schema the payload has, for each type."""

@@ -1,4 +1,4 @@
-"""The policies of a job: what happens after a failure, when it is late, and when runs overlap."""
+"""The policies of a job, for failures, for late occurrences, and for runs that overlap."""
 
 from marshmallow import fields
 from marshmallow.validate import Length
@@ -28,15 +28,15 @@ _MISFIRES = (
 )
 _OVERLAPS = (
     "Whether an occurrence of the schedule starts while an execution of the job is under way, "
-    "which an automatic retry that is still to come is too. allow starts it; skip records it as "
-    "skipped; queue_one lets it wait, and skips it if another one waits already; cancel_running "
+    "which an automatic retry that is still to come is too. allow starts it. skip records it as "
+    "skipped. queue_one lets it wait, and skips it if another one waits already. cancel_running "
     "cancels those under way and starts it. Runs by hand, retries by hand and automatic retries "
     "start at once under every policy, and count as under way for the occurrences after them"
 )
 
 
 class PolicyFields(Strict):
-    """How often and how long to try, and what to do about what is late or overlaps."""
+    """How often and how long to try, and the policies for late and overlapping occurrences."""
 
     max_attempts = Whole(
         low=1,
@@ -89,7 +89,7 @@ class PolicyFields(Strict):
         allow_none=True,
         metadata={
             "description": "Lengthens each delay by a random part of it, up to this. 0.5 makes up "
-            "to 90 seconds of 60. What failed together does not come back together",
+            "to 90 seconds of 60. Executions that failed together do not come back together",
             "default": 0,
         },
     )
@@ -114,7 +114,7 @@ class PolicyFields(Strict):
         allow_none=True,
         metadata={
             "description": "Seconds that an occurrence may be late and still run as if it were in "
-            "time. For what a pause held back there is no grace",
+            "time. Occurrences that a pause held back have no grace",
             "default": bounds.DEFAULT_MISFIRE_GRACE_SECONDS,
         },
     )

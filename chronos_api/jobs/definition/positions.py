@@ -4,8 +4,8 @@ A change does no more than it says:
 
 - Only another ``max_runs`` gives runs, or takes them. Runs that were used stay used.
 - A change beside the instants leaves them as they are.
-- Another ``jitter_seconds``, ``starts_at`` or ``ends_at`` leaves what is due as it is, even if it
-  is overdue: it moves by the difference of the offsets, and must be within the bounds.
+- Another ``jitter_seconds``, ``starts_at`` or ``ends_at`` keeps the next occurrence, even if it is
+  overdue. It moves by the difference of the offsets, and must be within the bounds.
 - Any other schedule begins anew, from now on.
 """
 
@@ -65,7 +65,7 @@ def _runs_left(row: RowMapping, definition: JobDefinition) -> int | None:
 
 
 def _names_same_instants(schedule: Schedule, before: Schedule) -> bool:
-    """Tell whether two schedules differ in nothing but a zone that does not matter to them."""
+    """Return whether two schedules are equal, apart from a time zone that they do not use."""
     if schedule.kind is not ScheduleKind.CRON:
         before = replace(before, timezone=schedule.timezone)
     return schedule == before

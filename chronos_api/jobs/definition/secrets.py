@@ -17,7 +17,7 @@ from chronos_common.domain.redaction import REDACTED
 
 
 def shown(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what may be shown of a stored payload, whatever it holds."""
+    """Return a stored payload, valid or not, without its secrets."""
     if job_type not in TYPES:
         # Another release stored it, and knows which of its fields are secret.
         return dict.fromkeys(payload, REDACTED)
@@ -33,7 +33,7 @@ def shown(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
 def restored(
     job_type: str, payload: Mapping[str, Any], stored: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """Return ``payload`` with the secrets of ``stored`` where it shows what was redacted.
+    """Return ``payload`` with the secrets of ``stored`` in its redacted places.
 
     ``payload`` is not checked yet, so its fields may be anything. The second value names the
     places where there is nothing to put back, or where that would go to another server.
@@ -50,7 +50,7 @@ def restored(
 
 
 class _Secrets:
-    """Puts stored values back where a payload holds what an answer shows of them."""
+    """Puts stored values back where a payload holds them as an answer shows them."""
 
     def __init__(
         self, job_type: str, payload: Mapping[str, Any], stored: Mapping[str, Any]
