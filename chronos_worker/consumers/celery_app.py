@@ -22,8 +22,8 @@ from celery.worker import WorkController, state
 
 from chronos_common import ids, logs
 from chronos_common.broker import TASK_OF, celery_app
-from chronos_worker import celery_transport
-from chronos_worker.celery_transport import StopSignal
+from chronos_worker.consumers import celery_transport
+from chronos_worker.consumers.celery_transport import StopSignal
 
 _log = structlog.get_logger(__name__)
 
