@@ -47,10 +47,10 @@ def service() -> Iterator[Settings]:
         logs.take_over()
         _fail(str(error))
     except DBAPIError as error:
-        fault = availability.explain(error)
-        if fault is None:
+        problem = availability.explain(error)
+        if problem is None:
             raise
-        _fail(str(fault))
+        _fail(str(problem))
     except ChronosError as error:
         _fail(str(error))
 

@@ -9,15 +9,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, func, select, text
 
 from chronos_common import ids
-from chronos_common.clock import to_milliseconds
+from chronos_common.clock import MILLISECOND, to_milliseconds
 from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Reason, Status, Trigger
 from chronos_common.storage.tables import executions, jobs
 
 #: Counting stops here, so that a list of a long history costs no more than a short one.
 MAX_COUNT = 10_000
-
-_MILLISECOND = timedelta(milliseconds=1)
 
 # The requests and responses of attempts are only read for a single execution.
 _SUMMARY = [column for column in executions.c if column.name != "attempts"]
@@ -151,7 +149,7 @@ def _conditions(workspace_id: UUID, filters: HistoryFilter) -> list[ColumnElemen
     if filters.until:
         conditions.append(executions.c.id < ids.lowest_at(_next_millisecond(filters.until)))
     if filters.as_of:
-        conditions.append(executions.c.id < ids.lowest_at(filters.as_of + _MILLISECOND))
+        conditions.append(executions.c.id < ids.lowest_at(filters.as_of + MILLISECOND))
     if filters.http_statuses:
         conditions.append(executions.c.http_status.between(*filters.http_statuses))
     if filters.min_duration_ms:
