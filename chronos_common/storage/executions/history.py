@@ -12,6 +12,7 @@ from chronos_common import ids
 from chronos_common.clock import MILLISECOND, to_milliseconds
 from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Reason, Status, Trigger
+from chronos_common.storage.executions.executions import MOVED_COLUMNS, moved
 from chronos_common.storage.tables import executions, jobs
 
 #: Counting stops here, so that a list of a long history costs no more than a short one.
@@ -163,14 +164,14 @@ def _next_millisecond(moment: datetime) -> datetime:
 
 
 # Rows are locked in the order of their ids, as a worker's claim locks them.
-_CANCEL = """
+_CANCEL = f"""
     WITH cancelled AS MATERIALIZED (
         SELECT id FROM executions
-         WHERE {condition} AND finished_at IS NULL
+         WHERE {{condition}} AND finished_at IS NULL
          ORDER BY id FOR UPDATE)
     UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
-     WHERE {bound} id IN (SELECT id FROM cancelled)
- RETURNING id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms"""
+     WHERE {{bound}} id IN (SELECT id FROM cancelled)
+ RETURNING {MOVED_COLUMNS}"""  # noqa: S608 - a constant
 # The bound keeps the update to the partitions of the ids.
 _CANCEL_UNFINISHED = text(
     _CANCEL.format(
@@ -202,7 +203,7 @@ def cancel(
             "now": now,
         },
     )
-    return [Moved(*row) for row in rows]
+    return moved(rows)
 
 
 def cancel_unstarted(
@@ -213,7 +214,7 @@ def cancel_unstarted(
     The caller has locked the jobs' schedules, so that no scheduler adds executions meanwhile.
     """
     parameters = {"job_ids": list(job_ids), "reason": reason, "now": now}
-    return [Moved(*row) for row in connection.execute(_CANCEL_UNSTARTED, parameters)]
+    return moved(connection.execute(_CANCEL_UNSTARTED, parameters))
 
 
 _PLANNED_AHEAD = text("""
@@ -249,7 +250,7 @@ _UNFINISHED_RETRY = text("""
 def unfinished_retry_of(
     connection: Connection, execution_id: UUID, job_id: UUID
 ) -> Row[Any] | None:
-    """Return ``id`` and ``status`` of a retry of this execution that has no fate yet, or None."""
+    """Return ``id`` and ``status`` of an unfinished retry of this execution, or None."""
     parameters = {"id": execution_id, "job_id": job_id}
     return connection.execute(_UNFINISHED_RETRY, parameters).first()
 
