@@ -31,7 +31,7 @@ _HEALTH_TIMEOUT_SECONDS = 2
 
 
 def run(
-    chosen: Mapping[str, object],
+    options: Mapping[str, object],
     *,
     with_demo: bool,
     workers: int,
@@ -39,7 +39,7 @@ def run(
     verbose: bool,
 ) -> None:
     """Run an installation until a signal comes, with settings of the command line."""
-    installation = configure(chosen, workers=workers, schedulers=schedulers, with_demo=with_demo)
+    installation = configure(options, workers=workers, schedulers=schedulers, with_demo=with_demo)
     data_folder.prepare(installation.folder)
     terminal = Terminal(verbose=verbose)
     for remark in settings.remarks():

@@ -47,7 +47,7 @@ _KNOWN = (
     (
         r"too many clients|connection slots|too many connections",
         "PostgreSQL takes no more connections",
-        "Raise max_connections, or stop who holds them; 'chronos doctor' counts them.",
+        "Raise max_connections, or stop programs that hold them; 'chronos doctor' counts them.",
     ),
     (
         r"permission denied|must be owner",
