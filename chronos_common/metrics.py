@@ -49,7 +49,7 @@ TIMEZONE_DATABASE.info({"version": files.VERSION})
 
 PLANNED = Counter("chronos_planned_total", "Occurrences turned into executions")
 SETTLED = _counter(
-    "chronos_settled_total", "Occurrences whose fate was not to run", "reason", Reason
+    "chronos_settled_total", "Occurrences that ended without running", "reason", Reason
 )
 DISPATCHED = _counter(
     "chronos_dispatched_total", "Executions handed to workers", "queue", queues.DURABLE

@@ -11,6 +11,6 @@ def preload() -> None:
 @click.command()
 def scheduler() -> None:
     """Plan and dispatch due jobs until stopped. Run as many of these as you like."""
-    from chronos_scheduler import main  # noqa: PLC0415 - only who runs it loads the service
+    from chronos_scheduler import main  # noqa: PLC0415 - only this command loads the service
 
     main.run()

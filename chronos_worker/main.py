@@ -9,6 +9,8 @@ from chronos_worker.service import Worker
 def run() -> None:
     """Execute jobs until a signal comes, and end this process."""
     with startup.service() as loaded:
+        # Until Celery handles them. A worker whose port answers can be stopped.
+        startup.hold_stop_signals()
         startup.require_database(loaded)
         worker = Worker(loaded)
         health.serve(loaded, worker.progress.faults)

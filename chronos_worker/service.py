@@ -26,11 +26,13 @@ from chronos_common.storage import change_feed
 from chronos_common.storage.executions import statistics
 from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.postgres.database import connect
-from chronos_worker import actions, celery_app, watchdog
+from chronos_worker import actions
 from chronos_worker.adhoc_runs import AdhocRunner
-from chronos_worker.celery_app import Task
 from chronos_worker.channels.email import EmailChannel
 from chronos_worker.claim import Claimer
+from chronos_worker.consumers import celery_app, watchdog
+from chronos_worker.consumers.celery_app import Task
+from chronos_worker.consumers.watchdog import Watchdog
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.executor import BlockingExecutor, Executor, earlier_attempts
 from chronos_worker.intake import Intake
@@ -38,7 +40,6 @@ from chronos_worker.outbox.account_emails import AccountEmailSender
 from chronos_worker.outbox.failure_emails import FailureEmailSender
 from chronos_worker.outbox.sender import OutboxSender, send_each
 from chronos_worker.recorder import AfterRecord, Recorder
-from chronos_worker.watchdog import Watchdog
 from chronos_worker.webhooks import Webhooks
 
 _log = structlog.get_logger(__name__)

@@ -220,9 +220,9 @@ def outcomes(cluster: Cluster) -> Iterator[Finding]:
     """Check how many executions fail, and which jobs keep failing."""
     since = cluster.now - LATELY
     with transaction(cluster.engine) as connection:
-        fates = health.count_by_outcome(connection, since=since)
+        counts = health.count_by_outcome(connection, since=since)
         failing = health.failing_jobs(connection, since=since, at_least=CONSTANTLY)
-    total, failed = sum(fates.values()), fates.get("failed", 0)
+    total, failed = sum(counts.values()), counts.get("failed", 0)
     says = f"{total:,} executions ended within {span(LATELY)}, {failed:,} of them failed."
     if total >= ENOUGH and failed > MOST * total:
         yield warning("outcomes", says, "Look at a few: GET /api/v1/executions?status=failed")

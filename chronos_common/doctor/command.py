@@ -20,6 +20,6 @@ def doctor(*, data_dir: Path | None, as_json: bool) -> None:
 
     Exits with 0 if all is well, 1 if there are warnings, 2 if there are problems.
     """
-    from chronos_common.doctor import examination  # noqa: PLC0415 - only who asks loads it
+    from chronos_common.doctor import examination  # noqa: PLC0415 - only this command loads it
 
     examination.run(data_dir, as_json=as_json)

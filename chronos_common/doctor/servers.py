@@ -37,11 +37,11 @@ def database(engine: Engine) -> Iterator[Finding]:
         with transaction(engine) as connection:
             server = health.server(connection)
     except SQLAlchemyError as error:
-        fault = availability.explain(error) if isinstance(error, DBAPIError) else None
+        known = availability.explain(error) if isinstance(error, DBAPIError) else None
         yield problem(
             "database",
-            fault.says if fault else f"PostgreSQL does not answer: {error}",
-            f"{fault.remedy if fault else 'Look into its log.'} "
+            known.says if known else f"PostgreSQL does not answer: {error}",
+            f"{known.remedy if known else 'Look into its log.'} "
             "Nothing runs until then; nothing is lost.",
         )
         return

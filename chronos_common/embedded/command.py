@@ -42,7 +42,7 @@ def up(
     PostgreSQL and Valkey are included, and keep their data in the data folder.
     CHRONOS_DATABASE_URL and CHRONOS_REDIS_URL replace them with servers of your own.
     """
-    from chronos_common.embedded import machine  # noqa: PLC0415 - only who starts it loads it
+    from chronos_common.embedded import machine  # noqa: PLC0415 - only this command loads it
 
     machine.run(
         {"DATA_DIR": data_dir, "API_HOST": host, "API_PORT": port},

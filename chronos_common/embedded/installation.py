@@ -89,13 +89,13 @@ class Installation:
             ),
         ]
 
-    def _program(self, name: str, *words: str, index: int = 0) -> Program:
-        """Return the program ``chronos <words>``. Several have consecutive ports for metrics."""
+    def _program(self, name: str, *arguments: str, index: int = 0) -> Program:
+        """Return the program ``chronos <arguments>``. Several have consecutive metrics ports."""
         port = self.settings.metrics_port
         return Program(
             name=name,
-            command=[sys.executable, "-P", "-m", "chronos_common.cli", *words],
-            words=words,
+            command=[sys.executable, "-P", "-m", "chronos_common.cli", *arguments],
+            arguments=arguments,
             folder=self.folder,
             environment=settings.environment({"METRICS_PORT": str(port + index if port else 0)}),
             stopping=((SIGTERM, self.settings.shutdown_grace_seconds + _SECONDS_BEYOND_GRACE),),
@@ -103,7 +103,11 @@ class Installation:
 
 
 def configure(
-    chosen: Mapping[str, object], *, workers: int = 1, schedulers: int = 1, with_demo: bool = False
+    options: Mapping[str, object],
+    *,
+    workers: int = 1,
+    schedulers: int = 1,
+    with_demo: bool = False,
 ) -> Installation:
     """Read and check the settings. Those of the command line come first.
 
@@ -111,7 +115,7 @@ def configure(
     the demo. Raises :class:`~chronos_common.errors.SettingsInvalid` with one line for each wrong
     one.
     """
-    settings.export({name: str(value) for name, value in chosen.items() if value is not None})
+    settings.export({name: str(value) for name, value in options.items() if value is not None})
     given = {name: text for name in _PLACEHOLDERS if (text := settings.given(name))}
     settings.export(_PLACEHOLDERS | given)
     settings.export({"DATA_DIR": str(settings.load().data_dir.absolute())})

@@ -31,7 +31,7 @@ _HEALTH_TIMEOUT_SECONDS = 2
 
 
 def run(
-    chosen: Mapping[str, object],
+    options: Mapping[str, object],
     *,
     with_demo: bool,
     workers: int,
@@ -39,7 +39,7 @@ def run(
     verbose: bool,
 ) -> None:
     """Run an installation until a signal comes, with settings of the command line."""
-    installation = configure(chosen, workers=workers, schedulers=schedulers, with_demo=with_demo)
+    installation = configure(options, workers=workers, schedulers=schedulers, with_demo=with_demo)
     data_folder.prepare(installation.folder)
     terminal = Terminal(verbose=verbose)
     for remark in settings.remarks():
@@ -67,7 +67,7 @@ def _run(
     3. API, scheduler and worker, watched from here on like the servers.
     4. Make the administrator's account, print the banner, start the demo, and wait.
     """
-    _end_leftovers(installation.folder, terminal, stop)
+    _end_orphans(installation.folder, terminal, stop)
     port = installation.settings.api_port
     data_folder.check_address(installation.settings.api_host, port)
     with ExitStack() as running:
@@ -110,7 +110,7 @@ def _start(
     return started, parts
 
 
-def _end_leftovers(data_dir: Path, terminal: Terminal, stop: StopRequest) -> None:
+def _end_orphans(data_dir: Path, terminal: Terminal, stop: StopRequest) -> None:
     if names := orphans.names(data_dir):
         terminal.warn(f"The last start was killed; waiting for its {', '.join(names)} to end.")
         orphans.end(data_dir, stop=stop)

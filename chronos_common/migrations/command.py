@@ -22,7 +22,7 @@ def upgrade(revision: str) -> None:
     This is safe at any time. A schema that is newer stays as it is.
     """
     from chronos_common.migrations import schema  # noqa: PLC0415 - as above
-    from chronos_common.process import startup  # noqa: PLC0415 - only who upgrades loads these
+    from chronos_common.process import startup  # noqa: PLC0415 - only this command loads these
     from chronos_common.storage.postgres.database import connect  # noqa: PLC0415 - as above
 
     loaded = startup.begin()

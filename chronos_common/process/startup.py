@@ -4,6 +4,7 @@ A fault that prevents the start is reported in one line, in the form of the log.
 """
 
 import gc
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ _log = structlog.get_logger(__name__)
 #: New objects between two collections. The hot path makes no garbage cycles, but statements that
 #: SQLAlchemy builds are some: at 200,000 a scheduler grew by 18 MiB before the first collection.
 GARBAGE_THRESHOLD = 25_000
+
+STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 def begin() -> Settings:
@@ -47,10 +50,10 @@ def service() -> Iterator[Settings]:
         logs.take_over()
         _fail(str(error))
     except DBAPIError as error:
-        fault = availability.explain(error)
-        if fault is None:
+        problem = availability.explain(error)
+        if problem is None:
             raise
-        _fail(str(fault))
+        _fail(str(problem))
     except ChronosError as error:
         _fail(str(error))
 
@@ -58,6 +61,14 @@ def service() -> Iterator[Settings]:
 def _fail(reason: str) -> None:
     _log.critical(reason)
     sys.exit(EXIT_CODE)
+
+
+def hold_stop_signals() -> None:
+    """Let SIGTERM and SIGINT wait until this thread asks for them or unblocks them.
+
+    Call this before any thread starts, so that no other thread gets them.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
 
 
 def require_database(loaded: Settings) -> None:

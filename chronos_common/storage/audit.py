@@ -122,7 +122,7 @@ class AuditFilter:
 def page(
     connection: Connection,
     workspace_id: UUID | None,
-    chosen: AuditFilter,
+    filters: AuditFilter,
     *,
     offset: int,
     limit: int,
@@ -134,28 +134,28 @@ def page(
     query = (
         select(audit_log, users.c.email.label("user_email"))
         .join(users, users.c.id == audit_log.c.user_id, isouter=True)
-        .where(*_conditions(workspace_id, chosen))
+        .where(*_conditions(workspace_id, filters))
     )
     return pages.page(
-        connection, query, audit_log.c.id, after=chosen.before, offset=offset, limit=limit
+        connection, query, audit_log.c.id, after=filters.before, offset=offset, limit=limit
     )
 
 
-def _conditions(workspace_id: UUID | None, chosen: AuditFilter) -> list[ColumnElement[bool]]:
+def _conditions(workspace_id: UUID | None, filters: AuditFilter) -> list[ColumnElement[bool]]:
     columns = audit_log.c
     conditions: list[ColumnElement[bool]] = [columns.workspace_id == workspace_id]
     for name in ("subject_type", "subject_id", "user_id", "key_id"):
-        value = getattr(chosen, name)
+        value = getattr(filters, name)
         if value is not None:
             conditions.append(columns[name] == value)
-    if chosen.action is not None:
-        if chosen.action.endswith(".*"):
-            conditions.append(columns.action.startswith(chosen.action[:-1], autoescape=True))
+    if filters.action is not None:
+        if filters.action.endswith(".*"):
+            conditions.append(columns.action.startswith(filters.action[:-1], autoescape=True))
         else:
-            conditions.append(columns.action == chosen.action)
+            conditions.append(columns.action == filters.action)
     # Ids sort by time, so the index on them finds a range.
-    if chosen.since is not None:
-        conditions.append(columns.id >= ids.lowest_at(chosen.since))
-    if chosen.until is not None:
-        conditions.append(columns.id < ids.lowest_at(chosen.until))
+    if filters.since is not None:
+        conditions.append(columns.id >= ids.lowest_at(filters.since))
+    if filters.until is not None:
+        conditions.append(columns.id < ids.lowest_at(filters.until))
     return conditions

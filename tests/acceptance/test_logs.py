@@ -104,8 +104,7 @@ def start(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Start]:
         with output.open("wb") as file:
             process = subprocess.Popen(
                 [sys.executable, "-m", "chronos_common.cli", command],
-                env=inherited_environment()
-                | {f"CHRONOS_{name}": value for name, value in ours.items()},
+                env=inherited_environment() | ours,
                 stdout=file,
                 stderr=file,
                 start_new_session=True,

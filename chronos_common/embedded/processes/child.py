@@ -45,11 +45,11 @@ class Program:
     name: str
     command: Sequence[str]
     #: Arguments of the ``chronos`` command, if this is one. It may then be forked.
-    words: Sequence[str] = ()
+    arguments: Sequence[str] = ()
     folder: Path
     environment: Mapping[str, str] | None = None
     stopping: Sequence[tuple[signal.Signals, float]] = ((signal.SIGTERM, 5.0),)
-    account: OSUser | None = None
+    user: OSUser | None = None
     pass_closed_folders: bool = False
 
 
@@ -97,7 +97,7 @@ class Child:
         if self._fork_server is None or program.environment is None:
             return None
         outlets = Outlets(output, descriptor, program.stopping[0][0])
-        return self._fork_server.fork(program.words, program.environment, outlets)
+        return self._fork_server.fork(program.arguments, program.environment, outlets)
 
     def _execute(self, output: int, descriptor: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(  # noqa: S603 - our own programs, without a shell
@@ -168,13 +168,13 @@ class Child:
 
     def _launcher(self, descriptor: int) -> list[str]:
         """Return the command that prepares a new process and becomes the program."""
-        account = self.program.account
+        user = self.program.user
         stop_signal = self.program.stopping[0][0]
         instructions = {
             "parent": os.getpid(),
             "lock": descriptor,
             "stop_signal": stop_signal,
-            "account": [account.uid, account.gid] if account else None,
+            "user": [user.uid, user.gid] if user else None,
             "pass_closed_folders": self.program.pass_closed_folders,
         }
         return [sys.executable, "-IS", exec_child.__file__, json.dumps(instructions)]

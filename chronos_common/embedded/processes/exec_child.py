@@ -48,8 +48,8 @@ def main() -> None:
     instructions: dict[str, Any] = json.loads(sys.argv[1])
     stop_signal: int = instructions["stop_signal"]
     hold(instructions["lock"], stop_signal=stop_signal)
-    if instructions["account"] is not None:
-        _become(*instructions["account"], pass_closed_folders=instructions["pass_closed_folders"])
+    if instructions["user"] is not None:
+        _become(*instructions["user"], pass_closed_folders=instructions["pass_closed_folders"])
     end_with(instructions["parent"], stop_signal=stop_signal)
     program = sys.argv[2:]
     os.execv(program[0], program)  # noqa: S606 - that is its purpose, and there is no shell

@@ -47,7 +47,7 @@ _ARGUMENTS_START, _ARGUMENTS_END = 45, 46
 class Request:
     """The ``chronos`` command to run, and its parent (see ``child.Program``)."""
 
-    words: tuple[str, ...]
+    arguments: tuple[str, ...]
     environment: dict[str, str]
     stop_signal: int
     parent: int
@@ -123,18 +123,18 @@ def _become(request: Request, log: int, lock: int, *, orphaned_by: int) -> None:
     exec_child.hold(lock, stop_signal=request.stop_signal)
     exec_child.end_with(request.parent, stop_signal=request.stop_signal)
     settings.replace_environment(request.environment)
-    sys.argv = ["chronos", *request.words]
-    _show_as(*request.words)
+    sys.argv = ["chronos", *request.arguments]
+    _show_as(*request.arguments)
 
 
-def _show_as(*words: str) -> None:
-    """Show ``chronos`` and these words as this process's command, in place of the real one.
+def _show_as(*arguments: str) -> None:
+    """Show ``chronos`` and these arguments as this process's command, in place of the real one.
 
     The kernel reads one text from there if the last byte of the old command is not zero.
     """
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end = int(fields[_ARGUMENTS_START]), int(fields[_ARGUMENTS_END])
-    shown = " ".join(("chronos", *words)).encode()[: end - start - 2]
+    shown = " ".join(("chronos", *arguments)).encode()[: end - start - 2]
     if shown:
         ctypes.memset(start, 0, end - start)
         ctypes.memmove(start, shown, len(shown))

@@ -65,13 +65,13 @@ class ForkServer:
         return self._is_ready or self._asking is None
 
     def fork(
-        self, words: Sequence[str], environment: Mapping[str, str], outlets: Outlets
+        self, arguments: Sequence[str], environment: Mapping[str, str], outlets: Outlets
     ) -> Forked | None:
-        """Run ``chronos <words>`` as a child of this process, or return ``None``."""
-        if not words or not self.has_loaded() or self._asking is None:
+        """Run ``chronos <arguments>`` as a child of this process, or return ``None``."""
+        if not arguments or not self.has_loaded() or self._asking is None:
             return None
         request = Request(
-            words=tuple(words),
+            arguments=tuple(arguments),
             environment=dict(environment),
             stop_signal=outlets.stop_signal,
             parent=os.getpid(),

@@ -80,7 +80,7 @@ class Postgres:
         self._data = self._home / "data"
         self._durable = durable
         self._binaries = _binaries()
-        self._account = os_user.for_servers(self._data)
+        self._user = os_user.for_servers(self._data)
         self._port = 0
 
     @property
@@ -112,9 +112,9 @@ class Postgres:
         password = secrets.token_urlsafe(24)
         write_private(self._home / "password", password)
         write_private(password_file, password)
-        if self._account:
-            self._account.own(unfinished)
-            self._account.own(password_file)
+        if self._user:
+            self._user.own(unfinished)
+            self._user.own(password_file)
         try:
             self._run_initdb(unfinished, password_file, stop)
         finally:
@@ -174,7 +174,7 @@ class Postgres:
             folder=self._folder,
             environment={"PATH": os.defpath, "LC_ALL": "C"},
             stopping=_STOPPING,
-            account=self._account,
+            user=self._user,
             pass_closed_folders=os_user.is_closed(program, [self._data]),
         )
 

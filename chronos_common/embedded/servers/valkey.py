@@ -46,7 +46,7 @@ class Valkey:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._home = folder / "valkey"
-        self._account = os_user.for_servers(self._home)
+        self._user = os_user.for_servers(self._home)
         self._program_file = _binary()
         self._password = secrets.token_urlsafe(24)
         self._port = 0
@@ -62,8 +62,8 @@ class Valkey:
         Raises :class:`ChildFailed` with the server's last lines if it does not.
         """
         self._home.mkdir(mode=0o700, exist_ok=True)
-        if self._account:
-            self._account.own(self._home)
+        if self._user:
+            self._user.own(self._home)
         return ports.start_on_free_port(self._child_on, lambda child: self._wait(child, stop))
 
     def _child_on(self, port: int) -> Child:
@@ -76,7 +76,7 @@ class Valkey:
                 folder=self._folder,
                 environment={"PATH": os.defpath, "LC_ALL": "C"},
                 stopping=((signal.SIGTERM, 5.0),),
-                account=self._account,
+                user=self._user,
                 pass_closed_folders=os_user.is_closed(self._program_file, [configuration]),
             )
         )
@@ -90,8 +90,8 @@ class Valkey:
                 port=self._port, password=self._password, folder=_quoted(self._home)
             ),
         )
-        if self._account:
-            self._account.own(path)
+        if self._user:
+            self._user.own(path)
         return path
 
     def _wait(self, child: Child, stop: StopRequest | None) -> None:

@@ -2,15 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from chronos_common import ids
-
-_MILLISECOND = timedelta(milliseconds=1)
+from chronos_common.clock import MILLISECOND
 
 
 class Dispatched(NamedTuple):
@@ -101,7 +100,7 @@ def undispatched(
 def _search(queues: Collection[str], horizon: datetime, since: datetime | None) -> dict[str, Any]:
     lowest, highest = UUID(int=0), UUID(int=(1 << 128) - 1)
     if since:
-        lowest, highest = ids.lowest_at(since), ids.lowest_at(horizon + _MILLISECOND)
+        lowest, highest = ids.lowest_at(since), ids.lowest_at(horizon + MILLISECOND)
     return {"queues": list(queues), "horizon": horizon, "since": lowest, "until": highest}
 
 

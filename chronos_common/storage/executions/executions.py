@@ -10,7 +10,7 @@ partitions that it needs.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -19,6 +19,9 @@ from chronos_common import ids
 from chronos_common.domain.executions import Claimed, Moved
 from chronos_common.domain.statuses import Reason, Status, Trigger
 from chronos_common.storage.postgres import uuid_adapter
+
+#: The columns that statements return of each execution that they move.
+MOVED_COLUMNS: Final = ", ".join(Moved._fields)
 
 
 class Planned(NamedTuple):
@@ -248,15 +251,16 @@ def _after(move: Move, first_start: datetime | None) -> Moved:
     )
 
 
-def _moved(rows: Iterable[Any]) -> list[Moved]:
+def moved(rows: Iterable[Any]) -> list[Moved]:
+    """Return the executions of rows with :data:`MOVED_COLUMNS`."""
     return [Moved(row[0], row[1], row[2], Status(row[3]), *row[4:]) for row in rows]
 
 
-_END = text("""
+_END = text(f"""
     UPDATE executions
        SET status = :status, finished_at = :now, error = :error, reason = :reason
      WHERE id = ANY(CAST(:ids AS uuid[])) AND finished_at IS NULL
- RETURNING id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms""")
+ RETURNING {MOVED_COLUMNS}""")  # noqa: S608 - a constant
 
 
 def end(
@@ -281,4 +285,4 @@ def end(
             "now": now,
         },
     )
-    return _moved(rows)
+    return moved(rows)

@@ -9,15 +9,14 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, func, select, text
 
 from chronos_common import ids
-from chronos_common.clock import to_milliseconds
+from chronos_common.clock import MILLISECOND, to_milliseconds
 from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Reason, Status, Trigger
+from chronos_common.storage.executions.executions import MOVED_COLUMNS, moved
 from chronos_common.storage.tables import executions, jobs
 
 #: Counting stops here, so that a list of a long history costs no more than a short one.
 MAX_COUNT = 10_000
-
-_MILLISECOND = timedelta(milliseconds=1)
 
 # The requests and responses of attempts are only read for a single execution.
 _SUMMARY = [column for column in executions.c if column.name != "attempts"]
@@ -151,7 +150,7 @@ def _conditions(workspace_id: UUID, filters: HistoryFilter) -> list[ColumnElemen
     if filters.until:
         conditions.append(executions.c.id < ids.lowest_at(_next_millisecond(filters.until)))
     if filters.as_of:
-        conditions.append(executions.c.id < ids.lowest_at(filters.as_of + _MILLISECOND))
+        conditions.append(executions.c.id < ids.lowest_at(filters.as_of + MILLISECOND))
     if filters.http_statuses:
         conditions.append(executions.c.http_status.between(*filters.http_statuses))
     if filters.min_duration_ms:
@@ -165,14 +164,14 @@ def _next_millisecond(moment: datetime) -> datetime:
 
 
 # Rows are locked in the order of their ids, as a worker's claim locks them.
-_CANCEL = """
+_CANCEL = f"""
     WITH cancelled AS MATERIALIZED (
         SELECT id FROM executions
-         WHERE {condition} AND finished_at IS NULL
+         WHERE {{condition}} AND finished_at IS NULL
          ORDER BY id FOR UPDATE)
     UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
-     WHERE {bound} id IN (SELECT id FROM cancelled)
- RETURNING id, workspace_id, job_id, status, scheduled_for, started_at, duration_ms"""
+     WHERE {{bound}} id IN (SELECT id FROM cancelled)
+ RETURNING {MOVED_COLUMNS}"""  # noqa: S608 - a constant
 # The bound keeps the update to the partitions of the ids.
 _CANCEL_UNFINISHED = text(
     _CANCEL.format(
@@ -204,7 +203,7 @@ def cancel(
             "now": now,
         },
     )
-    return [Moved(*row) for row in rows]
+    return moved(rows)
 
 
 def cancel_unstarted(
@@ -215,7 +214,7 @@ def cancel_unstarted(
     The caller has locked the jobs' schedules, so that no scheduler adds executions meanwhile.
     """
     parameters = {"job_ids": list(job_ids), "reason": reason, "now": now}
-    return [Moved(*row) for row in connection.execute(_CANCEL_UNSTARTED, parameters)]
+    return moved(connection.execute(_CANCEL_UNSTARTED, parameters))
 
 
 _PLANNED_AHEAD = text("""
@@ -251,7 +250,7 @@ _UNFINISHED_RETRY = text("""
 def unfinished_retry_of(
     connection: Connection, execution_id: UUID, job_id: UUID
 ) -> Row[Any] | None:
-    """Return ``id`` and ``status`` of a retry of this execution that has no fate yet, or None."""
+    """Return ``id`` and ``status`` of an unfinished retry of this execution, or None."""
     parameters = {"id": execution_id, "job_id": job_id}
     return connection.execute(_UNFINISHED_RETRY, parameters).first()
 

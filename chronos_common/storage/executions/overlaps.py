@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import assert_never
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -114,6 +115,8 @@ def _judge_all(
                 _start(unfinished, index, verdicts)
             case OverlapVerdict.START:
                 _start(unfinished, index, verdicts)
+            case verdict:
+                assert_never(verdict)
 
 
 def _start(unfinished: list[UnfinishedExecution], index: int, verdicts: _Verdicts) -> None:

@@ -12,6 +12,7 @@ from chronos_common.domain.executions import Moved
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import Missed
 from chronos_common.domain.statuses import Reason, Status
+from chronos_common.storage.executions.executions import MOVED_COLUMNS, moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,14 @@ class Settled:
         )
 
 
-_ADD = text("""
+_ADD = text(f"""
     INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
                             due_at, finished_at, attempt, redeliveries, attempts, reason, error,
                             missed_count, missed_until)
     VALUES (:id, :workspace_id, :job_id, 'schedule', :status, :queue, :scheduled_for,
             :scheduled_for, :now, 1, 0, '[]', :reason, :error, :missed_count, :missed_until)
     ON CONFLICT (id) DO NOTHING
-    RETURNING id, workspace_id, job_id, status, scheduled_for""")
+    RETURNING {MOVED_COLUMNS}""")  # noqa: S608 - a constant
 
 
 def add(connection: Connection, settled: Sequence[Settled], *, now: datetime) -> list[Moved]:
@@ -82,16 +83,5 @@ def add(connection: Connection, settled: Sequence[Settled], *, now: datetime) ->
                 "now": now,
             },
         )
-        added += [
-            Moved(
-                row.id,
-                row.workspace_id,
-                row.job_id,
-                Status(row.status),
-                row.scheduled_for,
-                None,
-                None,
-            )
-            for row in rows
-        ]
+        added += moved(rows)
     return added

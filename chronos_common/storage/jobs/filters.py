@@ -4,20 +4,19 @@ A statement with these conditions has the parameter :data:`WORKSPACE`.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, TextClause, any_, bindparam, func, literal, text
 
 from chronos_common import ids
+from chronos_common.clock import MILLISECOND
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.storage.tables import jobs, schedules
 
 #: A part of a text that is shorter than this is not in the index.
 _GRAM = 3
-
-_MILLISECOND = timedelta(milliseconds=1)
 
 WORKSPACE = bindparam("workspace_id", type_=jobs.c.workspace_id.type)
 
@@ -86,7 +85,7 @@ def conditions(filters: JobFilter, *, by_terms: bool = True) -> list[Any]:
     elif filters.tag:
         found.append(literal(filters.tag) == any_(jobs.c.tags))
     if filters.as_of:
-        found.append(jobs.c.id < ids.lowest_at(filters.as_of + _MILLISECOND))
+        found.append(jobs.c.id < ids.lowest_at(filters.as_of + MILLISECOND))
     if filters.needs_schedule:
         found += _next_run_conditions(filters)
     return found

@@ -215,11 +215,11 @@ def _listing(walk: _Walk, *, is_continued: bool) -> Select[Any]:
     keys = [each.label(name) for each, name in zip(order, names, strict=True)]
     sorted_by = [each.desc() if walk.descending else each.asc() for each in order]
     page = query.add_columns(*keys).order_by(*sorted_by)
-    listed = page.offset(bindparam("offset")).limit(bindparam("limit")).subquery()
-    again = [listed.c[name].desc() if walk.descending else listed.c[name] for name in names]
+    page_rows = page.offset(bindparam("offset")).limit(bindparam("limit")).subquery()
+    again = [page_rows.c[name].desc() if walk.descending else page_rows.c[name] for name in names]
     return (
         _WHOLE.add_columns(_fits(walk.filters.last_outcome).label("outcome_fits"))
-        .join(listed, listed.c.id == jobs.c.id)
+        .join(page_rows, page_rows.c.id == jobs.c.id)
         .order_by(*again)
     )
 

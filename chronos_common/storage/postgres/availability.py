@@ -16,7 +16,7 @@ class DatabaseUnusable(ChronosError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class DatabaseProblem:
     """A problem of the database and its remedy."""
 
     says: str
@@ -47,7 +47,7 @@ _KNOWN = (
     (
         r"too many clients|connection slots|too many connections",
         "PostgreSQL takes no more connections",
-        "Raise max_connections, or stop who holds them; 'chronos doctor' counts them.",
+        "Raise max_connections, or stop programs that hold them; 'chronos doctor' counts them.",
     ),
     (
         r"permission denied|must be owner",
@@ -72,16 +72,16 @@ _KNOWN = (
 )
 
 
-def explain(error: DBAPIError) -> Fault | None:
+def explain(error: DBAPIError) -> DatabaseProblem | None:
     """Return the problem behind ``error``. None if a statement of ours is at fault."""
     lines = str(error.orig).strip().splitlines() or [type(error.orig).__name__]
     for pattern, says, remedy in _KNOWN:
         told = [line for line in lines if re.search(pattern, line)]
         if told:
-            return Fault(f"{says}: {told[0].strip()}.", remedy)
+            return DatabaseProblem(f"{says}: {told[0].strip()}.", remedy)
     if not is_outage(error):
         return None
-    return Fault(
+    return DatabaseProblem(
         f"PostgreSQL does not answer: {lines[0].strip()}.",
         "Start it, or correct the address in CHRONOS_DATABASE_URL.",
     )
@@ -93,10 +93,10 @@ def require_answer(engine: Engine) -> str | None:
         with reading(engine) as connection:
             return revisions.of_database(connection)
     except DBAPIError as error:
-        fault = explain(error)
-        if fault is None:
+        problem = explain(error)
+        if problem is None:
             raise
-        raise DatabaseUnusable(str(fault)) from error
+        raise DatabaseUnusable(str(problem)) from error
 
 
 def require(engine: Engine) -> None:

@@ -102,9 +102,8 @@ GARBAGE = [
 def test_garbage_and_forged_messages_start_nothing(shared_stage: Stage) -> None:
     """Proves the checks at the worker's door, and the claim's conditions.
 
-    Fails without ``chronos_worker.celery_transport`` (garbage ends the workers). Finished
-    executions are refused twice: by the claim's condition, and by the table's CHECK if that were
-    missing.
+    Fails without ``consumers.celery_transport`` (garbage ends the workers). Finished executions
+    are refused twice: by the claim's condition, and by the table's CHECK if that were missing.
     """
     stage = shared_stage
     deaths = list(stage.fleet.deaths)

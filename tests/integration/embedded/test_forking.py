@@ -30,7 +30,7 @@ def _child(folder: Path, fork_server: ForkServer | None, *words: str) -> Child:
     program = Program(
         name="part",
         command=[sys.executable, "-c", "print('executed')"],
-        words=words,
+        arguments=words,
         folder=folder,
         environment={"PATH": os.defpath, "CHRONOS_MARK": "given"},
     )

@@ -20,7 +20,7 @@ from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage.executions import dispatch, executions, history, rescue
-from chronos_worker import recorder as recorders
+from chronos_worker import recorder as recorder_module
 from chronos_worker.attempts import Finished
 from chronos_worker.recorder import Recorder
 from chronos_worker.service import AFTER_RECORD
@@ -233,8 +233,8 @@ def test_outcomes_wait_while_requests_are_late(
     engine: Engine, workspace: Workspace, job_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if recording takes the processor from sending as soon as there is a batch."""
-    monkeypatch.setattr(recorders, "LONGEST_GATHER_SECONDS", 30)
-    monkeypatch.setattr(recorders, "MAX_BATCH", 2)
+    monkeypatch.setattr(recorder_module, "LONGEST_GATHER_SECONDS", 30)
+    monkeypatch.setattr(recorder_module, "MAX_BATCH", 2)
     asked, sent = Event(), Event()
     backlogs = []
 
@@ -261,7 +261,7 @@ def test_outcomes_wait_while_requests_are_late(
 def test_outcomes_do_not_wait_for_ever_for_late_requests(
     engine: Engine, workspace: Workspace, job_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorders, "LONGEST_GATHER_SECONDS", 0.2)
+    monkeypatch.setattr(recorder_module, "LONGEST_GATHER_SECONDS", 0.2)
     recorder = Recorder(engine, after_record=AFTER_RECORD, is_late=lambda: True)
     recorder.start()
     [claimed] = _claim(engine, _queue(engine, workspace, job_id))

@@ -111,6 +111,13 @@ def test_links_inside_the_repository_lead_somewhere(paper: Path) -> None:
             assert anchor in headings_of(linked), target
 
 
+def test_the_page_for_extending_names_paths_that_exist() -> None:
+    text = (ROOT / "docs" / "extending.md").read_text()
+    paths = re.findall(r"`((?:chronos_\w+|docs|tests)/[^`\s]+)`", text)
+    assert "chronos_worker/actions/<type>.py" in paths
+    assert [path for path in paths if not (ROOT / path.replace("<type>", "email")).exists()] == []
+
+
 def test_the_index_leads_to_every_page() -> None:
     index = (ROOT / "docs" / "index.md").read_text()
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}

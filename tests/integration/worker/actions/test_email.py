@@ -22,7 +22,7 @@ from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import Email
 from chronos_common.errors import Invalid
 from chronos_worker.actions import email
-from chronos_worker.emails import mailer as mail
+from chronos_worker.emails import mailer
 from chronos_worker.emails import message as messages
 from chronos_worker.emails.mailer import Mailer
 from loopback import CERTIFICATE
@@ -174,7 +174,7 @@ def test_a_server_that_says_nothing_is_left_after_the_jobs_timeout(scheme: str) 
 def test_a_login_is_made_and_a_refused_one_may_be_put_right(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mail.certifi, "where", lambda: str(CERTIFICATE))
+    monkeypatch.setattr(mailer.certifi, "where", lambda: str(CERTIFICATE))
     with mail_servers.serving(tls="starttls", logins={"us@er": "p:ss"}) as server:
         place = server.url.removeprefix("smtp://") + "?starttls=1"
         assert _perform(_mailer(f"smtp://us%40er:p%3Ass@{place}"))[0] == Succeeded()
@@ -195,7 +195,7 @@ def test_the_connection_is_encrypted_and_the_server_verified(
         assert isinstance(outcome, Failed)
         assert "its certificate is not accepted: self-signed certificate" in outcome.error
         assert not outcome.permanent
-        monkeypatch.setattr(mail.certifi, "where", lambda: str(CERTIFICATE))
+        monkeypatch.setattr(mailer.certifi, "where", lambda: str(CERTIFICATE))
         assert _perform(_mailer(url))[0] == Succeeded()
         assert len(server.messages) == 1
 
@@ -283,5 +283,5 @@ def test_the_mail_servers_words_are_kept_short_and_clean(server: MailServer) -> 
 
 
 def test_certificates_are_those_of_the_system_and_of_certifi() -> None:
-    assert mail._tls_context().verify_mode is ssl.CERT_REQUIRED
-    assert mail._tls_context().check_hostname
+    assert mailer._tls_context().verify_mode is ssl.CERT_REQUIRED
+    assert mailer._tls_context().check_hostname

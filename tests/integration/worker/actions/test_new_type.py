@@ -123,11 +123,10 @@ def test_a_payload_module_and_an_action_module_make_a_type(tmp_path: Path) -> No
         shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
     (tmp_path / "chronos_common/domain/payloads/text_message.py").write_text(PAYLOAD)
     (tmp_path / "chronos_worker/actions/text_message.py").write_text(ACTION)
+    paths = (tmp_path, ROOT / "tests", ROOT / "tests" / "support")
     environment = {
         **os.environ,  # noqa: TID251 - the child's
-        "PYTHONPATH": os.pathsep.join(
-            map(str, (tmp_path, ROOT / "tests", ROOT / "tests/support"))
-        ),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "CHRONOS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
         "CHRONOS_REDIS_URL": "redis://127.0.0.1:1/0",
         "CHRONOS_SECRET_KEY": "a key of the tests, with 32 bytes or more",

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from chronos_common import clock
 from chronos_worker.actions import webhook
 from chronos_worker.http.request import RequestTemplate, TransferRequest
-from chronos_worker.transfers import engine as transfers
+from chronos_worker.transfers import engine
 from chronos_worker.transfers.curl_handle import CurlHandle
 from chronos_worker.transfers.results import ErrorKind, TransferResult
 from chronos_worker.transfers.transfer import Transfers
@@ -207,7 +207,7 @@ def test_an_engine_that_is_late_keeps_what_it_has(
     rig: Rig, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fails if the engine hands over although nobody waits any more: it would be nowhere."""
-    monkeypatch.setattr(transfers, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(engine, "_ANSWER_SECONDS", 0.1)
     is_late = Event()
     rig.engine._post(lambda: bool(is_late.wait(30)))
     request = request_to(target.url, at=clock.now() + timedelta(seconds=60))

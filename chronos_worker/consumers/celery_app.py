@@ -4,6 +4,7 @@ Each queue has its own consumer and threads. So work that blocks in one queue, a
 that hangs, does not delay the messages of the others.
 """
 
+import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,8 +23,9 @@ from celery.worker import WorkController, state
 
 from chronos_common import ids, logs
 from chronos_common.broker import TASK_OF, celery_app
-from chronos_worker import celery_transport
-from chronos_worker.celery_transport import StopSignal
+from chronos_common.process.startup import STOP_SIGNALS
+from chronos_worker.consumers import celery_transport
+from chronos_worker.consumers.celery_transport import StopSignal
 
 _log = structlog.get_logger(__name__)
 
@@ -88,7 +90,7 @@ def run(
     for each in apps.values():
         stop_signal.listen(each)
     (first, app), *rest = apps.items()
-    worker = app.Worker(**_options(first, name, threads[first]), quiet=True)
+    worker = _MainWorker(app=app, **_options(first, name, threads[first]), quiet=True)
     others = [
         Thread(
             target=_consume,
@@ -110,6 +112,15 @@ def run(
         for other in others:
             other.join(max(deadline - monotonic(), 0))
     return exit_code
+
+
+class _MainWorker(celery_worker.Worker):  # type: ignore[misc]
+    """The worker of the main thread, which handles the signals."""
+
+    def install_platform_tweaks(self, worker: WorkController) -> None:
+        """Install the handlers, then let in the signals that came since the process began."""
+        super().install_platform_tweaks(worker)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def _keep_log() -> None:

@@ -23,7 +23,7 @@ import structlog
 
 from chronos_common import clock
 from chronos_common.broker import Broker, BrokerUnavailable
-from chronos_worker.celery_app import Task
+from chronos_worker.consumers.celery_app import Task
 
 _log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 from kombu import Connection, Consumer, Queue
 
-from chronos_worker.celery_transport import RedisConnection, RedisTransport, StopSignal
+from chronos_worker.consumers.celery_transport import RedisConnection, RedisTransport, StopSignal
 from rigs import wait_until
 
 

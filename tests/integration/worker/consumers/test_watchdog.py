@@ -17,8 +17,8 @@ from redis import Redis
 from chronos_common import clock
 from chronos_common.broker import Batch, Broker
 from chronos_common.embedded.processes import ports
-from chronos_worker import watchdog
-from chronos_worker.watchdog import EXIT_CODE, Watchdog
+from chronos_worker.consumers import watchdog
+from chronos_worker.consumers.watchdog import EXIT_CODE, Watchdog
 from rigs import wait_until
 
 NEGLECT_SECONDS = 0.4
@@ -119,7 +119,7 @@ def test_a_process_that_was_frozen_gets_its_time_after_it_was_thawed(
 # Its consumers never ask Redis for a message: what hangs in them is no matter here.
 DEAF_WORKER = """
 import sys
-from chronos_worker import watchdog
+from chronos_worker.consumers import watchdog
 watchdog.LOOK_SECONDS = 0.2
 watchdog.Watchdog.__init__.__kwdefaults__["neglect_seconds"] = 1.0
 from kombu.transport.redis import Channel

@@ -1,0 +1,1 @@
+"""How messages are consumed: the Celery applications, their transport and the watchdog."""
