@@ -48,8 +48,8 @@ def build(redis_url: str, queue: str, task: Task) -> Celery:
         worker_enable_prefetch_count_reduction=False,
         worker_send_task_events=False,
     )
-    # Not shared: Celery would give the task to every application of this process.
-    app.task(_parsing(task), name=TASK_OF[queue], shared=False)
+    # Shared with the other applications of this process: Celery's tracer knows the tasks of one.
+    app.task(_parsing(task), name=TASK_OF[queue])
     return app
 
 

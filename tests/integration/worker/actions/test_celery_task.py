@@ -175,7 +175,7 @@ def test_a_task_is_the_root_of_its_own_tree_and_nobodys_child(
     worker.conf.update(task_ignore_result=True, worker_hijack_root_logger=False)
     outcomes: list[Outcome] = []
 
-    @worker.task(name="chronos.tasks", shared=False)  # type: ignore[untyped-decorator]
+    @worker.task(name="chronos-like.tasks", shared=False)  # type: ignore[untyped-decorator]
     def perform() -> None:
         outcomes.append(_perform(publisher, queue="reports")[0])
 
