@@ -305,7 +305,7 @@ def test_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
             "parent": os.getpid(),
             "lock": descriptor,
             "stop_signal": signal.SIGTERM,
-            "account": [NOBODY, NOBODY],
+            "user": [NOBODY, NOBODY],
             "pass_closed_folders": True,
         }
         become = (sys.executable, "-IS", exec_child.__file__, json.dumps(instructions))
