@@ -60,9 +60,12 @@ def check(
 def _database(engine: Engine) -> Check:
     try:
         with transaction(engine) as connection:
-            connection.execute(text("SELECT 1"))
+            read_only = connection.execute(text("SHOW transaction_read_only")).scalar_one()
     except SQLAlchemyError:
         return Check("database", ok=False, detail="PostgreSQL does not answer.")
+    if read_only == "on":
+        detail = "PostgreSQL takes no changes; CHRONOS_DATABASE_URL must name the primary server."
+        return Check("database", ok=False, detail=detail)
     return Check("database", ok=True, detail="PostgreSQL answers.")
 
 

@@ -2,7 +2,9 @@
 
 import re
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from importlib.resources import files
 
@@ -101,6 +103,16 @@ def test_ready_names_what_is_missing(unreachable: Flask, database_url: str) -> N
         "redis",
     }
     engine.dispose()
+
+
+def test_a_database_that_takes_no_changes_is_not_ready(
+    engine: Engine, servers: Servers, read_only: Callable[[], AbstractContextManager[None]]
+) -> None:
+    url = engine.url.render_as_string(hide_password=False)
+    caller = Caller(create_app(settings_for(url, servers.redis_url), engine))
+    assert "database" not in failing(caller)
+    with read_only():
+        assert "database" in failing(caller)
 
 
 def test_a_database_that_is_away_is_a_503_that_says_when_to_come_back(
