@@ -8,7 +8,7 @@ from marshmallow.validate import Length
 from chronos_api.bulk import changes, creation
 from chronos_api.bulk.changes import Action, ItemOutcome
 from chronos_api.fields.base import Answer, Strict, ValueAnswer, computed
-from chronos_api.fields.fields import Instant, Name, OneOf
+from chronos_api.fields.fields import BoundedList, Instant, Name, OneOf
 from chronos_api.jobs.schemas import JobChoice, JobFields
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.statuses import JobStatus
@@ -17,7 +17,7 @@ from chronos_common.domain.statuses import JobStatus
 class BulkJobs(Strict):
     """Jobs to be created, all of them or none."""
 
-    jobs = fields.List(
+    jobs = BoundedList(
         fields.Nested(JobFields),
         required=True,
         validate=Length(1, creation.MAX_JOBS, error="Give {min} to {max} jobs."),
@@ -28,7 +28,7 @@ class BulkJobs(Strict):
 class RawBulkJobs(Strict):
     """The same, with jobs that are checked one by one, so that errors can name each."""
 
-    jobs = fields.List(
+    jobs = BoundedList(
         fields.Raw(allow_none=True),
         required=True,
         validate=Length(1, creation.MAX_JOBS, error="Give {min} to {max} jobs."),
@@ -57,7 +57,7 @@ _MOST = changes.MAX_JOBS
 class BulkRequest(Strict):
     """The jobs to change, by their ids or by a filter. With ``dry_run`` nothing changes."""
 
-    ids = fields.List(
+    ids = BoundedList(
         fields.UUID(error_messages={"invalid_uuid": "Must be the id of a job."}),
         validate=Length(1, _MOST, error="Give {min} to {max} ids."),
         metadata={"description": "The jobs that are meant"},
@@ -85,13 +85,13 @@ class BulkRequest(Strict):
 class BulkTags(BulkRequest):
     """Which jobs, and which tags to add and to remove."""
 
-    add = fields.List(
+    add = BoundedList(
         Name(longest=bounds.MAX_TAG_LENGTH),
         load_default=list,
         validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
         metadata={"description": "Tags that the jobs get"},
     )
-    remove = fields.List(
+    remove = BoundedList(
         Name(longest=bounds.MAX_TAG_LENGTH),
         load_default=list,
         validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),

@@ -1,6 +1,7 @@
 """The bases of all schemas: of bodies that are read, and of answers that are rendered."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar, cast
 
 from marshmallow import RAISE, Schema, fields
@@ -14,6 +15,9 @@ _FIELD_MESSAGES = {
     "null": "Must not be null.",
     "invalid": "Must be a list.",
 }
+
+#: Unknown members that an error looks at. A problem document shows as many errors.
+_MOST_UNKNOWN = 100
 
 
 class Strict(Schema):
@@ -35,6 +39,14 @@ class Strict(Schema):
         field_obj.error_messages |= _FIELD_MESSAGES
         if isinstance(field_obj, fields.List):
             self.on_bind_field(field_name, field_obj.inner)
+
+    def _deserialize(self, data: Any, **options: Any) -> Any:
+        """Load ``data``, of whose unknown members the first are enough to refuse it."""
+        if isinstance(data, Mapping) and len(data) > len(self.load_fields) + _MOST_UNKNOWN:
+            unknown = (name for name in data if name not in self.load_fields)
+            kept = set(islice(unknown, _MOST_UNKNOWN))
+            data = {k: v for k, v in data.items() if k in kept or k in self.load_fields}
+        return super()._deserialize(data, **options)
 
 
 Field = TypeVar("Field", bound=fields.Field[Any])

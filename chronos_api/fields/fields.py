@@ -9,6 +9,7 @@ from typing import Any
 from unicodedata import normalize
 
 from marshmallow import ValidationError, fields
+from marshmallow.validate import Length
 
 from chronos_api.fields import times
 from chronos_common.domain.addresses import ascii_address
@@ -222,6 +223,17 @@ class Instant(fields.Field[datetime]):
         if not EARLIEST <= moment <= LATEST:
             raise ValidationError(f"Must be between the years {EARLIEST.year} and {LATEST.year}.")
         return moment
+
+
+class BoundedList(fields.List[Any]):
+    """A list whose length is checked before its items: very many wrong items cost nothing."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **options: Any) -> list[Any]:
+        if isinstance(value, list):
+            for validate in self.validators:
+                if isinstance(validate, Length):
+                    validate(value)
+        return super()._deserialize(value, *arguments, **options)
 
 
 class FreeObject(fields.Field[Mapping[str, Any]]):

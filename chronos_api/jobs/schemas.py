@@ -15,6 +15,7 @@ from marshmallow.validate import Length
 from chronos_api.executions.schemas import ExecutionAnswer
 from chronos_api.fields.base import Answer, Strict, ValueAnswer
 from chronos_api.fields.fields import (
+    BoundedList,
     EmailAddress,
     FreeObject,
     Instant,
@@ -161,13 +162,13 @@ class JobFields(PolicyFields, ScheduleFields):
             "retries by hand do not count. null for no limit"
         },
     )
-    tags = fields.List(
+    tags = BoundedList(
         Name(longest=bounds.MAX_TAG_LENGTH),
         allow_none=True,
         validate=Length(max=bounds.MAX_TAGS, error="At most {max} tags."),
         metadata={"description": "Words to find jobs by, in lists and in bulk requests"},
     )
-    notify = fields.List(
+    notify = BoundedList(
         EmailAddress(),
         allow_none=True,
         validate=Length(max=bounds.MAX_NOTIFY, error="At most {max} addresses."),

@@ -4,7 +4,7 @@ from marshmallow import fields
 from marshmallow.validate import Length
 
 from chronos_api.fields.base import Answer, Strict
-from chronos_api.fields.fields import Instant, Name, OneOf
+from chronos_api.fields.fields import BoundedList, Instant, Name, OneOf
 from chronos_api.fields.pagination import page_of
 from chronos_api.security.access import Scope
 
@@ -15,7 +15,7 @@ class KeyFields(Strict):
     """A new API key."""
 
     name = Name(longest=100, required=True)
-    scopes = fields.List(
+    scopes = BoundedList(
         OneOf(Scope),
         required=True,
         validate=Length(min=1, max=_SCOPES, error=f"From 1 to {_SCOPES} scopes."),

@@ -1,10 +1,9 @@
 """The policies of a job, for failures, for late occurrences, and for runs that overlap."""
 
-from marshmallow import fields
 from marshmallow.validate import Length
 
 from chronos_api.fields.base import Strict
-from chronos_api.fields.fields import Number, OneOf, Whole
+from chronos_api.fields.fields import BoundedList, Number, OneOf, Whole
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.retries import RetryPolicy
@@ -44,7 +43,7 @@ class PolicyFields(Strict):
         allow_none=True,
         metadata={"description": _TRIED_AGAIN, "default": 4},
     )
-    retry_delays = fields.List(
+    retry_delays = BoundedList(
         Number(low=0, high=bounds.MAX_DELAY_SECONDS),
         allow_none=True,
         validate=Length(max=bounds.MAX_RETRY_DELAYS, error="At most {max} delays."),
