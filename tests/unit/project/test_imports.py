@@ -60,7 +60,7 @@ def uses_of(path: Path, module: str) -> set[str]:
     return names | {each.attr for each in attributes if ast.unparse(each.value) in modules}
 
 
-@pytest.mark.parametrize(("module", "allowed"), RECORDS.items(), ids=str)
+@pytest.mark.parametrize(("module", "allowed"), RECORDS.items(), ids=RECORDS)
 def test_only_transactions_record_changes(module: str, allowed: set[str]) -> None:
     """A service that called one of these by itself could forget the others."""
     for path in API.rglob("*.py"):
