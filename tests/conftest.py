@@ -11,8 +11,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+import celery.app.builtins  # noqa: F401 - so that its own tasks are there from the start
 import pytest
 import structlog
+from celery import _state
 from hypothesis import HealthCheck, settings
 from prometheus_client import REGISTRY
 from redis import Redis
@@ -49,6 +51,12 @@ def _series() -> set[tuple[str, tuple[tuple[str, str], ...]]]:
         for sample in family.samples
         if sample.name.startswith("chronos_")
     }
+
+
+@pytest.fixture(autouse=True)
+def _own_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery gives a task to every application of the process, also to those of later tests."""
+    monkeypatch.setattr(_state, "_on_app_finalizers", set(_state._on_app_finalizers))
 
 
 @pytest.fixture(scope="session", autouse=True)
