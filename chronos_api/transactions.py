@@ -19,7 +19,8 @@ from chronos_api.security import access
 from chronos_api.security.access import Account, Principal
 from chronos_common import clock
 from chronos_common.domain.executions import Moved
-from chronos_common.storage import audit
+from chronos_common.quotas import Quota
+from chronos_common.storage import audit, quotas
 from chronos_common.storage.accounts import users
 from chronos_common.storage.executions import statistics
 from chronos_common.storage.postgres import database
@@ -105,6 +106,19 @@ class Transaction(Session):
         """Append a user's change of their own account to the log of their first workspace."""
         workspace_id = users.first_workspace_of(self.connection, user_id)
         self.audit_in(workspace_id, action, "user", {user_id: details or {}}, user_id=user_id)
+
+    def spend(self, amounts: Mapping[Quota, int]) -> None:
+        """Add to what the member's workspace uses. Raises :class:`QuotaExceeded`.
+
+        Its locks are held until the end, so it comes last in a transaction.
+        """
+        quotas.spend(
+            self.connection,
+            self.workspace_id,
+            amounts,
+            settings=current().settings,
+            now=self.now,
+        )
 
     def moved(self, executions: Sequence[Moved]) -> None:
         """Count executions that were moved, and notify the subscribers of live events."""

@@ -15,6 +15,7 @@ from environs import Env, ValidationError, validate
 
 from chronos_common.domain.addresses import Sender
 from chronos_common.domain.hosts import ascii_host
+from chronos_common.quotas import MAX_BOUND, Quota
 
 MIN_SECRET_BYTES = 32
 
@@ -84,6 +85,11 @@ def integer(default: int, low: int, high: int | None, help: str) -> Any:  # noqa
     return _declare(
         Setting(kind="int", default=default, help=help, check=validate.Range(low, high))
     )
+
+
+def quota(of: Quota) -> Any:
+    """Declare the bound of a quota."""
+    return integer(of.default, 0, MAX_BOUND, of.help)
 
 
 def number(default: float, low: float, high: float, help: str) -> Any:  # noqa: A002 - as above

@@ -14,6 +14,7 @@ from typing import Any, Final
 from environs import Env, EnvError, EnvValidationError
 
 from chronos_common import environment as variables
+from chronos_common import quotas
 from chronos_common import setting_types as types
 from chronos_common.errors import SettingsInvalid
 
@@ -91,6 +92,9 @@ class Settings:
         512,
         "live event streams of one API process, each with its own thread",
     )
+    # quotas of each workspace
+    quota_invitations: int = types.quota(quotas.INVITATIONS)
+    quota_mails: int = types.quota(quotas.MAILS)
     # scheduler
     lookahead_seconds: float = types.number(
         1.5,

@@ -1,6 +1,8 @@
 """The OpenAPI 3.1 document, generated from the routes and their schemas."""
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from flask import Flask
@@ -36,6 +38,15 @@ class FieldError(Schema):
     )
 
 
+class QuotaExcess(Schema):
+    """A quota that is used up."""
+
+    name = fields.String(required=True)
+    bound = fields.Integer(required=True)
+    used = fields.Integer(required=True, allow_none=True)
+    unit = fields.String(required=True, metadata={"description": "The unit of bound and use"})
+
+
 class ProblemDocument(Schema):
     """An error, and its remedy (RFC 9457)."""
 
@@ -54,6 +65,9 @@ class ProblemDocument(Schema):
         fields.Nested(FieldError),
         metadata={"description": "Each wrong field or parameter, up to 100 of them"},
     )
+    quota = fields.Nested(
+        QuotaExcess, metadata={"description": "The quota that is used up, and its use"}
+    )
 
 
 class ProblemApi(Api):  # type: ignore[misc] # it has no types of its own
@@ -68,11 +82,11 @@ class ProblemApi(Api):  # type: ignore[misc] # it has no types of its own
 
     def _register_responses(self) -> None:
         """Register the error answers under the names of their statuses."""
-        for kind in problems.ALL:
+        for status, kinds in groupby(problems.ALL, key=attrgetter("status")):
             self.spec.components.response(
-                kind.status.name,
+                status.name,
                 {
-                    "description": f"{kind.title}. {kind.meaning}",
+                    "description": " ".join(f"{kind.title}. {kind.meaning}" for kind in kinds),
                     "content": {MEDIA_TYPE: {"schema": ProblemDocument}},
                 },
                 lazy=True,

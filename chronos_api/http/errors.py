@@ -24,6 +24,7 @@ from chronos_common.errors import (
     Unavailable,
     VersionConflict,
 )
+from chronos_common.quotas import QuotaExceeded
 from chronos_common.storage.postgres import database
 
 RETRY_AFTER_SECONDS = "2"
@@ -51,6 +52,7 @@ _KINDS: dict[type[ChronosError], ProblemType] = {
     Invalid: problems.INVALID,
     InvalidItems: problems.INVALID,
     TooManyRequests: problems.RATE_LIMITED,
+    QuotaExceeded: problems.QUOTA_EXCEEDED,
     Unavailable: problems.UNAVAILABLE,
 }
 
@@ -107,7 +109,24 @@ def _known_problem(error: ChronosError) -> Problem:
         return Problem(kind, detail, items=error.items)
     if isinstance(error, TooManyRequests):
         return Problem(kind, str(error), headers={"Retry-After": str(error.seconds)})
+    if isinstance(error, QuotaExceeded):
+        return _quota_exceeded(error)
     return Problem(kind, str(error), headers=_HEADERS.get(kind, {}))
+
+
+def _quota_exceeded(error: QuotaExceeded) -> Problem:
+    use = error.use
+    return Problem(
+        problems.QUOTA_EXCEEDED,
+        str(error),
+        headers={} if error.seconds is None else {"Retry-After": str(error.seconds)},
+        quota={
+            "name": use.quota.name,
+            "bound": use.bound,
+            "used": use.used,
+            "unit": use.quota.unit,
+        },
+    )
 
 
 def _unavailable(detail: str) -> Problem:

@@ -104,6 +104,13 @@ RATE_LIMITED = ProblemType(
     "Too many requests",
     "Wait for as many seconds as 'Retry-After' says.",
 )
+QUOTA_EXCEEDED = ProblemType(
+    "quota-exceeded",
+    HTTPStatus.TOO_MANY_REQUESTS,
+    "Quota used up",
+    "The workspace would use more than its quota. 'quota' has its name, its bound, its use and "
+    "their unit. A quota of a day has 'Retry-After'. Without it, waiting alone does not help.",
+)
 INTERNAL = ProblemType(
     "internal",
     HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -136,6 +143,7 @@ ALL = (
     NOT_JSON,
     INVALID,
     RATE_LIMITED,
+    QUOTA_EXCEEDED,
     INTERNAL,
     UNAVAILABLE,
     NO_ANSWER,
@@ -147,7 +155,7 @@ class Problem:
     """One error answer. ``fields`` maps each wrong field to its faults and their remedies.
 
     ``items`` holds the same by the index of each wrong item, where many were sent. The document
-    names the first :data:`MAX_ERRORS` of them.
+    names the first :data:`MAX_ERRORS` of them. ``quota`` describes a quota that is used up.
     """
 
     kind: ProblemType
@@ -155,6 +163,7 @@ class Problem:
     fields: Mapping[str, Sequence[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     items: Mapping[int, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    quota: Mapping[str, Any] | None = None
 
     def response(self) -> Response:
         """Return the problem as the answer to the current request."""
@@ -173,6 +182,8 @@ class Problem:
         errors = list(islice(self._errors(), MAX_ERRORS))
         if errors:
             document["errors"] = errors
+        if self.quota is not None:
+            document["quota"] = self.quota
         if has_request_context():
             document["instance"] = request.path
             document["request_id"] = g.get("request_id")

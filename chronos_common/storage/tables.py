@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -67,6 +68,16 @@ users = Table(
     Column("disabled_at", _MOMENT),
     Column("verified_at", _MOMENT),
     Column("is_operator", Boolean, nullable=False),
+)
+
+workspace_quotas = Table(
+    "workspace_quotas",
+    metadata,
+    _workspace(primary_key=True),
+    Column("quota", Text, primary_key=True, nullable=False),
+    Column("used", BigInteger, nullable=False, server_default="0"),
+    Column("bound", BigInteger),
+    Column("day", Date),
 )
 
 memberships = Table(
