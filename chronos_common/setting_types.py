@@ -21,6 +21,18 @@ MIN_SECRET_BYTES = 32
 
 Network = IPv4Network | IPv6Network
 
+#: Ports from 1024 whose servers take a request for commands: of protocols other than HTTP, and of
+#: Docker and etcd.
+OTHER_PROTOCOLS: Final = frozenset(
+    {
+        *(1080, 1433, 1434, 1521, 1719, 1720, 1723, 1883, 2049, 2181, 2375, 2376, 2379, 2380),
+        *(3306, 3389, 3659, 4045, 4190, 5060, 5061, 5432, 5433, 5671, 5672, 5900, 6000, 6379),
+        *(6380, 6432, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 8883, 9042),
+        *(9092, 10080, 11211, 16379, 26379, 27017, 27018, 27019, 33060),
+    }
+)
+_LAST_PORT: Final = 65535
+
 #: A default may follow from the settings that are declared before.
 Default = str | float | bool | Callable[[Mapping[str, Any]], str] | None
 
@@ -265,3 +277,29 @@ def networks(value: str) -> tuple[Network, ...]:
         return tuple(ip_network(text.strip()) for text in value.split(",") if text.strip())
     except ValueError as error:
         raise ValidationError(f"must be a list like 10.0.0.0/8,fd00::/8; {error}") from error
+
+
+_PORTS = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
+
+
+def ports(value: str) -> tuple[range, ...]:
+    """Return the ports of a list like ``80,443,1024-65535``.
+
+    The ports of other protocols are left out of a range. Each needs an entry of its own.
+    """
+    found: list[range] = []
+    for text in filter(None, map(str.strip, value.split(","))):
+        matched = _PORTS.fullmatch(text)
+        low = int(matched[1]) if matched else 0
+        high = int(matched[2] or low) if matched else 0
+        if not 0 < low <= high <= _LAST_PORT:
+            raise ValidationError("must be a list like 80,443,1024-65535")
+        found += [range(low, low + 1)] if low == high else _without_others(low, high)
+    return tuple(found)
+
+
+def _without_others(low: int, high: int) -> list[range]:
+    """Return the parts of a range between the ports of other protocols."""
+    ends = sorted(port for port in OTHER_PROTOCOLS if low <= port <= high)
+    starts = [low, *(port + 1 for port in ends)]
+    return [range(*each) for each in zip(starts, [*ends, high + 1], strict=True) if range(*each)]

@@ -141,6 +141,16 @@ class Settings:
         "private networks that jobs may call, like `10.0.0.0/8,fd00::/8`",
         parse=types.networks,
     )
+    egress_deny: tuple[types.Network, ...] = types.text(
+        "",
+        "networks that jobs may not call, public or allowed, like `192.0.2.0/24`",
+        parse=types.networks,
+    )
+    egress_ports: tuple[range, ...] = types.text(
+        "80,443,1024-65535",
+        "ports that jobs may call, less those of other protocols",
+        parse=types.ports,
+    )
     smtp_url: str = types.text(
         "",
         "the mail server",

@@ -54,7 +54,7 @@ class AdhocRunner:
         self._lock = Lock()
         self._transfers = TransferEngine(
             limits=LIMITS,
-            guard=EgressGuard(settings.egress_allow),
+            guard=EgressGuard.of(settings),
             on_done=self._done,
             may_start=_is_in_time,
             now=clock.now,

@@ -68,7 +68,7 @@ class Webhooks:
                 descriptors.transfers_within(settings.max_transfers),
                 settings.max_transfers_per_host,
             ),
-            guard=EgressGuard(settings.egress_allow),
+            guard=EgressGuard.of(settings),
             on_done=self._done,
             may_start=self._may_start,
             now=clock.now,

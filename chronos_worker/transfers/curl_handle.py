@@ -60,7 +60,7 @@ class CurlHandle:
         self._chunks: list[bytes] = []
         self._body_bytes = 0
         self._room = KEPT_BODY_BYTES
-        self._refused = ""
+        self._refused_port: int | None = None
         self._opened: list[int] = []
         self._ends: Ends = ()
         self._has_left = False
@@ -108,7 +108,7 @@ class CurlHandle:
         self._body_bytes = 0
         self._room = KEPT_BODY_BYTES
         self._opened.clear()
-        self._refused = ""
+        self._refused_port = None
         self._has_left, self.met_ended_connection, self._error = False, False, None
         self._set_method(message)
         setopt = self.curl.setopt
@@ -149,13 +149,13 @@ class CurlHandle:
             self._error = errors.NO_ANSWER
             return _BAD_SOCKET
         if address.family not in (socket.AF_INET, socket.AF_INET6):
-            self._refused = "A local socket"
+            self._refused_port = 0
             return _BAD_SOCKET
-        ip: str = address.addr[0]
-        if not self._guard.permits(ip):
-            self._refused = ip
-            return _BAD_SOCKET
+        ip, port = address.addr[:2]
         try:
+            if not self._guard.permits_new(ip, port):
+                self._refused_port = port
+                return _BAD_SOCKET
             descriptor = socket.socket(address.family, address.socktype, address.protocol).detach()
         except OSError as error:
             self._error = errors.without_socket(error)
@@ -168,9 +168,10 @@ class CurlHandle:
 
         libcurl also calls this before it repeats a request on another connection.
         """
-        if not self._guard.permits(ends[0]):
+        ip, _, port, _ = ends
+        if not self._guard.permits(ip, port):
             # A kept connection, which was opened for an earlier request.
-            self._refused = ends[0]
+            self._refused_port = port
             self._opened.clear()
         elif self._has_left:
             self._error = errors.NO_ANSWER
@@ -246,8 +247,9 @@ class CurlHandle:
 
     def problem(self, code: int, message: str, *, timeout_seconds: float) -> TransferError:
         """Return the error behind libcurl's result ``code`` for a job of ``timeout_seconds``."""
-        if self._refused and not self._opened:
-            return TransferError(ErrorKind.REFUSED_BY_EGRESS, self._guard.refusal(self._refused))
+        if self._refused_port is not None and not self._opened:
+            text = self._guard.refusal(self._refused_port)
+            return TransferError(ErrorKind.REFUSED_BY_EGRESS, text)
         if self._error:
             return self._error
         if code != pycurl.E_OPERATION_TIMEDOUT:

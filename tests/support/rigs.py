@@ -1,7 +1,7 @@
 """A running transfer engine, and what came out of it."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import specimens
 from chronos_common import clock
 from chronos_common.domain.outcomes import Failed, Succeeded
-from chronos_common.setting_types import Network
 from chronos_worker.actions import webhook
 from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.egress import EgressGuard
@@ -23,14 +22,14 @@ class Rig:
 
     def __init__(
         self,
-        allow: Sequence[Network],
+        guard: EgressGuard,
         limits: Limits,
         may_start: Callable[[TransferRequest], bool] = lambda _: True,
     ) -> None:
         self.done: list[tuple[TransferRequest, TransferResult]] = []
         self.engine = TransferEngine(
             limits=limits,
-            guard=EgressGuard(allow),
+            guard=guard,
             on_done=lambda request, result: self.done.append((request, result)),
             may_start=may_start,
             now=clock.now,

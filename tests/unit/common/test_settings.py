@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError
 from chronos_common import settings
 from chronos_common.domain.addresses import Sender
 from chronos_common.errors import SettingsInvalid
+from chronos_common.setting_types import OTHER_PROTOCOLS
 from chronos_common.settings import Settings
 from repository import ROOT
 
@@ -216,6 +217,29 @@ def test_the_allowed_networks_are_parsed(load: Load) -> None:
 def test_a_network_with_host_bits_is_refused(load: Load) -> None:
     with pytest.raises(SettingsInvalid, match="CHRONOS_EGRESS_ALLOW: must be a list like"):
         load({"CHRONOS_EGRESS_ALLOW": "10.0.0.1/8"})
+
+
+def test_a_range_of_ports_leaves_out_other_protocols_unless_each_is_listed(load: Load) -> None:
+    def permitted(text: str) -> set[int]:
+        ports = load({"CHRONOS_EGRESS_PORTS": text}).egress_ports
+        return {port for each in ports for port in each}
+
+    assert permitted("") == set()
+    assert permitted(" 80, 443,1024-65535") == {
+        *(80, 443),
+        *set(range(1024, 65536)) - OTHER_PROTOCOLS,
+    }
+    assert permitted("6379") == {6379}
+    assert permitted("6379-6380") == set()
+    assert permitted("6000-7001,6379") == {*set(range(6000, 7002)) - OTHER_PROTOCOLS, 6379}
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "80-", "443-80", "65536", "http", "80;443", "-1", "1-65536"]
+)
+def test_other_lists_of_ports_are_refused(load: Load, text: str) -> None:
+    with pytest.raises(SettingsInvalid, match="CHRONOS_EGRESS_PORTS: must be a list like"):
+        load({"CHRONOS_EGRESS_PORTS": text})
 
 
 def test_files_lie_in_the_data_folder_unless_told_otherwise(load: Load) -> None:

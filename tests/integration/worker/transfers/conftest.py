@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from ipaddress import ip_network
 
 import pytest
 
 import rigs
+from chronos_common.setting_types import networks
+from chronos_common.setting_types import ports as permitted
 from chronos_worker.http.request import TransferRequest
+from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.limiter import Limits
 from rigs import Rig
 from targets import Target
@@ -43,10 +45,11 @@ def start_rig() -> Iterator[Callable[..., Rig]]:
             max_per_host: int = 50,
             may_start: Callable[[TransferRequest], bool] = lambda _: True,
             allow: str = "127.0.0.0/8",
+            ports: str = "1-65535",
         ) -> Rig:
             limits = Limits(max_transfers, max_per_host)
-            networks = [ip_network(allow)] if allow else []
-            return stack.enter_context(rigs.running(networks, limits, may_start))
+            guard = EgressGuard(networks(allow), ports=permitted(ports))
+            return stack.enter_context(rigs.running(guard, limits, may_start))
 
         yield start
 

@@ -1,14 +1,18 @@
 """Egress: whatever a URL looks like, no connection is made to an address that is not allowed."""
 
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 
+import psutil
 import pycurl
 import pytest
 
 from chronos_common.domain.outcomes import Failed
 from chronos_worker.actions import webhook
+from chronos_worker.transfers import egress
 from chronos_worker.transfers.curl_handle import CurlHandle
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.results import ErrorKind
@@ -100,27 +104,75 @@ def test_no_spelling_of_the_loopback_is_reached(rig: Rig, trap: Trap, host: str)
 
 
 @pytest.mark.parametrize(
-    ("host", "address"),
+    "host",
     [
-        ("169.254.169.254", "169.254.169.254"),
-        ("2852039166", "169.254.169.254"),
-        ("10.1.2.3", "10.1.2.3"),
-        ("172.16.0.1", "172.16.0.1"),
-        ("192.168.0.1", "192.168.0.1"),
-        ("100.100.100.200", "100.100.100.200"),
-        ("224.0.0.1", "224.0.0.1"),
-        ("255.255.255.255", "255.255.255.255"),
-        ("[fd00:ec2::254]", "fd00:ec2::254"),
-        ("[fe80::1]", "fe80::1"),
-        ("[::ffff:a9fe:a9fe]", "::ffff:169.254.169.254"),
+        "169.254.169.254",
+        "2852039166",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.0.1",
+        "100.100.100.200",
+        "224.0.0.1",
+        "255.255.255.255",
+        "[fd00:ec2::254]",
+        "[fe80::1]",
+        "[::ffff:a9fe:a9fe]",
     ],
 )
-def test_the_refusal_names_the_address_and_the_remedy(rig: Rig, host: str, address: str) -> None:
+def test_private_addresses_are_refused_for_good(rig: Rig, host: str) -> None:
     outcome = rig.judge(f"http://{host}/latest/meta-data/", method="GET")
-    assert outcome == Failed(
-        f"{address} is not a public address; the operator can allow it with CHRONOS_EGRESS_ALLOW.",
+    assert outcome == Failed(EgressGuard().refusal(80), permanent=True)
+
+
+def test_no_text_tells_where_an_internal_name_leads(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _resolve(monkeypatch, "db.internal:80:10.98.76.54")
+    result = rig.send("http://db.internal/")
+    outcome, attempt = webhook.outcome(rig.done[-1][0], result)
+    assert isinstance(outcome, Failed)
+    assert "10.98.76.54" not in f"{outcome}{attempt}{result}"
+
+
+def test_a_port_of_another_protocol_is_refused(
+    start_rig: Callable[..., Rig], target: Target
+) -> None:
+    rig = start_rig(allow="127.0.0.1/32", ports=str(target.port + 1))
+    assert rig.judge(target.url) == Failed(
+        f"Webhooks may not call port {target.port}; the operator can permit it with "
+        "CHRONOS_EGRESS_PORTS.",
         permanent=True,
     )
+    assert target.connections == 0
+
+
+def test_an_address_of_this_host_is_refused_even_if_it_is_public(
+    rig: Rig, trap: Trap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(egress, "_is_public", lambda _: True)
+    for host in ("127.0.0.1", "[::ffff:127.0.0.1]"):
+        result = rig.send(f"http://{host}:{trap.port}/")
+        assert kind_of(result) is ErrorKind.REFUSED_BY_EGRESS, host
+
+
+def test_the_addresses_of_this_host_are_those_of_its_interfaces_at_the_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guard, now = EgressGuard(), 0.0
+    addresses = [address("8.8.8.8", socket.AF_INET), address("fe80::1%eth0", socket.AF_INET6)]
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {"eth0": addresses})
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    egress._own_addresses.cache_clear()
+    assert guard.permits_new("9.9.9.9", 443)
+    for own in ("8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"):
+        assert not guard.permits_new(own, 443), own
+    addresses.append(address("9.9.9.9", socket.AF_INET))
+    now += 10
+    assert not guard.permits_new("9.9.9.9", 443)
+
+
+def address(text: str, family: int) -> SimpleNamespace:
+    return SimpleNamespace(address=text, family=family)
 
 
 def test_a_name_that_resolves_to_a_private_address_is_refused(

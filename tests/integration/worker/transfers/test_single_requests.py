@@ -14,6 +14,7 @@ import wires
 from chronos_common.domain.outcomes import Failed
 from chronos_worker.actions import webhook
 from chronos_worker.transfers import curl_handle, kept_connections
+from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.limiter import Limits
 from chronos_worker.transfers.results import ErrorKind
 from rigs import Rig, kind_of
@@ -33,7 +34,7 @@ def shared_rig() -> Iterator[Rig]:
     """
     with (
         pytest.MonkeyPatch.context() as patch,
-        rigs.running([ip_network("127.0.0.0/8")], Limits(100, 50)) as rig,
+        rigs.running(EgressGuard([ip_network("127.0.0.0/8")]), Limits(100, 50)) as rig,
     ):
         patch.setattr(kept_connections, "MAX_IDLE_SECONDS", 60)
         patch.setattr(curl_handle, "_MAX_IDLE_SECONDS", 60)
@@ -120,7 +121,7 @@ def test_no_attempt_is_ever_on_the_wire_twice(
     plans: list[tuple[Ending, Reads, int, list[str]]],
 ) -> None:
     """Several targets at once, and requests to each at once: connections are shared and die."""
-    with rigs.running([ip_network("127.0.0.0/8")], Limits(100, 3)) as rig:
+    with rigs.running(EgressGuard([ip_network("127.0.0.0/8")]), Limits(100, 3)) as rig:
         for ending, reads, answered, methods in plans:
             with wires.running(ending, reads, answered=answered) as wire:
                 requests = [rigs.request_to(wire.url, method=method) for method in methods]

@@ -4,9 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chronos_common.setting_types import ports
 from chronos_worker.transfers.egress import EgressGuard
 
 GUARD = EgressGuard()
+
+
+def permits(guard: EgressGuard, address: str) -> bool:
+    return guard.permits(address, 443)
 
 
 @pytest.mark.parametrize(
@@ -14,7 +19,7 @@ GUARD = EgressGuard()
     ["1.1.1.1", "93.184.215.14", "2606:4700:4700::1111", "2a00:1450:4001:830::200e", "11.0.0.1"],
 )
 def test_public_addresses_are_permitted(address: str) -> None:
-    assert GUARD.permits(address)
+    assert permits(GUARD, address)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +67,7 @@ def test_public_addresses_are_permitted(address: str) -> None:
     ],
 )
 def test_addresses_that_are_not_public_are_refused(address: str) -> None:
-    assert not GUARD.permits(address)
+    assert not permits(GUARD, address)
 
 
 @pytest.mark.parametrize(
@@ -70,57 +75,81 @@ def test_addresses_that_are_not_public_are_refused(address: str) -> None:
     ["::ffff:{dotted}", "64:ff9b::{dotted}", "2002:{high}:{low}::1"],
 )
 def test_addresses_that_stand_for_another_are_judged_by_it(form: str) -> None:
-    assert GUARD.permits(_embed(form, "1.1.1.1"))
+    assert permits(GUARD, _embed(form, "1.1.1.1"))
     for inside in ("127.0.0.1", "10.0.0.1", "169.254.169.254", "224.0.0.1"):
-        assert not GUARD.permits(_embed(form, inside))
+        assert not permits(GUARD, _embed(form, inside))
 
 
 def test_a_teredo_address_is_judged_by_both_that_it_holds() -> None:
     # Server and client, the latter with its bits inverted (RFC 4380, section 4).
-    assert GUARD.permits("2001:0:101:101:0:0:fefe:fefe")
-    assert not GUARD.permits("2001:0:101:101:0:0:80ff:fffe")
-    assert not GUARD.permits("2001:0:7f00:1:0:0:fefe:fefe")
+    assert permits(GUARD, "2001:0:101:101:0:0:fefe:fefe")
+    assert not permits(GUARD, "2001:0:101:101:0:0:80ff:fffe")
+    assert not permits(GUARD, "2001:0:7f00:1:0:0:fefe:fefe")
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "1.2.3", "::ffff:", "127.0.0.1:80", "a%b%c"])
 def test_what_is_not_an_address_is_refused(text: str) -> None:
-    assert not GUARD.permits(text)
+    assert not permits(GUARD, text)
 
 
 def test_the_operator_may_allow_networks() -> None:
     guard = EgressGuard([ip_network("10.1.0.0/16"), ip_network("fd00:1::/32")])
-    assert guard.permits("10.1.2.3")
-    assert guard.permits("::ffff:10.1.2.3")
-    assert guard.permits("fd00:1::5")
-    assert guard.permits("1.1.1.1")
-    assert not guard.permits("10.2.0.1")
-    assert not guard.permits("::ffff:10.2.0.1")
-    assert not guard.permits("fd00:2::5")
+    assert permits(guard, "10.1.2.3")
+    assert permits(guard, "::ffff:10.1.2.3")
+    assert permits(guard, "fd00:1::5")
+    assert permits(guard, "1.1.1.1")
+    assert not permits(guard, "10.2.0.1")
+    assert not permits(guard, "::ffff:10.2.0.1")
+    assert not permits(guard, "fd00:2::5")
 
 
 def test_allowing_ipv6_as_a_whole_does_not_allow_private_ipv4() -> None:
     guard = EgressGuard([ip_network("fd00::/8")])
-    assert not guard.permits("::ffff:10.0.0.1")
-    assert not guard.permits("10.0.0.1")
+    assert not permits(guard, "::ffff:10.0.0.1")
+    assert not permits(guard, "10.0.0.1")
 
 
-def test_the_refusal_names_the_address_and_the_remedy() -> None:
-    assert EgressGuard.refusal("10.0.0.1") == (
-        "10.0.0.1 is not a public address; the operator can allow it with CHRONOS_EGRESS_ALLOW."
+@pytest.mark.parametrize("address", ["1.1.1.1", "::ffff:1.1.1.1", "64:ff9b::1.1.1.1", "10.1.0.1"])
+def test_what_the_operator_denies_is_refused_in_every_form(address: str) -> None:
+    deny = [ip_network("1.1.1.0/24"), ip_network("10.1.0.0/24")]
+    guard = EgressGuard([ip_network("10.1.0.0/16"), ip_network("64:ff9b::/96")], deny=deny)
+    assert not permits(guard, address)
+    assert permits(guard, "10.1.1.1")
+    assert permits(guard, "1.1.2.1")
+
+
+def test_only_the_listed_ports_are_permitted() -> None:
+    guard = EgressGuard([ip_network("10.0.0.0/8")], ports=ports("80,443,1024-65535"))
+    for port in (80, 443, 1024, 8080, 65535):
+        assert guard.permits("1.1.1.1", port), port
+        assert guard.permits("10.0.0.1", port), port
+    for port in (0, 1, 22, 25, 81, 587, 5432, 6379, 11211):
+        assert not guard.permits("1.1.1.1", port), port
+        assert not guard.permits("10.0.0.1", port), port
+
+
+def test_the_refusal_names_the_remedy_and_no_address() -> None:
+    guard = EgressGuard(ports=ports("443"))
+    assert guard.refusal(443) == (
+        "The host of the URL or of a redirect has an address that webhooks may not call; the "
+        "operator can allow its network with CHRONOS_EGRESS_ALLOW."
+    )
+    assert guard.refusal(25) == (
+        "Webhooks may not call port 25; the operator can permit it with CHRONOS_EGRESS_PORTS."
     )
 
 
 @given(st.ip_addresses(v=4))
 def test_no_private_ipv4_address_hides_in_ipv6(address: IPv4Address) -> None:
     mapped = str(IPv6Address(0xFFFF << 32 | int(address)))
-    assert GUARD.permits(mapped) == GUARD.permits(str(address))
+    assert permits(GUARD, mapped) == permits(GUARD, str(address))
     if address.is_private or address.is_multicast or not address.is_global:
-        assert not GUARD.permits(mapped)
+        assert not permits(GUARD, mapped)
 
 
 @given(st.ip_addresses(v=6))
 def test_any_ipv6_address_is_judged(address: IPv6Address) -> None:
-    if GUARD.permits(str(address)):
+    if permits(GUARD, str(address)):
         assert not address.is_private
         assert not address.is_multicast
 
