@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from time import monotonic
@@ -30,6 +31,7 @@ from chronos_api.events.hub import Hub
 from chronos_api.http import problems
 from chronos_api.operations import metrics
 from chronos_common import clock
+from chronos_common.embedded.processes import exec_child
 from chronos_common.process import startup
 from chronos_common.process.loops import Loop
 from chronos_common.settings import Settings
@@ -40,8 +42,9 @@ _KEEP_ALIVE_SECONDS = 15
 _CLOCK_SECONDS = 60
 #: The same while there are no requests.
 _IDLE_CLOCK_SECONDS = 600
-#: How long a process without connections, and the one above them, sleep at most.
-_REST_SECONDS = 3.0
+#: How long a process without connections, and the one above them, sleep at most. On Linux a signal
+#: reports the end of either.
+_REST_SECONDS = 10.0 if sys.platform == "linux" else 3.0
 _SECONDS_TO_REPLACE_A_FROZEN_WORKER = 60
 _COUNTS = "chronos-api"
 _QUERY = re.compile(r"\?[^\s'\"]+")
@@ -121,6 +124,7 @@ class _Arbiter(Arbiter):  # type: ignore[misc] # it has no types of its own
 
 def _begin(worker: Any) -> None:
     """Prepare a process that was just forked."""
+    exec_child.end_with(worker.ppid, stop_signal=signal.SIGTERM)
     shared = context.of(worker.app.callable)
     Loop("clock", Clock(shared.engine).tick, idle_seconds=_CLOCK_SECONDS).start()
     _end_streams_first(hub.of(worker.app.callable))

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 from chronos_common import clock, failpoints
 from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain import queues
-from chronos_common.storage.outbox import account_emails, failure_emails
+from chronos_common.storage.outbox import account_emails, failure_emails, outbox
 from chronos_common.storage.postgres.database import reading, transaction
 
 _log = structlog.get_logger(__name__)
@@ -29,10 +29,10 @@ class Notifier:
     def tick(self) -> bool:
         """Publish the due e-mails. Return whether there may be more."""
         now = clock.now()
-        boxes = (failure_emails, account_emails)
+        boxes = (failure_emails.outbox, account_emails.outbox)
         # Most ticks find nothing. This shows it without a transaction or a lock.
         with reading(self._engine) as connection:
-            if not any(box.is_any_due(connection, now=now) for box in boxes):
+            if not outbox.is_any_due(connection, boxes, now=now):
                 return False
         with transaction(self._engine) as connection:
             taken_of = [box.take(connection, batch=BATCH, now=now) for box in boxes]

@@ -99,12 +99,17 @@ class Scheduler:
                 idle_seconds=1,
                 quiet_seconds=5,
             ),
-            Loop("complete", Completer(self._engine).tick, idle_seconds=1, quiet_seconds=10),
+            Loop(
+                "complete",
+                Completer(self._engine).tick,
+                idle_seconds=1,
+                quiet_seconds=lambda: 30 if self._listener.hears else 10,
+            ),
+            Loop("rescue", rescuer.tick, idle_seconds=3, quiet_seconds=5),
         ]
         self._loops = [
             Loop("prune", self._pruner.tick, idle_seconds=3600),
             *followers,
-            Loop("rescue", rescuer.tick, idle_seconds=3),
             sweep,
         ]
 

@@ -6,7 +6,7 @@ such a claim, and gives its executions back later.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -51,11 +51,21 @@ class _Unanswered:
 
 
 class Claimer:
-    """Claims executions under this process's current identity, which the heartbeat knows."""
+    """Claims executions under this process's current identity, which the heartbeat knows.
 
-    def __init__(self, engine: Engine, heartbeat: Heartbeat) -> None:
+    ``on_unanswered`` is called when there is a claim to give back.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        heartbeat: Heartbeat,
+        *,
+        on_unanswered: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
         self._heartbeat = heartbeat
+        self._on_unanswered = on_unanswered
         self._unanswered: deque[_Unanswered] = deque()
 
     def claim(
@@ -106,7 +116,13 @@ class Claimer:
             # After any other error PostgreSQL has committed nothing.
             if claimed and error.connection_invalidated and len(self._unanswered) < MAX_UNANSWERED:
                 self._unanswered.append(_Unanswered(claimed))
+                self._on_unanswered()
             raise
+
+    @property
+    def has_unanswered(self) -> bool:
+        """Whether a claim may have to be given back."""
+        return bool(self._unanswered)
 
     def give_back_unanswered(self) -> bool:
         """Give back the executions of unanswered claims. The tick of a loop."""

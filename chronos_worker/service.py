@@ -7,7 +7,7 @@ A stop under load loses and repeats nothing:
 3. Their outcomes are recorded.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 from threading import Event
 from typing import Any, Final
@@ -53,6 +53,9 @@ POOL_SIZE = 12
 #: Threads of each queue of blocking actions: mail servers refuse many connections of one client.
 MAX_BLOCKING_THREADS = 16
 
+#: Longest rest of a loop that others wake.
+LONGEST_REST_SECONDS = 60.0
+
 #: How long recorder and transfers may make no progress. PostgreSQL may be away for a moment.
 SILENCE_SECONDS = 60.0
 
@@ -81,8 +84,32 @@ class Worker:
         self._recorder = Recorder(
             self._engine, after_record=AFTER_RECORD, is_late=lambda: self._webhooks.is_late
         )
-        self._webhooks = Webhooks(self._engine, self._recorder, self._heartbeat, settings)
-        self._claimer = Claimer(self._engine, self._heartbeat)
+        self._webhooks = Webhooks(
+            self._engine,
+            self._recorder,
+            self._heartbeat,
+            settings,
+            on_begin=lambda: self._watch.hint(),  # noqa: PLW0108 - the loop follows
+        )
+        self._watch = Loop(
+            "watch",
+            self._webhooks.watch,
+            idle_seconds=1,
+            quiet_seconds=LONGEST_REST_SECONDS,
+            is_held_up=lambda: self._webhooks.is_any_left,
+        )
+        self._claimer = Claimer(
+            self._engine,
+            self._heartbeat,
+            on_unanswered=lambda: self._unanswered.hint(),  # noqa: PLW0108 - the loop follows
+        )
+        self._unanswered = Loop(
+            "unanswered",
+            self._claimer.give_back_unanswered,
+            idle_seconds=3,
+            quiet_seconds=LONGEST_REST_SECONDS,
+            is_held_up=lambda: self._claimer.has_unanswered,
+        )
         self._adhoc_runs = AdhocRunner(self._engine, settings)
         self._broker = Broker(settings.redis_url)
         tasks = self._tasks()
@@ -93,7 +120,11 @@ class Worker:
             queue: celery_app.build(settings.redis_url, queue, self._watchdog.watched(queue, task))
             for queue, task in tasks.items()
         }
-        self._loops = self._build_loops()
+        self._loops = [
+            self._watch,
+            self._unanswered,
+            Loop("watchdog", self._watchdog.tick, idle_seconds=watchdog.LOOK_SECONDS),
+        ]
         self.progress = self._build_progress()
 
     def _tasks(self) -> Mapping[str, Task]:
@@ -124,19 +155,6 @@ class Worker:
             queue=queue,
             stop=self._stopping,
         ).accept
-
-    def _build_loops(self) -> Sequence[Loop]:
-        return [
-            Loop(
-                "watch",
-                self._webhooks.watch,
-                idle_seconds=1,
-                quiet_seconds=3,
-                is_held_up=lambda: self._webhooks.in_flight > 0,
-            ),
-            Loop("unanswered", self._claimer.give_back_unanswered, idle_seconds=3),
-            Loop("watchdog", self._watchdog.tick, idle_seconds=watchdog.LOOK_SECONDS),
-        ]
 
     def _build_progress(self) -> Progress:
         return Progress(

@@ -1,7 +1,7 @@
 """The executor of webhooks: it stands between the claim, the transfer engine and the recorder."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Event, Lock, Semaphore
@@ -51,11 +51,21 @@ WATCH_AFTER = timedelta(seconds=1)
 
 
 class Webhooks:
-    """Sends claimed webhooks and hands their outcomes to the recorder."""
+    """Sends claimed webhooks and hands their outcomes to the recorder.
+
+    ``on_begin`` is called when there are requests to :meth:`watch`.
+    """
 
     def __init__(
-        self, engine: Engine, recorder: Recorder, heartbeat: Heartbeat, settings: Settings
+        self,
+        engine: Engine,
+        recorder: Recorder,
+        heartbeat: Heartbeat,
+        settings: Settings,
+        *,
+        on_begin: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_begin = on_begin
         self._engine = engine
         self._recorder = recorder
         self._heartbeat = heartbeat
@@ -82,6 +92,11 @@ class Webhooks:
     def in_flight(self) -> int:
         """The number of executions that wait or run in the engine."""
         return self._transfers.waiting + len(self._transfers.in_flight())
+
+    @property
+    def is_any_left(self) -> bool:
+        """Whether there are requests to watch, in the engine or on their way back."""
+        return bool(self._unstarted or self._unattempted) or self.in_flight > 0
 
     @property
     def is_late(self) -> bool:
@@ -121,6 +136,7 @@ class Webhooks:
             except Exception as error:  # noqa: BLE001 - poison fails its own execution only
                 self._recorder.put(invalid_payload(execution, job, error))
         self._transfers.submit(requests)
+        self._on_begin()
         metrics.IN_FLIGHT.set(self.in_flight)
 
     def _may_start(self, request: TransferRequest) -> bool:

@@ -11,9 +11,11 @@ FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 30.0
 STABLE_SECONDS = 60.0
 
-# Seconds between two ticks during a start, and later, when a signal reports urgent events.
+# Seconds between two ticks during a start, after one that found new lines in a log, and after one
+# that found none. A signal reports urgent events.
 _POLL_SECONDS = 0.1
-_REST_SECONDS = 1.0
+_LOGGING_SECONDS = 1.0
+_REST_SECONDS = 5.0
 # Most bytes of a child's log that a tick reads. The next tick reads the rest.
 _CHUNKS_PER_TICK = 16
 _LOG_CHECK_SECONDS = 60.0
@@ -69,6 +71,7 @@ class Supervisor:
         self._wait = wait
         self._watched: list[_Watched] = []
         self._logs_checked_at = monotonic()
+        self._found_lines = False
 
     def watch(self, children: Iterable[Child]) -> None:
         """Watch children that run already."""
@@ -91,13 +94,15 @@ class Supervisor:
         return True
 
     def _seconds_to_rest(self) -> float:
+        longest = _LOGGING_SECONDS if self._found_lines else _REST_SECONDS
         starts = [each.starts_at for each in self._watched if each.starts_at is not None]
         if not starts:
-            return _REST_SECONDS
-        return min(max(min(starts) - self._monotonic(), 0), _REST_SECONDS)
+            return longest
+        return min(max(min(starts) - self._monotonic(), 0), longest)
 
     def tick(self) -> None:
         """Check every child once: its log, whether it died, whether its restart is due."""
+        self._found_lines = False
         for watched in self._watched:
             self._forward_log(watched.child)
             if watched.starts_at is None and not watched.child.is_running():
@@ -158,6 +163,7 @@ class Supervisor:
                 self._show_log(child.name, line)
             if not lines:
                 break
+            self._found_lines = True
 
     def _keep_logs_small(self) -> None:
         if self._monotonic() - self._logs_checked_at >= _LOG_CHECK_SECONDS:

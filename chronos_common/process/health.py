@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from threading import Thread
 from typing import Any
@@ -24,6 +25,9 @@ MAX_TICK_SECONDS = 120.0
 
 #: Longest silence of a heartbeat, in its timeouts: PostgreSQL may be away for a moment.
 MAX_SILENT_TIMEOUTS = 3
+
+#: The port's thread sleeps this long without a request.
+REST_SECONDS = 3600.0
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
@@ -87,7 +91,9 @@ def serve(settings: Settings, faults: Callable[[], Sequence[str]]) -> None:
             f"Metrics cannot be shown on {host} port {port}: {error.strerror}. Choose another "
             "CHRONOS_METRICS_PORT (0 for none), or another CHRONOS_METRICS_HOST."
         ) from error
-    Thread(target=server.serve_forever, name="health", daemon=True).start()
+    # Nothing shuts this server down, so it need not look for that often.
+    answering = partial(server.serve_forever, poll_interval=REST_SECONDS)
+    Thread(target=answering, name="health", daemon=True).start()
 
 
 class _MetricsServer(ThreadingWSGIServer):

@@ -24,9 +24,9 @@ _log = structlog.get_logger(__name__)
 
 #: How long Redis keeps a consumer waiting for a message. A half-open connection is noticed when
 #: the answer is overdue by one ``health_check_interval``, or at most two.
-BRPOP_SECONDS = 5
-#: Longer, so that the answer ends the wait.
-REST_SECONDS = BRPOP_SECONDS + 1
+BRPOP_SECONDS = 8
+#: Longer, so that the answer ends the wait. Redis looks for overdue answers once a second.
+REST_SECONDS = BRPOP_SECONDS + 2
 
 _STOP = "chronos_stop_descriptor"
 

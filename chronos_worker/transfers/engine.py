@@ -40,7 +40,7 @@ _STARTS_PER_TURN: Final = 32
 # The clock may be corrected and transfers may become slow while nothing else happens.
 _LONGEST_WAIT_SECONDS: Final = 0.5
 # While there is nothing to do: a command wakes the engine.
-_LONGEST_REST_SECONDS: Final = 3.0
+_LONGEST_REST_SECONDS: Final = 20.0
 # The longest wait for an answer of the engine's thread.
 _ANSWER_SECONDS: Final = 5.0
 _FIRE_AT: Final = attrgetter("execution.due_at")

@@ -21,7 +21,6 @@ from chronos_common.storage.outbox.outbox import Outbox
 from chronos_common.storage.tables import notifications
 
 outbox = Outbox(notifications)
-is_any_due = outbox.is_any_due
 take = outbox.take
 claim = outbox.claim
 mark_sent = outbox.mark_sent

@@ -8,6 +8,7 @@ A row comes back if its message, or its worker, is lost. So sending is at least 
 workers never send the same row at the same time. Each such table has the same columns for that.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Table,
     case,
     delete,
+    exists,
     func,
     literal,
     or_,
@@ -36,6 +38,12 @@ def _delay_after(attempts: ColumnElement[int]) -> ColumnElement[timedelta]:
     return func.make_interval(0, 0, 0, 0, 0, 0, seconds)
 
 
+def is_any_due(connection: Connection, boxes: Sequence["Outbox"], *, now: datetime) -> bool:
+    """Return whether any of the outboxes has a due row. Another process may take it first."""
+    query = select(or_(*(box.any_due(now) for box in boxes)))
+    return bool(connection.execute(query).scalar_one())
+
+
 class Outbox:
     """The statements on one such table."""
 
@@ -43,10 +51,9 @@ class Outbox:
         self._table = table
         self._waiting = (table.c.sent_at.is_(None), table.c.abandoned_at.is_(None))
 
-    def is_any_due(self, connection: Connection, *, now: datetime) -> bool:
-        """Return whether :meth:`take` may find something. Another process may be faster."""
-        due = select(self._table.c.id).where(*self._waiting, self._table.c.due_at <= now)
-        return connection.execute(due.limit(1)).one_or_none() is not None
+    def any_due(self, now: datetime) -> ColumnElement[bool]:
+        """Return the condition that :meth:`take` may find something."""
+        return exists().where(*self._waiting, self._table.c.due_at <= now)
 
     def take(self, connection: Connection, *, batch: int, now: datetime) -> list[UUID]:
         """Reserve due rows for a while. Each comes back later unless it is marked as sent."""

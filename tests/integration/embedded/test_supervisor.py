@@ -348,3 +348,17 @@ def test_a_child_that_dies_ends_the_rest_of_its_supervisor(tmp_path: Path) -> No
     # It rests for long while all is well, and no longer than until the child starts again.
     assert max(waits) == supervisor._REST_SECONDS
     assert any(0 < each <= supervisor.FIRST_DELAY_SECONDS for each in waits)
+
+
+def test_a_supervisor_looks_again_soon_while_a_child_logs(scene: Scene) -> None:
+    waits: list[float] = []
+    logs = "import time; print('a line', flush=True); time.sleep(600)"
+    child = scene.start(logs)
+    scene.wait_for_line(child, "a line")
+    scene.supervisor._wait = waits.append
+    scene.supervisor.run_until(lambda: len(waits) == 1)
+    assert waits == [supervisor._REST_SECONDS]
+    with child.log.path.open("a") as log:
+        log.write("another\n")
+    scene.supervisor.run_until(lambda: len(waits) == 2)
+    assert waits[1] == supervisor._LOGGING_SECONDS

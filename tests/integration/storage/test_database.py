@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from chronos_common.storage import change_feed
@@ -110,3 +111,17 @@ def test_a_server_that_takes_no_changes_is_an_outage(
     with read_only(), pytest.raises(DBAPIError) as caught, transaction(looking) as connection:
         connection.execute(change)
     assert database.is_outage(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("quick", "readings"), [(timedelta(hours=1), 1), (timedelta(0), 3)], ids=["quick", "slow"]
+)
+def test_the_clock_is_read_again_unless_a_reading_was_quick(
+    looking: Engine, monkeypatch: pytest.MonkeyPatch, quick: timedelta, readings: int
+) -> None:
+    monkeypatch.setattr(database, "QUICK_READING", quick)
+    statements: list[str] = []
+    event.listen(looking, "before_cursor_execute", lambda _c, _u, sql, *_: statements.append(sql))
+    with reading(looking) as connection:
+        database.measure_clock(connection)
+    assert len(statements) == readings

@@ -110,3 +110,19 @@ def test_a_claim_that_broke_before_its_commit_is_not_remembered(
     with pytest.raises(OperationalError):
         _claim(engine, claimer, queued)
     assert not claimer._unanswered
+
+
+def test_the_loop_that_gives_back_is_woken_and_goes_on_as_long_as_needed(
+    engine: Engine,
+    heartbeat: Heartbeat,
+    queued: list[UUID],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    woken: list[bool] = []
+    claimer = Claimer(engine, heartbeat, on_unanswered=lambda: woken.append(True))
+    assert not claimer.has_unanswered
+    _claim_without_answer(engine, claimer, queued, monkeypatch, commits=True)
+    assert woken
+    assert claimer.has_unanswered
+    claimer.give_back_unanswered()
+    assert not claimer.has_unanswered

@@ -43,8 +43,13 @@ def target() -> Iterator[Target]:
 
 
 @pytest.fixture
+def begun() -> Event:
+    return Event()
+
+
+@pytest.fixture
 def sending(
-    engine: Engine, heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, heartbeat: Heartbeat, begun: Event, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Webhooks]:
     """Return what sends one request at a time."""
     monkeypatch.setattr(webhooks, "MAX_WAITING", 2)
@@ -60,7 +65,7 @@ def sending(
     impatient = connect(
         engine.url.render_as_string(hide_password=False), name="test", lock_seconds=0.2
     )
-    sending = Webhooks(impatient, Recorder(engine), heartbeat, settings.load())
+    sending = Webhooks(impatient, Recorder(engine), heartbeat, settings.load(), on_begin=begun.set)
     sending.start()
     yield sending
     sending.stop(0)
@@ -306,3 +311,18 @@ def test_a_request_that_the_worker_could_not_attempt_comes_again_as_the_same_att
         assert row["started_at"] is None
         assert row["due_at"] >= before + POSTPONED_BY
     assert target.received == []
+
+
+def test_the_watch_begins_with_a_request(crowd: Crowd, begun: Event) -> None:
+    assert begun.is_set()
+    assert crowd.webhooks.is_any_left
+
+
+def test_requests_on_their_way_back_are_watched_though_none_is_in_flight(
+    sending: Webhooks,
+) -> None:
+    assert not sending.is_any_left
+    for waiting in (sending._unstarted, sending._unattempted):
+        waiting.append(None)
+        assert sending.is_any_left
+        waiting.clear()

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 from sqlalchemy import Engine
@@ -21,20 +22,21 @@ from chronos_common.embedded.servers.servers import Servers
 from integration.api.callers import Caller, job
 from rigs import wait_until
 
+_CLI = "from chronos_common import cli; cli.main()"
 SECRET_KEY = "a key of the tests, with 32 bytes or more"
 
 
 class Server:
     """A running ``chronos api``."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, environment: dict[str, str], log: Path, code: str = "") -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "chronos_common.cli", "api"],
+                [sys.executable, "-c", f"{code}\n{_CLI}", "api"],
                 env=environment | {"CHRONOS_API_PORT": str(self.port)},
                 stderr=output,
             )
@@ -62,17 +64,21 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(
-    api_database_url: str, servers: Servers, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    settings = {
+def environment(api_database_url: str, servers: Servers) -> dict[str, str]:
+    return inherited_environment() | {
         "CHRONOS_DATABASE_URL": api_database_url,
         "CHRONOS_REDIS_URL": servers.redis_url,
         "CHRONOS_SECRET_KEY": SECRET_KEY,
         "CHRONOS_API_THREADS": "4",
         "CHRONOS_RATE_LIMIT": "1000000 per minute",
     }
-    server = Server(inherited_environment() | settings, tmp_path_factory.mktemp("api") / "api.log")
+
+
+@pytest.fixture(scope="module")
+def server(
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    server = Server(environment, tmp_path_factory.mktemp("api") / "api.log")
     try:
         wait_until(server.is_up, within=60)
         yield server
@@ -188,3 +194,22 @@ def test_the_clock_follows_the_database(db: Engine) -> None:
         assert abs(clock.now() - clock.host_now()) < timedelta(seconds=5)
     finally:
         clock.correct_by(timedelta(0))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals the death of a parent")
+def test_processes_of_a_killed_server_end_though_they_sleep(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    sleeping = "from chronos_api import server; server._REST_SECONDS = 3600"
+    killed = Server(environment, tmp_path / "api.log", sleeping)
+    try:
+        wait_until(killed.is_up, within=60)
+        children = psutil.Process(killed.process.pid).children()
+        assert children
+    finally:
+        killed.process.kill()
+        killed.process.wait()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    for each in alive:
+        each.kill()
+    assert not alive

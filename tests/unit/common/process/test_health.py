@@ -1,8 +1,12 @@
 """A process says whether it makes progress, not only that it answers."""
 
 from collections.abc import Callable
+from queue import Queue
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from chronos_common.process import health
 from chronos_common.process.health import Progress, ProgressCheck
@@ -57,3 +61,11 @@ def test_a_tick_that_hangs_is_noticed_and_a_loop_that_rests_is_not() -> None:
     ends.set()
     wait_until(lambda: check.silent_seconds() == 0)
     stop_all([loop], timeout=5)
+
+
+def test_the_port_sleeps_until_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: Queue[float] = Queue()
+    server = SimpleNamespace(serve_forever=lambda *, poll_interval: rests.put(poll_interval))
+    monkeypatch.setattr(health, "make_server", lambda *_, **__: server)
+    health.serve(SimpleNamespace(metrics_host="127.0.0.1", metrics_port=1), list)
+    assert rests.get(timeout=30) >= 60
