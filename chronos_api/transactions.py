@@ -19,11 +19,16 @@ from chronos_api.security import access
 from chronos_api.security.access import Account, Principal
 from chronos_common import clock
 from chronos_common.domain.executions import Moved
+from chronos_common.errors import Unauthenticated
 from chronos_common.quotas import Quota
 from chronos_common.storage import audit, quotas
-from chronos_common.storage.accounts import users
+from chronos_common.storage.accounts import authentication, users
 from chronos_common.storage.executions import statistics
 from chronos_common.storage.postgres import database
+
+
+class CallerEnded(Unauthenticated):
+    """Your login or your API key has ended meanwhile. Log in again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +124,19 @@ class Transaction(Session):
             settings=current().settings,
             now=self.now,
         )
+
+    def confirm_caller(self) -> None:
+        """Raise :class:`CallerEnded` if the caller's login or key has ended meanwhile.
+
+        For changes that outlive them. Ending every login of a user locks the user first, so it
+        either sees the change or is seen here.
+        """
+        caller = cast(Principal | Account, self.caller)
+        users.find(self.connection, caller.user_id, lock=True)
+        if not authentication.stands(
+            self.connection, caller.user_id, family_id=caller.family_id, key_id=caller.key_id
+        ):
+            raise CallerEnded
 
     def moved(self, executions: Sequence[Moved]) -> None:
         """Count executions that were moved, and notify the subscribers of live events."""

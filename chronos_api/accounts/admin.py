@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping
 from chronos_api.fields.pagination import Page, first_of
 from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_common.errors import Conflict, NotFound
-from chronos_common.storage.accounts import users
+from chronos_common.storage.accounts import invitations, users
 
 
 class AccountNotFound(NotFound):
@@ -36,7 +36,7 @@ def list_accounts(
 
 
 def disable(call: Call, user_id: UUID) -> RowMapping:
-    """End every login of an account, and refuse it and its API keys until it is enabled."""
+    """End the logins and invitations of an account, and refuse it and its keys until enabled."""
     if user_id == call.account.user_id:
         raise OwnAccount
     with begin(call) as tx:
@@ -44,6 +44,7 @@ def disable(call: Call, user_id: UUID) -> RowMapping:
         if row["disabled_at"] is None:
             users.set_disabled(tx.connection, user_id, tx.now)
             users.revoke_all_families(tx.connection, user_id, now=tx.now)
+            invitations.revoke_of_inviter(tx.connection, user_id, now=tx.now)
             _audit(tx, "account.disable", row)
         return _lock(tx, user_id)
 

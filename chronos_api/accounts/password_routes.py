@@ -1,5 +1,7 @@
 """``/api/v1/auth/password``: change it, or choose another by e-mail."""
 
+from typing import Any
+
 from flask import Response
 
 from chronos_api.accounts import passwords
@@ -20,8 +22,11 @@ blueprint = Blueprint(
 @blueprint.body(PasswordChange)
 @blueprint.answers(204)
 @requires_login(rate=Rate.LOGIN)
-def change_password(body: dict[str, str]) -> Response:
-    """Change your password. Your other logins end."""
+def change_password(body: dict[str, Any]) -> Response:
+    """Change your password. Your other logins end, and on request the API keys that you made.
+
+    An API key goes on otherwise, and so does the thief of one.
+    """
     with lockouts.guarding(account().email):
         passwords.change(account_call(), **body)
     return Response(status=204)
@@ -46,6 +51,11 @@ def request_password_reset(body: dict[str, str]) -> Response:
 @blueprint.problems(problems.NOT_FOUND)
 @public(Rate.LOGIN)
 def reset_password(body: dict[str, str]) -> Response:
-    """Choose another password with the token from the e-mail. Every login ends."""
+    """Choose another password with the token from the e-mail.
+
+    You then have the account alone: its logins, API keys, invitations and other tokens end. If
+    its address was not verified before, the other members leave its workspaces, and these get
+    new signing secrets.
+    """
     passwords.reset(public_call(), **body)
     return Response(status=204)

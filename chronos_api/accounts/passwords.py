@@ -2,12 +2,13 @@
 
 from datetime import timedelta
 
+from chronos_api.accounts import recovery
 from chronos_api.accounts.email_verification import TokenNotFound
-from chronos_api.accounts.service import WrongCredentials
+from chronos_api.accounts.service import WrongCredentials, lock_as_checked
 from chronos_api.security import password_hashing
 from chronos_api.transactions import Call, begin, reading
 from chronos_common import ids
-from chronos_common.storage.accounts import email_tokens, users
+from chronos_common.storage.accounts import api_keys, email_tokens, users
 from chronos_common.storage.accounts.email_tokens import Purpose
 from chronos_common.storage.outbox import account_emails
 from chronos_common.storage.outbox.account_emails import AccountEmailKind
@@ -19,23 +20,29 @@ class WrongPassword(WrongCredentials):
     """The current password is wrong."""
 
 
-def change(call: Call, *, current_password: str, new_password: str) -> None:
-    """Replace the user's own password, and end their other logins.
+def change(call: Call, *, current_password: str, new_password: str, revoke_keys: bool) -> None:
+    """Replace the user's own password, and end their other logins and the tokens in e-mails.
 
-    Raises :class:`WrongPassword`.
+    ``revoke_keys`` ends the API keys that they made too. Raises :class:`WrongPassword`.
     """
     account = call.account
     with reading(call) as session:
         user = users.find(session.connection, account.user_id)
-    if not password_hashing.matches(current_password, user["password_hash"] if user else None):
+    if user is None or not password_hashing.matches(current_password, user["password_hash"]):
         raise WrongPassword
     password_hash = password_hashing.hash_of(new_password)
     with begin(call) as tx:
+        lock_as_checked(tx, user)
+        tx.confirm_caller()
         users.set_password(tx.connection, account.user_id, password_hash)
         users.revoke_all_families(
             tx.connection, account.user_id, but=account.family_id, now=tx.now
         )
-        tx.audit_account(account.user_id, "user.change_password")
+        email_tokens.end_all(tx.connection, account.user_id, now=tx.now)
+        revoked = 0
+        if revoke_keys:
+            revoked = api_keys.revoke_of_user(tx.connection, account.user_id, now=tx.now)
+        tx.audit_account(account.user_id, "user.change_password", {"revoked_keys": revoked})
 
 
 def request_reset(call: Call, email: str) -> None:
@@ -60,7 +67,7 @@ def request_reset(call: Call, email: str) -> None:
 
 
 def reset(call: Call, *, token: str, password: str) -> None:
-    """Replace the password of the token's owner, and end all of their logins.
+    """Replace the password of the token's owner, who has the account alone from then on.
 
     Raises :class:`~chronos_api.accounts.email_verification.TokenNotFound`.
     """
@@ -70,8 +77,6 @@ def reset(call: Call, *, token: str, password: str) -> None:
         user_id = email_tokens.use(tx.connection, digest, Purpose.PASSWORD_RESET, now=tx.now)
         if user_id is None:
             raise TokenNotFound
+        # Before the password: a login with the old one waits for this lock, and then fails.
+        recovery.recover(tx, user_id)
         users.set_password(tx.connection, user_id, password_hash)
-        users.revoke_all_families(tx.connection, user_id, now=tx.now)
-        # Whoever has the token reads the account's mail.
-        users.set_verified(tx.connection, user_id, now=tx.now)
-        tx.audit_account(user_id, "user.reset_password")

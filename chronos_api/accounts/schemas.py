@@ -58,6 +58,12 @@ class PasswordChange(Strict):
 
     current_password = _password()
     new_password = _new_password()
+    revoke_keys = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        load_default=False,
+        metadata={"description": "Also revoke the API keys that you made, in every workspace"},
+    )
 
 
 class PasswordForgotten(Strict):

@@ -84,8 +84,24 @@ def log_in(call: Call, *, email: str, password: str, lifetime: timedelta) -> Log
     if not password_hashing.matches(password, stored) or user is None:
         raise WrongCredentials
     with begin(call) as tx:
+        lock_as_checked(tx, user)
         tx.audit_account(user["id"], "user.login")
         return _start_login(tx, user["id"], lifetime=lifetime)
+
+
+def lock_as_checked(tx: Transaction, checked: RowMapping) -> None:
+    """Lock a user whose password was compared before this transaction began.
+
+    Raises :class:`WrongCredentials` if the password was replaced meanwhile, or the account
+    disabled.
+    """
+    user = users.find(tx.connection, checked["id"], lock=True)
+    if (
+        user is None
+        or user["disabled_at"] is not None
+        or user["password_hash"] != checked["password_hash"]
+    ):
+        raise WrongCredentials
 
 
 def _start_login(tx: Transaction, user_id: UUID, *, lifetime: timedelta) -> Login:

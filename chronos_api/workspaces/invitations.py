@@ -9,6 +9,7 @@ from chronos_api.fields.pagination import Page, first_of
 from chronos_api.security.access import Role
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
 from chronos_common import ids
+from chronos_common.domain.addresses import email_key
 from chronos_common.errors import Conflict, Forbidden, NotFound
 from chronos_common.storage.accounts import email_tokens, invitations, users, workspaces
 from chronos_common.storage.outbox import account_emails
@@ -43,6 +44,7 @@ def invite(call: Call, *, email: str, role: Role) -> RowMapping:
     """
     invitation_id = ids.new_id(call.now)
     with begin(call) as tx:
+        tx.confirm_caller()
         # Locked, so that invitations side by side come one after the other.
         workspaces.find(tx.connection, tx.workspace_id, lock=True)
         if workspaces.find_member_by_email(tx.connection, tx.workspace_id, email):
@@ -110,7 +112,7 @@ def accept(call: Call, token: str) -> UUID:
 def join(tx: Transaction, user_id: UUID, email: str, token: str) -> UUID:
     """Make a user with that address a member. Raises the errors of :func:`accept`."""
     invitation = _find_open(tx, token)
-    if invitation["email"].lower() != email.lower():
+    if invitation["email_key"] != email_key(email):
         raise AnotherAddress
     workspace_id: UUID = invitation["workspace_id"]
     # ``invite`` locks in this order too: the workspace, then its invitations.

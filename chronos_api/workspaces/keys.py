@@ -48,6 +48,7 @@ def create(
     key_id, text = ids.new_id(call.now), credentials.new_key()
     stored = KeyText.read(text)
     with begin(call) as tx:
+        tx.confirm_caller()
         # Locked, so that requests side by side do not pass the bound together.
         workspaces.find(tx.connection, tx.workspace_id, lock=True)
         if api_keys.count_usable(tx.connection, tx.workspace_id, now=tx.now) >= MAX_KEYS:

@@ -10,7 +10,7 @@ from chronos_api.audit import service as audit
 from chronos_api.security.access import Role
 from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_common.errors import Conflict, NotFound
-from chronos_common.storage.accounts import api_keys, workspaces
+from chronos_common.storage.accounts import api_keys, invitations, workspaces
 
 
 class MemberNotFound(NotFound):
@@ -38,6 +38,8 @@ def set_role(call: Call, user_id: UUID, role: Role) -> RowMapping:
             return member
         _keep_an_owner(tx, member)
         workspaces.set_role(tx.connection, tx.workspace_id, user_id, role)
+        if member["role"] == Role.OWNER:
+            _revoke_invitations(tx, tx.workspace_id, user_id)
         details = audit.difference({"role": member["role"]}, {"role": str(role)})
         details["email"] = member["email"]
         tx.audit("member.change_role", "member", {user_id: details})
@@ -45,18 +47,32 @@ def set_role(call: Call, user_id: UUID, role: Role) -> RowMapping:
 
 
 def remove(call: Call, user_id: UUID) -> None:
-    """End a membership, and revoke the API keys that the member created here.
+    """End a membership, with the API keys and invitations that the member made here.
 
     Raises :class:`MemberNotFound`, and :class:`LastOwner`.
     """
     with begin(call) as tx:
         member = _lock(tx, user_id)
         _keep_an_owner(tx, member)
-        revoked = api_keys.revoke_of_user(tx.connection, tx.workspace_id, user_id, now=tx.now)
-        workspaces.remove_member(tx.connection, tx.workspace_id, user_id)
-        action = "member.leave" if user_id == tx.principal.user_id else "member.remove"
-        details = {"email": member["email"], "role": member["role"], "revoked_keys": revoked}
-        tx.audit(action, "member", {user_id: details})
+        end(tx, tx.workspace_id, member)
+
+
+def end(tx: Transaction, workspace_id: UUID, member: Mapping[Any, Any]) -> None:
+    """End a membership without a check, with everything that the member made to get in again."""
+    user_id = member["user_id"]
+    revoked_keys = api_keys.revoke_of_user(
+        tx.connection, user_id, workspace_id=workspace_id, now=tx.now
+    )
+    _revoke_invitations(tx, workspace_id, user_id)
+    workspaces.remove_member(tx.connection, workspace_id, user_id)
+    is_own = tx.caller is not None and tx.caller.user_id == user_id
+    details = {"email": member["email"], "role": member["role"], "revoked_keys": revoked_keys}
+    action = "member.leave" if is_own else "member.remove"
+    tx.audit_in(workspace_id, action, "member", {user_id: details})
+
+
+def _revoke_invitations(tx: Transaction, workspace_id: UUID, user_id: UUID) -> None:
+    invitations.revoke_of_inviter(tx.connection, user_id, workspace_id=workspace_id, now=tx.now)
 
 
 def _lock(tx: Transaction, user_id: UUID) -> RowMapping:

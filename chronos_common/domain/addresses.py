@@ -75,6 +75,14 @@ def _checked_literal(domain: str) -> str:
     return domain
 
 
+def email_key(address: str) -> str:
+    """Return the form in which addresses are compared, as the columns ``email_key`` hold it.
+
+    Only the letters of ASCII change, so that no locale and no version of Unicode matters.
+    """
+    return address.encode().lower().decode()
+
+
 def is_email_address(value: object) -> bool:
     """Return whether ``value`` is a plain address that every mail server can deliver to."""
     if not isinstance(value, str):

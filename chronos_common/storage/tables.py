@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     Date,
     DateTime,
     Float,
@@ -30,6 +31,13 @@ from sqlalchemy.dialects.postgresql import JSON, JSONB
 metadata = MetaData()
 
 _MOMENT = DateTime(timezone=True)
+
+
+def _email_key() -> Column[str]:
+    """Return the column of the address as it is compared, which no locale changes."""
+    return Column(
+        "email_key", Text, Computed('lower(email COLLATE "C")', persisted=True), nullable=False
+    )
 
 
 def _id(name: str = "id", *, primary_key: bool = False) -> Column[UUID]:
@@ -63,6 +71,7 @@ users = Table(
     metadata,
     _id(primary_key=True),
     Column("email", Text, nullable=False),
+    _email_key(),
     Column("password_hash", Text, nullable=False),
     Column("created_at", _MOMENT, nullable=False),
     Column("disabled_at", _MOMENT),
@@ -129,6 +138,7 @@ invitations = Table(
     _id(primary_key=True),
     _workspace(),
     Column("email", Text, nullable=False),
+    _email_key(),
     Column("role", Text, nullable=False),
     Column("invited_by", Uuid(), ForeignKey("users.id", ondelete="SET NULL")),
     Column("token_sha256", Text),

@@ -86,19 +86,13 @@ def revoke(connection: Connection, workspace_id: UUID, key_id: UUID, *, now: dat
 
 
 def revoke_of_user(
-    connection: Connection, workspace_id: UUID, user_id: UUID, *, now: datetime
+    connection: Connection, user_id: UUID, *, workspace_id: UUID | None = None, now: datetime
 ) -> int:
-    """Revoke every key that the user made in the workspace, and return their number."""
-    revoked = connection.execute(
-        update(api_keys)
-        .where(
-            api_keys.c.workspace_id == workspace_id,
-            api_keys.c.user_id == user_id,
-            api_keys.c.revoked_at.is_(None),
-        )
-        .values(revoked_at=now)
-    )
-    return revoked.rowcount
+    """Revoke the keys that the user made, in the workspace or in all. Return their number."""
+    query = update(api_keys).where(api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None))
+    if workspace_id is not None:
+        query = query.where(api_keys.c.workspace_id == workspace_id)
+    return connection.execute(query.values(revoked_at=now)).rowcount
 
 
 _PRUNE = text("DELETE FROM api_keys WHERE COALESCE(revoked_at, expires_at) < :before")

@@ -104,6 +104,24 @@ def by_key_id(
     return None if row is None else _use(connection, row, workspace_id, now=now)
 
 
+_STANDS = text("""
+    SELECT u.id FROM users u
+     WHERE u.id = :user_id AND u.disabled_at IS NULL
+       AND (CAST(:family_id AS uuid) IS NULL
+            OR (SELECT bool_and(revoked_at IS NULL) FROM refresh_tokens
+                 WHERE family_id = :family_id AND user_id = u.id))
+       AND (CAST(:key_id AS uuid) IS NULL
+            OR EXISTS (SELECT FROM api_keys WHERE id = :key_id AND revoked_at IS NULL))""")
+
+
+def stands(
+    connection: Connection, user_id: UUID, *, family_id: UUID | None, key_id: UUID | None
+) -> bool:
+    """Return whether a login, or an API key, that was accepted before has not ended since."""
+    caller = {"user_id": user_id, "family_id": family_id, "key_id": key_id}
+    return connection.execute(_STANDS, caller).first() is not None
+
+
 def _use(
     connection: Connection, row: Mapping[Any, Any], workspace_id: UUID | None, *, now: datetime
 ) -> Identity:

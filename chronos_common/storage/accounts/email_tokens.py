@@ -12,6 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from chronos_common.domain.addresses import email_key
+
 
 class Purpose(StrEnum):
     """The purpose of a token."""
@@ -41,7 +43,7 @@ _REQUEST = text("""
     INSERT INTO email_tokens (id, user_id, purpose, created_at, expires_at)
     SELECT :id, u.id, :purpose, :now, :expires_at
       FROM users u
-     WHERE lower(u.email) = lower(:email) AND u.disabled_at IS NULL
+     WHERE u.email_key = :email_key AND u.disabled_at IS NULL
        AND (:purpose <> 'email_verification' OR u.verified_at IS NULL)
        AND NOT EXISTS (SELECT FROM email_tokens t
                         WHERE t.user_id = u.id AND t.purpose = :purpose
@@ -66,7 +68,7 @@ def request(
         {
             "id": token_id,
             "purpose": purpose,
-            "email": email,
+            "email_key": email_key(email),
             "expires_at": expires_at,
             "since": now - PAUSE,
             "now": now,
@@ -94,6 +96,16 @@ def use(
     """Use a token and return its user. None if it is unknown, used or expired."""
     rows = connection.execute(_USE, {"sha256": token_sha256, "purpose": purpose, "now": now})
     return rows.scalars().first()
+
+
+_END = text("""
+    UPDATE email_tokens SET used_at = :now, token_sha256 = NULL
+     WHERE user_id = :user_id AND used_at IS NULL""")
+
+
+def end_all(connection: Connection, user_id: UUID, *, now: datetime) -> None:
+    """End every token of the user, those in e-mails that are not sent yet included."""
+    connection.execute(_END, {"user_id": user_id, "now": now})
 
 
 _PRUNE = text("DELETE FROM email_tokens WHERE expires_at < :before")

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, insert, select, text, update
 
+from chronos_common.domain.addresses import email_key
 from chronos_common.storage import pages
 from chronos_common.storage.tables import invitations, users
 
@@ -96,12 +97,39 @@ def revoke_of_address(
         update(invitations)
         .where(
             invitations.c.workspace_id == workspace_id,
-            func.lower(invitations.c.email) == email.lower(),
+            invitations.c.email_key == email_key(email),
             invitations.c.accepted_at.is_(None),
             invitations.c.revoked_at.is_(None),
         )
         .values(revoked_at=now)
     )
+
+
+def revoke_all(connection: Connection, workspace_id: UUID, *, now: datetime) -> None:
+    """Revoke every open invitation into the workspace."""
+    connection.execute(
+        update(invitations)
+        .where(
+            invitations.c.workspace_id == workspace_id,
+            invitations.c.accepted_at.is_(None),
+            invitations.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+    )
+
+
+def revoke_of_inviter(
+    connection: Connection, user_id: UUID, *, workspace_id: UUID | None = None, now: datetime
+) -> int:
+    """Revoke the open invitations of the user, in the workspace or in all. Return their number."""
+    query = update(invitations).where(
+        invitations.c.invited_by == user_id,
+        invitations.c.accepted_at.is_(None),
+        invitations.c.revoked_at.is_(None),
+    )
+    if workspace_id is not None:
+        query = query.where(invitations.c.workspace_id == workspace_id)
+    return connection.execute(query.values(revoked_at=now)).rowcount
 
 
 def find_open(

@@ -7,13 +7,13 @@ from uuid import UUID
 from sqlalchemy import (
     Connection,
     RowMapping,
-    func,
     insert,
     select,
     text,
     update,
 )
 
+from chronos_common.domain.addresses import email_key
 from chronos_common.storage import pages
 from chronos_common.storage.tables import memberships, refresh_tokens, users, workspaces
 
@@ -64,12 +64,15 @@ def insert_membership(
 
 def find_by_email(connection: Connection, email: str) -> RowMapping | None:
     """Return the user of that address, or None. Upper and lower case are the same."""
-    query = select(users).where(func.lower(users.c.email) == email.lower())
+    query = select(users).where(users.c.email_key == email_key(email))
     return connection.execute(query).mappings().one_or_none()
 
 
 def find(connection: Connection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
-    """Return the user, disabled or not, or None. ``lock`` keeps others from changing them."""
+    """Return the user, disabled or not, or None. ``lock`` keeps others from changing them.
+
+    Whatever ends the logins of a user locks them first, and so does whatever outlives a login.
+    """
     query = select(users).where(users.c.id == user_id)
     query = query.with_for_update(key_share=True) if lock else query
     return connection.execute(query).mappings().one_or_none()

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping, delete, func, select, text, update
 
+from chronos_common.domain.addresses import email_key
 from chronos_common.storage.tables import memberships, users, workspaces
 
 
@@ -92,9 +93,7 @@ def find_member_by_email(
     query = (
         select(memberships)
         .join(users, users.c.id == memberships.c.user_id)
-        .where(
-            memberships.c.workspace_id == workspace_id, func.lower(users.c.email) == email.lower()
-        )
+        .where(memberships.c.workspace_id == workspace_id, users.c.email_key == email_key(email))
     )
     return connection.execute(query).mappings().one_or_none()
 

@@ -1,7 +1,8 @@
 """The migrations and the tables that SQLAlchemy sees are the same."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from alembic import command
@@ -12,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 import factories
 from chronos_common.migrations import schema
+from chronos_common.storage.accounts import users
 from chronos_common.storage.tables import jobs, metadata, schedules
 
 
@@ -82,6 +84,34 @@ def test_the_schema_before_has_the_types_that_it_knows_and_refuses_others(
     with pytest.raises(IntegrityError, match="jobs_type_check"), engine.begin() as connection:
         connection.execute(set_type.values(type="fax"))
     schema.upgrade(engine)
+
+
+def test_accounts_of_one_address_become_one_and_the_others_are_disabled(
+    engine: Engine, now: datetime
+) -> None:
+    """Before, a database with lc_ctype C took addresses for different that are the same."""
+    _downgrade(engine, "0010")
+    addresses = ["A@B\u00dcCHER.example", "a@b\u00fccher.example", "a@xn--bcher-kva.example"]
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX users_email"))
+        for place, address in enumerate([*addresses, "b@\u00dc"]):
+            connection.execute(
+                text(
+                    "INSERT INTO users (id, email, password_hash, created_at)"
+                    " VALUES (:id, :email, '-', :now)"
+                ),
+                {"id": UUID(int=place), "email": address, "now": now + timedelta(place)},
+            )
+        connection.execute(text("CREATE INDEX users_email ON users (email)"))
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        found = users.find_by_email(connection, "a@XN--BCHER-KVA.example")
+        assert found is not None
+        assert (found["id"], found["disabled_at"]) == (UUID(int=0), None)
+        rows = connection.execute(text("SELECT email FROM users WHERE disabled_at IS NOT NULL"))
+        assert sorted(rows.scalars()) == [
+            f"a+duplicate-{UUID(int=place)}@xn--bcher-kva.example" for place in (1, 2)
+        ]
 
 
 def _downgrade(engine: Engine, revision: str) -> None:

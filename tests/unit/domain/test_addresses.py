@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_common.domain.addresses import ascii_address, is_email_address
+from chronos_common.domain.addresses import ascii_address, email_key, is_email_address
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,9 @@ def test_an_address_that_is_taken_is_one_safe_line(text: str) -> None:
         assert sent.isprintable()
         assert " " not in sent
         assert ascii_address(sent) == sent
+
+
+def test_addresses_are_compared_without_the_case_of_ascii_alone() -> None:
+    """As lower() does in the collation "C" of PostgreSQL."""
+    assert email_key("INFO@Example.COM") == "info@example.com"
+    assert email_key("\u0130\u00dc@x") == "\u0130\u00dc@x"
