@@ -25,7 +25,8 @@ from chronos_common.embedded.servers.servers import Servers
 from chronos_common.embedded.supervisor import Supervisor
 
 _SECONDS_TO_LOAD = 60
-_SECONDS_TO_MIGRATE = 600
+#: A large database takes its time.
+_SECONDS_TO_MIGRATE = 24 * 3600
 _SECONDS_TO_ANSWER = 60
 _HEALTH_TIMEOUT_SECONDS = 2
 

@@ -19,7 +19,8 @@ def db() -> None:
 def upgrade(revision: str) -> None:
     """Upgrade the schema for this version of Chronos.
 
-    This is safe at any time. A schema that is newer stays as it is.
+    This is safe at any time, beside a running cluster too. A schema that is newer stays as it is.
+    A large database takes its time. An interrupted upgrade goes on when it is started again.
     """
     from chronos_common.migrations import schema  # noqa: PLC0415 - as above
     from chronos_common.process import startup  # noqa: PLC0415 - only this command loads these
@@ -27,6 +28,6 @@ def upgrade(revision: str) -> None:
 
     loaded = startup.begin()
     engine = connect(loaded.database_url, name="chronos-db")
-    reached = schema.upgrade(engine, revision)
+    reached = schema.upgrade(engine, revision, say=click.echo)
     engine.dispose()
     click.echo(f"The schema is at revision {reached}.")

@@ -6,17 +6,19 @@ Revises: 0003
 
 from alembic import op
 
+from chronos_common.migrations.steps import create_index
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-UPGRADE = """
+TERMS = """
 -- What a search finds a job by: every three characters in a row of its texts, in small letters,
 -- its tags, and its workspace, which keeps the others' jobs out of the search. An index on this
 -- finds any part of a text without an extension. The costs keep the planner from ever calling it
 -- for each row of a list instead of reading the index.
-CREATE FUNCTION job_terms(workspace_id uuid, words text, tags text[]) RETURNS text[]
+CREATE OR REPLACE FUNCTION job_terms(workspace_id uuid, words text, tags text[]) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE COST 10000 AS $$
 BEGIN
     RETURN ARRAY(
@@ -29,13 +31,10 @@ BEGIN
         || ARRAY(SELECT 'tag:' || tag FROM unnest(tags) AS given (tag))
         || workspace_id::text;
 END $$;
--- With the deleted ones: of a partial index the planner does not use the statistics.
-CREATE INDEX jobs_terms ON jobs
-    USING gin (job_terms(workspace_id, name || chr(10) || description, tags));
-CREATE INDEX jobs_name ON jobs (workspace_id, name, id) WHERE deleted_at IS NULL;
-CREATE INDEX jobs_updated ON jobs (workspace_id, updated_at, id) WHERE deleted_at IS NULL;
-CREATE INDEX executions_workspace ON executions (workspace_id, id);
-
+"""
+# With the deleted ones: of a partial index the planner does not use the statistics.
+OF_TERMS = "USING gin (job_terms(workspace_id, name || chr(10) || description, tags))"
+UPGRADE = """
 CREATE TABLE idempotency_keys (
     workspace_id uuid NOT NULL REFERENCES workspaces ON DELETE CASCADE,
     user_id uuid NOT NULL REFERENCES users ON DELETE CASCADE,
@@ -75,8 +74,12 @@ DROP FUNCTION job_terms(uuid, text, text[]);
 
 def upgrade() -> None:
     """Add indexes of lists, idempotent requests and test runs."""
-    if UPGRADE:
-        op.get_bind().exec_driver_sql(UPGRADE)
+    op.get_bind().exec_driver_sql(TERMS)
+    create_index("jobs_terms", "jobs", OF_TERMS)
+    create_index("jobs_name", "jobs", "(workspace_id, name, id) WHERE deleted_at IS NULL")
+    create_index("jobs_updated", "jobs", "(workspace_id, updated_at, id) WHERE deleted_at IS NULL")
+    create_index("executions_workspace", "executions", "(workspace_id, id)")
+    op.get_bind().exec_driver_sql(UPGRADE)
 
 
 def downgrade() -> None:

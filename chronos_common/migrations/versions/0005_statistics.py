@@ -6,6 +6,8 @@ Revises: 0004
 
 from alembic import op
 
+from chronos_common.migrations.steps import create_index
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
@@ -34,10 +36,6 @@ SELECT workspace_id, date_trunc('hour', minute), status, sum(executions), sum(du
 -- For pruning: rows are added in the order of time, and no reader takes these for its own.
 CREATE INDEX execution_stats_age ON execution_stats USING brin (minute);
 CREATE INDEX execution_stats_hourly_age ON execution_stats_hourly USING brin (hour);
--- How many jobs of each status a workspace has, from the index alone.
-CREATE INDEX jobs_status ON jobs (workspace_id, status) WHERE deleted_at IS NULL;
--- What was done to one thing.
-CREATE INDEX audit_log_subject ON audit_log (subject_id, id);
 """
 DOWNGRADE = """
 DROP INDEX audit_log_subject, jobs_status;
@@ -49,8 +47,11 @@ ALTER TABLE execution_stats DROP COLUMN drift_counts;
 
 def upgrade() -> None:
     """Add hourly statistics and the distribution of drift."""
-    if UPGRADE:
-        op.get_bind().exec_driver_sql(UPGRADE)
+    # How many jobs of each status a workspace has, from the index alone.
+    create_index("jobs_status", "jobs", "(workspace_id, status) WHERE deleted_at IS NULL")
+    # What was done to one thing.
+    create_index("audit_log_subject", "audit_log", "(subject_id, id)")
+    op.get_bind().exec_driver_sql(UPGRADE)
 
 
 def downgrade() -> None:

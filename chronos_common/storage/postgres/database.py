@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import psycopg2.errors
 import psycopg2.extras
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 
 from chronos_common import clock
@@ -29,6 +29,15 @@ RESTED_SECONDS = 0.5
 QUICK_READING = timedelta(milliseconds=2)
 
 _RESTS_SINCE = "chronos_rests_since"
+
+#: TCP notices within about 20 seconds that a host is gone.
+_KEEPALIVES: Final = {
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 
 psycopg2.extras.register_uuid()  # type: ignore[no-untyped-call]
 array_adapter.register()
@@ -61,15 +70,16 @@ def connect(
         pool_recycle=1800,
         connect_args={
             "application_name": name,
-            "keepalives": 1,
-            "keepalives_idle": 10,
-            "keepalives_interval": 3,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 20_000,
             "connection_factory": BoundedConnection,
+            **_KEEPALIVES,
         },
     )
-    event.listen(engine, "connect", _configure(lock_seconds))
+    limits = _configure(
+        lock_seconds=lock_seconds,
+        statement_seconds=STATEMENT_TIMEOUT_SECONDS,
+        idle_seconds=IDLE_SECONDS,
+    )
+    event.listen(engine, "connect", limits)
     uuid_adapter.follow(engine)
     prepared_statements.follow(engine)
     event.listen(engine, "checkin", _note_rest)
@@ -77,17 +87,32 @@ def connect(
     return engine
 
 
-def _configure(lock_seconds: float) -> Callable[..., None]:
-    """Return a listener that gives each new connection its settings.
+def connect_for_long_statements(url: str | URL, *, name: str, lock_seconds: float) -> Engine:
+    """Return an engine for changes of the schema, whose statements may take hours.
+
+    Only the wait for a lock is bounded, and the wait for a server that TCP does not reach.
+    """
+    engine = create_engine(
+        url, poolclass=NullPool, connect_args={"application_name": name} | _KEEPALIVES
+    )
+    limits = _configure(lock_seconds=lock_seconds, statement_seconds=0, idle_seconds=0)
+    event.listen(engine, "connect", limits)
+    return engine
+
+
+def _configure(
+    *, lock_seconds: float, statement_seconds: float, idle_seconds: float
+) -> Callable[..., None]:
+    """Return a listener that gives each new connection its settings. 0 is no limit.
 
     They are no options of the connection, because poolers (PgBouncer) refuse or ignore those.
     """
     settings = {
-        "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+        "statement_timeout": f"{round(statement_seconds * 1000)}ms",
         "lock_timeout": f"{round(lock_seconds * 1000)}ms",
         "timezone": "UTC",
         "idle_in_transaction_session_timeout": "10s",
-        "idle_session_timeout": f"{IDLE_SECONDS}s",
+        "idle_session_timeout": f"{idle_seconds}s",
     }
     statement = "; ".join(f"SET {name} = '{value}'" for name, value in settings.items())
 

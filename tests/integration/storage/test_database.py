@@ -5,12 +5,17 @@ from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy import Connection, Engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from chronos_common.storage import change_feed
 from chronos_common.storage.postgres import database
-from chronos_common.storage.postgres.database import connect, reading, transaction
+from chronos_common.storage.postgres.database import (
+    connect,
+    connect_for_long_statements,
+    reading,
+    transaction,
+)
 from rigs import wait_until
 
 Opened = Callable[[Engine], AbstractContextManager[Connection]]
@@ -86,8 +91,7 @@ def test_a_connection_that_nobody_uses_is_closed_and_replaced(
     own.dispose()
 
 
-def test_every_connection_has_its_time_limits(database_url: str) -> None:
-    own = connect(database_url, name="test", lock_seconds=1.5)
+def _limits(own: Engine) -> dict[str, str]:
     with own.connect() as connection:
         # A setting of the transaction that is rolled back would be gone now.
         connection.rollback()
@@ -96,11 +100,25 @@ def test_every_connection_has_its_time_limits(database_url: str) -> None:
             for name in ("statement_timeout", "lock_timeout", "timezone", "idle_session_timeout")
         }
     own.dispose()
-    assert found == {
+    return found
+
+
+def test_every_connection_has_its_time_limits(database_url: str) -> None:
+    assert _limits(connect(database_url, name="test", lock_seconds=1.5)) == {
         "statement_timeout": "15s",
         "lock_timeout": "1500ms",
         "timezone": "UTC",
         "idle_session_timeout": "47s",
+    }
+
+
+def test_a_long_statement_has_no_time_limit_but_for_locks(database_url: str) -> None:
+    url = make_url(database_url)
+    assert _limits(connect_for_long_statements(url, name="test", lock_seconds=1.5)) == {
+        "statement_timeout": "0",
+        "lock_timeout": "1500ms",
+        "timezone": "UTC",
+        "idle_session_timeout": "0",
     }
 
 

@@ -193,7 +193,8 @@ def test_the_tables_of_statuses_are_those_of_the_code() -> None:
 def test_the_tables_and_indexes_that_are_described_are_those_of_the_migrations() -> None:
     statements = "\n".join(path.read_text() for path in MIGRATIONS.glob("0*.py"))
     tables = set(re.findall(r"CREATE TABLE (\w+)", statements)) - {"executions_default"}
-    indexes = set(re.findall(r"CREATE (?:UNIQUE )?INDEX (\w+)", statements))
+    created = r"CREATE (?:UNIQUE )?INDEX |create_index\(\s*\""
+    indexes = set(re.findall(rf"(?:{created})(\w+)", statements))
     rows = table_after("Tables and indexes", ARCHITECTURE)
     described = set(chain.from_iterable(words(row[0]) for row in rows if "`" in row[0]))
     assert described == tables | indexes
