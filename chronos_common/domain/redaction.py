@@ -1,8 +1,14 @@
-"""Secrets are hidden wherever requests and responses are shown or kept."""
+"""Secrets are hidden wherever requests and responses are shown or kept.
 
+A name tells whether its value is secret: of a header, of a query parameter, or of a member of a
+JSON object at any depth. ``docs/jobs.md`` lists the names.
+"""
+
+import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 REDACTED = "[redacted]"
@@ -14,17 +20,32 @@ _ANYWHERE = re.compile(
 )
 # Short words that are secret only when they stand alone: not in "author" or "design".
 _AS_A_WORD = re.compile(r"(?:^|-)(?:auth|key|sig|pass|pwd|pin|otp)(?:-|$)")
-# These end in "key" and identify rather than authorise.
-_HARMLESS = frozenset(
-    {"idempotency-key", "x-idempotency-key", "surrogate-key", "sec-websocket-key"}
+# A text without any of them has no secret name. Looking for them is quicker than a pattern.
+_HINTS = (
+    *("auth", "cookie", "token", "secret", "key", "pass", "pwd", "pin", "otp", "sig"),
+    *("credential", "session", "bearer", "jwt"),
 )
+# These identify or count rather than authorise.
+_HARMLESS = frozenset(
+    {
+        *("idempotency-key", "x-idempotency-key", "surrogate-key", "sec-websocket-key"),
+        *("max-tokens", "max-completion-tokens", "max-output-tokens", "total-tokens"),
+        *("prompt-tokens", "completion-tokens", "input-tokens", "output-tokens"),
+    }
+)
+# A member of an object, with the beginning of its value. A name without escapes keeps the search
+# linear in the text.
+_MEMBER = re.compile(r'"([^"\\]+)"\s*:\s*("(?:[^"\\]|\\.)*"?|[^\s,\]}"])', re.DOTALL)
+_SCALAR = re.compile(r"[^\s,\]}]*")
+_FORM = re.compile(r"[^\s=&?]+=[^\s&]*(?:&[^\s=&]+=[^\s&]*)*")
+_SEPARATORS = re.compile(r"[_\s.]+")
 _URL_HEADERS = frozenset({"location", "content-location", "referer"})
 
 
 @lru_cache(maxsize=4096)
 def is_secret(name: str) -> bool:
     """Return whether the value of a header, query parameter or field called ``name`` is secret."""
-    name = name.lower().replace("_", "-")
+    name = _SEPARATORS.sub("-", name.lower())
     if name in _HARMLESS:
         return False
     return bool(_ANYWHERE.search(name) or _AS_A_WORD.search(name))
@@ -52,11 +73,62 @@ def url(value: str) -> str:
     netloc = parts.netloc
     if "@" in netloc:
         netloc = f"{REDACTED}@{netloc.rpartition('@')[2]}"
-    query = "&".join(_parameter(text) for text in parts.query.split("&"))
-    if netloc == parts.netloc and query == parts.query:
+    query, fragment = _form(parts.query), _form(parts.fragment)
+    if (netloc, query, fragment) == (parts.netloc, parts.query, parts.fragment):
         # Building the URL again would change its spelling.
         return value
-    return urlunsplit((parts.scheme, netloc, parts.path, query, parts.fragment))
+    return urlunsplit((parts.scheme, netloc, parts.path, query, fragment))
+
+
+def json_value(value: Any) -> Any:
+    """Return a JSON value with the secret members of its objects replaced, at any depth."""
+    if isinstance(value, dict):
+        return {
+            name: REDACTED if is_secret(name) and _is_telling(each) else json_value(each)
+            for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [json_value(each) for each in value]
+    return value
+
+
+def _is_telling(value: Any) -> bool:
+    """Return whether a value can be a secret: not null, true, false or empty."""
+    return not isinstance(value, bool) and value not in (None, "", [], {})
+
+
+def text(value: str) -> str:
+    """Return a text with the secrets in it replaced, if it is JSON or a form, cut or whole."""
+    lowered = value.lower()
+    if not any(hint in lowered for hint in _HINTS):
+        return value
+    try:
+        found = json.loads(value)
+        hidden = json_value(found)
+    except (ValueError, RecursionError):
+        return _form(value) if _FORM.fullmatch(value) else _members(value)
+    # Writing the value again would change its spelling.
+    return value if hidden == found else json.dumps(hidden, ensure_ascii=False)
+
+
+def _members(value: str) -> str:
+    """Return a text with the secret members replaced, although it is no whole JSON value."""
+    parts, kept_from = [], 0
+    for member in _MEMBER.finditer(value):
+        if not is_secret(member[1]) or member.start() < kept_from:
+            continue
+        parts += [value[kept_from : member.start(2)], f'"{REDACTED}"']
+        if member[2] in "[{":
+            # Where it ends is not known.
+            return "".join(parts)
+        kept_from = member.end()
+        if not member[2].startswith('"'):
+            kept_from = _SCALAR.match(value, kept_from).end()  # type: ignore[union-attr] # it may be empty
+    return "".join([*parts, value[kept_from:]])
+
+
+def _form(value: str) -> str:
+    return "&".join(_parameter(each) for each in value.split("&"))
 
 
 def _parameter(text: str) -> str:

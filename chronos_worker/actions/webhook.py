@@ -119,7 +119,7 @@ def _response(result: TransferResult) -> dict[str, Any] | None:
     response: dict[str, Any] = {
         "status": result.http_status,
         "headers": fields.shown,
-        "body": charsets.decode(body, content_type, is_cut=not is_whole),
+        "body": redaction.text(charsets.decode(body, content_type, is_cut=not is_whole)),
         "body_truncated": not is_whole,
     }
     if result.flaw or note:

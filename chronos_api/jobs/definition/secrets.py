@@ -1,13 +1,13 @@
 """Secrets in payloads: hidden in answers, and put back where an answer is sent back.
 
-Each type of payload declares its secret fields. An answer shows ``[redacted]`` for a secret
-value, and a URL without its user information. Whoever edits a job sends that back unchanged. Then
-the stored value stays, as long as it goes to the same origin: otherwise an editor could have it
-sent to a server of their own.
+Each type of payload declares the fields that hold secrets. An answer shows ``[redacted]`` for a
+secret value, at any depth, and a URL without its user information. Whoever edits a job sends that
+back unchanged. Then the stored value stays, as long as it goes to the same origin: otherwise an
+editor could have it sent to a server of their own.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from chronos_common.domain import redaction
@@ -21,9 +21,9 @@ def shown(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     if job_type not in TYPES:
         # Another release stored it, and knows which of its fields are secret.
         return dict.fromkeys(payload, REDACTED)
-    result = dict(payload)
     if uses_default(job_type, payload):
-        return result
+        return dict(redaction.json_value(payload))
+    result = dict(payload)
     for field in TYPES[job_type].secrets:
         if field.redact and field.name in payload:
             result[field.name] = field.redact(payload[field.name])
@@ -39,14 +39,17 @@ def restored(
     places where there is nothing to put back, or where that would go to another server.
     """
     result: dict[str, Any] = dict(payload)
-    if uses_default(job_type, payload):
-        return result, {}
-    is_known = stored is not None and not uses_default(job_type, stored)
+    is_default = uses_default(job_type, payload)
+    is_known = stored is not None and uses_default(job_type, stored) == is_default
     secrets = _Secrets(job_type, payload, stored if stored and is_known else {})
-    for field in TYPES[job_type].secrets:
-        if payload.get(field.name) is not None:
-            result[field.name] = secrets.restored(field.name, payload[field.name])
+    declared = [field.name for field in TYPES[job_type].secrets]
+    for name in payload if is_default else declared:
+        if payload.get(name) is not None:
+            result[name] = secrets.restored(name)
     return result, secrets.faults
+
+
+_MISSING: Final = object()
 
 
 class _Secrets:
@@ -55,41 +58,56 @@ class _Secrets:
     def __init__(
         self, job_type: str, payload: Mapping[str, Any], stored: Mapping[str, Any]
     ) -> None:
+        self._given = payload
         self._stored = stored
         self._shown = shown(job_type, stored)
         self._destination = TYPES[job_type].destination
-        self._is_same_origin = self._goes_to_same_origin(payload)
+        self._is_same_origin = self._goes_to_same_origin()
         self.faults: dict[str, list[str]] = {}
 
-    def _goes_to_same_origin(self, payload: Mapping[str, Any]) -> bool:
+    def _goes_to_same_origin(self) -> bool:
         name = self._destination
         if name is None:
             return True
-        if name in self._stored and is_same_json(payload.get(name), self._shown[name]):
+        given, stored = self._given.get(name), self._stored.get(name)
+        if is_same_json(given, self._shown.get(name)):
             return True
-        return _origin(payload.get(name)) == _origin(self._stored.get(name))
+        return _origin(given) == _origin(stored)
 
-    def restored(self, name: str, given: Any) -> Any:
-        """Return the field ``name`` with its stored secrets where ``given`` hides them."""
-        if isinstance(given, dict):
-            return self._restored_object(name, given)
-        if name in self._stored and is_same_json(given, self._shown[name]):
-            return self._put_back(name, given, self._stored[name])
-        if REDACTED in str(given):
+    def restored(self, name: str) -> Any:
+        """Return the field ``name`` with its stored secrets where the given value hides them."""
+        given = self._given[name]
+        if isinstance(given, str) and given != self._shown.get(name) and REDACTED in given:
             self._refuse(name, "Holds [redacted]; give it with its secret.")
+            return given
+        return self._restored(
+            name, given, self._stored.get(name, _MISSING), self._shown.get(name, _MISSING)
+        )
+
+    def _restored(self, place: str, given: Any, stored: Any, hidden: Any) -> Any:
+        """Return ``given``, of which an answer shows ``stored`` as ``hidden``."""
+        if isinstance(given, dict):
+            return self._restored_object(place, given, stored, hidden)
+        if hidden is not _MISSING and is_same_json(given, hidden):
+            return self._put_back(place, given, stored)
+        if isinstance(given, list) and _holds_marks(given):
+            # Which of the stored elements is meant is not known.
+            self._refuse(place, "Holds [redacted]; give the list with its secrets.")
         return given
 
-    def _restored_object(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        stored, hidden = self._stored.get(name), self._shown.get(name)
+    def _restored_object(
+        self, place: str, given: Mapping[str, Any], stored: Any, hidden: Any
+    ) -> dict[str, Any]:
         if not isinstance(stored, dict) or not isinstance(hidden, dict):
             stored, hidden = {}, {}
-        result = dict(given)
-        for key, value in given.items():
-            place = f"{name}.{key}"
-            if key in stored and is_same_json(value, hidden[key]):
-                result[key] = self._put_back(place, value, stored[key])
-            elif value == REDACTED and redaction.is_secret(key):
-                self._refuse(place, "Give the secret itself; none is stored.")
+        result = {}
+        for name, value in given.items():
+            inner = f"{place}.{name}"
+            if _is_mark(name, value) and hidden.get(name) != REDACTED:
+                self._refuse(inner, "Give the secret itself; none is stored.")
+            result[name] = self._restored(
+                inner, value, stored.get(name, _MISSING), hidden.get(name, _MISSING)
+            )
         return result
 
     def _put_back(self, place: str, given: Any, stored: Any) -> Any:
@@ -100,6 +118,16 @@ class _Secrets:
 
     def _refuse(self, place: str, message: str) -> None:
         self.faults[f"payload.{place}"] = [message]
+
+
+def _is_mark(name: str, value: Any) -> bool:
+    return bool(value == REDACTED) and redaction.is_secret(name)
+
+
+def _holds_marks(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_is_mark(name, each) or _holds_marks(each) for name, each in value.items())
+    return isinstance(value, list) and any(map(_holds_marks, value))
 
 
 def _origin(url: object) -> tuple[object, ...] | None:

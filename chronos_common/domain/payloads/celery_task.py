@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from chronos_common.domain import redaction
 from chronos_common.domain.payloads.fields import (
     ARRAY,
     OBJECT,
@@ -82,8 +83,8 @@ CELERY_TASK: Final = PayloadType(
     build=CeleryTask,
     fields=[
         PayloadField("task", CeleryName(1), required=True, examples=["reports.tasks.build"]),
-        PayloadField("args", ARRAY),
-        PayloadField("kwargs", OBJECT),
+        PayloadField("args", ARRAY, redact=redaction.json_value),
+        PayloadField("kwargs", OBJECT, redact=redaction.json_value),
         PayloadField("queue", CeleryQueue()),
     ],
 )

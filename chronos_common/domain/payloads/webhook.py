@@ -292,6 +292,10 @@ def _redacted_params(params: Any) -> Any:
     }
 
 
+def _redacted_body(body: Any) -> Any:
+    return redaction.text(body) if isinstance(body, str) else redaction.json_value(body)
+
+
 # Its rules need the parameters too, so that they are checked together.
 _URL: Final = JsonValue(
     {"type": "string", "format": "uri", "maxLength": urls.MAX_URL_LENGTH}, str, "a string"
@@ -321,6 +325,7 @@ WEBHOOK: Final = PayloadType(
         PayloadField(
             "body",
             ANY_JSON,
+            redact=_redacted_body,
             description="A string is sent as it is, in the charset of the Content-Type; other "
             "values as JSON, or as a form under application/x-www-form-urlencoded",
         ),

@@ -60,7 +60,11 @@ def _job() -> dict[str, Any]:
 
 
 def test_an_update_shows_before_and_after_without_secrets(caller: Caller) -> None:
-    payload = {"url": f"https://u:{SECRET}@example.com/", "headers": {"X-Api-Key": SECRET}}
+    payload = {
+        "url": f"https://u:{SECRET}@example.com/",
+        "headers": {"X-Api-Key": SECRET},
+        "body": {"login": [{"password": SECRET}]},
+    }
     job_id = caller.create(payload=payload, tags=["old"])["id"]
     changed = {
         "tags": ["new"],

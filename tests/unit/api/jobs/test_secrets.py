@@ -20,8 +20,9 @@ STORED = {
         "Referer": "https://a.b/?key=hidden",
     },
     "params": {"api_key": "hidden", "q": "London"},
-    "body": {"password": "in a body, which is the user's own"},
+    "body": {"user": {"name": "ada", "password": "hidden"}, "keys": [{"api_key": "hidden"}]},
 }
+HIDDEN_BODY = {"user": {"name": "ada", "password": REDACTED}, "keys": [{"api_key": REDACTED}]}
 
 
 def test_headers_parameters_and_url_hide_their_secrets() -> None:
@@ -34,14 +35,51 @@ def test_headers_parameters_and_url_hide_their_secrets() -> None:
             "Referer": f"https://a.b/?key={REDACTED}",
         },
         "params": {"api_key": REDACTED, "q": "London"},
-        "body": STORED["body"],
+        "body": HIDDEN_BODY,
     }
 
 
-def test_a_payload_for_the_default_webhook_is_the_users_own() -> None:
-    payload = {"headers": {"Authorization": REDACTED}, "params": {"api_key": "shown"}}
-    assert shown("webhook", payload) == payload
-    assert restored("webhook", payload, STORED) == (payload, {})
+def test_a_payload_for_the_default_webhook_hides_its_secrets() -> None:
+    stored = {"to": "ada", "deep": [{"token": "hidden"}], "password": "hidden"}
+    answer = shown("webhook", stored)
+    assert answer == {"to": "ada", "deep": [{"token": REDACTED}], "password": REDACTED}
+    assert restored("webhook", answer, stored) == (stored, {})
+    assert restored("webhook", answer, STORED)[1].keys() == {"payload.deep", "payload.password"}
+
+
+@pytest.mark.parametrize("field", ["args", "kwargs"])
+def test_the_arguments_of_a_task_hide_their_secrets(field: str) -> None:
+    values: Any = {"token": "hidden", "n": 1}
+    stored = {"task": "a.b", field: [values] if field == "args" else values}
+    answer = shown("celery_task", stored)
+    assert "hidden" not in str(answer)
+    assert restored("celery_task", answer, stored) == (stored, {})
+
+
+@pytest.mark.parametrize("body", ['{"a": {"token": "hidden"}}', "client_secret=hidden&a=1"])
+def test_a_body_that_is_written_as_text_hides_its_secrets(body: str) -> None:
+    stored = {"url": STORED["url"], "body": body}
+    answer = shown("webhook", stored)
+    assert "hidden" not in str(answer)
+    assert restored("webhook", answer, stored) == (stored, {})
+    changed = {**answer, "body": answer["body"] + " "}
+    assert restored("webhook", changed, stored)[1].keys() == {"payload.body"}
+
+
+def test_a_body_may_be_changed_beside_its_secrets() -> None:
+    body = {"user": {"name": "bob", "password": REDACTED}, "keys": HIDDEN_BODY["keys"]}
+    result, faults = restored("webhook", {"url": STORED["url"], "body": body}, STORED)
+    assert faults == {}
+    assert result["body"] == {
+        "user": {"name": "bob", "password": "hidden"},
+        "keys": [{"api_key": "hidden"}],
+    }
+
+
+def test_what_has_no_stored_secret_is_a_fault_at_its_place() -> None:
+    body = {"user": {"token": REDACTED}, "keys": [*HIDDEN_BODY["keys"], {"n": 1}]}
+    _, faults = restored("webhook", {"url": STORED["url"], "body": body}, STORED)
+    assert faults.keys() == {"payload.body.user.token", "payload.body.keys"}
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, True), (1, 1.0), ([0, 1], [False, 1])])
@@ -75,8 +113,10 @@ def test_an_answer_that_comes_back_means_what_is_stored() -> None:
 )
 def test_secrets_are_not_put_back_for_another_origin(url: object) -> None:
     result, faults = restored("webhook", {**shown("webhook", STORED), "url": url}, STORED)
-    assert "hidden" not in str({**result, "body": None})
+    assert "hidden" not in str(result)
     assert faults.keys() == {
+        "payload.body.user.password",
+        "payload.body.keys",
         "payload.headers.Authorization",
         "payload.headers.Referer",
         "payload.params.api_key",
@@ -140,15 +180,23 @@ names = st.sampled_from(["Authorization", "X-Team", "Cookie", "q", "Location"])
 values = st.sampled_from(["", "plain", "https://u:p@h/?key=v", REDACTED + "!"])
 
 
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "plain", "token=v"]),
+    lambda inner: st.lists(inner) | st.dictionaries(names | st.just("token"), inner),
+    max_leaves=10,
+)
+
+
 @given(
     headers=st.dictionaries(names, values),
     params=st.dictionaries(names, values | st.lists(values)),
     url=st.sampled_from(["https://h/", "https://u:p@h/", "http://h/?token=t&a=b"]),
+    body=json_values,
 )
 def test_whatever_is_stored_survives_a_round_trip(
-    headers: dict[str, str], params: dict[str, Any], url: str
+    headers: dict[str, str], params: dict[str, Any], url: str, body: Any
 ) -> None:
-    stored = {"url": url, "headers": headers, "params": params}
+    stored = {"url": url, "headers": headers, "params": params, "body": body}
     answer = shown("webhook", stored)
     assert restored("webhook", answer, stored) == (stored, {})
     for name in headers:

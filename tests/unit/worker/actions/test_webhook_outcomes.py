@@ -219,6 +219,14 @@ def test_the_body_is_decompressed_and_decoded() -> None:
     assert "note" not in response
 
 
+def test_the_history_keeps_no_secret_of_an_answer() -> None:
+    body = b'{"access_token": "hidden", "scope": "all", "next": {"password": "hidden"}}'
+    response = _attempt(_answer(200)._replace(body=body)).response
+    assert response is not None
+    assert "hidden" not in str(response)
+    assert json.loads(response["body"])["scope"] == "all"
+
+
 def test_a_body_that_is_no_gzip_is_shown_as_it_came_and_the_status_decides() -> None:
     result = _answer(200, b"Content-Encoding: gzip\r\n")._replace(body=b'{"a":1}')
     assert _outcome(result) == Succeeded()
