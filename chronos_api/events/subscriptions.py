@@ -1,6 +1,7 @@
 """One client's subscription to live events: its queue, and whether the client keeps up."""
 
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -97,7 +98,7 @@ class Subscription:
     def is_gone(self) -> bool:
         """Return whether the client has hung up. Writing would show that much later."""
         # Over TLS nothing can be looked at without taking it.
-        if type(self.connection) is not socket.socket:
+        if self.connection is None or isinstance(self.connection, ssl.SSLSocket):
             return False
         try:
             return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)

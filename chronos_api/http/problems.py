@@ -62,6 +62,12 @@ METHOD_NOT_ALLOWED = ProblemType(
     "Method not allowed",
     "The address exists, but not with this method. 'Allow' lists those it has.",
 )
+REQUEST_TIMEOUT = ProblemType(
+    "request-timeout",
+    HTTPStatus.REQUEST_TIMEOUT,
+    "Request too slow",
+    "The request came more slowly than 500 bytes a second for 20 seconds.",
+)
 CONFLICT = ProblemType(
     "conflict",
     HTTPStatus.CONFLICT,
@@ -136,6 +142,7 @@ ALL = (
     FORBIDDEN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
+    REQUEST_TIMEOUT,
     CONFLICT,
     VERSION_CONFLICT,
     URI_TOO_LONG,

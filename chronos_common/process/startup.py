@@ -4,6 +4,7 @@ A fault that prevents the start is reported in one line, in the form of the log.
 """
 
 import gc
+import resource
 import signal
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ _log = structlog.get_logger(__name__)
 #: New objects between two collections. The hot path makes no garbage cycles, but statements that
 #: SQLAlchemy builds are some: at 200,000 a scheduler grew by 18 MiB before the first collection.
 GARBAGE_THRESHOLD = 25_000
+
+#: More open files than any setting asks for. The hard limit may be a thousand million.
+_ENOUGH_FILES = 65_536
 
 STOP_SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
@@ -94,3 +98,18 @@ def tune_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+
+
+def raise_file_limit() -> int:
+    """Raise the limit of open files as far as it may be, and return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    highest = _ENOUGH_FILES if hard == unlimited else min(hard, _ENOUGH_FILES)
+    if soft == unlimited or soft >= highest:
+        return _ENOUGH_FILES if soft == unlimited else soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest, hard))
+    except (OSError, ValueError):
+        # Some systems (macOS) refuse what the hard limit permits.
+        return soft
+    return highest

@@ -34,6 +34,7 @@ SHORT = {
     "chronos_common/storage/pages.py": "the lists of accounts and of the audit log share it",
     "chronos_common/migrations/revisions.py": "read at every start, without loading alembic",
     "chronos_common/embedded/processes/ports.py": "no other module there is about ports",
+    "chronos_worker/transfers/descriptors.py": "no other module there is about open files",
     "chronos_scheduler/complete.py": "a loop of the scheduler",
 }
 

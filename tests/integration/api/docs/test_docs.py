@@ -19,10 +19,10 @@ from chronos_api.app import create_app
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage.postgres.database import connect
 from chronos_common.storage.tables import users
+from integration.api.api_process import SECRET_KEY, Server
 from integration.api.api_settings import settings_for
 from integration.api.browsers import browsing
 from integration.api.callers import register
-from integration.api.http.test_process import SECRET_KEY, Server
 from integration.api.inbox import Inbox
 from integration.api.route_table import Places, Route, routes
 from rigs import wait_until

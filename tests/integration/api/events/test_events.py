@@ -14,8 +14,8 @@ from child_processes import inherited_environment
 from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.events import WANTED, stream_of
+from integration.api.api_process import SECRET_KEY, Server
 from integration.api.callers import Caller, job
-from integration.api.http.test_process import SECRET_KEY, Server
 from integration.api.rows import in_seconds, plan
 from rigs import wait_until
 

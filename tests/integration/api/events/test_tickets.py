@@ -19,10 +19,10 @@ from acceptance.faults.proxy import Proxy
 from chronos_api.security.access import Scope
 from chronos_common import clock
 from chronos_common.storage.tables import memberships
+from integration.api.api_process import Server
 from integration.api.browsers import browsing
 from integration.api.callers import Caller, join
 from integration.api.events.test_events import create, send, server, start  # noqa: F401 - fixtures
-from integration.api.http.test_process import Server
 from integration.api.route_table import Route, routes
 from integration.api.security.test_access import key_for
 from repository import ROOT

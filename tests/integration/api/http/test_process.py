@@ -1,11 +1,7 @@
 """``chronos api`` as a process: what only a real server shows."""
 
 import json
-import signal
-import socket
-import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -15,77 +11,12 @@ import pytest
 import requests
 from sqlalchemy import Engine
 
-from child_processes import inherited_environment
-from chronos_api import server as server_module
+from chronos_api.server import server as server_module
 from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
+from integration.api.api_process import Server, environment
 from integration.api.callers import Caller, job
 from rigs import wait_until
-
-_CLI = "from chronos_common import cli; cli.main()"
-SECRET_KEY = "a key of the tests, with 32 bytes or more"
-
-
-class Server:
-    """A running ``chronos api``."""
-
-    def __init__(self, environment: dict[str, str], log: Path, code: str = "") -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = log
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", f"{code}\n{_CLI}", "api"],
-                env=environment | {"CHRONOS_API_PORT": str(self.port)},
-                stderr=output,
-            )
-
-    def is_up(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            return requests.get(f"{self.url}/health", timeout=5).ok
-        except (requests.ConnectionError, requests.Timeout):
-            return False
-
-    def speak(self, request: bytes) -> bytes:
-        """Send bytes as they are, and return the whole answer."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
-            connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
-            answer = b""
-            while part := connection.recv(65536):
-                answer += part
-        return answer
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
-
-
-@pytest.fixture(scope="module")
-def environment(api_database_url: str, servers: Servers) -> dict[str, str]:
-    return inherited_environment() | {
-        "CHRONOS_DATABASE_URL": api_database_url,
-        "CHRONOS_REDIS_URL": servers.redis_url,
-        "CHRONOS_SECRET_KEY": SECRET_KEY,
-        "CHRONOS_API_THREADS": "4",
-        "CHRONOS_RATE_LIMIT": "1000000 per minute",
-    }
-
-
-@pytest.fixture(scope="module")
-def server(
-    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    server = Server(environment, tmp_path_factory.mktemp("api") / "api.log")
-    try:
-        wait_until(server.is_up, within=60)
-        yield server
-        assert server.stop() == 0, server.log.read_text()
-    finally:
-        server.process.kill()
-        server.process.wait()
 
 
 @pytest.fixture
@@ -198,10 +129,11 @@ def test_the_clock_follows_the_database(db: Engine) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals the death of a parent")
 def test_processes_of_a_killed_server_end_though_they_sleep(
-    environment: dict[str, str], tmp_path: Path
+    api_database_url: str, servers: Servers, tmp_path: Path
 ) -> None:
-    sleeping = "from chronos_api import server; server._REST_SECONDS = 3600"
-    killed = Server(environment, tmp_path / "api.log", sleeping)
+    sleeping = "from chronos_api.server import worker; worker.REST_SECONDS = 3600"
+    url, redis_url = api_database_url, servers.redis_url
+    killed = Server(environment(url, redis_url), tmp_path / "api.log", sleeping)
     try:
         wait_until(killed.is_up, within=60)
         children = psutil.Process(killed.process.pid).children()

@@ -1,19 +1,14 @@
-"""gunicorn, run from here, with bounds on everything that a client sends."""
+"""gunicorn, run from here."""
 
-import json
 import logging
 import os
-import re
 import shutil
 import signal
-import socket
-import sys
 import tempfile
 from pathlib import Path
 from time import monotonic
 from types import FrameType
 from typing import Any
-from uuid import uuid4
 
 import gunicorn.http.wsgi
 import gunicorn.util
@@ -21,15 +16,16 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
 from sqlalchemy import Engine, event
 
 from chronos_api import context
 from chronos_api.app import create_app
 from chronos_api.events import hub
 from chronos_api.events.hub import Hub
-from chronos_api.http import problems
 from chronos_api.operations import metrics
+from chronos_api.server.framing import MAX_FIELDS, MAX_LINE
+from chronos_api.server.refusals import without_queries, write_problem
+from chronos_api.server.worker import REST_SECONDS, BufferingWorker
 from chronos_common import clock
 from chronos_common.embedded.processes import exec_child
 from chronos_common.process import startup
@@ -42,12 +38,12 @@ _KEEP_ALIVE_SECONDS = 15
 _CLOCK_SECONDS = 60
 #: The same while there are no requests.
 _IDLE_CLOCK_SECONDS = 600
-#: How long a process without connections, and the one above them, sleep at most. On Linux a signal
-#: reports the end of either.
-_REST_SECONDS = 10.0 if sys.platform == "linux" else 3.0
 _SECONDS_TO_REPLACE_A_FROZEN_WORKER = 60
 _COUNTS = "chronos-api"
-_QUERY = re.compile(r"\?[^\s'\"]+")
+#: Open connections of one process. Beyond it, a waiting one is closed for each new one.
+_MAX_CONNECTIONS = 2000
+#: Open files of a process that are no connections of clients.
+_OTHER_FILES = 256
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat file, which it makes safely
 
 
@@ -64,16 +60,21 @@ class ApiServer(BaseApplication):  # type: ignore[misc] # it has no types of its
         settings = self._settings
         options: dict[str, Any] = {
             "bind": f"{_bracketed(settings.api_host)}:{settings.api_port}",
-            "worker_class": _Worker,
+            "worker_class": _worker_class(settings),
             "workers": settings.api_workers,
             # A stream holds a thread for as long as it lasts.
             "threads": settings.api_threads + settings.event_streams,
             "graceful_timeout": int(settings.shutdown_grace_seconds),
             "timeout": _SECONDS_TO_REPLACE_A_FROZEN_WORKER,
             "keepalive": _KEEP_ALIVE_SECONDS,
-            "limit_request_line": 8190,
-            "limit_request_fields": 100,
-            "limit_request_field_size": 8190,
+            "worker_connections": _connections(settings),
+            "limit_request_line": MAX_LINE,
+            "limit_request_fields": MAX_FIELDS,
+            "limit_request_field_size": MAX_LINE,
+            # Proxies are trusted by CHRONOS_TRUSTED_PROXIES alone. A name with an underscore would
+            # pass for another header, or for a variable of the server like SCRIPT_NAME.
+            "forwarded_allow_ips": "",
+            "header_map": "refuse",
             "control_socket_disable": True,
             "logger_class": _Logger,
             "proc_name": "chronos-api",
@@ -105,12 +106,15 @@ class ApiServer(BaseApplication):  # type: ignore[misc] # it has no types of its
         return app
 
 
-class _Worker(ThreadWorker):  # type: ignore[misc] # it has no types of its own
-    """Looks less often whether its parent lives, and says less often that it lives itself."""
+def _worker_class(settings: Settings) -> type[BufferingWorker]:
+    """Return the class of the processes, which gunicorn makes without our settings."""
+    return type("ApiWorker", (BufferingWorker,), {"max_body": settings.max_request_bytes})
 
-    def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait for requests, longer than by default while there are no connections."""
-        super().wait_for_and_dispatch_events(timeout if self.nr_conns else _REST_SECONDS)
+
+def _connections(settings: Settings) -> int:
+    """Return the connections that each process accepts, within its limit of open files."""
+    threads = settings.api_threads + settings.event_streams
+    return max(threads + 1, min(_MAX_CONNECTIONS, startup.raise_file_limit() - _OTHER_FILES))
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc] # it has no types of its own
@@ -118,7 +122,7 @@ class _Arbiter(Arbiter):  # type: ignore[misc] # it has no types of its own
 
     def wait_for_signals(self, timeout: float) -> list[int]:
         """Wait for signals, longer than by default."""
-        signals: list[int] = super().wait_for_signals(timeout * _REST_SECONDS)
+        signals: list[int] = super().wait_for_signals(timeout * REST_SECONDS)
         return signals
 
 
@@ -148,14 +152,14 @@ class _Logger(Logger):  # type: ignore[misc] # it has no types of its own
         """Configure nothing: ``logs.configure`` has."""
         self.cfg = cfg
         self._access_log_enabled = False
-        self.error_log.addFilter(_without_queries)
+        self.error_log.addFilter(_cut_queries)
         self.error_log.setLevel(logging.NOTSET)
         self.error_log.propagate = True
 
 
-def _without_queries(record: logging.LogRecord) -> bool:
+def _cut_queries(record: logging.LogRecord) -> bool:
     """Cut the query of each address in a record: it may hold a ticket or an API key."""
-    record.msg, record.args = _QUERY.sub("?...", record.getMessage()), ()
+    record.msg, record.args = without_queries(record.getMessage()), ()
     return True
 
 
@@ -163,7 +167,7 @@ def run(settings: Settings) -> None:
     """Serve until a signal ends it."""
     # Clients need not know which server this is, and its own errors look like all others.
     gunicorn.http.wsgi.SERVER = "chronos"
-    gunicorn.util.write_error = _write_problem
+    gunicorn.util.write_error = write_problem
     counts = _shared_counts() if settings.api_workers > 1 else None
     _Arbiter(ApiServer(settings, counts)).run()
 
@@ -213,26 +217,6 @@ class Clock:
             self._due_at = monotonic() + _IDLE_CLOCK_SECONDS
             self._is_used = False
         return False
-
-
-def _write_problem(client: socket.socket, status: int, reason: str, detail: str) -> None:
-    """Answer a request that breaks HTTP's rules, in the place of ``gunicorn.util.write_error``."""
-    kind = next((each for each in problems.ALL if each.status == status), problems.MALFORMED)
-    document = {
-        "type": kind.uri,
-        "title": reason,
-        "status": status,
-        "detail": _QUERY.sub("?...", detail) or kind.meaning,
-        # A request that could not be read has no path.
-        "instance": "/",
-        "request_id": str(uuid4()),
-    }
-    body = json.dumps(document)
-    head = (
-        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\n"
-        f"Content-Type: {problems.MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    gunicorn.util.write_nonblock(client, (head + body).encode("ascii"))
 
 
 def _bracketed(host: str) -> str:

@@ -1,0 +1,17 @@
+"""A running server that the tests of one module share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from chronos_common.embedded.servers.servers import Servers
+from integration.api.api_process import Server, serving
+
+
+@pytest.fixture(scope="module")
+def server(
+    api_database_url: str, servers: Servers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("api")
+    with serving(api_database_url, servers.redis_url, folder) as running:
+        yield running
