@@ -73,9 +73,17 @@ MAILS: Final = Quota(
     "e-mails that a workspace's jobs and failures send in a day, each recipient counted",
     "Go on tomorrow (UTC).",
 )
+PAYLOAD_BYTES: Final = Quota(
+    "payload_bytes",
+    "bytes",
+    256 * 1024,
+    "size",
+    "size of a job's payload as JSON, in bytes",
+    "Send a reference to the data.",
+)
 
 #: Every quota, in the order of the documentation.
-ALL: Final = (INVITATIONS, MAILS)
+ALL: Final = (PAYLOAD_BYTES, INVITATIONS, MAILS)
 
 #: Those whose use is counted in PostgreSQL.
 COUNTED: Final = tuple(each for each in ALL if each.is_counted)

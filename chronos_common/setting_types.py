@@ -155,6 +155,19 @@ def broker_urls(value: str) -> str:
     return value
 
 
+def is_same_redis(broker: str, redis: str) -> bool:
+    """Return whether one of a broker's URLs names the server of the Redis URL."""
+    return any(_redis_server(each) == _redis_server(redis) for each in broker.split(";") if each)
+
+
+def _redis_server(url: str) -> tuple[str, int] | None:
+    parts = urlsplit(url)
+    if parts.scheme not in {"redis", "rediss"}:
+        return None
+    host = parts.hostname or "localhost"
+    return "127.0.0.1" if host in {"localhost", "::1"} else host, parts.port or _REDIS_PORT
+
+
 def http_url(value: str) -> str:
     """Return the URL of a web server."""
     if not _names_a_host(value, "http", "https"):
@@ -179,6 +192,8 @@ def smtp_url(value: str) -> str:
         raise ValidationError(str(error)) from error
     return value
 
+
+_REDIS_PORT: Final = 6379
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -269,6 +284,11 @@ def secret_key(value: str) -> str:
             "'python -c \"import secrets; print(secrets.token_urlsafe(48))\"'"
         )
     return value
+
+
+def patterns(value: str) -> tuple[str, ...]:
+    """Return the patterns of a list with commas, in which ``*`` stands for any characters."""
+    return tuple(text.strip() for text in value.split(",") if text.strip())
 
 
 def networks(value: str) -> tuple[Network, ...]:

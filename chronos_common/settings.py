@@ -93,6 +93,7 @@ class Settings:
         "live event streams of one API process, each with its own thread",
     )
     # quotas of each workspace
+    quota_payload_bytes: int = types.quota(quotas.PAYLOAD_BYTES)
     quota_invitations: int = types.quota(quotas.INVITATIONS)
     quota_mails: int = types.quota(quotas.MAILS)
     # scheduler
@@ -169,9 +170,22 @@ class Settings:
     )
     tasks_broker_url: str = types.text(
         "",
-        "broker of the Celery application whose tasks jobs start",
+        "broker of the Celery application whose tasks jobs start, not Chronos's own Redis",
         parse=types.broker_urls,
         is_secret=True,
+    )
+    tasks_allowed: tuple[str, ...] = types.text(
+        "",
+        "names of the tasks that jobs may start, like `reports.*,mail.send`",
+        parse=types.patterns,
+    )
+    tasks_queues: tuple[str, ...] = types.text(
+        "celery",
+        "queues that tasks may go to, like `celery,reports-*`",
+        parse=types.patterns,
+    )
+    tasks_queue_length: int = types.integer(
+        1000, 1, None, "waiting tasks of a queue at which further ones are tried again later"
     )
     # observability
     log_level: str = types.choice(
@@ -211,7 +225,8 @@ def load() -> Settings:
         env.seal()
     except EnvError as error:
         raise SettingsInvalid("\n  ".join([_explain(error), *remarks()])) from error
-    values["tasks_broker_url"] = values["tasks_broker_url"] or values["redis_url"]
+    if types.is_same_redis(values["tasks_broker_url"], values["redis_url"]):
+        raise SettingsInvalid(_SHARED_BROKER)
     return Settings(**values)
 
 
@@ -273,6 +288,11 @@ def _explain(error: EnvError) -> str:
     ]
     return "The settings are wrong.\n" + "\n".join(f"  {line}" for line in lines)
 
+
+_SHARED_BROKER = (
+    "The settings are wrong.\n  CHRONOS_TASKS_BROKER_URL: names the server of CHRONOS_REDIS_URL, "
+    "which tasks could fill until no job runs; use another server"
+)
 
 #: Our messages for those of the library, with the remedy.
 _MESSAGES = {

@@ -7,11 +7,11 @@ from threading import BoundedSemaphore
 from typing import Any
 from uuid import UUID
 
-from chronos_api.jobs.definition import definitions
+from chronos_api.jobs.definition import definitions, payload_rules
 from chronos_api.transactions import Call, begin, reading
 from chronos_common import ids
 from chronos_common.broker import Batch, Broker
-from chronos_common.domain import payloads, queues
+from chronos_common.domain import queues
 from chronos_common.errors import NoAnswer, Unavailable
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.adhoc_runs import TestRun
@@ -47,7 +47,7 @@ def run(
     """
     with reading(call) as session:
         default_url = definitions.default_url_for(session, request)
-    payloads.parse(request["type"], request["payload"], default_url=default_url)
+    payload_rules.check(request["type"], request["payload"], default_url=default_url)
     started = TestRun(
         id=ids.new_id(call.now),
         workspace_id=call.workspace_id,

@@ -14,7 +14,7 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from chronos_common import broker, clock, setting_types, settings
-from chronos_common.doctor import cluster, servers
+from chronos_common.doctor import cluster, servers, usage
 from chronos_common.doctor.cluster import Cluster
 from chronos_common.doctor.findings import (
     EXIT_CODES,
@@ -89,7 +89,10 @@ def examine(
     """Yield the findings of every check. Without PostgreSQL, skip the checks that read from it."""
     found = list(collect([("database", partial(servers.database, engine))]))
     yield from found
-    yield from collect([("redis", partial(servers.redis, client))])
+    of_redis = list(collect([("redis", partial(servers.redis, client))]))
+    yield from of_redis
+    if worst(of_redis) is not Level.PROBLEM:
+        yield from collect([("redis keys", partial(usage.foreign_keys, client))])
     if any(each.level is Level.PROBLEM and each.topic in _NEEDED for each in found):
         return
     with transaction(engine) as connection:
@@ -110,6 +113,7 @@ def examine(
         ("partitions", partial(cluster.storage, seen)),
         ("notifications", partial(cluster.mail, seen)),
         ("outcomes", partial(cluster.outcomes, seen)),
+        ("quotas", partial(usage.bounds, engine, loaded, now=clock.now())),
     ]
     yield from collect(checks)
 

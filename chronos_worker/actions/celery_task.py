@@ -14,8 +14,7 @@ from chronos_common.broker import SOCKET_OPTIONS
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import CELERY_TASK, CeleryTask
-from chronos_common.domain.payloads.celery_task import reserved_queue
-from chronos_common.domain.queues import own_queue
+from chronos_common.domain.payloads.celery_task import TaskRules, reserved_queue
 from chronos_common.errors import ChronosError, Invalid
 from chronos_worker.actions import Tools
 from chronos_worker.attempts import Action, Deadline
@@ -42,11 +41,13 @@ class TaskPublisher:
     its own, one per connection, which the caller can abandon. No Celery task runs in them: it
     would become the parent of the user's task.
 
-    ``is_shared`` means that Chronos itself uses this broker, so that its queues are reserved.
+    A task is not published while ``longest_queue`` tasks wait in its queue. Publishers side by
+    side may pass that by one task each.
     """
 
-    def __init__(self, broker_url: str, *, is_shared: bool = True) -> None:
-        self._is_shared = is_shared
+    def __init__(self, broker_url: str, *, rules: TaskRules, longest_queue: int) -> None:
+        self._rules = rules
+        self._longest_queue = longest_queue
         self._app = Celery("chronos-tasks", broker=broker_url, set_as_current=False)
         self._app.conf.update(
             task_serializer="json",
@@ -71,7 +72,7 @@ class TaskPublisher:
 
         Raises :class:`NotPublished`, or :class:`Invalid`.
         """
-        self._check(task.queue)
+        self._check(task)
         published = self._threads.submit(self._publish, task, task_id, headers, deadline)
         try:
             published.result(timeout=deadline.left())
@@ -81,14 +82,17 @@ class TaskPublisher:
             else:
                 text = "The broker did not confirm that it has the task, and may have it"
             raise NotPublished(f"{text}; time ran out after {deadline.seconds:g} s.") from error
+        except NotPublished:
+            raise
         except Exception as error:
             # The errors of different brokers have no class in common.
             raise NotPublished(
                 f"The broker did not confirm that it has the task: {_text(error)}"
             ) from error
 
-    def _check(self, queue: str) -> None:
-        reason = reserved_queue(queue) or (own_queue(queue) if self._is_shared else None)
+    def _check(self, task: CeleryTask) -> None:
+        self._rules.check(task)
+        reason = reserved_queue(task.queue)
         if reason:
             raise Invalid({"payload.queue": [reason]})
 
@@ -96,6 +100,12 @@ class TaskPublisher:
         self, task: CeleryTask, task_id: str, headers: Mapping[str, str], deadline: Deadline
     ) -> None:
         with self._producers.acquire(block=True, timeout=deadline.left()) as producer:
+            waiting = self._waiting(producer.channel, task.queue)
+            if waiting >= self._longest_queue:
+                raise NotPublished(
+                    f"{waiting:,} tasks wait in the queue {task.queue!r}, and Chronos adds none "
+                    f"beyond {self._longest_queue:,}: start more workers for it."
+                )
             self._app.send_task(
                 task.task,
                 args=list(task.args),
@@ -108,6 +118,11 @@ class TaskPublisher:
                 serializer="json",
                 retry=False,
             )
+
+    def _waiting(self, channel: Any, name: str) -> int:
+        """Return how many tasks wait in a queue, which is made as publishing would make it."""
+        made = self._app.amqp.queues[name].queue_declare(channel=channel)
+        return int(made.message_count)
 
     def close(self) -> None:
         """Close the connections."""
@@ -139,8 +154,13 @@ def _transport_options(broker_url: str) -> dict[str, Any]:
 
 def build(tools: Tools) -> Action:
     """Return the action."""
-    broker_url = tools.settings.tasks_broker_url
-    publisher = TaskPublisher(broker_url, is_shared=broker_url == tools.settings.redis_url)
+    settings = tools.settings
+    url = settings.tasks_broker_url
+    publisher = TaskPublisher(
+        url,
+        rules=TaskRules(bool(url), settings.tasks_allowed, settings.tasks_queues),
+        longest_queue=settings.tasks_queue_length,
+    )
     return partial(perform, publisher=publisher, is_test=tools.is_test)
 
 

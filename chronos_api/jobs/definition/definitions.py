@@ -15,7 +15,7 @@ from sqlalchemy import RowMapping
 
 from chronos_api.fields.fields import Instant
 from chronos_api.http.json_body import flatten, made
-from chronos_api.jobs.definition import secrets
+from chronos_api.jobs.definition import payload_rules, secrets
 from chronos_api.jobs.schemas import (
     JobAnswer,
     JobDetail,
@@ -145,7 +145,7 @@ class _DefinitionReader:
         before = None if self._stored is None else self._stored["payload"]
         payload, errors = secrets.restored(job_type, payload, before)
         self._refuse(errors)
-        self._read(lambda: payloads.parse(job_type, payload, default_url=default_url))
+        self._read(lambda: payload_rules.check(job_type, payload, default_url=default_url))
         return payload
 
     def schedule(self, *, job_id: UUID, now: datetime) -> Schedule | None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from chronos_common.domain import redaction
@@ -14,6 +15,7 @@ from chronos_common.domain.payloads.fields import (
 )
 from chronos_common.domain.payloads.payload_type import PayloadType
 from chronos_common.domain.texts import line_fault
+from chronos_common.errors import Invalid
 
 #: AMQP bounds names, in bytes.
 MAX_NAME_BYTES: Final = 255
@@ -49,6 +51,46 @@ def reserved_queue(name: str) -> str | None:
     return (
         f"Under names like {name!r} Celery, its broker, RedBeat or Chronos keep their own data; "
         "use another name."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRules:
+    """The tasks that this installation publishes: patterns of their names and their queues.
+
+    There are none without a broker.
+    """
+
+    has_broker: bool
+    names: Sequence[str]
+    queues: Sequence[str]
+
+    def check(self, task: CeleryTask) -> None:
+        """Raise :class:`Invalid` if the task is not among them."""
+        if not self.has_broker:
+            raise Invalid({"type": [_NO_BROKER]})
+        faults = {
+            f"payload.{name}": [_not_allowed(value, setting)]
+            for name, value, patterns, setting in (
+                ("task", task.task, self.names, "CHRONOS_TASKS_ALLOWED"),
+                ("queue", task.queue, self.queues, "CHRONOS_TASKS_QUEUES"),
+            )
+            if not any(fnmatchcase(value, pattern) for pattern in patterns)
+        }
+        if faults:
+            raise Invalid(faults)
+
+
+_NO_BROKER: Final = (
+    "This installation starts no Celery tasks. Its operator can name a broker in "
+    "CHRONOS_TASKS_BROKER_URL, and tasks in CHRONOS_TASKS_ALLOWED."
+)
+
+
+def _not_allowed(value: str, setting: str) -> str:
+    return (
+        f"{value!r} is not allowed here; use another one, or ask the operator to add it to "
+        f"{setting}."
     )
 
 

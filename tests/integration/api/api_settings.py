@@ -15,5 +15,11 @@ def settings_for(database_url: str, redis_url: str, **changes: Any) -> Settings:
         environment.setenv("CHRONOS_REDIS_URL", redis_url)
         environment.setenv("CHRONOS_SECRET_KEY", "a key of the tests, with 32 bytes or more")
         loaded = load()
-    generous = {"rate_limit": "1000000 per minute", "login_rate_limit": "100000 per minute"}
+    generous = {
+        "rate_limit": "1000000 per minute",
+        "login_rate_limit": "100000 per minute",
+        "tasks_broker_url": redis_url,
+        "tasks_allowed": ("*",),
+        "tasks_queues": ("*",),
+    }
     return replace(loaded, **(generous | changes))

@@ -17,17 +17,19 @@ from sqlalchemy import Engine, text
 import factories
 from chronos_common import __version__, clock, ids
 from chronos_common.broker import Batch, Broker
-from chronos_common.doctor import cluster, command, servers
+from chronos_common.doctor import cluster, command, servers, usage
 from chronos_common.doctor.cluster import Cluster
 from chronos_common.doctor.findings import Finding, Level, collect, worst
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.domain.timezones import files
 from chronos_common.embedded import data_folder
-from chronos_common.storage import zone_rules
+from chronos_common.quotas import MAILS
+from chronos_common.storage import quotas, zone_rules
 from chronos_common.storage.executions import executions, partitions, statistics
 from chronos_common.storage.outbox import account_emails, failure_emails
 from chronos_common.storage.postgres.database import connect
 from factories import StoreJob, Workspace
+from integration.api.api_settings import settings_for
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -386,3 +388,30 @@ def test_what_cannot_be_read_is_a_finding_and_keeps_the_others(engine: Engine) -
     assert [each.level for each in findings] == [Level.PROBLEM, Level.OK]
     assert worst(findings) is Level.PROBLEM
     assert 'relation "nowhere" does not exist' in findings[0].says
+
+
+def test_workspaces_near_a_quota_are_named_and_others_are_not(
+    engine: Engine, workspace: Workspace, database_url: str, redis_url: str, now: datetime
+) -> None:
+    settings = settings_for(database_url, redis_url, quota_mails=10)
+    for amount, level in ((7, Level.OK), (1, Level.WARNING)):
+        with engine.begin() as connection:
+            quotas.spend(connection, workspace.id, {MAILS: amount}, settings=settings, now=now)
+        found = _of("quotas", usage.bounds(engine, settings, now=now))
+        assert found.level is level
+    assert str(workspace.id) in found.says
+    assert "8 of 10 e-mails a day" in found.says
+
+
+def test_large_keys_of_others_in_redis_are_named(redis_url: str) -> None:
+    """H1: nobody could see what filled it."""
+    with Redis.from_url(redis_url) as client:
+        for name in ("webhooks", "chronos:events:changed", "unacked", "_kombu.binding.tasks"):
+            client.rpush(name, "x" * 2_000_000)
+        client.rpush("small", "x")
+        assert list(usage.foreign_keys(client)) == []
+        client.rpush("nobody-reads-this", *["x" * 1_000_000] * 5)
+        found = _of("redis keys", usage.foreign_keys(client))
+    assert found.level is Level.WARNING
+    assert "'nobody-reads-this' (5 MiB)" in found.says
+    assert "small" not in found.says

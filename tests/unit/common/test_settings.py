@@ -110,6 +110,25 @@ def test_all_wrong_settings_are_reported_at_once_each_with_its_name(load: Load) 
     assert {line.split(":")[0].strip() for line in lines} == set(wrong)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:other@redis.example/5",
+        "rediss://redis.example:6379",
+        "amqp://rabbit.example;redis://redis.example",
+    ],
+)
+def test_tasks_need_a_server_of_their_own(load: Load, url: str) -> None:
+    """H1: on Chronos's own Redis, tasks that nobody takes stop every job."""
+    with pytest.raises(SettingsInvalid, match=r"CHRONOS_TASKS_BROKER_URL.*another server"):
+        load({"CHRONOS_TASKS_BROKER_URL": url})
+
+
+def test_tasks_may_have_another_server(load: Load) -> None:
+    url = "redis://redis.example:6380/0"
+    assert load({"CHRONOS_TASKS_BROKER_URL": url}).tasks_broker_url == url
+
+
 def test_what_is_required_and_missing_is_reported_by_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

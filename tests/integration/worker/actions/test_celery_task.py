@@ -18,6 +18,7 @@ from chronos_common.broker import Broker, connect_redis
 from chronos_common.domain.executions import Attempt
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import CeleryTask
+from chronos_common.domain.payloads.celery_task import TaskRules
 from chronos_common.errors import Invalid
 from chronos_worker.actions import celery_task
 from chronos_worker.actions.celery_task import TaskPublisher
@@ -25,10 +26,16 @@ from chronos_worker.attempts import Deadline
 from rigs import wait_until
 from targets import Target, hang
 
+ALL = TaskRules(has_broker=True, names=["*"], queues=["*"])
+
+
+def made(url: str, *, rules: TaskRules = ALL, longest_queue: int = 1000) -> TaskPublisher:
+    return TaskPublisher(url, rules=rules, longest_queue=longest_queue)
+
 
 @pytest.fixture
 def publisher(redis_url: str) -> Iterator[TaskPublisher]:
-    publisher = TaskPublisher(redis_url)
+    publisher = made(redis_url)
     yield publisher
     publisher.close()
 
@@ -100,7 +107,7 @@ def test_what_other_connections_of_the_process_do_keeps_no_task_back(redis_url: 
     with Celery("another", broker=redis_url, set_as_current=False) as another:
         another.conf.broker_pool_limit = 10
         with another.pool.acquire():
-            publisher = TaskPublisher(redis_url)
+            publisher = made(redis_url)
             assert _perform(publisher)[0] == Succeeded()
             publisher.close()
 
@@ -109,7 +116,7 @@ def test_what_waits_for_a_connection_ends_at_the_jobs_timeout(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(celery_task, "_CONNECTIONS", 1)
-    publisher = TaskPublisher(redis_url)
+    publisher = made(redis_url)
     over = Event()
     monkeypatch.setattr(publisher._app, "send_task", lambda *_, **__: over.wait(30))
     first, _ = _perform(publisher, timeout_seconds=0.2)
@@ -131,7 +138,7 @@ def test_a_broker_that_says_nothing_is_left_at_the_jobs_timeout(scheme: str) -> 
     silent.answer = hang
     silent.start()
     try:
-        publisher = TaskPublisher(f"{scheme}://127.0.0.1:{silent.port}/0")
+        publisher = made(f"{scheme}://127.0.0.1:{silent.port}/0")
         started = time.monotonic()
         outcome, attempt = _perform(publisher, timeout_seconds=0.5)
         assert time.monotonic() - started < celery_task._WAIT_SECONDS / 2
@@ -153,7 +160,7 @@ def test_the_login_at_a_broker_may_be_in_every_script(redis_url: str) -> None:
         )  # fmt: skip
     place = redis_url.rpartition("@")[2]
     url = f"redis://{quote(user, safe='')}:{quote(password, safe='')}@{place}"
-    publisher = TaskPublisher(url)
+    publisher = made(url)
     broker = Broker(url)
     try:
         assert _perform(publisher, queue="reports")[0] == Succeeded()
@@ -191,7 +198,7 @@ def test_a_task_is_the_root_of_its_own_tree_and_nobodys_child(
 
 
 def test_a_broker_that_is_not_there_is_worth_another_attempt() -> None:
-    publisher = TaskPublisher("redis://127.0.0.1:1/0")
+    publisher = made("redis://127.0.0.1:1/0")
     started = time.monotonic()
     outcome, attempt = _perform(publisher)
     assert time.monotonic() - started < 5
@@ -213,26 +220,13 @@ def test_a_broker_that_refuses_is_worth_another_attempt(
     assert _perform(publisher, queue="free")[0] == Succeeded()
 
 
-@pytest.mark.parametrize("queue", ["webhooks", "emails", "tasks", "notifications", "a:b"])
-def test_no_task_gets_into_what_chronos_keeps_on_a_shared_broker(
-    redis_url: str, publisher: TaskPublisher, queue: str
-) -> None:
-    with pytest.raises(Invalid, match=r"payload\.queue"):
-        _perform(publisher, task="chronos.webhooks", queue=queue)
-    with Redis.from_url(redis_url) as client:
-        assert client.keys() == []
-
-
-@pytest.mark.parametrize("is_shared", [True, False])
 @pytest.mark.parametrize(
     "queue",
     ["unacked", "unacked_index", "unacked_mutex", "_kombu.binding.celery", "celery.pidbox"],
 )
-def test_no_task_gets_into_what_celery_keeps_on_any_broker(
-    redis_url: str, queue: str, *, is_shared: bool
-) -> None:
+def test_no_task_gets_into_what_celery_keeps_on_any_broker(redis_url: str, queue: str) -> None:
     """A worker of the user's that finds a list there ends, and ends again at each start."""
-    publisher = TaskPublisher(redis_url, is_shared=is_shared)
+    publisher = made(redis_url)
     task = CeleryTask("shop.tasks.report", queue=queue)
     with pytest.raises(Invalid, match=r"payload\.queue"):
         publisher.publish(task, task_id="1", headers={}, deadline=Deadline(5))
@@ -242,7 +236,7 @@ def test_no_task_gets_into_what_celery_keeps_on_any_broker(
 
 
 def test_on_a_broker_of_its_own_chronoss_names_are_the_users(redis_url: str) -> None:
-    publisher = TaskPublisher(redis_url, is_shared=False)
+    publisher = made(redis_url)
     assert _perform(publisher, queue="emails")[0] == Succeeded()
     publisher.close()
 
@@ -261,3 +255,44 @@ def test_success_promises_no_more_than_that_the_broker_has_the_task(
 def test_a_stored_payload_that_is_invalid_is_told(publisher: TaskPublisher) -> None:
     with pytest.raises(Invalid):
         _perform(publisher, task="not a name")
+
+
+def test_a_queue_that_nobody_reads_stops_growing_and_the_task_is_tried_again(
+    redis_url: str,
+) -> None:
+    """H1: twelve large tasks a second into such a queue filled Redis."""
+    publisher = made(redis_url, longest_queue=5)
+    outcomes = [_perform(publisher, args=["x" * 100_000])[0] for _ in range(12)]
+    assert outcomes[:5] == [Succeeded()] * 5
+    for outcome in outcomes[5:]:
+        assert isinstance(outcome, Failed)
+        assert not outcome.permanent
+        assert "5 tasks wait in the queue 'celery'" in outcome.error
+        assert "start more workers" in outcome.error
+    with Redis.from_url(redis_url) as client:
+        assert client.llen("celery") == 5
+        client.rpop("celery")
+    assert _perform(publisher)[0] == Succeeded()
+    assert _perform(publisher, queue="another")[0] == Succeeded()
+    publisher.close()
+
+
+@pytest.mark.parametrize(
+    ("rules", "field"),
+    [
+        (TaskRules(has_broker=False, names=["*"], queues=["*"]), "type"),
+        (TaskRules(has_broker=True, names=["reports.*"], queues=["*"]), "payload.task"),
+        (TaskRules(has_broker=True, names=[], queues=["*"]), "payload.task"),
+        (TaskRules(has_broker=True, names=["*"], queues=["reports-*"]), "payload.queue"),
+    ],
+)
+def test_a_stored_task_that_is_not_allowed_any_more_is_not_published(
+    redis_url: str, rules: TaskRules, field: str
+) -> None:
+    publisher = made(redis_url, rules=rules)
+    with pytest.raises(Invalid) as caught:
+        _perform(publisher)
+    assert list(caught.value.fields) == [field]
+    with Redis.from_url(redis_url) as client:
+        assert client.keys() == []
+    publisher.close()
