@@ -1,8 +1,8 @@
 """Transactions that know who acts and when, so that no change can forget to be recorded.
 
 A route makes a :class:`Call`. A service opens it with :func:`begin` for a change, or else with
-:func:`reading`. Only a :class:`Transaction` writes to the audit log, the statistics and the change
-feed, so that a service has one call for everything that follows a change.
+:func:`reading`. Only a :class:`Transaction` writes to the audit log, and the consequences of
+executions that moved, so that a service has one call for everything that follows a change.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +21,8 @@ from chronos_common import clock
 from chronos_common.domain.executions import Moved
 from chronos_common.errors import Unauthenticated
 from chronos_common.quotas import Quota
-from chronos_common.storage import audit, quotas
+from chronos_common.storage import audit, consequences, quotas
 from chronos_common.storage.accounts import authentication, users
-from chronos_common.storage.executions import statistics
 from chronos_common.storage.postgres import database
 
 
@@ -139,8 +138,8 @@ class Transaction(Session):
             raise CallerEnded
 
     def moved(self, executions: Sequence[Moved]) -> None:
-        """Count executions that were moved, and notify the subscribers of live events."""
-        statistics.add(self.connection, executions, now=self.now)
+        """Write the consequences of executions that were moved."""
+        consequences.write(self.connection, executions, now=self.now)
 
 
 def call() -> Call:

@@ -22,7 +22,8 @@ from chronos_common import clock, failpoints, ids, metrics
 from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain import queues
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions import dispatch, executions, statistics
+from chronos_common.storage import consequences
+from chronos_common.storage.executions import dispatch, executions
 from chronos_common.storage.executions.dispatch import Dispatched
 from chronos_common.storage.postgres.database import reading, transaction
 
@@ -108,7 +109,7 @@ class Dispatcher:
                 ended = executions.end(
                     connection, identifiers, status=Status.CANCELLED, reason=reason, now=now
                 )
-                statistics.add(connection, ended, now=now)
+                consequences.write(connection, ended, now=now)
         self.publish(dispatched)
         return len(due) == self._batch
 

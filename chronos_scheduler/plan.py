@@ -26,13 +26,13 @@ from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import Missed, settle
 from chronos_common.domain.statuses import JobStatus, Reason, Status
 from chronos_common.domain.timezones import files
-from chronos_common.storage.executions import executions, skipped, statistics
+from chronos_common.storage import consequences
+from chronos_common.storage.executions import executions, skipped
 from chronos_common.storage.executions.dispatch import Dispatched
 from chronos_common.storage.executions.executions import Planned
 from chronos_common.storage.executions.skipped import Settled
 from chronos_common.storage.jobs import jobs, schedules
 from chronos_common.storage.jobs.schedules import Advance, Broken, Due
-from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.postgres.database import reading, transaction
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.zone_rules import ZoneRules
@@ -197,19 +197,22 @@ def _settled(due: Due, missed: Missed) -> Settled:
 def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
     """Write the plan, and return the ids of executions that existed before."""
     existing = executions.add(connection, plan.planned)
-    settled = skipped.add(connection, plan.settled, now=now)
+    not_run = [*plan.settled, *map(_failure, plan.broken)]
+    ended = skipped.add(connection, not_run, now=now)
     schedules.advance(connection, plan.advances)
-    for due in plan.broken:
-        _stop_broken(connection, due, now=now)
-    statistics.add(connection, settled, now=now)
+    if plan.broken:
+        broken = [each.job_id for each in plan.broken]
+        schedules.deactivate(connection, broken)
+        jobs.set_status(connection, broken, JobStatus.PAUSED, now=now)
+    consequences.write(connection, ended, now=now)
     return existing
 
 
-def _stop_broken(connection: Connection, due: Due | Broken, *, now: datetime) -> None:
-    """Record a schedule that cannot be followed as its job's failure, and pause the job."""
+def _failure(due: Due | Broken) -> Settled:
+    """Return the failure of a job whose schedule cannot be followed."""
     # An id holds no instant before 1970. Only a change by hand can have stored one.
     scheduled_for = max(due.next_run_at, datetime.fromtimestamp(0, UTC))
-    failure = Settled(
+    return Settled(
         id=ids.occurrence_id(due.job_id, scheduled_for),
         workspace_id=due.workspace_id,
         job_id=due.job_id,
@@ -219,11 +222,6 @@ def _stop_broken(connection: Connection, due: Due | Broken, *, now: datetime) ->
         reason=Reason.INVALID,
         error="The stored schedule cannot be followed; the job is paused. Update its schedule.",
     )
-    failed = skipped.add(connection, [failure], now=now)
-    schedules.deactivate(connection, [due.job_id])
-    jobs.set_status(connection, [due.job_id], JobStatus.PAUSED, now=now)
-    failure_emails.enqueue(connection, failed, now=now)
-    statistics.add(connection, failed, now=now)
 
 
 def _count(due: Sequence[Due | Broken], plan: _Plan, *, now: datetime) -> None:

@@ -8,9 +8,9 @@ from sqlalchemy import Connection
 from chronos_common.domain.outcomes import Finish, Lost, Redeliver, next_step
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions import executions, rescue, statistics
+from chronos_common.storage import consequences
+from chronos_common.storage.executions import executions, rescue
 from chronos_common.storage.executions.rescue import Held
-from chronos_common.storage.outbox import failure_emails
 
 
 def redeliver(connection: Connection, held: Sequence[Held], *, now: datetime) -> None:
@@ -27,8 +27,7 @@ def redeliver(connection: Connection, held: Sequence[Held], *, now: datetime) ->
                 error=step.error,
                 now=now,
             )
-            statistics.add(connection, failed, now=now)
-            failure_emails.enqueue(connection, failed, now=now)
+            consequences.write(connection, failed, now=now)
 
 
 def _step(held: Held) -> Finish | Redeliver:

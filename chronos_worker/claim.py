@@ -23,7 +23,7 @@ from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.statuses import Status
 from chronos_common.errors import Unavailable
 from chronos_common.process.heartbeat import Heartbeat
-from chronos_common.storage import change_feed
+from chronos_common.storage import change_feed, consequences
 from chronos_common.storage.executions import executions, overlaps, rescue
 from chronos_common.storage.postgres.database import transaction
 
@@ -88,7 +88,8 @@ class Claimer:
         with self._remembered() as claimed, transaction(self._engine) as connection:
             if policies:
                 held_back = overlaps.of_jobs(connection, identifiers, list(policies))
-                admitted = overlaps.admit(connection, held_back, policies, now=now)
+                admitted, ended = overlaps.admit(connection, held_back, policies, now=now)
+                consequences.write(connection, ended, now=now)
                 identifiers = [*set(identifiers).difference(held_back), *admitted]
             claimed.extend(
                 executions.claim(

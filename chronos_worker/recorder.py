@@ -2,10 +2,11 @@
 
 1. Decide how each execution goes on (a pure function, see ``domain.outcomes``).
 2. Move the executions. Those that this worker has lost to another one do not move.
-3. Run the ``after_record`` steps on the executions that moved, in order, in the same transaction.
+3. Write the consequences of the executions that moved, in the same transaction.
 
 While the database is away, outcomes are kept and written later. An outcome that cannot be stored
-never keeps the others from being written, and neither does a step that fails on one execution.
+never keeps the others from being written, and neither does a consequence that fails on one
+execution.
 """
 
 import random
@@ -16,11 +17,10 @@ from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from threading import Condition, Event, Thread
 from time import monotonic
-from typing import Protocol
 
 import orjson
 import structlog
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from chronos_common import clock, failpoints, metrics
@@ -35,6 +35,7 @@ from chronos_common.domain.outcomes import (
     next_step,
 )
 from chronos_common.domain.statuses import Reason, Status
+from chronos_common.storage.consequences import CONSEQUENCES, Consequence, write
 from chronos_common.storage.executions import executions
 from chronos_common.storage.executions.executions import Move
 from chronos_common.storage.postgres.database import is_outage, transaction
@@ -60,15 +61,6 @@ LONGEST_PAUSE_SECONDS = 2.0
 LONGEST_DELAY = timedelta(seconds=2 * MAX_DELAY_SECONDS)
 
 
-class AfterRecord(Protocol):
-    """A consequence of executions that moved, written in the transaction that moves them."""
-
-    def __call__(
-        self, connection: Connection, moved: Sequence[Moved], /, *, now: datetime
-    ) -> None:
-        """Write the consequence. After an error the executions are moved again, in halves."""
-
-
 class Recorder:
     """Writes finished attempts, in a thread of its own.
 
@@ -80,11 +72,11 @@ class Recorder:
         self,
         engine: Engine,
         *,
-        after_record: Sequence[AfterRecord] = (),
+        consequences: Sequence[Consequence] = CONSEQUENCES,
         is_late: Callable[[], bool] = lambda: False,
     ) -> None:
         self._engine = engine
-        self._after_record = after_record
+        self._consequences = consequences
         self._is_late = is_late
         self._is_caught_up = True
         self._finished: SimpleQueue[Finished | None] = SimpleQueue()  # None ends a wait
@@ -179,7 +171,7 @@ class Recorder:
     def _write_divided(self, batch: Sequence[Finished]) -> None:
         """Write the batch, or its halves if something in it cannot be stored."""
         try:
-            self._write(batch, self._after_record)
+            self._write(batch, self._consequences)
         except Exception as error:
             if _may_pass(error):
                 raise
@@ -195,35 +187,34 @@ class Recorder:
 
         1. Without the target's answer.
         2. As a failure, without any text of others.
-        3. Whole, but without the steps: one of them may be at fault.
+        3. Whole, but without the consequences: one of them may be at fault.
         """
         execution_id = str(finished.claimed.id)
-        for less, steps in (
-            (_without_answer(finished), self._after_record),
-            (_unrecordable(finished), self._after_record),
+        for less, consequences in (
+            (_without_answer(finished), self._consequences),
+            (_unrecordable(finished), self._consequences),
             (finished, ()),
         ):
             _log.error("outcome refused", execution_id=execution_id, exc_info=error)
             try:
-                self._write([less], steps)
+                self._write([less], consequences)
             except Exception as another:
                 if _may_pass(another):
                     raise
                 error = another
             else:
-                if not steps:
+                if not consequences:
                     _log.error("consequences left out", execution_id=execution_id)
                 return
         _log.error("outcome lost", execution_id=execution_id, exc_info=error)
 
-    def _write(self, batch: Sequence[Finished], after_record: Sequence[AfterRecord]) -> None:
+    def _write(self, batch: Sequence[Finished], consequences: Sequence[Consequence]) -> None:
         failpoints.hit("record.begins")
         now = clock.now()
         moves = [_move(finished) for finished in batch]
         with metrics.RECORD_SECONDS.time(), transaction(self._engine) as connection:
             moved = executions.record(connection, moves, now=now)
-            for step in after_record:
-                step(connection, moved, now=now)
+            write(connection, moved, now=now, consequences=consequences)
         failpoints.hit("record.committed")
         _count(batch, moved)
 

@@ -10,7 +10,7 @@ A stop under load loses and repeats nothing:
 from collections.abc import Iterable, Mapping
 from functools import partial
 from threading import Event
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
@@ -23,8 +23,6 @@ from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.process.loops import Loop, stop_all
 from chronos_common.settings import Settings
 from chronos_common.storage import change_feed
-from chronos_common.storage.executions import statistics
-from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.postgres.database import connect
 from chronos_worker import actions
 from chronos_worker.adhoc_runs import AdhocRunner
@@ -39,13 +37,10 @@ from chronos_worker.intake import Intake
 from chronos_worker.outbox.account_emails import AccountEmailSender
 from chronos_worker.outbox.failure_emails import FailureEmailSender
 from chronos_worker.outbox.sender import OutboxSender, send_each
-from chronos_worker.recorder import AfterRecord, Recorder
+from chronos_worker.recorder import Recorder
 from chronos_worker.webhooks import Webhooks
 
 _log = structlog.get_logger(__name__)
-
-#: The consequences of executions that moved, in the order in which they are written.
-AFTER_RECORD: Final[tuple[AfterRecord, ...]] = (statistics.add, failure_emails.enqueue)
 
 #: Claims, records and heartbeats are short. More connections would only queue in PostgreSQL.
 POOL_SIZE = 12
@@ -81,9 +76,7 @@ class Worker:
             timeout=settings.worker_timeout,
             in_flight=lambda: self._webhooks.in_flight,
         )
-        self._recorder = Recorder(
-            self._engine, after_record=AFTER_RECORD, is_late=lambda: self._webhooks.is_late
-        )
+        self._recorder = Recorder(self._engine, is_late=lambda: self._webhooks.is_late)
         self._webhooks = Webhooks(
             self._engine,
             self._recorder,

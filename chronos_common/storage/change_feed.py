@@ -1,11 +1,12 @@
 """The changes of a transaction, handed to the followers of its engine as it commits.
 
-The statistics and the audit log add the changes here. So the callers of statements need not
-publish live events.
+The consequences of executions and the audit log add the changes here. So the callers of
+statements need not publish live events.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, event
@@ -51,3 +52,13 @@ def note(connection: Connection, changes: Iterable[Change]) -> None:
     noted = connection.info.get(_NOTED)
     if noted is not None:
         noted.extend(changes)
+
+
+def note_moved(
+    connection: Connection,
+    moved: Iterable[Moved],
+    *,
+    now: datetime,  # noqa: ARG001 - consequences have one signature
+) -> None:
+    """Add executions that moved, which become live events."""
+    note(connection, moved)

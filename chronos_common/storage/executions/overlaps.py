@@ -6,7 +6,8 @@ Only jobs that do not allow overlaps come here. One transaction:
 2. Read the unfinished executions of these jobs.
 3. Judge each due one, the earliest first (pure, see ``domain.overlaps``). One that starts counts
    as running for those after it.
-4. Skip, postpone or cancel. Return those that may be claimed in the same transaction.
+4. Skip, postpone or cancel. Return those that may be claimed in the same transaction, and those
+   that it ended.
 """
 
 from collections import defaultdict
@@ -18,6 +19,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.overlaps import (
     OverlapPolicy,
     OverlapVerdict,
@@ -25,7 +27,7 @@ from chronos_common.domain.overlaps import (
     judge,
 )
 from chronos_common.domain.statuses import Reason, Status, Trigger
-from chronos_common.storage.executions import executions, statistics
+from chronos_common.storage.executions import executions
 
 #: How soon an execution that waits for its turn looks again.
 WAIT = timedelta(seconds=1)
@@ -58,8 +60,8 @@ def admit(
     policies: Mapping[UUID, OverlapPolicy],
     *,
     now: datetime,
-) -> list[UUID]:
-    """Return the ``due`` executions that may be claimed, in this transaction.
+) -> tuple[list[UUID], list[Moved]]:
+    """Return the ``due`` executions that may be claimed in this transaction, and those it ended.
 
     ``policies`` are by job id.
     """
@@ -74,10 +76,9 @@ def admit(
     moved += executions.end(
         connection, verdicts.cancel, status=Status.CANCELLED, reason=Reason.OVERLAP, now=now
     )
-    statistics.add(connection, moved, now=now)
     if verdicts.wait:
         connection.execute(_POSTPONE, {"ids": verdicts.wait, "due_at": now + WAIT})
-    return verdicts.start
+    return verdicts.start, moved
 
 
 def _unfinished_of(

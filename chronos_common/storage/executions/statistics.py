@@ -14,7 +14,6 @@ from sqlalchemy import Connection, text
 from chronos_common.domain import histograms
 from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import FINAL
-from chronos_common.storage import change_feed
 
 #: Longer than the longest trend that is drawn from minutes.
 MINUTES_KEPT = timedelta(days=8)
@@ -72,11 +71,7 @@ class _Sums:
 
 
 def add(connection: Connection, moved: Sequence[Moved], *, now: datetime) -> None:
-    """Count the finished executions among ``moved`` in the minute of ``now``.
-
-    All of ``moved`` become live events.
-    """
-    change_feed.note(connection, moved)
+    """Count the finished executions among ``moved`` in the minute of ``now``."""
     found: dict[tuple[UUID, str], _Sums] = {}
     for each in moved:
         if each.status in FINAL:

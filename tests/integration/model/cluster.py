@@ -39,7 +39,6 @@ from chronos_scheduler.sweep import Sweeper
 from chronos_worker.attempts import Finished
 from chronos_worker.claim import Claimer
 from chronos_worker.recorder import Recorder
-from chronos_worker.service import AFTER_RECORD
 
 BEGINNING = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LOOKAHEAD = timedelta(seconds=1)
@@ -138,7 +137,7 @@ class ModelWorker:
         self.heartbeat = Heartbeat(engine, kind="worker", timeout=WORKER_TIMEOUT)
         self.heartbeat._register()
         self._claimer = Claimer(engine, self.heartbeat)
-        self._recorder = Recorder(engine, after_record=AFTER_RECORD)
+        self._recorder = Recorder(engine)
         self.held: list[Held] = []
         self.is_frozen = False
 

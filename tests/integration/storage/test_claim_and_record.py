@@ -23,7 +23,6 @@ from chronos_common.storage.executions import dispatch, executions, history, res
 from chronos_worker import recorder as recorder_module
 from chronos_worker.attempts import Finished
 from chronos_worker.recorder import Recorder
-from chronos_worker.service import AFTER_RECORD
 from factories import Workspace
 
 SECOND = timedelta(seconds=1)
@@ -33,7 +32,7 @@ ME, SOMEBODY_ELSE = UUID(int=1), UUID(int=2)
 
 @pytest.fixture
 def recorder(engine: Engine) -> Iterator[Recorder]:
-    recorder = Recorder(engine, after_record=AFTER_RECORD)
+    recorder = Recorder(engine)
     recorder.start()
     yield recorder
     recorder.stop()
@@ -243,7 +242,7 @@ def test_outcomes_wait_while_requests_are_late(
         asked.set()
         return not sent.is_set()
 
-    recorder = Recorder(engine, after_record=AFTER_RECORD, is_late=is_late)
+    recorder = Recorder(engine, is_late=is_late)
     claimed = _claim(engine, _queue(engine, workspace, job_id, 5))
     for each in claimed:
         recorder.put(_finished(each, Succeeded()))
@@ -262,7 +261,7 @@ def test_outcomes_do_not_wait_for_ever_for_late_requests(
     engine: Engine, workspace: Workspace, job_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "LONGEST_GATHER_SECONDS", 0.2)
-    recorder = Recorder(engine, after_record=AFTER_RECORD, is_late=lambda: True)
+    recorder = Recorder(engine, is_late=lambda: True)
     recorder.start()
     [claimed] = _claim(engine, _queue(engine, workspace, job_id))
     recorder.put(_finished(claimed, Succeeded()))

@@ -37,7 +37,6 @@ from chronos_worker.executor import BlockingExecutor, earlier_attempts
 from chronos_worker.outbox.failure_emails import FailureEmailSender
 from chronos_worker.outbox.sender import HOLD_MARGIN
 from chronos_worker.recorder import Recorder
-from chronos_worker.service import AFTER_RECORD
 from factories import Workspace
 from mail_servers import MailServer
 
@@ -77,7 +76,7 @@ def mailer(server: MailServer) -> Mailer:
 
 @pytest.fixture
 def recorder(engine: Engine) -> Iterator[Recorder]:
-    recorder = Recorder(engine, after_record=AFTER_RECORD)
+    recorder = Recorder(engine)
     recorder.start()
     yield recorder
     recorder.stop()

@@ -15,9 +15,9 @@ from chronos_common import clock
 from chronos_common.domain.executions import Attempt, Claimed, Moved
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
+from chronos_common.storage.consequences import CONSEQUENCES, Consequence
 from chronos_worker.attempts import Finished
-from chronos_worker.recorder import AfterRecord, Recorder
-from chronos_worker.service import AFTER_RECORD
+from chronos_worker.recorder import Recorder
 from factories import Workspace
 
 Step = Callable[[Connection, Sequence[Moved]], None]
@@ -46,7 +46,7 @@ def _finished(claimed: Claimed, outcome: Outcome) -> Finished:
     return Finished(claimed, "webhooks", RetryPolicy(max_attempts=1), outcome, attempt)
 
 
-def _as_step(step: Step) -> AfterRecord:
+def _as_step(step: Step) -> Consequence:
     def run(connection: Connection, moved: Sequence[Moved], /, *, now: datetime) -> None:
         assert now <= clock.now()
         step(connection, moved)
@@ -57,7 +57,7 @@ def _as_step(step: Step) -> AfterRecord:
 @contextmanager
 def _recording(engine: Engine, *steps: Step) -> Iterator[Recorder]:
     """Run a recorder with the worker's own steps, and then these."""
-    recorder = Recorder(engine, after_record=(*AFTER_RECORD, *map(_as_step, steps)))
+    recorder = Recorder(engine, consequences=(*CONSEQUENCES, *map(_as_step, steps)))
     recorder.start()
     yield recorder
     recorder.stop()
