@@ -48,7 +48,7 @@ TIMEZONE_DATABASE = Info(
 TIMEZONE_DATABASE.info({"version": files.VERSION})
 
 PLANNED = Counter("chronos_planned_total", "Occurrences turned into executions")
-SETTLED = _counter(
+NOT_RUN = _counter(
     "chronos_settled_total", "Occurrences that ended without running", "reason", Reason
 )
 DISPATCHED = _counter(

@@ -23,8 +23,8 @@ from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain import queues
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import consequences
-from chronos_common.storage.executions import dispatch, executions
-from chronos_common.storage.executions.dispatch import Dispatched
+from chronos_common.storage.executions import executions, undispatched
+from chronos_common.storage.executions.undispatched import Dispatched
 from chronos_common.storage.postgres.database import reading, transaction
 
 _log = structlog.get_logger(__name__)
@@ -83,7 +83,7 @@ class Dispatcher:
         now = clock.now()
         since, horizon = now - RECENT, now + self.lookahead
         with reading(self._engine) as connection:
-            self.next_due = next_due = dispatch.next_due(
+            self.next_due = next_due = undispatched.next_due(
                 connection, accepting, horizon=horizon + LONGEST_REST, since=since
             )
         if next_due is None or next_due > horizon:
@@ -98,10 +98,10 @@ class Dispatcher:
         now = clock.now()
         horizon = now + self.lookahead
         with transaction(self._engine) as connection:
-            due = dispatch.undispatched(
+            due = undispatched.lock_due(
                 connection, accepting, horizon=horizon, batch=self._batch, since=since
             )
-            dispatched = dispatch.dispatch(connection, due.waiting, now=now)
+            dispatched = undispatched.mark_dispatched(connection, due.waiting, now=now)
             for identifiers, reason in (
                 (due.paused, Reason.PAUSED),
                 (due.deleted, Reason.DELETED),
@@ -137,7 +137,7 @@ class Dispatcher:
         metrics.PUBLISH_FAILURES.inc()
         self._note(frozenset())
         with transaction(self._engine) as connection:
-            dispatch.undo_dispatch(connection, identifiers)
+            undispatched.undo_dispatch(connection, identifiers)
         self._on_failure()
 
     @property

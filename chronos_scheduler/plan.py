@@ -2,8 +2,9 @@
 
 1. Lock the schedules that are due within the lookahead. Another scheduler skips them.
 2. Compute each one's next instant. An instant that other rules of its zone have computed moves
-   first, and is planned by a later tick if it is still due. Occurrences past their grace are
-   settled by misfire policy. A schedule that cannot be understood any more fails its own job.
+   first, and is planned by a later tick if it is still due. The misfire policy decides
+   about occurrences past their grace. A schedule that cannot be understood any more fails its own
+   job.
 3. Insert the executions and advance the schedules, in the same transaction. A scheduler that dies
    before the commit has planned nothing, and one that dies after it has planned all.
 4. Publish. Rescue finds executions that are lost between commit and publish.
@@ -23,14 +24,14 @@ from sqlalchemy import Connection, Engine
 
 from chronos_common import clock, failpoints, ids, metrics
 from chronos_common.domain.queues import QUEUE_OF
-from chronos_common.domain.schedules.misfires import Missed, settle
+from chronos_common.domain.schedules.misfires import Missed, decide
 from chronos_common.domain.statuses import JobStatus, Reason, Status
 from chronos_common.domain.timezones import files
 from chronos_common.storage import consequences
 from chronos_common.storage.executions import executions, skipped
-from chronos_common.storage.executions.dispatch import Dispatched
 from chronos_common.storage.executions.executions import Planned
-from chronos_common.storage.executions.skipped import Settled
+from chronos_common.storage.executions.skipped import NotRun
+from chronos_common.storage.executions.undispatched import Dispatched
 from chronos_common.storage.jobs import jobs, schedules
 from chronos_common.storage.jobs.schedules import Advance, Broken, Due
 from chronos_common.storage.postgres.database import reading, transaction
@@ -58,7 +59,7 @@ class _Plan:
     """The result of planning a batch of due schedules."""
 
     planned: list[Planned] = field(default_factory=list)
-    settled: list[Settled] = field(default_factory=list)
+    not_run: list[NotRun] = field(default_factory=list)
     advances: list[Advance] = field(default_factory=list)
     broken: list[Due | Broken] = field(default_factory=list)
     outdated: list[UUID] = field(default_factory=list)
@@ -155,7 +156,7 @@ def _plan_one(
         following = due.schedule.next_after(due.next_run_at)
         runs: Sequence[datetime] = (due.next_run_at,)
     else:
-        settlement = settle(
+        decision = decide(
             due.schedule,
             next_run_at=due.next_run_at,
             now=now,
@@ -165,8 +166,8 @@ def _plan_one(
             limit=MAX_RUN_ALL,
             runs_left=due.runs_left,
         )
-        runs, following = settlement.runs, settlement.next_run_at
-        plan.settled.extend(_settled(due, missed) for missed in settlement.skipped)
+        runs, following = decision.runs, decision.next_run_at
+        plan.not_run.extend(_not_run(due, missed) for missed in decision.skipped)
     runs_left = None if due.runs_left is None else due.runs_left - len(runs)
     plan.advances.append(Advance(due.job_id, None if runs_left == 0 else following, runs_left))
     plan.planned.extend(
@@ -188,8 +189,8 @@ def _is_in_time(due: Due, now: datetime) -> bool:
     return not was_paused and now - due.next_run_at <= due.misfire_grace
 
 
-def _settled(due: Due, missed: Missed) -> Settled:
-    return Settled.of_missed(
+def _not_run(due: Due, missed: Missed) -> NotRun:
+    return NotRun.of_missed(
         missed, workspace_id=due.workspace_id, job_id=due.job_id, job_type=due.job_type
     )
 
@@ -197,7 +198,7 @@ def _settled(due: Due, missed: Missed) -> Settled:
 def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
     """Write the plan, and return the ids of executions that existed before."""
     existing = executions.add(connection, plan.planned)
-    not_run = [*plan.settled, *map(_failure, plan.broken)]
+    not_run = [*plan.not_run, *map(_failure, plan.broken)]
     ended = skipped.add(connection, not_run, now=now)
     schedules.advance(connection, plan.advances)
     if plan.broken:
@@ -208,11 +209,11 @@ def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
     return existing
 
 
-def _failure(due: Due | Broken) -> Settled:
+def _failure(due: Due | Broken) -> NotRun:
     """Return the failure of a job whose schedule cannot be followed."""
     # An id holds no instant before 1970. Only a change by hand can have stored one.
     scheduled_for = max(due.next_run_at, datetime.fromtimestamp(0, UTC))
-    return Settled(
+    return NotRun(
         id=ids.occurrence_id(due.job_id, scheduled_for),
         workspace_id=due.workspace_id,
         job_id=due.job_id,
@@ -229,5 +230,5 @@ def _count(due: Sequence[Due | Broken], plan: _Plan, *, now: datetime) -> None:
         lateness = (now - due[0].next_run_at).total_seconds()
         metrics.PLAN_LATENESS.set(max(lateness, 0))
     metrics.PLANNED.inc(len(plan.planned))
-    for settled in plan.settled:
-        metrics.SETTLED.labels(settled.reason).inc(settled.missed_count or 1)
+    for each in plan.not_run:
+        metrics.NOT_RUN.labels(each.reason).inc(each.missed_count or 1)

@@ -19,7 +19,7 @@ from chronos_common import clock, failpoints, metrics
 from chronos_common.broker import Broker, BrokerUnavailable
 from chronos_common.domain import queues
 from chronos_common.storage import workers
-from chronos_common.storage.executions import dispatch, rescue
+from chronos_common.storage.executions import rescue, undispatched
 from chronos_common.storage.postgres.database import reading, transaction
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.redeliver import redeliver
@@ -106,7 +106,7 @@ class Rescuer:
             for queue in queues.DURABLE:
                 sent_before = _sent_before(oldest.get(queue), before)
                 gone += rescue.unclaimed(connection, queue, before=sent_before, batch=BATCH)
-            undone = dispatch.undo_dispatch(connection, gone)
+            undone = undispatched.undo_dispatch(connection, gone)
         _report("message_lost", undone)
         return len(gone) >= BATCH
 

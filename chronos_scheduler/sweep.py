@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import clock, failpoints, metrics
 from chronos_common.domain.jobs import MAX_TIMEOUT_SECONDS
-from chronos_common.storage.executions import dispatch, rescue
+from chronos_common.storage.executions import rescue, undispatched
 from chronos_common.storage.jobs import schedules
 from chronos_common.storage.outbox import account_emails, failure_emails
 from chronos_common.storage.postgres.database import transaction
@@ -89,7 +89,7 @@ class Sweeper:
         """Dispatch unclaimed executions again, whatever the state of the queues."""
         before = now - LONGEST_QUEUED
         unclaimed = rescue.unclaimed(connection, None, before=before, batch=BATCH)
-        dispatch.undo_dispatch(connection, unclaimed)
+        undispatched.undo_dispatch(connection, unclaimed)
         _report("execution_unclaimed", len(unclaimed))
         return len(unclaimed)
 

@@ -18,14 +18,14 @@ from sqlalchemy.exc import DataError
 from chronos_common import clock
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
-from chronos_common.domain.payloads import WEBHOOK
+from chronos_common.domain.payloads import TYPES
 from chronos_common.domain.statuses import Status
 from chronos_common.errors import Invalid
 from chronos_common.settings import Settings
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker import actions
-from chronos_worker.actions import TEST_HEADER, Tools, webhook
+from chronos_worker.actions import Tools
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.egress import EgressGuard
@@ -38,7 +38,6 @@ _log = structlog.get_logger(__name__)
 #: Test runs are few, because a person waits for each one.
 LIMITS = Limits(32, 8)
 
-_MARK = f"\r\n{TEST_HEADER}: true".encode()
 #: The longest wait of a run for earlier runs to the same host.
 _TURN_SECONDS = 2.5
 #: Added to that wait and to the payload's timeout: the result may arrive so much later.
@@ -50,7 +49,7 @@ class AdhocRunner:
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
-        self._waiting: dict[UUID, Future[tuple[TransferRequest, TransferResult]]] = {}
+        self._waiting: dict[UUID, Future[TransferResult]] = {}
         self._lock = Lock()
         self._transfers = TransferEngine(
             limits=LIMITS,
@@ -59,8 +58,8 @@ class AdhocRunner:
             may_start=_is_in_time,
             now=clock.now,
         )
-        self._actions = actions.build(Tools(settings, Mailer(settings), is_test=True))
-        self._actions[WEBHOOK.name] = self._send
+        tools = Tools(settings, Mailer(settings), transfer=self._transfer, is_test=True)
+        self._actions = actions.build(tools, TYPES)
 
     def start(self) -> None:
         """Start the transfer engine."""
@@ -120,30 +119,29 @@ class AdhocRunner:
         with transaction(self._engine) as connection:
             adhoc_runs.finish(connection, identifier, status, result)
 
-    def _send(self, claimed: Claimed, spec: JobSpec) -> tuple[Outcome, Attempt]:
+    def _transfer(self, request: TransferRequest) -> TransferResult:
         """Send a webhook, and wait for its result."""
-        request = webhook.prepare(claimed, spec)
-        request = request._replace(execution_lines=request.execution_lines + _MARK)
-        future: Future[tuple[TransferRequest, TransferResult]] = Future()
+        run_id = request.execution.id
+        future: Future[TransferResult] = Future()
         with self._lock:
-            self._waiting[claimed.id] = future
+            self._waiting[run_id] = future
         try:
             self._transfers.submit([request])
-            longest = _TURN_SECONDS + spec.timeout_seconds + _MARGIN_SECONDS
-            return webhook.outcome(*future.result(longest))
+            longest = _TURN_SECONDS + request.job.timeout_seconds + _MARGIN_SECONDS
+            return future.result(longest)
         except TimeoutError:
             text = "Other test runs keep this host busy; try again when they have ended."
             raise RunAbandoned(text) from None
         finally:
-            self._transfers.cancel(claimed.id)
+            self._transfers.cancel(run_id)
             with self._lock:
-                self._waiting.pop(claimed.id, None)
+                self._waiting.pop(run_id, None)
 
     def _done(self, request: TransferRequest, result: TransferResult) -> None:
         with self._lock:
             future = self._waiting.pop(request.execution.id, None)
         if future:
-            future.set_result((request, result))
+            future.set_result(result)
 
 
 def _is_in_time(request: TransferRequest) -> bool:

@@ -22,7 +22,7 @@ from sqlalchemy import Engine
 from chronos_common import clock
 from chronos_common.domain.executions import JobSpec
 from chronos_common.errors import Unavailable
-from chronos_common.storage.executions import dispatch
+from chronos_common.storage.executions import undispatched
 from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.claim import Claimer
@@ -99,4 +99,4 @@ class Intake:
     def _give_back(self, identifiers: Sequence[UUID]) -> None:
         """Leave executions that this stopping worker has not claimed to another worker."""
         with transaction(self._engine) as connection:
-            dispatch.undo_dispatch(connection, identifiers)
+            undispatched.undo_dispatch(connection, identifiers)

@@ -17,6 +17,7 @@ import structlog
 from chronos_common import events
 from chronos_common.broker import Broker, connect_redis
 from chronos_common.domain import queues
+from chronos_common.domain.payloads import TYPES, WEBHOOK
 from chronos_common.process import health
 from chronos_common.process.health import Progress, ProgressCheck
 from chronos_common.process.heartbeat import Heartbeat
@@ -34,8 +35,8 @@ from chronos_worker.consumers.watchdog import Watchdog
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.executor import BlockingExecutor, Executor, earlier_attempts
 from chronos_worker.intake import Intake
-from chronos_worker.outbox.account_emails import AccountEmailSender
-from chronos_worker.outbox.failure_emails import FailureEmailSender
+from chronos_worker.outbox.account_email_sender import AccountEmailSender
+from chronos_worker.outbox.failure_email_sender import FailureEmailSender
 from chronos_worker.outbox.sender import OutboxSender, send_each
 from chronos_worker.recorder import Recorder
 from chronos_worker.webhooks import Webhooks
@@ -124,7 +125,9 @@ class Worker:
         """Return the function that takes the messages of each queue."""
         mailer = Mailer(self._settings)
         history = partial(earlier_attempts, self._engine)
-        built = actions.build(actions.Tools(self._settings, mailer, history))
+        built = actions.build(
+            actions.Tools(self._settings, mailer, history), TYPES.keys() - {WEBHOOK.name}
+        )
         blocking = BlockingExecutor(built, self._recorder)
         own_queues = [queues.QUEUE_OF[job_type] for job_type in built]
         channel, public_url = EmailChannel(mailer), self._settings.public_url

@@ -18,7 +18,7 @@ from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.errors import Unavailable
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.settings import Settings
-from chronos_common.storage.executions import rescue
+from chronos_common.storage.executions import leases
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.actions import webhook
 from chronos_worker.attempts import Finished, invalid_payload
@@ -176,7 +176,7 @@ class Webhooks:
     def _give_back(self, requests: Sequence[TransferRequest], *, have_left: bool) -> None:
         for (worker_id, claimed_at), execution_ids in _by_claim(requests).items():
             with transaction(self._engine) as connection:
-                given = rescue.give_back(
+                given = leases.give_back(
                     connection,
                     execution_ids,
                     worker_id=worker_id,
@@ -205,7 +205,7 @@ class Webhooks:
         if not long_running:
             return
         with transaction(self._engine) as connection:
-            held = rescue.still_held(connection, list(long_running), worker_id=self._heartbeat.id)
+            held = leases.still_held(connection, list(long_running), worker_id=self._heartbeat.id)
         for identifier in long_running.keys() - held:
             # Only that very transfer, not a later one of the same execution.
             _log.info("transfer aborted", execution_id=str(identifier))
@@ -217,7 +217,7 @@ class Webhooks:
         if not waiting:
             return
         with transaction(self._engine) as connection:
-            wanted = rescue.still_wanted(connection, waiting, worker_id=self._heartbeat.id)
+            wanted = leases.still_wanted(connection, waiting, worker_id=self._heartbeat.id)
         unwanted = set(waiting) - wanted
         if unwanted:
             self._unstarted.extend(self._transfers.take_back(unwanted))
@@ -244,7 +244,7 @@ class Webhooks:
         with self._kept(requests):
             for (worker_id, claimed_at), execution_ids in _by_claim(requests).items():
                 with transaction(self._engine) as connection:
-                    rescue.postpone(
+                    leases.postpone(
                         connection,
                         execution_ids,
                         worker_id=worker_id,

@@ -74,7 +74,7 @@ def pause_jobs(body: dict[str, Any]) -> Response:
 def resume_jobs(body: dict[str, Any]) -> Response:
     """Resume paused jobs, up to 1,000 at once.
 
-    Their misfire policies settle the occurrences that they missed.
+    Their misfire policies decide about the occurrences that they missed.
     """
     return _change(Action.RESUME, body)
 

@@ -64,7 +64,7 @@ def delete(tx: Transaction, rows: Rows) -> None:
 def _stop(tx: Transaction, rows: Rows, reason: Reason) -> None:
     """Plan jobs no more, and record their due and planned occurrences as not run."""
     for row in rows:
-        missed.settle(tx, row, reason=reason)
+        missed.record(tx, row, reason=reason)
     schedules.deactivate(tx.connection, _ids(rows))
     tx.moved(history.cancel_unstarted(tx.connection, _ids(rows), reason=reason, now=tx.now))
 

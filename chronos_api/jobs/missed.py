@@ -13,11 +13,11 @@ from chronos_common.domain.schedules.misfires import given_up
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import Reason
 from chronos_common.storage.executions import history, skipped
-from chronos_common.storage.executions.skipped import Settled
+from chronos_common.storage.executions.skipped import NotRun
 from chronos_common.storage.jobs import schedules
 
 
-def settle(tx: Transaction, row: Any, *, reason: Reason) -> None:
+def record(tx: Transaction, row: Any, *, reason: Reason) -> None:
     """Record the occurrences of a locked job that were due and not planned, as one row.
 
     ``reason`` says why they do not run. A paused job has the pause as its reason instead. The
@@ -32,13 +32,13 @@ def settle(tx: Transaction, row: Any, *, reason: Reason) -> None:
     )
     if missed is None:
         return
-    settled = Settled.of_missed(
+    not_run = NotRun.of_missed(
         missed,
         workspace_id=row["workspace_id"],
         job_id=row["id"],
         job_type=row["type"],
     )
-    tx.moved(skipped.add(tx.connection, [settled], now=tx.now))
+    tx.moved(skipped.add(tx.connection, [not_run], now=tx.now))
     schedules.restart(
         tx.connection,
         row["id"],

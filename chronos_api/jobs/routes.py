@@ -178,7 +178,7 @@ def pause_job(job_id: UUID) -> Response:
 def resume_job(job_id: UUID) -> Response:
     """Resume a paused job.
 
-    Its misfire policy settles the occurrences that it missed.
+    Its misfire policy decides about the occurrences that it missed.
     """
     return _job(changes.resume(call(), job_id))
 

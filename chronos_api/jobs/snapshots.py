@@ -57,8 +57,8 @@ def next_runs(row: RowMapping, *, now: datetime) -> list[datetime]:
 def _next_run(row: RowMapping, schedule: Schedule, now: datetime) -> datetime | None:
     """Return the next instant to come.
 
-    The stored one may have passed: the scheduler still has to settle the missed occurrences of a
-    job that was just resumed.
+    The stored one may have passed: the scheduler still has to decide about the missed occurrences
+    of a job that was just resumed.
     """
     due: datetime | None = row["next_run_at"]
     if row["status"] != JobStatus.ACTIVE or due is None:

@@ -27,8 +27,7 @@ from chronos_common.domain.statuses import UNFINISHED
 from chronos_common.domain.timezones import files
 from chronos_common.errors import Unavailable
 from chronos_common.settings import Settings
-from chronos_common.storage import workers
-from chronos_common.storage.executions import rescue
+from chronos_common.storage import health, workers
 from chronos_common.storage.jobs import schedules
 from chronos_common.storage.postgres.database import transaction
 
@@ -171,8 +170,8 @@ class _Cluster(Collector):
     def _database(self) -> Iterator[Metric]:
         now = clock.now()
         with transaction(self._engine) as connection:
-            unfinished = rescue.count_unfinished(connection)
-            overdue = rescue.oldest_overdue(connection, now=now)
+            unfinished = health.count_unfinished(connection)
+            overdue = health.oldest_overdue(connection, now=now)
             late, _ = schedules.overdue(connection, before=now - self._alive_within)
             alive = workers.count_alive(connection, alive_since=now - self._alive_within)
         yield _gauges(

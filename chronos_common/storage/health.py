@@ -1,9 +1,9 @@
-"""The state of the cluster and of PostgreSQL, for ``chronos doctor`` and the readiness check.
+"""The state of the cluster and of PostgreSQL, for doctor, metrics and the readiness check.
 
 Every statement looks at few rows, so that asking does not make a bad state worse.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -78,6 +78,24 @@ def unfinished(
         {"overdue": overdue_before, "alive_since": alive_since, "most": MAX_COUNT},
     ).one()
     return ExecutionCounts(*row)
+
+
+_BY_STATUS = text("""
+    SELECT status, count(*) AS executions FROM executions
+     WHERE finished_at IS NULL GROUP BY status""")
+
+
+def count_unfinished(connection: Connection) -> Mapping[str, int]:
+    """Return how many unfinished executions there are of each status, over all workspaces."""
+    return {row.status: row.executions for row in connection.execute(_BY_STATUS)}
+
+
+def oldest_overdue(connection: Connection, *, now: datetime) -> timedelta:
+    """Return for how long the most overdue queued execution has been due."""
+    due_at = connection.execute(
+        text("SELECT min(due_at) FROM executions WHERE finished_at IS NULL AND status = 'queued'")
+    ).scalar_one()
+    return max(now - due_at, timedelta(0)) if due_at else timedelta(0)
 
 
 _MAIL = text("""

@@ -1,26 +1,31 @@
 """Actions: how an attempt of each type of job is made, one module per type, named like it.
 
-Each module has ``build``, which returns the action. Only the module of webhooks has none, because
-the transfer engine sends them (see ``chronos_worker.webhooks``).
+Each module has ``build``, which returns the action. Executions of webhooks do not use theirs,
+which would occupy a thread (see ``chronos_worker.webhooks``).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
 from chronos_common.domain.executions import Claimed
-from chronos_common.domain.payloads import TYPES, WEBHOOK, UnknownType
+from chronos_common.domain.payloads import UnknownType
 from chronos_common.errors import ChronosError
 from chronos_common.settings import Settings
 from chronos_worker.attempts import Action
 from chronos_worker.emails.mailer import Mailer
+from chronos_worker.http.request import TransferRequest
+from chronos_worker.transfers.results import TransferResult
 
 #: Marks the requests and e-mails of test runs, for which an action is built with ``is_test``.
 TEST_HEADER: Final = "X-Chronos-Test"
 
 #: Returns the history of an execution's earlier attempts.
 History = Callable[[Claimed], Sequence[Mapping[str, Any]]]
+
+#: Sends a request, and returns its result.
+Transfer = Callable[[TransferRequest], TransferResult]
 
 
 class ActionMissing(ChronosError):
@@ -33,6 +38,10 @@ class ActionMissing(ChronosError):
         )
 
 
+def _no_transfer(_: TransferRequest) -> TransferResult:
+    raise AssertionError("only test runs send webhooks by their action")
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What actions are built from."""
@@ -40,6 +49,7 @@ class Tools:
     settings: Settings
     mailer: Mailer
     history: History = lambda _: ()
+    transfer: Transfer = _no_transfer
     is_test: bool = False
 
 
@@ -50,12 +60,9 @@ class Actions(dict[str, Action]):
         raise UnknownType(job_type)
 
 
-def build(tools: Tools) -> Actions:
-    """Return the actions of all types but the webhook's.
-
-    Raises :class:`ActionMissing` if a type has none.
-    """
-    return Actions({name: _builder(name)(tools) for name in TYPES if name != WEBHOOK.name})
+def build(tools: Tools, job_types: Collection[str]) -> Actions:
+    """Return the actions of these types. Raises :class:`ActionMissing` if one has none."""
+    return Actions({job_type: _builder(job_type)(tools) for job_type in job_types})
 
 
 def _builder(job_type: str) -> Callable[[Tools], Action]:

@@ -1,6 +1,7 @@
 """The webhook action: from a job to its request, and from the transfer's result to an outcome.
 
-The transfer in between is made by ``chronos_worker.transfers.engine``.
+The transfer in between is made by ``chronos_worker.transfers.engine``. ``chronos_worker.webhooks``
+does not wait for it. The action does.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from typing import Any, Final
 from chronos_common.domain import redaction
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Succeeded
+from chronos_worker.actions import TEST_HEADER, Tools
+from chronos_worker.attempts import Action
 from chronos_worker.http import charsets, content_codings, redirects, response_headers
 from chronos_worker.http.request import TransferRequest, request_of
 from chronos_worker.http.request_template import template_of
@@ -26,6 +29,19 @@ _SUCCESS: Final = range(HTTPStatus.OK.value, HTTPStatus.MULTIPLE_CHOICES.value)
 _PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 #: Statuses of ``success_statuses`` that an error names.
 _MAX_NAMED: Final = 10
+_TEST_MARK: Final = f"\r\n{TEST_HEADER}: true".encode()
+
+
+def build(tools: Tools) -> Action:
+    """Return the action that sends a webhook and waits for its result."""
+
+    def perform(execution: Claimed, job: JobSpec) -> tuple[Succeeded | Failed, Attempt]:
+        request = prepare(execution, job)
+        if tools.is_test:
+            request = request._replace(execution_lines=request.execution_lines + _TEST_MARK)
+        return outcome(request, tools.transfer(request))
+
+    return perform
 
 
 def prepare(execution: Claimed, job: JobSpec) -> TransferRequest:

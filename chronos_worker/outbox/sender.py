@@ -51,19 +51,22 @@ class OutboxSender(ABC, Generic[Row]):
         self._channel = channel
         self._public_url = public_url.rstrip("/")
 
-    def send(self, identifiers: Sequence[UUID], taken_at: datetime) -> None:
-        """Send the rows of this outbox that were taken at ``taken_at`` and not claimed since."""
-        for identifier in identifiers:
-            row = self._claim(identifier, taken_at)
-            if row is not None:
-                self._send(identifier, row)
+    def send(self, identifiers: Sequence[UUID], taken_at: datetime) -> list[UUID]:
+        """Send the rows of this outbox that were taken at ``taken_at`` and not claimed since.
 
-    def _claim(self, identifier: UUID, taken_at: datetime) -> Row | None:
+        Return the other identifiers.
+        """
+        return [each for each in identifiers if not self._send_if_claimed(each, taken_at)]
+
+    def _send_if_claimed(self, identifier: UUID, taken_at: datetime) -> bool:
         until = clock.now() + self._channel.longest_send + HOLD_MARGIN
         with transaction(self._engine) as connection:
-            if self._outbox.claim(connection, identifier, taken_at=taken_at, until=until):
-                return self._load(connection, identifier)
-        return None
+            if not self._outbox.claim(connection, identifier, taken_at=taken_at, until=until):
+                return False
+            row = self._load(connection, identifier)
+        if row is not None:
+            self._send(identifier, row)
+        return True
 
     def _send(self, identifier: UUID, row: Row) -> None:
         delivery = None
@@ -78,7 +81,7 @@ class OutboxSender(ABC, Generic[Row]):
             report = self._report(row, delivery)
         with transaction(self._engine) as connection:
             if delivery:
-                self._settle(connection, row, delivery)
+                self._mark_recipients(connection, row, delivery)
             result = self._mark(connection, identifier, report)
         metrics.NOTIFICATIONS.labels(result).inc()
         if not report.is_sent:
@@ -116,7 +119,7 @@ class OutboxSender(ABC, Generic[Row]):
     def _report(self, row: Row, delivery: Delivery) -> Report:
         """Return whether the row counts as sent after a delivery."""
 
-    def _settle(self, connection: Connection, row: Row, delivery: Delivery) -> None:
+    def _mark_recipients(self, connection: Connection, row: Row, delivery: Delivery) -> None:
         """Store which recipients are settled. An outbox of single recipients has nothing to do."""
 
     @abstractmethod
@@ -127,6 +130,7 @@ class OutboxSender(ABC, Generic[Row]):
 def send_each(
     senders: Sequence[OutboxSender[Any]], identifiers: Sequence[UUID], taken_at: datetime
 ) -> None:
-    """Send rows of several outboxes: they share a queue, and each one knows its own ids."""
+    """Send rows of several outboxes, which share a queue. Each claims its own."""
+    others: Sequence[UUID] = identifiers
     for sender in senders:
-        sender.send(identifiers, taken_at)
+        others = sender.send(others, taken_at)

@@ -48,7 +48,7 @@ def after_change(tx: Transaction, row: RowMapping, definition: JobDefinition) ->
         left = min(left + len(dropped), definition.max_runs)
     first = _same_occurrence(row, schedule, dropped, now=tx.now)
     if first is None:
-        missed.settle(tx, row, reason=Reason.RESCHEDULED)
+        missed.record(tx, row, reason=Reason.RESCHEDULED)
         return _anew(tx, row["id"], schedule, left)
     return SchedulePosition(
         None if left == 0 else first, left, row["resumed_at"], row["zone_rules"]

@@ -40,7 +40,7 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
+class MisfireDecision:
     """Occurrences to run now, those that do not run, and the next instant (``None``: none)."""
 
     runs: Sequence[datetime]
@@ -48,7 +48,7 @@ class Settlement:
     next_run_at: datetime | None
 
 
-def settle(
+def decide(
     schedule: Schedule,
     *,
     next_run_at: datetime,
@@ -58,7 +58,7 @@ def settle(
     resumed_at: datetime | None,
     limit: int,
     runs_left: int | None,
-) -> Settlement:
+) -> MisfireDecision:
     """Decide about every occurrence from ``next_run_at``, the planned one, until ``now``.
 
     1. An occurrence that is late by at most ``grace`` was not missed, and runs. One before
@@ -70,9 +70,9 @@ def settle(
        it would have ended in time: there are no later occurrences.
     """
     if next_run_at > now:
-        return Settlement([], [], next_run_at)
+        return MisfireDecision([], [], next_run_at)
     if runs_left is not None and runs_left < 1:
-        return Settlement([], [], None)
+        return MisfireDecision([], [], None)
     due = _Due(schedule, next_run_at)
     in_time_from = max(now - min(grace, now - next_run_at), resumed_at or next_run_at)
     runs = due.latest(in_time_from - MICROSECOND, now, limit)
@@ -85,7 +85,7 @@ def settle(
         due.missed(max(due.start, paused_until), skipped_until, Reason.MISFIRE),
     ]
     runs = runs[:runs_left]
-    return Settlement(
+    return MisfireDecision(
         runs=runs,
         skipped=[each for each in skipped if each is not None],
         next_run_at=None if len(runs) == runs_left else schedule.next_after(now),

@@ -1,8 +1,8 @@
 """The hot path's statements on ``executions``: add, claim, record.
 
 Each change of a status is a compare-and-set: rows that another process changed first do not come
-back. The other statements are in ``dispatch``, ``skipped`` (occurrences that never ran),
-``rescue`` (lost workers and messages) and ``history`` (reads and changes of the API).
+back. The other statements are in ``undispatched``, ``skipped`` (occurrences that never ran),
+``leases`` (of a worker), ``rescue`` (lost workers and messages) and ``history`` (the API's).
 
 Ids hold their day, so a list of ids, or a bound on them, keeps a statement to the few
 partitions that it needs.

@@ -1,8 +1,8 @@
 """The statements on ``executions`` that rescue those of lost workers and lost messages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
@@ -60,7 +60,7 @@ _SUSPECT = text("""
 def suspect(
     connection: Connection, *, alive_since: datetime, before: datetime, horizon: datetime
 ) -> Suspicion:
-    """Return what :func:`lost`, :func:`unclaimed` and ``dispatches.undispatched`` may find.
+    """Return what :func:`lost`, :func:`unclaimed` and ``undispatched.lock_due`` may find.
 
     A process that gave no sign since ``alive_since`` counts as lost.
     """
@@ -80,68 +80,6 @@ def redeliver(connection: Connection, identifiers: Sequence[UUID]) -> int:
     if not identifiers:
         return 0
     return len(connection.execute(_REDELIVER, {"ids": list(identifiers)}).all())
-
-
-_GIVE_BACK = text("""
-    UPDATE executions
-       SET status = 'queued', worker_id = NULL, dispatched_at = NULL,
-           started_at = CASE WHEN :have_left OR attempt > 1 OR redeliveries > 0
-                             THEN started_at END
-     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
-       AND claimed_at = :claimed_at
- RETURNING id""")
-
-
-def give_back(
-    connection: Connection,
-    identifiers: Sequence[UUID],
-    *,
-    worker_id: UUID,
-    claimed_at: datetime,
-    have_left: bool = False,
-) -> int:
-    """Queue executions that a worker claimed then and did not finish, and return their number.
-
-    An execution that was not tried before has not started, unless its request may have left.
-    Doing this twice is harmless: a later claim does not match, even one by the same worker.
-    """
-    if not identifiers:
-        return 0
-    parameters = {
-        "ids": list(identifiers),
-        "worker_id": worker_id,
-        "claimed_at": claimed_at,
-        "have_left": have_left,
-    }
-    return len(connection.execute(_GIVE_BACK, parameters).all())
-
-
-_POSTPONE = text("""
-    UPDATE executions
-       SET status = 'queued', worker_id = NULL, dispatched_at = NULL, due_at = :due_at,
-           started_at = CASE WHEN attempt > 1 OR redeliveries > 0 THEN started_at END
-     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
-       AND claimed_at = :claimed_at""")
-
-
-def postpone(
-    connection: Connection,
-    identifiers: Sequence[UUID],
-    *,
-    worker_id: UUID,
-    claimed_at: datetime,
-    due_at: datetime,
-) -> None:
-    """Queue executions for ``due_at`` that a worker claimed then and did not start."""
-    connection.execute(
-        _POSTPONE,
-        {
-            "ids": list(identifiers),
-            "worker_id": worker_id,
-            "claimed_at": claimed_at,
-            "due_at": due_at,
-        },
-    )
 
 
 _UNCLAIMED = text("""
@@ -171,52 +109,3 @@ def running_since(connection: Connection, *, before: datetime, batch: int) -> li
     """Lock executions that were claimed before ``before`` and are running still."""
     rows = connection.execute(_RUNNING_SINCE, {"before": before, "batch": batch})
     return [Held(*row) for row in rows]
-
-
-_STILL_HELD = text("""
-    SELECT id FROM executions
-     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id""")
-
-
-def still_held(
-    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
-) -> set[UUID]:
-    """Return the executions that this worker still holds."""
-    if not identifiers:
-        return set()
-    rows = connection.execute(_STILL_HELD, {"ids": list(identifiers), "worker_id": worker_id})
-    return set(rows.scalars())
-
-
-_STILL_WANTED = text("""
-    SELECT e.id FROM executions e JOIN jobs j ON j.id = e.job_id
-     WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.status = 'running' AND e.worker_id = :worker_id
-       AND j.status <> 'cancelled' AND (j.status <> 'paused' OR e.trigger <> 'schedule')""")
-
-
-def still_wanted(
-    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
-) -> set[UUID]:
-    """Return the executions that this worker still holds and whose job was not stopped."""
-    if not identifiers:
-        return set()
-    rows = connection.execute(_STILL_WANTED, {"ids": list(identifiers), "worker_id": worker_id})
-    return set(rows.scalars())
-
-
-_COUNT_UNFINISHED = text("""
-    SELECT status, count(*) AS executions FROM executions
-     WHERE finished_at IS NULL GROUP BY status""")
-
-
-def count_unfinished(connection: Connection) -> Mapping[str, int]:
-    """Return how many unfinished executions there are of each status, over all workspaces."""
-    return {row.status: row.executions for row in connection.execute(_COUNT_UNFINISHED)}
-
-
-def oldest_overdue(connection: Connection, *, now: datetime) -> timedelta:
-    """Return for how long the most overdue queued execution has been due."""
-    due_at = connection.execute(
-        text("SELECT min(due_at) FROM executions WHERE finished_at IS NULL AND status = 'queued'")
-    ).scalar_one()
-    return max(now - due_at, timedelta(0)) if due_at else timedelta(0)

@@ -16,7 +16,7 @@ from chronos_common.storage.executions.executions import MOVED_COLUMNS, moved
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class NotRun:
     """An occurrence that ends without running, or several consecutive ones in one row.
 
     The row then stands for ``missed_count`` occurrences from ``scheduled_for`` to
@@ -37,7 +37,7 @@ class Settled:
     @classmethod
     def of_missed(
         cls, missed: Missed, *, workspace_id: UUID, job_id: UUID, job_type: str
-    ) -> "Settled":
+    ) -> "NotRun":
         """Return the one row that stands for missed occurrences of a job."""
         return cls(
             id=ids.occurrence_id(job_id, missed.first),
@@ -63,10 +63,10 @@ _ADD = text(f"""
     RETURNING {MOVED_COLUMNS}""")  # noqa: S608 - a constant
 
 
-def add(connection: Connection, settled: Sequence[Settled], *, now: datetime) -> list[Moved]:
+def add(connection: Connection, not_run: Sequence[NotRun], *, now: datetime) -> list[Moved]:
     """Record occurrences that did not run, and return those that had no row before."""
     added: list[Moved] = []
-    for each in settled:
+    for each in not_run:
         rows = connection.execute(
             _ADD,
             {

@@ -153,13 +153,13 @@ def load(connection: Connection, identifier: UUID) -> FailureEmail | None:
     return FailureEmail(**dict[str, Any](row)) if row else None
 
 
-_SETTLE = text("""
+_MARK_RECIPIENTS = text("""
     UPDATE notifications SET delivered = delivered || CAST(:delivered AS text[]),
                              refused = refused || CAST(:refused AS jsonb)
      WHERE id = :id""")
 
 
-def settle(
+def mark_recipients(
     connection: Connection,
     identifier: UUID,
     *,
@@ -168,7 +168,7 @@ def settle(
 ) -> None:
     """Store the recipients who have the e-mail or will never get it. Both are left out later."""
     connection.execute(
-        _SETTLE,
+        _MARK_RECIPIENTS,
         {"id": identifier, "delivered": list(delivered), "refused": json.dumps(dict(refused))},
     )
 

@@ -11,7 +11,7 @@ from chronos_common import clock
 from chronos_common.storage.tables import letters
 from chronos_worker.channels.email import EmailChannel
 from chronos_worker.emails.mailer import Mailer
-from chronos_worker.outbox.account_emails import AccountEmailSender
+from chronos_worker.outbox.account_email_sender import AccountEmailSender
 from integration.api.api_settings import settings_for
 
 _TOKEN = re.compile(r"^    (\S{43})\r?$", flags=re.MULTILINE)

@@ -27,7 +27,7 @@ from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Outcome
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage import workers
-from chronos_common.storage.executions import rescue
+from chronos_common.storage.executions import leases
 from chronos_common.storage.jobs import schedules
 from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.tables import executions
@@ -178,7 +178,7 @@ class ModelWorker:
         given = self.held
         with self._engine.begin() as connection:
             for each in given:
-                rescue.give_back(
+                leases.give_back(
                     connection,
                     [each.claimed.id],
                     worker_id=self.heartbeat.id,

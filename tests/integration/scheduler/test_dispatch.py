@@ -14,7 +14,7 @@ from chronos_common.broker import Batch, Broker
 from chronos_common.domain import queues
 from chronos_common.domain.retries import MAX_REDELIVERIES
 from chronos_common.domain.schedules.schedule import Schedule
-from chronos_common.storage.executions import dispatch, partitions
+from chronos_common.storage.executions import partitions, undispatched
 from chronos_scheduler.dispatch import RECENT, Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer
@@ -182,11 +182,11 @@ def test_an_execution_whose_message_still_waits_is_left_alone(
 ) -> None:
     job_id = _trigger(engine, workspace, now)
     with engine.begin() as connection:
-        due = dispatch.undispatched(
+        due = undispatched.lock_due(
             connection, queues.DURABLE, horizon=clock.now() + SECOND, batch=10
         )
         [identifier] = due.waiting
-        dispatch.dispatch(connection, [identifier], now=clock.now())
+        undispatched.mark_dispatched(connection, [identifier], now=clock.now())
     broker.publish([Batch("webhooks", [identifier], now)], now=clock.now() - 60 * SECOND)
     _age(engine, 50)
     rescuer.tick()
@@ -262,11 +262,11 @@ Searching = Callable[[Connection, datetime], object]
 
 
 def _looking(connection: Connection, now: datetime) -> None:
-    dispatch.next_due(connection, queues.DURABLE, horizon=now + SECOND, since=now - RECENT)
+    undispatched.next_due(connection, queues.DURABLE, horizon=now + SECOND, since=now - RECENT)
 
 
 def _locking(connection: Connection, now: datetime) -> None:
-    dispatch.undispatched(
+    undispatched.lock_due(
         connection, queues.DURABLE, horizon=now + SECOND, batch=10, since=now - RECENT
     )
 

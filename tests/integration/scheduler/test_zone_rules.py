@@ -105,7 +105,7 @@ def test_what_has_run_today_is_due_tomorrow(
     assert stored(engine, job_id)["next_run_at"] == due + DAY + 2 * MINUTE
 
 
-def test_what_the_new_rules_put_into_the_past_is_settled_as_missed(
+def test_instants_that_new_rules_put_into_the_past_are_missed(
     engine: Engine, workspace: Workspace, planner: Planner, exchange: Exchange
 ) -> None:
     mover(engine).adopt()

@@ -15,7 +15,7 @@ from chronos_common.domain import queues
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Succeeded
 from chronos_common.process.heartbeat import Heartbeat
-from chronos_common.storage.executions import dispatch
+from chronos_common.storage.executions import undispatched
 from chronos_worker.actions import Actions, webhook
 from chronos_worker.claim import Claimer
 from chronos_worker.executor import BlockingExecutor
@@ -154,7 +154,7 @@ def test_what_waits_for_its_turn_when_the_worker_stops_goes_back(
 ) -> None:
     job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
     with engine.begin() as connection:
-        dispatch.dispatch(connection, [execution_id], now=now)
+        undispatched.mark_dispatched(connection, [execution_id], now=now)
     executor = _Stopping()
     intake = Intake(
         engine,
@@ -175,7 +175,7 @@ def test_a_message_that_is_held_when_the_worker_stops_goes_back(
 ) -> None:
     job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
     with engine.begin() as connection:
-        dispatch.dispatch(connection, [execution_id], now=now)
+        undispatched.mark_dispatched(connection, [execution_id], now=now)
     stop, executor = Event(), _Stopping()
     intake = Intake(
         engine,

@@ -10,10 +10,10 @@ from sqlalchemy import Engine, select, text
 import factories
 from chronos_common import clock, ids
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions import dispatch, skipped
 from chronos_common.storage.executions import executions as storage
+from chronos_common.storage.executions import skipped, undispatched
 from chronos_common.storage.executions.executions import Move, Planned
-from chronos_common.storage.executions.skipped import Settled
+from chronos_common.storage.executions.skipped import NotRun
 from chronos_common.storage.tables import executions
 from integration.api.callers import Caller
 
@@ -57,7 +57,7 @@ def attempted(
 ) -> None:
     """Claim the execution and record an attempt, as a worker does."""
     with db.begin() as connection:
-        dispatch.dispatch(connection, [execution_id], now=after(started - 5))
+        undispatched.mark_dispatched(connection, [execution_id], now=after(started - 5))
         (claimed,) = factories.claim(
             connection, [execution_id], worker_id=WORKER, now=after(started)
         )
@@ -167,7 +167,7 @@ def test_the_log_promises_no_more_than_chronos_knows(
 
 
 def test_what_did_not_run_says_why(caller: Caller, db: Engine, job_id: str) -> None:
-    missed = Settled(
+    missed = NotRun(
         id=ids.occurrence_id(UUID(job_id), DUE),
         workspace_id=caller.workspace_id,
         job_id=UUID(job_id),

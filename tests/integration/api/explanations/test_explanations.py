@@ -14,7 +14,7 @@ from chronos_common.domain.schedules import occurrences
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import audit, zone_rules
 from chronos_common.storage.executions import skipped
-from chronos_common.storage.executions.skipped import Settled
+from chronos_common.storage.executions.skipped import NotRun
 from integration.api.callers import Caller
 from integration.api.rows import plan
 
@@ -67,8 +67,10 @@ def change(db: Engine, job: dict[str, Any], at: datetime, **values: Any) -> None
         )
 
 
-def settle(db: Engine, caller: Caller, job: dict[str, Any], at: datetime, **others: Any) -> None:
-    row = Settled(
+def end_without_running(
+    db: Engine, caller: Caller, job: dict[str, Any], at: datetime, **others: Any
+) -> None:
+    row = NotRun(
         **{
             "id": ids.occurrence_id(UUID(job["id"]), at),
             "workspace_id": caller.workspace_id,
@@ -175,7 +177,7 @@ def test_a_trigger_is_told_from_an_instant_of_the_schedule(
 def test_an_instant_that_shares_its_record_with_others_was_missed(
     caller: Caller, job: dict[str, Any], db: Engine
 ) -> None:
-    settle(db, caller, job, hour(-9), missed_count=4, missed_until=hour(-6))
+    end_without_running(db, caller, job, hour(-9), missed_count=4, missed_until=hour(-6))
     found = ask(caller, job, hour(-7))
     assert found["verdict"] == "missed"
     assert found["execution"]["missed_count"] == 4

@@ -103,7 +103,7 @@ def test_a_resumed_job_shows_the_next_instant_to_come(caller: Caller, db: Engine
         )
     resumed = caller.post(f"jobs/{made['id']}/resume").json
     assert datetime.fromisoformat(resumed["next_run_at"]) >= clock.now() - timedelta(seconds=1)
-    # What was missed is for the scheduler to settle.
+    # The scheduler decides about missed occurrences.
     assert stored_schedule(db, made["id"])["next_run_at"] == missed
 
 

@@ -34,7 +34,7 @@ from chronos_worker.attempts import Finished
 from chronos_worker.channels.email import EmailChannel
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.executor import BlockingExecutor, earlier_attempts
-from chronos_worker.outbox.failure_emails import FailureEmailSender
+from chronos_worker.outbox.failure_email_sender import FailureEmailSender
 from chronos_worker.outbox.sender import HOLD_MARGIN
 from chronos_worker.recorder import Recorder
 from factories import Workspace

@@ -19,7 +19,7 @@ from chronos_common.storage.outbox.account_emails import AccountEmailKind
 from chronos_common.storage.outbox.outbox import FIRST_DELAY
 from chronos_scheduler.notify import Notifier
 from chronos_worker.channels.email import EmailChannel
-from chronos_worker.outbox.account_emails import AccountEmailSender
+from chronos_worker.outbox.account_email_sender import AccountEmailSender
 from factories import OWNER_EMAIL, Workspace
 from mail_servers import MailServer
 

@@ -15,7 +15,7 @@ from chronos_common.storage.executions import executions
 from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.outbox.outbox import FIRST_DELAY
 from chronos_worker.delivery import Announcement, Delivery, NotDelivered, Refusal
-from chronos_worker.outbox.failure_emails import FailureEmailSender
+from chronos_worker.outbox.failure_email_sender import FailureEmailSender
 from factories import Workspace
 
 RECIPIENTS = ("#operations", "#developers")

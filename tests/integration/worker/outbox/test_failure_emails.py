@@ -16,7 +16,7 @@ from chronos_common.storage import tables
 from chronos_common.storage.executions import executions
 from chronos_common.storage.outbox import failure_emails
 from chronos_worker.channels.email import EmailChannel
-from chronos_worker.outbox.failure_emails import FailureEmailSender
+from chronos_worker.outbox.failure_email_sender import FailureEmailSender
 from factories import Workspace
 from mail_servers import MailServer
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from chronos_common.domain.schedules.misfires import (
     MAX_COUNT,
+    MisfireDecision,
     MisfirePolicy,
     Missed,
-    Settlement,
-    settle,
+    decide,
 )
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.domain.statuses import Reason
@@ -32,7 +32,7 @@ def cron(expression: str, timezone: str = "UTC") -> Schedule:
     return Schedule(kind=ScheduleKind.CRON, expression=expression, timezone=timezone)
 
 
-def settled(schedule: Schedule, **others: Any) -> Settlement:
+def decided(schedule: Schedule, **others: Any) -> MisfireDecision:
     arguments: dict[str, Any] = {
         "next_run_at": NOON,
         "now": NOON,
@@ -42,7 +42,7 @@ def settled(schedule: Schedule, **others: Any) -> Settlement:
         "limit": 1000,
         "runs_left": None,
     }
-    return settle(schedule, **(arguments | others))
+    return decide(schedule, **(arguments | others))
 
 
 def minutes(*numbers: float) -> list[datetime]:
@@ -113,57 +113,57 @@ def test_the_table_of_misfires(
     skipped: Sequence[Missed],
     following: float | None,
 ) -> None:
-    assert settled(
+    assert decided(
         every(600),
         now=minute(now),
         policy=policy,
         resumed_at=None if resumed is None else minute(resumed),
         runs_left=runs_left,
-    ) == Settlement(minutes(*runs), skipped, None if following is None else minute(following))
+    ) == MisfireDecision(minutes(*runs), skipped, None if following is None else minute(following))
 
 
 def test_what_is_not_due_yet_is_left_alone() -> None:
-    found = settled(every(600), next_run_at=minute(10), now=minute(9))
-    assert found == Settlement([], [], minute(10))
+    found = decided(every(600), next_run_at=minute(10), now=minute(9))
+    assert found == MisfireDecision([], [], minute(10))
 
 
 def test_run_all_runs_no_more_than_its_limit() -> None:
-    found = settled(every(60), now=minute(100.5), policy=RUN_ALL, limit=3, grace=timedelta(0))
-    assert found == Settlement(minutes(98, 99, 100), missed(0, 97, 98), minute(101))
+    found = decided(every(60), now=minute(100.5), policy=RUN_ALL, limit=3, grace=timedelta(0))
+    assert found == MisfireDecision(minutes(98, 99, 100), missed(0, 97, 98), minute(101))
 
 
 def test_a_long_grace_does_not_run_more_than_the_limit_either() -> None:
-    found = settled(every(60), now=minute(100), policy=SKIP, limit=3, grace=timedelta(days=1))
-    assert found == Settlement(minutes(98, 99, 100), missed(0, 97, 98), minute(101))
+    found = decided(every(60), now=minute(100), policy=SKIP, limit=3, grace=timedelta(days=1))
+    assert found == MisfireDecision(minutes(98, 99, 100), missed(0, 97, 98), minute(101))
 
 
 def test_a_grace_beyond_the_calendar_is_just_long() -> None:
-    found = settled(every(600), now=minute(5), grace=timedelta(days=2_000_000))
+    found = decided(every(600), now=minute(5), grace=timedelta(days=2_000_000))
     assert found.runs == [NOON]
 
 
 def test_a_planned_occurrence_counts_even_if_the_schedule_does_not_name_it_any_more() -> None:
-    found = settled(every(600), next_run_at=minute(5), now=minute(6))
-    assert found == Settlement(minutes(5), [], minute(10))
-    found = settled(every(600), next_run_at=minute(5), now=minute(25), policy=SKIP)
-    assert found == Settlement([], missed(5, 20, 3), minute(30))
+    found = decided(every(600), next_run_at=minute(5), now=minute(6))
+    assert found == MisfireDecision(minutes(5), [], minute(10))
+    found = decided(every(600), next_run_at=minute(5), now=minute(25), policy=SKIP)
+    assert found == MisfireDecision([], missed(5, 20, 3), minute(30))
 
 
 def test_a_schedule_that_ended_meanwhile_does_not_go_on() -> None:
-    found = settled(every(600, ends_at=minute(20)), now=minute(45))
-    assert found == Settlement(minutes(20), missed(0, 10, 2), None)
+    found = decided(every(600, ends_at=minute(20)), now=minute(45))
+    assert found == MisfireDecision(minutes(20), missed(0, 10, 2), None)
 
 
 def test_a_missed_run_at_runs_late_or_not_at_all() -> None:
     once = Schedule(kind=ScheduleKind.ONCE, anchor=NOON)
-    assert settled(once, now=minute(99)) == Settlement([NOON], [], None)
-    assert settled(once, now=minute(99), policy=SKIP) == Settlement([], missed(0, 0, 1), None)
+    assert decided(once, now=minute(99)) == MisfireDecision([NOON], [], None)
+    assert decided(once, now=minute(99), policy=SKIP) == MisfireDecision([], missed(0, 0, 1), None)
 
 
-def test_cron_occurrences_are_settled_in_their_zone() -> None:
+def test_cron_occurrences_are_decided_in_their_zone() -> None:
     days = [datetime(2026, 10, day, hour, 30, tzinfo=UTC) for day, hour in ((24, 0), (25, 0))]
     monday = datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
-    found = settled(
+    found = decided(
         cron("30 2 * * *", "Europe/Berlin"), next_run_at=days[0], now=monday + timedelta(hours=2)
     )
     assert found.runs == [monday]
@@ -210,7 +210,7 @@ def test_every_occurrence_runs_or_is_missed_and_never_both(
     assert first is not None
     now = first + late
     resumed_at = None if pause is None else first + pause
-    found = settle(
+    found = decide(
         schedule,
         next_run_at=first,
         now=now,
@@ -250,8 +250,8 @@ def test_no_more_runs_than_are_left(
     first = schedule.first_at_or_after(NOON)
     assert first is not None
     arguments: dict[str, Any] = {"next_run_at": first, "now": first + late, "policy": policy}
-    unlimited = settled(schedule, **arguments)
-    found = settled(schedule, **arguments, runs_left=runs)
+    unlimited = decided(schedule, **arguments)
+    found = decided(schedule, **arguments, runs_left=runs)
     assert found.runs == unlimited.runs[:runs]
     assert found.skipped == unlimited.skipped
     assert found.next_run_at == (None if len(found.runs) == runs else unlimited.next_run_at)
@@ -280,7 +280,7 @@ def test_settling_takes_time_for_what_runs_not_for_what_was_missed(
     assert first is not None
     now = first + late
     started = time.process_time()
-    found = settled(schedule, next_run_at=first, now=now, policy=policy)
+    found = decided(schedule, next_run_at=first, now=now, policy=policy)
     # Measured at 0.03 to 0.2 s; one by one, three thousand days of seconds take an hour.
     assert time.process_time() - started < 5
     expected = {RUN_LATEST: 1, RUN_ALL: 1000, SKIP: 0}[policy]
@@ -294,17 +294,17 @@ def test_settling_takes_time_for_what_runs_not_for_what_was_missed(
 
 
 def test_intervals_are_counted_exactly_however_many() -> None:
-    found = settled(every(1), now=NOON + timedelta(days=3000), grace=timedelta(0), policy=SKIP)
+    found = decided(every(1), now=NOON + timedelta(days=3000), grace=timedelta(0), policy=SKIP)
     assert found.skipped[0].count == 3000 * 86_400  # the one at this instant is in time
     assert found.skipped[0].exact
 
 
 def test_what_is_too_much_to_count_is_counted_in_part() -> None:
-    found = settled(cron("* * * * * *"), now=NOON + timedelta(days=30), policy=SKIP)
+    found = decided(cron("* * * * * *"), now=NOON + timedelta(days=30), policy=SKIP)
     row = found.skipped[0]
     assert row.count >= MAX_COUNT
     assert not row.exact
     assert (row.first, row.last) == (NOON, NOON + timedelta(days=30, seconds=-61))
-    found = settled(cron("* * * * * *"), now=NOON + timedelta(seconds=MAX_COUNT), policy=SKIP)
+    found = decided(cron("* * * * * *"), now=NOON + timedelta(seconds=MAX_COUNT), policy=SKIP)
     assert found.skipped[0].exact
     assert found.skipped[0].count == MAX_COUNT - 60

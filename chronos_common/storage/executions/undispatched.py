@@ -1,4 +1,4 @@
-"""The statements on ``executions`` that dispatch them: find, mark and unmark."""
+"""The statements on due executions without a worker: find, mark as dispatched, and unmark."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -67,7 +67,7 @@ def next_due(
     horizon: datetime,
     since: datetime | None = None,
 ) -> datetime | None:
-    """Return when the first execution is due that :func:`undispatched` may find by ``horizon``.
+    """Return when the first execution is due that :func:`lock_due` may find by ``horizon``.
 
     Others may be about to take it.
     """
@@ -75,7 +75,7 @@ def next_due(
     return cast("datetime | None", found.scalar_one_or_none())
 
 
-def undispatched(
+def lock_due(
     connection: Connection,
     queues: Collection[str],
     *,
@@ -104,7 +104,7 @@ def _search(queues: Collection[str], horizon: datetime, since: datetime | None) 
     return {"queues": list(queues), "horizon": horizon, "since": lowest, "until": highest}
 
 
-def dispatch(
+def mark_dispatched(
     connection: Connection, identifiers: Sequence[UUID], *, now: datetime
 ) -> list[Dispatched]:
     """Mark unfinished executions, which the caller has locked, as dispatched."""

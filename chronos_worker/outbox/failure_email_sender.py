@@ -53,8 +53,10 @@ class FailureEmailSender(OutboxSender[FailureEmail]):
             )
         return Report(is_sent=True, error=error)
 
-    def _settle(self, connection: Connection, row: FailureEmail, delivery: Delivery) -> None:
-        failure_emails.settle(
+    def _mark_recipients(
+        self, connection: Connection, row: FailureEmail, delivery: Delivery
+    ) -> None:
+        failure_emails.mark_recipients(
             connection,
             row.id,
             delivered=delivery.accepted,

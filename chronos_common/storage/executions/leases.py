@@ -1,0 +1,102 @@
+"""The statements of a worker on the executions that it holds: keep them, or give them back.
+
+The row of a running execution, with its worker's heartbeat, is the lease.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+_GIVE_BACK = text("""
+    UPDATE executions
+       SET status = 'queued', worker_id = NULL, dispatched_at = NULL,
+           started_at = CASE WHEN :have_left OR attempt > 1 OR redeliveries > 0
+                             THEN started_at END
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
+       AND claimed_at = :claimed_at
+ RETURNING id""")
+
+
+def give_back(
+    connection: Connection,
+    identifiers: Sequence[UUID],
+    *,
+    worker_id: UUID,
+    claimed_at: datetime,
+    have_left: bool = False,
+) -> int:
+    """Queue executions that a worker claimed then and did not finish, and return their number.
+
+    An execution that was not tried before has not started, unless its request may have left.
+    Doing this twice is harmless: a later claim does not match, even one by the same worker.
+    """
+    if not identifiers:
+        return 0
+    parameters = {
+        "ids": list(identifiers),
+        "worker_id": worker_id,
+        "claimed_at": claimed_at,
+        "have_left": have_left,
+    }
+    return len(connection.execute(_GIVE_BACK, parameters).all())
+
+
+_POSTPONE = text("""
+    UPDATE executions
+       SET status = 'queued', worker_id = NULL, dispatched_at = NULL, due_at = :due_at,
+           started_at = CASE WHEN attempt > 1 OR redeliveries > 0 THEN started_at END
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
+       AND claimed_at = :claimed_at""")
+
+
+def postpone(
+    connection: Connection,
+    identifiers: Sequence[UUID],
+    *,
+    worker_id: UUID,
+    claimed_at: datetime,
+    due_at: datetime,
+) -> None:
+    """Queue executions for ``due_at`` that a worker claimed then and did not start."""
+    connection.execute(
+        _POSTPONE,
+        {
+            "ids": list(identifiers),
+            "worker_id": worker_id,
+            "claimed_at": claimed_at,
+            "due_at": due_at,
+        },
+    )
+
+
+_STILL_HELD = text("""
+    SELECT id FROM executions
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id""")
+
+
+def still_held(
+    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
+) -> set[UUID]:
+    """Return the executions that this worker still holds."""
+    if not identifiers:
+        return set()
+    rows = connection.execute(_STILL_HELD, {"ids": list(identifiers), "worker_id": worker_id})
+    return set(rows.scalars())
+
+
+_STILL_WANTED = text("""
+    SELECT e.id FROM executions e JOIN jobs j ON j.id = e.job_id
+     WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.status = 'running' AND e.worker_id = :worker_id
+       AND j.status <> 'cancelled' AND (j.status <> 'paused' OR e.trigger <> 'schedule')""")
+
+
+def still_wanted(
+    connection: Connection, identifiers: Sequence[UUID], *, worker_id: UUID
+) -> set[UUID]:
+    """Return the executions that this worker still holds and whose job was not stopped."""
+    if not identifiers:
+        return set()
+    rows = connection.execute(_STILL_WANTED, {"ids": list(identifiers), "worker_id": worker_id})
+    return set(rows.scalars())
