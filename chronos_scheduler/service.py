@@ -1,6 +1,6 @@
 """The scheduler process: its parts, wired together, from start to stop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -56,49 +56,67 @@ class Scheduler:
     """Runs the loops, from :meth:`run` on. Any number of schedulers run side by side."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lookahead = timedelta(seconds=settings.lookahead_seconds)
         self._engine = connect(settings.database_url, name="chronos-scheduler", pool_size=8)
         self._broker = Broker(settings.redis_url)
         self._events = EventPublisher(connect_redis(settings.redis_url))
         change_feed.follow(self._engine, self._events.put)
-        lookahead = timedelta(seconds=settings.lookahead_seconds)
-        worker_timeout = settings.worker_timeout
-        self._heartbeat = Heartbeat(self._engine, kind="scheduler", timeout=worker_timeout)
-        sweeper = Sweeper(self._engine)
-        sweep = Loop("sweep", sweeper.tick, idle_seconds=settings.sweep_interval_seconds)
-        dispatcher = Dispatcher(
+        self._heartbeat = Heartbeat(
+            self._engine, kind="scheduler", timeout=settings.worker_timeout
+        )
+        self._zone_rules = ZoneRules(self._engine, lookahead=self._lookahead)
+        self._pruner = Pruner(self._engine, retention=timedelta(days=settings.retention_days))
+        self._listener = Listener(connect_redis(settings.redis_url), self._hint)
+        sweep = Loop(
+            "sweep", Sweeper(self._engine).tick, idle_seconds=settings.sweep_interval_seconds
+        )
+        dispatcher = self._build_dispatcher(on_failure=sweep.wake)
+        self._followers = self._build_followers(dispatcher)
+        self._loops = [
+            Loop("prune", self._pruner.tick, idle_seconds=3600),
+            *self._followers,
+            sweep,
+        ]
+        loops = [health.loop_check(each) for each in self._loops]
+        self.progress = Progress([health.heartbeat_check(self._heartbeat), *loops])
+
+    def _build_dispatcher(self, *, on_failure: Callable[[], None]) -> Dispatcher:
+        return Dispatcher(
             self._engine,
             self._broker,
-            lookahead=lookahead,
+            lookahead=self._lookahead,
             batch=DISPATCH_TICK,
-            message_size=settings.dispatch_batch,
-            max_queued=timedelta(seconds=settings.max_queued_seconds),
-            on_failure=sweep.wake,
+            message_size=self._settings.dispatch_batch,
+            max_queued=timedelta(seconds=self._settings.max_queued_seconds),
+            on_failure=on_failure,
         )
-        self._zone_rules = ZoneRules(self._engine, lookahead=lookahead)
-        planner = Planner(self._engine, dispatcher, lookahead=lookahead, batch=settings.plan_batch)
-        rescuer = Rescuer(self._engine, self._broker, dispatcher, worker_timeout=worker_timeout)
-        self._pruner = Pruner(self._engine, retention=timedelta(days=settings.retention_days))
+
+    def _build_followers(self, dispatcher: Dispatcher) -> Sequence[Loop]:
+        """Return the loops that look when changes are announced."""
+        planner = Planner(
+            self._engine, dispatcher, lookahead=self._lookahead, batch=self._settings.plan_batch
+        )
+        notifier = Notifier(self._engine, self._broker)
+        rescuer = Rescuer(
+            self._engine, self._broker, dispatcher, worker_timeout=self._settings.worker_timeout
+        )
         # Plan looks ahead, so its rest delays nothing, while a trigger waits for dispatch's rest.
-        followers = [
+        return [
             Loop(
                 "plan",
                 planner.tick,
-                idle_seconds=settings.lookahead_seconds / 10,
-                quiet_seconds=self._until_due(planner, PLAN_QUIET, settings),
+                idle_seconds=self._settings.lookahead_seconds / 10,
+                quiet_seconds=lambda: self._rest_seconds(planner.next_due, PLAN_QUIET),
             ),
             Loop(
                 "dispatch",
                 dispatcher.tick,
                 idle_seconds=SHORTEST_REST_SECONDS,
-                quiet_seconds=self._until_due(dispatcher, DISPATCH_QUIET, settings),
+                quiet_seconds=lambda: self._rest_seconds(dispatcher.next_due, DISPATCH_QUIET),
                 is_held_up=lambda: dispatcher.is_held_up,
             ),
-            Loop(
-                "notify",
-                Notifier(self._engine, self._broker).tick,
-                idle_seconds=1,
-                quiet_seconds=5,
-            ),
+            Loop("notify", notifier.tick, idle_seconds=1, quiet_seconds=5),
             Loop(
                 "complete",
                 Completer(self._engine).tick,
@@ -107,33 +125,21 @@ class Scheduler:
             ),
             Loop("rescue", rescuer.tick, idle_seconds=3, quiet_seconds=5),
         ]
-        self._loops = [
-            Loop("prune", self._pruner.tick, idle_seconds=3600),
-            *followers,
-            sweep,
-        ]
 
-        def hint() -> None:
-            for loop in followers:
-                loop.hint()
+    def _hint(self) -> None:
+        for loop in self._followers:
+            loop.hint()
 
-        self._listener = Listener(connect_redis(settings.redis_url), hint)
-        loops = [health.loop_check(each) for each in self._loops]
-        self.progress = Progress([health.heartbeat_check(self._heartbeat), *loops])
+    def _rest_seconds(self, due: datetime | None, quiet: float) -> float:
+        """Return for how long plan or dispatch may rest until ``due``.
 
-    def _until_due(
-        self, looking: Planner | Dispatcher, quiet: float, settings: Settings
-    ) -> Callable[[], float]:
-        """Return a function of the seconds for which plan or dispatch may rest."""
-        lookahead = timedelta(seconds=settings.lookahead_seconds)
-
-        def seconds() -> float:
-            longest = HEARING_SECONDS if self._listener.hears else _quiet_seconds(quiet, settings)
-            due = looking.next_due
-            rest = rest_seconds(due, lookahead=lookahead, longest=longest, now=clock.now())
-            return max(rest, SHORTEST_REST_SECONDS)
-
-        return seconds
+        ``quiet`` bounds a rest without notifications, in lookaheads.
+        """
+        longest = min(self._settings.lookahead_seconds * quiet, LONGEST_QUIET_SECONDS)
+        if self._listener.hears:
+            longest = HEARING_SECONDS
+        rest = rest_seconds(due, lookahead=self._lookahead, longest=longest, now=clock.now())
+        return max(rest, SHORTEST_REST_SECONDS)
 
     def run(self, *, wait: Callable[[], object]) -> None:
         """Work until ``wait`` returns. Raises if the database does not answer at the start."""
@@ -168,8 +174,3 @@ def rest_seconds(
     if due is None:
         return longest
     return min(max((due - lookahead - now).total_seconds(), 0.0), longest)
-
-
-def _quiet_seconds(part: float, settings: Settings) -> float:
-    """Return how long a loop may rest while no notifications arrive."""
-    return min(settings.lookahead_seconds * part, LONGEST_QUIET_SECONDS)
