@@ -78,10 +78,11 @@ class Pruner:
         oldest = now - self._retention
         with transaction(self._engine) as connection:
             partitions.prune_default(connection, before=oldest)
-            failure_emails.prune(connection, before=oldest)
             statistics.prune(connection, before=now - STATS_RETENTION, now=now)
             users.prune_refresh_tokens(connection, before=now)
-            for each in (account_emails, invitations, email_tokens, api_keys):
+            for box in (failure_emails.outbox, account_emails.outbox):
+                box.prune(connection, before=oldest)
+            for each in (invitations, email_tokens, api_keys):
                 each.prune(connection, before=oldest)
             idempotency.prune(connection, now=now)
             adhoc_runs.prune(connection, now=now)

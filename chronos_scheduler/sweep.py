@@ -72,8 +72,8 @@ class Sweeper:
         """Count notifications that no scheduler published. Notify publishes them."""
         _report(
             "notification_overdue",
-            failure_emails.count_overdue(connection, before=now - PATIENCE)
-            + account_emails.count_overdue(connection, before=now - PATIENCE),
+            failure_emails.outbox.count_overdue(connection, before=now - PATIENCE)
+            + account_emails.outbox.count_overdue(connection, before=now - PATIENCE),
         )
 
     @staticmethod

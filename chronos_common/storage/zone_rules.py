@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from chronos_common.storage.jobs.columns import INSTANTS_SQL
+from chronos_common.storage.postgres import array_adapter
 
 #: The action of such a move in the audit log.
 ACTION = "job.timezone_rules"
@@ -128,20 +129,12 @@ def outdated_of(
 
 _CORRECT = text("""
     UPDATE schedules s SET next_run_at = m.next_run_at, zone_rules = m.zone_rules
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[]),
+      FROM unnest(CAST(:job_id AS uuid[]), CAST(:next_run_at AS timestamptz[]),
                   CAST(:zone_rules AS bigint[])) AS m (job_id, next_run_at, zone_rules)
      WHERE s.job_id = m.job_id""")
 
 
 def correct(connection: Connection, corrections: Sequence[Correction]) -> None:
     """Store the corrected next runs of locked schedules."""
-    if not corrections:
-        return
-    connection.execute(
-        _CORRECT,
-        {
-            "ids": [each.job_id for each in corrections],
-            "instants": [each.next_run_at for each in corrections],
-            "zone_rules": [each.zone_rules for each in corrections],
-        },
-    )
+    if corrections:
+        connection.execute(_CORRECT, array_adapter.columns(corrections))

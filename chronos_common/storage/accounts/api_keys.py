@@ -4,10 +4,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, func, insert, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    RowMapping,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from chronos_common.storage import pages
 from chronos_common.storage.tables import api_keys, users
+
+_WITH_CREATOR = select(api_keys, users.c.email.label("user_email")).join(
+    users, users.c.id == api_keys.c.user_id
+)
 
 
 def insert_key(
@@ -41,11 +54,7 @@ def insert_key(
 
 def find(connection: Connection, workspace_id: UUID, key_id: UUID) -> RowMapping | None:
     """Return a key of the workspace with its creator's ``user_email``, or None."""
-    query = (
-        select(api_keys, users.c.email.label("user_email"))
-        .join(users, users.c.id == api_keys.c.user_id)
-        .where(api_keys.c.workspace_id == workspace_id, api_keys.c.id == key_id)
-    )
+    query = _WITH_CREATOR.where(api_keys.c.workspace_id == workspace_id, api_keys.c.id == key_id)
     return connection.execute(query).mappings().one_or_none()
 
 
@@ -53,10 +62,8 @@ def page(
     connection: Connection, workspace_id: UUID, *, after: UUID | None, offset: int, limit: int
 ) -> tuple[Sequence[RowMapping], int]:
     """Return some keys that were not revoked, the latest first, and their number."""
-    query = (
-        select(api_keys, users.c.email.label("user_email"))
-        .join(users, users.c.id == api_keys.c.user_id)
-        .where(api_keys.c.workspace_id == workspace_id, api_keys.c.revoked_at.is_(None))
+    query = _WITH_CREATOR.where(
+        api_keys.c.workspace_id == workspace_id, api_keys.c.revoked_at.is_(None)
     )
     return pages.page(connection, query, api_keys.c.id, after=after, offset=offset, limit=limit)
 

@@ -13,6 +13,11 @@ from chronos_common.domain.addresses import email_key
 from chronos_common.storage import pages
 from chronos_common.storage.tables import invitations, users
 
+_WITH_HOST = select(invitations, users.c.email.label("invited_by_email")).join(
+    users, users.c.id == invitations.c.invited_by, isouter=True
+)
+_UNUSED = (invitations.c.accepted_at.is_(None), invitations.c.revoked_at.is_(None))
+
 
 def insert_invitation(
     connection: Connection,
@@ -49,25 +54,16 @@ def page(
     now: datetime,
 ) -> tuple[Sequence[RowMapping], int]:
     """Return some open invitations, the latest first, and their number."""
-    query = (
-        select(invitations, users.c.email.label("invited_by_email"))
-        .join(users, users.c.id == invitations.c.invited_by, isouter=True)
-        .where(
-            invitations.c.workspace_id == workspace_id,
-            invitations.c.accepted_at.is_(None),
-            invitations.c.revoked_at.is_(None),
-            invitations.c.expires_at > now,
-        )
+    query = _WITH_HOST.where(
+        invitations.c.workspace_id == workspace_id, *_UNUSED, invitations.c.expires_at > now
     )
     return pages.page(connection, query, invitations.c.id, after=after, offset=offset, limit=limit)
 
 
 def find(connection: Connection, workspace_id: UUID, invitation_id: UUID) -> RowMapping | None:
     """Return an invitation of the workspace in any state, or None."""
-    query = (
-        select(invitations, users.c.email.label("invited_by_email"))
-        .join(users, users.c.id == invitations.c.invited_by, isouter=True)
-        .where(invitations.c.workspace_id == workspace_id, invitations.c.id == invitation_id)
+    query = _WITH_HOST.where(
+        invitations.c.workspace_id == workspace_id, invitations.c.id == invitation_id
     )
     return connection.execute(query).mappings().one_or_none()
 
@@ -81,8 +77,7 @@ def revoke(
         .where(
             invitations.c.workspace_id == workspace_id,
             invitations.c.id == invitation_id,
-            invitations.c.accepted_at.is_(None),
-            invitations.c.revoked_at.is_(None),
+            *_UNUSED,
         )
         .values(revoked_at=now)
     )
@@ -98,8 +93,7 @@ def revoke_of_address(
         .where(
             invitations.c.workspace_id == workspace_id,
             invitations.c.email_key == email_key(email),
-            invitations.c.accepted_at.is_(None),
-            invitations.c.revoked_at.is_(None),
+            *_UNUSED,
         )
         .values(revoked_at=now)
     )
@@ -137,10 +131,7 @@ def find_open(
 ) -> RowMapping | None:
     """Return the open invitation with that token, or None. ``lock`` keeps others from it."""
     query = select(invitations).where(
-        invitations.c.token_sha256 == token_sha256,
-        invitations.c.accepted_at.is_(None),
-        invitations.c.revoked_at.is_(None),
-        invitations.c.expires_at > now,
+        invitations.c.token_sha256 == token_sha256, *_UNUSED, invitations.c.expires_at > now
     )
     query = query.with_for_update() if lock else query
     return connection.execute(query).mappings().one_or_none()

@@ -55,33 +55,25 @@ def rotate_secret(
     connection.execute(_ROTATE, {"id": workspace_id, "secret": secret, "until": until})
 
 
+_MEMBERS = select(
+    memberships.c.user_id,
+    users.c.email,
+    memberships.c.role,
+    memberships.c.created_at.label("joined_at"),
+).join(users, users.c.id == memberships.c.user_id)
+
+
 def members(connection: Connection, workspace_id: UUID) -> Sequence[RowMapping]:
     """Return the members of a workspace, in the order in which they joined."""
-    query = (
-        select(
-            memberships.c.user_id,
-            users.c.email,
-            memberships.c.role,
-            memberships.c.created_at.label("joined_at"),
-        )
-        .join(users, users.c.id == memberships.c.user_id)
-        .where(memberships.c.workspace_id == workspace_id)
-        .order_by(memberships.c.created_at, memberships.c.user_id)
-    )
+    query = _MEMBERS.where(memberships.c.workspace_id == workspace_id)
+    query = query.order_by(memberships.c.created_at, memberships.c.user_id)
     return connection.execute(query).mappings().all()
 
 
 def find_member(connection: Connection, workspace_id: UUID, user_id: UUID) -> RowMapping | None:
     """Return a member as :func:`members` does, or None."""
-    query = (
-        select(
-            memberships.c.user_id,
-            users.c.email,
-            memberships.c.role,
-            memberships.c.created_at.label("joined_at"),
-        )
-        .join(users, users.c.id == memberships.c.user_id)
-        .where(memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id)
+    query = _MEMBERS.where(
+        memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id
     )
     return connection.execute(query).mappings().one_or_none()
 

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, text
 from chronos_common import ids
 from chronos_common.domain.executions import Claimed, Moved
 from chronos_common.domain.statuses import Reason, Status, Trigger
-from chronos_common.storage.postgres import uuid_adapter
+from chronos_common.storage.postgres import array_adapter, uuid_adapter
 
 #: The columns that statements return of each execution that they move.
 MOVED_COLUMNS: Final = ", ".join(Moved._fields)
@@ -39,9 +39,10 @@ class Planned(NamedTuple):
 # The primary key refuses an occurrence that exists already (a schedule was moved back).
 _ADD = text("""
     WITH planned AS MATERIALIZED (
-        SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:workspaces AS uuid[]),
-                             CAST(:jobs AS uuid[]), CAST(:queues AS text[]),
-                             CAST(:scheduled AS timestamptz[]), CAST(:dispatched AS timestamptz[]))
+        SELECT * FROM unnest(CAST(:id AS uuid[]), CAST(:workspace_id AS uuid[]),
+                             CAST(:job_id AS uuid[]), CAST(:queue AS text[]),
+                             CAST(:scheduled_for AS timestamptz[]),
+                             CAST(:dispatched_at AS timestamptz[]))
                AS planned (id, workspace_id, job_id, queue, scheduled_for, dispatched_at)),
     added AS (
         INSERT INTO executions (id, workspace_id, job_id, trigger, status, queue, scheduled_for,
@@ -57,18 +58,7 @@ def add(connection: Connection, planned: Sequence[Planned]) -> set[UUID]:
     """Queue planned occurrences, and return the ids of those that existed before."""
     if not planned:
         return set()
-    rows = connection.execute(
-        _ADD,
-        {
-            "ids": [each.id for each in planned],
-            "workspaces": [each.workspace_id for each in planned],
-            "jobs": [each.job_id for each in planned],
-            "queues": [each.queue for each in planned],
-            "scheduled": [each.scheduled_for for each in planned],
-            "dispatched": [each.dispatched_at for each in planned],
-        },
-    )
-    return set(rows.scalars())
+    return set(connection.execute(_ADD, array_adapter.columns(planned)).scalars())
 
 
 _TRIGGER = text("""

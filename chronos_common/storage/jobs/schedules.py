@@ -15,6 +15,7 @@ from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind, jit
 from chronos_common.domain.timezones import files
 from chronos_common.storage.jobs import columns
 from chronos_common.storage.jobs.columns import INSTANTS_SQL
+from chronos_common.storage.postgres import array_adapter
 from chronos_common.storage.postgres.prepared_statements import prepared
 from chronos_common.storage.tables import schedules
 
@@ -132,23 +133,15 @@ def _schedule(kind: str, *instants: Any) -> Schedule:
 
 _ADVANCE = text("""
     UPDATE schedules s SET next_run_at = a.next_run_at, runs_left = a.runs_left
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:instants AS timestamptz[]),
+      FROM unnest(CAST(:job_id AS uuid[]), CAST(:next_run_at AS timestamptz[]),
                   CAST(:runs_left AS integer[])) AS a (job_id, next_run_at, runs_left)
      WHERE s.job_id = a.job_id""")
 
 
 def advance(connection: Connection, advances: Sequence[Advance]) -> None:
     """Store the next runs of planned schedules."""
-    if not advances:
-        return
-    connection.execute(
-        _ADVANCE,
-        {
-            "ids": [each.job_id for each in advances],
-            "instants": [each.next_run_at for each in advances],
-            "runs_left": [each.runs_left for each in advances],
-        },
-    )
+    if advances:
+        connection.execute(_ADVANCE, array_adapter.columns(advances))
 
 
 def replace(

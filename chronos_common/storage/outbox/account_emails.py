@@ -17,12 +17,6 @@ from chronos_common.storage.outbox.outbox import Outbox
 from chronos_common.storage.tables import email_tokens, invitations, letters
 
 outbox = Outbox(letters)
-take = outbox.take
-claim = outbox.claim
-mark_sent = outbox.mark_sent
-mark_failed = outbox.mark_failed
-count_overdue = outbox.count_overdue
-prune = outbox.prune
 
 
 class AccountEmailKind(StrEnum):

@@ -21,12 +21,6 @@ from chronos_common.storage.outbox.outbox import Outbox
 from chronos_common.storage.tables import notifications
 
 outbox = Outbox(notifications)
-take = outbox.take
-claim = outbox.claim
-mark_sent = outbox.mark_sent
-mark_failed = outbox.mark_failed
-count_overdue = outbox.count_overdue
-prune = outbox.prune
 
 #: The time after the first failure of a job whose failures are sent together.
 DIGEST_WINDOW = timedelta(minutes=5)

@@ -5,11 +5,11 @@ element. A literal (``'{…}'``, PostgreSQL manual, section 8.15.2) is read by t
 function. Statements name the type: ``CAST(:ids AS uuid[])``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg2.extensions import QuotedString, register_adapter
@@ -73,6 +73,11 @@ class _Array:
     def getquoted(self) -> bytes:
         quoted: bytes = self._quoted.getquoted()
         return quoted
+
+
+def columns(rows: Sequence[NamedTuple]) -> dict[str, list[Any]]:
+    """Return the fields of some rows as the lists that ``unnest`` makes rows of again."""
+    return dict(zip(rows[0]._fields, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def register() -> None:

@@ -275,8 +275,8 @@ def test_failures_jobs_that_always_fail_and_mails_that_do_not_leave_are_told(
         statistics.add(connection, failed, now=now)
     assert _levels(cluster.mail(seen)) == {"notifications": Level.OK}
     with engine.begin() as connection:
-        for identifier in failure_emails.take(connection, batch=10, now=now):
-            failure_emails.mark_failed(
+        for identifier in failure_emails.outbox.take(connection, batch=10, now=now):
+            failure_emails.outbox.mark_failed(
                 connection, identifier, error="550 No such user", permanent=True, now=now
             )
     assert "550 No such user" in _of("notifications", cluster.mail(seen)).says
@@ -300,9 +300,9 @@ def test_recipients_and_letters_that_a_mail_server_refuses_are_told(
             connection, [triggered], status=Status.FAILED, reason=Reason.WORKER_LOST, now=now
         )
         failure_emails.enqueue(connection, failed, now=now)
-        (told,) = failure_emails.take(connection, batch=10, now=now)
+        (told,) = failure_emails.outbox.take(connection, batch=10, now=now)
         error = "bob@example.com: 550 No such user"
-        failure_emails.mark_sent(connection, told, now=now, error=error)
+        failure_emails.outbox.mark_sent(connection, told, now=now, error=error)
     finding = _of("notifications", cluster.mail(seen))
     assert finding.level is Level.WARNING
     assert "1 were sent, but refused for some of their recipients" in finding.says
@@ -311,8 +311,10 @@ def test_recipients_and_letters_that_a_mail_server_refuses_are_told(
         account_emails.enqueue(
             connection, account_emails.AccountEmailKind.PASSWORD_RESET, ids.new_id(now), now=now
         )
-        (letter,) = account_emails.take(connection, batch=10, now=now)
-        account_emails.mark_failed(connection, letter, error="550 Gone", permanent=True, now=now)
+        (letter,) = account_emails.outbox.take(connection, batch=10, now=now)
+        account_emails.outbox.mark_failed(
+            connection, letter, error="550 Gone", permanent=True, now=now
+        )
     assert "1 were given up" in _of("notifications", cluster.mail(seen)).says
 
 

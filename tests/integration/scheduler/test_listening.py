@@ -103,7 +103,12 @@ def test_a_quiet_scheduler_finds_a_change_that_it_hears_of_and_one_that_it_does_
     is_heard: bool,  # noqa: FBT001 - a case
 ) -> None:
     if is_heard:
-        for longest in ("PLAN_QUIET", "DISPATCH_QUIET", "LONGEST_QUIET_SECONDS", "HEARING_SECONDS"):
+        for longest in (
+            "PLAN_QUIET",
+            "DISPATCH_QUIET",
+            "LONGEST_QUIET_SECONDS",
+            "HEARING_SECONDS",
+        ):
             environment.setattr(service, longest, 3600.0)
         environment.setattr(Rescuer, "tick", lambda _: False)
     scheduler = Scheduler(settings.load())

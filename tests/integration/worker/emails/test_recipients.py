@@ -248,7 +248,7 @@ def _failed(engine: Engine, workspace: Workspace, now: datetime, *notify: str) -
 
 def _send_due(engine: Engine, sender: FailureEmailSender, *, at: datetime) -> None:
     with engine.begin() as connection:
-        taken = failure_emails.take(connection, batch=100, now=at)
+        taken = failure_emails.outbox.take(connection, batch=100, now=at)
     sender.send(taken, at)
 
 
@@ -333,12 +333,14 @@ def test_what_a_worker_is_sending_nobody_else_sends(
     _program(server, {})
     _failed(engine, workspace, now, "ann@example.com")
     with engine.begin() as connection:
-        (taken,) = failure_emails.take(connection, batch=10, now=now)
-        assert failure_emails.claim(connection, taken, taken_at=now, until=clock.now() + HOLD)
+        (taken,) = failure_emails.outbox.take(connection, batch=10, now=now)
+        assert failure_emails.outbox.claim(
+            connection, taken, taken_at=now, until=clock.now() + HOLD
+        )
     sender.send([taken], now)
     assert server.envelopes == []
     with engine.begin() as connection:
-        assert failure_emails.take(connection, batch=10, now=clock.now() + HOLD / 2) == []
+        assert failure_emails.outbox.take(connection, batch=10, now=clock.now() + HOLD / 2) == []
     # A worker that died meanwhile comes to no end.
     _send_due(engine, sender, at=clock.now() + HOLD)
     assert len(server.envelopes) == 1

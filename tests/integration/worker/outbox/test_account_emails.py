@@ -50,7 +50,7 @@ def reset_id(engine: Engine, workspace: Workspace, now: datetime) -> UUID:
 
 def _send(engine: Engine, sender: AccountEmailSender, *, at: datetime) -> None:
     with engine.begin() as connection:
-        taken = account_emails.take(connection, batch=100, now=at)
+        taken = account_emails.outbox.take(connection, batch=100, now=at)
     sender.send(taken, at)
 
 

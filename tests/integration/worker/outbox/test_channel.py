@@ -79,7 +79,7 @@ def failure(engine: Engine, workspace: Workspace, now: datetime) -> UUID:
 def _send_due(engine: Engine, sender: FailureEmailSender, *, at: datetime) -> RowMapping:
     """Send what is due; return the outbox's only row."""
     with engine.begin() as connection:
-        taken = failure_emails.take(connection, batch=10, now=at)
+        taken = failure_emails.outbox.take(connection, batch=10, now=at)
     sender.send(taken, at)
     with engine.connect() as connection:
         return connection.execute(select(tables.notifications)).mappings().one()

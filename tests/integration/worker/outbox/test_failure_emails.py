@@ -72,7 +72,7 @@ def _outbox(engine: Engine) -> list[RowMapping]:
 
 def _send_due(engine: Engine, sender: FailureEmailSender, *, at: datetime) -> None:
     with engine.begin() as connection:
-        taken = failure_emails.take(connection, batch=100, now=at)
+        taken = failure_emails.outbox.take(connection, batch=100, now=at)
     sender.send(taken, at)
 
 
@@ -114,8 +114,8 @@ def test_a_job_that_goes_on_failing_makes_one_mail_for_each_window(
         at = now + timedelta(minutes=minute)
         _fail(engine, workspace, job_id, at=at, count=2)
         with engine.begin() as connection:
-            for identifier in failure_emails.take(connection, batch=100, now=at):
-                failure_emails.mark_sent(connection, identifier, now=at)
+            for identifier in failure_emails.outbox.take(connection, batch=100, now=at):
+                failure_emails.outbox.mark_sent(connection, identifier, now=at)
     rows = _outbox(engine)
     assert len(rows) == 1 + timedelta(hours=1) / WINDOW
     assert sum(row["failures"] for row in rows) == 120
@@ -139,7 +139,7 @@ def test_a_digest_that_is_on_its_way_takes_no_more_failures(
     job_id = _job(engine, workspace, now)
     _fail(engine, workspace, job_id, at=now, count=2)
     with engine.begin() as connection:
-        assert len(failure_emails.take(connection, batch=100, now=now + WINDOW)) == 2
+        assert len(failure_emails.outbox.take(connection, batch=100, now=now + WINDOW)) == 2
     _fail(engine, workspace, job_id, at=now + WINDOW)
     assert [row["failures"] for row in _outbox(engine)] == [1, 1, 1]
 
