@@ -44,7 +44,7 @@ def register_account(body: dict[str, str]) -> Response:
         verify=bool(settings.smtp_url) or settings.require_verified_email,
         lifetime=_refresh_lifetime(),
     )
-    return _tokens(login, 201)
+    return _tokens(login)
 
 
 @blueprint.route("/login", "POST")
@@ -60,7 +60,7 @@ def log_in(body: dict[str, str]) -> Response:
     """
     with lockouts.guarding(body["email"]):
         result = service.log_in(public_call(), **body, lifetime=_refresh_lifetime())
-    return _tokens(result, 200)
+    return _tokens(result)
 
 
 @blueprint.route("/refresh", "POST")
@@ -74,7 +74,7 @@ def refresh_tokens(body: dict[str, str]) -> Response:
     Each one can be used once. Using one again ends the login, because another person may have it.
     """
     result = service.refresh(public_call(), body["refresh_token"], lifetime=_refresh_lifetime())
-    return _tokens(result, 200)
+    return _tokens(result)
 
 
 @blueprint.route("/logout", "POST")
@@ -115,7 +115,7 @@ def _refresh_lifetime() -> timedelta:
     return timedelta(days=current().settings.refresh_token_days)
 
 
-def _tokens(login: Login, status: int) -> Response:
+def _tokens(login: Login) -> Response:
     user_id = login.user["id"]
     made = {
         "access_token": tokens.access_token(user_id, login.family_id),
@@ -124,6 +124,4 @@ def _tokens(login: Login, status: int) -> Response:
         "expires_in": current().settings.access_token_minutes * 60,
         "user": login.user,
     }
-    response = jsonify(Tokens.of(made))
-    response.status_code = status
-    return response
+    return jsonify(Tokens.of(made))

@@ -50,9 +50,7 @@ def create_jobs(body: dict[str, Any]) -> Response:
     creating = call()
     rows = creation.create(creating, body["jobs"])
     created = [{**row, "next_run_at": snapshots.next_run(row, now=creating.now)} for row in rows]
-    response = jsonify(BulkCreated.of({"items": created}))
-    response.status_code = 201
-    return response
+    return jsonify(BulkCreated.of({"items": created}))
 
 
 @blueprint.route("/pause", "POST")

@@ -40,9 +40,7 @@ def create_post_job(body: dict[str, Any]) -> Response:
     translation = translate.of_post(body)
     with translation.naming_errors():
         row = jobs.create(call(), translation.fields)
-    response = jsonify(PostJobMade.of({"jobId": row["id"]}))
-    response.status_code = 201
-    return response
+    return jsonify(PostJobMade.of({"jobId": row["id"]}))
 
 
 @blueprint.route("/<uuid:job_id>/executions", "GET")

@@ -73,7 +73,7 @@ _SUBMISSION = {
 @succeeded_by("jobs.create_job")
 def create_compat_job(body: dict[str, Any]) -> Response:
     """Create a job, with a schedule, a cron_expression or a scheduled_time."""
-    return _made(_create(translate.of_job(body)), "Job created", 201)
+    return _made(_create(translate.of_job(body)), "Job created")
 
 
 @blueprint.route("/submitJob", "POST")
@@ -83,7 +83,7 @@ def create_compat_job(body: dict[str, Any]) -> Response:
 @succeeded_by("jobs.create_job")
 def submit_compat_job(body: dict[str, Any]) -> Response:
     """Submit a job: recurring by its cron_expression, or one-time by its scheduled_time."""
-    return _made(_create(translate.of_submission(body)), "Job submitted", 201)
+    return _made(_create(translate.of_submission(body)), "Job submitted")
 
 
 def _create(translation: Translation) -> RowMapping:
@@ -155,7 +155,7 @@ def update_compat_job(body: dict[str, Any], job_id: UUID) -> Response:
     translation = translate.of_change(translate.changes(body, answer))
     with translation.naming_errors():
         row = job_changes.change(update, job_id, translation.fields, expected=None)
-    return _made(row, "Job updated", 200)
+    return _made(row, "Job updated")
 
 
 @blueprint.route("/jobs/<uuid:job_id>", "DELETE")
@@ -186,7 +186,7 @@ def run_compat_job(job_id: UUID) -> Response:
         "job_id": job_id,
         "execution_id": row["id"],
     }
-    return _with_status(jsonify(RunStarted.of(started)), 202)
+    return jsonify(RunStarted.of(started))
 
 
 @blueprint.route("/jobs/<uuid:job_id>/status", "GET")
@@ -200,9 +200,9 @@ def get_compat_job_status(job_id: UUID) -> Response:
     return jsonify(CompatState.of(found))
 
 
-def _made(row: RowMapping, message: str, status_code: int) -> Response:
+def _made(row: RowMapping, message: str) -> Response:
     made = {"message": message, "job_id": row["id"], "job": _with_all_executions(row)}
-    return _with_status(jsonify(ChangeMade.of(made)), status_code)
+    return jsonify(ChangeMade.of(made))
 
 
 def _with_all_executions(row: RowMapping) -> dict[str, Any]:
@@ -215,8 +215,3 @@ def _with_executions(rows: Sequence[RowMapping], *, each: int) -> list[dict[str,
     latest = executions.latest_of(call(), [row["id"] for row in rows], each=each)
     now = clock.now()
     return [snapshots.snapshot(row, now=now) | {"executions": latest[row["id"]]} for row in rows]
-
-
-def _with_status(response: Response, status_code: int) -> Response:
-    response.status_code = status_code
-    return response

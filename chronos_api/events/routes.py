@@ -54,9 +54,7 @@ def create_event_ticket() -> Response:
         Ticket(caller.user_id, caller.workspace_id, caller.family_id, caller.key_id)
     )
     url = url_for("events.stream_events", ticket=text)
-    response = jsonify(TicketAnswer.of({"ticket": text, "expires_at": ends, "url": url}))
-    response.status_code = 201
-    return response
+    return jsonify(TicketAnswer.of({"ticket": text, "expires_at": ends, "url": url}))
 
 
 @blueprint.route("", "GET")

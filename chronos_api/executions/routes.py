@@ -103,6 +103,5 @@ def retry_execution(execution_id: UUID) -> Response:
     """
     row = service.retry(call(), execution_id)
     response = jsonify(ExecutionAnswer.of(row))
-    response.status_code = 202
     response.headers["Location"] = url_for("executions.get_execution", execution_id=row["id"])
     return response

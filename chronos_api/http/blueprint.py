@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import flask_smorest
+from flask import Response
 from marshmallow import Schema
 
 from chronos_api.http import json_body, problems
@@ -92,10 +93,24 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
         headers: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Decorator:
-        """Document the answer, which the function returns as a Flask response."""
-        decorate: Decorator = self.response(
+        """Document the answer, which the function returns as a Flask response.
+
+        Its status is ``status``, unless the function sets another one.
+        """
+        describe: Decorator = self.response(
             status, schema, headers=dict(headers) if headers else None, **options
         )
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def wrapper(*args: Any, **kwargs: Any) -> Response:
+                response: Response = view(*args, **kwargs)
+                if response.status_code == HTTPStatus.OK:
+                    response.status_code = status
+                return response
+
+            return describe(wrapper)
+
         return decorate
 
     def parameters(self, *parameters: Mapping[str, Any]) -> Decorator:

@@ -77,7 +77,6 @@ def create_job(body: dict[str, Any]) -> Response:
     """
     row = service.create(call(), body)
     response = _job(row)
-    response.status_code = 201
     response.headers["Location"] = url_for("jobs.get_job", job_id=row["id"])
     return response
 
@@ -191,7 +190,6 @@ def execute_job(job_id: UUID) -> Response:
     """Run a job now, independently of its schedule."""
     row = executions.trigger(call(), job_id)
     response = jsonify(ExecutionAnswer.of(row))
-    response.status_code = 202
     response.headers["Location"] = url_for("executions.get_execution", execution_id=row["id"])
     return response
 

@@ -41,9 +41,7 @@ def create_invitation(body: dict[str, Any]) -> Response:
     invitation before.
     """
     row = invitations.invite(call(), **body)
-    response = jsonify(InvitationAnswer.of(row))
-    response.status_code = 201
-    return response
+    return jsonify(InvitationAnswer.of(row))
 
 
 @blueprint.route("", "GET")

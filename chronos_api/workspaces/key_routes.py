@@ -40,7 +40,6 @@ def create_api_key(body: dict[str, Any]) -> Response:
         expires_at=body.get("expires_at"),
     )
     response = jsonify(NewKeyAnswer.of({**made.row, "key": made.text}))
-    response.status_code = 201
     response.headers["Location"] = url_for("keys.get_api_key", key_id=made.row["id"])
     return response
 

@@ -44,9 +44,7 @@ def list_workspaces() -> Response:
 def create_workspace(body: dict[str, str]) -> Response:
     """Create another workspace, whose owner you are."""
     row = service.add(account_call(), name=body["name"])
-    response = jsonify(Membership.of(row))
-    response.status_code = 201
-    return response
+    return jsonify(Membership.of(row))
 
 
 @blueprint.route("/workspace", "GET")
