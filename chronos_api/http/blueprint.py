@@ -113,6 +113,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
 
         return decorate
 
+    def or_answers(self, status: int, schema: type[Schema], description: str) -> Decorator:
+        """Document another answer, whose status the function sets."""
+        decorate: Decorator = self.alt_response(status, schema=schema, description=description)
+        return decorate
+
     def parameters(self, *parameters: Mapping[str, Any]) -> Decorator:
         """Document parameters that no schema reads."""
         decorate: Decorator = self.doc(parameters=[dict(each) for each in parameters])

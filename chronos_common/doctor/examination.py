@@ -15,6 +15,7 @@ from sqlalchemy import Engine
 
 from chronos_common import broker, clock, setting_types, settings
 from chronos_common.doctor import cluster, servers, usage
+from chronos_common.doctor.api import api
 from chronos_common.doctor.cluster import Cluster
 from chronos_common.doctor.findings import (
     EXIT_CODES,
@@ -60,6 +61,7 @@ def run(data_dir: Path | None, *, as_json: bool) -> None:
     queues = broker.Broker(loaded.redis_url)
     try:
         findings = list(examine(engine, client, queues, loaded))
+        findings += api(settings.given("PUBLIC_URL"))
     finally:
         queues.close()
         client.close()

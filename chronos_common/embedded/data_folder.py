@@ -71,7 +71,7 @@ def secret_key(folder: Path) -> str:
 
 
 def remember(folder: Path, values: Mapping[str, str]) -> None:
-    """Keep the settings that other commands on this machine need to reach the servers."""
+    """Keep the settings by which other commands on this machine reach the servers and the API."""
     write_private(folder / "settings.json", json.dumps(dict(values)))
 
 

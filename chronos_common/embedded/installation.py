@@ -70,7 +70,8 @@ class Installation:
         secret = self.given.get("SECRET_KEY") or secret_key(self.folder)
         settings.export({**urls, "SECRET_KEY": secret})
         # URLs and keys of the user are not stored.
-        remember(self.folder, {name: urls[name] for name in urls.keys() - self.given.keys()})
+        own = {name: urls[name] for name in urls.keys() - self.given.keys()}
+        remember(self.folder, own | {"PUBLIC_URL": self.address})
 
     def migration(self) -> Program:
         """Return the program that upgrades the schema."""

@@ -41,6 +41,9 @@ def run(
 ) -> None:
     """Run an installation until a signal comes, with settings of the command line."""
     installation = configure(options, workers=workers, schedulers=schedulers, with_demo=with_demo)
+    if not installation.folder.exists():
+        # No earlier start has the port then, and a start that is refused leaves no folder.
+        _check_address(installation)
     data_folder.prepare(installation.folder)
     terminal = Terminal(verbose=verbose)
     for remark in settings.remarks():
@@ -69,10 +72,10 @@ def _run(
     4. Make the administrator's account, print the banner, start the demo, and wait.
     """
     _end_orphans(installation.folder, terminal, stop)
-    port = installation.settings.api_port
-    data_folder.check_address(installation.settings.api_host, port)
+    _check_address(installation)
+    echo_port = installation.settings.api_port + 1
     with ExitStack() as running:
-        echo_address = running.enter_context(echo.serve(port + 1)) if with_demo else None
+        echo_address = running.enter_context(echo.serve(echo_port)) if with_demo else None
         supervisor = Supervisor(say=terminal.warn, show_log=terminal.show_log, wait=stop.wait)
         started, parts = _start(installation, running, supervisor, stop)
         _wait_for_api(installation, parts, supervisor, stop)
@@ -109,6 +112,10 @@ def _start(
         running.callback(supervisor.stop, parts, stop)
         supervisor.start(parts)
     return started, parts
+
+
+def _check_address(installation: Installation) -> None:
+    data_folder.check_address(installation.settings.api_host, installation.settings.api_port)
 
 
 def _end_orphans(data_dir: Path, terminal: Terminal, stop: StopRequest) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,12 @@ def test_an_address_that_is_not_ours_is_one_clear_sentence(tmp_path: Path) -> No
     words = ["up", "--data-dir", str(tmp_path), "--port", str(ports.free()), "--host"]
     assert "Cannot assign requested address" in one_sentence(chronos(*words, "192.0.2.1"))
     assert "There is no address" in one_sentence(chronos(*words, "nowhere.invalid"))
+
+
+def test_a_start_that_is_refused_for_its_port_leaves_no_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "chronos"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = chronos("up", "--data-dir", str(folder), "--port", str(port))
+    assert "Address already in use" in one_sentence(refused)
+    assert list(tmp_path.iterdir()) == []

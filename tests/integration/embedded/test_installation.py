@@ -87,7 +87,10 @@ def test_what_the_user_set_stays(tmp_path: Path) -> None:
     assert settings.given("PUBLIC_URL") == "https://jobs.example"
     assert settings.given("SECRET_KEY") == "k" * 32
     assert not (tmp_path / "secret_key").exists()
-    assert remembered(tmp_path) == {"REDIS_URL": SERVERS.redis_url}
+    assert remembered(tmp_path) == {
+        "REDIS_URL": SERVERS.redis_url,
+        "PUBLIC_URL": installation.address,
+    }
 
 
 def test_the_secret_key_is_made_once_and_is_private(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from chronos_common import events, ids
 from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Status
 from chronos_common.process.heartbeat import Heartbeat
-from chronos_common.storage import change_feed
+from chronos_common.storage import change_feed, consequences
 from chronos_common.storage.change_feed import Change, UserAction
 from chronos_common.storage.executions import statistics
 from chronos_common.storage.jobs.specs import Specs
@@ -126,7 +126,7 @@ def test_changes_are_told_with_their_commit_or_not_at_all(
         UserAction(workspace.id, "job", UUID(int=3), "job.pause"),
     )
     with engine.connect() as connection, connection.begin() as transaction:
-        statistics.add(connection, [one], now=now)
+        consequences.write(connection, [one], now=now)
         change_feed.note(connection, [acted])
         assert told == []
         if commits:
@@ -152,7 +152,7 @@ def test_what_workers_and_schedulers_move_is_told_to_those_who_look(
     with Redis.from_url(redis_url) as redis:
         redis.zadd(events.WANTED, {str(workspace.id): ids.milliseconds(now + HOUR)})
         with running._engine.begin() as connection:
-            statistics.add(connection, [moved(workspace.id, now)], now=now)
+            consequences.write(connection, [moved(workspace.id, now)], now=now)
         running._events.stop()
         [(_, fields)] = redis.xrange(events.stream_of(workspace.id))
     assert events.read_sums(fields[events.FIELD]).executions == {"succeeded": 1}
