@@ -3,12 +3,9 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -21,7 +18,6 @@ import factories
 from chronos_common import __version__, clock, ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.doctor import cluster, command, servers, usage
-from chronos_common.doctor.api import api
 from chronos_common.doctor.cluster import Cluster
 from chronos_common.doctor.findings import Finding, Level, collect, worst
 from chronos_common.domain.statuses import Reason, Status
@@ -151,62 +147,6 @@ def test_a_database_and_a_redis_that_do_not_answer_are_problems(closed_port: int
 @pytest.fixture
 def closed_port() -> int:
     return 1  # nobody serves tcpmux
-
-
-@pytest.fixture
-def address() -> Iterator[str]:
-    """A server in the place of the API: ``/<name>/api/v1/ready`` answers by that name."""
-    answers = {
-        "ready": {"status": "ready", "checks": [{"name": "redis", "ok": True, "detail": "-"}]},
-        "not_ready": {
-            "status": "not ready",
-            "checks": [
-                {"name": "database", "ok": True, "detail": "-"},
-                {"name": "redis", "ok": False, "detail": "Redis does not\nanswer."},
-            ],
-        },
-        "list": [],
-        "strings": {"checks": ["redis"]},
-        "endless": "x" * 10_000_000,
-    }
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            name, _, path = self.path[1:].partition("/")
-            assert path == "api/v1/ready"
-            self.send_response(503 if name == "not_ready" else 200)
-            self.end_headers()
-            text = "[" * 60_000 if name == "deep" else json.dumps(answers.get(name, "<html>"))
-            with suppress(OSError):
-                self.wfile.write(text.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.mark.parametrize(
-    ("name", "level", "says"),
-    [
-        ("ready", Level.OK, "is ready"),
-        ("not_ready", Level.WARNING, "not ready. redis: Redis does not answer."),
-        ("list", Level.WARNING, "Something else"),
-        ("strings", Level.WARNING, "Something else"),
-        ("endless", Level.WARNING, "Something else"),
-        ("deep", Level.WARNING, "Something else"),
-        ("page", Level.WARNING, "Something else"),
-    ],
-)
-def test_it_asks_the_api_whether_it_is_ready(
-    address: str, name: str, level: Level, says: str
-) -> None:
-    [found] = api(f"{address}/{name}/")
-    assert (found.topic, found.level, bool(found.remedy)) == ("api", level, level != Level.OK)
-    assert says in found.says
 
 
 def test_an_api_that_does_not_answer_is_a_warning_with_its_address(
