@@ -3,6 +3,7 @@
 A parser takes the text of a variable, and raises ``ValidationError`` with a remedy if it is wrong.
 """
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -289,6 +290,25 @@ def secret_key(value: str) -> str:
 def patterns(value: str) -> tuple[str, ...]:
     """Return the patterns of a list with commas, in which ``*`` stands for any characters."""
     return tuple(text.strip() for text in value.split(",") if text.strip())
+
+
+def secret_in(path: Path, *, longest: int) -> str:
+    """Return the text of a file without the line break at its end.
+
+    Raises ``ValueError`` with a remedy if it cannot be read, is empty or has too many bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(longest + 1).decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no text in UTF-8") from None
+    except OSError as error:
+        reason = f"{path} cannot be read: {error.strerror}"
+        raise ValueError(f"{reason}; this process is user {os.geteuid()}") from error
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text or len(text) > longest:
+        raise ValueError(f"{path} is {'too long' if text else 'empty'}; it must hold the secret")
+    return text
 
 
 def networks(value: str) -> tuple[Network, ...]:

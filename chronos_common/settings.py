@@ -1,7 +1,8 @@
 """Settings: ``CHRONOS_*`` environment variables, read once into frozen, validated objects.
 
 Each is declared once, as a field of :class:`Settings`. The README's table and ``.env.example`` are
-held against that. All wrong settings are reported at once. No other module reads settings.
+held against that. All wrong settings are reported at once. No other module reads settings. A
+secret may stand in a file instead, which ``CHRONOS_<NAME>_FILE`` names.
 """
 
 import os
@@ -207,7 +208,15 @@ class Settings:
 DECLARED: Final = {each.name: types.declared(each) for each in fields(Settings)}
 
 _VARIABLES: Final = {name: f"{variables.PREFIX}{name.upper()}" for name in DECLARED}
-_KNOWN: Final = frozenset(_VARIABLES.values())
+#: The variables that hold secrets, by those that name a file with the secret.
+_FILES: Final = {
+    f"{_VARIABLES[each.name]}_FILE": _VARIABLES[each.name]
+    for each in fields(Settings)
+    if not each.repr
+}
+_KNOWN: Final = frozenset({*_VARIABLES.values(), *_FILES})
+
+_LONGEST_SECRET: Final = 64 << 10
 
 
 def load() -> Settings:
@@ -217,6 +226,7 @@ def load() -> Settings:
     has no effect: a setting may be missing because its name is misspelt.
     """
     _forget_services()
+    unreadable = _open_files()
     env = Env(eager=False)
     values: dict[str, Any] = {}
     for name, setting in DECLARED.items():
@@ -224,7 +234,9 @@ def load() -> Settings:
     try:
         env.seal()
     except EnvError as error:
-        raise SettingsInvalid("\n  ".join([_explain(error), *remarks()])) from error
+        raise SettingsInvalid("\n  ".join([_explain(error, unreadable), *remarks()])) from error
+    if unreadable:
+        raise SettingsInvalid(_report(unreadable))
     if types.is_same_redis(values["tasks_broker_url"], values["redis_url"]):
         raise SettingsInvalid(_SHARED_BROKER)
     return Settings(**values)
@@ -248,8 +260,36 @@ def _forget_services() -> None:
         _forgotten.append(name)
 
 
+def _open_files() -> dict[str, str]:
+    """Replace variables that name files by those with the files' texts, as child processes read.
+
+    Return an error for each that names no usable file, or whose secret is given as well.
+    """
+    errors = {}
+    environ = os.environ  # noqa: TID251 - this is the place
+    for file, name in _FILES.items():
+        path = environ.get(file)
+        if not path:
+            continue
+        if environ.get(name):
+            errors[file] = f"{name} is given too; remove one of them"
+            continue
+        try:
+            environ[name] = types.secret_in(Path(path), longest=_LONGEST_SECRET)
+        except ValueError as error:
+            errors[file] = str(error)
+        else:
+            del environ[file]
+    return errors
+
+
 def given(name: str) -> str | None:
-    """Return the variable ``CHRONOS_<name>`` as it stands, ``None`` if it is missing."""
+    """Return the variable ``CHRONOS_<name>`` as it stands, ``None`` if it is missing.
+
+    Raises :class:`SettingsInvalid` if a secret stands in a file that cannot be read.
+    """
+    if unreadable := _open_files():
+        raise SettingsInvalid(_report(unreadable))
     return os.environ.get(f"{variables.PREFIX}{name}")  # noqa: TID251 - this is the place
 
 
@@ -279,14 +319,22 @@ def _prefixed(values: Mapping[str, str]) -> dict[str, str]:
     return {f"{variables.PREFIX}{name}": value for name, value in values.items()}
 
 
-def _explain(error: EnvError) -> str:
+def _explain(error: EnvError, unreadable: Mapping[str, str]) -> str:
     if not isinstance(error, EnvValidationError) or not isinstance(error.error_messages, dict):
         return str(error)
-    lines = [
-        f"{name}: {' '.join(_MESSAGES.get(text, text) for text in map(str, texts))}"
+    # A secret whose file is wrong is not missing.
+    of_files = {_FILES[file] for file in unreadable}
+    messages = {
+        name: " ".join(_MESSAGES.get(text, text) for text in map(str, texts))
         for name, texts in error.error_messages.items()
-    ]
-    return "The settings are wrong.\n" + "\n".join(f"  {line}" for line in lines)
+        if name not in of_files
+    }
+    return _report(messages | dict(unreadable))
+
+
+def _report(messages: Mapping[str, str]) -> str:
+    lines = [f"  {name}: {message}" for name, message in messages.items()]
+    return "\n".join(["The settings are wrong.", *lines])
 
 
 _SHARED_BROKER = (

