@@ -104,6 +104,12 @@ EXECUTIONS = _counter(
     "status",
     [Status.QUEUED, Status.RETRYING, Status.SUCCEEDED, Status.FAILED, Status.CANCELLED],
 )
+NOT_ATTEMPTED = _counter(
+    "chronos_not_attempted_total",
+    "Executions given back because the worker lacked something of its own",
+    "queue",
+    queues.DURABLE,
+)
 SUPERSEDED = Counter(
     "chronos_superseded_total", "Outcomes not written: the execution had moved on meanwhile"
 )

@@ -17,14 +17,14 @@ from sqlalchemy.exc import DataError
 
 from chronos_common import clock
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
-from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
+from chronos_common.domain.outcomes import Failed, NotAttempted, Outcome, Succeeded
 from chronos_common.domain.payloads import TYPES
 from chronos_common.domain.statuses import Status
 from chronos_common.errors import Invalid
 from chronos_common.settings import Settings
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.postgres.database import transaction
-from chronos_worker import actions
+from chronos_worker import actions, exhaustion
 from chronos_worker.actions import Tools
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.http.request import TransferRequest
@@ -98,7 +98,9 @@ class AdhocRunner:
             return self._actions[spec.type](claimed, spec)
         except Exception as error:  # noqa: BLE001 - poison fails its own run only
             reason = str(error)
-            if not isinstance(error, Invalid | RunAbandoned):
+            if lack := exhaustion.lack_behind(error):
+                reason = f"the worker lacks something of its own ({lack}); try again."
+            elif not isinstance(error, Invalid | RunAbandoned):
                 _log.error("test run failed", test_run_id=str(spec.id), exc_info=error)
                 reason = "the worker's log says why."
             text = f"It could not be performed: {reason}"
@@ -106,7 +108,7 @@ class AdhocRunner:
 
     def _finish(self, identifier: UUID, outcome: Outcome, attempt: Attempt) -> None:
         status = Status.SUCCEEDED if isinstance(outcome, Succeeded) else Status.FAILED
-        error = outcome.error if isinstance(outcome, Failed) else None
+        error = outcome.error if isinstance(outcome, Failed | NotAttempted) else None
         try:
             self._store(identifier, status, _result(status, error, attempt))
         except DataError as fault:

@@ -15,12 +15,11 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import clock
-from chronos_common.domain.executions import Attempt, Claimed, JobSpec
-from chronos_common.domain.outcomes import Failed
+from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.storage.executions import history
 from chronos_common.storage.postgres.database import transaction
-from chronos_worker.attempts import Action, Finished, invalid_payload
+from chronos_worker.attempts import Action, Finished, not_attempted, unperformed
 from chronos_worker.recorder import Recorder
 
 _log = structlog.get_logger(__name__)
@@ -59,10 +58,9 @@ class BlockingExecutor:
             outcome, attempt = self._actions[job.type](execution, job)
         except SQLAlchemyError:
             _log.warning("earlier attempts not read", exc_info=True)
-            outcome = Failed("The database did not answer, so that nothing was sent.")
-            attempt = Attempt(started_at=clock.now(), duration_ms=0)
+            return not_attempted(execution, job, "the earlier attempts of the execution")
         except Exception as error:  # noqa: BLE001 - poison fails its own execution only
-            return invalid_payload(execution, job, error)
+            return unperformed(execution, job, error)
         return Finished(execution, QUEUE_OF[job.type], job.policy, outcome, attempt)
 
 

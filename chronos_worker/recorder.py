@@ -1,6 +1,7 @@
 """The recorder: gathers finished attempts for a moment and writes them in one transaction.
 
-1. Decide how each execution goes on (a pure function, see ``domain.outcomes``).
+1. Decide how each execution goes on (a pure function, see ``domain.outcomes``). Those that could
+   not be attempted go back.
 2. Move the executions. Those that this worker has lost to another one do not move.
 3. Write the consequences of the executions that moved, in the same transaction.
 
@@ -20,15 +21,18 @@ from time import monotonic
 
 import orjson
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from chronos_common import clock, failpoints, metrics
 from chronos_common.domain.executions import MAX_ERROR_LENGTH, Attempt, Moved
 from chronos_common.domain.jobs import MAX_DELAY_SECONDS
 from chronos_common.domain.outcomes import (
+    POSTPONED_BY,
     Failed,
     Finish,
+    NotAttempted,
+    Postpone,
     Redeliver,
     Retry,
     Step,
@@ -36,7 +40,7 @@ from chronos_common.domain.outcomes import (
 )
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage.consequences import CONSEQUENCES, Consequence, write
-from chronos_common.storage.executions import executions
+from chronos_common.storage.executions import executions, leases
 from chronos_common.storage.executions.executions import Move
 from chronos_common.storage.postgres.database import is_outage, transaction
 from chronos_worker.attempts import Finished
@@ -211,12 +215,17 @@ class Recorder:
     def _write(self, batch: Sequence[Finished], consequences: Sequence[Consequence]) -> None:
         failpoints.hit("record.begins")
         now = clock.now()
-        moves = [_move(finished) for finished in batch]
+        steps = [(each, _step(each)) for each in batch]
+        postponed = [each for each, step in steps if isinstance(step, Postpone)]
+        attempted = [(each, step) for each, step in steps if not isinstance(step, Postpone)]
+        moves = [_move(each, step) for each, step in attempted]
         with metrics.RECORD_SECONDS.time(), transaction(self._engine) as connection:
+            _postpone(connection, postponed, now=now)
             moved = executions.record(connection, moves, now=now)
             write(connection, moved, now=now, consequences=consequences)
         failpoints.hit("record.committed")
-        _count(batch, moved)
+        _count([each for each, _ in attempted], moved)
+        _report(postponed)
 
 
 def _may_pass(error: Exception) -> bool:
@@ -232,10 +241,10 @@ def _pause_after(failures: int) -> float:
     return longest * random.uniform(0.5, 1)  # noqa: S311 - not a secret
 
 
-def _move(finished: Finished) -> Move:
+def _move(finished: Finished, step: Finish | Retry | Redeliver) -> Move:
     """Return the move of the execution whose attempt finished."""
     claimed, attempt = finished.claimed, finished.attempt
-    match _step(finished):
+    match step:
         case Finish(status=status, error=error, reason=reason):
             due_at = None
         case Retry(delay=delay, error=error):
@@ -312,6 +321,21 @@ def _unrecordable(finished: Finished) -> Finished:
         outcome=Failed("How the attempt ended could not be stored; see the log.", permanent=True),
         attempt=Attempt(started_at=now, duration_ms=0),
     )
+
+
+def _postpone(connection: Connection, postponed: Sequence[Finished], *, now: datetime) -> None:
+    """Give back executions that could not be attempted, for a moment in which they can be."""
+    claimed = [each.claimed for each in postponed]
+    leases.postpone(connection, claimed, due_at=now + POSTPONED_BY)
+
+
+def _report(postponed: Sequence[Finished]) -> None:
+    outcomes = [each.outcome for each in postponed]
+    reasons = {each.error for each in outcomes if isinstance(each, NotAttempted)}
+    if reasons:
+        _log.warning("not attempted", executions=len(outcomes), lacking=sorted(reasons))
+    for queue, count in Counter(each.queue for each in postponed).items():
+        metrics.NOT_ATTEMPTED.labels(queue).inc(count)
 
 
 def _count(batch: Sequence[Finished], moved: Sequence[Moved]) -> None:

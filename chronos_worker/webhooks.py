@@ -15,27 +15,26 @@ from sqlalchemy.exc import SQLAlchemyError
 from chronos_common import clock, metrics
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.outcomes import POSTPONED_BY
 from chronos_common.errors import Unavailable
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.settings import Settings
 from chronos_common.storage.executions import leases
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.actions import webhook
-from chronos_worker.attempts import Finished, invalid_payload
+from chronos_worker.attempts import Finished, unperformed
 from chronos_worker.http.request import TransferRequest
 from chronos_worker.recorder import Recorder
 from chronos_worker.transfers import descriptors
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
 from chronos_worker.transfers.limiter import Limits
-from chronos_worker.transfers.results import ErrorKind, TransferResult
+from chronos_worker.transfers.results import TransferResult
 
 _log = structlog.get_logger(__name__)
 
 #: Overdue requests that wait in memory. Further ones go back to PostgreSQL for a while.
 MAX_WAITING = 20_000
-#: When such requests are due again.
-POSTPONED_BY = timedelta(seconds=10)
 
 #: Batches that are claimed and prepared at once.
 BATCHES = 4
@@ -70,7 +69,6 @@ class Webhooks:
         self._recorder = recorder
         self._heartbeat = heartbeat
         self._unstarted: deque[TransferRequest] = deque()  # out of the engine, not given back yet
-        self._unattempted: deque[TransferRequest] = deque()  # the worker lacked something for them
         self._draining = Lock()
         self._turns = Semaphore(BATCHES)
         self._transfers = TransferEngine(
@@ -96,7 +94,7 @@ class Webhooks:
     @property
     def is_any_left(self) -> bool:
         """Whether there are requests to watch, in the engine or on their way back."""
-        return bool(self._unstarted or self._unattempted) or self.in_flight > 0
+        return bool(self._unstarted) or self.in_flight > 0
 
     @property
     def is_late(self) -> bool:
@@ -134,7 +132,7 @@ class Webhooks:
             try:
                 requests.append(webhook.prepare(execution, job))
             except Exception as error:  # noqa: BLE001 - poison fails its own execution only
-                self._recorder.put(invalid_payload(execution, job, error))
+                self._recorder.put(unperformed(execution, job, error))
         self._transfers.submit(requests)
         self._on_begin()
         metrics.IN_FLIGHT.set(self.in_flight)
@@ -148,10 +146,6 @@ class Webhooks:
         return False
 
     def _done(self, request: TransferRequest, result: TransferResult) -> None:
-        if result.error and result.error.kind is ErrorKind.WORKER:
-            _log.warning("not attempted", error=result.error.message)
-            self._unattempted.append(request)
-            return
         outcome, attempt = webhook.outcome(request, result)
         policy = request.job.policy
         self._recorder.put(Finished(request.execution, queues.WEBHOOKS, policy, outcome, attempt))
@@ -159,7 +153,6 @@ class Webhooks:
     def watch(self) -> bool:
         """Release requests that this worker must not send any more. The tick of a loop."""
         self._give_back_unstarted()
-        self._postpone_unattempted()
         self._abort_lost()
         self._take_back_unwanted()
         self._postpone_excess()
@@ -229,28 +222,10 @@ class Webhooks:
         if not excess:
             return
         requests = self._transfers.take_back(excess)
-        self._postpone(requests)
+        claimed = [each.execution for each in requests]
+        with self._kept(requests), transaction(self._engine) as connection:
+            leases.postpone(connection, claimed, due_at=clock.now() + POSTPONED_BY)
         _log.warning("too many wait for their targets", postponed=len(requests))
-
-    def _postpone_unattempted(self) -> None:
-        """Give back requests that could not be attempted, for a moment in which they can be."""
-        requests = [self._unattempted.popleft() for _ in range(len(self._unattempted))]
-        if requests:
-            self._postpone(requests)
-            _log.warning("this worker lacks sockets or memory", postponed=len(requests))
-
-    def _postpone(self, requests: Sequence[TransferRequest]) -> None:
-        due_at = clock.now() + POSTPONED_BY
-        with self._kept(requests):
-            for (worker_id, claimed_at), execution_ids in _by_claim(requests).items():
-                with transaction(self._engine) as connection:
-                    leases.postpone(
-                        connection,
-                        execution_ids,
-                        worker_id=worker_id,
-                        claimed_at=claimed_at,
-                        due_at=due_at,
-                    )
 
     def stop(self, grace_seconds: float) -> None:
         """Give back requests that have not started and transfers that outlast the grace."""
@@ -258,7 +233,7 @@ class Webhooks:
         self._give_back_safely()
         self._transfers.drain(grace_seconds)
         leftover = self._transfers.stop()
-        self._unstarted.extend([*leftover.unstarted, *self._unattempted])
+        self._unstarted.extend(leftover.unstarted)
         self._give_back_safely(leftover.aborted)
 
     def _give_back_safely(self, aborted: Sequence[TransferRequest] = ()) -> None:

@@ -7,6 +7,9 @@ from typing import assert_never
 from chronos_common.domain.retries import MAX_REDELIVERIES, MAX_RETRY_AFTER, RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
 
+#: The delay of an execution that its worker could not attempt.
+POSTPONED_BY = timedelta(seconds=10)
+
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
@@ -30,7 +33,14 @@ class Lost:
     """The worker vanished, and it is unknown how the attempt ended."""
 
 
-Outcome = Succeeded | Failed | Lost
+@dataclass(frozen=True, slots=True)
+class NotAttempted:
+    """The worker lacked something of its own, and nothing has left."""
+
+    error: str
+
+
+Outcome = Succeeded | Failed | Lost | NotAttempted
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,12 @@ class Redeliver:
     """The same attempt is handed to another worker."""
 
 
-Step = Finish | Retry | Redeliver
+@dataclass(frozen=True, slots=True)
+class Postpone:
+    """The same attempt is due again after ``POSTPONED_BY``, by any worker."""
+
+
+Step = Finish | Retry | Redeliver | Postpone
 
 
 def next_step(
@@ -69,9 +84,7 @@ def next_step(
     match outcome:
         case Succeeded():
             return Finish(Status.SUCCEEDED)
-        case Failed(error=error, permanent=True):
-            return Finish(Status.FAILED, error)
-        case Failed(error=error) if attempt >= policy.max_attempts:
+        case Failed(error=error) if outcome.permanent or attempt >= policy.max_attempts:
             return Finish(Status.FAILED, error)
         case Failed(error=error, retry_after=retry_after):
             delay = policy.delay_after(attempt, jitter=jitter)
@@ -82,5 +95,7 @@ def next_step(
             return Finish(Status.FAILED, error, Reason.WORKER_LOST)
         case Lost():
             return Redeliver()
+        case NotAttempted():
+            return Postpone()
         case _:
             assert_never(outcome)

@@ -16,9 +16,11 @@ from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import CELERY_TASK, CeleryTask
 from chronos_common.domain.payloads.celery_task import TaskRules, reserved_queue
 from chronos_common.errors import ChronosError, Invalid
+from chronos_worker import exhaustion
 from chronos_worker.actions import Tools
 from chronos_worker.attempts import Action, Deadline
 from chronos_worker.emails import replies
+from chronos_worker.exhaustion import Exhausted
 
 #: The timeout of each wait for the broker.
 _WAIT_SECONDS: Final = 10
@@ -70,7 +72,7 @@ class TaskPublisher:
     ) -> None:
         """Put ``task`` into its queue before the deadline.
 
-        Raises :class:`NotPublished`, or :class:`Invalid`.
+        Raises :class:`NotPublished`, :class:`Exhausted` or :class:`Invalid`.
         """
         self._check(task)
         published = self._threads.submit(self._publish, task, task_id, headers, deadline)
@@ -85,6 +87,8 @@ class TaskPublisher:
         except NotPublished:
             raise
         except Exception as error:
+            if lack := exhaustion.lack_behind(error):
+                raise Exhausted(lack) from error
             # The errors of different brokers have no class in common.
             raise NotPublished(
                 f"The broker did not confirm that it has the task: {_text(error)}"
@@ -97,6 +101,17 @@ class TaskPublisher:
             raise Invalid({"payload.queue": [reason]})
 
     def _publish(
+        self, task: CeleryTask, task_id: str, headers: Mapping[str, str], deadline: Deadline
+    ) -> None:
+        try:
+            self._send(task, task_id, headers, deadline)
+        except Exception as error:
+            host = self._app.connection_for_write().hostname
+            if lack := exhaustion.lack_behind(error, host=host):
+                raise Exhausted(lack) from error
+            raise
+
+    def _send(
         self, task: CeleryTask, task_id: str, headers: Mapping[str, str], deadline: Deadline
     ) -> None:
         with self._producers.acquire(block=True, timeout=deadline.left()) as producer:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from chronos_common.domain import redaction
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
-from chronos_common.domain.outcomes import Failed, Succeeded
+from chronos_common.domain.outcomes import Failed, NotAttempted, Outcome, Succeeded
 from chronos_worker.actions import TEST_HEADER, Tools
 from chronos_worker.attempts import Action
 from chronos_worker.http import charsets, content_codings, redirects, response_headers
@@ -35,7 +35,7 @@ _TEST_MARK: Final = f"\r\n{TEST_HEADER}: true".encode()
 def build(tools: Tools) -> Action:
     """Return the action that sends a webhook and waits for its result."""
 
-    def perform(execution: Claimed, job: JobSpec) -> tuple[Succeeded | Failed, Attempt]:
+    def perform(execution: Claimed, job: JobSpec) -> tuple[Outcome, Attempt]:
         request = prepare(execution, job)
         if tools.is_test:
             request = request._replace(execution_lines=request.execution_lines + _TEST_MARK)
@@ -52,9 +52,7 @@ def prepare(execution: Claimed, job: JobSpec) -> TransferRequest:
     return request_of(execution, job, template_of(job))
 
 
-def outcome(
-    request: TransferRequest, result: TransferResult
-) -> tuple[Succeeded | Failed, Attempt]:
+def outcome(request: TransferRequest, result: TransferResult) -> tuple[Outcome, Attempt]:
     """Return how an attempt ended, and its entry in the history."""
     return _judge(request, result), Attempt(
         started_at=result.started_at,
@@ -66,13 +64,15 @@ def outcome(
     )
 
 
-def _judge(request: TransferRequest, result: TransferResult) -> Succeeded | Failed:
+def _judge(request: TransferRequest, result: TransferResult) -> Outcome:
     """Decide by the error if there is one, else by the status code.
 
     A flaw in the answer after its status changes nothing: the target has decided.
     """
     error, status = result.error, result.http_status
     if error:
+        if error.kind is ErrorKind.WORKER:
+            return NotAttempted(error.message)
         return Failed(_sentence(error.message), permanent=error.kind in _PERMANENT_ERRORS)
     if status is None:
         return Failed("The target answered without a status.")

@@ -13,11 +13,13 @@ import structlog
 from chronos_common import metrics
 from chronos_common.domain.addresses import Sender
 from chronos_common.settings import Settings
+from chronos_worker import exhaustion
 from chronos_worker.attempts import Deadline
 from chronos_worker.delivery import Delivery, Refusal
 from chronos_worker.emails import message as messages
 from chronos_worker.emails import replies, smtp
 from chronos_worker.emails.smtp import Envelope, MailFailed, SmtpServer
+from chronos_worker.exhaustion import Exhausted
 
 _log = structlog.get_logger(__name__)
 
@@ -45,7 +47,8 @@ class Mailer:
 
         Every wait ends at the ``deadline``. With ``verdict_seconds``, the server has so long from
         the end of the message to accept or refuse it. Raises :class:`MailFailed` if the message
-        was not accepted, or if that is unknown. A refusal of recipients raises nothing.
+        was not accepted, or if that is unknown. Raises :class:`Exhausted` if this worker could not
+        attempt it. A refusal of recipients raises nothing.
         """
         messages.set_sender(message, self._sender)
         if self._server is None:
@@ -71,6 +74,8 @@ class Mailer:
             unfinished.write_bytes(messages.content_of(message))
             unfinished.rename(self._folder / name)
         except OSError as error:
+            if lack := exhaustion.lack_behind(error):
+                raise Exhausted(f"{lack}, for the folder '{self._folder.name}'") from error
             raise MailFailed(
                 f"The e-mail could not be written into the folder '{self._folder.name}': "
                 f"{replies.of_error(error)}. Check CHRONOS_MAIL_DIR, or set CHRONOS_SMTP_URL."

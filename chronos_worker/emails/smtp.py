@@ -14,26 +14,23 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from threading import BoundedSemaphore, Thread
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from chronos_common.domain.hosts import ascii_host
+from chronos_worker import exhaustion
 from chronos_worker.attempts import Deadline
 from chronos_worker.delivery import NotDelivered, Refusal
-from chronos_worker.emails import replies
+from chronos_worker.emails import connecting, replies
 from chronos_worker.emails.replies import Reply
+from chronos_worker.exhaustion import Exhausted
 
 _DEFAULT_PORTS: Final = {"smtp": 25, "smtps": 465}
 _CHUNK: Final = 1 << 16
 #: Bytes of a reply. RFC 5321, section 4.5.3.1.5 allows 512 bytes a line.
 _MAX_REPLY: Final = 1 << 16
-_MAX_ADDRESSES: Final = 4
-#: Look-ups of names at once. They have no timeout, so that some may outlive their attempts.
-_MAX_LOOKUPS: Final = 32
 #: The longest wait for the end of a conversation whose message has been accepted.
 _GOODBYE_SECONDS: Final = 2.0
 _LOGINS: Final = ("CRAM-MD5", "PLAIN", "LOGIN")
@@ -41,8 +38,6 @@ _CONTINUE: Final = 334
 _START_MAIL_INPUT: Final = 354
 _CLOSING: Final = 421
 _ALREADY_LOGGED_IN: Final = 503
-
-_lookups = BoundedSemaphore(_MAX_LOOKUPS)
 
 
 class MailFailed(NotDelivered):
@@ -132,10 +127,17 @@ class _Conversation(smtplib.SMTP):
 
     @contextmanager
     def explaining(self) -> Iterator[None]:
-        """Turn each error of the conversation into a :class:`MailFailed`."""
+        """Turn each error of the conversation into a :class:`MailFailed`.
+
+        If the worker itself lacks something, and the message has not left, that is
+        :class:`Exhausted` instead.
+        """
         try:
             yield
         except (OSError, ValueError, smtplib.SMTPException) as error:
+            lack = exhaustion.lack_behind(error)
+            if lack and not self._may_be_taken:
+                raise Exhausted(lack) from error
             # A timeout of the system itself has a number. The deadline's has none.
             if isinstance(error, TimeoutError) and error.errno is None:
                 fault = f"time ran out after {self._deadline.seconds:g} s while {self._step}"
@@ -152,7 +154,7 @@ class _Conversation(smtplib.SMTP):
 
     def begin(self) -> None:
         """Connect, greet, encrypt and log in."""
-        self.sock = _connect(self._server, self._deadline)
+        self.sock = connecting.connect(self._server.host, self._server.port, self._deadline)
         if self._server.is_tls:
             self._encrypt()
         self._step = "waiting for its greeting"
@@ -325,51 +327,6 @@ def _refusal_of_all(reply: Reply) -> MailFailed:
     if reply.is_for_the_operator:
         text += " Check CHRONOS_SMTP_URL: the server wants a login or encryption."
     return MailFailed(text, permanent=reply.is_permanent)
-
-
-def _connect(server: SmtpServer, deadline: Deadline) -> socket.socket:
-    """Connect to the first of the server's addresses that accepts a connection."""
-    addresses = _addresses(server, deadline)
-    fault: OSError = OSError(0, "its name has no address")
-    for number, address in enumerate(addresses):
-        # An address that does not answer leaves time for the others.
-        timeout = deadline.left() / (len(addresses) - number)
-        try:
-            return _connect_to(address, timeout)
-        except OSError as error:
-            fault = error
-    raise fault
-
-
-def _connect_to(found: Sequence[Any], timeout: float) -> socket.socket:
-    """Connect to an address from ``getaddrinfo``, whose family the system may not support."""
-    family, kind, protocol, _, address = found
-    connection = socket.socket(family, kind, protocol)
-    try:
-        connection.settimeout(timeout)
-        connection.connect(address)
-    except OSError:
-        connection.close()
-        raise
-    return connection
-
-
-def _addresses(server: SmtpServer, deadline: Deadline) -> Sequence[Any]:
-    """Look up the server's name, in a thread, because the resolver supports no deadline."""
-    if not _lookups.acquire(timeout=deadline.left()):
-        raise TimeoutError
-    found: Future[Sequence[Any]] = Future()
-
-    def look_up() -> None:
-        try:
-            found.set_result(socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001 - the future raises it where it is awaited
-            found.set_exception(error)
-        finally:
-            _lookups.release()
-
-    Thread(target=look_up, name="look-up", daemon=True).start()
-    return found.result(timeout=deadline.left())[:_MAX_ADDRESSES]
 
 
 def _own_name() -> str:

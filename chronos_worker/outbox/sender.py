@@ -2,7 +2,8 @@
 
 1. Claim the row, so that no other worker sends it, and load it.
 2. Deliver it through the channel.
-3. Mark it as sent, or as failed. A failed row is sent again later, unless it failed for good.
+3. Mark it as sent, or as failed. A failed row is sent again later, unless it failed for good. One
+   that this worker could not attempt comes back soon.
 
 A subclass knows one outbox: how a row is loaded and announced, and when it counts as sent.
 """
@@ -18,9 +19,11 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from chronos_common import clock, metrics
+from chronos_common.domain.outcomes import POSTPONED_BY
 from chronos_common.errors import Invalid
 from chronos_common.storage.outbox.outbox import Outbox
 from chronos_common.storage.postgres.database import transaction
+from chronos_worker import exhaustion
 from chronos_worker.delivery import Channel, Delivery, NotDelivered
 
 _log = structlog.get_logger(__name__)
@@ -77,6 +80,12 @@ class OutboxSender(ABC, Generic[Row]):
         except Invalid as error:
             # A later message could not hold it either.
             report = Report(is_sent=False, error=str(error), permanent=True)
+        except Exception as error:
+            lack = exhaustion.lack_behind(error)
+            if lack is None:
+                raise
+            self._postpone(identifier, row, lack)
+            return
         else:
             report = self._report(row, delivery)
         with transaction(self._engine) as connection:
@@ -91,6 +100,12 @@ class OutboxSender(ABC, Generic[Row]):
                 abandoned=result == "abandoned",
                 **self._log_fields(row),
             )
+
+    def _postpone(self, identifier: UUID, row: Row, lack: str) -> None:
+        due_at = clock.now() + POSTPONED_BY
+        with transaction(self._engine) as connection:
+            self._outbox.postpone(connection, identifier, due_at=due_at)
+        _log.warning("e-mail not attempted", lacking=lack, **self._log_fields(row))
 
     def _mark(self, connection: Connection, identifier: UUID, report: Report) -> str:
         """Mark a row, and return the metric's label of its result."""

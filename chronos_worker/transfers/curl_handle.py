@@ -14,6 +14,7 @@ import certifi
 import pycurl
 
 from chronos_common import __version__
+from chronos_worker import exhaustion
 from chronos_worker.http import response_headers
 from chronos_worker.http.request import HttpMessage
 from chronos_worker.transfers import errors
@@ -61,6 +62,7 @@ class CurlHandle:
         self._body_bytes = 0
         self._room = KEPT_BODY_BYTES
         self._refused_port: int | None = None
+        self._address: tuple[int, Any] | None = None
         self._opened: list[int] = []
         self._ends: Ends = ()
         self._has_left = False
@@ -109,6 +111,7 @@ class CurlHandle:
         self._room = KEPT_BODY_BYTES
         self._opened.clear()
         self._refused_port = None
+        self._address = None
         self._has_left, self.met_ended_connection, self._error = False, False, None
         self._set_method(message)
         setopt = self.curl.setopt
@@ -152,6 +155,7 @@ class CurlHandle:
             self._refused_port = 0
             return _BAD_SOCKET
         ip, port = address.addr[:2]
+        self._address = address.family, address.addr
         try:
             if not self._guard.permits_new(ip, port):
                 self._refused_port = port
@@ -254,11 +258,18 @@ class CurlHandle:
             return self._error
         if code != pycurl.E_OPERATION_TIMEDOUT:
             error = errors.error_of(code, message)
-            return error if self._has_left else errors.before_sending(code, error)
+            return error if self._has_left else self._before_sending(code, error)
         if self._has_left:
             return errors.timed_out(timeout_seconds)
         is_ours = self.total_ms() < self._timeout_ms
         return errors.not_connected(None if is_ours else timeout_seconds)
+
+    def _before_sending(self, code: int, error: TransferError) -> TransferError:
+        if code == pycurl.E_COULDNT_CONNECT and self._address:
+            fault = OSError(self.curl.getinfo(pycurl.OS_ERRNO), error.message)
+            if exhaustion.no_port_for(fault, *self._address):
+                return error._replace(kind=ErrorKind.WORKER)
+        return errors.before_sending(code, error)
 
 
 _TOO_LARGE: Final = TransferError(

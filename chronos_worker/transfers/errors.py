@@ -1,11 +1,11 @@
 """Errors of transfers: the texts for libcurl's result codes, with details of its messages."""
 
-import errno
 import re
 from typing import Final
 
 import pycurl
 
+from chronos_worker import exhaustion
 from chronos_worker.transfers.results import ErrorKind, TransferError
 
 #: The longest time for connecting, even if the job's timeout is longer.
@@ -106,21 +106,22 @@ def error_of(code: int, message: str) -> TransferError:
     )
 
 
-#: The system's errors for a process that has, or a machine that gives, no more of something.
-_EXHAUSTED: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 #: libcurl's codes for the same.
 _CURL_EXHAUSTED: Final = {pycurl.E_OUT_OF_MEMORY, pycurl.E_FAILED_INIT, _UNRECOVERABLE_POLL}
 
 
 def without_socket(error: OSError) -> TransferError:
     """Return the error of a request for which the worker could make no socket."""
-    kind = ErrorKind.WORKER if error.errno in _EXHAUSTED else ErrorKind.CONNECT
+    kind = ErrorKind.WORKER if exhaustion.is_exhausted(error.errno) else ErrorKind.CONNECT
     return TransferError(kind, f"The worker could not make a socket: {error.strerror}")
 
 
 def before_sending(code: int, error: TransferError) -> TransferError:
     """Return ``error``, which libcurl reports as ``code``, of a request that has not left."""
-    return error._replace(kind=ErrorKind.WORKER) if code in _CURL_EXHAUSTED else error
+    is_unresolved = code == pycurl.E_COULDNT_RESOLVE_HOST
+    if code in _CURL_EXHAUSTED or (is_unresolved and exhaustion.lacks_descriptors()):
+        return error._replace(kind=ErrorKind.WORKER)
+    return error
 
 
 def not_sent(error: Exception) -> TransferError:

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from chronos_common.domain.executions import Claimed
+
 _GIVE_BACK = text("""
     UPDATE executions
        SET status = 'queued', worker_id = NULL, dispatched_at = NULL,
@@ -44,28 +46,25 @@ def give_back(
 
 
 _POSTPONE = text("""
-    UPDATE executions
+    UPDATE executions e
        SET status = 'queued', worker_id = NULL, dispatched_at = NULL, due_at = :due_at,
-           started_at = CASE WHEN attempt > 1 OR redeliveries > 0 THEN started_at END
-     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'running' AND worker_id = :worker_id
-       AND claimed_at = :claimed_at""")
+           started_at = CASE WHEN e.attempt > 1 OR e.redeliveries > 0 THEN e.started_at END
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:workers AS uuid[]), CAST(:claimed AS timestamptz[]))
+           AS c (id, worker_id, claimed_at)
+     WHERE e.id = ANY(CAST(:ids AS uuid[])) AND e.id = c.id AND e.status = 'running'
+       AND e.worker_id = c.worker_id AND e.claimed_at = c.claimed_at""")
 
 
-def postpone(
-    connection: Connection,
-    identifiers: Sequence[UUID],
-    *,
-    worker_id: UUID,
-    claimed_at: datetime,
-    due_at: datetime,
-) -> None:
-    """Queue executions for ``due_at`` that a worker claimed then and did not start."""
+def postpone(connection: Connection, claimed: Sequence[Claimed], *, due_at: datetime) -> None:
+    """Queue executions for ``due_at`` that their worker did not start, if it still holds them."""
+    if not claimed:
+        return
     connection.execute(
         _POSTPONE,
         {
-            "ids": list(identifiers),
-            "worker_id": worker_id,
-            "claimed_at": claimed_at,
+            "ids": [each.id for each in claimed],
+            "workers": [each.worker_id for each in claimed],
+            "claimed": [each.claimed_at for each in claimed],
             "due_at": due_at,
         },
     )

@@ -136,6 +136,14 @@ class Outbox:
         )
         return bool(connection.execute(failed).scalar_one_or_none())
 
+    def postpone(self, connection: Connection, identifier: UUID, *, due_at: datetime) -> None:
+        """Hold a row that could not be attempted until ``due_at``. That attempt does not count."""
+        columns = self._table.c
+        due_at = to_milliseconds(due_at)
+        query = update(self._table).where(columns.id == identifier, *self._waiting)
+        values = {"attempts": columns.attempts - 1, "due_at": due_at, "held_until": due_at}
+        connection.execute(query.values(values))
+
     def count_overdue(self, connection: Connection, *, before: datetime) -> int:
         """Return the number of rows that were due before ``before``."""
         query = select(func.count()).where(*self._waiting, self._table.c.due_at < before)

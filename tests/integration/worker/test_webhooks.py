@@ -18,6 +18,7 @@ import factories
 from chronos_common import clock, settings
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
+from chronos_common.domain.outcomes import POSTPONED_BY
 from chronos_common.errors import Unavailable
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage.executions import leases
@@ -26,7 +27,7 @@ from chronos_common.storage.postgres.database import connect
 from chronos_worker import webhooks
 from chronos_worker.recorder import Recorder
 from chronos_worker.transfers import limiter
-from chronos_worker.webhooks import POSTPONED_BY, Webhooks
+from chronos_worker.webhooks import Webhooks
 from factories import Workspace
 from outages import lose_answer, no_sockets
 from rigs import wait_until
@@ -43,13 +44,25 @@ def target() -> Iterator[Target]:
 
 
 @pytest.fixture
+def recorder(engine: Engine) -> Iterator[Recorder]:
+    recorder = Recorder(engine)
+    yield recorder
+    if recorder._thread.is_alive():
+        recorder.stop()
+
+
+@pytest.fixture
 def begun() -> Event:
     return Event()
 
 
 @pytest.fixture
 def sending(
-    engine: Engine, heartbeat: Heartbeat, begun: Event, monkeypatch: pytest.MonkeyPatch
+    engine: Engine,
+    heartbeat: Heartbeat,
+    recorder: Recorder,
+    begun: Event,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Webhooks]:
     """Return what sends one request at a time."""
     monkeypatch.setattr(webhooks, "MAX_WAITING", 2)
@@ -65,7 +78,7 @@ def sending(
     impatient = connect(
         engine.url.render_as_string(hide_password=False), name="test", lock_seconds=0.2
     )
-    sending = Webhooks(impatient, Recorder(engine), heartbeat, settings.load(), on_begin=begun.set)
+    sending = Webhooks(impatient, recorder, heartbeat, settings.load(), on_begin=begun.set)
     sending.start()
     yield sending
     sending.stop(0)
@@ -297,15 +310,21 @@ def test_a_batch_that_waits_too_long_for_those_before_is_left_to_rescue(
 
 
 def test_a_request_that_the_worker_could_not_attempt_comes_again_as_the_same_attempt(
-    engine: Engine, workspace: Workspace, heartbeat: Heartbeat, target: Target, sending: Webhooks
+    engine: Engine,
+    workspace: Workspace,
+    heartbeat: Heartbeat,
+    target: Target,
+    sending: Webhooks,
+    recorder: Recorder,
 ) -> None:
     target.answer = reply()
     job_id, claimed = _claimed(engine, workspace, heartbeat.id, target.url, times=2)
     before = clock.now()
     with no_sockets():
         sending.begin(claimed)
-        wait_until(lambda: len(sending._unattempted) == 2)
-    sending.watch()
+        wait_until(lambda: recorder.backlog == 2)
+    recorder.start()
+    assert recorder.flush(30)
     for row in factories.executions_of(engine, job_id):
         assert (row["status"], row["attempt"], row["attempts"]) == ("queued", 1, [])
         assert row["started_at"] is None
@@ -322,7 +341,6 @@ def test_requests_on_their_way_back_are_watched_though_none_is_in_flight(
     sending: Webhooks,
 ) -> None:
     assert not sending.is_any_left
-    for waiting in (sending._unstarted, sending._unattempted):
-        waiting.append(None)
-        assert sending.is_any_left
-        waiting.clear()
+    sending._unstarted.append(None)
+    assert sending.is_any_left
+    sending._unstarted.clear()

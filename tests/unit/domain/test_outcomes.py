@@ -10,7 +10,9 @@ from chronos_common.domain.outcomes import (
     Failed,
     Finish,
     Lost,
+    NotAttempted,
     Outcome,
+    Postpone,
     Redeliver,
     Retry,
     Step,
@@ -42,6 +44,7 @@ def _step(outcome: Outcome, attempt: int = 1, redeliveries: int = 0) -> Step:
         (Failed("no", retry_after=timedelta(0)), 2, Retry(timedelta(seconds=5), "no")),
         (Failed("no", retry_after=timedelta(days=9)), 1, Retry(MAX_RETRY_AFTER, "no")),
         (Lost(), 3, Redeliver()),
+        (NotAttempted("no descriptor"), 3, Postpone()),
     ],
 )
 def test_an_outcome_leads_to_the_next_step(outcome: Outcome, attempt: int, step: Step) -> None:

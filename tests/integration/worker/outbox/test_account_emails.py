@@ -11,17 +11,19 @@ from sqlalchemy import Engine, RowMapping, select
 from chronos_common import clock, ids
 from chronos_common.broker import Broker
 from chronos_common.domain import queues
+from chronos_common.domain.outcomes import POSTPONED_BY
 from chronos_common.storage import tables
 from chronos_common.storage.accounts import email_tokens, invitations
 from chronos_common.storage.accounts.email_tokens import Purpose
 from chronos_common.storage.outbox import account_emails
 from chronos_common.storage.outbox.account_emails import AccountEmailKind
-from chronos_common.storage.outbox.outbox import FIRST_DELAY
+from chronos_common.storage.outbox.outbox import FIRST_DELAY, MAX_ATTEMPTS
 from chronos_scheduler.notify import Notifier
 from chronos_worker.channels.email import EmailChannel
 from chronos_worker.outbox.account_email_sender import AccountEmailSender
 from factories import OWNER_EMAIL, Workspace
 from mail_servers import MailServer
+from outages import no_threads
 
 
 @pytest.fixture
@@ -194,3 +196,18 @@ def test_what_somebody_named_makes_no_header_of_its_own(
     assert server.envelopes[0][1] == ["guest@example.com"]
     assert "{token}" in message["Subject"]
     assert f"{OWNER_EMAIL} invites you" in message.get_content()
+
+
+@pytest.mark.usefixtures("reset_id")
+def test_an_email_that_the_worker_could_not_attempt_comes_back_soon_with_all_attempts(
+    engine: Engine, sender: AccountEmailSender, server: MailServer, now: datetime
+) -> None:
+    for number in range(MAX_ATTEMPTS + 1):
+        at = now + number * timedelta(minutes=1)
+        with no_threads():
+            _send(engine, sender, at=at)
+        row = _stored(engine)
+        assert (row["attempts"], row["abandoned_at"], row["sent_at"]) == (0, None, None)
+        assert row["due_at"] <= clock.now() + POSTPONED_BY
+    _send(engine, sender, at=at + timedelta(minutes=1))
+    assert len(server.messages) == 1

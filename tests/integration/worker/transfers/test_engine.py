@@ -2,12 +2,15 @@
 
 import errno
 import socket
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from threading import Event
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -15,13 +18,16 @@ from structlog.testing import capture_logs
 from chronos_common import clock
 from chronos_worker.actions import webhook
 from chronos_worker.http.request import RequestTemplate, TransferRequest
-from chronos_worker.transfers import engine
+from chronos_worker.transfers import curl_handle, engine
 from chronos_worker.transfers.curl_handle import CurlHandle
 from chronos_worker.transfers.results import ErrorKind, TransferResult
 from chronos_worker.transfers.transfer import Transfers
 from outages import no_sockets
 from rigs import Rig, kind_of, request_to, wait_until
 from targets import Answer, Received, Target, by_path, hang, reply
+
+#: An option of linux/in.h, since Linux 6.3. Python has no name for it.
+_IP_LOCAL_PORT_RANGE: Final = 51
 
 
 def test_a_cancelled_request_that_waits_never_leaves(rig: Rig, target: Target) -> None:
@@ -303,3 +309,29 @@ def test_a_redirect_without_a_socket_for_it_is_the_end_of_the_attempt(
         result = rig.result_of(request)
     assert kind_of(result) is ErrorKind.CONNECT
     assert (result.http_status, second.received) == (302, [])
+
+
+def test_a_request_without_a_port_for_it_was_not_attempted(
+    rig: Rig, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = urlsplit(target.url)
+    with socket.create_connection((url.hostname, url.port)) as busy:
+        only = busy.getsockname()[1]
+        make = socket.socket
+
+        def make_with_one_port(*arguments: Any) -> socket.socket:
+            made = make(*arguments)
+            bounds = struct.pack("=I", only << 16 | only)
+            made.setsockopt(socket.IPPROTO_IP, _IP_LOCAL_PORT_RANGE, bounds)
+            return made
+
+        try:
+            make_with_one_port(socket.AF_INET, socket.SOCK_STREAM).close()
+        except OSError:
+            pytest.skip("this kernel cannot limit the ports of a socket")
+        limited = SimpleNamespace(**vars(socket) | {"socket": make_with_one_port})
+        monkeypatch.setattr(curl_handle, "socket", limited)
+        request = request_to(target.url)
+        rig.engine.submit([request])
+        result = rig.result_of(request)
+    assert (result.http_status, kind_of(result)) == (None, ErrorKind.WORKER)

@@ -7,6 +7,7 @@ import pytest
 
 from chronos_worker.transfers import errors
 from chronos_worker.transfers.results import ErrorKind, TransferError
+from outages import no_descriptors
 
 #: All result codes of libcurl (curl/curl.h), with some to come.
 CODES = range(1, 110)
@@ -130,3 +131,11 @@ def test_a_timeout_names_the_jobs_setting() -> None:
     assert "timeout_seconds (0.5)" in errors.timed_out(0.5).message
     assert "timeout_seconds (2)" in errors.not_connected(2.0).message
     assert "10 seconds" in errors.not_connected().message
+
+
+def test_a_name_that_was_looked_up_without_descriptors_is_not_called_unknown() -> None:
+    code = pycurl.E_COULDNT_RESOLVE_HOST
+    error = errors.error_of(code, "Could not resolve host: example.com")
+    with no_descriptors():
+        assert errors.before_sending(code, error).kind is ErrorKind.WORKER
+    assert errors.before_sending(code, error).kind is ErrorKind.DNS
