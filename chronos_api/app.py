@@ -25,7 +25,7 @@ from chronos_api.jobs import by_name_routes, preview_routes
 from chronos_api.jobs import routes as jobs
 from chronos_api.operations import metrics
 from chronos_api.operations import routes as operations
-from chronos_api.security import access, lockouts, tokens
+from chronos_api.security import access, host_check, lockouts, tokens
 from chronos_api.statistics import cache
 from chronos_api.statistics import routes as statistics
 from chronos_api.workspaces import invitation_routes, key_routes, member_routes
@@ -75,6 +75,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     hub.register(app, shared.redis, limit=settings.event_streams)
     tokens.register(app, settings)
     request_hooks.register(app)
+    host_check.register(app, settings)
     cors.register(app, settings.cors_origins)
     compression.register(app)
     access.register(app, settings)

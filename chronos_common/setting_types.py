@@ -258,6 +258,22 @@ def origins(value: str) -> tuple[str, ...]:
     return found
 
 
+def hosts(value: str) -> tuple[str, ...]:
+    """Return the host names of a list with commas, in ASCII."""
+    return tuple(_host(text.strip()) for text in value.split(",") if text.strip())
+
+
+def _host(text: str) -> str:
+    if text == "*":
+        return text
+    try:
+        if "/" not in text:
+            return ascii_host(text).removesuffix(".")
+    except ValueError as error:
+        raise ValidationError(str(error)) from error
+    raise ValidationError("must be a list of names like api,chronos.example.com, or *")
+
+
 _RATE = re.compile(r"[1-9]\d* (per|/) ([1-9]\d* )?(second|minute|hour|day|month|year)s?")
 
 

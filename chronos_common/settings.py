@@ -79,6 +79,11 @@ class Settings:
         parse=types.rate,
     )
     max_request_bytes: int = types.integer(1 << 20, 1024, None, "the largest request body")
+    allowed_hosts: tuple[str, ...] = types.text(
+        "",
+        "further names of the API, like `api,chronos.internal`, or `*`",
+        parse=types.hosts,
+    )
     cors_origins: tuple[str, ...] = types.text(
         "",
         "origins of browser scripts, like `https://a.example.com`, or `*`",

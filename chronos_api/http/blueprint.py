@@ -211,7 +211,7 @@ def _document_access(
     for media_type in info.get("also", ()):
         content = operation["responses"][200]["content"]
         content[media_type] = {"schema": {"type": "string"}}
-    for kind in [*kinds, problems.INTERNAL]:
+    for kind in [*kinds, problems.MISDIRECTED, problems.INTERNAL]:
         # flask-smorest names a status that a parser may answer by itself.
         operation["responses"][int(kind.status)] = kind.status.name
     operation["responses"] = dict(sorted(operation["responses"].items()))

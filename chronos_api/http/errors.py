@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from chronos_api.http import problems
 from chronos_api.http.problems import Problem, ProblemType
 from chronos_api.security import rate_limits
+from chronos_api.security.host_check import Misdirected
 from chronos_common.errors import (
     ChronosError,
     Conflict,
@@ -45,6 +46,7 @@ _KINDS: dict[type[ChronosError], ProblemType] = {
     NotJson: problems.NOT_JSON,
     Unauthenticated: problems.UNAUTHENTICATED,
     Forbidden: problems.FORBIDDEN,
+    Misdirected: problems.MISDIRECTED,
     NotFound: problems.NOT_FOUND,
     Conflict: problems.CONFLICT,
     VersionConflict: problems.VERSION_CONFLICT,

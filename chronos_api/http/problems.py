@@ -98,6 +98,13 @@ NOT_JSON = ProblemType(
     "Not JSON",
     "Send the body as JSON, with 'Content-Type: application/json'.",
 )
+MISDIRECTED = ProblemType(
+    "misdirected",
+    HTTPStatus.MISDIRECTED_REQUEST,
+    "Not this server",
+    "The name in 'Host' is not one of this server: an IP address, 'localhost', the host of "
+    "CHRONOS_PUBLIC_URL, or one of CHRONOS_ALLOWED_HOSTS.",
+)
 INVALID = ProblemType(
     "invalid",
     HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -148,6 +155,7 @@ ALL = (
     URI_TOO_LONG,
     TOO_LARGE,
     NOT_JSON,
+    MISDIRECTED,
     INVALID,
     RATE_LIMITED,
     QUOTA_EXCEEDED,

@@ -201,7 +201,7 @@ class Connection:
         data = bytes(self.request.data)
         self.request = RequestBuffer(self._max_body)
         self._parsed = len(data)
-        self.parser = MemoryParser(self._cfg, data, self.client, self._max_body)
+        self.parser = MemoryParser(self._cfg, data, self.client)
 
     @property
     def held(self) -> int:

@@ -26,7 +26,7 @@ _FIELD: Final = re.compile(
     rb"\r\n(content-length|transfer-encoding|expect)[ \t]*:[ \t]*([^\r\n]*)", re.IGNORECASE
 )
 _DIGITS: Final = re.compile(rb"[0-9]{1,18}")
-_CHUNK_SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,15}")
+_CHUNK_SIZE: Final = re.compile(rb"[0-9a-fA-F]+")
 
 
 class Refused(Exception):
@@ -82,12 +82,14 @@ class RequestBuffer:
     def _read_head(self, head: bytes) -> None:
         fields = {name.lower(): value.strip(b" \t") for name, value in _FIELD.findall(head)}
         length = fields.get(b"content-length", b"0")
-        is_chunked = b"transfer-encoding" in fields
-        is_known = not (is_chunked and b"content-length" in fields) and _DIGITS.fullmatch(length)
-        if not is_known or int(length) > self._max_body:
-            # The parser refuses the one, the application the other, and both without the body.
+        coding = fields.get(b"transfer-encoding", b"").lower()
+        is_chunked = coding.endswith(b"chunked") and b"content-length" not in fields
+        is_known = is_chunked or (not coding and _DIGITS.fullmatch(length))
+        if not is_known:
             self.is_complete = True
             return
+        if int(length) > self._max_body:
+            raise self._too_large()
         self.wants_continue = fields.get(b"expect", b"").lower() == b"100-continue"
         self._chunk = len(head)
         if not is_chunked:
@@ -118,12 +120,15 @@ class RequestBuffer:
                 HTTPStatus.BAD_REQUEST,
                 f"The body has more than {MAX_CHUNKS} chunks; send larger ones.",
             )
-        self._chunk = start + size + 2
-        # Of a body that is too large, the parser needs just enough to find it so.
         if self._content > self._max_body:
-            self.is_complete = (
-                len(self.data) >= start + size - (self._content - self._max_body) + 1
-            )
+            raise self._too_large()
+        self._chunk = start + size + 2
+
+    def _too_large(self) -> Refused:
+        return Refused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"The body may have at most {self._max_body} bytes.",
+        )
 
 
 def _too_long(data: bytearray) -> Refused:
@@ -144,23 +149,6 @@ class _Received(io.BytesIO):
     recv = io.BytesIO.read
 
 
-class MemoryParser(RequestParser):  # type: ignore[misc] # it has no types of its own
-    """Reads one request from memory."""
-
-    def __init__(self, cfg: Any, data: bytes, client: Any, max_body: int) -> None:
-        self._received = _Received(data)
-        self._max_body = max_body
-        super().__init__(cfg, self._received, client)
-
-    def mesg_class(self, *args: Any) -> Request:
-        """Return the parsed request. Raises gunicorn's errors, those of the body included."""
-        return _Request(self._max_body, *args)
-
-    def rest(self) -> bytes:
-        """Return the bytes after this request: the beginning of the next one."""
-        return bytes(self.unreader.take_buffered()) + self._received.read()
-
-
 class _Request(Request):  # type: ignore[misc] # it has no types of its own
     """A request whose chunks are put together before the application starts.
 
@@ -172,19 +160,24 @@ class _Request(Request):  # type: ignore[misc] # it has no types of its own
     # The loop that reads the body has answered the expectation already.
     _policy_expect_continue = False
 
-    def __init__(self, max_body: int, *args: Any) -> None:
-        self._max_body = max_body
-        super().__init__(*args)
-
     def set_body_reader(self) -> None:
         """Find the body, and read it whole if it has chunks."""
         super().set_body_reader()
         if isinstance(self.body.reader, ChunkedReader):
-            content = self.body.read(self._max_body + 1)
-            if len(content) > self._max_body:
-                self.force_close()
+            content = self.body.read()
             source = SocketUnreader(_Received(content))
             self.body = Body(LengthReader(source, len(content)))
-        elif self.body.reader.length > self._max_body:
-            # The application refuses it, and the rest of it is no request.
-            self.force_close()
+
+
+class MemoryParser(RequestParser):  # type: ignore[misc] # it has no types of its own
+    """Reads one request from memory. Its errors are gunicorn's, those of the body included."""
+
+    mesg_class = _Request
+
+    def __init__(self, cfg: Any, data: bytes, client: Any) -> None:
+        self._received = _Received(data)
+        super().__init__(cfg, self._received, client)
+
+    def rest(self) -> bytes:
+        """Return the bytes after this request: the beginning of the next one."""
+        return bytes(self.unreader.take_buffered()) + self._received.read()
