@@ -23,6 +23,7 @@ _QUICK = Options(
     api_jobs=1000,
     api_rate=20,
     rest_seconds=3,
+    flood=20_000,
     nginx_wanted=False,
 )
 #: Width of the tables without a terminal.
@@ -38,7 +39,7 @@ _EPILOG = "\b\nScenarios, in the order in which they run:\n" + "\n".join(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.argument("scenarios", nargs=-1, type=click.Choice(list(SCENARIOS)), metavar="[SCENARIO]...")
-@click.option("--quick", is_flag=True, help="A smoke test for faults, not for speed; a minute.")
+@click.option("--quick", is_flag=True, help="A smoke test for faults, not for speed; small.")
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--warmup", type=click.IntRange(1), default=10, show_default=True, help="Seconds.")
 @click.option("--window", type=click.IntRange(5), default=30, show_default=True, help="Seconds.")
@@ -93,8 +94,8 @@ def main(
         found = report.read(source)
     else:
         options = _QUICK if quick else _options(chosen)
-        picked = QUICK if quick else {n: SCENARIOS[n] for n in SCENARIOS if n in scenarios}
-        found = _measure(options, picked or SCENARIOS, console, output)
+        named = {n: SCENARIOS[n] for n in SCENARIOS if n in scenarios}
+        found = _measure(options, named or (QUICK if quick else SCENARIOS), console, output)
     found.show(console)
     if output:
         found.save(output)

@@ -26,6 +26,7 @@ class Options:
     idle_jobs: int = 1_000_000
     rest_seconds: int = 60
     burst: int = 60_000
+    flood: int = 400_000
     api_jobs: int = 100_000
     api_rate: int = 100
     nginx_wanted: bool = True

@@ -8,6 +8,7 @@ from benchmarks.scenarios import (
     api,
     celery_beat,
     celery_classic,
+    fairness,
     hanging,
     idle,
     ladder,
@@ -178,6 +179,12 @@ def _hanging(results: Sequence[Result]) -> Iterator[Check]:
         yield _at_most(what, ratio, 2, " times", beside)
 
 
+def _fairness(results: Sequence[Result]) -> Iterator[Check]:
+    for result in _of(results, fairness.NAME):
+        what = "p99 drift of other workspaces beside a flood"
+        yield _at_most(what, result.figures["others_p99_ms"], 2000, " ms")
+
+
 def _api(results: Sequence[Result]) -> Iterator[Check]:
     for result in _of(results, api.NAME):
         if result.figures["requests_per_s"] < api.RATE:
@@ -222,6 +229,7 @@ _PARTS: tuple[Callable[[Sequence[Result]], Iterator[Check]], ...] = (
     _ratios,
     _idle,
     _hanging,
+    _fairness,
     _api,
     _memory,
     _rest,

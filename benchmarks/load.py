@@ -7,14 +7,17 @@ copied from it inside PostgreSQL, so that a million of them take half a minute.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from benchmarks.installation import Installation
+from chronos_api.workspaces.service import new_signing_secret
 from chronos_common import clock, ids
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
+from chronos_common.storage.accounts import users
 from chronos_common.storage.jobs import insert as new_jobs
 from chronos_common.storage.jobs.insert import NewJob
 from chronos_common.storage.tables import jobs as jobs_table
@@ -46,6 +49,8 @@ class Crowd:
     once: bool = False
     idle: bool = False
     retry_delay_seconds: float = 60.0
+    #: None is the workspace of the installation's owner.
+    workspace_id: UUID | None = None
 
     def occurrences(self, seconds: int) -> int:
         """Return how many occurrences the jobs have in so many seconds from the first one."""
@@ -87,6 +92,30 @@ def insert(
         connection.execute(text("VACUUM ANALYZE jobs, schedules"))
 
 
+def add_workspace(installation: Installation) -> UUID:
+    """Store another workspace, and return its id."""
+    workspace_id = ids.new_id(clock.now())
+    with installation.engine.connect() as connection:
+        users.insert_workspace(
+            connection,
+            workspace_id,
+            name="Benchmark",
+            signing_secret=new_signing_secret(),
+            now=clock.now(),
+        )
+    return workspace_id
+
+
+def jobs_of_others(installation: Installation) -> set[str]:
+    """Return the ids of the jobs outside the workspace of the installation's owner."""
+    with installation.engine.connect() as connection:
+        values = {"id": installation.workspace_id}
+        return set(connection.execute(_JOBS_OF_OTHERS, values).scalars())
+
+
+_JOBS_OF_OTHERS = text("SELECT id::text FROM jobs WHERE workspace_id <> :id")
+
+
 def hanging_jobs(installation: Installation) -> list[str]:
     """Return the ids of the jobs whose target takes long on purpose."""
     with installation.engine.connect() as connection:
@@ -114,7 +143,7 @@ def _insert_alike(
     new_jobs.insert_one(
         connection,
         NewJob(template, definition, due),
-        workspace_id=installation.workspace_id,
+        workspace_id=crowd.workspace_id or installation.workspace_id,
         created_by=installation.owner_id,
         now=now,
     )

@@ -12,6 +12,7 @@ from benchmarks.scenarios import (
     ceilings,
     celery_beat,
     celery_classic,
+    fairness,
     memory,
     rest,
     retries,
@@ -111,6 +112,12 @@ _OTHERS = {
         "last ms": "last_ms",
         "started/s": "started_per_s",
     },
+    fairness.NAME: {
+        "others p50 ms": "others_p50_ms",
+        "others p99 ms": "others_p99_ms",
+        "others max ms": "others_max_ms",
+        "flood/s": "started_per_s",
+    },
     retries.NAME: {
         "retries/s": "retries_per_s",
         "late by p50 ms": "retry_drift_p50_ms",
@@ -140,6 +147,7 @@ _OTHERS = {
 
 _HEADINGS = {
     burst.NAME: "All at once",
+    fairness.NAME: "Other workspaces beside a flood of one",
     retries.NAME: "Retries: later than their delay",
     api.NAME: "API: milliseconds to the answer",
     memory.NAME: "Growth",

@@ -22,7 +22,9 @@ from chronos_common import ids
 from chronos_common.domain import queues
 from chronos_common.errors import Unavailable
 
-TASK_OF = {queue: f"chronos.{queue}" for queue in queues.ALL}
+#: Every list of messages, and the task of each.
+LISTS = (*queues.DURABLE_LISTS, queues.TESTS)
+TASK_OF = {name: f"chronos.{name}" for name in LISTS}
 
 #: Bounds for every wait: without them a half-open connection stops a worker for ever.
 SOCKET_OPTIONS: Mapping[str, Any] = {
@@ -46,10 +48,16 @@ class Batch:
     queue: str
     ids: Sequence[UUID]
     fire_at: datetime
+    is_backlog: bool = False
+
+    @property
+    def list(self) -> str:
+        """The list of messages that takes it."""
+        return queues.BACKLOG_OF[self.queue] if self.is_backlog else self.queue
 
 
-def celery_app(redis_url: str, consumed: Sequence[str] = queues.ALL) -> Celery:
-    """Return the Celery application of publishers, and of the consumers of some queues.
+def celery_app(redis_url: str, consumed: Sequence[str] = LISTS) -> Celery:
+    """Return the Celery application of publishers, and of the consumers of some lists.
 
     A message is acknowledged late and never by the clock of a worker: no ``eta``, no
     ``countdown``, no ``retry`` (retries are rows). Queues are not made up from messages.
@@ -93,7 +101,7 @@ def _outage_is_unavailable() -> Iterator[None]:
 
 
 class Broker:
-    """Publishes batches and reads the lengths of the queues. It connects when it is first used."""
+    """Publishes batches and reads the lengths of the lists. It connects when it is first used."""
 
     def __init__(self, redis_url: str) -> None:
         self._app = celery_app(redis_url)
@@ -112,9 +120,9 @@ class Broker:
         ):
             for batch in batches:
                 self._app.send_task(
-                    TASK_OF[batch.queue],
+                    TASK_OF[batch.list],
                     args=(ids.pack(batch.ids), ids.milliseconds(batch.fire_at)),
-                    queue=batch.queue,
+                    queue=batch.list,
                     headers=headers,
                     # Celery would format the ids for its logs, which takes longer than sending
                     # them.
@@ -125,15 +133,15 @@ class Broker:
                 )
 
     def depths(self) -> dict[str, int]:
-        """Return how many messages wait in each queue."""
+        """Return how many messages wait in each list."""
         with _outage_is_unavailable():
             pipeline = self._redis.pipeline(transaction=False)
-            for queue in queues.DURABLE:
-                pipeline.llen(queue)
-            return dict(zip(queues.DURABLE, pipeline.execute(), strict=True))
+            for name in queues.DURABLE_LISTS:
+                pipeline.llen(name)
+            return dict(zip(queues.DURABLE_LISTS, pipeline.execute(), strict=True))
 
     def oldest(self) -> dict[str, datetime]:
-        """Return when the longest waiting message of each queue was published."""
+        """Return when the longest waiting message of each list was published."""
         return oldest_of(self._redis)
 
     def ping(self) -> None:
@@ -148,21 +156,21 @@ class Broker:
 
 
 def oldest_of(client: Redis) -> dict[str, datetime]:
-    """Return when the longest waiting message of each queue was published.
+    """Return when the longest waiting message of each list was published.
 
-    Empty queues are left out, and so are queues whose oldest message is not one of ours.
+    Empty lists are left out, and so are lists whose oldest message is not one of ours.
     """
     with _outage_is_unavailable():
         pipeline = client.pipeline(transaction=False)
-        for queue in queues.DURABLE:
-            pipeline.lindex(queue, -1)
+        for name in queues.DURABLE_LISTS:
+            pipeline.lindex(name, -1)
         messages = pipeline.execute()
     found = {
-        queue: _published_at(message)
-        for queue, message in zip(queues.DURABLE, messages, strict=True)
+        name: _published_at(message)
+        for name, message in zip(queues.DURABLE_LISTS, messages, strict=True)
         if message is not None
     }
-    return {queue: moment for queue, moment in found.items() if moment}
+    return {name: moment for name, moment in found.items() if moment}
 
 
 def _published_at(message: bytes) -> datetime | None:

@@ -6,25 +6,32 @@ executions that rescue put back, and executions that waited because the queues w
 
 When messages wait longer than ``max_queued_seconds`` in a queue, or Redis does not answer, nothing
 more is published to it: the rest is safe in PostgreSQL.
+
+No workspace delays another. A queue's first list takes a share of each workspace, and its backlog
+the rest (see ``domain.queues``). While more is due than a tick takes, or a backlog is full, a tick
+also takes the earliest executions of each workspace, for the first list.
 """
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
+from typing import Final
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from chronos_common import clock, failpoints, ids, metrics
 from chronos_common.broker import Batch, Broker, BrokerUnavailable
 from chronos_common.domain import queues
+from chronos_common.domain.queues import Shares
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import consequences
 from chronos_common.storage.executions import executions, undispatched
-from chronos_common.storage.executions.undispatched import Dispatched
+from chronos_common.storage.executions.undispatched import Dispatched, Undispatched
 from chronos_common.storage.postgres.database import reading, transaction
 
 _log = structlog.get_logger(__name__)
@@ -40,6 +47,27 @@ LONGEST_REST = timedelta(seconds=5)
 
 #: How long a reading of the queues stays valid.
 LOOK_SECONDS = 0.25
+
+#: A turn takes at most this part of a batch from one workspace.
+TURN: Final = 8
+
+#: Precedes every workspace.
+FIRST: Final = UUID(int=0)
+
+_QUEUES: Final = frozenset(queues.BACKLOG_OF)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The queues that take more messages: into both lists, or at least into the first one."""
+
+    accepting: frozenset[str] = frozenset()
+    accepting_shares: frozenset[str] = frozenset()
+    at: float = -LOOK_SECONDS
+
+    @property
+    def is_old(self) -> bool:
+        return time.monotonic() - self.at >= LOOK_SECONDS
 
 
 class Dispatcher:
@@ -70,14 +98,17 @@ class Dispatcher:
         #: The next instant at which an execution without a worker is due, as far as the last tick
         #: searched.
         self.next_due: datetime | None = None
-        self._looked_at = -LOOK_SECONDS
-        self._accepting: frozenset[str] = frozenset()
+        self._reading = _Reading()
+        self._shares = Shares()
+        #: The reading at which the last turn was taken, and the workspace at which it ended.
+        self._turned_at = self._reading
+        self._turn_after = FIRST
         self._lock = Lock()
 
     def tick(self) -> bool:
         """Dispatch due executions without a worker. Return whether there may be more."""
         # Unless it was held up, the queues need not be read before there is work.
-        accepting = self.accepting if self.is_held_up else frozenset(queues.DURABLE)
+        accepting = self._read().accepting_shares if self.is_held_up else _QUEUES
         if not accepting:
             return False
         now = clock.now()
@@ -92,26 +123,50 @@ class Dispatcher:
 
     def dispatch_due(self, *, since: datetime | None) -> bool:
         """Dispatch a batch scheduled from ``since`` on. Return whether there may be more."""
-        accepting = self.accepting
-        if not accepting:
-            return False
+        look = self._read()
+        accepting = look.accepting
+        counts = self._dispatch_earliest(accepting, since=since) if accepting else {}
+        drained = {queue for queue in accepting if counts.get(queue, 0) < self._batch}
+        in_turn = look.accepting_shares - drained
+        if in_turn and self._turned_at is not look:
+            self._turned_at = look
+            self._dispatch_in_turn(in_turn, since=since)
+        return bool(accepting - drained)
+
+    def _dispatch_earliest(
+        self, accepting: frozenset[str], *, since: datetime | None
+    ) -> Mapping[str, int]:
+        """Dispatch a batch of each queue, and return the number of executions by queue."""
         now = clock.now()
-        horizon = now + self.lookahead
         with transaction(self._engine) as connection:
             due = undispatched.lock_due(
-                connection, accepting, horizon=horizon, batch=self._batch, since=since
+                connection,
+                accepting,
+                horizon=now + self.lookahead,
+                batch=self._batch,
+                since=since,
             )
-            dispatched = undispatched.mark_dispatched(connection, due.waiting, now=now)
-            for identifiers, reason in (
-                (due.paused, Reason.PAUSED),
-                (due.deleted, Reason.DELETED),
-            ):
-                ended = executions.end(
-                    connection, identifiers, status=Status.CANCELLED, reason=reason, now=now
-                )
-                consequences.write(connection, ended, now=now)
+            dispatched = _dispatch(connection, due, now=now)
         self.publish(dispatched)
-        return len(due) == self._batch
+        return due.counts
+
+    def _dispatch_in_turn(self, accepting: frozenset[str], *, since: datetime | None) -> None:
+        """Dispatch a share of each workspace, from the one at which the last turn ended."""
+        now = clock.now()
+        most = max(self._batch // TURN, 1)
+        with transaction(self._engine) as connection:
+            due = undispatched.lock_in_turn(
+                connection,
+                {queue: min(self._shares.of(queue), most) for queue in accepting},
+                horizon=now + self.lookahead,
+                batch=self._batch,
+                after=self._turn_after,
+                since=since,
+            )
+            dispatched = _dispatch(connection, due, now=now)
+        is_cut_off = sum(due.counts.values()) == self._batch
+        self._turn_after = due.last if is_cut_off and due.last else FIRST
+        self.publish(dispatched)
 
     def publish(self, dispatched: Sequence[Dispatched]) -> None:
         """Put executions that are marked as handed over into their queues.
@@ -121,7 +176,7 @@ class Dispatcher:
         if not dispatched:
             return
         failpoints.hit("publish.begins")
-        batches = list(_batches(dispatched, self._message_size, now=clock.now()))
+        batches = list(self._batches(dispatched, now=clock.now()))
         try:
             self._broker.publish(batches, now=clock.now())
         except BrokerUnavailable:
@@ -135,7 +190,7 @@ class Dispatcher:
     def _give_back(self, identifiers: Sequence[UUID]) -> None:
         """Undo a dispatch. A message that did arrive finds its execution still claimable."""
         metrics.PUBLISH_FAILURES.inc()
-        self._note(frozenset())
+        self._note(None)
         with transaction(self._engine) as connection:
             undispatched.undo_dispatch(connection, identifiers)
         self._on_failure()
@@ -143,51 +198,68 @@ class Dispatcher:
     @property
     def accepting(self) -> frozenset[str]:
         """The queues that take more messages: they are short, and Redis answers."""
-        with self._lock:
-            if time.monotonic() - self._looked_at < LOOK_SECONDS:
-                return self._accepting
-        self._note(self._look())
-        return self._accepting
+        return self._read().accepting
 
     @property
     def is_held_up(self) -> bool:
         """Whether a queue took no more messages at its last reading."""
-        return len(self._accepting) < len(queues.DURABLE)
+        return len(self._reading.accepting) < len(_QUEUES)
 
-    def _note(self, accepting: frozenset[str]) -> None:
+    def _read(self) -> _Reading:
+        """Return the last reading of the queues. An old one is replaced."""
+        if self._reading.is_old:
+            self._note(self._look())
+        return self._reading
+
+    def _note(self, ages: Mapping[str, timedelta] | None) -> None:
+        """Note the ages of the oldest messages by list, or that Redis does not answer."""
+        is_away, ages = ages is None, ages or {}
+        long = {name for name, age in ages.items() if age >= self._max_queued}
+        full = {q for q in queues.DURABLE if is_away or not long.isdisjoint(queues.lists_of(q))}
+        accepting = _QUEUES - full
+        within_shares = frozenset() if is_away else _QUEUES - long
         with self._lock:
-            if accepting != self._accepting:
-                full = sorted(set(queues.DURABLE) - accepting)
-                _log.info("queues are full or away" if full else "queues take more", full=full)
-            self._accepting = accepting
-            self._looked_at = time.monotonic()
+            if accepting != self._reading.accepting:
+                text = "queues are full or away" if full else "queues take more"
+                _log.info(text, full=sorted(full))
+            self._reading = _Reading(accepting, within_shares, time.monotonic())
+            self._shares.renew(ages)
         for queue in queues.DURABLE:
-            metrics.CONGESTED.labels(queue).set(queue not in accepting)
+            metrics.CONGESTED.labels(queue).set(queue in full)
 
-    def _look(self) -> frozenset[str]:
+    def _look(self) -> Mapping[str, timedelta] | None:
         try:
             oldest = self._broker.oldest()
         except BrokerUnavailable:
-            return frozenset()
-        limit = clock.now() - self._max_queued
-        waiting_long = {queue for queue, published_at in oldest.items() if published_at <= limit}
-        return frozenset(queues.DURABLE) - waiting_long
+            return None
+        now = clock.now()
+        return {name: now - published_at for name, published_at in oldest.items()}
+
+    def _batches(self, dispatched: Sequence[Dispatched], *, now: datetime) -> Iterator[Batch]:
+        """Group executions by list and instant into messages, the earliest first.
+
+        All overdue executions share messages. Only webhooks travel together: other actions occupy
+        a worker's thread one at a time.
+        """
+        windows: dict[tuple[int, str, bool], list[Dispatched]] = defaultdict(list)
+        with self._lock:
+            for each in dispatched:
+                window = ids.milliseconds(max(each.due_at, now)) // WINDOW_MS
+                is_backlog = not self._shares.take(each.queue, each.workspace_id)
+                windows[window, each.queue, is_backlog].append(each)
+        for (_, queue, is_backlog), members in sorted(windows.items()):
+            size = self._message_size if queue == queues.WEBHOOKS else 1
+            for start in range(0, len(members), size):
+                batch = members[start : start + size]
+                fire_at = min(each.due_at for each in batch)
+                yield Batch(queue, [each.id for each in batch], fire_at, is_backlog)
 
 
-def _batches(
-    dispatched: Sequence[Dispatched], message_size: int, *, now: datetime
-) -> Iterator[Batch]:
-    """Group executions by queue and instant into messages, the earliest first.
-
-    All overdue executions share messages. Only webhooks travel together: other actions occupy a
-    worker's thread one at a time.
-    """
-    windows: dict[tuple[int, str], list[Dispatched]] = defaultdict(list)
-    for each in dispatched:
-        instant = max(each.due_at, now)
-        windows[ids.milliseconds(instant) // WINDOW_MS, each.queue].append(each)
-    for (_, queue), members in sorted(windows.items()):
-        size = message_size if queue == queues.WEBHOOKS else 1
-        for start in range(0, len(members), size):
-            batch = members[start : start + size]
-            yield Batch(queue, [each.id for each in batch], min(each.due_at for each in batch))
+def _dispatch(connection: Connection, due: Undispatched, *, now: datetime) -> list[Dispatched]:
+    """Mark executions, which are locked, as dispatched, and end those of stopped jobs."""
+    for identifiers, reason in ((due.paused, Reason.PAUSED), (due.deleted, Reason.DELETED)):
+        ended = executions.end(
+            connection, identifiers, status=Status.CANCELLED, reason=reason, now=now
+        )
+        consequences.write(connection, ended, now=now)
+    return undispatched.mark_dispatched(connection, due.waiting, now=now)

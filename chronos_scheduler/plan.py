@@ -11,12 +11,19 @@
 
 Catching up costs time in proportion to the outage. It is interleaved with current work, so that
 neither a long outage nor a mass resume delays jobs that are due now.
+
+While more is due than a batch takes, and planning is behind, a tick also plans the earliest of
+each workspace, so that no workspace delays another.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import chain, zip_longest
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -35,7 +42,7 @@ from chronos_common.storage.executions.undispatched import Dispatched
 from chronos_common.storage.jobs import jobs, schedules
 from chronos_common.storage.jobs.schedules import Advance, Broken, Due
 from chronos_common.storage.postgres.database import reading, transaction
-from chronos_scheduler.dispatch import Dispatcher
+from chronos_scheduler.dispatch import FIRST, TURN, Dispatcher
 from chronos_scheduler.zone_rules import ZoneRules
 
 _log = structlog.get_logger(__name__)
@@ -65,6 +72,14 @@ class _Plan:
     outdated: list[UUID] = field(default_factory=list)
 
 
+class _Batch(NamedTuple):
+    """The schedules of a batch, how many of them were planned, and whether more may be due."""
+
+    due: Sequence[Due | Broken]
+    taken: int
+    is_more: bool
+
+
 class Planner:
     """Plans one batch of due schedules at each tick, and hands their executions to dispatch."""
 
@@ -76,6 +91,7 @@ class Planner:
         self._lookahead = lookahead
         self._batch = batch
         self._zone_rules = ZoneRules(engine, lookahead=lookahead)
+        self._turn_after = FIRST
         #: The earliest instant that was unplanned at the end of the last tick.
         self.next_due: datetime | None = None
 
@@ -95,10 +111,40 @@ class Planner:
         return more or more_overdue
 
     def _plan(self, *, now: datetime, since: datetime, horizon: datetime) -> bool:
+        """Plan the earliest schedules and, while that is behind, some of each workspace."""
+        claim = partial(schedules.claim_due, since=since, horizon=horizon, batch=self._batch)
+        earliest = self._plan_batch(claim, now=now)
+        half_ahead = now + self._lookahead / 2
+        if earliest.is_more and earliest.due[0].next_run_at <= half_ahead:
+            self._plan_in_turn(now=now, since=since, horizon=horizon)
+        return earliest.is_more
+
+    def _plan_in_turn(self, *, now: datetime, since: datetime, horizon: datetime) -> None:
+        """Plan a share of each workspace, from the one at which the last turn ended."""
+        claim = partial(
+            schedules.claim_in_turn,
+            since=since,
+            horizon=horizon,
+            after=self._turn_after,
+            share=max(self._batch // TURN, 1),
+            batch=self._batch,
+        )
+        turn = self._plan_batch(lambda connection: alternating(claim(connection)), now=now)
+        workspaces = {each.workspace_id for each in turn.due}
+        self._turn_after = FIRST
+        if turn.taken < len(workspaces):
+            self._turn_after = turn.due[turn.taken - 1].workspace_id
+        elif len(turn.due) == self._batch:
+            self._turn_after = max(workspaces)
+
+    def _plan_batch(
+        self, claim: Callable[[Connection], Sequence[Due | Broken]], *, now: datetime
+    ) -> _Batch:
+        """Plan the schedules that ``claim`` locks."""
         # While a queue is full, its executions wait in PostgreSQL for dispatch to take them.
         dispatched_at = dict.fromkeys(self._dispatcher.accepting, now)
         with metrics.PLAN_SECONDS.time(), transaction(self._engine) as connection:
-            due = schedules.claim_due(connection, since=since, horizon=horizon, batch=self._batch)
+            due = claim(connection)
             plan = _Plan()
             taken = _plan_some(due, plan, now=now, dispatched_at=dispatched_at)
             existing = _store(connection, plan, now=now)
@@ -109,13 +155,26 @@ class Planner:
         _count(due, plan, now=now)
         self._dispatcher.publish(
             [
-                Dispatched(each.id, each.queue, each.scheduled_for)
+                Dispatched(each.id, each.workspace_id, each.queue, each.scheduled_for)
                 for each in plan.planned
                 if each.dispatched_at and each.id not in existing
             ]
         )
         # Schedules that are left to others would be found again at once.
-        return not is_left and (taken < len(due) or len(due) == self._batch)
+        is_more = not is_left and (taken < len(due) or len(due) == self._batch)
+        return _Batch(due, taken, is_more)
+
+
+def alternating(due: Iterable[Due | Broken]) -> list[Due | Broken]:
+    """Return the first schedule of each workspace, then the second of each, and so on.
+
+    So a transaction that ends early ends for all workspaces alike.
+    """
+    by_workspace: dict[UUID, list[Due | Broken]] = defaultdict(list)
+    for each in due:
+        by_workspace[each.workspace_id].append(each)
+    rounds = chain.from_iterable(zip_longest(*by_workspace.values()))
+    return [each for each in rounds if each]
 
 
 def _plan_some(

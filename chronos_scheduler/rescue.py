@@ -4,8 +4,8 @@
   back to queued, or fail once they were handed out too often. While the database was away no
   worker could renew its heartbeat, so that time does not count.
 - Queued executions that are well past due although their message has left the queue are
-  dispatched again. Whether it has left is exact: a queue is first in, first out, so a message
-  older than the oldest one there is gone.
+  dispatched again. Whether it has left is exact: each list of a queue is first in, first out, so
+  a message older than the oldest one in both is gone.
 """
 
 import time
@@ -103,8 +103,9 @@ class Rescuer:
             return False
         gone: list[UUID] = []
         with transaction(self._engine) as connection:
-            for queue in queues.DURABLE:
-                sent_before = _sent_before(oldest.get(queue), before)
+            for queue in queues.BACKLOG_OF:
+                waiting = [oldest[name] for name in queues.lists_of(queue) if name in oldest]
+                sent_before = _sent_before(min(waiting, default=None), before)
                 gone += rescue.unclaimed(connection, queue, before=sent_before, batch=BATCH)
             undone = undispatched.undo_dispatch(connection, gone)
         _report("message_lost", undone)

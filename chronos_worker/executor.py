@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 class Executor(Protocol):
     """Executes claimed executions and hands their outcomes to the recorder."""
 
-    def turn(self, stop: Event) -> AbstractContextManager[object]:
+    def turn(self, stop: Event, *, is_backlog: bool = False) -> AbstractContextManager[object]:
         """Surround a claim, which may be made to wait, but not longer than until ``stop``."""
 
     def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
@@ -42,7 +42,7 @@ class BlockingExecutor:
         self._actions = actions
         self._recorder = recorder
 
-    def turn(self, _stop: Event) -> AbstractContextManager[object]:
+    def turn(self, stop: Event, *, is_backlog: bool = False) -> AbstractContextManager[object]:  # noqa: ARG002 - the protocol
         """Never wait: the number of threads bounds how much is claimed."""
         return nullcontext()
 

@@ -64,8 +64,12 @@ class Intake:
         self._stop = stop
         self._specs = Specs()
 
-    def accept(self, identifiers: Sequence[UUID], fire_at: datetime) -> None:
+    def accept(
+        self, identifiers: Sequence[UUID], fire_at: datetime, *, is_backlog: bool = False
+    ) -> None:
         """Start the executions of one message. ``fire_at`` is the earliest one's instant.
+
+        Messages from the queue's backlog wait for a turn of their own.
 
         Raises :class:`TooEarly` or :class:`Unavailable`. The executions are then left to rescue.
         """
@@ -74,7 +78,7 @@ class Intake:
             self._give_back(identifiers)
             return
         self._wait_for_recorder()
-        with self._executor.turn(self._stop):
+        with self._executor.turn(self._stop, is_backlog=is_backlog):
             if self._stop.is_set():
                 self._give_back(identifiers)
                 return

@@ -111,8 +111,11 @@ class Worker:
             self._broker, threads=self._threads(tasks), on_neglect=self._restart
         )
         self._consumers = {
-            queue: celery_app.build(settings.redis_url, queue, self._watchdog.watched(queue, task))
-            for queue, task in tasks.items()
+            queue: celery_app.build(
+                settings.redis_url,
+                {name: self._watchdog.watched(queue, task) for name, task in of_lists.items()},
+            )
+            for queue, of_lists in tasks.items()
         }
         self._loops = [
             self._watch,
@@ -121,8 +124,8 @@ class Worker:
         ]
         self.progress = self._build_progress()
 
-    def _tasks(self) -> Mapping[str, Task]:
-        """Return the function that takes the messages of each queue."""
+    def _tasks(self) -> Mapping[str, Mapping[str, Task]]:
+        """Return the functions that take the messages of each queue, by list."""
         mailer = Mailer(self._settings)
         history = partial(earlier_attempts, self._engine)
         built = actions.build(
@@ -138,19 +141,21 @@ class Worker:
         return {
             queues.WEBHOOKS: self._intake(queues.WEBHOOKS, self._webhooks),
             **{queue: self._intake(queue, blocking) for queue in own_queues},
-            queues.NOTIFICATIONS: partial(send_each, outboxes),
-            queues.TESTS: self._adhoc_runs.run,
+            queues.NOTIFICATIONS: {queues.NOTIFICATIONS: partial(send_each, outboxes)},
+            queues.TESTS: {queues.TESTS: self._adhoc_runs.run},
         }
 
-    def _intake(self, queue: str, executor: Executor) -> Task:
-        return Intake(
+    def _intake(self, queue: str, executor: Executor) -> Mapping[str, Task]:
+        intake = Intake(
             self._engine,
             self._claimer,
             self._recorder,
             executor,
             queue=queue,
             stop=self._stopping,
-        ).accept
+        )
+        backlog = partial(intake.accept, is_backlog=True)
+        return {queue: intake.accept, queues.BACKLOG_OF[queue]: backlog}
 
     def _build_progress(self) -> Progress:
         return Progress(

@@ -70,7 +70,8 @@ class Webhooks:
         self._heartbeat = heartbeat
         self._unstarted: deque[TransferRequest] = deque()  # out of the engine, not given back yet
         self._draining = Lock()
-        self._turns = Semaphore(BATCHES)
+        # Batches of the backlogs, however many they are, must not keep others waiting.
+        self._turns, self._backlog_turns = Semaphore(BATCHES), Semaphore(BATCHES)
         self._transfers = TransferEngine(
             limits=Limits(
                 descriptors.transfers_within(settings.max_transfers),
@@ -107,14 +108,15 @@ class Webhooks:
         return monotonic() - self._transfers.last_turn
 
     @contextmanager
-    def turn(self, stop: Event) -> Iterator[None]:
+    def turn(self, stop: Event, *, is_backlog: bool = False) -> Iterator[None]:
         """Wait until the engine can use another batch, or until ``stop``.
 
         Claiming and preparing compete with the engine for the processor. While it is late, more
         of them would make it send less.
         Raises :class:`Unavailable` if earlier batches take too long.
         """
-        if not self._turns.acquire(timeout=QUEUE_SECONDS):
+        turns = self._backlog_turns if is_backlog else self._turns
+        if not turns.acquire(timeout=QUEUE_SECONDS):
             raise Unavailable("The batches before this one take too long to be claimed.")
         try:
             ends = monotonic() + TURN_SECONDS
@@ -123,7 +125,7 @@ class Webhooks:
                     break
             yield
         finally:
-            self._turns.release()
+            turns.release()
 
     def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
         """Hand each execution's request to the engine, which sends it at its instant."""

@@ -23,6 +23,7 @@ from celery.worker import WorkController, state
 
 from chronos_common import ids, logs
 from chronos_common.broker import TASK_OF, celery_app
+from chronos_common.domain import queues
 from chronos_common.process.startup import STOP_SIGNALS
 from chronos_worker.consumers import celery_transport
 from chronos_worker.consumers.celery_transport import StopSignal
@@ -36,9 +37,12 @@ MAX_IDS = 10_000
 Task = Callable[[Sequence[UUID], datetime], None]
 
 
-def build(redis_url: str, queue: str, task: Task) -> Celery:
-    """Return the application that hands the messages of ``queue`` to ``task``."""
-    app = celery_app(redis_url, [queue])
+def build(redis_url: str, tasks: Mapping[str, Task]) -> Celery:
+    """Return the application that hands the messages of each list of a queue to its task.
+
+    While messages wait in several lists, it takes them from each in turn.
+    """
+    app = celery_app(redis_url, list(tasks))
     app.amqp_cls = celery_transport.AMQP
     app.conf.update(
         worker_prefetch_multiplier=1,
@@ -49,7 +53,8 @@ def build(redis_url: str, queue: str, task: Task) -> Celery:
         worker_send_task_events=False,
     )
     # Shared with the other applications of this process: Celery's tracer knows the tasks of one.
-    app.task(_parsing(task), name=TASK_OF[queue])
+    for name, task in tasks.items():
+        app.task(_parsing(task), name=TASK_OF[name])
     return app
 
 
@@ -142,7 +147,7 @@ def _say(message: str, _file: object = None) -> None:
 def _options(queue: str, name: str, threads: int) -> dict[str, Any]:
     return {
         "hostname": f"{queue}-{name}",
-        "queues": [queue],
+        "queues": list(queues.lists_of(queue)),
         "pool": "threads",
         "concurrency": threads,
         "loglevel": "WARNING",

@@ -23,6 +23,7 @@ import structlog
 
 from chronos_common import clock
 from chronos_common.broker import Broker, BrokerUnavailable
+from chronos_common.domain import queues
 from chronos_worker.consumers.celery_app import Task
 
 _log = structlog.get_logger(__name__)
@@ -105,7 +106,8 @@ class Watchdog:
         except BrokerUnavailable:
             return set()
         limit = clock.now() - timedelta(seconds=self._neglect_seconds)
-        return {queue for queue, published_at in oldest.items() if published_at < limit}
+        late = {name for name, published_at in oldest.items() if published_at < limit}
+        return {queue for queue in self._threads if not late.isdisjoint(queues.lists_of(queue))}
 
 
 def end_process(*, grace_seconds: float) -> None:

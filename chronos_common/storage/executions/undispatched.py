@@ -1,12 +1,13 @@
 """The statements on due executions without a worker: find, mark as dispatched, and unmark."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from chronos_common import ids
 from chronos_common.clock import MILLISECOND
@@ -16,48 +17,79 @@ class Dispatched(NamedTuple):
     """An execution to hand to the workers of ``queue``, to be performed at ``due_at``."""
 
     id: UUID
+    workspace_id: UUID
     queue: str
     due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Undispatched:
-    """Due executions without a worker: to dispatch, or of paused or deleted jobs."""
+    """Due executions without a worker: to dispatch, or of paused or deleted jobs.
+
+    ``counts`` are by queue. ``last`` is the last workspace, in the order of the ids.
+    """
 
     waiting: list[UUID]
     paused: list[UUID]
     deleted: list[UUID]
+    counts: Mapping[str, int]
+    last: UUID | None
 
-    def __len__(self) -> int:
-        return len(self.waiting) + len(self.paused) + len(self.deleted)
 
+# The executions without a worker, of one queue. A running one was claimed after all, from a
+# message that seemed lost. Comparing rows leaves no other index to choose: no queue is searched
+# through the executions of another one, however many wait there.
+_WAITING = """
+       dispatched_at IS NULL AND finished_at IS NULL AND status <> 'running'
+       AND id BETWEEN :since AND :until
+       AND (queue, due_at) >= (q.queue, CAST('-infinity' AS timestamptz))
+       AND (queue, due_at) <= (q.queue, CAST(:horizon AS timestamptz))
+     ORDER BY queue, due_at"""
 
 # Most ticks find nothing. This takes one round trip, without a transaction or a lock.
-# The order keeps it to the index, however many there were when PostgreSQL counted last.
-_FIRST = text("""
-    SELECT due_at FROM executions
-     WHERE dispatched_at IS NULL AND finished_at IS NULL AND status <> 'running'
-       AND due_at <= :horizon AND id BETWEEN :since AND :until
-       AND queue = ANY(CAST(:queues AS text[]))
-     ORDER BY due_at LIMIT 1""")
+_FIRST = text(f"""
+    SELECT min(due_at) FROM unnest(CAST(:queues AS text[])) AS q (queue) CROSS JOIN LATERAL (
+        SELECT due_at FROM executions WHERE {_WAITING} LIMIT 1) AS due""")  # noqa: S608 - a constant
 
 # Locking first and updating by id afterwards lets the second statement prune partitions.
 # A job may have been paused or deleted while its attempt was failing or waited for its turn. Then
-# its execution ends here. A job without a row was deleted by hand. A running execution was claimed
-# after all, from a message that seemed lost.
-_UNDISPATCHED = text("""
-    SELECT e.id,
-           j.status = 'paused' AND e.trigger = 'schedule' AS paused,
+# its execution ends here. A job without a row was deleted by hand.
+_LOCKED = "id, queue, workspace_id, job_id, trigger"
+_WITH_JOB = """
+    SELECT due.id, due.queue, due.workspace_id,
+           j.status = 'paused' AND due.trigger = 'schedule' AS paused,
            j.id IS NULL OR j.status = 'cancelled' AS deleted
-      FROM executions e LEFT JOIN jobs j ON j.id = e.job_id
-     WHERE e.dispatched_at IS NULL AND e.finished_at IS NULL AND e.status <> 'running'
-       AND e.due_at <= :horizon AND e.id BETWEEN :since AND :until
-       AND e.queue = ANY(CAST(:queues AS text[]))
-     ORDER BY e.due_at LIMIT :batch
-       FOR UPDATE OF e SKIP LOCKED""")
+      FROM due LEFT JOIN jobs j ON j.id = due.job_id"""
+_UNDISPATCHED = text(f"""
+    WITH due AS MATERIALIZED (
+        SELECT e.* FROM unnest(CAST(:queues AS text[])) AS q (queue) CROSS JOIN LATERAL (
+            SELECT {_LOCKED} FROM executions WHERE {_WAITING} LIMIT :batch
+               FOR UPDATE SKIP LOCKED) AS e)
+    {_WITH_JOB}""")  # noqa: S608 - constants
+
+# One probe of an index for each workspace and queue. The workspaces come in order, and LIMIT ends
+# the search.
+_IN_TURN = text(f"""
+    WITH turns AS MATERIALIZED (SELECT id FROM workspaces WHERE id > :after ORDER BY id),
+    due AS MATERIALIZED (
+        SELECT e.* FROM turns CROSS JOIN LATERAL (
+            SELECT e.*
+              FROM unnest(CAST(:queues AS text[]), CAST(:shares AS int[])) AS q (queue, share)
+             CROSS JOIN LATERAL (
+                SELECT {_LOCKED} FROM executions
+                 WHERE dispatched_at IS NULL AND finished_at IS NULL AND status <> 'running'
+                   AND id BETWEEN :since AND :until
+                   AND (queue, workspace_id, due_at)
+                       >= (q.queue, turns.id, CAST('-infinity' AS timestamptz))
+                   AND (queue, workspace_id, due_at)
+                       <= (q.queue, turns.id, CAST(:horizon AS timestamptz))
+                 ORDER BY queue, workspace_id, due_at LIMIT q.share
+                   FOR UPDATE SKIP LOCKED) AS e) AS e
+         LIMIT :batch)
+    {_WITH_JOB}""")  # noqa: S608 - constants
 _DISPATCH = text("""
     UPDATE executions SET status = 'queued', dispatched_at = :now
-     WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING id, queue, due_at""")
+     WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING id, workspace_id, queue, due_at""")
 
 
 def next_due(
@@ -85,15 +117,40 @@ def lock_due(
 ) -> Undispatched:
     """Lock executions of ``queues`` that are due by ``horizon`` and have no worker.
 
-    ``since`` bounds the search to occurrences scheduled from then until ``horizon``, a few
-    partitions instead of all: nothing is due before it is scheduled.
+    They are the earliest of each queue, at most ``batch``. ``since`` bounds the search to
+    occurrences scheduled from then until ``horizon``, a few partitions instead of all: nothing is
+    due before it is scheduled.
     """
     search = _search(queues, horizon, since)
-    rows = connection.execute(_UNDISPATCHED, search | {"batch": batch}).all()
+    return _of_rows(connection.execute(_UNDISPATCHED, search | {"batch": batch}).all())
+
+
+def lock_in_turn(
+    connection: Connection,
+    shares: Mapping[str, int],
+    *,
+    horizon: datetime,
+    batch: int,
+    after: UUID,
+    since: datetime | None = None,
+) -> Undispatched:
+    """Lock the earliest such executions of each workspace, at most ``batch``.
+
+    ``shares`` are the most of one workspace, by queue. The workspaces come in the order of their
+    ids, from the one that follows ``after``.
+    """
+    search = _search(list(shares), horizon, since)
+    turn = {"shares": list(shares.values()), "batch": batch, "after": after}
+    return _of_rows(connection.execute(_IN_TURN, search | turn).all())
+
+
+def _of_rows(rows: Sequence[Row[Any]]) -> Undispatched:
     return Undispatched(
         waiting=[row.id for row in rows if not row.deleted and not row.paused],
         paused=[row.id for row in rows if row.paused],
         deleted=[row.id for row in rows if row.deleted],
+        counts=Counter(row.queue for row in rows),
+        last=max((row.workspace_id for row in rows), default=None),
     )
 
 

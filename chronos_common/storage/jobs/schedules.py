@@ -60,14 +60,31 @@ def next_due(connection: Connection) -> datetime | None:
     return cast("datetime | None", connection.execute(_NEXT_DUE).scalar_one())
 
 
+_DUE = f"""job_id, workspace_id, job_type, runs_left, misfire_policy, misfire_grace_seconds,
+           resumed_at, next_run_at, zone_rules, {INSTANTS_SQL}"""
+
 # SKIP LOCKED lets any number of schedulers share the work without waiting for each other.
 _CLAIM_DUE = text(f"""
-    SELECT job_id, workspace_id, job_type, runs_left, misfire_policy, misfire_grace_seconds,
-           resumed_at, next_run_at, zone_rules, {INSTANTS_SQL}
+    SELECT {_DUE}
       FROM schedules s
      WHERE active AND next_run_at > :since AND next_run_at <= :horizon
      ORDER BY next_run_at LIMIT :batch
        FOR UPDATE SKIP LOCKED""")  # noqa: S608 - names of our own columns
+
+# One probe of an index for each workspace. Comparing rows, and not the columns one by one, leaves
+# no other index to choose, whatever the statistics say. The workspaces come in order, and LIMIT
+# ends the search.
+_CLAIM_IN_TURN = text(f"""
+    WITH turns AS MATERIALIZED (SELECT id FROM workspaces WHERE id > :after ORDER BY id)
+    SELECT due.* FROM turns CROSS JOIN LATERAL (
+        SELECT {_DUE}
+          FROM schedules s
+         WHERE active AND next_run_at IS NOT NULL
+           AND (workspace_id, next_run_at) > (turns.id, CAST(:since AS timestamptz))
+           AND (workspace_id, next_run_at) <= (turns.id, CAST(:horizon AS timestamptz))
+         ORDER BY workspace_id, next_run_at LIMIT :share
+           FOR UPDATE SKIP LOCKED) AS due
+     LIMIT :batch""")  # noqa: S608 - names of our own columns
 
 
 def claim_due(
@@ -76,6 +93,23 @@ def claim_due(
     """Lock up to ``batch`` schedules due in (``since``, ``horizon``], the earliest first."""
     rows = connection.execute(_CLAIM_DUE, {"since": since, "horizon": horizon, "batch": batch})
     return [_due(*row) for row in rows]
+
+
+def claim_in_turn(
+    connection: Connection,
+    *,
+    since: datetime,
+    horizon: datetime,
+    after: UUID,
+    share: int,
+    batch: int,
+) -> list[Due | Broken]:
+    """Lock the earliest schedules of each workspace, at most ``share``, and ``batch`` in all.
+
+    The workspaces come in the order of their ids, from the one that follows ``after``.
+    """
+    bounds = {"since": since, "horizon": horizon, "after": after, "share": share, "batch": batch}
+    return [_due(*row) for row in connection.execute(_CLAIM_IN_TURN, bounds)]
 
 
 def _due(

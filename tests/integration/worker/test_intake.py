@@ -45,7 +45,7 @@ class _Stopping:
         self.begun: list[Sequence[tuple[Claimed, JobSpec]]] = []
 
     @contextmanager
-    def turn(self, stop: Event) -> Iterator[None]:
+    def turn(self, stop: Event, **_: bool) -> Iterator[None]:
         stop.set()
         yield
 

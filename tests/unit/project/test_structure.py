@@ -30,7 +30,6 @@ SHORT = {
     "chronos_api/context.py": "every module reads it, so that it stands on nothing of the API",
     "chronos_api/fields/count_cache.py": "no other module there keeps anything between requests",
     "chronos_common/failpoints.py": "even the clock stands on it, so that it stands on nothing",
-    "chronos_common/domain/queues.py": "every program uses the names of the queues",
     "chronos_common/storage/pages.py": "the lists of accounts and of the audit log share it",
     "chronos_common/migrations/revisions.py": "read at every start, without loading alembic",
     "chronos_common/embedded/processes/ports.py": "no other module there is about ports",
