@@ -194,7 +194,9 @@ def test_the_tables_and_indexes_that_are_described_are_those_of_the_migrations()
     statements = "\n".join(path.read_text() for path in MIGRATIONS.glob("0*.py"))
     tables = set(re.findall(r"CREATE TABLE (\w+)", statements)) - {"executions_default"}
     created = r"CREATE (?:UNIQUE )?INDEX |create_index\(\s*\""
-    indexes = set(re.findall(rf"(?:{created})(\w+)", statements))
+    upgrades = [text.partition("def downgrade")[0] for text in statements.split("Revision ID: ")]
+    dropped = set(re.findall(r'"DROP INDEX (\w+)"', "\n".join(upgrades)))
+    indexes = set(re.findall(rf"(?:{created})(\w+)", statements)) - dropped
     rows = table_after("Tables and indexes", ARCHITECTURE)
     described = set(chain.from_iterable(words(row[0]) for row in rows if "`" in row[0]))
     assert described == tables | indexes
