@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from environs import Env, ValidationError, validate
 
 from chronos_common.domain.addresses import Sender
-from chronos_common.domain.hosts import ascii_host
+from chronos_common.domain.hosts import ascii_host, is_loopback
 from chronos_common.quotas import MAX_BOUND, Quota
 
 MIN_SECRET_BYTES = 32
@@ -35,7 +35,7 @@ OTHER_PROTOCOLS: Final = frozenset(
 _LAST_PORT: Final = 65535
 
 #: A default may follow from the settings that are declared before.
-Default = str | float | bool | Callable[[Mapping[str, Any]], str] | None
+Default = str | float | bool | Callable[[Mapping[str, Any]], str | bool] | None
 
 _DECLARATION: Final = "chronos"
 
@@ -112,7 +112,7 @@ def number(default: float, low: float, high: float, help: str) -> Any:  # noqa: 
     )
 
 
-def flag(*, default: bool, help: str) -> Any:  # noqa: A002 - as above
+def flag(*, default: bool | Callable[[Mapping[str, Any]], bool], help: str) -> Any:  # noqa: A002 - as above
     """Declare a setting that is true or false."""
     return _declare(Setting(kind="bool", default=default, help=help))
 
@@ -246,6 +246,11 @@ def home_folder(_before: Mapping[str, Any]) -> str:
 def mail_folder(before: Mapping[str, Any]) -> str:
     """Return the folder ``mail`` in the data folder."""
     return str(Path(before["data_dir"] or "", "mail"))
+
+
+def is_local_api(before: Mapping[str, Any]) -> bool:
+    """Return whether only this machine reaches the API."""
+    return is_loopback(before["api_host"] or "")
 
 
 def origins(value: str) -> tuple[str, ...]:

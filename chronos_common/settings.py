@@ -60,7 +60,9 @@ class Settings:
     )
     access_token_minutes: int = types.integer(15, 1, 1440, "lifetime of an access token")
     refresh_token_days: int = types.integer(30, 1, 365, "lifetime of a login that is not used")
-    registration_open: bool = types.flag(default=True, help="whether anyone may create an account")
+    registration_open: bool = types.flag(
+        default=types.is_local_api, help="whether anyone may create an account"
+    )
     require_verified_email: bool = types.flag(
         default=False, help="whether members must verify their e-mail address first"
     )
@@ -204,6 +206,11 @@ class Settings:
     metrics_port: int = types.integer(0, 0, 65535, "port for metrics and health; 0 disables it")
 
     @property
+    def verifies_email(self) -> bool:
+        """Whether an account begins with an e-mail to its address."""
+        return bool(self.smtp_url) or self.require_verified_email
+
+    @property
     def worker_timeout(self) -> timedelta:
         """Processes without a heartbeat for so long are lost."""
         return timedelta(seconds=self.worker_timeout_seconds)
@@ -301,6 +308,11 @@ def given(name: str) -> str | None:
 def export(values: Mapping[str, str]) -> None:
     """Set ``CHRONOS_*`` variables by their names, for :func:`load` and for child processes."""
     os.environ.update(_prefixed(values))  # noqa: TID251 - this is the place
+
+
+def export_missing(values: Mapping[str, str]) -> None:
+    """Set those ``CHRONOS_*`` variables that are not set."""
+    export({name: value for name, value in values.items() if given(name) is None})
 
 
 def environment(values: Mapping[str, str]) -> dict[str, str]:

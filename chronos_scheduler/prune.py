@@ -8,7 +8,13 @@ from sqlalchemy import Engine
 
 from chronos_common import clock, failpoints
 from chronos_common.storage import adhoc_runs, idempotency
-from chronos_common.storage.accounts import api_keys, email_tokens, invitations, users
+from chronos_common.storage.accounts import (
+    api_keys,
+    email_tokens,
+    invitations,
+    registrations,
+    users,
+)
 from chronos_common.storage.executions import partitions, statistics
 from chronos_common.storage.outbox import account_emails, failure_emails
 from chronos_common.storage.postgres.database import transaction
@@ -82,7 +88,7 @@ class Pruner:
             users.prune_refresh_tokens(connection, before=now)
             for box in (failure_emails.outbox, account_emails.outbox):
                 box.prune(connection, before=oldest)
-            for each in (invitations, email_tokens, api_keys):
+            for each in (invitations, registrations, email_tokens, api_keys):
                 each.prune(connection, before=oldest)
             idempotency.prune(connection, now=now)
             adhoc_runs.prune(connection, now=now)

@@ -1,12 +1,15 @@
-"""The operator's actions on the accounts of this installation: list, disable, enable."""
+"""The operator's actions on accounts: make an operator, list, disable, enable."""
 
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping
+from sqlalchemy.exc import IntegrityError
 
+from chronos_api.accounts import service
 from chronos_api.fields.pagination import Page, first_of
+from chronos_api.security import password_hashing
 from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_common.errors import Conflict, NotFound
 from chronos_common.storage.accounts import invitations, users
@@ -18,6 +21,22 @@ class AccountNotFound(NotFound):
 
 class OwnAccount(Conflict):
     """You cannot disable your own account: nobody could enable it again."""
+
+
+def create_operator(call: Call, *, email: str, password: str) -> None:
+    """Make the account of an operator, whose address needs no e-mail to be verified.
+
+    Raises :class:`~chronos_api.accounts.service.EmailTaken`.
+    """
+    password_hash = password_hashing.hash_of(password)
+    try:
+        with begin(call) as tx:
+            user_id = service.create_account(tx, email, password_hash)
+            users.set_operator(tx.connection, user_id)
+            users.set_verified(tx.connection, user_id, now=tx.now)
+            tx.audit_in(None, "account.create", "user", {user_id: {"email": email}})
+    except IntegrityError as error:
+        raise service.EmailTaken from error
 
 
 def list_accounts(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from flask import Response, jsonify
 
-from chronos_api.accounts import service
+from chronos_api.accounts import registrations, service
 from chronos_api.accounts.schemas import Credentials, Me, Refresh, Registration, Tokens
 from chronos_api.accounts.service import Login
 from chronos_api.context import current
@@ -14,6 +14,7 @@ from chronos_api.security import lockouts, tokens
 from chronos_api.security.access import Role, Scope, membership, public, requires_login
 from chronos_api.security.rate_limits import Rate
 from chronos_api.transactions import account_call, public_call
+from chronos_common.domain.hosts import is_loopback
 from chronos_common.errors import Forbidden
 
 blueprint = Blueprint(
@@ -24,24 +25,35 @@ blueprint = Blueprint(
 @blueprint.route("/register", "POST")
 @blueprint.body(Registration)
 @blueprint.answers(201, Tokens)
+@blueprint.or_answers(
+    202, None, "The account will be there once the e-mail to its address was read"
+)
 @blueprint.problems(problems.CONFLICT, problems.FORBIDDEN, problems.NOT_FOUND)
 @public(Rate.LOGIN)
 def register_account(body: dict[str, str]) -> Response:
     """Create an account.
 
     It comes with a workspace of its own, and is logged in. The token of an invitation makes it a
-    member of that workspace too, even where registration is closed. The first account of an
-    installation is its operator.
+    member of that workspace too, even where registration is closed. If only this machine reaches
+    the API, the first account is the operator.
+
+    Where addresses are verified, the answer is 202 without a body, whether the address has an
+    account or not. The e-mail says which, and holds a token for auth/email/verify. Then log in.
+    The token of an invitation, which came by e-mail itself, needs no other.
     """
     settings = current().settings
     if not settings.registration_open and "invitation" not in body:
         raise Forbidden(
-            "This installation takes new accounts by invitation only; ask its operator."
+            "This installation takes new accounts by invitation only. Ask its operator, who makes "
+            "them with 'chronos admin create'."
         )
+    if settings.verifies_email and "invitation" not in body:
+        registrations.request(public_call(), **body)
+        return Response(status=202)
     login = service.register(
         public_call(),
         **body,
-        verify=bool(settings.smtp_url) or settings.require_verified_email,
+        first_operates=is_loopback(settings.api_host),
         lifetime=_refresh_lifetime(),
     )
     return _tokens(login)
@@ -99,7 +111,10 @@ def log_out_everywhere() -> Response:
 @blueprint.answers(200, Me)
 @requires_login(Scope.WORKSPACE_READ)
 def get_me() -> Response:
-    """Read your account, the workspace of the request, and your other workspaces."""
+    """Read your account, the workspace of the request, and your other workspaces.
+
+    An API key reads only its own workspace.
+    """
     where = membership()
     found = service.profile(account_call(), where.workspace_id if where else None)
     workspace = None

@@ -20,7 +20,9 @@ class WrongPassword(WrongCredentials):
     """The current password is wrong."""
 
 
-def change(call: Call, *, current_password: str, new_password: str, revoke_keys: bool) -> None:
+def change(
+    call: Call, *, current_password: str, new_password: str, revoke_keys: bool = False
+) -> None:
     """Replace the user's own password, and end their other logins and the tokens in e-mails.
 
     ``revoke_keys`` ends the API keys that they made too. Raises :class:`WrongPassword`.

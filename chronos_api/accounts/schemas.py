@@ -61,7 +61,6 @@ class PasswordChange(Strict):
     revoke_keys = fields.Boolean(
         truthy={True},
         falsy={False},
-        load_default=False,
         metadata={"description": "Also revoke the API keys that you made, in every workspace"},
     )
 

@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
 
-from chronos_api.accounts import email_verification
 from chronos_api.security import password_hashing, tokens
 from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_api.workspaces import invitations
@@ -45,34 +44,45 @@ def register(
     email: str,
     password: str,
     invitation: str | None = None,
-    verify: bool,
+    first_operates: bool,
     lifetime: timedelta,
 ) -> Login:
-    """Create a user with a workspace of their own, logged in. The first one is the operator.
+    """Create an account and log it in.
 
-    The token of an ``invitation`` makes them a member of its workspace too. They joined that one
-    first, so it is their default. ``verify`` sends an e-mail that verifies the address.
-    ``lifetime`` is that of the refresh token. Raises :class:`EmailTaken`, and the errors of
-    :func:`invitations.accept`.
+    The token of an ``invitation`` makes it a member of its workspace too. With ``first_operates``
+    the first account is the operator. ``lifetime`` is that of the refresh token. Raises
+    :class:`EmailTaken`, and the errors of :func:`invitations.accept`.
     """
     password_hash = password_hashing.hash_of(password)
-    user_id, workspace_id = ids.new_id(call.now), ids.new_id(call.now)
     try:
         with begin(call) as tx:
-            users.insert_user(
-                tx.connection, user_id, email=email, password_hash=password_hash, now=tx.now
-            )
-            users.make_first_operator(tx.connection, user_id)
             if invitation is not None:
-                invitations.join(tx, user_id, email, invitation)
-            name = f"{email.partition('@')[0]}'s workspace"
-            workspaces.create(tx, workspace_id, user_id, name=name)
-            if verify and invitation is None:
-                email_verification.send(tx, email)
-            tx.audit_account(user_id, "user.register")
+                # First, so that only who has the token learns that the address has an account.
+                invitations.check(tx, email, invitation)
+            user_id = create_account(tx, email, password_hash, invitation=invitation)
+            if first_operates:
+                users.make_first_operator(tx.connection, user_id)
             return _start_login(tx, user_id, lifetime=lifetime)
     except IntegrityError as error:
         raise EmailTaken from error
+
+
+def create_account(
+    tx: Transaction, email: str, password_hash: str, *, invitation: str | None = None
+) -> UUID:
+    """Create a user with a workspace of their own, and return the user's id.
+
+    Who accepts an ``invitation`` joins its workspace first, so that it is their default. Raises
+    ``IntegrityError`` if the address has an account.
+    """
+    user_id, workspace_id = ids.new_id(tx.now), ids.new_id(tx.now)
+    users.insert_user(tx.connection, user_id, email=email, password_hash=password_hash, now=tx.now)
+    if invitation is not None:
+        invitations.join(tx, user_id, email, invitation)
+    name = f"{email.partition('@')[0]}'s workspace"
+    workspaces.create(tx, workspace_id, user_id, name=name)
+    tx.audit_account(user_id, "user.register")
+    return user_id
 
 
 def log_in(call: Call, *, email: str, password: str, lifetime: timedelta) -> Login:
@@ -164,7 +174,7 @@ def log_out_everywhere(call: Call) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A user, their workspaces, and the row of the one that the request works in."""
+    """A user, the workspaces that they may see, and the one that the request works in."""
 
     user: RowMapping
     memberships: list[RowMapping]
@@ -178,8 +188,12 @@ def profile(call: Call, workspace_id: UUID | None) -> Profile:
         user = users.find(session.connection, user_id)
         if user is None:
             raise Unauthenticated
+        memberships = workspace_rows.of_user(session.connection, user_id)
+        if call.account.key_id is not None:
+            # A key is for one workspace, and may be in others' hands.
+            memberships = [each for each in memberships if each["id"] == workspace_id]
         return Profile(
             user,
-            list(workspace_rows.of_user(session.connection, user_id)),
+            list(memberships),
             workspace_rows.find(session.connection, workspace_id) if workspace_id else None,
         )

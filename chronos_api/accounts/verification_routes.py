@@ -2,7 +2,7 @@
 
 from flask import Response
 
-from chronos_api.accounts import email_verification
+from chronos_api.accounts import email_verification, registrations
 from chronos_api.accounts.schemas import VerificationToken
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
@@ -21,8 +21,12 @@ blueprint = Blueprint(
 @blueprint.problems(problems.NOT_FOUND)
 @public(Rate.LOGIN)
 def verify_email(body: dict[str, str]) -> Response:
-    """Confirm your e-mail address with the token that was sent to it."""
-    email_verification.verify(public_call(), body["token"])
+    """Confirm your e-mail address with the token that was sent to it.
+
+    The token of a registration creates its account. Then log in.
+    """
+    if not registrations.confirm(public_call(), body["token"]):
+        email_verification.verify(public_call(), body["token"])
     return Response(status=204)
 
 

@@ -113,7 +113,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
 
         return decorate
 
-    def or_answers(self, status: int, schema: type[Schema], description: str) -> Decorator:
+    def or_answers(self, status: int, schema: type[Schema] | None, description: str) -> Decorator:
         """Document another answer, whose status the function sets."""
         decorate: Decorator = self.alt_response(status, schema=schema, description=description)
         return decorate

@@ -24,6 +24,13 @@ View = TypeVar("View", bound=Callable[..., Any])
 _ATTRIBUTE = "chronos_access"
 
 
+class UnverifiedAccount(Forbidden):
+    """Your e-mail address is not verified.
+
+    Follow the e-mail that was sent to it, or ask for another: POST /api/v1/auth/email/resend.
+    """
+
+
 class Role(StrEnum):
     """The rights of a member in a workspace. Each role includes those before it."""
 
@@ -271,10 +278,7 @@ def _check_scope(scope: Scope | None) -> None:
 
 def _check_member(role: Role) -> None:
     if current().settings.require_verified_email and not account().is_verified:
-        raise Forbidden(
-            "Your e-mail address is not verified. Follow the e-mail that was sent to it, or ask "
-            "for another: POST /api/v1/auth/email/resend."
-        )
+        raise UnverifiedAccount
     member = membership()
     if member is None:
         raise Forbidden(

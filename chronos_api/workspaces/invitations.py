@@ -109,11 +109,20 @@ def accept(call: Call, token: str) -> UUID:
         return join(tx, call.account.user_id, call.account.email, token)
 
 
-def join(tx: Transaction, user_id: UUID, email: str, token: str) -> UUID:
-    """Make a user with that address a member. Raises the errors of :func:`accept`."""
+def check(tx: Transaction, email: str, token: str) -> RowMapping:
+    """Return the open invitation of the token, which must be for that address.
+
+    Raises :class:`InvitationNotFound` and :class:`AnotherAddress`.
+    """
     invitation = _find_open(tx, token)
     if invitation["email_key"] != email_key(email):
         raise AnotherAddress
+    return invitation
+
+
+def join(tx: Transaction, user_id: UUID, email: str, token: str) -> UUID:
+    """Make a user with that address a member. Raises the errors of :func:`accept`."""
+    invitation = check(tx, email, token)
     workspace_id: UUID = invitation["workspace_id"]
     # ``invite`` locks in this order too: the workspace, then its invitations.
     workspaces.find(tx.connection, workspace_id, lock=True)

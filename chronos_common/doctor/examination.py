@@ -50,9 +50,7 @@ def run(data_dir: Path | None, *, as_json: bool) -> None:
             "Name its folder with --data-dir, or set CHRONOS_DATABASE_URL and CHRONOS_REDIS_URL."
         )
     is_of_up = "DATABASE_URL" in remembered and settings.given("DATABASE_URL") is None
-    for name, value in (remembered | _STAND_INS).items():
-        if settings.given(name) is None:
-            settings.export({name: value})
+    settings.export_missing(remembered | _STAND_INS)
     loaded = settings.load()
     for remark in settings.remarks():
         click.echo(f"Warning: {remark}", err=True)

@@ -6,7 +6,7 @@ address may be reached is checked by workers, after resolution.
 
 import re
 from collections.abc import Sequence
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 from unicodedata import bidirectional
 
@@ -23,6 +23,14 @@ _LABEL: Final = re.compile(r"[a-z0-9_-]+")
 _NUMBER: Final = re.compile(r"0x[0-9a-f]*|[0-9]+")
 _MAX_IPV4_PARTS: Final = 4
 _RIGHT_TO_LEFT: Final = frozenset({"R", "AL", "AN"})
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a server that listens on ``host`` is reached from its own machine only."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def ascii_host(name: str) -> str:

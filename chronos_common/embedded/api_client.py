@@ -57,18 +57,9 @@ class Client:
         """Get a new access token. Return whether the account may log in."""
         credentials = {"email": self._account.email, "password": self._account.password}
         answer = self._request("POST", "/api/v1/auth/login", body=credentials)
-        if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        if answer.status_code == HTTPStatus.UNAUTHORIZED:
             return False
         self._session.headers["Authorization"] = f"Bearer {_content(answer)['access_token']}"
-        return True
-
-    def register(self) -> bool:
-        """Create the account. Return whether its address was free."""
-        credentials = {"email": self._account.email, "password": self._account.password}
-        answer = self._request("POST", "/api/v1/auth/register", body=credentials)
-        if answer.status_code == HTTPStatus.CONFLICT:
-            return False
-        _content(answer)
         return True
 
     def _send(

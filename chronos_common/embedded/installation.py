@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from signal import SIGTERM
 
 from chronos_common import setting_types, settings
+from chronos_common.domain.hosts import is_loopback
 from chronos_common.embedded.data_folder import remember, secret_key
 from chronos_common.embedded.processes.child import Program
 from chronos_common.embedded.servers.servers import Servers
@@ -125,19 +125,12 @@ def configure(
     installation = Installation(
         settings=settings.load(), given=given, workers=workers, schedulers=schedulers
     )
-    may_call_itself = with_demo or _is_loopback(installation.settings.api_host)
+    may_call_itself = with_demo or is_loopback(installation.settings.api_host)
     if settings.given("EGRESS_ALLOW") is None and may_call_itself:
         settings.export({"EGRESS_ALLOW": LOOPBACK})
     if settings.given("PUBLIC_URL") is None:
         settings.export({"PUBLIC_URL": installation.address})
     return installation
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _numbered(name: str, count: int) -> list[str]:

@@ -160,6 +160,18 @@ email_tokens = Table(
     Column("used_at", _MOMENT),
 )
 
+registrations = Table(
+    "registrations",
+    metadata,
+    _id(primary_key=True),
+    Column("email", Text, nullable=False),
+    _email_key(),
+    Column("password_hash", Text, nullable=False),
+    Column("token_sha256", Text),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("expires_at", _MOMENT, nullable=False),
+)
+
 letters = Table(
     "letters",
     metadata,

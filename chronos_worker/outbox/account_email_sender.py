@@ -1,4 +1,4 @@
-"""E-mails about accounts: invitations, password resets and verifications of addresses.
+"""E-mails about accounts: registrations, invitations, password resets, verifications.
 
 1. Make a token and store its hash.
 2. Send the e-mail. The token is stored nowhere, so that each attempt makes a new one.
@@ -61,16 +61,43 @@ POST {public_url}/api/v1/auth/email/verify   {{"token": "..."}}
 If it was not you, ignore this mail.
 """
 
+_REGISTRATION = """\
+Somebody, hopefully you, registered {recipient} on Chronos.
+
+Your token, once, until {expires_at}:
+
+    {token}
+
+Create the account with it, and then log in with the password that you chose:
+POST {public_url}/api/v1/auth/email/verify   {{"token": "..."}}
+
+If it was not you, ignore this mail: without the token there is no account.
+"""
+
+_REGISTERED_BEFORE = """\
+Somebody, hopefully you, registered {recipient} on Chronos. This address has an account.
+
+Log in with its password:
+POST {public_url}/api/v1/auth/login   {{"email": "{recipient}", "password": "..."}}
+
+If you have forgotten it, ask for another:
+POST {public_url}/api/v1/auth/password/forgot   {{"email": "{recipient}"}}
+
+If it was not you, ignore this mail: nothing has changed.
+"""
+
 #: The subject and the text of each kind.
 _TEXTS = {
     AccountEmailKind.INVITATION: ("You are invited to {workspace_name}", _INVITATION),
     AccountEmailKind.PASSWORD_RESET: ("A new password", _RESET),
     AccountEmailKind.EMAIL_VERIFICATION: ("Confirm your address", _EMAIL_VERIFICATION),
+    AccountEmailKind.REGISTRATION: ("Confirm your registration", _REGISTRATION),
 }
+_TEXTS_OF_AN_ACCOUNT = ("You have an account", _REGISTERED_BEFORE)
 
 
 class AccountEmailSender(OutboxSender[AccountEmail]):
-    """Sends invitations, password resets and verifications of addresses."""
+    """Sends the e-mails about accounts."""
 
     def __init__(
         self,
@@ -94,12 +121,15 @@ class AccountEmailSender(OutboxSender[AccountEmail]):
     def _deliver(self, row: AccountEmail) -> Delivery:
         recipient = row.recipient or ""
         token = self._new_token()
-        with transaction(self._engine) as connection:
-            account_emails.set_token(connection, row, email_tokens.digest(token))
+        if not row.has_account:
+            with transaction(self._engine) as connection:
+                account_emails.set_token(connection, row, email_tokens.digest(token))
         return self._channel.send(self._announcement(row, recipient, token), [recipient])
 
     def _announcement(self, row: AccountEmail, recipient: str, token: str) -> Announcement:
-        subject, text = _TEXTS[AccountEmailKind(row.kind)]
+        subject, text = (
+            _TEXTS_OF_AN_ACCOUNT if row.has_account else _TEXTS[AccountEmailKind(row.kind)]
+        )
         expires_at = row.expires_at
         facts = {
             "recipient": recipient,

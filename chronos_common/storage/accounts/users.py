@@ -40,6 +40,11 @@ def make_first_operator(connection: Connection, user_id: UUID) -> None:
     connection.execute(_MAKE_OPERATOR, {"id": user_id})
 
 
+def set_operator(connection: Connection, user_id: UUID) -> None:
+    """Make the user an operator of the installation."""
+    connection.execute(update(users).where(users.c.id == user_id).values(is_operator=True))
+
+
 def insert_workspace(
     connection: Connection, workspace_id: UUID, *, name: str, signing_secret: str, now: datetime
 ) -> None:

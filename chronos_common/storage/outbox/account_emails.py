@@ -14,17 +14,27 @@ from sqlalchemy import Connection, insert, text, update
 
 from chronos_common import ids
 from chronos_common.storage.outbox.outbox import Outbox
-from chronos_common.storage.tables import email_tokens, invitations, letters
+from chronos_common.storage.tables import email_tokens, invitations, letters, registrations
 
 outbox = Outbox(letters)
 
 
 class AccountEmailKind(StrEnum):
-    """The subject of an e-mail: ``subject_id`` is the id of an invitation or an email_token."""
+    """The subject of an e-mail, whose row ``subject_id`` names."""
 
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105 - the name of a kind
     EMAIL_VERIFICATION = "email_verification"
+    REGISTRATION = "registration"
+
+
+#: The table of each kind's subject.
+_SUBJECTS = {
+    AccountEmailKind.INVITATION: invitations,
+    AccountEmailKind.PASSWORD_RESET: email_tokens,
+    AccountEmailKind.EMAIL_VERIFICATION: email_tokens,
+    AccountEmailKind.REGISTRATION: registrations,
+}
 
 
 def enqueue(
@@ -47,7 +57,8 @@ def enqueue(
 class AccountEmail:
     """The facts of an e-mail. ``recipient`` is None if its subject is gone, used or expired.
 
-    ``role``, ``workspace_name`` and ``invited_by`` belong to invitations.
+    ``role``, ``workspace_name`` and ``invited_by`` belong to invitations, and ``has_account`` to
+    registrations.
     """
 
     id: UUID
@@ -58,12 +69,14 @@ class AccountEmail:
     role: str | None
     workspace_name: str | None
     invited_by: str | None
+    has_account: bool
 
 
 _LOAD = text("""
-    SELECT l.id, l.kind, l.subject_id, COALESCE(i.email, u.email) AS recipient,
-           COALESCE(i.expires_at, t.expires_at) AS expires_at,
-           i.role, w.name AS workspace_name, owner.email AS invited_by
+    SELECT l.id, l.kind, l.subject_id, COALESCE(i.email, u.email, r.email) AS recipient,
+           COALESCE(i.expires_at, t.expires_at, r.expires_at) AS expires_at,
+           i.role, w.name AS workspace_name, owner.email AS invited_by,
+           EXISTS (SELECT FROM users a WHERE a.email_key = r.email_key) AS has_account
       FROM letters l
       LEFT JOIN invitations i ON l.kind = 'invitation' AND i.id = l.subject_id
            AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > :now
@@ -71,6 +84,8 @@ _LOAD = text("""
       LEFT JOIN users owner ON owner.id = i.invited_by
       LEFT JOIN email_tokens t ON l.kind = t.purpose AND t.id = l.subject_id
            AND t.used_at IS NULL AND t.expires_at > :now
+      LEFT JOIN registrations r ON l.kind = 'registration' AND r.id = l.subject_id
+           AND r.expires_at > :now
       LEFT JOIN users u ON u.id = t.user_id AND u.disabled_at IS NULL
      WHERE l.id = :id AND l.sent_at IS NULL AND l.abandoned_at IS NULL""")
 
@@ -83,7 +98,7 @@ def load(connection: Connection, identifier: UUID, *, now: datetime) -> AccountE
 
 def set_token(connection: Connection, account_email: AccountEmail, token_sha256: str) -> None:
     """Store the hash of the token that the e-mail will hold. Earlier tokens become invalid."""
-    table = invitations if account_email.kind == AccountEmailKind.INVITATION else email_tokens
+    table = _SUBJECTS[AccountEmailKind(account_email.kind)]
     connection.execute(
         update(table)
         .where(table.c.id == account_email.subject_id)

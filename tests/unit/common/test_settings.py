@@ -92,6 +92,19 @@ def test_the_documented_defaults_are_the_true_ones(
     assert load(given) == load({})
 
 
+@pytest.mark.parametrize(
+    ("host", "is_open"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)],  # noqa: S104
+)
+def test_registration_is_open_where_only_this_machine_reaches_the_api(
+    load: Load, host: str, *, is_open: bool
+) -> None:
+    assert load({"CHRONOS_API_HOST": host}).registration_open is is_open
+    for text in ("true", "false"):
+        given = {"CHRONOS_API_HOST": host, "CHRONOS_REGISTRATION_OPEN": text}
+        assert load(given).registration_open is (text == "true")
+
+
 def test_all_wrong_settings_are_reported_at_once_each_with_its_name(load: Load) -> None:
     wrong = {
         "CHRONOS_DATABASE_URL": "mysql://chronos@db/chronos",

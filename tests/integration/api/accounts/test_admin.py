@@ -3,14 +3,20 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from sqlalchemy import Engine, update
 
+import chronos_api.context
+from chronos_api.accounts.command import admin
+from chronos_api.accounts.service import EmailTaken
 from chronos_api.app import create_app
 from chronos_common.embedded.servers.servers import Servers
+from chronos_common.errors import Invalid
 from chronos_common.storage.postgres.database import connect
 from chronos_common.storage.tables import users
 from integration.api.api_settings import settings_for
@@ -46,6 +52,36 @@ def test_the_first_account_is_the_operator_and_no_other(empty: Caller) -> None:
         answers = list(pool.map(lambda each: empty.post("auth/register", each), accounts))
     assert [each.status_code for each in answers] == [201] * 4
     assert sum(each.json["user"]["is_operator"] for each in answers) == 1
+
+
+def test_where_others_reach_the_api_the_first_account_is_no_operator(
+    empty: Caller,
+) -> None:
+    context = chronos_api.context.of(empty.app)
+    settings = replace(context.settings, api_host="0.0.0.0", registration_open=True)  # noqa: S104
+    reached = Caller(create_app(settings, context.engine))
+    answer = reached.post("auth/register", {"email": "a@example.com", "password": PASSWORD})
+    assert answer.json["user"]["is_operator"] is False
+
+
+def test_the_command_makes_an_operator_also_where_registration_is_closed(
+    empty: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = chronos_api.context.of(empty.app).engine
+    url = engine.url.render_as_string(hide_password=False)
+    monkeypatch.setenv("CHRONOS_DATABASE_URL", url)
+    monkeypatch.setenv("CHRONOS_REGISTRATION_OPEN", "false")
+    words = ["create", "Admin@example.com", "--password-stdin"]
+    made = CliRunner().invoke(admin, words, input=f"{PASSWORD}\n", catch_exceptions=False)
+    assert made.output.startswith("Admin@example.com is an operator now.")
+    account = {"email": "admin@example.com", "password": PASSWORD}
+    user = empty.post("auth/login", account).json["user"]
+    assert (user["is_operator"], user["email_verified"]) == (True, True)
+    again = CliRunner().invoke(admin, words, input=f"{PASSWORD}\n")
+    assert isinstance(again.exception, EmailTaken)
+    wrong = CliRunner().invoke(admin, words, input="short\n")
+    assert isinstance(wrong.exception, Invalid)
+    assert wrong.exception.fields.keys() == {"password"}
 
 
 def test_disabling_an_account_ends_its_logins_and_keys_at_once(

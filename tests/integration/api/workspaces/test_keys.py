@@ -234,3 +234,13 @@ def test_the_number_of_keys_is_bounded(caller: Caller, monkeypatch: pytest.Monke
     monkeypatch.setattr("chronos_api.workspaces.keys.MAX_KEYS", 1)
     make(caller)
     assert caller.post("keys", {"name": "Two", "scopes": ["jobs:read"]}).status_code == 409
+
+
+def test_a_key_shows_no_other_workspace_of_its_maker(caller: Caller) -> None:
+    other = caller.post("workspaces", {"name": "Another"}).json["id"]
+    made = caller.post("keys", {"name": "CI", "scopes": ["workspace:read"]}).json["key"]
+    program = Caller(caller.app, made)
+    found = program.get("auth/me").json
+    assert [each["id"] for each in found["workspaces"]] == [str(caller.workspace_id)]
+    assert program.get("auth/me", headers={"X-Workspace": other}).status_code == 404
+    assert len(caller.get("auth/me").json["workspaces"]) == 2

@@ -1,0 +1,70 @@
+"""``chronos admin``. This module is light, so that ``chronos --help`` loads no application."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from chronos_api.transactions import Call
+
+_DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="The data folder of a 'chronos up' here.  [default: CHRONOS_DATA_DIR or ~/.chronos]",
+)
+
+
+@click.group()
+def admin() -> None:
+    """Make operators, on the machine of the installation.
+
+    The commands need CHRONOS_DATABASE_URL, or a 'chronos up' that runs on this machine.
+    """
+
+
+@admin.command()
+@click.argument("email")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@_DATA_DIR
+def create(email: str, *, password_stdin: bool, data_dir: Path | None) -> None:
+    """Make an operator's account, also where registration is closed."""
+    from chronos_api.accounts import admin as accounts  # noqa: PLC0415 - as the module says
+    from chronos_api.accounts.schemas import Registration  # noqa: PLC0415 - as above
+    from chronos_api.http import json_body  # noqa: PLC0415 - as above
+
+    password = _password(from_stdin=password_stdin)
+    account = json_body.load(Registration, {"email": email, "password": password})
+    with _call(data_dir) as call:
+        accounts.create_operator(call, **account)
+    click.echo(f"{account['email']} is an operator now. Log in: POST /api/v1/auth/login")
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+@contextmanager
+def _call(data_dir: Path | None) -> "Iterator[Call]":
+    """Connect to the database of the installation, in the name of nobody."""
+    from chronos_api.transactions import Call  # noqa: PLC0415 - as the module says
+    from chronos_common import clock, setting_types, settings  # noqa: PLC0415 - as above
+    from chronos_common.embedded import data_folder  # noqa: PLC0415 - as above
+    from chronos_common.storage.postgres import availability  # noqa: PLC0415 - as above
+    from chronos_common.storage.postgres.database import connect  # noqa: PLC0415 - as above
+
+    place = Path(data_dir or settings.given("DATA_DIR") or setting_types.home_folder({}))
+    # Nothing is signed here, and Redis is not asked.
+    stand_ins = {"SECRET_KEY": "-" * setting_types.MIN_SECRET_BYTES, "REDIS_URL": "redis://nobody"}
+    settings.export_missing(data_folder.remembered(place.expanduser()) | stand_ins)
+    engine = connect(settings.load().database_url, name="chronos-admin", pool_size=1)
+    try:
+        availability.require(engine)
+        yield Call(engine=engine, caller=None, now=clock.now())
+    finally:
+        engine.dispose()
