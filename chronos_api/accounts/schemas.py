@@ -87,39 +87,32 @@ class VerificationToken(Strict):
 class User(Answer):
     """A user with an account."""
 
-    id = fields.UUID(required=True)
-    email = fields.String(required=True)
-    email_verified = computed(
-        fields.Boolean(required=True), lambda row: row["verified_at"] is not None
-    )
-    is_operator = fields.Boolean(
-        required=True, metadata={"description": "Runs this installation. See admin"}
-    )
-    created_at = Instant(required=True)
+    id = fields.UUID()
+    email = fields.String()
+    email_verified = computed(fields.Boolean(), lambda row: row["verified_at"] is not None)
+    is_operator = fields.Boolean(metadata={"description": "Runs this installation. See admin"})
+    created_at = Instant()
 
 
 class Tokens(Answer):
     """A login: send the access token with every request, and refresh before it expires."""
 
-    access_token = fields.String(required=True)
+    access_token = fields.String()
     refresh_token = fields.String(
-        required=True, metadata={"description": "Can be used once. Using it again ends the login"}
+        metadata={"description": "Can be used once. Using it again ends the login"}
     )
-    token_type = fields.String(required=True, metadata={"enum": ["Bearer"]})
-    expires_in = fields.Integer(
-        required=True, metadata={"description": "Seconds until the access token expires"}
-    )
-    user = fields.Nested(User, required=True)
+    token_type = fields.String(metadata={"enum": ["Bearer"]})
+    expires_in = fields.Integer(metadata={"description": "Seconds until the access token expires"})
+    user = fields.Nested(User)
 
 
 class WorkspaceOfMe(Answer):
     """The workspace of the request."""
 
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    role = OneOf(Role, required=True)
+    id = fields.UUID()
+    name = fields.String()
+    role = OneOf(Role)
     signing_secret = fields.String(
-        required=True,
         allow_none=True,
         metadata={
             "description": "Verifies webhooks (Standard Webhooks). null unless an owner who "
@@ -132,16 +125,14 @@ class WorkspaceOfMe(Answer):
 class Me(Answer):
     """The user who calls, the workspace of the request, and the user's workspaces."""
 
-    user = fields.Nested(User, required=True)
+    user = fields.Nested(User)
     workspace = fields.Nested(
         WorkspaceOfMe,
-        required=True,
         allow_none=True,
         metadata={"description": "null for a user who is not a member of any"},
     )
     workspaces = fields.List(
         fields.Nested(Membership),
-        required=True,
         metadata={"description": "The default one first. X-Workspace chooses another"},
     )
 
@@ -155,7 +146,7 @@ class AccountsQuery(PageQuery):
 class AccountAnswer(User):
     """An account, as the operator sees it."""
 
-    disabled_at = Instant(required=True, allow_none=True)
+    disabled_at = Instant(allow_none=True)
 
 
 AccountPage = page_of(AccountAnswer, "AccountPage")

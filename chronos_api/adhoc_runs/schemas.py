@@ -22,7 +22,7 @@ class TestRunRequest(Strict):
     type = OneOf(
         JobType,
         load_default=DEFAULT_TYPE,
-        metadata={"description": "What to do, as that of a job", "default": DEFAULT_TYPE},
+        metadata={"description": "What to do, as that of a job"},
     )
     payload = FreeObject(
         required=True,
@@ -32,10 +32,7 @@ class TestRunRequest(Strict):
         low=MIN_TIMEOUT_SECONDS,
         high=MAX_TIMEOUT_SECONDS,
         load_default=DEFAULT_TIMEOUT_SECONDS,
-        metadata={
-            "description": "Seconds that it may take, from its start to its end",
-            "default": DEFAULT_TIMEOUT_SECONDS,
-        },
+        metadata={"description": "Seconds that it may take, from its start to its end"},
     )
 
 

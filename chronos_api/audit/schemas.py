@@ -43,23 +43,20 @@ class AuditQuery(PageQuery):
 class AuditEntry(Answer):
     """A change, its author and its subject."""
 
-    id = fields.UUID(required=True)
-    at = Instant(required=True)
-    action = fields.String(required=True, metadata={"examples": ["job.update"]})
-    user_id = fields.UUID(required=True, allow_none=True)
-    user_email = fields.String(required=True, allow_none=True)
+    id = fields.UUID()
+    at = Instant()
+    action = fields.String(metadata={"examples": ["job.update"]})
+    user_id = fields.UUID(allow_none=True)
+    user_email = fields.String(allow_none=True)
     key_id = fields.UUID(
-        required=True,
-        allow_none=True,
-        metadata={"description": "The API key that the user acted with"},
+        allow_none=True, metadata={"description": "The API key that the user acted with"}
     )
-    subject_type = fields.String(required=True)
-    subject_id = fields.UUID(required=True)
+    subject_type = fields.String()
+    subject_id = fields.UUID()
     details = fields.Dict(
-        required=True,
         metadata={
             "description": "Of an update, the fields that differ, before and after. No secrets"
-        },
+        }
     )
 
 

@@ -38,17 +38,17 @@ class RawBulkJobs(Strict):
 class CreatedJob(Answer):
     """A job that was created."""
 
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    status = OneOf(JobStatus, required=True)
-    next_run_at = Instant(required=True, allow_none=True)
+    id = fields.UUID()
+    name = fields.String()
+    status = OneOf(JobStatus)
+    next_run_at = Instant(allow_none=True)
 
 
 class BulkCreated(Answer):
     """The jobs that were created, in the order in which they were given."""
 
-    items = fields.List(fields.Nested(CreatedJob), required=True)
-    total = computed(fields.Integer(required=True), lambda created: len(created["items"]))
+    items = fields.List(fields.Nested(CreatedJob))
+    total = computed(fields.Integer(), lambda created: len(created["items"]))
 
 
 _MOST = changes.MAX_JOBS
@@ -70,10 +70,7 @@ class BulkRequest(Strict):
         truthy={True},
         falsy={False},
         load_default=False,
-        metadata={
-            "description": "Return the changes that would be made, and make none",
-            "default": False,
-        },
+        metadata={"description": "Return the changes that would be made, and make none"},
     )
 
     @validates_schema(skip_on_field_errors=False, pass_original=True)
@@ -107,32 +104,29 @@ class BulkTags(BulkRequest):
 class BulkItem(ValueAnswer):
     """How the change of one job ended."""
 
-    id = fields.UUID(attribute="job_id", required=True)
-    result = OneOf(ItemOutcome, attribute="outcome", required=True)
-    reason = fields.String(
-        required=True, allow_none=True, metadata={"description": "Of a conflict"}
-    )
+    id = fields.UUID(attribute="job_id")
+    result = OneOf(ItemOutcome, attribute="outcome")
+    reason = fields.String(allow_none=True, metadata={"description": "Of a conflict"})
     execution_id = fields.UUID(
-        required=True, allow_none=True, metadata={"description": "Of a job that was executed"}
+        allow_none=True, metadata={"description": "Of a job that was executed"}
     )
 
 
 class BulkResult(ValueAnswer):
     """The result of a change of many jobs, or of its dry run."""
 
-    action = OneOf(Action, required=True)
-    dry_run = fields.Boolean(required=True)
-    matched = fields.Integer(required=True, metadata={"description": "How many jobs are meant"})
+    action = OneOf(Action)
+    dry_run = fields.Boolean()
+    matched = fields.Integer(metadata={"description": "How many jobs are meant"})
     matched_is_exact = fields.Boolean(
-        required=True, metadata={"description": "false if more than matched: counting stops"}
+        metadata={"description": "false if more than matched: counting stops"}
     )
     limit = computed(
-        fields.Integer(required=True, metadata={"description": "How many at once at most"}),
+        fields.Integer(metadata={"description": "How many at once at most"}),
         lambda _: changes.MAX_JOBS,
     )
-    changed = fields.Integer(required=True, metadata={"description": "How many of the items"})
+    changed = fields.Integer(metadata={"description": "How many of the items"})
     items = fields.List(
         fields.Nested(BulkItem),
-        required=True,
         metadata={"description": f"Each job's result. Of a dry run, the first {_MOST}"},
     )

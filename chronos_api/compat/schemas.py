@@ -106,13 +106,13 @@ class CompatJobsQuery(Strict):
         low=1,
         high=MAX_DEPTH // MAX_LIMIT,
         load_default=1,
-        metadata={"description": "Which page, from 1", "default": 1},
+        metadata={"description": "Which page, from 1"},
     )
     limit = Digits(
         low=1,
         high=MAX_LIMIT,
         load_default=MAX_LIMIT,
-        metadata={"description": "How many jobs a page has at most", "default": MAX_LIMIT},
+        metadata={"description": "How many jobs a page has at most"},
     )
     status = OneOf(JobStatus, metadata={"description": "Whether the schedule is followed"})
     type = Text(longest=20, metadata={**_TYPES, "description": "What the jobs do"})
@@ -128,19 +128,17 @@ class CompatJobsQuery(Strict):
 class CompatExecution(Answer):
     """An execution, in the words of 002."""
 
-    id = fields.UUID(required=True)
+    id = fields.UUID()
     status = computed(
-        fields.String(required=True, metadata={"enum": sorted(set(EXECUTION_STATES.values()))}),
+        fields.String(metadata={"enum": sorted(set(EXECUTION_STATES.values()))}),
         lambda row: EXECUTION_STATES[row["status"]],
     )
-    scheduledAt = Instant(attribute="scheduled_for", required=True)  # noqa: N815 - in their style
-    startedAt = Instant(attribute="started_at", required=True, allow_none=True)  # noqa: N815 - in their style
-    completedAt = Instant(attribute="finished_at", required=True, allow_none=True)  # noqa: N815 - in their style
-    durationMs = fields.Integer(attribute="duration_ms", required=True, allow_none=True)  # noqa: N815 - in their style
-    httpStatus = fields.Integer(attribute="http_status", required=True, allow_none=True)  # noqa: N815 - in their style
-    error = computed(
-        fields.String(required=True, allow_none=True), lambda row: row["error"] or row["reason"]
-    )
+    scheduledAt = Instant(attribute="scheduled_for")  # noqa: N815 - in their style
+    startedAt = Instant(attribute="started_at", allow_none=True)  # noqa: N815 - in their style
+    completedAt = Instant(attribute="finished_at", allow_none=True)  # noqa: N815 - in their style
+    durationMs = fields.Integer(attribute="duration_ms", allow_none=True)  # noqa: N815 - in their style
+    httpStatus = fields.Integer(attribute="http_status", allow_none=True)  # noqa: N815 - in their style
+    error = computed(fields.String(allow_none=True), lambda row: row["error"] or row["reason"])
 
 
 def _schedule(job: Mapping[str, Any]) -> str:
@@ -152,42 +150,40 @@ def _schedule(job: Mapping[str, Any]) -> str:
 class CompatJob(Answer):
     """A job with its latest executions, in the words of 002 and of 003."""
 
-    id = fields.UUID(required=True)
-    job_id = computed(fields.UUID(required=True), itemgetter("id"))
-    name = fields.String(required=True)
-    description = fields.String(required=True)
+    id = fields.UUID()
+    job_id = computed(fields.UUID(), itemgetter("id"))
+    name = fields.String()
+    description = fields.String()
     type = computed(
-        fields.String(required=True, metadata={"enum": [kind.upper() for kind in TYPES]}),
+        fields.String(metadata={"enum": [kind.upper() for kind in TYPES]}),
         lambda job: job["type"].upper(),
     )
     schedule = computed(
         fields.String(
-            required=True,
-            metadata={"description": "Cron expression, time, or in words for an interval"},
+            metadata={"description": "Cron expression, time, or in words for an interval"}
         ),
         _schedule,
     )
-    cron_expression = fields.String(required=True, allow_none=True)
-    scheduled_time = Instant(attribute="run_at", required=True, allow_none=True)
-    timezone = fields.String(required=True)
-    payload = fields.Dict(required=True)
-    max_attempts = fields.Integer(required=True)
-    status = OneOf(JobStatus, required=True)
+    cron_expression = fields.String(allow_none=True)
+    scheduled_time = Instant(attribute="run_at", allow_none=True)
+    timezone = fields.String()
+    payload = fields.Dict()
+    max_attempts = fields.Integer()
+    status = OneOf(JobStatus)
     enabled = computed(
-        fields.Boolean(required=True, metadata={"description": "Whether it is active"}),
+        fields.Boolean(metadata={"description": "Whether it is active"}),
         lambda job: job["status"] == JobStatus.ACTIVE,
     )
-    nextRunAt = Instant(attribute="next_run_at", required=True, allow_none=True)  # noqa: N815 - in their style
-    createdAt = Instant(attribute="created_at", required=True)  # noqa: N815 - in their style
-    updatedAt = Instant(attribute="updated_at", required=True)  # noqa: N815 - in their style
-    executions = fields.List(fields.Nested(CompatExecution), required=True)
+    nextRunAt = Instant(attribute="next_run_at", allow_none=True)  # noqa: N815 - in their style
+    createdAt = Instant(attribute="created_at")  # noqa: N815 - in their style
+    updatedAt = Instant(attribute="updated_at")  # noqa: N815 - in their style
+    executions = fields.List(fields.Nested(CompatExecution))
 
 
 class CompatJobListItem(CompatJob):
     """A job in a list."""
 
     payload = fields.Dict(
-        required=True,
         allow_none=True,
         metadata={"description": "null if it is longer than 16 KiB: read the job for it"},
     )
@@ -196,51 +192,51 @@ class CompatJobListItem(CompatJob):
 class CompatJobs(Answer):
     """A part of the list of jobs. ``total`` is the length of the list."""
 
-    jobs = fields.List(fields.Nested(CompatJobListItem), required=True)
-    total = fields.Integer(required=True)
-    page = fields.Integer(required=True)
-    limit = fields.Integer(required=True)
+    jobs = fields.List(fields.Nested(CompatJobListItem))
+    total = fields.Integer()
+    page = fields.Integer()
+    limit = fields.Integer()
 
 
 class OneJob(Answer):
     """A job."""
 
-    job = fields.Nested(CompatJob, required=True)
+    job = fields.Nested(CompatJob)
 
 
 class ChangeMade(OneJob):
     """The change, and the job after it."""
 
-    message = fields.String(required=True)
-    job_id = fields.UUID(required=True)
+    message = fields.String()
+    job_id = fields.UUID()
 
 
 class JobGone(Answer):
     """The deletion."""
 
-    message = fields.String(required=True)
-    job_id = fields.UUID(required=True)
-    status = fields.String(required=True, metadata={"enum": [str(JobStatus.CANCELLED)]})
+    message = fields.String()
+    job_id = fields.UUID()
+    status = fields.String(metadata={"enum": [str(JobStatus.CANCELLED)]})
 
 
 class RunStarted(Answer):
     """The run, and its execution."""
 
-    message = fields.String(required=True)
-    job_id = fields.UUID(required=True)
-    execution_id = fields.UUID(required=True)
+    message = fields.String()
+    job_id = fields.UUID()
+    execution_id = fields.UUID()
 
 
 class CompatState(JobState):
     """The status of a job, which may be cancelled."""
 
-    job_id = computed(fields.UUID(required=True), attrgetter("id"))
+    job_id = computed(fields.UUID(), attrgetter("id"))
 
 
 class PostJobMade(Answer):
     """The id of the job."""
 
-    jobId = fields.UUID(required=True)  # noqa: N815 - as its clients call it
+    jobId = fields.UUID()  # noqa: N815 - as its clients call it
 
 
 def _duration(row: Mapping[Any, Any]) -> str | None:
@@ -251,17 +247,16 @@ class Run(Answer):
     """An execution, in the words of 004."""
 
     timestamp = computed(
-        Instant(required=True, metadata={"description": "When the request left"}),
+        Instant(metadata={"description": "When the request left"}),
         lambda row: row["started_at"] or row["scheduled_for"],
     )
     status = fields.Integer(
         attribute="http_status",
-        required=True,
         allow_none=True,
         metadata={"description": "The HTTP status, or null if there is none"},
     )
     duration = computed(
-        fields.String(required=True, allow_none=True, metadata={"examples": ["120ms"]}), _duration
+        fields.String(allow_none=True, metadata={"examples": ["120ms"]}), _duration
     )
 
 

@@ -34,16 +34,14 @@ class EventsQuery(Strict):
 class TicketAnswer(Answer):
     """A ticket: it opens the event stream of this workspace for a minute."""
 
-    ticket = fields.String(required=True)
+    ticket = fields.String()
     expires_at = Instant(
-        required=True,
-        metadata={"description": "A minute from now. Until then it may be used, more than once"},
+        metadata={"description": "A minute from now. Until then it may be used, more than once"}
     )
     url = fields.String(
-        required=True,
         metadata={
             "format": "uri-reference",
             "description": "The address for EventSource, ticket included, relative to this API",
             "examples": ["/api/v1/events?ticket=eyJ..."],
-        },
+        }
     )

@@ -86,12 +86,11 @@ def _drift_ms(row: Mapping[Any, Any]) -> int | None:
 class ExecutionAnswer(Answer):
     """One due occurrence of a job, or one trigger, and how it ended."""
 
-    id = fields.UUID(required=True)
-    job_id = fields.UUID(required=True)
-    job_name = fields.String(required=True)
+    id = fields.UUID()
+    job_id = fields.UUID()
+    job_name = fields.String()
     trigger = OneOf(
         Trigger,
-        required=True,
         metadata={
             "description": "schedule for an occurrence of the schedule, manual for a run by hand, "
             "retry for an execution that was run again by hand"
@@ -99,7 +98,6 @@ class ExecutionAnswer(Answer):
     )
     status = OneOf(
         Status,
-        required=True,
         metadata={
             "description": "queued waits for its instant or a worker, running is performed, "
             "retrying waits for its next attempt. The others are final: failed after its last "
@@ -109,67 +107,50 @@ class ExecutionAnswer(Answer):
         },
     )
     scheduled_for = Instant(
-        required=True,
-        metadata={"description": "Its instant: of the schedule, or of the request for it"},
+        metadata={"description": "Its instant: of the schedule, or of the request for it"}
     )
-    due_at = Instant(
-        required=True, metadata={"description": "When its current or next attempt is due"}
-    )
+    due_at = Instant(metadata={"description": "When its current or next attempt is due"})
     started_at = Instant(
-        required=True,
         allow_none=True,
         metadata={
             "description": "When the first attempt's request left. While that is under way, when "
             "it was due or taken by a worker, whichever is later"
         },
     )
-    finished_at = Instant(required=True, allow_none=True)
-    duration_ms = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "Of the last attempt"}
-    )
+    finished_at = Instant(allow_none=True)
+    duration_ms = fields.Integer(allow_none=True, metadata={"description": "Of the last attempt"})
     drift_ms = computed(
-        fields.Integer(
-            required=True, allow_none=True, metadata={"description": "started_at - scheduled_for"}
-        ),
+        fields.Integer(allow_none=True, metadata={"description": "started_at - scheduled_for"}),
         _drift_ms,
     )
     attempt = fields.Integer(
-        required=True,
-        metadata={"description": "The number, from 1, of the current, next or last attempt"},
+        metadata={"description": "The number, from 1, of the current, next or last attempt"}
     )
-    max_attempts = fields.Integer(
-        required=True, metadata={"description": "How many attempts its job allows now"}
-    )
+    max_attempts = fields.Integer(metadata={"description": "How many attempts its job allows now"})
     http_status = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "Of the last attempt's answer"}
+        allow_none=True, metadata={"description": "Of the last attempt's answer"}
     )
     error = fields.String(
-        required=True,
         allow_none=True,
         metadata={"description": "Why the last attempt failed: up to 2,000 characters"},
     )
     reason = OneOf(
         Reason,
-        required=True,
         allow_none=True,
         metadata={"description": "Why it did not run, or ended without its target's answer"},
     )
     worker = fields.UUID(
         attribute="worker_id",
-        required=True,
         allow_none=True,
         metadata={"description": "The worker process that took it last"},
     )
     missed_count = fields.Integer(
-        required=True,
         allow_none=True,
         metadata={"description": "How many missed occurrences this row stands for"},
     )
-    missed_until = Instant(required=True, allow_none=True)
+    missed_until = Instant(allow_none=True)
     retry_of = fields.UUID(
-        required=True,
-        allow_none=True,
-        metadata={"description": "The execution that this one runs again"},
+        allow_none=True, metadata={"description": "The execution that this one runs again"}
     )
 
 
@@ -207,24 +188,24 @@ class AttemptAnswer(DocumentAnswer):
 class ExecutionDetail(ExecutionAnswer):
     """An execution with every attempt, the last one whole."""
 
-    attempts = fields.List(fields.Nested(AttemptAnswer), required=True)
+    attempts = fields.List(fields.Nested(AttemptAnswer))
 
 
 class LogLine(ValueAnswer):
     """One line of the log of an execution."""
 
-    at = Instant(required=True)
-    level = fields.String(required=True, metadata={"enum": ["info", "warning", "error"]})
-    message = fields.String(required=True)
-    attempt = fields.Integer(allow_none=True, required=True)
+    at = Instant()
+    level = fields.String(metadata={"enum": ["info", "warning", "error"]})
+    message = fields.String()
+    attempt = fields.Integer(allow_none=True)
 
 
 class Logs(Answer):
     """The log of an execution, in order."""
 
-    execution_id = fields.UUID(required=True)
-    items = fields.List(fields.Nested(LogLine), required=True)
-    total = computed(fields.Integer(required=True), lambda log: len(log["items"]))
+    execution_id = fields.UUID()
+    items = fields.List(fields.Nested(LogLine))
+    total = computed(fields.Integer(), lambda log: len(log["items"]))
 
 
 ExecutionPage = page_of(ExecutionAnswer, "ExecutionPage", STABLE)

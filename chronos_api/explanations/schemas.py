@@ -23,35 +23,30 @@ class WhyQuery(Strict):
 class RecordAnswer(ValueAnswer):
     """The record that answers the question."""
 
-    id = fields.UUID(required=True)
-    trigger = OneOf(Trigger, required=True)
-    status = OneOf(Status, required=True)
-    reason = OneOf(Reason, required=True, allow_none=True)
-    scheduled_for = Instant(required=True)
-    started_at = Instant(required=True, allow_none=True)
-    finished_at = Instant(required=True, allow_none=True)
-    attempt = fields.Integer(required=True)
-    http_status = fields.Integer(required=True, allow_none=True)
-    error = fields.String(required=True, allow_none=True)
-    missed_count = fields.Integer(required=True, allow_none=True)
-    missed_until = Instant(required=True, allow_none=True)
+    id = fields.UUID()
+    trigger = OneOf(Trigger)
+    status = OneOf(Status)
+    reason = OneOf(Reason, allow_none=True)
+    scheduled_for = Instant()
+    started_at = Instant(allow_none=True)
+    finished_at = Instant(allow_none=True)
+    attempt = fields.Integer()
+    http_status = fields.Integer(allow_none=True)
+    error = fields.String(allow_none=True)
+    missed_count = fields.Integer(allow_none=True)
+    missed_until = Instant(allow_none=True)
 
 
 class Why(ValueAnswer):
     """Why a job did or did not run at an instant."""
 
-    job_id = fields.UUID(required=True)
-    at = Instant(required=True)
-    verdict = OneOf(Verdict, required=True, metadata={"description": "The answer, for programs"})
-    explanation = fields.String(
-        required=True, metadata={"description": "The answer, in plain words"}
-    )
-    execution = fields.Nested(RecordAnswer, required=True, allow_none=True)
+    job_id = fields.UUID()
+    at = Instant()
+    verdict = OneOf(Verdict, metadata={"description": "The answer, for programs"})
+    explanation = fields.String(metadata={"description": "The answer, in plain words"})
+    execution = fields.Nested(RecordAnswer, allow_none=True)
     previous = Instant(
-        required=True,
         allow_none=True,
         metadata={"description": "The schedule's last instant before the one asked for"},
     )
-    following = Instant(
-        required=True, allow_none=True, metadata={"description": "The first one after it"}
-    )
+    following = Instant(allow_none=True, metadata={"description": "The first one after it"})

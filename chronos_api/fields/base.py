@@ -102,9 +102,13 @@ class _AnswerMeta(SchemaMeta):
 
     def __init__(cls, name: str, bases: tuple[type, ...], attrs: dict[str, Any]) -> None:  # noqa: N805 - of a metaclass
         super().__init__(name, bases, attrs)  # type: ignore[no-untyped-call] # marshmallow's own
+        if cls._has_every_field:
+            for field in cls._declared_fields.values():
+                field.required = True
         cls._names = [field.data_key or name for name, field in cls._declared_fields.items()]
         cls._render = _compiled(cls._declared_fields, cls._read)
 
+    _has_every_field: bool
     _read: str
     _names: Sequence[str]
     _render: Function
@@ -115,7 +119,10 @@ class Answer(Schema, metaclass=_AnswerMeta):
 
     A field shows the item of its name, the item that its ``attribute`` names, or the value that
     its function computes (see :func:`computed`). The field's type says how the value is written.
+    An answer has all of its fields, so they are documented as required.
     """
+
+    _has_every_field = True
 
     #: The expression that reads a name from the source.
     _read = "source[{!r}]"
@@ -135,6 +142,8 @@ class ValueAnswer(Answer):
 
 class DocumentAnswer(Answer):
     """An answer that is stored as JSON. Fields that the document lacks are left out."""
+
+    _has_every_field = False
 
     @classmethod
     def of(cls, source: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,16 +34,13 @@ class PageQuery(Strict):
         low=1,
         high=MAX_DEPTH,
         load_default=1,
-        metadata={
-            "description": f"Which page, from 1. page * limit is at most {MAX_DEPTH}",
-            "default": 1,
-        },
+        metadata={"description": f"Which page, from 1. page * limit is at most {MAX_DEPTH}"},
     )
     limit = Digits(
         low=1,
         high=MAX_LIMIT,
         load_default=20,
-        metadata={"description": "How many items a page has at most", "default": 20},
+        metadata={"description": "How many items a page has at most"},
     )
     cursor = Text(
         longest=100, metadata={"description": "next_cursor of the page before, instead of page"}
@@ -86,12 +83,9 @@ def filter_of(kind: type[Filter], query: Mapping[str, Any], **given: Any) -> Fil
 #: The fields of a long list's page beside its items.
 STABLE: Mapping[str, fields.Field[Any]] = {
     "total_is_exact": fields.Boolean(
-        required=True,
-        metadata={"description": "false if there are more than total: counting stops at 10,000"},
+        metadata={"description": "false if there are more than total: counting stops at 10,000"}
     ),
-    "as_of": Instant(
-        required=True, metadata={"description": "Send this along with page=2 and so on"}
-    ),
+    "as_of": Instant(metadata={"description": "Send this along with page=2 and so on"}),
 }
 
 
@@ -104,11 +98,11 @@ def page_of(
     """
     made = Answer.from_dict(
         {
-            "items": fields.List(fields.Nested(item), required=True),
-            "total": fields.Integer(required=True),
-            "page": fields.Integer(required=True),
-            "limit": fields.Integer(required=True),
-            "next_cursor": fields.String(required=True, allow_none=True),
+            "items": fields.List(fields.Nested(item)),
+            "total": fields.Integer(),
+            "page": fields.Integer(),
+            "limit": fields.Integer(),
+            "next_cursor": fields.String(allow_none=True),
             **(more or {}),
         },
         name=name,

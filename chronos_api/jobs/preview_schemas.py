@@ -16,7 +16,7 @@ class PreviewRequest(ScheduleFields):
         low=1,
         high=MAX_PREVIEW,
         load_default=5,
-        metadata={"default": 5, "description": "How many instants to name"},
+        metadata={"description": "How many instants to name"},
     )
     after = Instant(allow_none=True, metadata={"description": "Instead of now"})
 
@@ -24,14 +24,13 @@ class PreviewRequest(ScheduleFields):
 class Occurrence(Answer):
     """One instant at which a schedule is due, made from its local time."""
 
-    at = computed(Instant(required=True), lambda local: local)
+    at = computed(Instant(), lambda local: local)
     local = computed(
         fields.String(
-            required=True,
             metadata={
                 "description": "The same instant on a clock of the schedule's time zone",
                 "examples": ["2030-01-07T09:00:00+01:00"],
-            },
+            }
         ),
         lambda local: local.isoformat(timespec="seconds"),
     )
@@ -40,6 +39,6 @@ class Occurrence(Answer):
 class Preview(Answer):
     """A schedule in plain English, and its next instants."""
 
-    description = fields.String(required=True)
-    timezone = fields.String(required=True)
-    next_runs = fields.List(fields.Nested(Occurrence), required=True)
+    description = fields.String()
+    timezone = fields.String()
+    next_runs = fields.List(fields.Nested(Occurrence))

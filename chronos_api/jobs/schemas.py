@@ -202,50 +202,48 @@ class JobChange(JobFields):
 class JobAnswer(Answer):
     """A job as it stands."""
 
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    description = fields.String(required=True)
-    type = OneOf(JobType, required=True)
-    payload = fields.Dict(required=True)
-    status = OneOf(JobStatus, required=True)
-    job_type = OneOf(Recurrence, required=True)
-    schedule_type = OneOf(ScheduleKind, required=True)
-    cron_expression = fields.String(required=True, allow_none=True)
-    timezone = fields.String(required=True)
-    interval_seconds = fields.Integer(required=True, allow_none=True)
-    run_at = Instant(required=True, allow_none=True)
-    starts_at = Instant(required=True, allow_none=True)
-    ends_at = Instant(required=True, allow_none=True)
-    jitter_seconds = fields.Float(required=True)
-    max_runs = fields.Integer(required=True, allow_none=True)
+    id = fields.UUID()
+    name = fields.String()
+    description = fields.String()
+    type = OneOf(JobType)
+    payload = fields.Dict()
+    status = OneOf(JobStatus)
+    job_type = OneOf(Recurrence)
+    schedule_type = OneOf(ScheduleKind)
+    cron_expression = fields.String(allow_none=True)
+    timezone = fields.String()
+    interval_seconds = fields.Integer(allow_none=True)
+    run_at = Instant(allow_none=True)
+    starts_at = Instant(allow_none=True)
+    ends_at = Instant(allow_none=True)
+    jitter_seconds = fields.Float()
+    max_runs = fields.Integer(allow_none=True)
     schedule_description = fields.String(
-        required=True, metadata={"examples": ["At 09:00 on Mondays (Europe/Berlin)"]}
+        metadata={"examples": ["At 09:00 on Mondays (Europe/Berlin)"]}
     )
-    next_run_at = Instant(
-        required=True, allow_none=True, metadata={"description": "null unless active"}
-    )
-    max_attempts = fields.Integer(required=True)
-    retry_delays = fields.List(fields.Float(), required=True)
-    backoff_seconds = fields.Float(required=True, allow_none=True)
-    backoff_factor = fields.Float(required=True, allow_none=True)
-    backoff_cap_seconds = fields.Float(required=True, allow_none=True)
-    retry_jitter = fields.Float(required=True)
-    timeout_seconds = fields.Float(required=True)
-    misfire_policy = OneOf(MisfirePolicy, required=True)
-    misfire_grace_seconds = fields.Float(required=True)
-    overlap_policy = OneOf(OverlapPolicy, required=True)
-    tags = fields.List(fields.String(), required=True)
-    notify = fields.List(fields.String(), required=True, allow_none=True)
-    version = fields.Integer(required=True, metadata={"description": "The ETag's number"})
-    created_by = fields.UUID(required=True, allow_none=True)
-    created_at = Instant(required=True)
-    updated_at = Instant(required=True)
+    next_run_at = Instant(allow_none=True, metadata={"description": "null unless active"})
+    max_attempts = fields.Integer()
+    retry_delays = fields.List(fields.Float())
+    backoff_seconds = fields.Float(allow_none=True)
+    backoff_factor = fields.Float(allow_none=True)
+    backoff_cap_seconds = fields.Float(allow_none=True)
+    retry_jitter = fields.Float()
+    timeout_seconds = fields.Float()
+    misfire_policy = OneOf(MisfirePolicy)
+    misfire_grace_seconds = fields.Float()
+    overlap_policy = OneOf(OverlapPolicy)
+    tags = fields.List(fields.String())
+    notify = fields.List(fields.String(), allow_none=True)
+    version = fields.Integer(metadata={"description": "The ETag's number"})
+    created_by = fields.UUID(allow_none=True)
+    created_at = Instant()
+    updated_at = Instant()
 
 
 class JobDetail(JobAnswer):
     """A job as it stands, with its next runs."""
 
-    next_runs = fields.List(Instant(), required=True, metadata={"description": "The next five"})
+    next_runs = fields.List(Instant(), metadata={"description": "The next five"})
 
 
 def _check_sort(value: str) -> None:
@@ -300,7 +298,6 @@ class JobsQuery(StableQuery, JobChoice):
         metadata={
             "description": "The order, with '-' in front for descending",
             "enum": [f"{sign}{name}" for name in SORTS for sign in ("", "-")],
-            "default": "-created_at",
         },
     )
 
@@ -314,7 +311,6 @@ class JobListItem(JobAnswer):
     """A job in a list."""
 
     payload = fields.Dict(
-        required=True,
         allow_none=True,
         metadata={"description": "null if it is longer than 16 KiB: read the job for it"},
     )
@@ -323,17 +319,16 @@ class JobListItem(JobAnswer):
 class JobState(ValueAnswer):
     """The status of a job."""
 
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    status = OneOf(JobStatus, required=True)
-    next_run_at = Instant(required=True, allow_none=True)
+    id = fields.UUID()
+    name = fields.String()
+    status = OneOf(JobStatus)
+    next_run_at = Instant(allow_none=True)
     unfinished = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
-        required=True,
         metadata={"description": "How many executions are queued, running and retrying"},
     )
-    latest_execution = fields.Nested(ExecutionAnswer, required=True, allow_none=True)
+    latest_execution = fields.Nested(ExecutionAnswer, allow_none=True)
 
 
 JobPage = page_of(JobListItem, "JobPage", STABLE)

@@ -18,30 +18,28 @@ blueprint = Blueprint("service", __name__, description="The service itself")
 class Health(Answer):
     """A sign that this process answers."""
 
-    status = fields.String(required=True, metadata={"enum": ["ok"]})
-    version = fields.String(required=True)
+    status = fields.String(metadata={"enum": ["ok"]})
+    version = fields.String()
 
 
 class ReadinessCheck(ValueAnswer):
     """One thing that is needed."""
 
     name = fields.String(
-        required=True,
-        metadata={"enum": ["database", "schema", "scheduler", "worker", "redis", "queues"]},
+        metadata={"enum": ["database", "schema", "scheduler", "worker", "redis", "queues"]}
     )
-    ok = fields.Boolean(required=True)
-    detail = fields.String(required=True)
+    ok = fields.Boolean()
+    detail = fields.String()
 
 
 class Readiness(ValueAnswer):
     """Whether jobs run, and the checks that say why not."""
 
-    status = fields.String(required=True, metadata={"enum": ["ready", "not ready"]})
+    status = fields.String(metadata={"enum": ["ready", "not ready"]})
     timezone_database = fields.String(
-        required=True,
-        metadata={"description": "The release of the IANA time zone database, like 2026f"},
+        metadata={"description": "The release of the IANA time zone database, like 2026f"}
     )
-    checks = fields.List(fields.Nested(ReadinessCheck), required=True)
+    checks = fields.List(fields.Nested(ReadinessCheck))
 
 
 @blueprint.route("/api/v1/health", "GET")

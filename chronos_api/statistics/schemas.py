@@ -18,11 +18,11 @@ MAX_CONSIDERED = 500
 
 def _count(description: str, *, attribute: str | None = None) -> fields.Integer:
     metadata = {"description": description, "minimum": 0}
-    return fields.Integer(required=True, attribute=attribute, metadata=metadata)
+    return fields.Integer(attribute=attribute, metadata=metadata)
 
 
 def _maybe(kind: type[fields.Field[Any]], description: str) -> Any:
-    return kind(required=True, allow_none=True, metadata={"description": description})
+    return kind(allow_none=True, metadata={"description": description})
 
 
 def _jobs(description: str, status: JobStatus) -> fields.Integer:
@@ -41,20 +41,17 @@ class PeriodQuery(Strict):
     """How far back to look."""
 
     period = OneOf(
-        Period,
-        load_default=Period.DAY,
-        metadata={"description": "Hours or days until now", "default": Period.DAY},
+        Period, load_default=Period.DAY, metadata={"description": "Hours or days until now"}
     )
 
 
 class Stats(ValueAnswer):
     """How a workspace stands, and how its executions of a period ended."""
 
-    period = OneOf(Period, required=True)
-    since = Instant(required=True, metadata={"description": "The period's first minute"})
+    period = OneOf(Period)
+    since = Instant(metadata={"description": "The period's first minute"})
     as_of = Instant(
-        required=True,
-        metadata={"description": "When this was computed. It is kept for some seconds"},
+        metadata={"description": "When this was computed. It is kept for some seconds"}
     )
     total = computed(_count("Jobs"), lambda stats: sum(stats.jobs.values()))
     active = _jobs("Jobs whose schedule is followed", JobStatus.ACTIVE)
@@ -88,11 +85,10 @@ class Stats(ValueAnswer):
         "Executions that are due and that no worker has started", attribute="unfinished.waiting"
     )
     queue_age_seconds = fields.Float(
-        required=True, metadata={"description": "For how long the first of them has been due"}
+        metadata={"description": "For how long the first of them has been due"}
     )
     queue_exact = fields.Boolean(
         attribute="unfinished.exact",
-        required=True,
         metadata={
             "description": "False if the installation has so many unfinished executions that "
             "queued, running, retrying and queue_depth count the most overdue of them only"
@@ -105,7 +101,7 @@ class Stats(ValueAnswer):
 class TrendBucket(ValueAnswer):
     """How the executions that ended in one span of time ended."""
 
-    at = Instant(required=True, metadata={"description": "Where the span begins"})
+    at = Instant(metadata={"description": "Where the span begins"})
     succeeded = _ended("Succeeded", Status.SUCCEEDED)
     failed = _ended("Failed for good", Status.FAILED)
     cancelled = _ended("Cancelled", Status.CANCELLED)
@@ -117,30 +113,24 @@ class TrendBucket(ValueAnswer):
 class Trend(ValueAnswer):
     """How the executions of a period ended, in buckets without gaps. The last one is open."""
 
-    period = OneOf(Period, required=True)
+    period = OneOf(Period)
     bucket_seconds = _count("The length of each bucket")
-    since = Instant(required=True)
-    as_of = Instant(required=True)
-    buckets = fields.List(fields.Nested(TrendBucket), required=True)
+    since = Instant()
+    as_of = Instant()
+    buckets = fields.List(fields.Nested(TrendBucket))
 
 
 class UpcomingQuery(Strict):
     """How far ahead to look, and in which steps."""
 
     hours = Digits(
-        low=1,
-        high=168,
-        load_default=24,
-        metadata={"description": "How many hours ahead to look", "default": 24},
+        low=1, high=168, load_default=24, metadata={"description": "How many hours ahead to look"}
     )
     bucket_minutes = Digits(
         low=1,
         high=1440,
         load_default=60,
-        metadata={
-            "description": f"Minutes of one step. There are at most {MAX_BUCKETS} steps",
-            "default": 60,
-        },
+        metadata={"description": f"Minutes of one step. There are at most {MAX_BUCKETS} steps"},
     )
 
     @validates_schema
@@ -156,20 +146,19 @@ class UpcomingQuery(Strict):
 class UpcomingJob(ValueAnswer):
     """A job that runs in a bucket."""
 
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    runs = fields.Integer(required=True)
+    id = fields.UUID()
+    name = fields.String()
+    runs = fields.Integer()
 
 
 class UpcomingBucket(ValueAnswer):
     """The runs within one span of time."""
 
-    at = Instant(required=True, metadata={"description": "Where the span begins"})
-    runs = fields.Integer(required=True, metadata={"description": "Occurrences that are due"})
-    jobs = fields.Integer(required=True, metadata={"description": "Jobs that they belong to"})
+    at = Instant(metadata={"description": "Where the span begins"})
+    runs = fields.Integer(metadata={"description": "Occurrences that are due"})
+    jobs = fields.Integer(metadata={"description": "Jobs that they belong to"})
     named = fields.List(
         fields.Nested(UpcomingJob),
-        required=True,
         metadata={"description": "Up to 5 of the jobs, those that run least often first"},
     )
 
@@ -177,20 +166,17 @@ class UpcomingBucket(ValueAnswer):
 class Upcoming(ValueAnswer):
     """The runs to come, by the schedules as they are now."""
 
-    as_of = Instant(required=True)
-    until = Instant(required=True)
-    bucket_seconds = fields.Integer(required=True)
-    jobs = fields.Integer(
-        required=True, metadata={"description": "How many jobs were taken into account"}
-    )
-    runs = fields.Integer(required=True)
+    as_of = Instant()
+    until = Instant()
+    bucket_seconds = fields.Integer()
+    jobs = fields.Integer(metadata={"description": "How many jobs were taken into account"})
+    runs = fields.Integer()
     # Schema has something else by the name of partial.
     is_partial = fields.Boolean(
-        required=True,
         data_key="partial",
         metadata={"description": "True if the workspace has more jobs than could be looked at"},
     )
-    buckets = fields.List(fields.Nested(UpcomingBucket), required=True)
+    buckets = fields.List(fields.Nested(UpcomingBucket))
 
 
 class StatisticsQuery(Strict):
@@ -200,56 +186,47 @@ class StatisticsQuery(Strict):
         low=1,
         high=MAX_CONSIDERED,
         load_default=100,
-        metadata={"description": "How many of the latest executions to look at", "default": 100},
+        metadata={"description": "How many of the latest executions to look at"},
     )
 
 
 class OutcomeAnswer(Answer):
     """How one execution ended, or where it stands."""
 
-    id = fields.UUID(required=True)
-    status = OneOf(Status, required=True)
-    scheduled_for = Instant(required=True)
-    started_at = Instant(required=True, allow_none=True)
-    finished_at = Instant(required=True, allow_none=True)
-    duration_ms = fields.Integer(required=True, allow_none=True)
-    http_status = fields.Integer(required=True, allow_none=True)
+    id = fields.UUID()
+    status = OneOf(Status)
+    scheduled_for = Instant()
+    started_at = Instant(allow_none=True)
+    finished_at = Instant(allow_none=True)
+    duration_ms = fields.Integer(allow_none=True)
+    http_status = fields.Integer(allow_none=True)
 
 
 class JobStatistics(ValueAnswer):
     """The figures of a job, over its latest executions."""
 
-    job_id = fields.UUID(required=True)
+    job_id = fields.UUID()
     considered = fields.Integer(
-        required=True, metadata={"description": "How many executions the figures are made of"}
+        metadata={"description": "How many executions the figures are made of"}
     )
     since = Instant(
-        required=True,
-        allow_none=True,
-        metadata={"description": "When the first of them was scheduled"},
+        allow_none=True, metadata={"description": "When the first of them was scheduled"}
     )
     executions = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),
-        required=True,
         metadata={"description": "How many of them have each status"},
     )
     success_rate = fields.Float(
-        required=True,
-        allow_none=True,
-        metadata={"description": "succeeded / (succeeded + failed), from 0 to 1"},
+        allow_none=True, metadata={"description": "succeeded / (succeeded + failed), from 0 to 1"}
     )
     average_duration_ms = fields.Float(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Of executions that succeeded or failed"},
+        allow_none=True, metadata={"description": "Of executions that succeeded or failed"}
     )
     p95_duration_ms = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "95 % took at most this long"}
+        allow_none=True, metadata={"description": "95 % took at most this long"}
     )
     latest = fields.List(
-        fields.Nested(OutcomeAnswer),
-        required=True,
-        metadata={"description": "The latest 20, the latest first"},
+        fields.Nested(OutcomeAnswer), metadata={"description": "The latest 20, the latest first"}
     )
-    next_runs = fields.List(Instant(), required=True)
+    next_runs = fields.List(Instant())

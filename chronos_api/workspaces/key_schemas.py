@@ -32,29 +32,24 @@ class KeyFields(Strict):
 class KeyAnswer(Answer):
     """An API key, without its secret."""
 
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
+    id = fields.UUID()
+    name = fields.String()
     prefix = fields.String(
-        required=True,
-        metadata={"description": "The beginning of the key", "examples": ["chr_k3x9a8q2mz"]},
+        metadata={"description": "The beginning of the key", "examples": ["chr_k3x9a8q2mz"]}
     )
-    scopes = fields.List(OneOf(Scope), required=True)
+    scopes = fields.List(OneOf(Scope))
     created_by = fields.String(
-        attribute="user_email",
-        required=True,
-        metadata={"description": "The e-mail address of whom it acts as"},
+        attribute="user_email", metadata={"description": "The e-mail address of whom it acts as"}
     )
-    created_at = Instant(required=True)
-    expires_at = Instant(required=True, allow_none=True)
-    last_used_at = Instant(
-        required=True, allow_none=True, metadata={"description": "To the minute"}
-    )
+    created_at = Instant()
+    expires_at = Instant(allow_none=True)
+    last_used_at = Instant(allow_none=True, metadata={"description": "To the minute"})
 
 
 class NewKeyAnswer(KeyAnswer):
     """A new API key: the only time that it is shown."""
 
-    key = fields.String(required=True, metadata={"description": "Keep it. It is not shown again"})
+    key = fields.String(metadata={"description": "Keep it. It is not shown again"})
 
 
 KeyPage = page_of(KeyAnswer, "KeyPage")

@@ -19,10 +19,10 @@ DEFAULT_GRACE_HOURS = 24
 class Membership(Answer):
     """A workspace, and the role of a member."""
 
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    role = OneOf(Role, required=True)
-    joined_at = Instant(required=True)
+    id = fields.UUID()
+    name = fields.String()
+    role = OneOf(Role)
+    joined_at = Instant()
 
 
 class WorkspaceFields(Strict):
@@ -56,25 +56,23 @@ def _default_webhook_url(row: Mapping[Any, Any]) -> str | None:
 class WorkspaceAnswer(Answer):
     """A workspace with its settings."""
 
-    id = fields.UUID(required=True)
-    name = fields.String(required=True)
-    role = OneOf(Role, required=True)
+    id = fields.UUID()
+    name = fields.String()
+    role = OneOf(Role)
     default_webhook_url = computed(
         fields.String(
-            required=True,
-            allow_none=True,
-            metadata={"description": "Secret parts are answered as [redacted]"},
+            allow_none=True, metadata={"description": "Secret parts are answered as [redacted]"}
         ),
         _default_webhook_url,
     )
-    created_at = Instant(required=True)
+    created_at = Instant()
 
 
 class Memberships(Answer):
     """The workspaces of the caller, the default one first."""
 
-    items = computed(fields.List(fields.Nested(Membership), required=True), list)
-    total = computed(fields.Integer(required=True), len)
+    items = computed(fields.List(fields.Nested(Membership)), list)
+    total = computed(fields.Integer(), len)
 
 
 class Rotation(Strict):
@@ -84,10 +82,7 @@ class Rotation(Strict):
         low=0,
         high=168,
         load_default=DEFAULT_GRACE_HOURS,
-        metadata={
-            "description": "Hours during which webhooks are signed with both secrets",
-            "default": DEFAULT_GRACE_HOURS,
-        },
+        metadata={"description": "Hours during which webhooks are signed with both secrets"},
     )
 
 
@@ -95,11 +90,10 @@ class SigningSecret(Answer):
     """The secret with which receivers verify webhooks (Standard Webhooks)."""
 
     signing_secret = fields.String(
-        required=True, metadata={"examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}
+        metadata={"examples": ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}
     )
-    previous_signing_secret = fields.String(required=True, allow_none=True)
+    previous_signing_secret = fields.String(allow_none=True)
     previous_secret_until = Instant(
-        required=True,
         allow_none=True,
         metadata={"description": "Until then, webhooks are signed with the previous one too"},
     )
@@ -108,17 +102,17 @@ class SigningSecret(Answer):
 class Member(Answer):
     """A member of a workspace."""
 
-    user_id = fields.UUID(required=True)
-    email = fields.String(required=True)
-    role = OneOf(Role, required=True)
-    joined_at = Instant(required=True)
+    user_id = fields.UUID()
+    email = fields.String()
+    role = OneOf(Role)
+    joined_at = Instant()
 
 
 class Members(Answer):
     """Every member, in the order in which they joined."""
 
-    items = computed(fields.List(fields.Nested(Member), required=True), list)
-    total = computed(fields.Integer(required=True), len)
+    items = computed(fields.List(fields.Nested(Member)), list)
+    total = computed(fields.Integer(), len)
 
 
 class MemberChange(Strict):
@@ -143,17 +137,16 @@ class InvitationToken(Strict):
 class InvitationAnswer(Answer):
     """An invitation. Its token is in the e-mail only."""
 
-    id = fields.UUID(required=True)
-    email = fields.String(required=True)
-    role = OneOf(Role, required=True)
+    id = fields.UUID()
+    email = fields.String()
+    role = OneOf(Role)
     invited_by = fields.String(
         attribute="invited_by_email",
-        required=True,
         allow_none=True,
         metadata={"description": "Their e-mail address"},
     )
-    created_at = Instant(required=True)
-    expires_at = Instant(required=True)
+    created_at = Instant()
+    expires_at = Instant()
 
 
 InvitationPage = page_of(InvitationAnswer, "InvitationPage")
