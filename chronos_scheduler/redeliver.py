@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from chronos_common.domain.executions import Moved
 from chronos_common.domain.outcomes import Finish, Lost, Redeliver, next_step
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
@@ -17,9 +18,10 @@ def redeliver(connection: Connection, held: Sequence[Held], *, now: datetime) ->
     """Queue ``held`` again, which the caller has locked. Those handed out too often fail."""
     steps = [(each, _step(each)) for each in held]
     rescue.redeliver(connection, [each.id for each, step in steps if isinstance(step, Redeliver)])
+    failed: list[Moved] = []
     for each, step in steps:
         if isinstance(step, Finish):
-            failed = executions.end(
+            failed += executions.end(
                 connection,
                 [each.id],
                 status=Status.FAILED,
@@ -27,7 +29,7 @@ def redeliver(connection: Connection, held: Sequence[Held], *, now: datetime) ->
                 error=step.error,
                 now=now,
             )
-            consequences.write(connection, failed, now=now)
+    consequences.write(connection, failed, now=now)
 
 
 def _step(held: Held) -> Finish | Redeliver:

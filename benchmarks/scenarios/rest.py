@@ -53,7 +53,7 @@ def run(bench: Bench) -> Iterator[Result]:
     folder.mkdir()
     with _up(folder) as (child, client, started):
         for number in range(_JOBS):
-            client.post("/api/v1/jobs", _job(number))
+            client.send("POST", "/api/v1/jobs", _job(number))
         time.sleep(bench.options.rest_seconds * _SETTLED_AFTER)
         children = set(usage.children_of(child.pid))
         figures = _look(child.pid, bench.options.rest_seconds)

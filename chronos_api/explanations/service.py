@@ -14,12 +14,14 @@
    - The instant is to come, or the job was completed before it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection, Row, RowMapping
 
 from chronos_api.explanations import outcome_texts
 from chronos_api.explanations.outcome_texts import Record
@@ -89,6 +91,20 @@ class _Question:
     now: datetime
     retention: timedelta
     alive_within: timedelta
+
+    def log(
+        self, *actions: str, since: datetime, until: datetime, limit: int = 100
+    ) -> Sequence[Row[Any]]:
+        """Return the job's entries in the audit log for these actions."""
+        return explanations.log(
+            self.connection,
+            self.job["workspace_id"],
+            self.job["id"],
+            actions=actions,
+            since=since,
+            until=until,
+            limit=limit,
+        )
 
 
 def explain(
@@ -169,16 +185,8 @@ def _existence(question: _Question) -> _Finding | None:
 
 def _moved(question: _Question) -> _Finding | None:
     """Explain where the rules of its time zone moved an occurrence, as the audit log has it."""
-    entries = explanations.log(
-        question.connection,
-        question.job["workspace_id"],
-        question.job["id"],
-        actions=[zone_rules.ACTION],
-        since=question.job["created_at"],
-        until=question.now,
-        limit=100,
-    )
-    for entry in entries:
+    created_at = question.job["created_at"]
+    for entry in question.log(zone_rules.ACTION, since=created_at, until=question.now):
         before, after = entry.details["before"], entry.details["after"]
         former = datetime.fromisoformat(before["next_run_at"])
         if question.at <= former < question.until:
@@ -221,16 +229,7 @@ def _instant(question: _Question) -> _Finding | None:
 
 def _changes(question: _Question) -> str | None:
     """Return the last change of the schedule since the instant, in words."""
-    entries = explanations.log(
-        question.connection,
-        question.job["workspace_id"],
-        question.job["id"],
-        actions=["job.update"],
-        since=question.at,
-        until=question.now,
-        limit=100,
-    )
-    for entry in reversed(entries):
+    for entry in reversed(question.log("job.update", since=question.at, until=question.now)):
         before = entry.details.get("before", {})
         changed = {name: before[name] for name in sorted(_SCHEDULE_FIELDS & before.keys())}
         if changed:
@@ -244,19 +243,17 @@ def _by(email: str | None) -> str:
 
 
 def _pause(question: _Question) -> _Finding | None:
-    entries = explanations.log(
-        question.connection,
-        question.job["workspace_id"],
-        question.job["id"],
-        actions=["job.create", "job.pause", "job.resume"],
+    latest = question.log(
+        "job.create",
+        "job.pause",
+        "job.resume",
         since=question.job["created_at"] - SECOND,
         until=min(question.until, question.now),
         limit=1,
     )
-    latest = entries[0] if entries else None
     is_paused = question.job["status"] == JobStatus.PAUSED
-    if latest is not None and latest.action == "job.pause":
-        since = f" since {moment(latest.at)}{_by(latest.email)}"
+    if latest and latest[0].action == "job.pause":
+        since = f" since {moment(latest[0].at)}{_by(latest[0].email)}"
     elif is_paused and not _resumed_later(question):
         since = ""
     else:
@@ -271,16 +268,9 @@ def _pause(question: _Question) -> _Finding | None:
 
 def _resumed_later(question: _Question) -> bool:
     """Return whether the job, which is paused now, was paused only after the instant."""
-    later = explanations.log(
-        question.connection,
-        question.job["workspace_id"],
-        question.job["id"],
-        actions=["job.pause", "job.resume"],
-        since=question.until,
-        until=question.now,
-        limit=1,
+    return bool(
+        question.log("job.pause", "job.resume", since=question.until, until=question.now, limit=1)
     )
-    return bool(later)
 
 
 def _change(question: _Question) -> _Finding | None:

@@ -83,17 +83,6 @@ def email_key(address: str) -> str:
     return address.encode().lower().decode()
 
 
-def is_email_address(value: object) -> bool:
-    """Return whether ``value`` is a plain address that every mail server can deliver to."""
-    if not isinstance(value, str):
-        return False
-    try:
-        ascii_address(value)
-    except ValueError:
-        return False
-    return True
-
-
 class Sender(NamedTuple):
     """The sender of an e-mail. ``name`` may be empty, ``address`` is ASCII."""
 

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -41,51 +41,26 @@ class Client:
         self._session.trust_env = False  # the API is on this machine, and needs no proxy
         self._session.headers["Connection"] = "close"  # the API need not wait for us to stop
 
-    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Return the JSON answer. Raises :class:`RequestRefused` or a requests error."""
-        return self._send("GET", path, params=params)
-
-    def post(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Return the JSON answer. Raises :class:`RequestRefused` or a requests error."""
-        return self._send("POST", path, body=body)
-
-    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Return the JSON answer. Raises :class:`RequestRefused` or a requests error."""
-        return self._send("PATCH", path, body=body)
+        answer = self._request(method, path, body)
+        if answer.status_code == HTTPStatus.UNAUTHORIZED and self.log_in():
+            answer = self._request(method, path, body)
+        return _content(answer)
 
     def log_in(self) -> bool:
         """Get a new access token. Return whether the account may log in."""
-        credentials = {"email": self._account.email, "password": self._account.password}
-        answer = self._request("POST", "/api/v1/auth/login", body=credentials)
+        answer = self._request("POST", "/api/v1/auth/login", asdict(self._account))
         if answer.status_code == HTTPStatus.UNAUTHORIZED:
             return False
         self._session.headers["Authorization"] = f"Bearer {_content(answer)['access_token']}"
         return True
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | None = None,
-    ) -> Any:
-        answer = self._request(method, path, params=params, body=body)
-        if answer.status_code == HTTPStatus.UNAUTHORIZED and self.log_in():
-            answer = self._request(method, path, params=params, body=body)
-        return _content(answer)
-
     def _request(
-        self,
-        method: str,
-        path: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | None = None,
+        self, method: str, path: str, body: Mapping[str, Any] | None
     ) -> requests.Response:
-        return self._session.request(
-            method, self._address + path, params=params, json=body, timeout=_TIMEOUT_SECONDS
-        )
+        url = self._address + path
+        return self._session.request(method, url, json=body, timeout=_TIMEOUT_SECONDS)
 
 
 def saved_account(folder: Path) -> AdminAccount:

@@ -286,7 +286,7 @@ def test_the_demo_shows_executions_loads_its_jobs_once_and_leaves_them_paused(
         assert client.log_in()
 
         def statuses() -> Counter[str]:
-            stored = client.get("/api/v1/jobs", {"tag": "demo", "limit": 100})["items"]
+            stored = client.send("GET", "/api/v1/jobs?tag=demo&limit=100")["items"]
             return Counter(job["status"] for job in stored)
 
         # The job that ran once may have been on its way to be completed when the demo ended.

@@ -56,13 +56,13 @@ def load(client: Client, jobs: Sequence[Mapping[str, Any]]) -> int:
     for job in jobs:
         found = existing.get(job["name"])
         if found is None:
-            client.post("/api/v1/jobs", job)
+            client.send("POST", "/api/v1/jobs", job)
             created += 1
             continue
         if found["payload"].get("url") != job["payload"].get("url"):
-            client.patch(f"/api/v1/jobs/{found['id']}", {"payload": job["payload"]})
+            client.send("PATCH", f"/api/v1/jobs/{found['id']}", {"payload": job["payload"]})
         if found["status"] == JobStatus.PAUSED:
-            client.post(f"/api/v1/jobs/{found['id']}/resume", {})
+            client.send("POST", f"/api/v1/jobs/{found['id']}/resume", {})
     return created
 
 
@@ -78,12 +78,12 @@ def pause(client: Client, jobs: Sequence[Mapping[str, Any]]) -> None:
         if job["name"] in names and job["status"] == JobStatus.ACTIVE and job["next_run_at"]
     ]
     if going_on:
-        client.post("/api/v1/jobs/bulk/pause", {"ids": going_on})
+        client.send("POST", "/api/v1/jobs/bulk/pause", {"ids": going_on})
 
 
 def _stored(client: Client) -> Sequence[Mapping[str, Any]]:
     found: Sequence[Mapping[str, Any]]
-    found = client.get("/api/v1/jobs", {"tag": "demo", "limit": _LIST_LIMIT})["items"]
+    found = client.send("GET", f"/api/v1/jobs?tag=demo&limit={_LIST_LIMIT}")["items"]
     return found
 
 
@@ -153,7 +153,7 @@ class _Printer:
 
     def _new(self) -> Iterator[Mapping[str, Any]]:
         """Yield the executions that finished an attempt since the last call, oldest first."""
-        items = self._client.get("/api/v1/executions", {"limit": _LIST_LIMIT})["items"]
+        items = self._client.send("GET", f"/api/v1/executions?limit={_LIST_LIMIT}")["items"]
         for execution in sorted(items, key=_when):
             key = (execution["id"], execution["status"], execution["attempt"])
             shown = execution["status"] in _SHOWN and _when(execution) >= self._since

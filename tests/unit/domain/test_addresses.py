@@ -1,10 +1,12 @@
 """E-mail addresses: what is accepted can be sent to."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_common.domain.addresses import ascii_address, email_key, is_email_address
+from chronos_common.domain.addresses import ascii_address, email_key
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_an_address_that_not_every_server_takes_is_refused_in_words(
 
 @given(st.text() | st.text('a@.ü[]\n :\\"(<,', max_size=20))
 def test_an_address_that_is_taken_is_one_safe_line(text: str) -> None:
-    if is_email_address(text):
+    with suppress(ValueError):
         sent = ascii_address(text)
         assert sent.isascii()
         assert sent.isprintable()
