@@ -26,7 +26,7 @@ blueprint = Blueprint(
 @blueprint.body(Registration)
 @blueprint.answers(201, Tokens)
 @blueprint.or_answers(
-    202, None, "The account will be there once the e-mail to its address was read"
+    202, description="The account will be there once the e-mail to its address was read"
 )
 @blueprint.problems(problems.CONFLICT, problems.FORBIDDEN, problems.NOT_FOUND)
 @public(Rate.LOGIN)

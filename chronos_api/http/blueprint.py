@@ -113,9 +113,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
 
         return decorate
 
-    def or_answers(self, status: int, schema: type[Schema] | None, description: str) -> Decorator:
+    def or_answers(
+        self, status: int, schema: type[Schema] | None = None, **options: Any
+    ) -> Decorator:
         """Document another answer, whose status the function sets."""
-        decorate: Decorator = self.alt_response(status, schema=schema, description=description)
+        decorate: Decorator = self.alt_response(status, schema=schema, **options)
         return decorate
 
     def parameters(self, *parameters: Mapping[str, Any]) -> Decorator:

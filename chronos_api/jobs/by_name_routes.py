@@ -61,7 +61,7 @@ _EXAMPLE = {
 @blueprint.parameters(*_CONDITIONS)
 @blueprint.raw_body(JobByName, example=_EXAMPLE)
 @blueprint.answers(200, JobDetail, headers=_ETAG)
-@blueprint.answers(201, JobDetail, headers=_ETAG | _LOCATION)
+@blueprint.or_answers(201, JobDetail, headers=_ETAG | _LOCATION)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT, problems.VERSION_CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def put_job_by_name(body: dict[str, Any], name: str) -> Response:

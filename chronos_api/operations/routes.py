@@ -64,7 +64,7 @@ def _alive() -> Response:
 
 @blueprint.route("/api/v1/ready", "GET")
 @blueprint.answers(200, Readiness)
-@blueprint.or_answers(503, Readiness, "Something is missing, which the checks name")
+@blueprint.or_answers(503, Readiness, description="Something is missing, which the checks name")
 @public(Rate.NONE)
 def get_readiness() -> Response:
     """Check whether jobs run: database, schema, Redis, a live scheduler and a live worker."""
