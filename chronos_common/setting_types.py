@@ -332,6 +332,19 @@ def secret_in(path: Path, *, longest: int) -> str:
     return text
 
 
+def domains(value: str) -> tuple[str, ...]:
+    """Return the domains of a list with commas, in ASCII. ``*.`` stands for all below one."""
+    return tuple(_domain(text.strip()) for text in value.split(",") if text.strip())
+
+
+def _domain(text: str) -> str:
+    wildcard = "*." if text.startswith("*.") else ""
+    try:
+        return wildcard + ascii_host(text.removeprefix("*."))
+    except ValueError as error:
+        raise ValidationError(f"must be a list like example.com,*.example.org; {error}") from error
+
+
 def networks(value: str) -> tuple[Network, ...]:
     """Return the networks of a list with commas."""
     try:

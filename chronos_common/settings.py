@@ -166,6 +166,11 @@ class Settings:
         parse=types.smtp_url,
         is_secret=True,
     )
+    email_recipient_domains: tuple[str, ...] = types.text(
+        "",
+        "domains that e-mails may go to, like `example.com,*.example.org`",
+        parse=types.domains,
+    )
     mail_from: str = types.text(
         "chronos@localhost.localdomain",
         'sender, like `"Chronos, Inc." <chronos@example.com>`',

@@ -27,6 +27,7 @@ from chronos_common.storage.postgres.database import transaction
 from chronos_worker import actions, exhaustion
 from chronos_worker.actions import Tools
 from chronos_worker.emails.mailer import Mailer
+from chronos_worker.emails.permission import MailPermission
 from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.egress import EgressGuard
 from chronos_worker.transfers.engine import TransferEngine
@@ -58,7 +59,10 @@ class AdhocRunner:
             may_start=_is_in_time,
             now=clock.now,
         )
-        tools = Tools(settings, Mailer(settings), transfer=self._transfer, is_test=True)
+        permission = MailPermission(engine, settings)
+        tools = Tools(
+            settings, Mailer(settings), permission, transfer=self._transfer, is_test=True
+        )
         self._actions = actions.build(tools, TYPES)
 
     def start(self) -> None:

@@ -33,6 +33,7 @@ from chronos_worker.consumers import celery_app, watchdog
 from chronos_worker.consumers.celery_app import Task
 from chronos_worker.consumers.watchdog import Watchdog
 from chronos_worker.emails.mailer import Mailer
+from chronos_worker.emails.permission import MailPermission
 from chronos_worker.executor import BlockingExecutor, Executor, earlier_attempts
 from chronos_worker.intake import Intake
 from chronos_worker.outbox.account_email_sender import AccountEmailSender
@@ -128,15 +129,17 @@ class Worker:
         """Return the functions that take the messages of each queue, by list."""
         mailer = Mailer(self._settings)
         history = partial(earlier_attempts, self._engine)
+        permission = MailPermission(self._engine, self._settings)
         built = actions.build(
-            actions.Tools(self._settings, mailer, history), TYPES.keys() - {WEBHOOK.name}
+            actions.Tools(self._settings, mailer, permission, history),
+            TYPES.keys() - {WEBHOOK.name},
         )
         blocking = BlockingExecutor(built, self._recorder)
         own_queues = [queues.QUEUE_OF[job_type] for job_type in built]
         channel, public_url = EmailChannel(mailer), self._settings.public_url
         outboxes: list[OutboxSender[Any]] = [
-            FailureEmailSender(self._engine, channel, public_url=public_url),
-            AccountEmailSender(self._engine, channel, public_url=public_url),
+            FailureEmailSender(self._engine, channel, permission, public_url=public_url),
+            AccountEmailSender(self._engine, channel, permission, public_url=public_url),
         ]
         return {
             queues.WEBHOOKS: self._intake(queues.WEBHOOKS, self._webhooks),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from chronos_api.jobs.definition import definitions, payload_rules
 from chronos_api.transactions import Call, begin, reading
+from chronos_api.workspaces import mail_permission
 from chronos_common import ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain import queues
@@ -47,6 +48,7 @@ def run(
     """
     with reading(call) as session:
         default_url = definitions.default_url_for(session, request)
+        mail_permission.check_fields(session, request["type"])
     payload_rules.check(request["type"], request["payload"], default_url=default_url)
     started = TestRun(
         id=ids.new_id(call.now),

@@ -9,7 +9,8 @@ from sqlalchemy import RowMapping
 
 from chronos_api.jobs.definition import definitions
 from chronos_api.jobs.service import first_status
-from chronos_api.transactions import Call, begin, reading
+from chronos_api.transactions import Call, Session, begin, reading
+from chronos_api.workspaces import mail_permission
 from chronos_common import ids
 from chronos_common.errors import Invalid, InvalidItems
 from chronos_common.storage.jobs import insert, jobs
@@ -30,9 +31,22 @@ def create(call: Call, bodies: Sequence[Any]) -> Sequence[RowMapping]:
             new.append(_checked(fields, default_url, now=call.now))
         except Invalid as error:
             faults[index] = error.fields
+    with reading(call) as session:
+        faults |= _mail_faults(session, new) if not faults else {}
     if faults:
         raise InvalidItems(faults)
     return _store(call, new)
+
+
+def _mail_faults(session: Session, new: Sequence[NewJob]) -> dict[int, dict[str, list[str]]]:
+    """Return the faults of jobs that send e-mails if the workspace may not."""
+    faults = {}
+    for index, each in enumerate(new):
+        try:
+            mail_permission.check_job(session, each.definition)
+        except Invalid as error:
+            faults[index] = error.fields
+    return faults
 
 
 def _default_url(call: Call, bodies: Sequence[Any]) -> str | None:

@@ -10,6 +10,7 @@ from chronos_api.jobs import lifecycle, service, snapshots
 from chronos_api.jobs.definition import definitions, positions
 from chronos_api.jobs.lifecycle import Versions
 from chronos_api.transactions import Call, Transaction, begin
+from chronos_api.workspaces import mail_permission
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Conflict, Invalid
@@ -61,7 +62,7 @@ def resume(call: Call, job_id: UUID) -> RowMapping:
 def _checked(
     tx: Transaction, fields: Mapping[str, Any], row: RowMapping, *, is_payload_given: bool = True
 ) -> JobDefinition:
-    return definitions.define(
+    definition = definitions.define(
         fields,
         job_id=row["id"],
         now=tx.now,
@@ -69,6 +70,8 @@ def _checked(
         default_url=definitions.default_url_for(tx, fields),
         is_payload_given=is_payload_given,
     )
+    mail_permission.check_job(tx, definition)
+    return definition
 
 
 def _apply(

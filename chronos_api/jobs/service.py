@@ -15,6 +15,7 @@ from chronos_api.jobs import lifecycle, snapshots
 from chronos_api.jobs.definition import definitions
 from chronos_api.jobs.lifecycle import Versions
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
+from chronos_api.workspaces import mail_permission
 from chronos_common import ids
 from chronos_common.domain.statuses import UNFINISHED, JobStatus
 from chronos_common.errors import Invalid, JobNotFound
@@ -38,6 +39,7 @@ def add(tx: Transaction, fields: Mapping[str, Any]) -> RowMapping:
     job_id = ids.new_id(tx.now)
     default_url = definitions.default_url_for(tx, fields)
     definition = definitions.define(fields, job_id=job_id, now=tx.now, default_url=default_url)
+    mail_permission.check_job(tx, definition)
     first = definition.schedule.first_at_or_after(tx.now)
     row = insert.insert_one(
         tx.connection,

@@ -8,9 +8,11 @@ from sqlalchemy import RowMapping
 from chronos_api.fields.pagination import Page, first_of
 from chronos_api.security.access import Role
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
+from chronos_api.workspaces import mail_permission
 from chronos_common import ids
 from chronos_common.domain.addresses import email_key
-from chronos_common.errors import Conflict, Forbidden, NotFound
+from chronos_common.errors import Conflict, Forbidden, NotFound, TooManyRequests
+from chronos_common.quotas import INVITATIONS
 from chronos_common.storage.accounts import email_tokens, invitations, users, workspaces
 from chronos_common.storage.outbox import account_emails
 from chronos_common.storage.outbox.account_emails import AccountEmailKind
@@ -18,6 +20,9 @@ from chronos_common.storage.outbox.account_emails import AccountEmailKind
 LIFETIME = timedelta(days=7)
 #: Members and open invitations of one workspace.
 MAX_MEMBERS = 500
+#: Invitations to one address within this time, from all workspaces.
+MAX_FOR_ADDRESS = 10
+ADDRESS_WINDOW = timedelta(days=1)
 
 
 class InvitationNotFound(NotFound):
@@ -36,15 +41,26 @@ class TooManyMembers(Conflict):
     """The workspace has as many members and open invitations as it can have."""
 
 
+class TooManyForAddress(TooManyRequests):
+    """This address got as many invitations within a day as it may. Try again tomorrow."""
+
+    def __init__(self) -> None:
+        super().__init__(type(self).__doc__ or "", seconds=int(ADDRESS_WINDOW.total_seconds()))
+
+
 def invite(call: Call, *, email: str, role: Role) -> RowMapping:
     """Invite the owner of that address, and return the invitation. Its token is in the e-mail.
 
     An invitation that was open for the address is revoked. Raises :class:`AlreadyMember` and
-    :class:`TooManyMembers`.
+    :class:`TooManyMembers`, :class:`TooManyForAddress`, and the errors of ``mail_permission`` and
+    of the quota.
     """
     invitation_id = ids.new_id(call.now)
     with begin(call) as tx:
         tx.confirm_caller()
+        mail_permission.check_owner(tx)
+        mail_permission.check_recipients("email", [email])
+        _check_address(tx, email)
         # Locked, so that invitations side by side come one after the other.
         workspaces.find(tx.connection, tx.workspace_id, lock=True)
         if workspaces.find_member_by_email(tx.connection, tx.workspace_id, email):
@@ -66,7 +82,15 @@ def invite(call: Call, *, email: str, role: Role) -> RowMapping:
         )
         row = _find(tx, invitation_id)
         tx.audit("invitation.create", "invitation", {invitation_id: _details(row)})
+        tx.spend({INVITATIONS: 1})
         return row
+
+
+def _check_address(tx: Transaction, email: str) -> None:
+    """Bound the invitations to one address, whatever workspaces they are from."""
+    since = tx.now - ADDRESS_WINDOW
+    if invitations.count_to_address(tx.connection, email, since=since) >= MAX_FOR_ADDRESS:
+        raise TooManyForAddress
 
 
 def _check_bound(tx: Transaction) -> None:

@@ -15,6 +15,7 @@ from chronos_common.errors import ChronosError
 from chronos_common.settings import Settings
 from chronos_worker.attempts import Action
 from chronos_worker.emails.mailer import Mailer
+from chronos_worker.emails.permission import MailPermission
 from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.results import TransferResult
 
@@ -48,6 +49,7 @@ class Tools:
 
     settings: Settings
     mailer: Mailer
+    permission: MailPermission
     history: History = lambda _: ()
     transfer: Transfer = _no_transfer
     is_test: bool = False

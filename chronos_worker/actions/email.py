@@ -15,10 +15,11 @@ from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.payloads import EMAIL, mailboxes
 from chronos_worker.actions import TEST_HEADER, History, Tools
 from chronos_worker.attempts import Action, Deadline
-from chronos_worker.delivery import Delivery
+from chronos_worker.delivery import Delivery, NotDelivered
 from chronos_worker.emails import message as messages
+from chronos_worker.emails import permission
 from chronos_worker.emails.mailer import Mailer
-from chronos_worker.emails.smtp import MailFailed
+from chronos_worker.emails.permission import Permit
 
 
 @dataclass(slots=True)
@@ -51,7 +52,13 @@ class _Recipients:
 
 def build(tools: Tools) -> Action:
     """Return the action."""
-    return partial(perform, mailer=tools.mailer, history=tools.history, is_test=tools.is_test)
+    return partial(
+        perform,
+        mailer=tools.mailer,
+        permit=tools.permission.sending,
+        history=tools.history,
+        is_test=tools.is_test,
+    )
 
 
 def perform(
@@ -59,6 +66,7 @@ def perform(
     job: JobSpec,
     *,
     mailer: Mailer,
+    permit: Permit = permission.unlimited,
     history: History = lambda _: (),
     is_test: bool = False,
 ) -> tuple[Outcome, Attempt]:
@@ -80,8 +88,10 @@ def perform(
     delivery, error = None, None
     if waiting:
         try:
-            delivery = mailer.send(message, waiting, deadline=deadline)
-        except MailFailed as failure:
+            with permit(job.workspace_id, len(waiting)) as sending:
+                delivery = mailer.send(message, waiting, deadline=deadline)
+                sending.delivery = delivery
+        except NotDelivered as failure:
             error = failure
         else:
             recipients.add(delivery)
@@ -100,7 +110,7 @@ def perform(
 
 
 def _judge(
-    recipients: _Recipients, delivery: Delivery | None, error: MailFailed | None
+    recipients: _Recipients, delivery: Delivery | None, error: NotDelivered | None
 ) -> Outcome:
     """Return a failure as long as a recipient lacks the message.
 

@@ -11,7 +11,8 @@ import certifi
 import structlog
 
 from chronos_common import metrics
-from chronos_common.domain.addresses import Sender
+from chronos_common.domain.addresses import Sender, ascii_address
+from chronos_common.domain.payloads.email import RecipientRules
 from chronos_common.settings import Settings
 from chronos_worker import exhaustion
 from chronos_worker.attempts import Deadline
@@ -34,6 +35,7 @@ class Mailer:
         self._tls = _tls_context() if is_tls else None
         self._sender = Sender.parse(settings.mail_from)
         self._folder = settings.mail_dir
+        self._rules = RecipientRules(settings.email_recipient_domains)
 
     def send(
         self,
@@ -51,12 +53,17 @@ class Mailer:
         attempt it. A refusal of recipients raises nothing.
         """
         messages.set_sender(message, self._sender)
+        content = messages.content_of(message)
+        refused = self._refused_here(recipients)
+        permitted = [each for each in recipients if each not in refused]
+        if not permitted:
+            return Delivery("", [], refused)
         if self._server is None:
-            return Delivery(self._write(message), recipients)
-        refused = smtp.submit(
+            return Delivery(self._write(message, content), permitted, refused)
+        refused |= smtp.submit(
             self._server,
             self._tls,
-            Envelope(self._sender.address, recipients, messages.content_of(message)),
+            Envelope(self._sender.address, permitted, content),
             deadline=deadline,
             verdict_seconds=verdict_seconds,
         )
@@ -65,13 +72,18 @@ class Mailer:
         metrics.MAIL_RECIPIENTS.labels("accepted").inc(len(accepted))
         return Delivery(str(self._server), accepted, refused)
 
-    def _write(self, message: EmailMessage) -> str:
+    def _refused_here(self, recipients: Sequence[str]) -> dict[str, Refusal]:
+        """Return the recipients that no server is told of: no mailboxes, or not permitted."""
+        faults = {each: _fault(each) or self._rules.fault(each) for each in recipients}
+        return {each: Refusal(fault, is_permanent=True) for each, fault in faults.items() if fault}
+
+    def _write(self, message: EmailMessage, content: bytes) -> str:
         """Write the message as a file, atomically. A repetition replaces it."""
         name = f"{message['Message-ID'].strip('<>').partition('@')[0]}.eml"
         unfinished = self._folder / f".{name}.{os.getpid()}.{get_ident()}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            unfinished.write_bytes(messages.content_of(message))
+            unfinished.write_bytes(content)
             unfinished.rename(self._folder / name)
         except OSError as error:
             if lack := exhaustion.lack_behind(error):
@@ -81,6 +93,14 @@ class Mailer:
                 f"{replies.of_error(error)}. Check CHRONOS_MAIL_DIR, or set CHRONOS_SMTP_URL."
             ) from error
         return str(Path(self._folder.name) / name)
+
+
+def _fault(address: str) -> str | None:
+    try:
+        ascii_address(address)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _report(message: EmailMessage, refused: Mapping[str, Refusal]) -> None:

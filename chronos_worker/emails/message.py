@@ -28,6 +28,8 @@ _MAX_WORD_BYTES: Final = 39
 # A line that needs no encoding. It is no longer than SMTP allows, has no space at its end, which
 # could get lost, and does not look like the line between two messages in a mailbox file.
 _PLAIN_LINE: Final = re.compile(r"(?!From )(?:[\t -~]{0,997}[!-~])?")
+#: Bytes that no line of a header may hold.
+_CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f-\xff]")
 #: A name that needs no quotes (RFC 5322, section 3.2.3).
 _ATOMS: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 
@@ -66,8 +68,17 @@ def set_sender(message: EmailMessage, sender: Sender) -> None:
 
 
 def content_of(message: EmailMessage) -> bytes:
-    """Return the bytes of the message as SMTP sends them."""
-    return message.as_bytes(policy=SMTP)
+    """Return the bytes of the message as SMTP sends them.
+
+    Raises :class:`Invalid` if a text has become a header, or a part of the body, after all.
+    """
+    content = message.as_bytes(policy=SMTP)
+    lines = content.partition(b"\r\n\r\n")[0].split(b"\r\n")
+    names = [line.partition(b":")[0] for line in lines if not line.startswith((b" ", b"\t"))]
+    expected = [name.encode() for name in message]
+    if names != expected or any(map(_CONTROL.search, lines)):
+        raise Invalid({"payload": ["Cannot be made into an e-mail: a text breaks a header."]})
+    return content
 
 
 class _HeaderValue(str):

@@ -16,6 +16,7 @@ from chronos_common.storage.outbox import account_emails
 from chronos_common.storage.outbox.account_emails import AccountEmail, AccountEmailKind
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.delivery import Announcement, Channel, Delivery
+from chronos_worker.emails.permission import MailPermission
 from chronos_worker.outbox.sender import OutboxSender, Report
 
 _INVITATION = """\
@@ -103,11 +104,13 @@ class AccountEmailSender(OutboxSender[AccountEmail]):
         self,
         engine: Engine,
         channel: Channel,
+        permission: MailPermission,
         *,
         public_url: str,
         new_token: Callable[[], str] = email_tokens.new_token,
     ) -> None:
         super().__init__(engine, account_emails.outbox, channel, public_url=public_url)
+        self._permission = permission
         self._new_token = new_token
 
     def _load(self, connection: Connection, identifier: UUID) -> AccountEmail | None:
@@ -120,6 +123,8 @@ class AccountEmailSender(OutboxSender[AccountEmail]):
 
     def _deliver(self, row: AccountEmail) -> Delivery:
         recipient = row.recipient or ""
+        if row.workspace_id:
+            self._permission.check(row.workspace_id)
         token = self._new_token()
         if not row.has_account:
             with transaction(self._engine) as connection:

@@ -14,6 +14,7 @@ from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.outbox.failure_emails import FailureEmail
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.delivery import Announcement, Channel, Delivery
+from chronos_worker.emails.permission import MailPermission
 from chronos_worker.outbox import failure_texts
 from chronos_worker.outbox.sender import OutboxSender, Report
 
@@ -21,15 +22,26 @@ from chronos_worker.outbox.sender import OutboxSender, Report
 class FailureEmailSender(OutboxSender[FailureEmail]):
     """Sends e-mails about one failure, and digests of many."""
 
-    def __init__(self, engine: Engine, channel: Channel, *, public_url: str) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        channel: Channel,
+        permission: MailPermission,
+        *,
+        public_url: str,
+    ) -> None:
         super().__init__(engine, failure_emails.outbox, channel, public_url=public_url)
+        self._permission = permission
 
     def _load(self, connection: Connection, identifier: UUID) -> FailureEmail | None:
         return failure_emails.load(connection, identifier)
 
     def _deliver(self, row: FailureEmail) -> Delivery:
         settled = {*row.delivered, *row.refused}
-        delivery = self._channel.send(self._announcement(row), row.recipients, settled=settled)
+        waiting = len(set(row.recipients) - settled)
+        with self._permission.sending(row.workspace_id, waiting) as sending:
+            delivery = self._channel.send(self._announcement(row), row.recipients, settled=settled)
+            sending.delivery = delivery
         failpoints.hit("failure_email.sent")
         return delivery
 

@@ -24,6 +24,7 @@ from chronos_api.jobs.schemas import (
     ScheduleFields,
 )
 from chronos_api.transactions import Session
+from chronos_api.workspaces import mail_permission
 from chronos_common.clock import to_milliseconds
 from chronos_common.domain import payloads
 from chronos_common.domain.jobs import JobDefinition, is_same_json
@@ -89,6 +90,7 @@ def define(
     payload = reader.payload(job_type, default_url=default_url, is_given=is_payload_given)
     schedule = reader.schedule(job_id=job_id, now=now)
     policy = reader.policy()
+    reader.check_notify()
     if reader.errors or schedule is None:
         raise Invalid(reader.errors)
     return JobDefinition(
@@ -175,6 +177,11 @@ class _DefinitionReader:
         if backoff or "retry_delays" in given:
             given["retry_delays"] = tuple(given.get("retry_delays", ()))
         return RetryPolicy(**given)
+
+    def check_notify(self) -> None:
+        """Check that e-mails may go to those who are told of failures."""
+        notify = [] if "notify" in self.errors else self._loaded.get("notify", [])
+        self._read(lambda: mail_permission.check_recipients("notify", notify))
 
     def plain(self) -> dict[str, Any]:
         """Return the other fields that are given. A list holds each value once."""

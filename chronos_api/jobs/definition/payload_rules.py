@@ -9,8 +9,9 @@ from typing import Any
 
 from chronos_api.context import current
 from chronos_common.domain import payloads
-from chronos_common.domain.payloads import CeleryTask
+from chronos_common.domain.payloads import CeleryTask, Email
 from chronos_common.domain.payloads.celery_task import TaskRules
+from chronos_common.domain.payloads.email import RecipientRules
 from chronos_common.errors import Invalid
 from chronos_common.quotas import PAYLOAD_BYTES
 
@@ -28,6 +29,8 @@ def check(job_type: str, payload: Mapping[str, Any], *, default_url: str | None)
             bool(settings.tasks_broker_url), settings.tasks_allowed, settings.tasks_queues
         )
         rules.check(parsed)
+    if isinstance(parsed, Email):
+        RecipientRules(settings.email_recipient_domains).check(parsed)
 
 
 def _check_size(payload: Mapping[str, Any], most: int) -> None:

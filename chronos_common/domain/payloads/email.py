@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from chronos_common.domain.addresses import MAX_LENGTH, ascii_address
@@ -13,6 +14,7 @@ from chronos_common.domain.payloads.fields import (
     String,
 )
 from chronos_common.domain.payloads.payload_type import PayloadType
+from chronos_common.errors import Invalid
 
 MAX_RECIPIENTS: Final = 50
 MAX_SUBJECT_LENGTH: Final = 998
@@ -49,6 +51,44 @@ def _mailbox(address: str) -> str:
     except ValueError:
         # It was stored under other rules. The mail server has the last word.
         return address
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientRules:
+    """The domains that e-mails of this installation may go to. Without any, all may get them.
+
+    ``*.example.com`` stands for all domains below ``example.com``.
+    """
+
+    domains: Sequence[str]
+
+    def fault(self, address: str) -> str | None:
+        """Return why no e-mail may go to an address, or None."""
+        domain = _mailbox(address).rpartition("@")[2].lower()
+        if not self.domains or any(map(partial(_is_in, domain), self.domains)):
+            return None
+        return (
+            f"No e-mail may go to {domain} from here; use another address, or ask the operator to "
+            "add the domain to CHRONOS_EMAIL_RECIPIENT_DOMAINS."
+        )
+
+    def faults(self, name: str, addresses: Sequence[str]) -> dict[str, list[str]]:
+        """Return the faults of a list of addresses by their positions in the field ``name``."""
+        found = {f"{name}.{i}": self.fault(each) for i, each in enumerate(addresses)}
+        return {place: [fault] for place, fault in found.items() if fault}
+
+    def check(self, email: Email) -> None:
+        """Raise :class:`Invalid` if a recipient may get no e-mail."""
+        lists = {"to": email.to, "cc": email.cc, "bcc": email.bcc}
+        faults = [self.faults(f"payload.{name}", each) for name, each in lists.items()]
+        if any(faults):
+            raise Invalid({place: texts for each in faults for place, texts in each.items()})
+
+
+def _is_in(domain: str, pattern: str) -> bool:
+    if pattern.startswith("*."):
+        return domain.endswith(pattern[1:])
+    return domain == pattern
 
 
 class MailAddress:

@@ -26,6 +26,8 @@ _TOKEN_BYTES = 32
 
 #: The least time between two e-mails of the same purpose.
 PAUSE = timedelta(minutes=1)
+#: E-mails of the same purpose to one address within a day.
+MAX_PER_DAY = 10
 
 
 def new_token() -> str:
@@ -47,7 +49,10 @@ _REQUEST = text("""
        AND (:purpose <> 'email_verification' OR u.verified_at IS NULL)
        AND NOT EXISTS (SELECT FROM email_tokens t
                         WHERE t.user_id = u.id AND t.purpose = :purpose
-                          AND t.created_at > :since)""")
+                          AND t.created_at > :since)
+       AND (SELECT count(*) FROM email_tokens t
+             WHERE t.user_id = u.id AND t.purpose = :purpose
+               AND t.created_at > :day_ago) < :most""")
 
 
 def request(
@@ -71,6 +76,8 @@ def request(
             "email_key": email_key(email),
             "expires_at": expires_at,
             "since": now - PAUSE,
+            "day_ago": now - timedelta(days=1),
+            "most": MAX_PER_DAY,
             "now": now,
         },
     )

@@ -152,3 +152,13 @@ _PRUNE = text("DELETE FROM invitations WHERE expires_at < :before")
 def prune(connection: Connection, *, before: datetime) -> int:
     """Remove invitations that expired before ``before``, and return their number."""
     return connection.execute(_PRUNE, {"before": before}).rowcount
+
+
+_TO_ADDRESS = text("""
+    SELECT count(*) FROM invitations WHERE email_key = :email_key AND created_at > :since""")
+
+
+def count_to_address(connection: Connection, email: str, *, since: datetime) -> int:
+    """Return the number of invitations to an address since then, from all workspaces."""
+    parameters = {"email_key": email_key(email), "since": since}
+    return int(connection.execute(_TO_ADDRESS, parameters).scalar_one())

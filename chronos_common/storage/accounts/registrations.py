@@ -5,20 +5,22 @@ whether an address has one. The sender of the e-mail does, and stores no token i
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
 from chronos_common.domain.addresses import email_key
-from chronos_common.storage.accounts.email_tokens import PAUSE
+from chronos_common.storage.accounts.email_tokens import MAX_PER_DAY, PAUSE
 
 # An address whose last e-mail was just now costs as much and stores none.
 _REQUEST = text("""
     INSERT INTO registrations (id, email, password_hash, created_at, expires_at)
     SELECT :id, :email, :password_hash, :now, :expires_at
      WHERE NOT EXISTS (SELECT FROM registrations
-                        WHERE email_key = :email_key AND created_at > :since)""")
+                        WHERE email_key = :email_key AND created_at > :since)
+       AND (SELECT count(*) FROM registrations
+             WHERE email_key = :email_key AND created_at > :day_ago) < :most""")
 
 
 def request(
@@ -40,6 +42,8 @@ def request(
             "password_hash": password_hash,
             "expires_at": expires_at,
             "since": now - PAUSE,
+            "day_ago": now - timedelta(days=1),
+            "most": MAX_PER_DAY,
             "now": now,
         },
     )

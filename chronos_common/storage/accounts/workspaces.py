@@ -114,3 +114,15 @@ def remove_member(connection: Connection, workspace_id: UUID, user_id: UUID) -> 
             memberships.c.workspace_id == workspace_id, memberships.c.user_id == user_id
         )
     )
+
+
+_HAS_VERIFIED_OWNER = text("""
+    SELECT EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id
+                    WHERE m.workspace_id = :workspace_id AND m.role = 'owner'
+                      AND u.verified_at IS NOT NULL AND u.disabled_at IS NULL)""")
+
+
+def has_verified_owner(connection: Connection, workspace_id: UUID) -> bool:
+    """Return whether an owner of the workspace reads the mail of the account's address."""
+    parameters = {"workspace_id": workspace_id}
+    return bool(connection.execute(_HAS_VERIFIED_OWNER, parameters).scalar_one())

@@ -57,8 +57,8 @@ def enqueue(
 class AccountEmail:
     """The facts of an e-mail. ``recipient`` is None if its subject is gone, used or expired.
 
-    ``role``, ``workspace_name`` and ``invited_by`` belong to invitations, and ``has_account`` to
-    registrations.
+    ``role``, ``workspace_id``, ``workspace_name`` and ``invited_by`` belong to invitations, and
+    ``has_account`` to registrations.
     """
 
     id: UUID
@@ -67,6 +67,7 @@ class AccountEmail:
     recipient: str | None
     expires_at: datetime | None
     role: str | None
+    workspace_id: UUID | None
     workspace_name: str | None
     invited_by: str | None
     has_account: bool
@@ -75,7 +76,7 @@ class AccountEmail:
 _LOAD = text("""
     SELECT l.id, l.kind, l.subject_id, COALESCE(i.email, u.email, r.email) AS recipient,
            COALESCE(i.expires_at, t.expires_at, r.expires_at) AS expires_at,
-           i.role, w.name AS workspace_name, owner.email AS invited_by,
+           i.role, i.workspace_id, w.name AS workspace_name, owner.email AS invited_by,
            EXISTS (SELECT FROM users a WHERE a.email_key = r.email_key) AS has_account
       FROM letters l
       LEFT JOIN invitations i ON l.kind = 'invitation' AND i.id = l.subject_id

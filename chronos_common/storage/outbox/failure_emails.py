@@ -111,6 +111,7 @@ class FailureEmail:
     """
 
     id: UUID
+    workspace_id: UUID
     recipients: Sequence[str]
     delivered: Sequence[str]
     refused: Mapping[str, str]
@@ -130,9 +131,9 @@ class FailureEmail:
 
 
 _LOAD = text("""
-    SELECT n.id, n.recipients, n.delivered, n.refused, n.attempts, e.id AS execution_id,
-           j.id AS job_id, j.name AS job_name, e.scheduled_for, e.finished_at,
-           e.attempt AS execution_attempts, e.http_status, e.error,
+    SELECT n.id, n.workspace_id, n.recipients, n.delivered, n.refused, n.attempts,
+           e.id AS execution_id, j.id AS job_id, j.name AS job_name,
+           e.scheduled_for, e.finished_at, e.attempt AS execution_attempts, e.http_status, e.error,
            e.attempts -> -1 -> 'response' AS response, n.failures, n.created_at,
            COALESCE(n.last_failed_at, n.created_at) AS last_failed_at
       FROM notifications n

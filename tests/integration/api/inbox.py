@@ -11,6 +11,7 @@ from chronos_common import clock
 from chronos_common.storage.tables import letters
 from chronos_worker.channels.email import EmailChannel
 from chronos_worker.emails.mailer import Mailer
+from chronos_worker.emails.permission import MailPermission
 from chronos_worker.outbox.account_email_sender import AccountEmailSender
 from integration.api.api_settings import settings_for
 
@@ -26,7 +27,10 @@ class Inbox:
         self._db = db
         self._folder = folder
         self._sender = AccountEmailSender(
-            db, EmailChannel(Mailer(settings)), public_url="https://chronos.example"
+            db,
+            EmailChannel(Mailer(settings)),
+            MailPermission(db, settings),
+            public_url="https://chronos.example",
         )
 
     def collect(self) -> None:

@@ -39,7 +39,12 @@ def server() -> Iterator[MailServer]:
 
 
 def _mailer(url: str = "", folder: Path = Path("/nowhere"), sender: str = SENDER) -> Mailer:
-    settings: Any = SimpleNamespace(smtp_url=url, mail_from=sender, mail_dir=folder)
+    settings: Any = SimpleNamespace(
+        smtp_url=url,
+        mail_from=sender,
+        mail_dir=folder,
+        email_recipient_domains=(),
+    )
     return Mailer(settings)
 
 

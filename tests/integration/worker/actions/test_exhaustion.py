@@ -48,7 +48,12 @@ def publisher(redis_url: str) -> Iterator[TaskPublisher]:
 
 
 def _mailer(url: str, folder: Path = Path("/nowhere")) -> Mailer:
-    settings: Any = SimpleNamespace(smtp_url=url, mail_from="chronos@example.com", mail_dir=folder)
+    settings: Any = SimpleNamespace(
+        smtp_url=url,
+        mail_from="chronos@example.com",
+        mail_dir=folder,
+        email_recipient_domains=(),
+    )
     return Mailer(settings)
 
 

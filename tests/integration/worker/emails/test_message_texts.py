@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import mail_servers
 import specimens
-from chronos_common.domain.addresses import Sender
+from chronos_common.domain.addresses import Sender, ascii_address
 from chronos_common.domain.outcomes import Succeeded
 from chronos_common.domain.payloads import Email
 from chronos_common.errors import Invalid
@@ -115,7 +115,10 @@ def test_a_real_server_gets_texts_as_they_were_written(
 ) -> None:
     server.messages.clear()
     settings: Any = SimpleNamespace(
-        smtp_url=server.url, mail_from="a@example.com", mail_dir=Path("/nowhere")
+        smtp_url=server.url,
+        mail_from="a@example.com",
+        mail_dir=Path("/nowhere"),
+        email_recipient_domains=(),
     )
     payload = {"to": ["ann@example.com"], "subject": "s", kind: body}
     job = specimens.job(payload, "email", timeout_seconds=20)
@@ -189,7 +192,10 @@ def test_the_senders_name_arrives_and_makes_no_header(sender: str, name: str | N
 def test_dots_survive_a_server_that_takes_them_off() -> None:
     with ScriptedServer() as server:
         settings: Any = SimpleNamespace(
-            smtp_url=server.url, mail_from="a@example.com", mail_dir=Path("/nowhere")
+            smtp_url=server.url,
+            mail_from="a@example.com",
+            mail_dir=Path("/nowhere"),
+            email_recipient_domains=(),
         )
         payload = {"to": ["ann@example.com"], "subject": "s", "body": ".\n..x\nend\n"}
         job = specimens.job(payload, "email", timeout_seconds=20)
@@ -197,3 +203,53 @@ def test_dots_survive_a_server_that_takes_them_off() -> None:
     lines = server.messages[0].split(b"\r\n")
     assert lines[-2:] == [b".", b""]
     assert b"..x" not in lines
+
+
+#: Texts that end a line or a header somewhere, or that some reader decodes.
+_BREAKS = st.sampled_from(
+    [
+        *("\r\n", "\n", "\r", "\0", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u2029", "\ud800"),
+        *("Bcc: eve@example.com", "\r\n\r\nbody", "=?utf-8?q?=0d=0aBcc:=20eve@example.com?="),
+        *("=?utf-7?q?+AA0ACg?=", "\r\n eve", "a@example.com,eve@example.com", "<eve@example.com>"),
+    ]
+)
+HOSTILE = st.lists(_BREAKS | st.text(max_size=20), max_size=6).map("".join)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(
+    to=st.lists(HOSTILE | st.just("ann@example.com"), min_size=1, max_size=3),
+    cc=st.lists(HOSTILE, max_size=1),
+    reply_to=st.none() | HOSTILE,
+    subject=HOSTILE,
+    body=HOSTILE,
+    html=st.none() | HOSTILE,
+)
+def test_no_text_of_a_user_becomes_a_header_or_a_recipient(
+    to: list[str], cc: list[str], reply_to: str | None, subject: str, body: str, html: str | None
+) -> None:
+    """Parses the bytes that leave: the headers are the expected ones, whatever the fields hold."""
+    try:
+        _, raw = _built(to=to, cc=cc, reply_to=reply_to, subject=subject, body=body, html=html)
+    except Invalid:
+        return
+    header, _, _ = raw.partition(b"\r\n\r\n")
+    unfolded = header.replace(b"\r\n ", b" ").split(b"\r\n")
+    names = [line.partition(b": ")[0].decode() for line in unfolded]
+    assert len(names) == len(set(names))
+    assert set(names) <= HEADERS
+    assert "\n" not in header.replace(b"\r\n", b"").decode("ascii")
+    found = {
+        name.lower(): line.partition(b": ")[2] for name, line in zip(names, unfolded, strict=True)
+    }
+    assert found["to"].decode() == ", ".join(map(ascii_address, to))
+    assert found.get("cc", b"").decode() == ", ".join(map(ascii_address, cc))
+
+
+def test_a_header_that_breaks_after_all_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's versions differ in what they let through: the built message is checked."""
+    monkeypatch.setattr(messages, "_text_lines", lambda text, **_: [text])
+    monkeypatch.setattr(messages, "line_fault", lambda _: None)
+    for subject in ("a\r\nBcc: eve@example.com", "a\r\n\r\nbody", "a\nb", "a\0b"):
+        with pytest.raises(Invalid):
+            _built(subject=subject)

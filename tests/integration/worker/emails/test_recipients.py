@@ -38,6 +38,7 @@ from chronos_worker.outbox.failure_email_sender import FailureEmailSender
 from chronos_worker.outbox.sender import HOLD_MARGIN
 from chronos_worker.recorder import Recorder
 from factories import Workspace
+from mail_permissions import permission_for
 from mail_servers import MailServer
 
 ME = UUID(int=1)
@@ -69,7 +70,10 @@ def mailer(server: MailServer) -> Mailer:
     server.replies.clear()
     server.envelopes.clear()
     settings_: Any = SimpleNamespace(
-        smtp_url=server.url, mail_from="chronos@example.com", mail_dir=Path("/nowhere")
+        smtp_url=server.url,
+        mail_from="chronos@example.com",
+        mail_dir=Path("/nowhere"),
+        email_recipient_domains=(),
     )
     return Mailer(settings_)
 
@@ -221,7 +225,10 @@ def test_without_the_history_of_its_attempts_nothing_is_sent(
 @pytest.fixture
 def sender(engine: Engine, mailer: Mailer) -> FailureEmailSender:
     return FailureEmailSender(
-        engine, EmailChannel(mailer), public_url="http://chronos.example.com"
+        engine,
+        EmailChannel(mailer),
+        permission_for(engine),
+        public_url="http://chronos.example.com",
     )
 
 

@@ -31,7 +31,12 @@ from mail_servers import ScriptedServer
 
 
 def _mailer(url: str, sender: str = "chronos@example.com") -> Mailer:
-    settings: Any = SimpleNamespace(smtp_url=url, mail_from=sender, mail_dir=Path("/nowhere"))
+    settings: Any = SimpleNamespace(
+        smtp_url=url,
+        mail_from=sender,
+        mail_dir=Path("/nowhere"),
+        email_recipient_domains=(),
+    )
     return Mailer(settings)
 
 

@@ -22,6 +22,9 @@ def server() -> Iterator[MailServer]:
 @pytest.fixture
 def channel(server: MailServer) -> EmailChannel:
     settings: Any = SimpleNamespace(
-        smtp_url=server.url, mail_from="chronos@example.com", mail_dir=Path("/nowhere")
+        smtp_url=server.url,
+        mail_from="chronos@example.com",
+        mail_dir=Path("/nowhere"),
+        email_recipient_domains=(),
     )
     return EmailChannel(Mailer(settings))

@@ -22,6 +22,7 @@ from chronos_scheduler.notify import Notifier
 from chronos_worker.channels.email import EmailChannel
 from chronos_worker.outbox.account_email_sender import AccountEmailSender
 from factories import OWNER_EMAIL, Workspace
+from mail_permissions import permission_for
 from mail_servers import MailServer
 from outages import no_threads
 
@@ -29,7 +30,9 @@ from outages import no_threads
 @pytest.fixture
 def sender(engine: Engine, channel: EmailChannel) -> AccountEmailSender:
     """What a worker hands the messages of the queue of notifications to."""
-    return AccountEmailSender(engine, channel, public_url="http://chronos.example.com")
+    return AccountEmailSender(
+        engine, channel, permission_for(engine), public_url="http://chronos.example.com"
+    )
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from chronos_common.storage.outbox.outbox import FIRST_DELAY
 from chronos_worker.delivery import Announcement, Delivery, NotDelivered, Refusal
 from chronos_worker.outbox.failure_email_sender import FailureEmailSender
 from factories import Workspace
+from mail_permissions import permission_for
 
 RECIPIENTS = ("#operations", "#developers")
 
@@ -51,7 +52,9 @@ def chat() -> Chat:
 
 @pytest.fixture
 def sender(engine: Engine, chat: Chat) -> FailureEmailSender:
-    return FailureEmailSender(engine, chat, public_url="http://chronos.example.com")
+    return FailureEmailSender(
+        engine, chat, permission_for(engine), public_url="http://chronos.example.com"
+    )
 
 
 @pytest.fixture

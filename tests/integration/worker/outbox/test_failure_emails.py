@@ -18,6 +18,7 @@ from chronos_common.storage.outbox import failure_emails
 from chronos_worker.channels.email import EmailChannel
 from chronos_worker.outbox.failure_email_sender import FailureEmailSender
 from factories import Workspace
+from mail_permissions import permission_for
 from mail_servers import MailServer
 
 SECOND = timedelta(seconds=1)
@@ -27,7 +28,9 @@ CRITICS = ("ops@example.com", "dev@example.com")
 
 @pytest.fixture
 def sender(engine: Engine, channel: EmailChannel) -> FailureEmailSender:
-    return FailureEmailSender(engine, channel, public_url="http://chronos.example.com")
+    return FailureEmailSender(
+        engine, channel, permission_for(engine), public_url="http://chronos.example.com"
+    )
 
 
 def _job(engine: Engine, workspace: Workspace, now: datetime, **changes: Any) -> UUID:

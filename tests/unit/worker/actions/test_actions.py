@@ -5,16 +5,20 @@ from dataclasses import replace
 from types import ModuleType
 
 import pytest
+from sqlalchemy import create_engine
 
 from chronos_common.domain.payloads import EMAIL, TYPES, UnknownType
 from chronos_worker import actions
 from chronos_worker.actions import ActionMissing, Tools
 from chronos_worker.emails.mailer import Mailer
+from chronos_worker.emails.permission import MailPermission
 from chronos_worker.service import Worker
 from integration.api.api_settings import settings_for
 
 SETTINGS = settings_for("postgresql://nobody@127.0.0.1:1/none", "redis://127.0.0.1:1/0")
-TOOLS = Tools(SETTINGS, Mailer(SETTINGS))
+#: It connects to nothing before it is asked.
+PERMISSION = MailPermission(create_engine(SETTINGS.database_url), SETTINGS)
+TOOLS = Tools(SETTINGS, Mailer(SETTINGS), PERMISSION)
 
 
 def test_every_type_has_an_action() -> None:
