@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ import rigs
 from chronos_worker.http.request import TransferRequest
 from chronos_worker.transfers.limiter import SLOW_AFTER, Limiter, Limits, Permit
 
+OTHER = UUID(int=77)
 A, B, C = "http://a/", "http://b/", "http://c/"
 
 
@@ -26,6 +28,24 @@ def _urls(limiter: Sequence[Permit]) -> list[str]:
 
 def _requests(*urls: str) -> list[TransferRequest]:
     return [rigs.request_to(url) for url in urls]
+
+
+def _of_other(request: TransferRequest) -> TransferRequest:
+    """Return the request as one of another workspace."""
+    return request._replace(execution=request.execution._replace(workspace_id=OTHER))
+
+
+def _requests_of_other(*urls: str) -> list[TransferRequest]:
+    return [_of_other(each) for each in _requests(*urls)]
+
+
+def _order(limiter: Limiter) -> list[TransferRequest]:
+    """Return the order in which requests start where there is a single place."""
+    order = []
+    while permit := limiter.acquire(0):
+        order.append(permit.request)
+        limiter.release(permit, 0)
+    return order
 
 
 def _offer(limiter: Limiter, requests: Sequence[TransferRequest]) -> None:
@@ -54,6 +74,46 @@ def test_hosts_take_turns_when_places_are_scarce() -> None:
         order.append(permit.request.template.url)
         limiter.release(permit, 0)
     assert order == [A, B, C, A, B, A]
+
+
+def test_workspaces_take_turns_at_one_host() -> None:
+    """Fails if a host's requests are in one line: then the other one's is the last."""
+    limiter = Limiter(Limits(1, 1))
+    busy, (other,) = _requests(*[A] * 100), _requests_of_other(A)
+    _offer(limiter, [*busy, other])
+    assert _order(limiter).index(other) == 1
+
+
+def test_a_workspace_with_many_hosts_has_no_more_turns_than_another() -> None:
+    """Fails if hosts take turns, whoever they belong to."""
+    limiter = Limiter(Limits(1, 1))
+    busy, others = _requests(*(f"http://{n}/" for n in range(100))), _requests_of_other(A, A, B)
+    _offer(limiter, [*busy, *others])
+    order = _order(limiter)
+    assert [order.index(each) for each in (others[0], others[2], others[1])] == [1, 3, 5]
+
+
+def test_a_workspace_leaves_places_to_another() -> None:
+    """Fails if one may have every place: its transfers may hang for minutes."""
+    limiter = Limiter(Limits(1000, 1000))
+    _offer(limiter, _requests(*(f"http://{n}/" for n in range(1100))))
+    assert 960 <= len(_take_all(limiter)) <= 975
+    _offer(limiter, _requests_of_other(A, B, C))
+    assert _urls(_take_all(limiter)) == [A, B, C]
+
+
+def test_a_workspace_leaves_places_of_a_host_to_another() -> None:
+    limiter = Limiter(Limits(10_000, 100))
+    _offer(limiter, _requests(*[A] * 200))
+    busy = _take_all(limiter)
+    assert 90 <= len(busy) < 100
+    _offer(limiter, _requests_of_other(A))
+    (permit,) = _take_all(limiter)
+    limiter.release(permit, 0.1)
+    # The busy one goes on as its own transfers end.
+    for each in busy[:10]:
+        limiter.release(each, 0.1)
+    assert len(_take_all(limiter)) == 10
 
 
 def test_a_place_that_is_given_back_is_used_again() -> None:
@@ -174,21 +234,27 @@ def test_hosts_with_nothing_to_do_are_forgotten() -> None:
     limiter.mark_slow(10)
     assert _take_all(limiter) == []
     assert not limiter._hosts
-    assert not limiter._turns
+    assert not limiter._streams
+    assert not limiter._of_workspaces
+    assert not limiter._quick
     assert not limiter._young
 
 
 @given(
-    hosts=st.lists(st.sampled_from([A, B, C]), max_size=30),
+    hosts=st.lists(st.tuples(st.sampled_from([A, B, C]), st.booleans()), max_size=30),
     steps=st.lists(st.sampled_from(["take", "release", "age"]), max_size=80),
     limits=st.builds(Limits, st.integers(1, 6), st.integers(1, 4)),
 )
 def test_limits_hold_and_nothing_is_lost_or_doubled(
-    hosts: list[str], steps: list[str], limits: Limits
+    hosts: list[tuple[str, bool]], steps: list[str], limits: Limits
 ) -> None:
     limiter = Limiter(limits)
     jobs = {url: rigs.request_to(url) for url in (A, B, C)}
-    offered = [rigs.again(jobs[url], after=number) for number, url in enumerate(hosts)]
+    offered = [
+        _of_other(request) if is_other else request
+        for number, (url, is_other) in enumerate(hosts)
+        for request in [rigs.again(jobs[url], after=number)]
+    ]
     _offer(limiter, offered)
     now, running, started = 0.0, list[Permit](), list[TransferRequest]()
     for step in steps + ["age", "take", "release"] * (len(offered) + 1):
