@@ -1,6 +1,7 @@
 """Intake: from a message of execution ids to executions that are under way.
 
-1. Load the jobs of the executions. Only jobs that changed since the last message are read.
+1. Load the jobs of the executions. Only jobs that changed since the last message are read. A
+   message that is late already loads them at step 5.
 2. Hold the message until just before its instant.
 3. Wait until the recorder has room for more outcomes.
 4. Wait for a turn: claiming must not take the processor from sending.
@@ -73,7 +74,8 @@ class Intake:
 
         Raises :class:`TooEarly` or :class:`Unavailable`. The executions are then left to rescue.
         """
-        jobs = self._load_jobs(identifiers)
+        is_late = fire_at <= clock.now()
+        jobs = {} if is_late else self._load_jobs(identifiers)
         if not self._hold_until(fire_at - CLAIM_AHEAD):
             self._give_back(identifiers)
             return
@@ -82,6 +84,9 @@ class Intake:
             if self._stop.is_set():
                 self._give_back(identifiers)
                 return
+            if is_late:
+                # Many late messages must not use all connections at once.
+                jobs = self._load_jobs(identifiers)
             claimed = self._claimer.claim(identifiers, jobs, queue=self._queue)
             self._executor.begin([(each, jobs[each.job_id]) for each in claimed])
 

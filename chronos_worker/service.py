@@ -109,7 +109,7 @@ class Worker:
         self._broker = Broker(settings.redis_url)
         tasks = self._tasks()
         self._watchdog = Watchdog(
-            self._broker, threads=self._threads(tasks), on_neglect=self._restart
+            self._broker, threads=self._threads(tasks), lists=tasks, on_neglect=self._restart
         )
         self._consumers = {
             queue: celery_app.build(
@@ -126,7 +126,7 @@ class Worker:
         self.progress = self._build_progress()
 
     def _tasks(self) -> Mapping[str, Mapping[str, Task]]:
-        """Return the functions that take the messages of each queue, by list."""
+        """Return the functions that take the messages of each consumer, by list."""
         mailer = Mailer(self._settings)
         history = partial(earlier_attempts, self._engine)
         permission = MailPermission(self._engine, self._settings)
@@ -141,8 +141,10 @@ class Worker:
             FailureEmailSender(self._engine, channel, permission, public_url=public_url),
             AccountEmailSender(self._engine, channel, permission, public_url=public_url),
         ]
+        webhooks = self._intake(queues.WEBHOOKS, self._webhooks)
         return {
-            queues.WEBHOOKS: self._intake(queues.WEBHOOKS, self._webhooks),
+            # Messages of the backlog wait long for a turn. They must not take all the threads.
+            **{name: {name: task} for name, task in webhooks.items()},
             **{queue: self._intake(queue, blocking) for queue in own_queues},
             queues.NOTIFICATIONS: {queues.NOTIFICATIONS: partial(send_each, outboxes)},
             queues.TESTS: {queues.TESTS: self._adhoc_runs.run},
@@ -204,7 +206,8 @@ class Worker:
         # A batch of webhooks keeps its thread only until its instant.
         threads = self._settings.worker_threads
         blocking = min(threads, MAX_BLOCKING_THREADS)
-        return dict.fromkeys(consumed, blocking) | {queues.WEBHOOKS: threads}
+        webhooks = dict.fromkeys(queues.lists_of(queues.WEBHOOKS), threads)
+        return dict.fromkeys(consumed, blocking) | webhooks
 
     def _stop(self) -> None:
         self._stopping.set()

@@ -38,8 +38,9 @@ MAX_WAITING = 20_000
 
 #: Batches that are claimed and prepared at once.
 BATCHES = 4
-#: Late requests that make the next batch wait.
-MAX_BEHIND = 1000
+#: Late requests that make the next batch wait. A backlog leaves room for what is within a share.
+MAX_BEHIND = 4000
+MAX_BACKLOG_BEHIND = 1000
 #: The longest wait of a batch for late requests.
 TURN_SECONDS = 1.0
 #: The longest wait of a batch for earlier batches, all of whose waits are bounded too.
@@ -120,7 +121,8 @@ class Webhooks:
             raise Unavailable("The batches before this one take too long to be claimed.")
         try:
             ends = monotonic() + TURN_SECONDS
-            while self._transfers.behind > MAX_BEHIND and monotonic() < ends:
+            most = MAX_BACKLOG_BEHIND if is_backlog else MAX_BEHIND
+            while self._transfers.behind > most and monotonic() < ends:
                 if stop.wait(0.005):
                     break
             yield

@@ -60,7 +60,7 @@ def own_queue(name: str) -> str | None:
 
 #: The largest share of a workspace in the first list, between two readings of the lists. An
 #: execution of the other queues occupies a thread of a worker.
-WEBHOOK_SHARE: Final = 1000
+WEBHOOK_SHARE: Final = 250
 BLOCKING_SHARE: Final = 16
 
 #: The age of the first list's oldest message at which shares are smallest.

@@ -23,7 +23,6 @@ from celery.worker import WorkController, state
 
 from chronos_common import ids, logs
 from chronos_common.broker import TASK_OF, celery_app
-from chronos_common.domain import queues
 from chronos_common.process.startup import STOP_SIGNALS
 from chronos_worker.consumers import celery_transport
 from chronos_worker.consumers.celery_transport import StopSignal
@@ -38,7 +37,7 @@ Task = Callable[[Sequence[UUID], datetime], None]
 
 
 def build(redis_url: str, tasks: Mapping[str, Task]) -> Celery:
-    """Return the application that hands the messages of each list of a queue to its task.
+    """Return the application that hands the messages of each list to its task.
 
     While messages wait in several lists, it takes them from each in turn.
     """
@@ -95,11 +94,11 @@ def run(
     for each in apps.values():
         stop_signal.listen(each)
     (first, app), *rest = apps.items()
-    worker = _MainWorker(app=app, **_options(first, name, threads[first]), quiet=True)
+    worker = _MainWorker(app=app, **_options(app, first, name, threads[first]), quiet=True)
     others = [
         Thread(
             target=_consume,
-            args=(other, _options(queue, name, threads[queue]), stop_signal),
+            args=(other, _options(other, queue, name, threads[queue]), stop_signal),
             name=f"consume-{queue}",
             daemon=True,
         )
@@ -144,10 +143,10 @@ def _say(message: str, _file: object = None) -> None:
     logs.say_in_signal_handler(str(message).removeprefix("worker: "))
 
 
-def _options(queue: str, name: str, threads: int) -> dict[str, Any]:
+def _options(app: Celery, queue: str, name: str, threads: int) -> dict[str, Any]:
     return {
         "hostname": f"{queue}-{name}",
-        "queues": list(queues.lists_of(queue)),
+        "queues": [each.name for each in app.conf.task_queues],
         "pool": "threads",
         "concurrency": threads,
         "loglevel": "WARNING",

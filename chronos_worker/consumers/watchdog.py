@@ -14,7 +14,7 @@ A queue is neglected once all of this has held for ``neglect_seconds``:
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from threading import Lock, Timer
 from uuid import UUID
@@ -23,7 +23,6 @@ import structlog
 
 from chronos_common import clock
 from chronos_common.broker import Broker, BrokerUnavailable
-from chronos_common.domain import queues
 from chronos_worker.consumers.celery_app import Task
 
 _log = structlog.get_logger(__name__)
@@ -41,8 +40,9 @@ EXIT_CODE = 70
 class Watchdog:
     """Counts the messages that this process takes, and checks at each tick for neglected queues.
 
-    ``threads`` holds the number of threads of each queue. ``on_neglect`` is called with the name
-    of a neglected queue.
+    ``threads`` holds the number of threads of each queue, and ``lists`` its lists of messages. The
+    backlog of webhooks counts as a queue, because it has a consumer of its own. ``on_neglect`` is
+    called with the name of a neglected queue.
     """
 
     def __init__(
@@ -50,11 +50,13 @@ class Watchdog:
         broker: Broker,
         *,
         threads: Mapping[str, int],
+        lists: Mapping[str, Collection[str]],
         on_neglect: Callable[[str], None],
         neglect_seconds: float = NEGLECT_SECONDS,
     ) -> None:
         self._broker = broker
         self._threads = threads
+        self._lists = lists
         self._on_neglect = on_neglect
         self._neglect_seconds = neglect_seconds
         self._lock = Lock()
@@ -107,7 +109,7 @@ class Watchdog:
             return set()
         limit = clock.now() - timedelta(seconds=self._neglect_seconds)
         late = {name for name, published_at in oldest.items() if published_at < limit}
-        return {queue for queue in self._threads if not late.isdisjoint(queues.lists_of(queue))}
+        return {queue for queue, lists in self._lists.items() if not late.isdisjoint(lists)}
 
 
 def end_process(*, grace_seconds: float) -> None:

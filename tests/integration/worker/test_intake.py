@@ -7,7 +7,7 @@ from threading import Event
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 import factories
 from chronos_common import clock
@@ -36,6 +36,22 @@ def _prepared(execution: Claimed, job: JobSpec) -> tuple[Succeeded, Attempt]:
     """Understand the payload, but send nothing."""
     webhook.prepare(execution, job)
     return Succeeded(), Attempt(started_at=clock.now(), duration_ms=1)
+
+
+class _Counting:
+    """An executor that notes how many statements came before the turn."""
+
+    def __init__(self, statements: list[str]) -> None:
+        self._statements = statements
+        self.before_turn: list[int] = []
+
+    @contextmanager
+    def turn(self, _stop: Event, **_: bool) -> Iterator[None]:
+        self.before_turn.append(len(self._statements))
+        yield
+
+    def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
+        assert claimed
 
 
 class _Stopping:
@@ -201,3 +217,27 @@ def test_a_message_for_a_distant_instant_is_refused(
         intake.accept([execution_id], clock.now() + LONGEST_HOLD + timedelta(seconds=5))
     [execution] = factories.executions_of(engine, job_id)
     assert execution["status"] == "queued"
+
+
+def test_a_late_message_reads_nothing_before_its_turn(
+    engine: Engine, workspace: Workspace, recorder: Recorder, heartbeat: Heartbeat, now: datetime
+) -> None:
+    """Fails if many late messages take all connections, and others wait for one."""
+    statements: list[str] = []
+    _, late = _due(engine, workspace, now, queues.WEBHOOKS)
+    _, on_time = _due(engine, workspace, now, queues.WEBHOOKS)
+    executor = _Counting(statements)
+    intake = Intake(
+        engine,
+        Claimer(engine, heartbeat),
+        recorder,
+        executor,
+        queue=queues.WEBHOOKS,
+        stop=Event(),
+    )
+    event.listen(engine, "before_cursor_execute", lambda *values: statements.append(values[2]))
+    intake.accept([late], clock.now(), is_backlog=True)
+    statements.clear()
+    intake.accept([on_time], clock.now() + timedelta(seconds=1))
+    assert executor.before_turn[0] == 0
+    assert executor.before_turn[1] > 0

@@ -285,6 +285,20 @@ def test_a_batch_waits_for_its_turn_only_for_a_while(
         assert sending.in_flight == 0
 
 
+def test_no_number_of_batches_of_the_backlog_keeps_another_batch_waiting(
+    sending: Webhooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if all batches wait in one line."""
+    monkeypatch.setattr(webhooks, "QUEUE_SECONDS", 1)
+    with ExitStack() as stack:
+        for _ in range(webhooks.BATCHES):
+            stack.enter_context(sending.turn(Event(), is_backlog=True))
+        with pytest.raises(Unavailable):
+            stack.enter_context(sending.turn(Event(), is_backlog=True))
+        with sending.turn(Event()):
+            assert sending.in_flight == 0
+
+
 def test_a_worker_that_stops_waits_for_no_turn(
     sending: Webhooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:

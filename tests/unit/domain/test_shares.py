@@ -25,7 +25,7 @@ def test_a_workspace_has_its_share_in_each_queue_whatever_another_takes() -> Non
     [
         (timedelta(0), WEBHOOK_SHARE),
         (-SECOND, WEBHOOK_SHARE),
-        (SECOND / 4, 0.75 * WEBHOOK_SHARE),
+        (SECOND / 4, int(0.75 * WEBHOOK_SHARE)),
         (0.999 * SECOND, 1),
         (10 * SECOND, 1),
     ],

@@ -34,6 +34,7 @@ class Dog:
         self.watchdog = Watchdog(
             broker,
             threads={"webhooks": 1, "emails": 1},
+            lists={"webhooks": ["webhooks"], "emails": ["emails", "emails_backlog"]},
             on_neglect=self.neglected.append,
             neglect_seconds=NEGLECT_SECONDS,
         )
