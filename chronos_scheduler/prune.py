@@ -1,4 +1,8 @@
-"""Prune: make the partitions of the days to come, remove history past its retention."""
+"""Prune: make the partitions of the days to come, remove history past its retention.
+
+A clock may be wrong by years. So the retention also counts the days that have a partition, as each
+day that this cluster lives through gets one. A tick drops one day at most.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -39,10 +43,11 @@ class Pruner:
         now = clock.now()
         self.create_partitions()
         failpoints.hit("prune.halfway")
-        for day in self._existing():
-            if _end_of(day) < now - self._retention:
-                self._drop(day)
-        self._prune_rest(now)
+        existing = self._existing()
+        oldest = oldest_kept(existing, retention=self._retention, now=now)
+        expired = (day for day in existing if _start_of(day) + clock.DAY <= oldest)
+        next(filter(self._drop, expired), None)
+        self._prune_rest(oldest, now)
         return False
 
     def create_partitions(self) -> None:
@@ -67,24 +72,25 @@ class Pruner:
         else:
             _log.warning("the day's rows stay in the default partition", day=str(day))
 
-    def _drop(self, day: date) -> None:
-        """Drop the day's history, unless it has unfinished executions."""
+    def _drop(self, day: date) -> bool:
+        """Drop the day's history, unless it has unfinished executions. Return whether it did."""
         with transaction(self._engine) as connection:
             partitions.lock(connection)
             if day not in partitions.existing(connection):
-                return
+                return False
             unfinished = partitions.unfinished_in(connection, day)
             if unfinished:
                 _log.warning("partition kept", day=str(day), unfinished=unfinished)
-                return
+                return False
             partitions.drop(connection, day)
-            _log.info("partition dropped", day=str(day))
+        _log.info("partition dropped", day=str(day))
+        return True
 
-    def _prune_rest(self, now: datetime) -> None:
-        oldest = now - self._retention
+    def _prune_rest(self, oldest: datetime, now: datetime) -> None:
+        oldest_sums = oldest - max(STATS_RETENTION - self._retention, timedelta(0))
         with transaction(self._engine) as connection:
             partitions.prune_default(connection, before=oldest)
-            statistics.prune(connection, before=now - STATS_RETENTION, now=now)
+            statistics.prune(connection, before=oldest_sums, now=now)
             users.prune_refresh_tokens(connection, before=now)
             for box in (failure_emails.outbox, account_emails.outbox):
                 box.prune(connection, before=oldest)
@@ -94,5 +100,17 @@ class Pruner:
             adhoc_runs.prune(connection, now=now)
 
 
-def _end_of(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+def oldest_kept(existing: Sequence[date], *, retention: timedelta, now: datetime) -> datetime:
+    """Return the instant before which history is past its retention.
+
+    It is never later than the start of the day that has as many later ones, up to today, as the
+    retention has days. After a jump of the clock there are no days between the old ones and today.
+    """
+    lived = sorted(day for day in existing if day <= now.date())
+    if not lived:
+        return now - retention
+    return min(now - retention, _start_of(lived[max(0, len(lived) - 1 - retention.days)]))
+
+
+def _start_of(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)

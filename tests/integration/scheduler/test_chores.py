@@ -21,7 +21,7 @@ from chronos_common.storage.postgres.database import connect
 from chronos_scheduler.complete import Completer
 from chronos_scheduler.notify import Notifier
 from chronos_scheduler.plan import Planner
-from chronos_scheduler.prune import Pruner
+from chronos_scheduler.prune import Pruner, oldest_kept
 from chronos_scheduler.sweep import PATIENCE, Sweeper
 from factories import Workspace
 from rigs import wait_until
@@ -144,12 +144,54 @@ def test_history_past_its_retention_is_dropped_unless_it_waits_for_its_fate(
         )
     _change(engine, "UPDATE executions SET status = 'cancelled', reason = 'cancelled',"
                     " finished_at = due_at WHERE due_at < '2026-01-06'")  # fmt: skip
-    Pruner(engine, retention=30 * DAY).tick()
+    Pruner(engine, retention=DAY).tick()
     with engine.connect() as connection:
         days = partitions.existing(connection)
     assert old[0].date() not in days
     assert old[1].date() in days
     assert [row["scheduled_for"] for row in factories.executions_of(engine, job_id)] == old[1:]
+
+
+@pytest.mark.parametrize("years", [1, 20, -20])
+def test_a_clock_that_jumps_by_years_drops_no_history(
+    engine: Engine, now: datetime, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    pruner = Pruner(engine, retention=30 * DAY)
+    lived = [now.date() - n * DAY for n in range(30)]
+    with engine.begin() as connection:
+        for day in lived:
+            partitions.create(connection, day)
+    start = now.replace(hour=12)
+    for tick in range(12):
+        wrong = start + years * 365 * DAY + tick * timedelta(minutes=1)
+        monkeypatch.setattr(clock, "now", lambda wrong=wrong: wrong)
+        pruner.tick()
+    monkeypatch.undo()
+    with engine.connect() as connection:
+        left = set(lived) & set(partitions.existing(connection))
+    # The wrong clock has brought two days of its own, and so the oldest one is past its turn.
+    assert set(lived) - left <= {min(lived)}
+
+
+def test_a_tick_drops_one_day_at_most(engine: Engine, now: datetime) -> None:
+    with engine.begin() as connection:
+        for age in range(10):
+            partitions.create(connection, now.date() - age * DAY)
+    pruner, counts = Pruner(engine, retention=2 * DAY), []
+    for _ in range(3):
+        pruner.tick()
+        with engine.connect() as connection:
+            counts.append(len(partitions.existing(connection)))
+    assert counts == [16, 15, 14]
+
+
+def test_days_that_were_lived_through_are_dropped_in_their_turn() -> None:
+    now = datetime(2026, 3, 31, 12, tzinfo=UTC)
+    days = [now.date() - n * DAY for n in range(-7, 40)]
+    assert oldest_kept(days, retention=30 * DAY, now=now) == datetime(2026, 3, 1, tzinfo=UTC)
+    assert oldest_kept([], retention=30 * DAY, now=now) == now - 30 * DAY
+    later = now + 365 * DAY
+    assert oldest_kept(days, retention=30 * DAY, now=later) < now
 
 
 def test_schedulers_that_start_together_leave_no_day_to_each_other(
