@@ -14,12 +14,14 @@ from chronos_api.adhoc_runs import routes as test_runs
 from chronos_api.audit import routes as audit
 from chronos_api.bulk import routes as bulk
 from chronos_api.context import Context
+from chronos_api.deletion import routes as deletion
 from chronos_api.docs import openapi
 from chronos_api.docs import routes as docs
 from chronos_api.events import hub
 from chronos_api.events import routes as events
 from chronos_api.executions import routes as executions
 from chronos_api.explanations import routes as why
+from chronos_api.exports import routes as exports
 from chronos_api.http import compression, cors, errors, idempotency, request_hooks
 from chronos_api.jobs import by_name_routes, preview_routes
 from chronos_api.jobs import routes as jobs
@@ -45,6 +47,8 @@ _BLUEPRINTS = (
     key_routes.blueprint,
     audit.blueprint,
     admin_routes.blueprint,
+    exports.blueprint,
+    deletion.blueprint,
     jobs.blueprint,
     bulk.blueprint,
     by_name_routes.blueprint,

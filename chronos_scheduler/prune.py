@@ -2,18 +2,22 @@
 
 A clock may be wrong by years. So the retention also counts the days that have a partition, as each
 day that this cluster lives through gets one. A tick drops one day at most.
+
+Deleted workspaces are stopped, and removed when their time is over.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import structlog
 from sqlalchemy import Engine
 
 from chronos_common import clock, failpoints
-from chronos_common.storage import adhoc_runs, idempotency
+from chronos_common.storage import adhoc_runs, audit, consequences, idempotency
 from chronos_common.storage.accounts import (
     api_keys,
+    deletions,
     email_tokens,
     invitations,
     registrations,
@@ -29,6 +33,10 @@ DAYS_AHEAD = 7
 
 #: Hourly sums are small, and a year of them lets a dashboard compare.
 STATS_RETENTION = timedelta(days=400)
+
+
+#: Rows of a deleted workspace that one transaction changes or removes.
+BATCH = 2000
 
 
 class Pruner:
@@ -114,3 +122,44 @@ def oldest_kept(existing: Sequence[date], *, retention: timedelta, now: datetime
 
 def _start_of(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+class Purger:
+    """Takes one step for each deleted workspace at each tick."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def tick(self) -> bool:
+        """Stop and purge some of each workspace. Return whether there may be more."""
+        with transaction(self._engine) as connection:
+            marked = deletions.marked(connection)
+        found_work = [self._stop(each) or self._purge(each) for each in marked]
+        return any(found_work)
+
+    def _stop(self, workspace_id: UUID) -> bool:
+        now = clock.now()
+        with transaction(self._engine) as connection:
+            paused, cancelled = deletions.stop(connection, workspace_id, batch=BATCH, now=now)
+            consequences.write(connection, cancelled, now=now)
+        return bool(paused or cancelled)
+
+    def _purge(self, workspace_id: UUID) -> bool:
+        now = clock.now()
+        with transaction(self._engine) as connection:
+            name = deletions.lock_due(connection, workspace_id, now=now)
+            if name is None:
+                return False
+            if not deletions.purge(connection, workspace_id, batch=BATCH):
+                return True
+            audit.append(
+                connection,
+                workspace_id=None,
+                user_id=None,
+                action="workspace.purge",
+                subject_type="workspace",
+                details={workspace_id: {"name": name}},
+                now=now,
+            )
+        _log.info("workspace purged", workspace_id=str(workspace_id))
+        return False

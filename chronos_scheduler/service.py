@@ -22,7 +22,7 @@ from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.listen import Listener
 from chronos_scheduler.notify import Notifier
 from chronos_scheduler.plan import Planner
-from chronos_scheduler.prune import Pruner
+from chronos_scheduler.prune import Pruner, Purger
 from chronos_scheduler.rescue import Rescuer
 from chronos_scheduler.sweep import Sweeper
 from chronos_scheduler.zone_rules import ZoneRules
@@ -75,6 +75,7 @@ class Scheduler:
         self._followers = self._build_followers(dispatcher)
         self._loops = [
             Loop("prune", self._pruner.tick, idle_seconds=3600),
+            Loop("purge", Purger(self._engine).tick, idle_seconds=60),
             *self._followers,
             sweep,
         ]

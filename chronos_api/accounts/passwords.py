@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from sqlalchemy import RowMapping
+
 from chronos_api.accounts import recovery
 from chronos_api.accounts.email_verification import TokenNotFound
 from chronos_api.accounts.service import WrongCredentials, lock_as_checked
@@ -28,10 +30,7 @@ def change(
     ``revoke_keys`` ends the API keys that they made too. Raises :class:`WrongPassword`.
     """
     account = call.account
-    with reading(call) as session:
-        user = users.find(session.connection, account.user_id)
-    if user is None or not password_hashing.matches(current_password, user["password_hash"]):
-        raise WrongPassword
+    user = confirm(call, current_password)
     password_hash = password_hashing.hash_of(new_password)
     with begin(call) as tx:
         lock_as_checked(tx, user)
@@ -45,6 +44,15 @@ def change(
         if revoke_keys:
             revoked = api_keys.revoke_of_user(tx.connection, account.user_id, now=tx.now)
         tx.audit_account(account.user_id, "user.change_password", {"revoked_keys": revoked})
+
+
+def confirm(call: Call, password: str) -> RowMapping:
+    """Return the user who acts, if that is their password. Raises :class:`WrongPassword`."""
+    with reading(call) as session:
+        user = users.find(session.connection, call.account.user_id)
+    if user is None or not password_hashing.matches(password, user["password_hash"]):
+        raise WrongPassword
+    return user
 
 
 def request_reset(call: Call, email: str) -> None:

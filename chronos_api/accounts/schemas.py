@@ -13,7 +13,7 @@ _MAX_JWT_LENGTH = 4096
 _PASSWORD = {"format": "password", "examples": ["SecurePass123!"]}
 
 
-def _password() -> Text:
+def password_field() -> Text:
     """Return the field of an existing password."""
     return Text(longest=password_hashing.MAX_LENGTH, shortest=1, required=True, metadata=_PASSWORD)
 
@@ -31,7 +31,7 @@ class Credentials(Strict):
     """The address and the password of an account."""
 
     email = EmailAddress(required=True, metadata={"examples": ["user@example.com"]})
-    password = _password()
+    password = password_field()
 
 
 class Registration(Strict):
@@ -56,7 +56,7 @@ class Refresh(Strict):
 class PasswordChange(Strict):
     """The password as it is, and as it shall be."""
 
-    current_password = _password()
+    current_password = password_field()
     new_password = _new_password()
     revoke_keys = fields.Boolean(
         truthy={True},

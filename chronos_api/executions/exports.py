@@ -49,7 +49,7 @@ def stream(call: Call, filters: HistoryFilter, media_type: str) -> Response:
 
     Raises :class:`TooManyExports`.
     """
-    permit = _Permit()
+    permit = ExportPermit()
     write = _WRITERS[media_type]
     response = Response(
         write(_pages(call, filters, permit)), content_type=_CONTENT_TYPES[media_type]
@@ -62,7 +62,7 @@ def stream(call: Call, filters: HistoryFilter, media_type: str) -> Response:
 
 
 def _pages(
-    call: Call, filters: HistoryFilter, permit: "_Permit"
+    call: Call, filters: HistoryFilter, permit: "ExportPermit"
 ) -> Iterator[Sequence[Mapping[str, Any]]]:
     try:
         while True:
@@ -78,7 +78,7 @@ def _pages(
         permit.release()
 
 
-class _Permit:
+class ExportPermit:
     """The permit of one export. Raises :class:`TooManyExports` if none is left."""
 
     def __init__(self) -> None:
@@ -112,7 +112,12 @@ def _cell(value: object) -> object:
 
 def _as_ndjson(pages: Iterator[Sequence[Mapping[str, Any]]]) -> Iterator[bytes]:
     for page in pages:
-        yield "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in page).encode()
+        yield lines(page)
+
+
+def lines(page: Sequence[Mapping[str, Any]]) -> bytes:
+    """Return a page as NDJSON."""
+    return "".join(f"{json.dumps(each, ensure_ascii=False)}\n" for each in page).encode()
 
 
 _WRITERS: Mapping[str, Callable[[Iterator[Sequence[Mapping[str, Any]]]], Iterator[bytes]]] = {

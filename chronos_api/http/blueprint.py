@@ -211,7 +211,7 @@ def _document_access(
         operation["parameters"].append(_IDEMPOTENCY_KEY)
         kinds += [problems.CONFLICT, problems.INVALID]
     for media_type in info.get("also", ()):
-        content = operation["responses"][200]["content"]
+        content = operation["responses"][200].setdefault("content", {})
         content[media_type] = {"schema": {"type": "string"}}
     for kind in [*kinds, problems.MISDIRECTED, problems.INTERNAL]:
         # flask-smorest names a status that a parser may answer by itself.

@@ -149,7 +149,9 @@ def join(tx: Transaction, user_id: UUID, email: str, token: str) -> UUID:
     invitation = check(tx, email, token)
     workspace_id: UUID = invitation["workspace_id"]
     # ``invite`` locks in this order too: the workspace, then its invitations.
-    workspaces.find(tx.connection, workspace_id, lock=True)
+    workspace = workspaces.find(tx.connection, workspace_id, lock=True)
+    if workspace["purge_at"] is not None:
+        raise InvitationNotFound
     invitation = _find_open(tx, token, lock=True)
     if workspaces.find_member(tx.connection, workspace_id, user_id):
         raise AlreadyMember

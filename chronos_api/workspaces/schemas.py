@@ -23,6 +23,10 @@ class Membership(Answer):
     name = fields.String()
     role = OneOf(Role)
     joined_at = Instant()
+    purge_at = Instant(
+        allow_none=True,
+        metadata={"description": "If it is deleted: until then an owner may restore it"},
+    )
 
 
 class WorkspaceFields(Strict):

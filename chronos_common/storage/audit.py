@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select
 
 from chronos_common import ids
 from chronos_common.storage import change_feed, pages
-from chronos_common.storage.tables import audit_log, users
+from chronos_common.storage.tables import audit_log, memberships, users
 
 #: The subjects of live events; not every member may read about members and keys.
 _LIVE = frozenset({"job", "execution"})
@@ -139,6 +139,22 @@ def page(
     return pages.page(
         connection, query, audit_log.c.id, after=filters.before, offset=offset, limit=limit
     )
+
+
+def of_user(
+    connection: Connection, user_id: UUID, *, after: UUID | None, limit: int
+) -> Sequence[RowMapping]:
+    """Return some changes by the user in the workspaces that they belong to, the latest first."""
+    query = (
+        select(audit_log, users.c.email.label("user_email"))
+        .join(memberships, memberships.c.workspace_id == audit_log.c.workspace_id)
+        .join(users, users.c.id == memberships.c.user_id)
+        .where(memberships.c.user_id == user_id, audit_log.c.user_id == user_id)
+    )
+    if after is not None:
+        query = query.where(audit_log.c.id < after)
+    query = query.order_by(audit_log.c.id.desc()).limit(limit)
+    return connection.execute(query).mappings().all()
 
 
 def _conditions(workspace_id: UUID | None, filters: AuditFilter) -> list[ColumnElement[bool]]:

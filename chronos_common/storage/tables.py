@@ -64,6 +64,7 @@ workspaces = Table(
     Column("previous_secret_until", _MOMENT),
     Column("default_webhook_url", Text),
     Column("created_at", _MOMENT, nullable=False),
+    Column("purge_at", _MOMENT),
 )
 
 users = Table(

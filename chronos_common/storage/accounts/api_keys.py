@@ -68,6 +68,12 @@ def page(
     return pages.page(connection, query, api_keys.c.id, after=after, offset=offset, limit=limit)
 
 
+def of_user(connection: Connection, user_id: UUID) -> Sequence[RowMapping]:
+    """Return the keys that the user made in any workspace and that were not revoked."""
+    query = _WITH_CREATOR.where(api_keys.c.user_id == user_id, api_keys.c.revoked_at.is_(None))
+    return connection.execute(query.order_by(api_keys.c.id)).mappings().all()
+
+
 def count_usable(connection: Connection, workspace_id: UUID, *, now: datetime) -> int:
     """Return how many keys of the workspace are neither revoked nor expired."""
     query = select(func.count()).where(

@@ -38,10 +38,11 @@ _BY_LOGIN = prepared(
     SELECT u.id AS user_id, u.email, u.is_operator, u.verified_at, m.workspace_id, m.role
       FROM users u
       LEFT JOIN LATERAL (
-           SELECT workspace_id, role FROM memberships
-            WHERE user_id = u.id
-              AND (CAST(:workspace_id AS uuid) IS NULL OR workspace_id = :workspace_id)
-            ORDER BY created_at, workspace_id LIMIT 1) m ON true
+           SELECT o.workspace_id, o.role FROM memberships o
+             JOIN workspaces w ON w.id = o.workspace_id AND w.purge_at IS NULL
+            WHERE o.user_id = u.id
+              AND (CAST(:workspace_id AS uuid) IS NULL OR o.workspace_id = :workspace_id)
+            ORDER BY o.created_at, o.workspace_id LIMIT 1) m ON true
      WHERE u.id = :user_id AND u.disabled_at IS NULL
        AND (SELECT bool_and(revoked_at IS NULL) FROM refresh_tokens
              WHERE family_id = :family_id AND user_id = u.id)""")
@@ -59,13 +60,15 @@ def by_login(
     return None if found is None else Identity(**dict[str, Any](found), family_id=family_id)
 
 
-# A key acts as its creator: without their membership there is no key.
+# A key acts as its creator: without their membership there is no key. A deleted workspace has
+# neither members nor keys.
 _KEYS = """
     SELECT k.id AS key_id, k.secret_sha256, k.scopes, k.last_used_at,
            u.id AS user_id, u.email, u.is_operator, u.verified_at, m.workspace_id, m.role
       FROM api_keys k
       JOIN users u ON u.id = k.user_id AND u.disabled_at IS NULL
       JOIN memberships m ON m.workspace_id = k.workspace_id AND m.user_id = k.user_id
+      JOIN workspaces w ON w.id = k.workspace_id AND w.purge_at IS NULL
      WHERE k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > :now)"""
 _BY_KEY = prepared(text(f"{_KEYS} AND k.prefix = :prefix"))
 _BY_KEY_ID = prepared(text(f"{_KEYS} AND k.id = :id"))

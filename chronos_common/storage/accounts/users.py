@@ -112,6 +112,26 @@ def set_disabled(connection: Connection, user_id: UUID, disabled_at: datetime | 
     connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=disabled_at))
 
 
+def is_last_operator(connection: Connection, user_id: UUID) -> bool:
+    """Return whether the user runs this installation, and nobody else."""
+    operators = connection.execute(_OPERATORS).scalars().all()
+    return list(operators) == [user_id]
+
+
+# Locked, so that two operators do not leave at once.
+_OPERATORS = text("""
+    SELECT id FROM users WHERE is_operator AND disabled_at IS NULL
+     ORDER BY id FOR UPDATE""")
+
+
+def delete(connection: Connection, user_id: UUID) -> None:
+    """Remove a user with their logins, keys, tokens and memberships. Jobs they made stay."""
+    connection.execute(_DELETE, {"id": user_id})
+
+
+_DELETE = text("DELETE FROM users WHERE id = :id")
+
+
 def page(
     connection: Connection,
     *,
@@ -160,6 +180,18 @@ _USE = text("""
        AND NOT EXISTS (SELECT FROM refresh_tokens r
                         WHERE r.family_id = t.family_id AND r.revoked_at IS NOT NULL)
  RETURNING family_id""")
+
+
+_LOGINS = text("""
+    SELECT family_id AS id, min(issued_at) AS started_at, max(expires_at) AS expires_at,
+           max(revoked_at) AS ended_at
+      FROM refresh_tokens WHERE user_id = :user_id
+     GROUP BY family_id ORDER BY started_at DESC LIMIT 1000""")
+
+
+def logins_of(connection: Connection, user_id: UUID) -> Sequence[RowMapping]:
+    """Return the latest thousand logins of the user that have not expired."""
+    return connection.execute(_LOGINS, {"user_id": user_id}).mappings().all()
 
 
 def use_refresh_token(connection: Connection, token_id: UUID, *, now: datetime) -> UUID | None:

@@ -25,6 +25,7 @@ def of_user(connection: Connection, user_id: UUID) -> Sequence[RowMapping]:
             workspaces.c.id,
             workspaces.c.name,
             workspaces.c.created_at,
+            workspaces.c.purge_at,
             memberships.c.role,
             memberships.c.created_at.label("joined_at"),
         )
@@ -33,6 +34,22 @@ def of_user(connection: Connection, user_id: UUID) -> Sequence[RowMapping]:
         .order_by(memberships.c.created_at, memberships.c.workspace_id)
     )
     return connection.execute(query).mappings().all()
+
+
+def owned_with_others(connection: Connection, user_id: UUID) -> Sequence[RowMapping]:
+    """Return ``id`` and ``name`` of the workspaces with other members and no other owner."""
+    return connection.execute(_OWNED_WITH_OTHERS, {"user_id": user_id}).mappings().all()
+
+
+_OWNED_WITH_OTHERS = text("""
+    SELECT w.id, w.name FROM memberships m JOIN workspaces w ON w.id = m.workspace_id
+     WHERE m.user_id = :user_id AND m.role = 'owner' AND w.purge_at IS NULL
+       AND EXISTS (SELECT FROM memberships o
+                    WHERE o.workspace_id = m.workspace_id AND o.user_id <> m.user_id)
+       AND NOT EXISTS (SELECT FROM memberships o
+                        WHERE o.workspace_id = m.workspace_id AND o.user_id <> m.user_id
+                          AND o.role = 'owner')
+     ORDER BY w.id""")
 
 
 def change(connection: Connection, workspace_id: UUID, values: Mapping[str, Any]) -> None:

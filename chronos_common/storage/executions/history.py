@@ -168,7 +168,7 @@ _CANCEL = f"""
     WITH cancelled AS MATERIALIZED (
         SELECT id FROM executions
          WHERE {{condition}} AND finished_at IS NULL
-         ORDER BY id FOR UPDATE)
+         ORDER BY id {{limit}} FOR UPDATE)
     UPDATE executions SET status = 'cancelled', finished_at = :now, reason = :reason
      WHERE {{bound}} id IN (SELECT id FROM cancelled)
  RETURNING {MOVED_COLUMNS}"""  # noqa: S608 - a constant
@@ -177,12 +177,21 @@ _CANCEL_UNFINISHED = text(
     _CANCEL.format(
         condition="id = ANY(CAST(:ids AS uuid[])) AND workspace_id = :workspace_id",
         bound="id = ANY(CAST(:ids AS uuid[])) AND",
+        limit="",
     )
 )
 _CANCEL_UNSTARTED = text(
     _CANCEL.format(
         condition="job_id = ANY(CAST(:job_ids AS uuid[])) AND status IN ('queued', 'retrying')",
         bound="",
+        limit="",
+    )
+)
+_CANCEL_UNSTARTED_IN = text(
+    _CANCEL.format(
+        condition="workspace_id = :workspace_id AND status IN ('queued', 'retrying')",
+        bound="",
+        limit="LIMIT :batch",
     )
 )
 
@@ -215,6 +224,14 @@ def cancel_unstarted(
     """
     parameters = {"job_ids": list(job_ids), "reason": reason, "now": now}
     return moved(connection.execute(_CANCEL_UNSTARTED, parameters))
+
+
+def cancel_unstarted_in(
+    connection: Connection, workspace_id: UUID, *, reason: Reason, batch: int, now: datetime
+) -> list[Moved]:
+    """End some of the workspace's executions that no worker has started, and return them."""
+    parameters = {"workspace_id": workspace_id, "reason": reason, "batch": batch, "now": now}
+    return moved(connection.execute(_CANCEL_UNSTARTED_IN, parameters))
 
 
 _PLANNED_AHEAD = text("""

@@ -73,6 +73,15 @@ def find_many(
     return connection.execute(_FIND_MANY, parameters).mappings().all()
 
 
+def following(
+    connection: Connection, workspace_id: UUID, *, after: UUID | None, limit: int
+) -> Sequence[RowMapping]:
+    """Return some jobs with their schedules, the oldest first, from behind ``after`` on."""
+    query = _WHOLE if after is None else _WHOLE.where(jobs.c.id > after)
+    query = query.order_by(jobs.c.id).limit(limit)
+    return connection.execute(query, {"workspace_id": workspace_id}).mappings().all()
+
+
 def lock(
     connection: Connection, workspace_id: UUID, job_ids: Sequence[UUID]
 ) -> Sequence[RowMapping]:

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from flask import Flask
 from sqlalchemy import Engine
 
 from chronos_api.security import access
 from chronos_api.security.access import Access, Audience, Scope
+from chronos_common import clock
+from chronos_common.storage.accounts import deletions
 from integration.api.callers import Caller, job, join
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
@@ -30,6 +33,8 @@ BODIES: dict[tuple[str, str], object] = {
         "new_password": "another password",
     },
     ("POST", "/api/v1/workspaces"): {"name": "Another"},
+    ("POST", "/api/v1/workspace/delete"): {"name": "Not its name", "current_password": "any"},
+    ("POST", "/api/v1/auth/me/delete"): {"current_password": "wrong password"},
     ("PATCH", "/api/v1/workspace"): {"name": "Renamed"},
     ("POST", "/api/v1/workspace/signing-secret/rotate"): {},
     ("PATCH", "/api/v1/members/<uuid:user_id>"): {"role": "editor"},
@@ -160,6 +165,7 @@ class Places:
             ),
             "key_id": lambda: self._made("keys", {"name": "CI", "scopes": list(Scope)}),
             "name": lambda: f"Name-{uuid4()}",
+            "workspace_id": self._deleted_workspace,
         }
 
     def of(self, route: Route) -> dict[str, str]:
@@ -172,6 +178,13 @@ class Places:
             "add to Places how one is made."
         )
         return self._makers[name]
+
+    def _deleted_workspace(self) -> str:
+        workspace_id = self._made("workspaces", {"name": "Deleted"})
+        with self._db.begin() as connection:
+            purge_at = clock.now() + timedelta(days=1)
+            deletions.mark(connection, UUID(workspace_id), purge_at=purge_at)
+        return workspace_id
 
     def _job(self) -> str:
         return str(self._owner.create()["id"])

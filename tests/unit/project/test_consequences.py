@@ -173,6 +173,7 @@ def test_the_statements_that_end_executions_are_found() -> None:
         "skipped.add",
         "history.cancel",
         "history.cancel_unstarted",
+        "history.cancel_unstarted_in",
     }
     called = {module.callee(call) for module in modules() for call in calls_in(module.tree)}
     assert called >= found

@@ -27,6 +27,7 @@ SHORT = {
     "chronos_api/accounts/verification_routes.py": "routes of one resource",
     "chronos_api/adhoc_runs/routes.py": "routes of one resource",
     "chronos_api/audit/routes.py": "routes of one resource",
+    "chronos_api/deletion/schemas.py": "requests and answers of one subject",
     "chronos_api/context.py": "every module reads it, so that it stands on nothing of the API",
     "chronos_api/fields/count_cache.py": "no other module there keeps anything between requests",
     "chronos_common/failpoints.py": "even the clock stands on it, so that it stands on nothing",

@@ -23,7 +23,7 @@ from chronos_common.storage.tables import users
 from integration.api.api_process import SECRET_KEY, Server
 from integration.api.api_settings import settings_for
 from integration.api.browsers import browsing
-from integration.api.callers import register
+from integration.api.callers import Caller, register
 from integration.api.inbox import Inbox
 from integration.api.route_table import Places, Route, routes
 from rigs import wait_until
@@ -184,6 +184,10 @@ class Reader:
             return {}
         if route.documented.startswith("/api/v1/auth/"):
             return self._own_account(operation)
+        if operation == "delete_workspace":
+            own = self._own_account(operation)
+            Caller(self._app, own["TOKEN"]).patch("workspace", {"name": "Old project"})
+            return own
         owner = register(self._app, self._db)
         with self._db.begin() as connection:
             query = update(users).where(users.c.id == owner.user_id)

@@ -35,8 +35,12 @@ REFUSED = {401, 403, 404, 405, 429}
 
 
 @pytest.fixture(autouse=True)
-def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is none, so nothing comes of waiting for the result of a test run."""
+def _no_worker_and_no_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is none, so nothing comes of waiting for the result of a test run.
+
+    The users of this module have no password, and every one is right.
+    """
+    monkeypatch.setattr("chronos_api.security.password_hashing.matches", lambda *_: True)
     monkeypatch.setattr("chronos_api.adhoc_runs.service._wait_for_result", lambda *_: None)
 
 
@@ -191,7 +195,8 @@ def test_only_operators_do_what_is_theirs(caller: Caller, app: Flask, db: Engine
     def fault(route: Route) -> str | None:
         own = places.of(route)
         refused, allowed = status(caller, route, own), status(operator, route, own)
-        return None if (refused, allowed) == (403, 200) else f"answers {refused}, {allowed}"
+        is_right = refused == 403 and allowed in {200, 204}
+        return None if is_right else f"answers {refused}, {allowed}"
 
     assert failures(list(routes(app, Audience.OPERATORS)), fault) == {}
 

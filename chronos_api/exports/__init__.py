@@ -1,0 +1,1 @@
+"""Exports of everything that a workspace, or an account, has."""
