@@ -12,6 +12,7 @@ from rich.console import Console
 
 from benchmarks import bench, installation, machine, report
 from benchmarks.bench import Bench, Options
+from benchmarks.large_database import Size
 from benchmarks.report import Report
 from benchmarks.results import Result, faults_of
 from benchmarks.scenarios import ONCE, QUICK, SCENARIOS, SUMMARIES, Scenario
@@ -24,6 +25,7 @@ _QUICK = Options(
     api_rate=20,
     rest_seconds=3,
     flood=20_000,
+    large=Size(jobs=2000, executions=30_000),
     nginx_wanted=False,
 )
 #: Width of the tables without a terminal.
@@ -56,6 +58,13 @@ _EPILOG = "\b\nScenarios, in the order in which they run:\n" + "\n".join(
 )
 @click.option("--memory-seconds", type=click.IntRange(60), default=600, show_default=True)
 @click.option("--idle-jobs", type=click.IntRange(1), default=1_000_000, show_default=True)
+@click.option(
+    "--executions",
+    type=click.IntRange(1000),
+    default=10_000_000,
+    show_default=True,
+    help="Of the scenario 'large', with a tenth as many jobs.",
+)
 @click.option(
     "--target",
     type=click.Choice(["auto", "own"]),
@@ -107,6 +116,7 @@ def main(
 def _options(chosen: Mapping[str, object]) -> Options:
     ladder = tuple(int(text) for text in str(chosen["ladder"]).split(","))
     rate = chosen["rate"]
+    executions = int(str(chosen["executions"]))
     return Options(
         timing=Timing(int(str(chosen["warmup"])), int(str(chosen["window"]))),
         repeats=int(str(chosen["repeats"])),
@@ -114,6 +124,7 @@ def _options(chosen: Mapping[str, object]) -> Options:
         rate=rate if isinstance(rate, int) else None,
         memory_seconds=int(str(chosen["memory_seconds"])),
         idle_jobs=int(str(chosen["idle_jobs"])),
+        large=Size(executions // 10, executions),
         nginx_wanted=chosen["target"] == "auto",
     )
 
@@ -162,7 +173,10 @@ _SHOWN = (
     "create_p99_ms",
     "read_p99_ms",
     "list_p99_ms",
+    "first_ms",
+    "answer_ms",
     "seconds",
+    "bytes_per_execution",
     "pss_mib",
     "peak_mib",
     "cpu_percent",

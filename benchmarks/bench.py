@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.installation import Base
+from benchmarks.large_database import Size
 from benchmarks.results import Result
 from benchmarks.trial import Timing
 
@@ -20,6 +21,7 @@ class Options:
 
     timing: Timing
     repeats: int
+    large: Size
     ladder: Sequence[int] = LADDER
     rate: int | None = None
     memory_seconds: int = 600

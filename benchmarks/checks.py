@@ -12,6 +12,7 @@ from benchmarks.scenarios import (
     hanging,
     idle,
     ladder,
+    large,
     memory,
     rest,
     spread,
@@ -194,6 +195,14 @@ def _api(results: Sequence[Result]) -> Iterator[Check]:
             yield _at_most(f"API: {kind}, p99", p99, 50, " ms", result)
 
 
+def _large(results: Sequence[Result]) -> Iterator[Check]:
+    answers = [r for r in _of(results, large.NAME) if "answer_ms" in r.figures]
+    if answers:
+        slowest = max(answers, key=lambda each: each.figures["answer_ms"])
+        what = f"a large database: the slowest answer ({slowest.case})"
+        yield _at_most(what, slowest.figures["answer_ms"], large.TARGET_MS, " ms", slowest)
+
+
 def _memory(results: Sequence[Result]) -> Iterator[Check]:
     for result in _of(results, memory.NAME):
         for name in ("worker", "scheduler"):
@@ -231,6 +240,7 @@ _PARTS: tuple[Callable[[Sequence[Result]], Iterator[Check]], ...] = (
     _hanging,
     _fairness,
     _api,
+    _large,
     _memory,
     _rest,
     _workers,

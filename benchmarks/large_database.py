@@ -4,7 +4,6 @@ PostgreSQL generates all of it, so that a million executions take a minute. Ever
 from a number, by a hash: two runs make the same rows.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -131,16 +130,14 @@ _ADD_AUDIT_LOG = text(f"""
       FROM generate_series(1, :jobs) AS n""")  # noqa: S608 - constants
 
 
-def fill(
-    engine: Engine, workspace_id: UUID, size: Size, *, now: datetime, say: Callable[[str], None]
-) -> None:
+def fill(engine: Engine, workspace_id: UUID, size: Size, *, now: datetime) -> None:
     """Add the rows to a database with an empty history."""
     _make_partitions(engine, now)
     with engine.connect() as connection:
         connection.execution_options(isolation_level="AUTOCOMMIT")
         # The rows have no faults that a check of their references could find.
         connection.execute(text("SET session_replication_role = replica"))
-        _add(connection, workspace_id, size, now, say)
+        _add(connection, workspace_id, size, now)
         connection.execute(text("SET session_replication_role = origin"))
         connection.execute(text("VACUUM ANALYZE"))
 
@@ -159,13 +156,7 @@ def _make_partitions(engine: Engine, now: datetime) -> None:
                     partitions.create(connection, day)
 
 
-def _add(
-    connection: Connection,
-    workspace_id: UUID,
-    size: Size,
-    now: datetime,
-    say: Callable[[str], None],
-) -> None:
+def _add(connection: Connection, workspace_id: UUID, size: Size, now: datetime) -> None:
     names = {
         "workspace": workspace_id,
         "workspaces": WORKSPACES,
@@ -174,18 +165,15 @@ def _add(
     }
     for statement in (_ADD_WORKSPACES, _ADD_JOBS, _ADD_SCHEDULES, _ADD_AUDIT_LOG):
         connection.execute(statement, names)
-    say(f"{size.jobs:,} jobs")
     each = size.executions // DAYS
     for number, day in enumerate(days_until(now)):
         _add_day(connection, day, names | {"first": number * each + 1, "each": each})
-    say(f"{each * DAYS:,} executions")
     for table, span, days in (
         ("execution_stats", "minute", 8),
         ("execution_stats_hourly", "hour", DAYS),
     ):
         added = text(_ADD_STATISTICS.format(table=table, span=span))
         connection.execute(added, {"since": now - days * _DAY})
-    say("statistics")
 
 
 def _add_day(connection: Connection, day: date, names: dict[str, object]) -> None:

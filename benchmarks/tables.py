@@ -13,6 +13,7 @@ from benchmarks.scenarios import (
     celery_beat,
     celery_classic,
     fairness,
+    large,
     memory,
     rest,
     retries,
@@ -129,6 +130,14 @@ _OTHERS = {
         for name in ("p50", "p99")
     }
     | {"failures": "failures", "stolen, cores": "stolen_cores"},
+    large.NAME: {
+        "first ms": "first_ms",
+        "ms": "answer_ms",
+        "s": "seconds",
+        "MiB": "database_mib",
+        "bytes per job": "bytes_per_job",
+        "bytes per execution": "bytes_per_execution",
+    },
     rest.NAME: {
         "processes": "processes",
         "MiB": "pss_mib",
@@ -150,6 +159,7 @@ _HEADINGS = {
     fairness.NAME: "Other workspaces beside a flood of one",
     retries.NAME: "Retries: later than their delay",
     api.NAME: "API: milliseconds to the answer",
+    large.NAME: "A large database: the first answer and the median of five, and upkeep",
     memory.NAME: "Growth",
     rest.NAME: "At rest: chronos up with nothing to do, and its help",
 }

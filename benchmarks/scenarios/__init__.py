@@ -16,6 +16,7 @@ from benchmarks.scenarios import (
     hanging,
     idle,
     ladder,
+    large,
     memory,
     profile,
     rest,
@@ -42,6 +43,7 @@ _ALL: tuple[ModuleType, ...] = (
     api,
     rest,
     workers,
+    large,
     memory,
     profile,
 )
@@ -50,10 +52,10 @@ _ALL: tuple[ModuleType, ...] = (
 SCENARIOS: Mapping[str, Scenario] = {module.NAME: module.run for module in _ALL}
 
 #: The scenarios of ``--quick``.
-QUICK: Mapping[str, Scenario] = {module.NAME: module.run for module in (smoke, api, rest)}
+QUICK: Mapping[str, Scenario] = {module.NAME: module.run for module in (smoke, api, large, rest)}
 
 #: Run once, however many repeats there are.
-ONCE = frozenset({memory.NAME, profile.NAME})
+ONCE = frozenset({large.NAME, memory.NAME, profile.NAME})
 
 SUMMARIES: Mapping[str, str] = {
     module.NAME: (module.__doc__ or "").partition("\n")[0] for module in (*_ALL, smoke)

@@ -107,12 +107,11 @@ def dry_run(call: Call, change: BulkChange) -> BulkOutcome:
         if change.filters is None or len(job_ids) < MAX_JOBS:
             return BulkOutcome(change.action, len(job_ids), results, dry_run=True)
         matched = lists.count(session.connection, session.workspace_id, change.filters)
-    most = lists.MAX_COUNT
     return BulkOutcome(
         change.action,
-        min(matched, most),
+        matched.number,
         results,
-        matched_is_exact=matched <= most,
+        matched_is_exact=matched.is_exact,
         dry_run=True,
     )
 

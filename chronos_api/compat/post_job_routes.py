@@ -14,7 +14,7 @@ from chronos_api.http.blueprint import Blueprint
 from chronos_api.jobs import service as jobs
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
-from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.executions.filters import HistoryFilter
 
 blueprint = Blueprint(
     "compat_posts",

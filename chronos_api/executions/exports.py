@@ -19,7 +19,7 @@ from chronos_api.http.compression import CSV, NDJSON
 from chronos_api.transactions import Call, reading
 from chronos_common.errors import Unavailable
 from chronos_common.storage.executions import history
-from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.executions.filters import HistoryFilter
 
 #: Of one process.
 MAX_AT_ONCE = 4
@@ -67,13 +67,13 @@ def _pages(
     try:
         while True:
             with reading(call) as session:
-                rows = history.page(
+                found = history.page(
                     session.connection, session.workspace_id, filters, limit=PAGE_SIZE
                 )
-            yield [ExecutionAnswer.of(row) for row in rows]
-            if len(rows) < PAGE_SIZE:
+            yield [ExecutionAnswer.of(row) for row in found.rows]
+            if found.last is None:
                 return
-            filters = replace(filters, before=rows[-1]["id"])
+            filters = replace(filters, before=found.last)
     finally:
         permit.release()
 

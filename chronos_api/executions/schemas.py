@@ -13,7 +13,7 @@ from chronos_api.fields.pagination import STABLE, StableQuery, filter_of, page_o
 from chronos_common.clock import MILLISECOND
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.statuses import Reason, Status, Trigger
-from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.executions.filters import HistoryFilter
 
 
 class StatusRange(Text):

@@ -13,8 +13,9 @@ from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import FINAL
 from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
 from chronos_common.storage.executions import executions, history
-from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.executions.filters import HistoryFilter
 from chronos_common.storage.jobs import jobs
+from chronos_common.storage.pages import Count
 
 _long_lists = LongLists()
 
@@ -60,23 +61,17 @@ def list_of_job(
 
 def _page(session: Session, filters: HistoryFilter, *, page: int, limit: int) -> Page[UUID]:
     connection, workspace_id = session.connection, session.workspace_id
-    rows = history.page(
-        connection, workspace_id, filters, offset=(page - 1) * limit, limit=limit + 1
-    )
-    # The row beyond the limit shows that there is another page.
-    last = rows[limit - 1]["id"] if len(rows) > limit else None
-    is_whole = page == 1 and filters.before is None and last is None
-    count = len(rows) if is_whole else _count(connection, workspace_id, filters)
-    total = min(count, history.MAX_COUNT)
-    return Page(rows[:limit], total, last, total_is_exact=count == total)
+    found = history.page(connection, workspace_id, filters, offset=(page - 1) * limit, limit=limit)
+    is_whole = page == 1 and filters.before is None and found.last is None
+    if is_whole:
+        return Page(found.rows, len(found.rows), None)
+    count = _count(connection, workspace_id, replace(filters, before=None))
+    return Page(found.rows, count.number, found.last, total_is_exact=count.is_exact)
 
 
-def _count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) -> int:
-    """Return how many executions there are, at most ``history.MAX_COUNT`` + 1."""
+def _count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) -> Count:
     return _long_lists.count(
-        (workspace_id, replace(filters, before=None)),
-        lambda: history.count(connection, workspace_id, filters),
-        most=history.MAX_COUNT,
+        (workspace_id, filters), lambda: history.count(connection, workspace_id, filters)
     )
 
 

@@ -17,7 +17,7 @@ from chronos_common.storage import audit
 from chronos_common.storage.accounts import api_keys, invitations, workspaces
 from chronos_common.storage.audit import AuditFilter
 from chronos_common.storage.executions import history
-from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.executions.filters import HistoryFilter
 from chronos_common.storage.jobs import jobs
 
 
@@ -57,8 +57,8 @@ def _jobs(call: Call, after: UUID | None) -> list[Row]:
 
 def _executions(call: Call, after: UUID | None) -> list[Row]:
     with reading(call) as session:
-        rows = history.page(*_whole(session), HistoryFilter(before=after), limit=PAGE_SIZE)
-    return list(rows)
+        found = history.page(*_whole(session), HistoryFilter(before=after), limit=PAGE_SIZE)
+    return list(found.rows)
 
 
 def _audit_entries(call: Call, after: UUID | None) -> list[Row]:

@@ -8,31 +8,34 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Final
 
+from chronos_common.storage.pages import Count
+
 #: Cache lifetime in seconds. A list that shrank may be reported as long until then.
 SECONDS: Final = 5.0
 _MAX_KEPT: Final = 1000
 
 
 class LongLists:
-    """Remembers long lists. Each process has its own."""
+    """Remembers the counts of long lists. Each process has its own."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
-        self._until: dict[Hashable, float] = {}
+        self._counts: dict[Hashable, tuple[float, Count]] = {}
 
-    def count(self, which: Hashable, count: Callable[[], int], *, most: int) -> int:
-        """Return the length of the list ``which``, or ``most`` + 1 if it is longer than ``most``.
+    def count(self, which: Hashable, count: Callable[[], Count]) -> Count:
+        """Return the length of the list ``which``.
 
-        A list that was long some seconds ago is not counted by ``count`` again.
+        A list that was not counted to its end some seconds ago is not counted again.
         """
-        if self._until.get(which, 0.0) > time.monotonic():
-            return most + 1
+        until, known = self._counts.get(which, (0.0, None))
+        if known is not None and until > time.monotonic():
+            return known
         counted = count()
-        if counted > most:
-            self._remember(which)
+        if not counted.is_exact:
+            self._remember(which, counted)
         return counted
 
-    def _remember(self, which: Hashable) -> None:
-        if len(self._until) >= _MAX_KEPT:
-            self._until.clear()
-        self._until[which] = time.monotonic() + self._seconds
+    def _remember(self, which: Hashable, counted: Count) -> None:
+        if len(self._counts) >= _MAX_KEPT:
+            self._counts.clear()
+        self._counts[which] = time.monotonic() + self._seconds, counted

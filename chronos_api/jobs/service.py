@@ -24,6 +24,7 @@ from chronos_common.storage.jobs import insert, jobs, lists
 from chronos_common.storage.jobs.filters import JobFilter
 from chronos_common.storage.jobs.insert import NewJob
 from chronos_common.storage.jobs.lists import Part, Position
+from chronos_common.storage.pages import Count
 
 _long_lists = LongLists()
 
@@ -120,19 +121,19 @@ def list_jobs(call: Call, listing: JobListing) -> Page[Position]:
         is_common = lists.are_common(*whole_list)
         page = lists.page(*whole_list, replace(part, is_common=is_common))
         is_whole = part.after is None and part.offset == 0 and page.last is None
-        count = len(page.rows) if is_whole else _count(*whole_list, is_common=is_common)
-    is_exact = is_whole or (count <= lists.MAX_COUNT and listing.filters.last_outcome is None)
-    return Page(page.rows, min(count, lists.MAX_COUNT), page.last, is_exact)
+        if is_whole:
+            return Page(page.rows, len(page.rows), None)
+        count = _count(*whole_list, is_common=is_common)
+    is_exact = count.is_exact and listing.filters.last_outcome is None
+    return Page(page.rows, count.number, page.last, is_exact)
 
 
 def _count(
     connection: Connection, workspace_id: UUID, filters: JobFilter, *, is_common: bool
-) -> int:
-    """Return how many jobs there are, at most ``lists.MAX_COUNT`` + 1."""
+) -> Count:
     return _long_lists.count(
         (workspace_id, filters),
         lambda: lists.count(connection, workspace_id, filters, is_common=is_common),
-        most=lists.MAX_COUNT,
     )
 
 

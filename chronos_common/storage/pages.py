@@ -1,9 +1,10 @@
-"""Pages of lists that are sorted by id, which is by age.
+"""Pages of lists that are sorted by id, which is by age, and the lengths of lists.
 
 The lists of jobs and of executions, which may have a million rows, have statements of their own.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,19 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, Select, func, sele
 
 #: Counting further would read the whole list.
 MAX_COUNT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """The number of items that were counted. If not ``is_exact``, there may be more."""
+
+    number: int
+    is_exact: bool
+
+
+def counted_to(most: int, number: int) -> Count:
+    """Return the count of a list that was counted to ``most`` and one more."""
+    return Count(min(number, most), is_exact=number <= most)
 
 
 def page(

@@ -1,4 +1,4 @@
-"""Add the index of executions that are unlike the others.
+"""Add indexes of executions that are unlike the others.
 
 Revision ID: 0012
 Revises: 0011
@@ -16,15 +16,16 @@ depends_on = None
 # A claim changes none of these columns, so that it stays a heap-only update. The ordinary success
 # of a schedule, which is nearly every row, is not in the index.
 UNUSUAL = """
-    (workspace_id, id) WHERE trigger <> 'schedule' OR reason IS NOT NULL OR error IS NOT NULL
-                          OR http_status NOT BETWEEN 200 AND 299"""
+    WHERE trigger <> 'schedule' OR reason IS NOT NULL OR error IS NOT NULL
+       OR http_status NOT BETWEEN 200 AND 299"""
 
 
 def upgrade() -> None:
-    """Add the index, partition by partition."""
-    create_index("executions_unusual", "executions", UNUSUAL)
+    """Add them, partition by partition."""
+    create_index("executions_unusual", "executions", f"(workspace_id, id) {UNUSUAL}")
+    create_index("executions_unusual_job", "executions", f"(job_id, id) {UNUSUAL}")
 
 
 def downgrade() -> None:
-    """Drop it."""
-    op.get_bind().exec_driver_sql("DROP INDEX executions_unusual")
+    """Drop them."""
+    op.get_bind().exec_driver_sql("DROP INDEX executions_unusual, executions_unusual_job")

@@ -2,17 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, RowMapping, Select, func, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    RowMapping,
+    Select,
+    func,
+    select,
+    text,
+)
 
 from chronos_common import ids
-from chronos_common.clock import MILLISECOND, to_milliseconds
 from chronos_common.domain.executions import Moved
-from chronos_common.domain.statuses import Reason, Status, Trigger
+from chronos_common.domain.statuses import Reason
 from chronos_common.storage.executions.executions import MOVED_COLUMNS, moved
+from chronos_common.storage.executions.filters import (
+    MAX_LOOKED_AT,
+    HistoryFilter,
+    met,
+    outcome_conditions,
+)
+from chronos_common.storage.pages import Count, counted_to
 from chronos_common.storage.tables import executions, jobs
 
 #: Counting stops here, so that a list of a long history costs no more than a short one.
@@ -23,24 +39,12 @@ _SUMMARY = [column for column in executions.c if column.name != "attempts"]
 _JOB_COLUMNS = [jobs.c.name.label("job_name"), jobs.c.max_attempts]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryFilter:
-    """Conditions on the executions of a workspace. Each one applies if it is set.
+@dataclass(frozen=True, slots=True)
+class FoundExecutions:
+    """The executions of a page, and the id behind which to go on, if there may be more."""
 
-    ``since`` (inclusive) and ``until`` (exclusive) bound the scheduled instant. ``as_of`` hides
-    executions that were scheduled later. ``http_statuses`` are the lowest and the highest status.
-    ``before`` is the id behind which a page begins.
-    """
-
-    job_id: UUID | None = None
-    status: Status | None = None
-    trigger: Trigger | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    as_of: datetime | None = None
-    http_statuses: tuple[int, int] | None = None
-    min_duration_ms: int | None = None
-    before: UUID | None = None
+    rows: Sequence[RowMapping]
+    last: UUID | None
 
 
 def page(
@@ -50,27 +54,52 @@ def page(
     *,
     offset: int = 0,
     limit: int,
-) -> Sequence[RowMapping]:
-    """Return executions, the latest first."""
-    query = _with_job(*_SUMMARY).where(*_conditions(workspace_id, filters))
-    if filters.before:
-        query = query.where(executions.c.id < filters.before)
-    query = query.order_by(executions.c.id.desc()).offset(offset).limit(limit)
-    return connection.execute(query).mappings().all()
+) -> FoundExecutions:
+    """Return executions, the latest first.
+
+    With a selective filter there may be fewer than the limit although there are more: at most
+    ``filters.MAX_LOOKED_AT`` executions are looked at.
+    """
+    query = met(connection, workspace_id, filters, _SUMMARY)
+    looked_at = query.subquery()
+    chosen = select(looked_at).where(*outcome_conditions(filters, looked_at.c))
+    # The row beyond the limit shows that there is another page.
+    part = chosen.order_by(looked_at.c.id.desc()).offset(offset).limit(limit + 1).subquery()
+    rows = connection.execute(_with_job(part, *part.c).order_by(part.c.id.desc())).mappings().all()
+    if len(rows) > limit:
+        return FoundExecutions(rows[:limit], rows[limit - 1]["id"])
+    if not filters.is_selective:
+        return FoundExecutions(rows, None)
+    stop = query.offset(MAX_LOOKED_AT - 1).limit(1).with_only_columns(query.selected_columns.id)
+    return FoundExecutions(rows, connection.execute(stop).scalar_one_or_none())
 
 
-def count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) -> int:
-    """Return the number of executions, at most :data:`MAX_COUNT` + 1."""
-    conditions = _conditions(workspace_id, filters)
-    counted = select(executions.c.id).where(*conditions).limit(MAX_COUNT + 1).subquery()
-    return connection.execute(select(func.count()).select_from(counted)).scalar_one()
+def count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) -> Count:
+    """Count executions, at most :data:`MAX_COUNT`, and at most those that a page looks at."""
+    columns = [executions.c[name] for name in _OF_CONDITIONS]
+    query = met(connection, workspace_id, filters, columns)
+    if not filters.is_selective:
+        query = query.limit(MAX_COUNT + 1)
+    looked_at = query.subquery()
+    conditions = outcome_conditions(filters, looked_at.c)
+    number, seen = connection.execute(
+        select(
+            func.count().filter(*conditions) if conditions else func.count(), func.count()
+        ).select_from(looked_at)
+    ).one()
+    if filters.is_selective:
+        return Count(number, is_exact=seen < MAX_LOOKED_AT)
+    return counted_to(MAX_COUNT, number)
+
+
+_OF_CONDITIONS = ("id", "status", "trigger", "http_status", "duration_ms")
 
 
 def find(
     connection: Connection, workspace_id: UUID, execution_id: UUID, *, with_attempts: bool = False
 ) -> RowMapping | None:
     """Return one execution, or None. Its attempts may be megabytes."""
-    query = _with_job(*(executions.c if with_attempts else _SUMMARY)).where(
+    query = _with_job(executions, *(executions.c if with_attempts else _SUMMARY)).where(
         executions.c.id == execution_id, executions.c.workspace_id == workspace_id
     )
     return connection.execute(query).mappings().one_or_none()
@@ -85,13 +114,8 @@ def attempts(connection: Connection, execution_id: UUID) -> Sequence[Mapping[str
 
 def latest_of(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping | None:
     """Return the job's latest execution, or None."""
-    query = (
-        _with_job(*_SUMMARY)
-        .where(*_conditions(workspace_id, HistoryFilter(job_id=job_id)))
-        .order_by(executions.c.id.desc())
-        .limit(1)
-    )
-    return connection.execute(query).mappings().one_or_none()
+    found = page(connection, workspace_id, HistoryFilter(job_id=job_id), limit=1).rows
+    return found[0] if found else None
 
 
 # Each partition is entered at the job's end of its index. The workspace is not named: PostgreSQL
@@ -132,35 +156,8 @@ def recent_of_each(
     return found
 
 
-def _with_job(*columns: ColumnElement[Any]) -> Select[Any]:
-    return select(*columns, *_JOB_COLUMNS).join(jobs, jobs.c.id == executions.c.job_id)
-
-
-def _conditions(workspace_id: UUID, filters: HistoryFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [executions.c.workspace_id == workspace_id]
-    if filters.job_id:
-        conditions.append(executions.c.job_id == filters.job_id)
-    if filters.status:
-        conditions.append(executions.c.status == filters.status)
-    if filters.trigger:
-        conditions.append(executions.c.trigger == filters.trigger)
-    # Ids hold the scheduled instant: a bound on them reads no more than the days between.
-    if filters.since:
-        conditions.append(executions.c.id >= ids.lowest_at(_next_millisecond(filters.since)))
-    if filters.until:
-        conditions.append(executions.c.id < ids.lowest_at(_next_millisecond(filters.until)))
-    if filters.as_of:
-        conditions.append(executions.c.id < ids.lowest_at(filters.as_of + MILLISECOND))
-    if filters.http_statuses:
-        conditions.append(executions.c.http_status.between(*filters.http_statuses))
-    if filters.min_duration_ms:
-        conditions.append(executions.c.duration_ms >= filters.min_duration_ms)
-    return conditions
-
-
-def _next_millisecond(moment: datetime) -> datetime:
-    """Round up to whole milliseconds, in which occurrences are scheduled."""
-    return to_milliseconds(moment + timedelta(microseconds=999))
+def _with_job(source: FromClause, *columns: ColumnElement[Any]) -> Select[Any]:
+    return select(*columns, *_JOB_COLUMNS).join_from(source, jobs, jobs.c.id == source.c.job_id)
 
 
 # Rows are locked in the order of their ids, as a worker's claim locks them.

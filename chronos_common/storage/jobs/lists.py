@@ -37,6 +37,7 @@ from chronos_common.storage.jobs.filters import (
     has_terms,
 )
 from chronos_common.storage.jobs.jobs import SCHEDULE_COLUMNS
+from chronos_common.storage.pages import Count, counted_to
 from chronos_common.storage.tables import executions, jobs, schedules
 
 NEXT_RUN = "next_run_at"
@@ -293,13 +294,11 @@ def are_common(connection: Connection, workspace_id: UUID, filters: JobFilter) -
 
 def count(
     connection: Connection, workspace_id: UUID, filters: JobFilter, *, is_common: bool = False
-) -> int:
-    """Return the number of jobs, at most :data:`MAX_COUNT` + 1.
-
-    The filter by the last outcome is ignored.
-    """
+) -> Count:
+    """Count jobs, at most :data:`MAX_COUNT`. The filter by the last outcome is ignored."""
     query = _ids(filters, by_terms=not is_common)
-    return _counted(connection, workspace_id, query, at_most=MAX_COUNT + 1)
+    number = _counted(connection, workspace_id, query, at_most=MAX_COUNT + 1)
+    return counted_to(MAX_COUNT, number)
 
 
 def _counted(

@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, event, text
 
 from chronos_common import clock, ids
+from chronos_common.domain.statuses import Status, Trigger
+from chronos_common.storage.executions import filters as history_filters
 from chronos_common.storage.executions import history
-from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.executions.filters import HistoryFilter
 from chronos_common.storage.jobs import lists
 from chronos_common.storage.jobs.filters import JobFilter
 from chronos_common.storage.jobs.lists import Part
@@ -166,6 +169,31 @@ def test_a_page_of_a_long_history_reads_little(plans: Plans) -> None:
     ):
         read = plans.rows_read(lambda c, w=workspace, f=chosen: history.page(c, w, f, limit=20))
         assert read < 100, chosen
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"min_duration_ms": 1000},
+        {"http_statuses": (204, 204)},
+        {"status": Status.SUCCEEDED},
+        {"status": Status.RUNNING},
+        {"status": Status.SKIPPED},
+        {"status": Status.FAILED, "min_duration_ms": 1000},
+        {"trigger": Trigger.MANUAL},
+    ],
+)
+def test_a_selective_filter_reads_no_long_history_to_its_end(
+    plans: Plans, monkeypatch: pytest.MonkeyPatch, chosen: dict[str, Any]
+) -> None:
+    for module in (history, history_filters):
+        monkeypatch.setattr(module, "MAX_LOOKED_AT", 500)
+    for job_id in (None, plans.any_job()):
+        filter_ = HistoryFilter(job_id=job_id, **chosen)
+        read = plans.rows_read(lambda c, f=filter_: history.page(c, plans.workspace, f, limit=20))
+        assert read < 2500, "at most the unfinished, the page, and the place where it stopped"
+        read = plans.rows_read(lambda c, f=filter_: history.count(c, plans.workspace, f))
+        assert read < 2000
 
 
 def test_the_order_of_the_plans_is_that_of_the_list(plans: Plans) -> None:

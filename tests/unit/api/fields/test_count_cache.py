@@ -4,6 +4,7 @@ import pytest
 
 from chronos_api.fields import count_cache
 from chronos_api.fields.count_cache import LongLists
+from chronos_common.storage.pages import Count, counted_to
 
 MOST = 10
 
@@ -14,26 +15,22 @@ class Counted:
     def __init__(self, found: int) -> None:
         self.found, self.times = found, 0
 
-    def __call__(self) -> int:
+    def __call__(self) -> Count:
         self.times += 1
-        return self.found
-
-
-def count(lists: LongLists, which: str, counted: Counted) -> int:
-    return lists.count(which, counted, most=MOST)
+        return counted_to(MOST, self.found)
 
 
 def test_a_long_list_is_not_counted_again_and_a_short_one_is() -> None:
     lists, long, short = LongLists(seconds=3600), Counted(MOST + 1), Counted(MOST)
-    assert [count(lists, "long", long) for _ in range(3)] == [MOST + 1] * 3
-    assert [count(lists, "short", short) for _ in range(3)] == [MOST] * 3
+    assert [lists.count("long", long) for _ in range(3)] == [Count(MOST, is_exact=False)] * 3
+    assert [lists.count("short", short) for _ in range(3)] == [Count(MOST, is_exact=True)] * 3
     assert (long.times, short.times) == (1, 3)
 
 
 def test_a_long_list_is_counted_again_after_its_time() -> None:
     lists, long = LongLists(seconds=0), Counted(MOST + 1)
     for _ in range(3):
-        count(lists, "long", long)
+        lists.count("long", long)
     assert long.times == 3
 
 
@@ -41,5 +38,5 @@ def test_no_more_lists_are_remembered_than_fit(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(count_cache, "_MAX_KEPT", 2)
     lists, long = LongLists(seconds=3600), Counted(MOST + 1)
     for which in ("first", "second", "third", "first"):
-        count(lists, which, long)
+        lists.count(which, long)
     assert long.times == 4

@@ -17,10 +17,11 @@ from chronos_api.fields.pagination import PageQuery
 from chronos_api.jobs.schemas import JobChoice, JobsQuery, job_filter
 from chronos_common.storage import audit
 from chronos_common.storage.audit import AuditFilter
-from chronos_common.storage.executions import history
-from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.executions import filters as history_filters
+from chronos_common.storage.executions.filters import HistoryFilter
 from chronos_common.storage.jobs import filters
 from chronos_common.storage.jobs.filters import JobFilter
+from chronos_common.storage.tables import executions
 
 AT = datetime(2026, 11, 30, tzinfo=UTC)
 
@@ -79,11 +80,18 @@ def test_a_query_sets_every_condition(make: Callable[..., Any], kind: type[Any])
     assert {name: getattr(made, name) for name in query} == query
 
 
+def history_conditions(chosen: HistoryFilter) -> list[Any]:
+    return [
+        *history_filters._span(chosen, executions.c.id),
+        *history_filters.outcome_conditions(chosen, executions.c),
+    ]
+
+
 def statement(kind: type[Any]) -> Callable[[Any], list[Any]]:
     """Return the function that makes the conditions of a statement."""
     return {
         JobFilter: filters.conditions,
-        HistoryFilter: lambda chosen: history._conditions(UUID(int=1), chosen),
+        HistoryFilter: history_conditions,
         AuditFilter: lambda chosen: audit._conditions(UUID(int=1), chosen),
     }[kind]
 
@@ -93,8 +101,9 @@ def statement(kind: type[Any]) -> Callable[[Any], list[Any]]:
     [
         (kind, name)
         for kind in (JobFilter, HistoryFilter, AuditFilter)
-        # How a job's latest execution ended is not a condition, but a column of its own.
-        for name in sorted(names(kind) - PLACE - {"last_outcome"})
+        # How a job's latest execution ended is not a condition, but a column of its own. The job
+        # of executions takes the place of their workspace.
+        for name in sorted(names(kind) - PLACE - {"last_outcome", "job_id"})
     ],
 )
 def test_every_condition_narrows_the_statement(kind: type[Any], name: str) -> None:
