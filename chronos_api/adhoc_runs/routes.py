@@ -23,7 +23,7 @@ blueprint = Blueprint(
 @blueprint.body(TestRunRequest, example={"payload": PAYLOAD_EXAMPLE})
 @blueprint.answers(200, TestRunResult)
 @blueprint.problems(problems.NO_ANSWER)
-@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
 def run_test(body: dict[str, Any]) -> Response:
     """Perform a payload once, now, without saving a job.
 

@@ -133,6 +133,16 @@ def requires_login(
     return _declare(Access(Audience.ACCOUNTS, scope=scope, rate=rate))
 
 
+def check_scope(scope: Scope | None) -> None:
+    """Raise ``Forbidden`` if an API key calls that lacks ``scope``. None is for logins alone."""
+    if account().key_id is None:
+        return
+    if scope is None:
+        raise Forbidden("An API key cannot do this; log in, and send the access token.")
+    if scope not in g.scopes:
+        raise Forbidden(f"This API key lacks the scope '{scope}'; make one that has it.")
+
+
 def requires_operator() -> Callable[[View], View]:
     """Let only those who run this installation call the decorated route."""
     return _declare(Access(Audience.OPERATORS))
@@ -261,19 +271,11 @@ def _enforce() -> None:
     access = _requested()
     if access is None or access.audience is Audience.EVERYBODY:
         return
-    if account().key_id is not None:
-        _check_scope(access.scope)
+    check_scope(access.scope)
     if access.audience is Audience.OPERATORS and not account().is_operator:
         raise Forbidden("Only the operator of this installation may do this.")
     if access.audience is Audience.MEMBERS:
         _check_member(cast(Role, access.role))
-
-
-def _check_scope(scope: Scope | None) -> None:
-    if scope is None:
-        raise Forbidden("An API key cannot do this; log in, and send the access token.")
-    if scope not in g.scopes:
-        raise Forbidden(f"This API key lacks the scope '{scope}'; make one that has it.")
 
 
 def _check_member(role: Role) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import RowMapping
 
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
+from chronos_api.security import access
 from chronos_api.security.access import Role, Scope, principal, requires, requires_login
 from chronos_api.transactions import account_call, call
 from chronos_api.workspaces import service
@@ -60,14 +61,20 @@ def get_workspace() -> Response:
 @blueprint.answers(200, WorkspaceAnswer)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
 def update_workspace(body: dict[str, Any]) -> Response:
-    """Rename the workspace, or set its default webhook."""
+    """Rename the workspace, or set its default webhook.
+
+    The default webhook gets payloads of jobs, so that an API key needs jobs:write as well for it.
+    """
+    if "default_webhook_url" in body:
+        access.check_scope(Scope.JOBS_WRITE)
     row = service.change(call(), body)
     return _workspace(row)
 
 
+# The secret forges webhooks, so that no key reads or replaces it.
 @blueprint.route("/workspace/signing-secret", "GET")
 @blueprint.answers(200, SigningSecret)
-@requires(Role.OWNER, Scope.WORKSPACE_WRITE)
+@requires(Role.OWNER, None)
 def get_signing_secret() -> Response:
     """Read the secret with which receivers verify webhooks."""
     return _secret(service.read(call()))
@@ -76,7 +83,7 @@ def get_signing_secret() -> Response:
 @blueprint.route("/workspace/signing-secret/rotate", "POST")
 @blueprint.body(Rotation)
 @blueprint.answers(200, SigningSecret)
-@requires(Role.OWNER, Scope.WORKSPACE_WRITE)
+@requires(Role.OWNER, None)
 def rotate_signing_secret(body: dict[str, int]) -> Response:
     """Sign webhooks with a new secret.
 
