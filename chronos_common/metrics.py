@@ -74,7 +74,13 @@ SWEEP_FINDS = _counter(
     "chronos_sweep_finds_total",
     "Things the safety sweep found that should be impossible",
     "find",
-    ["schedule_overdue", "notification_overdue", "execution_stuck", "execution_unclaimed"],
+    [
+        "schedule_overdue",
+        "schedule_silent",
+        "notification_overdue",
+        "execution_stuck",
+        "execution_unclaimed",
+    ],
 )
 NOTIFICATIONS = _counter(
     "chronos_notifications_total",

@@ -292,3 +292,40 @@ def of_active_jobs(
     ).all()
     due = [row for row in rows if row.next_run_at is not None and row.next_run_at < until]
     return due, len(rows)
+
+
+_WAITING = text(f"""
+    SELECT job_id, next_run_at, zone_rules, {INSTANTS_SQL} FROM schedules s
+     WHERE job_id > :after AND active AND next_run_at > :since
+     ORDER BY job_id LIMIT :limit""")  # noqa: S608 - names of our own columns
+
+
+def waiting(
+    connection: Connection, *, after: UUID, since: datetime, limit: int
+) -> Sequence[Row[Any]]:
+    """Return some active schedules whose next run is after ``since``, by their ids."""
+    values = {"after": after, "since": since, "limit": limit}
+    return connection.execute(_WAITING, values).all()
+
+
+class Earlier(NamedTuple):
+    """A next run that is earlier than the stored one."""
+
+    job_id: UUID
+    stored: datetime
+    next_run_at: datetime
+
+
+_BRING_FORWARD = text("""
+    UPDATE schedules s SET next_run_at = m.next_run_at
+      FROM unnest(CAST(:job_id AS uuid[]), CAST(:stored AS timestamptz[]),
+                  CAST(:next_run_at AS timestamptz[])) AS m (job_id, stored, next_run_at)
+     WHERE s.job_id = m.job_id AND s.active AND s.next_run_at = m.stored
+ RETURNING s.job_id""")
+
+
+def bring_forward(connection: Connection, found: Sequence[Earlier]) -> int:
+    """Store earlier next runs, unless they changed meanwhile, and return their number."""
+    if not found:
+        return 0
+    return len(connection.execute(_BRING_FORWARD, array_adapter.columns(found)).all())
