@@ -35,9 +35,11 @@ class OSUser:
 def for_servers(data: Path) -> OSUser | None:
     """Return the user that shall serve ``data``. ``None`` means this process's own.
 
-    Raises :class:`NoOrdinaryUser` as root on a system without the user ``nobody``.
+    Raises :class:`NoOrdinaryUser` as root on a system without the user ``nobody``, and for a user
+    without a name, which PostgreSQL needs.
     """
     if os.geteuid() != 0:
+        _check_name(os.geteuid())
         return None
     if data.exists() and data.stat().st_uid != 0:
         return OSUser(data.stat().st_uid, data.stat().st_gid)
@@ -49,6 +51,17 @@ def for_servers(data: Path) -> OSUser | None:
             "or set CHRONOS_DATABASE_URL to a server of your own."
         ) from error
     return OSUser(nobody.pw_uid, nobody.pw_gid)
+
+
+def _check_name(uid: int) -> None:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError as error:
+        raise NoOrdinaryUser(
+            f"PostgreSQL does not start for user {uid}, which has no entry in /etc/passwd. Add "
+            f"one ('useradd --uid {uid} chronos'), or set CHRONOS_DATABASE_URL to a server of "
+            "your own."
+        ) from error
 
 
 def is_closed(program: Path, folders: Iterable[Path]) -> bool:
