@@ -17,7 +17,7 @@ from chronos_api.executions.schemas import (
     history_filter,
 )
 from chronos_api.http import problems
-from chronos_api.http.blueprint import Blueprint
+from chronos_api.http.blueprint import LOCATION, Blueprint
 from chronos_api.http.compression import CSV, NDJSON
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
@@ -29,8 +29,6 @@ blueprint = Blueprint(
     url_prefix="/api/v1/executions",
     description="The history: every due occurrence of a job, and how it ended",
 )
-
-_LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
 
 
 @blueprint.route("", "GET")
@@ -91,7 +89,7 @@ def cancel_execution(execution_id: UUID) -> Response:
 
 
 @blueprint.route("/<uuid:execution_id>/retry", "POST")
-@blueprint.answers(202, ExecutionAnswer, headers=_LOCATION)
+@blueprint.answers(202, ExecutionAnswer, headers=LOCATION)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def retry_execution(execution_id: UUID) -> Response:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from functools import wraps
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import flask_smorest
 from flask import Response
@@ -15,6 +15,9 @@ from chronos_api.http.problems import ProblemType
 from chronos_api.security.access import Access, Audience
 from chronos_api.security.authentication import WORKSPACE_HEADER
 from chronos_api.security.rate_limits import Rate
+
+#: The header of an answer that names another resource.
+LOCATION: Final = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
 
 View = Callable[..., Any]
 Decorator = Callable[[View], View]

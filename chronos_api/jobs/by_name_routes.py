@@ -7,7 +7,7 @@ from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
 from chronos_api.http import problems
-from chronos_api.http.blueprint import Blueprint
+from chronos_api.http.blueprint import LOCATION, Blueprint
 from chronos_api.jobs import by_name, etags, snapshots
 from chronos_api.jobs.schemas import JobByName, JobDetail
 from chronos_api.security.access import Role, Scope, requires
@@ -35,7 +35,6 @@ def _register_converter(state: BlueprintSetupState) -> None:
 blueprint.record_once(_register_converter)
 
 _ETAG = {"ETag": {"description": "The job's version", "schema": {"type": "string"}}}
-_LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
 _CONDITIONS = (
     {
         "in": "header",
@@ -61,7 +60,7 @@ _EXAMPLE = {
 @blueprint.parameters(*_CONDITIONS)
 @blueprint.raw_body(JobByName, example=_EXAMPLE)
 @blueprint.answers(200, JobDetail, headers=_ETAG)
-@blueprint.or_answers(201, JobDetail, headers=_ETAG | _LOCATION)
+@blueprint.or_answers(201, JobDetail, headers=_ETAG | LOCATION)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT, problems.VERSION_CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def put_job_by_name(body: dict[str, Any], name: str) -> Response:

@@ -16,7 +16,7 @@ from chronos_api.executions.schemas import (
     history_filter,
 )
 from chronos_api.http import problems
-from chronos_api.http.blueprint import Blueprint
+from chronos_api.http.blueprint import LOCATION, Blueprint
 from chronos_api.http.compression import CSV, NDJSON
 from chronos_api.jobs import changes, etags, service, snapshots
 from chronos_api.jobs.schemas import (
@@ -38,7 +38,6 @@ blueprint = Blueprint(
 )
 
 _ETAG = {"ETag": {"description": "The job's version", "schema": {"type": "string"}}}
-_LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
 _IF_MATCH = {
     "in": "header",
     "name": "If-Match",
@@ -68,7 +67,7 @@ _EXAMPLE = {
 
 @blueprint.route("", "POST")
 @blueprint.raw_body(JobFields, example=_EXAMPLE)
-@blueprint.answers(201, JobDetail, headers=_ETAG | _LOCATION)
+@blueprint.answers(201, JobDetail, headers=_ETAG | LOCATION)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def create_job(body: dict[str, Any]) -> Response:
     """Create a job.
@@ -183,7 +182,7 @@ def resume_job(job_id: UUID) -> Response:
 
 
 @blueprint.route("/<uuid:job_id>/execute", "POST")
-@blueprint.answers(202, ExecutionAnswer, headers=_LOCATION)
+@blueprint.answers(202, ExecutionAnswer, headers=LOCATION)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def execute_job(job_id: UUID) -> Response:

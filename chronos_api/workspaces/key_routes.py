@@ -9,7 +9,7 @@ from chronos_api.context import current
 from chronos_api.fields import cursors
 from chronos_api.fields.pagination import PageQuery
 from chronos_api.http import problems
-from chronos_api.http.blueprint import Blueprint
+from chronos_api.http.blueprint import LOCATION, Blueprint
 from chronos_api.security.access import Role, UnverifiedAccount, account, requires
 from chronos_api.transactions import call
 from chronos_api.workspaces import keys
@@ -19,13 +19,11 @@ blueprint = Blueprint(
     "keys", __name__, url_prefix="/api/v1/keys", description="API keys, for programs"
 )
 
-_LOCATION = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
-
 
 # No key makes or reads keys: otherwise one with few scopes could give itself more.
 @blueprint.route("", "POST")
 @blueprint.body(KeyFields)
-@blueprint.answers(201, NewKeyAnswer, headers=_LOCATION)
+@blueprint.answers(201, NewKeyAnswer, headers=LOCATION)
 @blueprint.problems(problems.CONFLICT)
 @requires(Role.OWNER, None)
 def create_api_key(body: dict[str, Any]) -> Response:
