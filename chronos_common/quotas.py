@@ -24,7 +24,8 @@ class Quota:
     ``kind`` is where the use stands. "kept" ends with a deletion, "daily" with the day in UTC.
     "open" is counted in Redis, while a request of a client goes on. A "size" bounds each single
     thing, so that there is no use.
-    ``remedy`` is the sentence of a refusal that says what the user can do.
+    ``remedy`` is the sentence of a refusal that says what the user can do. ``is_of_user`` bounds
+    each user instead of each workspace, and has the same bound for all.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Quota:
     kind: Literal["kept", "daily", "open", "size"]
     help: str
     remedy: str
+    is_of_user: bool = False
 
     @property
     def setting(self) -> str:
@@ -57,6 +59,39 @@ class Quota:
         return max(1, round((tomorrow - now).total_seconds()))
 
 
+EVENT_STREAMS: Final = Quota(
+    "event_streams",
+    "open streams",
+    10,
+    "open",
+    "event streams that a workspace has open at once",
+    "Close one.",
+)
+USER_EVENT_STREAMS: Final = Quota(
+    "user_event_streams",
+    "open streams",
+    3,
+    "open",
+    "event streams that a user has open at once",
+    "Close one.",
+    is_of_user=True,
+)
+EXPORTS: Final = Quota(
+    "exports",
+    "exports",
+    2,
+    "open",
+    "exports of a workspace at once",
+    "Try again when one has ended.",
+)
+TEST_RUNS: Final = Quota(
+    "test_runs",
+    "test runs",
+    3,
+    "open",
+    "test runs of a workspace at once",
+    "Try again when one has ended.",
+)
 INVITATIONS: Final = Quota(
     "invitations",
     "invitations a day",
@@ -73,6 +108,30 @@ MAILS: Final = Quota(
     "e-mails that a workspace's jobs and failures send in a day, each recipient counted",
     "Go on tomorrow (UTC).",
 )
+JOBS: Final = Quota(
+    "jobs",
+    "jobs",
+    100_000,
+    "kept",
+    "jobs of a workspace that are not deleted",
+    "Delete jobs.",
+)
+JOB_BYTES: Final = Quota(
+    "job_bytes",
+    "bytes",
+    256 * 1024 * 1024,
+    "kept",
+    "size of all payloads of a workspace, in bytes",
+    "Delete jobs, or make their payloads smaller.",
+)
+RUNS_PER_DAY: Final = Quota(
+    "runs_per_day",
+    "runs a day",
+    86_400_000,
+    "kept",
+    "runs that the active schedules of a workspace plan in a day",
+    "Pause or delete jobs, or let them run less often.",
+)
 PAYLOAD_BYTES: Final = Quota(
     "payload_bytes",
     "bytes",
@@ -83,7 +142,18 @@ PAYLOAD_BYTES: Final = Quota(
 )
 
 #: Every quota, in the order of the documentation.
-ALL: Final = (PAYLOAD_BYTES, INVITATIONS, MAILS)
+ALL: Final = (
+    JOBS,
+    JOB_BYTES,
+    RUNS_PER_DAY,
+    PAYLOAD_BYTES,
+    EVENT_STREAMS,
+    USER_EVENT_STREAMS,
+    EXPORTS,
+    TEST_RUNS,
+    INVITATIONS,
+    MAILS,
+)
 
 #: Those whose use is counted in PostgreSQL.
 COUNTED: Final = tuple(each for each in ALL if each.is_counted)
@@ -111,9 +181,10 @@ class QuotaExceeded(ChronosError):
     def __init__(self, use: Use, *, amount: int, seconds: int | None = None) -> None:
         """Refuse ``amount`` more. ``seconds`` is after how long it may be allowed."""
         quota = use.quota
+        whose = "Your" if quota.is_of_user else "The workspace's"
         super().__init__(
-            f"The workspace's quota {quota.name} is {use.bound:,} {quota.unit}; it uses "
-            f"{use.used or 0:,}, and this needs {amount:,} more. {quota.remedy} The operator of "
+            f"{whose} quota {quota.name} is {use.bound:,} {quota.unit}; {use.used or 0:,} are "
+            f"used, and this needs {amount:,} more. {quota.remedy} The operator of "
             "this installation can raise the quota."
         )
         self.use = use

@@ -101,7 +101,14 @@ class Settings:
         "live event streams of one API process, each with its own thread",
     )
     # quotas of each workspace
+    quota_jobs: int = types.quota(quotas.JOBS)
+    quota_job_bytes: int = types.quota(quotas.JOB_BYTES)
+    quota_runs_per_day: int = types.quota(quotas.RUNS_PER_DAY)
     quota_payload_bytes: int = types.quota(quotas.PAYLOAD_BYTES)
+    quota_event_streams: int = types.quota(quotas.EVENT_STREAMS)
+    quota_user_event_streams: int = types.quota(quotas.USER_EVENT_STREAMS)
+    quota_exports: int = types.quota(quotas.EXPORTS)
+    quota_test_runs: int = types.quota(quotas.TEST_RUNS)
     quota_invitations: int = types.quota(quotas.INVITATIONS)
     quota_mails: int = types.quota(quotas.MAILS)
     # scheduler

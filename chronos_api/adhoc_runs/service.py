@@ -7,6 +7,7 @@ from threading import BoundedSemaphore
 from typing import Any
 from uuid import UUID
 
+from chronos_api import leases
 from chronos_api.jobs.definition import definitions, payload_rules
 from chronos_api.transactions import Call, begin, reading
 from chronos_api.workspaces import mail_permission
@@ -14,6 +15,7 @@ from chronos_common import ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain import queues
 from chronos_common.errors import NoAnswer, Unavailable
+from chronos_common.quotas import TEST_RUNS
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.adhoc_runs import TestRun
 
@@ -44,7 +46,8 @@ def run(
 ) -> tuple[UUID, Mapping[str, Any]]:
     """Have a worker perform a payload, and return the id of the run and its result.
 
-    Raises :class:`Invalid`, :class:`Unavailable` and :class:`NoWorkerAnswered`.
+    Raises :class:`Invalid`, :class:`QuotaExceeded`, :class:`Unavailable` and
+    :class:`NoWorkerAnswered`.
     """
     with reading(call) as session:
         default_url = definitions.default_url_for(session, request)
@@ -57,10 +60,21 @@ def run(
         payload=request["payload"],
         timeout_seconds=request["timeout_seconds"],
     )
+    lease = leases.take(call, TEST_RUNS)
+    try:
+        return started.id, _permitted(call, broker, started, grace)
+    finally:
+        lease.release()
+
+
+def _permitted(
+    call: Call, broker: Broker, started: TestRun, grace: timedelta
+) -> Mapping[str, Any]:
+    """Perform the run with a permit of this process."""
     if not _permits.acquire(blocking=False):
         raise TooManyTestRuns
     try:
-        return started.id, _result_of(call, broker, started, grace)
+        return _result_of(call, broker, started, grace)
     finally:
         _permits.release()
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
+from chronos_api.jobs import holdings
 from chronos_api.jobs.definition import definitions
 from chronos_api.jobs.service import first_status
 from chronos_api.transactions import Call, Session, begin, reading
@@ -82,5 +83,6 @@ def _store(call: Call, new: Sequence[NewJob]) -> Sequence[RowMapping]:
         details = {each.id: {"name": each.definition.name} for each in new}
         tx.audit("job.create", "job", details)
         rows = jobs.find_many(tx.connection, tx.workspace_id, [each.id for each in new])
+        tx.spend(holdings.of(rows))
     row_of = {row["id"]: row for row in rows}
     return [row_of[each.id] for each in new]

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Response, current_app, jsonify, request, url_for
 
+from chronos_api import leases
 from chronos_api.context import current
 from chronos_api.events import hub, sse
 from chronos_api.events.schemas import EventsQuery, TicketAnswer
@@ -15,6 +16,9 @@ from chronos_api.security.access import Role, Scope, principal, requires
 from chronos_api.security.tokens import Ticket
 from chronos_api.statistics import cached
 from chronos_api.statistics.dashboard import Period
+from chronos_api.transactions import call
+from chronos_common.errors import Unavailable
+from chronos_common.quotas import EVENT_STREAMS, USER_EVENT_STREAMS
 
 blueprint = Blueprint(
     "events", __name__, url_prefix="/api/v1/events", description="What happens, as it happens"
@@ -76,17 +80,24 @@ def stream_events(query: dict[str, Any]) -> Response:
     # A browser that reconnects sends the header, and it is newer than the address.
     last_seen = request.headers.get("Last-Event-ID") or query.get("last_event_id", "")
     streams = hub.of(current_app)
-    subscription = streams.subscribe(
-        workspace_id,
-        last_seen=last_seen if _STREAM_ID.fullmatch(last_seen) else None,
-        seconds=current().settings.access_token_minutes * 60,
-        connection=request.environ.get("gunicorn.socket"),
-    )
+    lease = leases.take(call(), EVENT_STREAMS, USER_EVENT_STREAMS)
+    try:
+        subscription = streams.subscribe(
+            workspace_id,
+            last_seen=last_seen if _STREAM_ID.fullmatch(last_seen) else None,
+            seconds=current().settings.access_token_minutes * 60,
+            connection=request.environ.get("gunicorn.socket"),
+        )
+    except Unavailable:
+        lease.release()
+        raise
 
     stats = cached.stats_reader(workspace_id, Period.DAY)
-    response = Response(sse.lines(subscription, stats), content_type="text/event-stream")
+    lines = sse.lines(subscription, stats, on_turn=lease.renew)
+    response = Response(lines, content_type="text/event-stream")
     # A stream whose client goes away has no other end.
     response.call_on_close(lambda: streams.unsubscribe(subscription))
+    response.call_on_close(lease.release)
     # Proxies must hand on each event as it comes (nginx's own header).
     response.headers["X-Accel-Buffering"] = "no"
     return response

@@ -23,12 +23,18 @@ _Stats = Callable[[], Mapping[str, Any]]
 _MOVING = {"as_of", "since", "queue_age_seconds"}
 
 
-def lines(subscription: Subscription, stats: _Stats) -> Iterator[bytes]:
-    """Yield a stream: the figures, then changes as they come, until the subscription ends."""
+def lines(
+    subscription: Subscription, stats: _Stats, *, on_turn: Callable[[], None] = lambda: None
+) -> Iterator[bytes]:
+    """Yield a stream: the figures, then changes as they come, until the subscription ends.
+
+    ``on_turn`` is called every few seconds.
+    """
     yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
     figures = _Figures(stats)
     yield from figures.changed()
     for message in subscription:
+        on_turn()
         match message:
             case KeepAlive():
                 yield b": heartbeat\n\n"

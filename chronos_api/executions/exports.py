@@ -14,10 +14,12 @@ from typing import Any
 
 from flask import Response, request
 
+from chronos_api import leases
 from chronos_api.executions.schemas import ExecutionAnswer
 from chronos_api.http.compression import CSV, NDJSON
 from chronos_api.transactions import Call, reading
 from chronos_common.errors import Unavailable
+from chronos_common.quotas import EXPORTS
 from chronos_common.storage.executions import history
 from chronos_common.storage.executions.filters import HistoryFilter
 
@@ -47,9 +49,9 @@ def wanted() -> str | None:
 def stream(call: Call, filters: HistoryFilter, media_type: str) -> Response:
     """Answer with every execution that ``filters`` select, the latest first.
 
-    Raises :class:`TooManyExports`.
+    Raises :class:`QuotaExceeded` and :class:`TooManyExports`.
     """
-    permit = ExportPermit()
+    permit = ExportPermit(call)
     write = _WRITERS[media_type]
     response = Response(
         write(_pages(call, filters, permit)), content_type=_CONTENT_TYPES[media_type]
@@ -70,6 +72,7 @@ def _pages(
                 found = history.page(
                     session.connection, session.workspace_id, filters, limit=PAGE_SIZE
                 )
+            permit.renew()
             yield [ExecutionAnswer.of(row) for row in found.rows]
             if found.last is None:
                 return
@@ -79,18 +82,28 @@ def _pages(
 
 
 class ExportPermit:
-    """The permit of one export. Raises :class:`TooManyExports` if none is left."""
+    """The permit of one export, in this process and for the workspace.
 
-    def __init__(self) -> None:
+    Raises :class:`QuotaExceeded`, or :class:`TooManyExports` if this process has none left.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._lease = leases.take(call, EXPORTS)
         self._is_taken = _permits.acquire(blocking=False)
         if not self._is_taken:
+            self._lease.release()
             raise TooManyExports
+
+    def renew(self) -> None:
+        """Keep the permit of an export that goes on."""
+        self._lease.renew()
 
     def release(self) -> None:
         """Let another export begin. A second call does nothing."""
         if self._is_taken:
             self._is_taken = False
             _permits.release()
+            self._lease.release()
 
 
 def _as_csv(pages: Iterator[Sequence[Mapping[str, Any]]]) -> Iterator[bytes]:

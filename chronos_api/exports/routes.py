@@ -8,7 +8,7 @@ from chronos_api.exports.pages import Pages, lines_of
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.http.compression import NDJSON
 from chronos_api.security.access import Role, requires, requires_login
-from chronos_api.transactions import account_call, call
+from chronos_api.transactions import Call, account_call, call
 
 blueprint = Blueprint(
     "exports", __name__, url_prefix="/api/v1", description="All data of a workspace or an account"
@@ -25,7 +25,7 @@ def export_workspace() -> Response:
     Each line is a JSON object with its `kind`: workspace, member, invitation, api_key, job,
     execution or audit_entry. Secrets are left out.
     """
-    return _stream(workspace.pages(call()), "workspace")
+    return _stream(call(), workspace.pages(call()), "workspace")
 
 
 @blueprint.route("/auth/me/export", "GET")
@@ -38,11 +38,11 @@ def export_account() -> Response:
     Each line is a JSON object with its `kind`: account, membership, login, api_key or audit_entry.
     Passwords and tokens are left out.
     """
-    return _stream(account.pages(account_call()), "account")
+    return _stream(account_call(), account.pages(account_call()), "account")
 
 
-def _stream(pages: Pages, name: str) -> Response:
-    permit = ExportPermit()
+def _stream(caller: Call, pages: Pages, name: str) -> Response:
+    permit = ExportPermit(caller)
     response = Response(lines_of(pages), content_type=NDJSON)
     # Also of one that nobody began to read.
     response.call_on_close(permit.release)

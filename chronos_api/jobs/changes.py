@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.jobs import lifecycle, service, snapshots
+from chronos_api.jobs import holdings, lifecycle, service, snapshots
 from chronos_api.jobs.definition import definitions, positions
 from chronos_api.jobs.lifecycle import Versions
 from chronos_api.transactions import Call, Transaction, begin
@@ -83,6 +83,7 @@ def _apply(
         _store(tx, row, definition)
         before, row = row, service.find(tx, row["id"])
         tx.audit("job.update", "job", {row["id"]: snapshots.differences(before, row)})
+        tx.spend(holdings.change(before, row))
     if wanted is not None and wanted is not JobStatus(row["status"]):
         if row["status"] == JobStatus.COMPLETED:
             raise JobCompleted

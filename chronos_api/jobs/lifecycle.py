@@ -6,10 +6,11 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 
 from chronos_api.audit import service as audit
-from chronos_api.jobs import missed, snapshots
+from chronos_api.jobs import holdings, missed, snapshots
 from chronos_api.transactions import Transaction
 from chronos_common.domain.statuses import JobStatus, Reason
 from chronos_common.errors import JobNotFound, VersionConflict
+from chronos_common.quotas import RUNS_PER_DAY
 from chronos_common.storage.executions import history
 from chronos_common.storage.jobs import jobs, schedules
 
@@ -44,6 +45,7 @@ def pause(tx: Transaction, rows: Rows) -> None:
     _stop(tx, rows, Reason.PAUSED)
     jobs.set_status(tx.connection, _ids(rows), JobStatus.PAUSED, now=tx.now)
     tx.audit("job.pause", "job", _names(rows))
+    tx.spend({RUNS_PER_DAY: -sum(holdings.runs_of(row) for row in rows if row["active"])})
 
 
 def resume(tx: Transaction, rows: Rows) -> None:
@@ -51,6 +53,7 @@ def resume(tx: Transaction, rows: Rows) -> None:
     schedules.activate(tx.connection, _ids(rows), resumed_at=tx.now)
     jobs.set_status(tx.connection, _ids(rows), JobStatus.ACTIVE, now=tx.now)
     tx.audit("job.resume", "job", _names(rows))
+    tx.spend({RUNS_PER_DAY: sum(holdings.runs_of(row) for row in rows)})
 
 
 def delete(tx: Transaction, rows: Rows) -> None:
@@ -59,6 +62,7 @@ def delete(tx: Transaction, rows: Rows) -> None:
     jobs.delete(tx.connection, _ids(rows), now=tx.now)
     details = {row["id"]: snapshots.differences(row, None) for row in rows}
     tx.audit("job.delete", "job", details)
+    tx.spend(holdings.released(rows))
 
 
 def _stop(tx: Transaction, rows: Rows, reason: Reason) -> None:

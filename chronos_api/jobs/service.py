@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping
 from chronos_api.fields import cursors
 from chronos_api.fields.count_cache import LongLists
 from chronos_api.fields.pagination import Page
-from chronos_api.jobs import lifecycle, snapshots
+from chronos_api.jobs import holdings, lifecycle, snapshots
 from chronos_api.jobs.definition import definitions
 from chronos_api.jobs.lifecycle import Versions
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
@@ -50,6 +50,7 @@ def add(tx: Transaction, fields: Mapping[str, Any]) -> RowMapping:
         now=tx.now,
     )
     tx.audit("job.create", "job", {job_id: {"name": definition.name}})
+    tx.spend(holdings.of([row]))
     return row
 
 

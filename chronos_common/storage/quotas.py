@@ -91,6 +91,25 @@ def spend(
         raise QuotaExceeded(use, amount=wanted[refused], seconds=seconds)
 
 
+_GIVE_BACK = text("""
+    UPDATE workspace_quotas SET used = greatest(used - :amount, 0)
+     WHERE workspace_id = :workspace_id AND quota = :quota""")
+
+
+def give_back(connection: Connection, quota: Quota, amounts: Mapping[UUID, int]) -> None:
+    """Subtract from what some workspaces use, by their ids, in an order that all follow."""
+    for workspace_id in sorted(amounts):
+        if amounts[workspace_id]:
+            connection.execute(
+                _GIVE_BACK,
+                {
+                    "workspace_id": workspace_id,
+                    "quota": quota.name,
+                    "amount": amounts[workspace_id],
+                },
+            )
+
+
 _OF_WORKSPACE = text("""
     SELECT quota, bound, used, day FROM workspace_quotas WHERE workspace_id = :workspace_id""")
 

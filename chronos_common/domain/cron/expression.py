@@ -125,6 +125,15 @@ def _in_rhythm(parsed: "Parsed", local: datetime, zone: ZoneInfo) -> datetime:
     return instants[0]
 
 
+def times_per_day(expression: str) -> int:
+    """Return how many instants ``expression`` names in a day that it names, 0 if it is wrong."""
+    try:
+        parsed = parse(expression)
+    except Invalid:
+        return 0
+    return len(parsed.hours) * len(parsed.minutes) * len(parsed.seconds)
+
+
 @lru_cache(maxsize=4096)
 def describe(expression: str) -> str:
     """Return in plain English when ``expression`` runs. Raises :class:`Invalid`.

@@ -20,6 +20,8 @@ from chronos_common.domain.schedules import humanize
 MAX_INTERVAL_SECONDS = 31_536_000
 MAX_JITTER_SECONDS = 3600
 
+_DAY_SECONDS = 86_400
+
 T = TypeVar("T")
 
 
@@ -127,6 +129,18 @@ class Schedule:
         while instant is not None:
             yield instant
             instant = self.next_after(instant)
+
+
+def runs_per_day(kind: str, expression: str | None, interval_seconds: int | None) -> int:
+    """Return how many runs a schedule plans in a day on which it runs, at least one.
+
+    None are counted of ``once``, nor of an expression that cannot be read.
+    """
+    if kind == ScheduleKind.INTERVAL and interval_seconds:
+        return -(-_DAY_SECONDS // interval_seconds)
+    if kind == ScheduleKind.CRON and expression:
+        return cron.times_per_day(expression)
+    return 0
 
 
 def jitter_of(job_id: UUID, jitter_seconds: float) -> timedelta:

@@ -163,7 +163,8 @@ def delete(connection: Connection, job_ids: Sequence[UUID], *, now: datetime) ->
 # taken without waiting: the API locks the job before its schedule, plan the schedule first.
 _COMPLETE = text("""
     WITH done AS MATERIALIZED (
-        SELECT s.job_id FROM schedules s JOIN jobs j ON j.id = s.job_id
+        SELECT s.job_id, s.workspace_id, s.kind, s.expression, s.interval_seconds
+          FROM schedules s JOIN jobs j ON j.id = s.job_id
          WHERE s.active AND s.next_run_at IS NULL
            AND NOT EXISTS (SELECT FROM executions e
                             WHERE e.job_id = s.job_id AND e.finished_at IS NULL)
@@ -173,12 +174,17 @@ _COMPLETE = text("""
         UPDATE schedules s SET active = false FROM done WHERE s.job_id = done.job_id)
     UPDATE jobs j SET status = 'completed', version = version + 1, updated_at = :now
       FROM done WHERE j.id = done.job_id AND j.status = 'active'
- RETURNING j.id""")
+ RETURNING done.workspace_id, done.kind, done.expression, done.interval_seconds""")
 
 
-def complete_exhausted(connection: Connection, *, batch: int, now: datetime) -> int:
-    """Complete jobs without a next run or unfinished executions, and return their number."""
-    return len(connection.execute(_COMPLETE, {"batch": batch, "now": now}).all())
+def complete_exhausted(
+    connection: Connection, *, batch: int, now: datetime
+) -> Sequence[RowMapping]:
+    """Complete jobs without a next run or unfinished executions.
+
+    Return the workspace of each, and the fields that its runs a day follow from.
+    """
+    return connection.execute(_COMPLETE, {"batch": batch, "now": now}).mappings().all()
 
 
 def count_by_status(connection: Connection, workspace_id: UUID) -> Mapping[str, int]:

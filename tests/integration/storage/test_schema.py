@@ -8,13 +8,15 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Engine, Text, cast, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 import factories
 from chronos_common.migrations import schema
 from chronos_common.storage.accounts import users
-from chronos_common.storage.tables import jobs, metadata, schedules
+from chronos_common.storage.jobs import jobs as jobs_storage
+from chronos_common.storage.jobs import schedules as schedules_storage
+from chronos_common.storage.tables import jobs, metadata, schedules, workspace_quotas
 
 
 def _is_ours(_name: str | None, _type: str, _parents: object) -> bool:
@@ -120,3 +122,24 @@ def _downgrade(engine: Engine, revision: str) -> None:
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
         connection.commit()
+
+
+def test_the_use_of_earlier_jobs_is_counted(engine: Engine, now: datetime) -> None:
+    with engine.begin() as connection:
+        workspace = factories.workspace(connection, now=now)
+        for seconds in (60, 7):
+            factories.job(connection, workspace, factories.every(seconds, anchor=now), now=now)
+        deleted = factories.job(connection, workspace, factories.every(1, anchor=now), now=now)
+        schedules_storage.deactivate(connection, [deleted])
+        jobs_storage.delete(connection, [deleted], now=now)
+        payload = select(func.octet_length(cast(jobs.c.payload, Text))).limit(1)
+        size = connection.execute(payload).scalar_one()
+    _downgrade(engine, "0012")
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        rows = connection.execute(select(workspace_quotas.c.quota, workspace_quotas.c.used))
+        assert {row.quota: row.used for row in rows} == {
+            "jobs": 2,
+            "job_bytes": 2 * size,
+            "runs_per_day": 1440 + 12_343,
+        }

@@ -34,6 +34,8 @@ def start(
         "CHRONOS_SECRET_KEY": SECRET_KEY,
         "CHRONOS_API_THREADS": "2",
         "CHRONOS_EVENT_STREAMS": str(STREAMS),
+        "CHRONOS_QUOTA_EVENT_STREAMS": "100",
+        "CHRONOS_QUOTA_USER_EVENT_STREAMS": "100",
         # Bounds are those of each process.
         "CHRONOS_API_WORKERS": "1",
         "CHRONOS_RATE_LIMIT": "1000000 per minute",

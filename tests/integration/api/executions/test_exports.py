@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, text
+from werkzeug.test import TestResponse
 
 from chronos_api.executions import exports
 from integration.api.callers import Caller, errors_of
@@ -137,18 +138,38 @@ def test_an_export_streams_in_short_transactions(
     answer.close()
 
 
-def test_so_many_exports_at_once_and_no_more(caller: Caller, app: Flask) -> None:
-    headers = {"Authorization": f"Bearer {caller.token}", **CSV}
-    started = [
-        app.test_client().get("/api/v1/executions", headers=headers, buffered=False)
-        for _ in range(exports.MAX_AT_ONCE)
-    ]
+def test_so_many_exports_of_a_workspace_at_once_and_no_more(
+    caller: Caller, stranger: Caller, app: Flask
+) -> None:
+    def begin(caller: Caller) -> TestResponse:
+        headers = {"Authorization": f"Bearer {caller.token}", **CSV}
+        return app.test_client().get("/api/v1/executions", headers=headers, buffered=False)
+
+    mine = [begin(caller) for _ in range(2)]
     refused = caller.get("executions", headers=CSV)
-    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    assert (refused.status_code, refused.json["quota"]["name"]) == (429, "exports")
+    theirs = [begin(stranger) for _ in range(exports.MAX_AT_ONCE - 2)]
+    assert {each.status_code for each in (*mine, *theirs)} == {200}
     # One that nobody reads to its end gives its place back as well.
-    for each in started:
+    mine.pop().close()
+    another = begin(caller)
+    assert another.status_code == 200
+    for each in (*mine, *theirs, another):
         each.close()
     assert caller.get("executions", headers=CSV).status_code == 200
+
+
+def test_a_process_with_enough_exports_takes_no_more(caller: Caller) -> None:
+    for _ in range(exports.MAX_AT_ONCE):
+        assert exports._permits.acquire(blocking=False)
+    try:
+        refused = caller.get("executions", headers=CSV)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "2")
+    finally:
+        for _ in range(exports.MAX_AT_ONCE):
+            exports._permits.release()
+    for _ in range(5):
+        assert caller.get("executions", headers=CSV).status_code == 200
 
 
 def test_an_export_is_compressed_piece_by_piece(caller: Caller, five: list[str]) -> None:

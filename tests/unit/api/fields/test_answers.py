@@ -9,7 +9,7 @@ import pytest
 from marshmallow import Schema, fields
 
 import chronos_api.app  # noqa: F401 - loads every schema
-from chronos_api.docs.openapi import FieldError, ProblemDocument
+from chronos_api.docs.openapi import FieldError, ProblemDocument, QuotaExcess
 from chronos_api.fields.base import Answer, DocumentAnswer, Strict, ValueAnswer, computed
 from chronos_api.fields.fields import Instant
 
@@ -113,7 +113,7 @@ def test_the_function_of_a_field_is_not_documented_nor_shared() -> None:
 def test_every_schema_is_read_or_rendered() -> None:
     others = {each for each in schemas() if not issubclass(each, Strict | Answer)}
     # Errors are written in one place, ``chronos_api.http.errors``.
-    assert others == {ProblemDocument, FieldError}
+    assert others == {ProblemDocument, FieldError, QuotaExcess}
 
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: answer.__name__)

@@ -1,0 +1,39 @@
+"""What jobs hold of their workspace's quotas, from their creation to their deletion.
+
+A job holds one of ``jobs``, and the bytes of its payload. While it is active, it also holds the
+runs that its schedule plans in a day.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chronos_api.jobs.definition.payload_rules import stored_bytes
+from chronos_common.domain.schedules.schedule import runs_per_day
+from chronos_common.quotas import JOB_BYTES, JOBS, RUNS_PER_DAY, Quota
+
+
+def of(rows: Iterable[Mapping[Any, Any]]) -> Counter[Quota]:
+    """Return what stored jobs hold."""
+    held: Counter[Quota] = Counter()
+    for row in rows:
+        held[JOBS] += 1
+        held[JOB_BYTES] += stored_bytes(row["payload"])
+        held[RUNS_PER_DAY] += runs_of(row) if row["active"] else 0
+    return held
+
+
+def runs_of(row: Mapping[Any, Any]) -> int:
+    """Return the runs a day that a stored job holds while it is active."""
+    return runs_per_day(row["kind"], row["expression"], row["interval_seconds"])
+
+
+def change(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> Mapping[Quota, int]:
+    """Return what a change of a job needs. What it gives back is negative."""
+    held, needed = of([before]), of([after])
+    return {quota: needed[quota] - held[quota] for quota in needed}
+
+
+def released(rows: Iterable[Mapping[Any, Any]]) -> Mapping[Quota, int]:
+    """Return what the deletion of jobs gives back."""
+    return {quota: -amount for quota, amount in of(rows).items()}
