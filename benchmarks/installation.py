@@ -37,6 +37,8 @@ _SETTINGS = {
     "EGRESS_ALLOW": "127.0.0.0/8",
     # The benchmark is one user with many requests.
     "RATE_LIMIT": "1000000 per minute",
+    "USER_RATE_LIMIT": "1000000 per minute",
+    "WORKSPACE_RATE_LIMIT": "1000000 per minute",
     "QUOTA_JOBS": "10000000",
     "QUOTA_JOB_BYTES": "100000000000",
     "QUOTA_RUNS_PER_DAY": "100000000000",

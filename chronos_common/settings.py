@@ -77,8 +77,16 @@ class Settings:
     )
     rate_limit: str = types.text(
         "6000 per minute",
-        "requests of one user, of one API key, or of one address without either",
+        "requests of one login, of one API key, or of one address without either",
         parse=types.rate,
+    )
+    user_rate_limit: str = types.text(
+        "12000 per minute",
+        "requests of one user, over all logins and API keys",
+        parse=types.rate,
+    )
+    workspace_rate_limit: str = types.text(
+        "30000 per minute", "requests in one workspace, of all its members", parse=types.rate
     )
     max_request_bytes: int = types.integer(1 << 20, 1024, None, "the largest request body")
     allowed_hosts: tuple[str, ...] = types.text(

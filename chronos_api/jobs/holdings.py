@@ -19,12 +19,16 @@ def of(rows: Iterable[Mapping[Any, Any]]) -> Counter[Quota]:
     for row in rows:
         held[JOBS] += 1
         held[JOB_BYTES] += stored_bytes(row["payload"])
-        held[RUNS_PER_DAY] += runs_of(row) if row["active"] else 0
+        held[RUNS_PER_DAY] += _runs_of(row) if row["active"] else 0
     return held
 
 
-def runs_of(row: Mapping[Any, Any]) -> int:
-    """Return the runs a day that a stored job holds while it is active."""
+def runs(rows: Iterable[Mapping[Any, Any]]) -> int:
+    """Return the runs a day that stored jobs hold together while they are active."""
+    return sum(_runs_of(row) for row in rows)
+
+
+def _runs_of(row: Mapping[Any, Any]) -> int:
     return runs_per_day(row["kind"], row["expression"], row["interval_seconds"])
 
 

@@ -45,7 +45,7 @@ def pause(tx: Transaction, rows: Rows) -> None:
     _stop(tx, rows, Reason.PAUSED)
     jobs.set_status(tx.connection, _ids(rows), JobStatus.PAUSED, now=tx.now)
     tx.audit("job.pause", "job", _names(rows))
-    tx.spend({RUNS_PER_DAY: -sum(holdings.runs_of(row) for row in rows if row["active"])})
+    tx.spend({RUNS_PER_DAY: -holdings.runs(row for row in rows if row["active"])})
 
 
 def resume(tx: Transaction, rows: Rows) -> None:
@@ -53,7 +53,7 @@ def resume(tx: Transaction, rows: Rows) -> None:
     schedules.activate(tx.connection, _ids(rows), resumed_at=tx.now)
     jobs.set_status(tx.connection, _ids(rows), JobStatus.ACTIVE, now=tx.now)
     tx.audit("job.resume", "job", _names(rows))
-    tx.spend({RUNS_PER_DAY: sum(holdings.runs_of(row) for row in rows)})
+    tx.spend({RUNS_PER_DAY: holdings.runs(rows)})
 
 
 def delete(tx: Transaction, rows: Rows) -> None:

@@ -14,7 +14,7 @@ from flask import Flask, current_app, g, request
 from chronos_api.context import current
 from chronos_api.security import authentication, rate_limits
 from chronos_api.security.authentication import WorkspaceNotFound
-from chronos_api.security.rate_limits import Rate
+from chronos_api.security.rate_limits import Counted, Rate
 from chronos_common.errors import ChronosError, Forbidden
 from chronos_common.settings import Settings
 from chronos_common.storage.accounts.authentication import Identity
@@ -172,7 +172,12 @@ def access_of(view: Callable[..., Any]) -> Access:
 def register(app: Flask, settings: Settings) -> None:
     """Identify callers before the rate limit counts, and check their rights after it."""
     app.before_request(_identify)
-    rate_limits.register(app, settings, caller=_caller, rate=requested_rate)
+    counted = [
+        Counted("requests", settings.rate_limit, _counted(_caller)),
+        Counted("user-requests", settings.user_rate_limit, _counted(_user)),
+        Counted("workspace-requests", settings.workspace_rate_limit, _counted(_workspace)),
+    ]
+    rate_limits.register(app, settings, counted=counted, rate=requested_rate)
     app.before_request(_enforce)
 
 
@@ -214,6 +219,22 @@ def requested_scope() -> Scope | None:
     """Return the scope of the current route."""
     access = _requested()
     return access.scope if access else None
+
+
+def _counted(whose: Callable[[], str | None]) -> Callable[[], str | None]:
+    """Return ``whose`` for the routes that have a limit."""
+    return lambda: None if requested_rate() is Rate.NONE else whose()
+
+
+def _user() -> str | None:
+    """Return the user over all keys and logins, so that more keys give no more requests."""
+    return str(account().user_id) if "account" in g else None
+
+
+def _workspace() -> str | None:
+    """Return the workspace over all members."""
+    member = membership()
+    return str(member.workspace_id) if member else None
 
 
 def _caller() -> str:

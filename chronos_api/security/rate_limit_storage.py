@@ -1,6 +1,7 @@
 """The counts of rate limits in Redis, in one round trip for each request."""
 
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 from flask import g
@@ -9,10 +10,16 @@ from limits.storage import RedisStorage
 #: Before the scheme of a Redis URL, it chooses this storage among those of ``limits``.
 SCHEME = "counted+"
 
+# Each key has the amount in the first argument, and its lifetime in one of the others.
 _COUNT = b"""
-local count = redis.call('incrby', KEYS[1], ARGV[2])
-if count == tonumber(ARGV[2]) then redis.call('expire', KEYS[1], ARGV[1]) end
-return {count, redis.call('pttl', KEYS[1])}
+local counts = {}
+for i, key in ipairs(KEYS) do
+  local count = redis.call('incrby', key, ARGV[1])
+  if count == tonumber(ARGV[1]) then redis.call('expire', key, ARGV[i + 1]) end
+  counts[#counts + 1] = count
+  counts[#counts + 1] = redis.call('pttl', key)
+end
+return counts
 """
 
 
@@ -36,10 +43,23 @@ class Counts(RedisStorage):
         self._count = self.get_connection().register_script(_COUNT)
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count ``amount`` for ``key``, which ends ``expiry`` seconds after its first."""
-        number, left = self._count([self.prefixed_key(key)], [expiry, amount])
-        _counted()[key] = _Count(number, time.time() + left / 1000)
-        return int(number)
+        """Count ``amount`` for ``key``, which ends ``expiry`` seconds after its first.
+
+        If :func:`expect` named it, all that are expected are counted with it.
+        """
+        ahead: dict[str, int] = g.get("expected", {})
+        if key not in ahead:
+            return self._counted_now({key: expiry}, amount)[key]
+        if key not in _counted():
+            self._counted_now(ahead, amount)
+        del ahead[key]
+        return _counted()[key].number
+
+    def _counted_now(self, keys: Mapping[str, int], amount: int) -> dict[str, int]:
+        answer = self._count([self.prefixed_key(each) for each in keys], [amount, *keys.values()])
+        for key, number, left in zip(keys, answer[::2], answer[1::2], strict=True):
+            _counted()[key] = _Count(int(number), time.time() + left / 1000)
+        return {key: _counted()[key].number for key in keys}
 
     def get(self, key: str) -> int:
         """Return the count of ``key``."""
@@ -55,6 +75,11 @@ class Counts(RedisStorage):
         """Begin ``key`` anew."""
         _counted().pop(key, None)
         super().clear(key)
+
+
+def expect(keys: Mapping[str, int]) -> None:
+    """Count these keys together, when the first of them is counted. Each has its lifetime."""
+    g.expected = dict(keys)
 
 
 def _counted() -> dict[str, _Count]:

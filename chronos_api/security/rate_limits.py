@@ -1,12 +1,14 @@
 """Rate limits, counted in Redis. While it is down, each process counts for itself."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
-from typing import cast
+from typing import Final, cast
 
 from flask import Flask, Response, current_app, request
 from flask_limiter import ApplicationLimit, Limit, Limiter, RequestLimit
+from limits import parse_many
 from limits.storage import Storage
 from redis.exceptions import RedisError
 
@@ -14,6 +16,8 @@ from chronos_api.connections import REDIS_OPTIONS
 from chronos_api.security import rate_limit_storage
 from chronos_common import clock
 from chronos_common.settings import Settings
+
+_PREFIX: Final = "chronos"
 
 #: The quotas of the route and their remaining parts (draft-ietf-httpapi-ratelimit-headers).
 POLICY_HEADER, LEFT_HEADER = "RateLimit-Policy", "RateLimit"
@@ -27,20 +31,46 @@ class Rate(Enum):
     NONE = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A limit of whole requests: its name in headers, its rates, and whose requests it counts.
+
+    ``key`` returns None for a caller whom the limit does not count.
+    """
+
+    name: str
+    rates: str
+    key: Callable[[], str | None]
+
+    def limit(self) -> ApplicationLimit:
+        """Return the limit as flask-limiter takes it."""
+        return ApplicationLimit(
+            self.rates,
+            key_function=lambda: f"{self.name}:{self.key()}",
+            exempt_when=lambda: self.key() is None,
+        )
+
+    def keys(self) -> dict[str, int]:
+        """Return the keys of the current request as flask-limiter makes them, with lifetimes."""
+        key = self.key()
+        if key is None:
+            return {}
+        return {
+            each.key_for(_PREFIX, f"{self.name}:{key}", "global"): each.get_expiry()
+            for each in parse_many(self.rates)
+        }
+
+
 def register(
-    app: Flask, settings: Settings, *, caller: Callable[[], str], rate: Callable[[], Rate]
+    app: Flask, settings: Settings, *, counted: Sequence[Counted], rate: Callable[[], Rate]
 ) -> None:
-    """Limit the requests of each ``caller`` by the ``rate`` of the current route.
+    """Limit the requests of each caller by the ``rate`` of the current route.
 
     A Redis that does not answer costs one short wait, and then nothing until it was seen again.
     """
     limiter = Limiter(
-        caller,
-        application_limits=[
-            ApplicationLimit(
-                settings.rate_limit, key_function=caller, exempt_when=lambda: rate() is Rate.NONE
-            )
-        ],
+        address,
+        application_limits=[each.limit() for each in counted],
         default_limits=[
             Limit(
                 settings.login_rate_limit,
@@ -52,8 +82,16 @@ def register(
         storage_options=REDIS_OPTIONS,
         in_memory_fallback_enabled=True,
         headers_enabled=False,
-        key_prefix="chronos",
+        key_prefix=_PREFIX,
     )
+
+    def expect() -> None:
+        keys: dict[str, int] = {}
+        for each in counted:
+            keys |= each.keys()
+        rate_limit_storage.expect(keys)
+
+    app.before_request(expect)
     limiter.init_app(app)
     app.after_request(_set_headers)
 
@@ -110,5 +148,6 @@ def _set_headers(response: Response) -> Response:
 
 def _name(limit: RequestLimit) -> str:
     """Return the limit's name, as a string of structured fields (RFC 9651)."""
-    kind = "requests" if limit.shared else "logins"
+    _, key, _ = limit.request_args
+    kind = str(key).partition(":")[0] if limit.shared else "logins"
     return f'"{kind}-{limit.limit.get_expiry()}s"'

@@ -28,6 +28,8 @@ _SETTINGS = {
     "WORKER_TIMEOUT_SECONDS": "6",
     "ACCESS_TOKEN_MINUTES": "1440",
     "RATE_LIMIT": "60000 per minute",
+    "USER_RATE_LIMIT": "60000 per minute",
+    "WORKSPACE_RATE_LIMIT": "60000 per minute",
 }
 
 QUIET_SECONDS = 60

@@ -17,6 +17,8 @@ def settings_for(database_url: str, redis_url: str, **changes: Any) -> Settings:
         loaded = load()
     generous = {
         "rate_limit": "1000000 per minute",
+        "user_rate_limit": "1000000 per minute",
+        "workspace_rate_limit": "1000000 per minute",
         "login_rate_limit": "100000 per minute",
         "tasks_broker_url": redis_url,
         "tasks_allowed": ("*",),

@@ -27,6 +27,11 @@ def limited(db: Engine, redis_url: str) -> Flask:
     )
 
 
+def app_with(db: Engine, redis_url: str, **changes: str) -> Flask:
+    url = db.url.render_as_string(hide_password=False)
+    return create_app(settings_for(url, redis_url, **changes), db)
+
+
 @pytest.fixture
 def closed_url() -> Iterator[str]:
     """An address at which nobody listens."""
@@ -58,9 +63,12 @@ def test_answers_say_what_is_left(db: Engine, redis_url: str) -> None:
     """In the words of draft-ietf-httpapi-ratelimit-headers."""
     app = limited(db, redis_url)
     caller = register(app, db)
-    left = [int(LEFT.fullmatch(_header(caller, "jobs"))["left"]) for _ in range(6)]  # type: ignore[index]
+    left = [int(LEFT.match(_header(caller, "jobs"))["left"]) for _ in range(6)]  # type: ignore[index]
     assert left == [4, 3, 2, 1, 0, 0]
-    assert caller.get("jobs").headers["RateLimit-Policy"] == '"requests-60s";q=5;w=60'
+    assert register(app, db).get("jobs").headers["RateLimit-Policy"] == (
+        '"requests-60s";q=5;w=60, "user-requests-60s";q=1000000;w=60, '
+        '"workspace-requests-60s";q=1000000;w=60'
+    )
     login = Caller(app).post("auth/login", LOGIN)
     assert login.headers["RateLimit-Policy"] == '"requests-60s";q=5;w=60, "logins-60s";q=2;w=60'
     assert "RateLimit" not in caller.get("/health").headers
@@ -185,3 +193,29 @@ def test_without_redis_each_process_counts_for_itself(
     logins = [nobody.post("auth/login", LOGIN).status_code for _ in range(3)]
     assert logins == [401, 401, 429]
     assert join(app, db, caller.workspace_id, "viewer").get("jobs").status_code == 200
+
+
+def test_a_user_with_several_keys_has_one_limit_over_all(db: Engine, redis_url: str) -> None:
+    """M16: five keys were five limits."""
+    app = app_with(db, redis_url, user_rate_limit="8 per minute")
+    owner = register(app, db)
+    keys = [
+        Caller(app, owner.post("keys", {"name": "CI", "scopes": ["jobs:read"]}).json["key"])
+        for _ in range(3)
+    ]
+    answers = [keys[number % 3].get("jobs").status_code for number in range(7)]
+    assert answers == [200] * 5 + [429] * 2
+    assert owner.get("jobs").status_code == 429
+    assert register(app, db).get("jobs").status_code == 200
+
+
+def test_a_workspace_has_one_limit_over_all_members(db: Engine, redis_url: str) -> None:
+    app = app_with(db, redis_url, workspace_rate_limit="6 per minute")
+    owner = register(app, db)
+    members = [owner, *(owner.me_in("viewer", db) for _ in range(3))]
+    answers = [members[number % 4].get("jobs").status_code for number in range(8)]
+    assert answers == [200] * 6 + [429] * 2
+    refused = members[3].get("executions")
+    assert '"workspace-requests-60s";r=0' in refused.headers["RateLimit"]
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert register(app, db).get("jobs").status_code == 200
