@@ -27,6 +27,7 @@ from chronos_api.jobs import by_name_routes, preview_routes
 from chronos_api.jobs import routes as jobs
 from chronos_api.operations import metrics
 from chronos_api.operations import routes as operations
+from chronos_api.quotas import routes as quotas
 from chronos_api.security import access, host_check, lockouts, tokens
 from chronos_api.statistics import cache
 from chronos_api.statistics import routes as statistics
@@ -42,6 +43,7 @@ _BLUEPRINTS = (
     password_routes.blueprint,
     verification_routes.blueprint,
     workspaces.blueprint,
+    quotas.blueprint,
     member_routes.blueprint,
     invitation_routes.blueprint,
     key_routes.blueprint,

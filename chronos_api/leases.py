@@ -8,13 +8,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
 from chronos_api.context import current
+from chronos_api.security.access import Principal
 from chronos_api.transactions import Call, reading
 from chronos_common.quotas import Quota, QuotaExceeded, Use
 from chronos_common.storage import quotas
@@ -85,7 +86,7 @@ def take(call: Call, *wanted: Quota) -> Lease:
     """Open one more of each quota. Raises :class:`QuotaExceeded` if one is used up."""
     redis = current().redis
     bounds = [_bound(call, each) for each in wanted]
-    lease = Lease(redis, [_key(call, each) for each in wanted])
+    lease = Lease(redis, [_key(each, _whose(call, each)) for each in wanted])
     try:
         answer = redis.eval(
             _TAKE,
@@ -104,12 +105,12 @@ def take(call: Call, *wanted: Quota) -> Lease:
     return lease
 
 
-def number_open(call: Call, quota: Quota) -> int:
-    """Return how many leases of a quota there are, 0 while Redis is away."""
+def number_open(quota: Quota, whose: UUID) -> int:
+    """Return how many leases of a quota a workspace or user has, 0 while Redis is away."""
     redis: Any = current().redis
     try:
         seconds, _ = redis.time()
-        return int(redis.zcount(_key(call, quota), f"({seconds}", "+inf"))
+        return int(redis.zcount(_key(quota, whose), f"({seconds}", "+inf"))
     except RedisError as error:
         _log.warning("open uses not counted", error=str(error))
         return 0
@@ -117,12 +118,20 @@ def number_open(call: Call, quota: Quota) -> int:
 
 def _bound(call: Call, quota: Quota) -> int:
     settings = current().settings
-    if quota.is_of_user:
+    if _is_of_user(call, quota):
         return quota.bound(settings)
     with reading(call) as session:
         return quotas.bound_of(session.connection, session.workspace_id, quota, settings=settings)
 
 
-def _key(call: Call, quota: Quota) -> str:
-    whose = call.principal.user_id if quota.is_of_user else call.workspace_id
+def _is_of_user(call: Call, quota: Quota) -> bool:
+    """Return whether the user counts: of an account without a workspace there is no other."""
+    return quota.is_of_user or not isinstance(call.caller, Principal)
+
+
+def _whose(call: Call, quota: Quota) -> UUID:
+    return call.account.user_id if _is_of_user(call, quota) else call.workspace_id
+
+
+def _key(quota: Quota, whose: UUID) -> str:
     return f"chronos:open:{quota.name}:{whose}"

@@ -27,7 +27,7 @@ from chronos_common.domain.statuses import UNFINISHED
 from chronos_common.domain.timezones import files
 from chronos_common.errors import Unavailable
 from chronos_common.settings import Settings
-from chronos_common.storage import health, workers
+from chronos_common.storage import health, quotas, workers
 from chronos_common.storage.jobs import schedules
 from chronos_common.storage.postgres.database import transaction
 
@@ -140,6 +140,7 @@ class _Cluster(Collector):
     """Reads the figures of the installation."""
 
     def __init__(self, settings: Settings, engine: Engine, broker: Broker) -> None:
+        self._settings = settings
         self._alive_within = settings.worker_timeout
         self._engine = engine
         self._broker = broker
@@ -174,6 +175,7 @@ class _Cluster(Collector):
             overdue = health.oldest_overdue(connection, now=now)
             late, _ = schedules.overdue(connection, before=now - self._alive_within)
             alive = workers.count_alive(connection, alive_since=now - self._alive_within)
+            near = quotas.count_near(connection, settings=self._settings, now=now)
         yield _gauges(
             "chronos_unfinished_executions",
             "Executions that have not ended yet",
@@ -184,6 +186,12 @@ class _Cluster(Collector):
             "chronos_oldest_overdue_seconds",
             "For how long the most overdue queued execution has been due",
             overdue.total_seconds(),
+        )
+        yield _gauges(
+            "chronos_workspaces_near_quota",
+            "Workspaces that use four fifths of a quota or more",
+            "quota",
+            near,
         )
         yield _gauge(
             "chronos_overdue_schedules", "Schedules that no scheduler has planned in time", late

@@ -8,6 +8,7 @@ from sqlalchemy import RowMapping
 
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
+from chronos_api.quotas import service as quotas
 from chronos_api.security import access
 from chronos_api.security.access import Role, Scope, principal, requires, requires_login
 from chronos_api.transactions import account_call, call
@@ -17,8 +18,8 @@ from chronos_api.workspaces.schemas import (
     Memberships,
     Rotation,
     SigningSecret,
-    WorkspaceAnswer,
     WorkspaceChange,
+    WorkspaceDetail,
     WorkspaceFields,
 )
 from chronos_common import clock
@@ -49,16 +50,16 @@ def create_workspace(body: dict[str, str]) -> Response:
 
 
 @blueprint.route("/workspace", "GET")
-@blueprint.answers(200, WorkspaceAnswer)
+@blueprint.answers(200, WorkspaceDetail)
 @requires(Role.VIEWER, Scope.WORKSPACE_READ)
 def get_workspace() -> Response:
-    """Read the workspace's settings."""
+    """Read the workspace's settings, and how much it uses of its quotas."""
     return _workspace(service.read(call()))
 
 
 @blueprint.route("/workspace", "PATCH")
 @blueprint.body(WorkspaceChange)
-@blueprint.answers(200, WorkspaceAnswer)
+@blueprint.answers(200, WorkspaceDetail)
 @requires(Role.OWNER, Scope.WORKSPACE_WRITE)
 def update_workspace(body: dict[str, Any]) -> Response:
     """Rename the workspace, or set its default webhook.
@@ -96,7 +97,8 @@ def rotate_signing_secret(body: dict[str, int]) -> Response:
 
 
 def _workspace(row: RowMapping) -> Response:
-    return jsonify(WorkspaceAnswer.of({**row, "role": principal().role}))
+    uses = quotas.own(call())
+    return jsonify(WorkspaceDetail.of({**row, "role": principal().role, "quotas": uses}))
 
 
 def _secret(row: RowMapping) -> Response:

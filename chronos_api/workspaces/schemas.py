@@ -8,6 +8,7 @@ from marshmallow import fields
 from chronos_api.fields.base import Answer, Strict, computed
 from chronos_api.fields.fields import EmailAddress, EmailToken, Instant, Name, OneOf, Text, Whole
 from chronos_api.fields.pagination import page_of
+from chronos_api.quotas.schemas import QuotaUse
 from chronos_api.security.access import Role
 from chronos_common.domain import redaction
 from chronos_common.domain.urls import MAX_URL_LENGTH
@@ -70,6 +71,15 @@ class WorkspaceAnswer(Answer):
         _default_webhook_url,
     )
     created_at = Instant()
+
+
+class WorkspaceDetail(WorkspaceAnswer):
+    """A workspace with its settings, and its use of its quotas."""
+
+    quotas = fields.List(
+        fields.Nested(QuotaUse),
+        metadata={"description": "The bounds of the workspace, and how much of each it uses"},
+    )
 
 
 class Memberships(Answer):

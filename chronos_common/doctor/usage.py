@@ -43,7 +43,8 @@ def bounds(engine: Engine, settings: Settings, *, now: datetime) -> Iterator[Fin
             f"The workspace {each.name!r} ({each.workspace_id}) uses {use.used:,} of "
             f"{use.bound:,} {use.quota.unit} (quota {use.quota.name}).",
             "At the bound, requests of this workspace that need more are refused. If it shall "
-            f"have more, raise CHRONOS_{use.quota.setting.upper()}.",
+            "have more, the operator raises it: PUT /api/v1/admin/workspaces/"
+            f"{each.workspace_id}/quotas.",
         )
 
 

@@ -166,29 +166,40 @@ class Near:
     use: Use
 
 
-# The largest uses of each quota. A row is small, and there are few for each workspace.
-_LARGEST = text("""
-    SELECT q.workspace_id, w.name, q.quota, q.bound, q.used, q.day
+_NEAR = """
       FROM unnest(CAST(:quotas AS text[]), CAST(:bounds AS bigint[]), CAST(:daily AS boolean[]))
            AS a (quota, bound, is_daily)
       JOIN workspace_quotas q USING (quota) JOIN workspaces w ON w.id = q.workspace_id
      WHERE q.used > 0 AND q.used >= 0.8 * coalesce(q.bound, a.bound)
-       AND (NOT a.is_daily OR q.day = CAST(:today AS date))
+       AND (NOT a.is_daily OR q.day = CAST(:today AS date))"""
+_LARGEST = text(f"""
+    SELECT q.workspace_id, w.name, q.quota, q.bound, q.used, q.day {_NEAR}
      ORDER BY q.used / greatest(coalesce(q.bound, a.bound), 1.0) DESC
      LIMIT :most""")
+_COUNT_NEAR = text(f"SELECT q.quota, count(*) AS workspaces {_NEAR} GROUP BY q.quota")
+
+
+def count_near(connection: Connection, *, settings: Any, now: datetime) -> dict[str, int]:
+    """Return for each quota how many workspaces use most of it."""
+    rows = connection.execute(_COUNT_NEAR, _of_all(settings, now))
+    found = {row.quota: row.workspaces for row in rows}
+    return {each.name: found.get(each.name, 0) for each in COUNTED}
+
+
+def _of_all(settings: Any, now: datetime) -> dict[str, Any]:
+    return {
+        "quotas": [each.name for each in COUNTED],
+        "bounds": [each.bound(settings) for each in COUNTED],
+        "daily": [each.kind == "daily" for each in COUNTED],
+        "today": _day(now),
+    }
 
 
 def near_bounds(
     connection: Connection, *, settings: Any, now: datetime, most: int
 ) -> Sequence[Near]:
     """Return the workspaces that use most of a quota, the fullest first."""
-    parameters = {
-        "quotas": [each.name for each in COUNTED],
-        "bounds": [each.bound(settings) for each in COUNTED],
-        "daily": [each.kind == "daily" for each in COUNTED],
-        "today": _day(now),
-        "most": most,
-    }
+    parameters = _of_all(settings, now) | {"most": most}
     return list(_near(connection.execute(_LARGEST, parameters).mappings(), settings, now))
 
 

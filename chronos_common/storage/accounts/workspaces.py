@@ -18,6 +18,12 @@ def find(connection: Connection, workspace_id: UUID, *, lock: bool = False) -> R
     return connection.execute(query).mappings().one()
 
 
+def exists(connection: Connection, workspace_id: UUID) -> bool:
+    """Return whether there is such a workspace."""
+    query = select(workspaces.c.id).where(workspaces.c.id == workspace_id)
+    return connection.execute(query).first() is not None
+
+
 def of_user(connection: Connection, user_id: UUID) -> Sequence[RowMapping]:
     """Return the workspaces of a user with their ``role``, in the order of joining."""
     query = (

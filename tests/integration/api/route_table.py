@@ -36,6 +36,7 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/api/v1/workspace/delete"): {"name": "Not its name", "current_password": "any"},
     ("POST", "/api/v1/auth/me/delete"): {"current_password": "wrong password"},
     ("PATCH", "/api/v1/workspace"): {"name": "Renamed"},
+    ("PUT", "/api/v1/admin/workspaces/<uuid:workspace_id>/quotas"): {"jobs": 5},
     ("POST", "/api/v1/workspace/signing-secret/rotate"): {},
     ("PATCH", "/api/v1/members/<uuid:user_id>"): {"role": "editor"},
     ("POST", "/api/v1/invitations"): {"email": "colleague@example.com", "role": "viewer"},

@@ -134,7 +134,7 @@ def test_the_use_of_earlier_jobs_is_counted(engine: Engine, now: datetime) -> No
         jobs_storage.delete(connection, [deleted], now=now)
         payload = select(func.octet_length(cast(jobs.c.payload, Text))).limit(1)
         size = connection.execute(payload).scalar_one()
-    _downgrade(engine, "0012")
+    _downgrade(engine, "0016")
     schema.upgrade(engine)
     with engine.connect() as connection:
         rows = connection.execute(select(workspace_quotas.c.quota, workspace_quotas.c.used))

@@ -102,7 +102,7 @@ def test_a_refused_lease_takes_nothing_of_the_other_quota(
     for _ in range(5):
         take(app, db, caller, EVENT_STREAMS, USER_EVENT_STREAMS)
     with app.app_context():
-        assert leases.number_open(call_of(caller, db), EVENT_STREAMS) == 3
+        assert leases.number_open(EVENT_STREAMS, caller.workspace_id) == 3
 
 
 def test_the_lease_of_a_killed_process_ends_and_a_renewed_one_stays(
@@ -120,7 +120,7 @@ def test_the_lease_of_a_killed_process_ends_and_a_renewed_one_stays(
 
     def number() -> int:
         with app.app_context():
-            return leases.number_open(call_of(caller, db), TEST_RUNS)
+            return leases.number_open(TEST_RUNS, caller.workspace_id)
 
     wait_until(lambda: number() == 1)
     kept.release()

@@ -1,7 +1,7 @@
 """Count the jobs, payloads and runs that workspaces have already.
 
-Revision ID: 0013
-Revises: 0012
+Revision ID: 0017
+Revises: 0016
 """
 
 from collections import Counter
@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from chronos_common.domain.schedules.schedule import runs_per_day
 
-revision = "0013"
-down_revision = "0012"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 

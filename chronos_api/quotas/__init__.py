@@ -1,0 +1,1 @@
+"""Quotas of workspaces: their use, and bounds by the operator."""
