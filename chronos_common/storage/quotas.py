@@ -16,7 +16,8 @@ from sqlalchemy import Connection, text
 from chronos_common.quotas import ALL, BY_NAME, COUNTED, Quota, QuotaExceeded, Use
 from chronos_common.storage.postgres.prepared_statements import prepared
 
-# Rows are locked in the order of their names, so that two transactions cannot deadlock. The use
+# Rows are locked in the order of their names, and none while one is missing, which would be locked
+# later than its place. So two transactions cannot deadlock. The use
 # of another day counts as none. Giving back is never refused.
 _SPEND = prepared(
     text("""
@@ -27,6 +28,9 @@ _SPEND = prepared(
     locked AS MATERIALIZED (
         SELECT quota, bound, used, day FROM workspace_quotas
          WHERE workspace_id = :workspace_id AND quota = ANY(CAST(:quotas AS text[]))
+           AND (SELECT count(*) FROM workspace_quotas
+                 WHERE workspace_id = :workspace_id AND quota = ANY(CAST(:quotas AS text[])))
+               = cardinality(CAST(:quotas AS text[]))
          ORDER BY quota FOR UPDATE),
     sums AS (
         SELECT quota, a.amount, coalesce(l.bound, a.bound) AS bound,
