@@ -31,6 +31,7 @@ from chronos_api.quotas import routes as quotas
 from chronos_api.security import access, host_check, lockouts, tokens
 from chronos_api.statistics import cache
 from chronos_api.statistics import routes as statistics
+from chronos_api.ui import pages
 from chronos_api.workspaces import invitation_routes, key_routes, member_routes
 from chronos_api.workspaces import routes as workspaces
 from chronos_common.broker import Broker
@@ -91,6 +92,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     for blueprint in _BLUEPRINTS:
         api.register_blueprint(blueprint)
     app.register_blueprint(docs.blueprint)
+    pages.register(app)
     content = openapi.document(api)
     app.extensions["chronos-openapi"] = json.dumps(content, indent=1)
     _expect_requests(app, content)

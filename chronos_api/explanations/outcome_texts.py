@@ -1,11 +1,11 @@
 """The outcome of an execution, in plain words."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import fields as fields_of_class
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-
-from sqlalchemy import Row
 
 from chronos_common.clock import MILLISECOND
 from chronos_common.domain.queues import HANDED_ON
@@ -34,10 +34,10 @@ class Record:
     reason: str | None
 
     @classmethod
-    def of(cls, row: Row[Any]) -> "Record":
+    def of(cls, row: Mapping[Any, Any]) -> "Record":
         """Return the record in a row."""
-        fields = row._asdict()
-        typed = {"trigger": Trigger(row.trigger), "status": Status(row.status)}
+        fields = {each.name: row[each.name] for each in fields_of_class(cls)}
+        typed = {"trigger": Trigger(row["trigger"]), "status": Status(row["status"])}
         return cls(**(fields | typed))
 
 

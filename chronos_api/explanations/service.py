@@ -143,15 +143,25 @@ def explain(
     )
 
 
+def explain_execution(call: Call, row: RowMapping, *, alive_within: timedelta) -> str:
+    """Return the outcome of the execution in ``row``, in plain words."""
+    with reading(call) as session:
+        alive_since = call.now - alive_within
+        return _told(session.connection, Record.of(row), row["max_attempts"], alive_since)
+
+
+def _told(connection: Connection, record: Record, max_attempts: int, alive_since: datetime) -> str:
+    alive = workers.count_alive(connection, alive_since=alive_since)
+    return outcome_texts.explain(record, max_attempts=max_attempts, workers=alive.get("worker", 0))
+
+
 def _recorded(question: _Question) -> _Finding | None:
     connection, job_id = question.connection, question.job["id"]
     own = explanations.execution_at(connection, job_id, since=question.at, until=question.until)
     if own is not None:
         record = Record.of(own)
-        alive = workers.count_alive(connection, alive_since=question.now - question.alive_within)
-        text = outcome_texts.explain(
-            record, max_attempts=question.job["max_attempts"], workers=alive.get("worker", 0)
-        )
+        alive_since = question.now - question.alive_within
+        text = _told(connection, record, question.job["max_attempts"], alive_since)
         return _Finding(Verdict.RECORDED, text, record)
     covering = explanations.missed_with(connection, job_id, at=question.at)
     # Such a row stands for instants of the schedule of its time. Only today's schedule is known.

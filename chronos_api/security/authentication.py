@@ -3,12 +3,13 @@
 from typing import cast
 from uuid import UUID
 
-from flask import request
+from flask import g, request
 from sqlalchemy import Connection
 
 from chronos_api.context import current
 from chronos_api.security import credentials
-from chronos_api.security.credentials import KeyText, LoginText
+from chronos_api.security.browser_sessions import BrowserSession
+from chronos_api.security.credentials import KeyText, LoginText, Presented
 from chronos_api.security.tokens import Ticket
 from chronos_common import clock
 from chronos_common.errors import NotFound
@@ -37,6 +38,9 @@ def identify(*, or_parameter: bool, or_ticket: bool) -> tuple[Identity, UUID | N
                 found = authentication.by_key(connection, prefix, sha256, wanted, now=clock.now())
             case LoginText(user_id=user_id, family_id=family_id):
                 found = authentication.by_login(connection, user_id, family_id, wanted)
+            case BrowserSession(user_id=user_id, family_id=family_id):
+                g.browser_session = presented
+                found = authentication.by_login(connection, user_id, family_id, wanted)
             case Ticket():
                 found = _maker(connection, presented, wanted)
     if found is None:
@@ -52,9 +56,10 @@ def _maker(connection: Connection, ticket: Ticket, wanted: UUID | None) -> Ident
     )
 
 
-def _wanted_workspace(presented: KeyText | LoginText | Ticket) -> UUID | None:
+def _wanted_workspace(presented: Presented) -> UUID | None:
     own = presented.workspace_id if isinstance(presented, Ticket) else None
-    given = request.headers.get(WORKSPACE_HEADER)
+    # A page has the workspace in its path: neither a link nor an EventSource can send a header.
+    given = request.headers.get(WORKSPACE_HEADER) or g.get("workspace_in_path")
     if given is None:
         return own
     try:

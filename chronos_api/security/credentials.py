@@ -1,4 +1,4 @@
-"""The credentials of a request: an access token, an API key, or a ticket."""
+"""The credentials of a request: an access token, an API key, a ticket, or a browser's session."""
 
 import hashlib
 import re
@@ -10,7 +10,8 @@ from uuid import UUID
 
 from flask import json, request
 
-from chronos_api.security import tokens
+from chronos_api.security import browser_sessions, tokens
+from chronos_api.security.browser_sessions import BrowserSession
 from chronos_api.security.tokens import Ticket
 from chronos_common.errors import Unauthenticated
 
@@ -70,12 +71,16 @@ def new_key() -> str:
     return f"{KEY_START}{prefix}_{secret}"
 
 
-def presented(*, or_parameter: bool, or_ticket: bool) -> KeyText | LoginText | Ticket:
-    """Return the credentials of the current request: from a header, or from a parameter.
+Presented = KeyText | LoginText | Ticket | BrowserSession
+
+
+def presented(*, or_parameter: bool, or_ticket: bool) -> Presented:
+    """Return the credentials of the current request: of a header, a parameter or the cookie.
 
     Headers come first. ``or_parameter`` looks for ``api_key`` in the query or the body too, and
     ``or_ticket`` for ``ticket`` in the query. Raises
-    :class:`~chronos_common.errors.Unauthenticated` if there is nothing that could be any of them.
+    :class:`~chronos_common.errors.Unauthenticated` if there is nothing that could be any of them,
+    and :class:`~chronos_api.security.browser_sessions.PageOutdated`.
     """
     authorization = request.authorization
     if authorization is not None and authorization.type == "bearer" and authorization.token:
@@ -88,7 +93,10 @@ def presented(*, or_parameter: bool, or_ticket: bool) -> KeyText | LoginText | T
         return KeyText.read(key)
     if or_ticket and authorization is None and TICKET_PARAMETER in request.args:
         return tokens.read_ticket(request.args[TICKET_PARAMETER])
-    raise Unauthenticated
+    session = browser_sessions.presented() if authorization is None else None
+    if session is None:
+        raise Unauthenticated
+    return session
 
 
 def _login(token: str) -> LoginText:

@@ -1,4 +1,4 @@
-"""JSON Web Tokens: short access tokens, refresh tokens that can be used once, and tickets.
+"""JSON Web Tokens: short access tokens, refresh tokens for one use, sessions, and tickets.
 
 A ticket opens the event stream for a browser, whose ``EventSource`` can send no header. It stands
 in an address, and addresses get into logs and histories, so it ends within a minute and serves
@@ -34,6 +34,8 @@ REFRESH = "refresh"
 TICKET_LIFETIME = timedelta(seconds=60)
 
 _TICKET = "ticket"
+_SESSION = "session"
+_CSRF = "csrf"
 _FAMILY = "family"
 _KEY = "key"
 _WORKSPACE = "workspace"
@@ -78,6 +80,16 @@ class Claims:
     family_id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class SessionClaims:
+    """The content of a browser's session: its login, and the token of its forms."""
+
+    user_id: UUID
+    family_id: UUID
+    csrf: str
+    age: timedelta
+
+
 def register(app: Flask, settings: Settings) -> None:
     """Sign and check the tokens of this application with its secret key."""
     app.config.update(
@@ -87,7 +99,7 @@ def register(app: Flask, settings: Settings) -> None:
         JWT_ENCODE_ISSUER=_ISSUER,
         JWT_DECODE_ISSUER=_ISSUER,
         JWT_DECODE_LEEWAY=_LEEWAY_SECONDS,
-        # That protects cookies, which are not used here.
+        # That protects the cookies of flask-jwt-extended. Those here are of browser_sessions.
         JWT_COOKIE_CSRF_PROTECT=False,
     )
     JWTManager(app)
@@ -119,6 +131,33 @@ def read(token: str, kind: str) -> Claims:
         if claims["type"] != kind:
             raise TokenRefused(f"This is not a token for this purpose; send the {kind} token.")
         return Claims(UUID(claims["jti"]), UUID(claims["sub"]), UUID(claims[_FAMILY]))
+    except (PyJWTError, JWTExtendedException, KeyError, ValueError, TypeError) as error:
+        raise TokenRefused from error
+
+
+def session_token(user_id: UUID, family_id: UUID, *, csrf: str) -> str:
+    """Return a token that stands for the user's login in a browser, as long as a refresh token."""
+    claims = {"type": _SESSION, _FAMILY: str(family_id), _CSRF: csrf}
+    token: str = create_access_token(
+        str(user_id),
+        additional_claims=claims,
+        expires_delta=current_app.config["JWT_REFRESH_TOKEN_EXPIRES"],
+    )
+    return token
+
+
+def read_session(text: str) -> SessionClaims:
+    """Return the content of a browser's session. Raises :class:`TokenRefused`."""
+    try:
+        claims = _verified(text, current_app.config["JWT_SECRET_KEY"])
+        if claims["type"] != _SESSION or claims["exp"] <= time.time():
+            raise TokenRefused
+        return SessionClaims(
+            UUID(claims["sub"]),
+            UUID(claims[_FAMILY]),
+            str(claims[_CSRF]),
+            age=timedelta(seconds=time.time() - claims["iat"]),
+        )
     except (PyJWTError, JWTExtendedException, KeyError, ValueError, TypeError) as error:
         raise TokenRefused from error
 

@@ -37,14 +37,14 @@ _AT = text(f"""
 
 def execution_at(
     connection: Connection, job_id: UUID, *, since: datetime, until: datetime
-) -> Row[Any] | None:
+) -> RowMapping | None:
     """Return the job's execution in [``since``, ``until``), a scheduled one rather than others."""
     parameters = {
         "job_id": job_id,
         "lowest": ids.lowest_at(since),
         "highest": ids.lowest_at(until),
     }
-    return connection.execute(_AT, parameters).one_or_none()
+    return connection.execute(_AT, parameters).mappings().one_or_none()
 
 
 _COVERING = text(f"""
@@ -54,7 +54,7 @@ _COVERING = text(f"""
     SELECT {_COLUMNS} FROM before WHERE missed_until >= :at ORDER BY id DESC LIMIT 1""")  # noqa: S608 - a constant
 
 
-def missed_with(connection: Connection, job_id: UUID, *, at: datetime) -> Row[Any] | None:
+def missed_with(connection: Connection, job_id: UUID, *, at: datetime) -> RowMapping | None:
     """Return the row that stands for missed occurrences with ``at`` among them, or None."""
     parameters = {
         "job_id": job_id,
@@ -62,7 +62,7 @@ def missed_with(connection: Connection, job_id: UUID, *, at: datetime) -> Row[An
         "rows": _ROWS_BACK,
         "at": at,
     }
-    return connection.execute(_COVERING, parameters).one_or_none()
+    return connection.execute(_COVERING, parameters).mappings().one_or_none()
 
 
 _LOG = text("""

@@ -1,0 +1,23 @@
+// What every page does: show times, keep its live parts true, close menus, and help with a form.
+
+import { follow } from "./live.js";
+import { prepareForms } from "./form.js";
+import { keepTimes } from "./times.js";
+
+function closeMenus(event) {
+  for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+    if (event.key === "Escape") {
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    } else if (event.type === "click" && !menu.contains(event.target)) {
+      menu.open = false;
+    }
+  }
+}
+
+document.addEventListener("click", closeMenus);
+document.addEventListener("keydown", closeMenus);
+document.querySelector("[data-focus]")?.focus();
+keepTimes();
+prepareForms();
+follow();

@@ -1,0 +1,94 @@
+// Live parts: when the workspace changes, the same page is asked for again, and the parts that
+// differ are put in place. Rows keep their elements, so that nothing jumps or loses the focus.
+
+const LEAST_PAUSE = 5000;
+const ALWAYS_PAUSE = 2000;
+const policy = window.trustedTypes?.createPolicy("chronos", { createHTML: (text) => text });
+
+let last = 0;
+let timer = 0;
+
+function isTouched(part) {
+  const selected = getSelection();
+  return part.matches(":hover .menu[open], :has(.menu[open])")
+    || (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"))
+    || (!selected.isCollapsed && part.contains(selected.anchorNode));
+}
+
+/** Make `old` like `fresh`: children with a key keep their elements. */
+export function patch(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeType !== Node.ELEMENT_NODE || old.tagName !== fresh.tagName) {
+    old.replaceWith(fresh);
+    return;
+  }
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const kept = new Map([...old.children].filter((each) => each.dataset?.key).map((each) => [each.dataset.key, each]));
+  let place = old.firstChild;
+  for (const wanted of [...fresh.childNodes]) {
+    const known = wanted.dataset?.key && kept.get(wanted.dataset.key);
+    if (known) {
+      if (known !== place) old.insertBefore(known, place);
+      else place = place.nextSibling;
+      patch(known, wanted);
+    } else if (place && !place.dataset?.key && place.nodeName === wanted.nodeName && !wanted.dataset?.key) {
+      const next = place.nextSibling;
+      patch(place, wanted);
+      place = next;
+    } else {
+      old.insertBefore(wanted, place);
+    }
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
+}
+
+async function refresh() {
+  timer = 0;
+  last = Date.now();
+  const parts = document.querySelectorAll("[data-live]");
+  if (document.hidden || [...parts].some(isTouched)) return;
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
+  if (!answer.ok) return;
+  const text = await answer.text();
+  const page = new DOMParser().parseFromString(policy ? policy.createHTML(text) : text, "text/html");
+  const fresh = page.querySelectorAll("[data-live]");
+  for (const [index, part] of parts.entries()) if (fresh[index]) patch(part, fresh[index]);
+}
+
+function soon(pause) {
+  timer ||= setTimeout(() => refresh().catch(() => {}), Math.max(last + pause - Date.now(), 0));
+}
+
+function say(text) {
+  const state = document.querySelector("[data-live-state]");
+  if (!state) return;
+  state.hidden = false;
+  if (state.textContent !== text) state.textContent = text;
+}
+
+/** Follow the events of the workspace while the page is seen. */
+export function follow() {
+  if (!document.querySelector("[data-live]")) return;
+  last = Date.now();
+  let source = null;
+  const open = () => {
+    source = new EventSource(document.body.dataset.events);
+    source.onopen = () => say("● live");
+    source.onerror = () => say("◌ reconnecting");
+    source.addEventListener("changes", () => soon(LEAST_PAUSE));
+    source.addEventListener("reset", () => soon(0));
+  };
+  const close = () => { source?.close(); source = null; };
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) close();
+    else if (!source) { open(); soon(0); }
+  });
+  if (!document.hidden) open();
+  // A busy workspace does not name each execution in its events. This one is asked for.
+  setInterval(() => { if (document.querySelector('[data-live="always"]')) soon(ALWAYS_PAUSE); }, ALWAYS_PAUSE);
+}

@@ -1,0 +1,126 @@
+"""The blueprint of the pages: their addresses, their policy, and their errors.
+
+Each page has two addresses: ``/ui/jobs`` shows the workspace that the user joined first, and
+``/ui/w/<id>/jobs`` the one that it names.
+"""
+
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from flask import (
+    Blueprint,
+    Response,
+    g,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
+from werkzeug.wrappers import Response as AnyResponse
+
+from chronos_api.http import errors, problems
+from chronos_api.http.problems import Problem
+from chronos_api.security import access
+from chronos_api.transactions import account_call
+from chronos_api.ui import assets, wording
+from chronos_api.workspaces import service as workspaces
+from chronos_common import clock
+
+NAME = "ui"
+IN_WORKSPACE = "ui_workspace"
+
+#: Nothing but this API's own files: no inline script or style, no frame, no plug-in.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types chronos"
+)
+
+#: A status of HTTP from which on the fault is the server's (RFC 9110, section 15).
+_SERVER_ERROR = 500
+
+blueprint = Blueprint(NAME, __name__, template_folder="templates")
+blueprint.add_app_template_filter(wording.pretty)
+
+
+@blueprint.url_value_preprocessor
+def _take_workspace(_: str | None, values: dict[str, Any] | None) -> None:
+    """Keep the workspace of the path for the authentication and for links."""
+    workspace_id: UUID | None = values.pop("workspace", None) if values else None
+    g.workspace_in_path = str(workspace_id) if workspace_id else None
+
+
+def link(page: str, **values: Any) -> str:
+    """Return the address of a page, in the workspace of the current one."""
+    if g.get("workspace_in_path"):
+        return url_for(f"{IN_WORKSPACE}.{page}", workspace=g.workspace_in_path, **values)
+    return url_for(f"{NAME}.{page}", **values)
+
+
+def to(page: str, **values: Any) -> AnyResponse:
+    """Lead to a page, by a request that reads (303)."""
+    return redirect(link(page, **values), HTTPStatus.SEE_OTHER)
+
+
+def show(template: str, **values: Any) -> Response:
+    """Return a page of a template, for a caller who has logged in."""
+    memberships = workspaces.list_memberships(account_call())
+    return _page(template, values | {"memberships": memberships})
+
+
+def show_public(template: str, **values: Any) -> Response:
+    """Return a page of a template for everybody. It asks no database."""
+    return _page(template, values)
+
+
+def _page(template: str, values: dict[str, Any]) -> Response:
+    session = g.get("browser_session")
+    text = render_template(
+        f"ui/{template}",
+        asset=assets.address,
+        csrf_token=session.csrf if session else "",
+        link=link,
+        member=access.membership(),
+        now=clock.now(),
+        user=g.get("account"),
+        **wording.FUNCTIONS,
+        **values,
+    )
+    return Response(text, mimetype="text/html")
+
+
+@blueprint.after_request
+def _restrict(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = POLICY
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    return response
+
+
+@blueprint.errorhandler(Exception)
+def _explain(error: Exception) -> AnyResponse:
+    """Show an error as a page, or lead to the login."""
+    problem = errors.problem_of(error)
+    if problem.kind is problems.UNAUTHENTICATED and request.method == "GET":
+        return to("log_in", next=_address_here())
+    return error_page(problem)
+
+
+def error_page(problem: Problem) -> Response:
+    """Return the page of a problem."""
+    status = int(problem.kind.status)
+    response = show_public(
+        "error.html",
+        problem=problem,
+        title=HTTPStatus(status).phrase,
+        is_fault=status >= _SERVER_ERROR,
+        request_id=g.request_id,
+    )
+    response.status_code = status
+    response.headers.extend(problem.headers)
+    return response
+
+
+def _address_here() -> str:
+    query = request.query_string.decode("ascii", "replace")
+    return f"{request.path}?{query}" if query else request.path

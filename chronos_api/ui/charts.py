@@ -1,0 +1,203 @@
+"""Figures as geometry: the templates draw it as SVG, so that no script is needed.
+
+A chart is a box of :data:`WIDTH` by a height, with the origin at the top left. Each part has a
+text that tells its figures.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from chronos_common.domain.statuses import Status
+
+WIDTH = 600.0
+TREND_HEIGHT = 160.0
+
+#: The final statuses in the order in which a bar stacks them, from below.
+STACK = (Status.SUCCEEDED, Status.CANCELLED, Status.SKIPPED, Status.FAILED)
+
+#: A bar of a few failures among thousands has to be seen, too.
+_LEAST_HEIGHT = 2.0
+_SPARK_WIDTH, _SPARK_HEIGHT, _SPARK_RUNS = 120.0, 24.0, 20
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A rectangle of a bar, of one status."""
+
+    status: str
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One span of time: its place, its parts from below, and its figures."""
+
+    x: float
+    width: float
+    at: datetime
+    until: datetime
+    counts: Mapping[str, int]
+    parts: Sequence[Part]
+
+    @property
+    def total(self) -> int:
+        """How many executions ended in it."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class TrendChart:
+    """Stacked bars over time. ``top`` is the number at the upper edge."""
+
+    bars: Sequence[Bar]
+    top: int
+
+
+def trend(buckets: Sequence[Mapping[str, Any]], seconds: int) -> TrendChart:
+    """Return the chart of a trend, whose ``buckets`` are as the API answers them."""
+    counts = [{str(status): int(bucket[status]) for status in STACK} for bucket in buckets]
+    top = round_up(max((sum(each.values()) for each in counts), default=0))
+    width = WIDTH / max(len(buckets), 1)
+    bars = []
+    for index, (bucket, each) in enumerate(zip(buckets, counts, strict=True)):
+        at = datetime.fromisoformat(bucket["at"])
+        until = at + timedelta(seconds=seconds)
+        parts = list(_stacked(each, top))
+        bars.append(Bar(index * width, width, at, until, each, parts))
+    return TrendChart(bars, top)
+
+
+def _stacked(counts: Mapping[str, int], top: int) -> Iterator[Part]:
+    y = TREND_HEIGHT
+    for status in STACK:
+        if counts[status]:
+            height = max(TREND_HEIGHT * counts[status] / top, _LEAST_HEIGHT)
+            y = max(y - height, 0.0)
+            yield Part(status, round(y, 2), round(height, 2))
+
+
+def round_up(number: int) -> int:
+    """Return the next number that reads well: 1, 2 or 5 times a power of ten."""
+    if number <= 1:
+        return 1
+    power: int = 10 ** math.floor(math.log10(number))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= number)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of a ring: the circle's dash that draws it, and its share."""
+
+    status: str
+    count: int
+    share: float
+    length: float
+    offset: float
+
+
+#: The circumference of the ring's circle, of radius 15.9155.
+RING = 100.0
+
+
+def ring(counts: Mapping[str, int]) -> list[Slice]:
+    """Return the parts of a ring, by final status. None of them if nothing has ended."""
+    total = sum(counts.get(status, 0) for status in STACK)
+    slices, begin = [], 0.0
+    for status in STACK:
+        count = counts.get(status, 0)
+        if count:
+            share = count / total
+            length = RING * share
+            slices.append(Slice(status, count, share, round(length, 3), round(-begin, 3)))
+            begin += length
+    return slices
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A bar of a sparkline: one execution. Its height tells how long it took."""
+
+    id: str
+    status: str
+    x: float
+    y: float
+    width: float
+    height: float
+    scheduled_for: datetime
+    duration_ms: int | None
+
+
+def sparkline(rows: Sequence[RowMapping]) -> list[Run]:
+    """Return the bars of a job's latest executions, of which ``rows`` has the latest first."""
+    shown = list(reversed(rows[:_SPARK_RUNS]))
+    longest = max((row["duration_ms"] or 0 for row in shown), default=0)
+    step = _SPARK_WIDTH / _SPARK_RUNS
+    # The latest one stands at the right edge, however many there are.
+    first = _SPARK_WIDTH - step * len(shown)
+    return [_run(row, first + index * step, step - 1, longest) for index, row in enumerate(shown)]
+
+
+def _run(row: RowMapping, x: float, width: float, longest: int) -> Run:
+    # A logarithm: one slow execution must not flatten the others.
+    share = math.log1p(row["duration_ms"] or 0) / math.log1p(longest) if longest else 0.0
+    height = round(4 + (_SPARK_HEIGHT - 4) * share, 1)
+    return Run(
+        id=str(row["id"]),
+        status=row["status"],
+        x=round(x, 1),
+        y=_SPARK_HEIGHT - height,
+        width=width,
+        height=height,
+        scheduled_for=row["scheduled_for"],
+        duration_ms=row["duration_ms"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of an attempt: where it begins and ends, in parts of the whole."""
+
+    name: str
+    milliseconds: float
+    x: float
+    width: float
+
+
+_PHASES = (
+    ("dns", "look-up"),
+    ("connect", "connection"),
+    ("tls", "TLS"),
+    ("first_byte", "waiting"),
+    ("total", "answer"),
+)
+
+
+def phases(timing: Mapping[str, float] | None) -> list[Phase]:
+    """Return the phases of an attempt, of whose ``timing_ms`` each figure counts from the start.
+
+    The recorded figures are of libcurl: each says when its phase ended. A phase that did not
+    happen, as on a connection that was open already, is left out.
+    """
+    total = (timing or {}).get("total") or 0
+    if not timing or total <= 0:
+        return []
+    found, begin = [], 0.0
+    for key, name in _PHASES:
+        end = timing.get(key) or 0
+        if end > begin:
+            found.append(
+                Phase(
+                    name,
+                    round(end - begin, 1),
+                    round(WIDTH * begin / total, 1),
+                    round(max(WIDTH * (end - begin) / total, 1), 1),
+                )
+            )
+            begin = end
+    return found

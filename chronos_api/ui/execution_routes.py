@@ -1,0 +1,87 @@
+"""The pages of executions: the history, and one execution with its attempts and its log."""
+
+from uuid import UUID
+
+from flask import Response
+from werkzeug.wrappers import Response as AnyResponse
+
+from chronos_api.context import current
+from chronos_api.executions import attempts, logs, service
+from chronos_api.executions.schemas import ExecutionsQuery, history_filter
+from chronos_api.explanations import service as explanations
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.transactions import call
+from chronos_api.ui import charts
+from chronos_api.ui.blueprint import blueprint, show, to
+from chronos_api.ui.lists import query_of
+from chronos_common import clock
+from chronos_common.domain.statuses import Status, Trigger
+
+
+@blueprint.get("/executions")
+@requires(Role.VIEWER, Scope.EXECUTIONS_READ)
+def executions() -> AnyResponse:
+    """List the executions, by the filters of the API in the address."""
+    query = query_of(ExecutionsQuery)
+    loaded, now = query.loaded, clock.now()
+    page = service.list_executions(
+        call(), history_filter(loaded), page=loaded["page"], limit=loaded["limit"]
+    )
+    return show(
+        "executions.html",
+        rows=page.rows,
+        total=page.total,
+        total_is_exact=page.total_is_exact,
+        next_cursor=page.source(loaded, now=now)["next_cursor"],
+        query=query,
+        statuses=list(Status),
+        triggers=list(Trigger),
+    )
+
+
+@blueprint.get("/executions/<uuid:execution_id>")
+@requires(Role.VIEWER, Scope.EXECUTIONS_READ)
+def execution(execution_id: UUID) -> AnyResponse:
+    """Show an execution."""
+    row = service.read(call(), execution_id)
+    shown = attempts.shown(row["attempts"])
+    return show(
+        "execution.html",
+        row=row,
+        explanation=explanations.explain_execution(
+            call(), row, alive_within=current().settings.worker_timeout
+        ),
+        attempts=list(reversed(shown)),
+        phases={each["number"]: charts.phases(each.get("timing_ms")) for each in shown},
+        lines=logs.lines_of(row),
+        is_final=row["finished_at"] is not None,
+    )
+
+
+@blueprint.get("/executions/<uuid:execution_id>/log.txt")
+@requires(Role.VIEWER, Scope.EXECUTIONS_READ)
+def execution_log(execution_id: UUID) -> Response:
+    """Return the log of an execution as a text."""
+    row = service.read(call(), execution_id)
+    lines = (
+        f"{clock.rfc3339(line.at)} {line.level:7} {line.message}\n" for line in logs.lines_of(row)
+    )
+    response = Response("".join(lines), mimetype="text/plain")
+    response.headers["Content-Disposition"] = f'attachment; filename="{execution_id}.txt"'
+    return response
+
+
+@blueprint.post("/executions/<uuid:execution_id>/cancel")
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+def cancel_execution(execution_id: UUID) -> AnyResponse:
+    """End an execution that has not finished."""
+    service.cancel(call(), execution_id)
+    return to("execution", execution_id=execution_id)
+
+
+@blueprint.post("/executions/<uuid:execution_id>/retry")
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+def retry_execution(execution_id: UUID) -> AnyResponse:
+    """Run an execution's job again, and show the new execution."""
+    row = service.retry(call(), execution_id)
+    return to("execution", execution_id=row["id"])

@@ -1,0 +1,199 @@
+"""The form of a job: its fields as text, and the body of the API that they mean.
+
+A field whose text cannot be read is an error of that field. Everything else is checked where the
+API checks it, so that a form and a program get the same errors.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields as fields_of_class
+from datetime import datetime
+from typing import Any, Final
+
+from chronos_common import clock
+from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.payloads import DEFAULT_TYPE
+from chronos_common.domain.payloads.webhook import METHODS
+from chronos_common.domain.retries import RetryPolicy
+from chronos_common.errors import Invalid
+
+Form = Mapping[str, str]
+
+#: The fields of a form that are those of the API, as they are written.
+_TEXTS = ("name", "description", "schedule_type", "timezone", "misfire_policy", "overlap_policy")
+_NUMBERS = (
+    "interval_seconds",
+    "jitter_seconds",
+    "max_runs",
+    "max_attempts",
+    "timeout_seconds",
+    "misfire_grace_seconds",
+)
+_FIELD_OF_KIND = {"cron": "cron_expression", "interval": "interval_seconds", "once": "run_at"}
+
+METHOD_NAMES: Final = METHODS
+
+_POLICY: Final = RetryPolicy()
+_DEFAULTS: Final = {each.name: each.default for each in fields_of_class(JobDefinition)}
+
+#: A new job's form.
+BLANK: Final[Form] = {
+    "type": DEFAULT_TYPE,
+    "method": "POST",
+    "schedule_type": "cron",
+    "cron_expression": "0 9 * * *",
+    "timezone": "UTC",
+    "max_attempts": str(_POLICY.max_attempts),
+    "retry_delays": ", ".join(f"{each:g}" for each in _POLICY.retry_delays),
+    "timeout_seconds": f"{_DEFAULTS['timeout_seconds']:g}",
+    "misfire_policy": str(_DEFAULTS["misfire_policy"]),
+    "misfire_grace_seconds": f"{_DEFAULTS['misfire_grace_seconds']:g}",
+    "overlap_policy": str(_DEFAULTS["overlap_policy"]),
+}
+
+
+def body_of(form: Form) -> dict[str, Any]:
+    """Return the body of the API that the form means. Raises :class:`Invalid`."""
+    reader = _Reader(form)
+    job_type = form.get("type", DEFAULT_TYPE)
+    body: dict[str, Any] = {"type": job_type, "payload": reader.payload(job_type)}
+    body |= {name: form[name].strip() for name in _TEXTS if form.get(name, "").strip()}
+    body |= {name: reader.number(name) for name in _NUMBERS if form.get(name, "").strip()}
+    kind = form.get("schedule_type", "")
+    for other, name in _FIELD_OF_KIND.items():
+        if other != kind:
+            body.pop(name, None)
+    if kind == "cron":
+        body["cron_expression"] = form.get("cron_expression", "").strip()
+    if kind == "once":
+        body["run_at"] = form.get("run_at", "").strip()
+    if form.get("retry_delays", "").strip():
+        body["retry_delays"] = reader.numbers("retry_delays")
+    body["tags"] = _parts(form.get("tags", ""))
+    if form.get("notify_whom") != "creator":
+        body["notify"] = _parts(form.get("notify", ""))
+    if reader.errors:
+        raise Invalid(reader.errors)
+    return body
+
+
+class _Reader:
+    """Reads the texts of a form, and collects the errors of those that cannot be read."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        self.errors: dict[str, list[str]] = {}
+
+    def payload(self, job_type: str) -> dict[str, Any]:
+        """Return the payload: the fields of a webhook, or the JSON of any other type."""
+        if job_type != DEFAULT_TYPE:
+            return self._json_object("payload")
+        payload: dict[str, Any] = {"method": self._form.get("method", "POST")}
+        if url := self._form.get("url", "").strip():
+            payload["url"] = url
+        if headers := self._form.get("headers", "").strip():
+            payload["headers"] = self._headers(headers)
+        if body := self._form.get("body", "").strip():
+            payload["body"] = _json_or_text(body)
+        return payload | self._more()
+
+    def _more(self) -> dict[str, Any]:
+        """Return the fields of the payload that have no input of their own."""
+        return self._json_object("payload_more") if self._form.get("payload_more") else {}
+
+    def _json_object(self, name: str) -> dict[str, Any]:
+        try:
+            value = json.loads(self._form.get(name, "") or "{}")
+        except (ValueError, RecursionError) as error:
+            self.errors["payload"] = [f"Is not JSON: {error}."]
+            return {}
+        if not isinstance(value, dict):
+            self.errors["payload"] = ['Must be a JSON object, like {"to": ["a@example.com"]}.']
+            return {}
+        return value
+
+    def _headers(self, text: str) -> dict[str, str]:
+        found = {}
+        for line in text.splitlines():
+            name, colon, value = line.partition(":")
+            if not line.strip():
+                continue
+            if not colon:
+                self.errors["payload.headers"] = [f"{line[:40]!r} is no 'Name: value'."]
+            found[name.strip()] = value.strip()
+        return found
+
+    def number(self, name: str) -> float:
+        """Return the number in a field, or 0 with an error."""
+        return self._number(name, self._form[name])
+
+    def numbers(self, name: str) -> list[float]:
+        """Return the numbers in a field."""
+        return [self._number(name, each) for each in _parts(self._form[name])]
+
+    def _number(self, name: str, text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            self.errors[name] = [f"{text.strip()[:40]!r} is not a number."]
+            return 0
+        return int(value) if value.is_integer() else value
+
+
+def _parts(text: str) -> list[str]:
+    """Return the parts of a list that is separated by commas or lines."""
+    return [each.strip() for each in text.replace("\n", ",").split(",") if each.strip()]
+
+
+def _json_or_text(text: str) -> Any:
+    """Return the value of a text that is JSON, or else the text."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+#: The parts of a webhook's payload that have inputs of their own.
+_WEBHOOK_INPUTS = frozenset({"url", "method", "headers", "body"})
+
+
+def form_of(job: Mapping[str, Any]) -> dict[str, str]:
+    """Return the form of a job, whose snapshot is given, so that :func:`body_of` means it."""
+    form = {
+        name: _text(job[name])
+        for name in (*_TEXTS, *_NUMBERS, "cron_expression", "run_at", "type")
+        if job[name] is not None
+    }
+    form["tags"] = ", ".join(job["tags"])
+    form["notify_whom"] = "creator" if job["notify"] is None else "these"
+    form["notify"] = ", ".join(job["notify"] or ())
+    form["retry_delays"] = ", ".join(f"{each:g}" for each in job["retry_delays"])
+    return form | _payload_form(job["type"], job["payload"])
+
+
+def _payload_form(job_type: str, payload: Mapping[str, Any]) -> dict[str, str]:
+    if job_type != DEFAULT_TYPE:
+        return {"payload": json.dumps(payload, indent=2, ensure_ascii=False)}
+    more = {name: value for name, value in payload.items() if name not in _WEBHOOK_INPUTS}
+    body = payload.get("body")
+    headers = payload.get("headers", {})
+    return {
+        "url": payload.get("url", ""),
+        "method": payload.get("method", "POST"),
+        "headers": "\n".join(f"{name}: {value}" for name, value in headers.items()),
+        "body": "" if body is None else _body_text(body),
+        "payload_more": json.dumps(more, indent=2, ensure_ascii=False) if more else "",
+    }
+
+
+def _body_text(body: Any) -> str:
+    """Return a text that :func:`_json_or_text` reads as this body."""
+    if isinstance(body, str) and _json_or_text(body) == body:
+        return body
+    return json.dumps(body, indent=2, ensure_ascii=False)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, datetime):
+        return clock.rfc3339(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

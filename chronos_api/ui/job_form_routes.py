@@ -1,0 +1,130 @@
+"""The pages on which a job is created and edited."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from werkzeug.wrappers import Response as AnyResponse
+
+from chronos_api.http.errors import problem_of
+from chronos_api.jobs import changes, service, snapshots
+from chronos_api.jobs.definition.payload_schemas import JobType
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.transactions import call
+from chronos_api.ui import job_form
+from chronos_api.ui.blueprint import blueprint, show, to
+from chronos_common import clock, ids
+from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.schedules import fields
+from chronos_common.domain.schedules.misfires import MisfirePolicy
+from chronos_common.domain.schedules.schedule import ScheduleKind
+from chronos_common.domain.timezones.zones import zone_of
+from chronos_common.errors import ChronosError, Invalid
+
+_PREVIEWED = 10
+_PREVIEW = "preview"
+
+
+@blueprint.get("/jobs/new")
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def new_job() -> AnyResponse:
+    """Show the form of a new job, or of one like another."""
+    form = dict(job_form.BLANK)
+    if clone := request.args.get("clone"):
+        form = job_form.form_of(_snapshot(UUID(clone)))
+        form["name"] = f"{form['name']} (copy)"
+    return _form(form)
+
+
+@blueprint.post("/jobs/new")
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def create_job() -> AnyResponse:
+    """Create a job, or show the form again with its errors or with a preview."""
+    form = request.form.to_dict()
+    if form.get("do") == _PREVIEW:
+        return _form(form)
+    try:
+        row = service.create(call(), job_form.body_of(form))
+    except ChronosError as error:
+        return _form(form, error)
+    return to("job", job_id=row["id"])
+
+
+@blueprint.get("/jobs/<uuid:job_id>/edit")
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def edit_job(job_id: UUID) -> AnyResponse:
+    """Show the form of a job."""
+    job = _snapshot(job_id)
+    return _form(job_form.form_of(job) | {"version": str(job["version"])}, job=job)
+
+
+@blueprint.post("/jobs/<uuid:job_id>/edit")
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def change_job(job_id: UUID) -> AnyResponse:
+    """Change a job, unless somebody else has changed it since the form was shown."""
+    form, job = request.form.to_dict(), _snapshot(job_id)
+    if form.get("do") == _PREVIEW:
+        return _form(form, job=job)
+    try:
+        body = job_form.body_of(form)
+        kept = {name: job[name] for name in ("starts_at", "ends_at") if job[name] is not None}
+        version = int(form["version"]) if form.get("version", "").isdecimal() else 0
+        changes.change(call(), job_id, _resets(job) | kept | body, expected=frozenset({version}))
+    except ChronosError as error:
+        return _form(form, error, job=job)
+    return to("job", job_id=job_id)
+
+
+def _resets(job: Mapping[str, Any]) -> dict[str, None]:
+    """Return null for each field of the form that an emptied input resets to its default."""
+    return dict.fromkeys(
+        name
+        for name in ("description", "max_runs", "jitter_seconds", "notify", "retry_delays")
+        if name in job
+    )
+
+
+def _snapshot(job_id: UUID) -> dict[str, Any]:
+    return snapshots.snapshot(service.read(call(), job_id), now=clock.now())
+
+
+def _form(
+    form: Mapping[str, str],
+    error: ChronosError | None = None,
+    *,
+    job: Mapping[str, Any] | None = None,
+) -> AnyResponse:
+    problem = problem_of(error) if error else None
+    response = show(
+        "job_form.html",
+        form=form,
+        job=job,
+        problem=problem,
+        errors=problem.fields if problem else {},
+        preview=_preview(form),
+        types=list(JobType),
+        methods=job_form.METHOD_NAMES,
+        kinds=list(ScheduleKind),
+        misfire_policies=list(MisfirePolicy),
+        overlap_policies=list(OverlapPolicy),
+    )
+    if problem:
+        response.status_code = int(problem.kind.status)
+    return response
+
+
+def _preview(form: Mapping[str, str]) -> dict[str, Any]:
+    """Return the schedule of a form in plain words, with its next instants, or its errors."""
+    now = clock.now()
+    try:
+        body = job_form.body_of({**form, "type": "email", "payload": "{}"})
+        schedule = fields.from_fields(body, job_id=ids.new_id(now), now=now)
+    except Invalid as error:
+        return {"errors": error.fields}
+    zone = zone_of(schedule.timezone)
+    instants = schedule.upcoming(now, _PREVIEWED)
+    return {
+        "description": schedule.describe(),
+        "instants": [(instant, instant.astimezone(zone)) for instant in instants],
+    }

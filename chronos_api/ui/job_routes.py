@@ -1,0 +1,142 @@
+"""The pages of jobs: the list, one job, and what can be done to it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from werkzeug.wrappers import Response as AnyResponse
+
+from chronos_api.context import current
+from chronos_api.executions import service as executions
+from chronos_api.explanations import service as explanations
+from chronos_api.explanations.schemas import WhyQuery
+from chronos_api.fields.pagination import MAX_LIMIT
+from chronos_api.http import json_body
+from chronos_api.jobs import changes, service, snapshots
+from chronos_api.jobs.definition.payload_schemas import JobType
+from chronos_api.jobs.schemas import JobsQuery, job_filter
+from chronos_api.jobs.service import JobListing
+from chronos_api.security.access import Role, Scope, requires
+from chronos_api.statistics import job_statistics
+from chronos_api.transactions import call
+from chronos_api.ui import charts
+from chronos_api.ui.blueprint import blueprint, show, to
+from chronos_api.ui.lists import query_of
+from chronos_common import clock
+from chronos_common.clock import to_milliseconds
+from chronos_common.domain.statuses import JobStatus
+from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.jobs.filters import LastOutcome
+
+_RUNS_IN_ROW = 20
+_RUNS_ON_PAGE = 20
+_CONSIDERED = 100
+_SIZES = (20, 50, MAX_LIMIT)
+
+
+@blueprint.get("/jobs")
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def jobs() -> AnyResponse:
+    """List the jobs, by the filters of the API in the address."""
+    query = query_of(JobsQuery)
+    now = clock.now()
+    page = service.list_jobs(call(), JobListing.of(job_filter(query.loaded), query.loaded))
+    rows = [snapshots.snapshot(row, now=now) for row in page.rows]
+    runs = executions.latest_of(call(), [row["id"] for row in rows], each=_RUNS_IN_ROW)
+    return show(
+        "jobs.html",
+        rows=rows,
+        runs=runs,
+        sparks={job_id: charts.sparkline(latest) for job_id, latest in runs.items()},
+        total=page.total,
+        total_is_exact=page.total_is_exact,
+        next_cursor=page.source(query.loaded, now=now)["next_cursor"],
+        query=query,
+        sizes=_SIZES,
+        statuses=[each for each in JobStatus if each is not JobStatus.CANCELLED],
+        types=list(JobType),
+        outcomes=list(LastOutcome),
+    )
+
+
+@blueprint.get("/jobs/<uuid:job_id>")
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def job(job_id: UUID) -> AnyResponse:
+    """Show a job: its schedule, its figures, and its latest executions."""
+    now = clock.now()
+    row = service.read(call(), job_id)
+    statistics = job_statistics.statistics(call(), job_id, limit=_CONSIDERED)
+    page = executions.list_of_job(
+        call(), job_id, HistoryFilter(job_id=job_id), page=1, limit=_RUNS_ON_PAGE
+    )
+    return show(
+        "job.html",
+        job=snapshots.detailed(row, now=now),
+        statistics=statistics,
+        spark=charts.sparkline(statistics.latest),
+        rows=page.rows,
+        answer=_why(job_id),
+    )
+
+
+def _why(job_id: UUID) -> Any:
+    """Return why the job ran or did not at the instant of the address, if it names one."""
+    at = request.args.get("why")
+    if not at:
+        return None
+    settings = current().settings
+    return explanations.explain(
+        call(),
+        job_id,
+        at=to_milliseconds(json_body.load(WhyQuery, {"at": at})["at"]),
+        retention=timedelta(days=settings.retention_days),
+        alive_within=settings.worker_timeout,
+    )
+
+
+@blueprint.post("/jobs/<uuid:job_id>/run")
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+def run_job(job_id: UUID) -> AnyResponse:
+    """Run a job now, and show the execution."""
+    row = executions.trigger(call(), job_id)
+    return to("execution", execution_id=row["id"])
+
+
+@blueprint.post("/jobs/<uuid:job_id>/pause")
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def pause_job(job_id: UUID) -> AnyResponse:
+    """Pause a job."""
+    return _changed(job_id, changes.pause)
+
+
+@blueprint.post("/jobs/<uuid:job_id>/resume")
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def resume_job(job_id: UUID) -> AnyResponse:
+    """Resume a job."""
+    return _changed(job_id, changes.resume)
+
+
+def _changed(job_id: UUID, change: Callable[..., Any]) -> AnyResponse:
+    change(call(), job_id)
+    return to("jobs") if request.form.get("back") == "jobs" else to("job", job_id=job_id)
+
+
+@blueprint.get("/jobs/<uuid:job_id>/delete")
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def confirm_delete(job_id: UUID) -> AnyResponse:
+    """Ask whether to delete a job."""
+    return show("delete.html", job=service.read(call(), job_id), errors={})
+
+
+@blueprint.post("/jobs/<uuid:job_id>/delete")
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def delete_job(job_id: UUID) -> AnyResponse:
+    """Delete a job, whose name was typed."""
+    row = service.read(call(), job_id)
+    if request.form.get("name", "").strip() != row["name"]:
+        errors = {"name": ["Type the job's name as it is written above."]}
+        return show("delete.html", job=row, errors=errors)
+    service.delete(call(), job_id, expected=None)
+    return to("jobs")

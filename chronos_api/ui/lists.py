@@ -1,0 +1,46 @@
+"""The lists of pages: their filters stand in the address, as the API has them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import request
+from marshmallow import Schema, ValidationError
+
+from chronos_api.http import json_body
+
+#: Rows of a page, unless the address says otherwise.
+LIMIT = "50"
+
+#: The parts of a query that say which part of a list is shown.
+_PLACES = frozenset({"sort", "limit", "cursor", "as_of", "page"})
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """The query of a list: as it is ``given``, and as its schema loads the right parts of it."""
+
+    given: Mapping[str, str]
+    loaded: dict[str, Any]
+    errors: Mapping[str, list[str]]
+
+    @property
+    def filters(self) -> list[str]:
+        """Return the names of the filters that are set."""
+        return sorted(self.given.keys() - _PLACES)
+
+
+def query_of(schema: type[Schema]) -> ListQuery:
+    """Return the query of the current address. An empty input of a form sets nothing."""
+    given = {name: value for name, value in request.args.items() if value}
+    try:
+        return ListQuery(given, json_body.made(schema).load({"limit": LIMIT, **given}), {})
+    except ValidationError as error:
+        errors = json_body.flatten(error.messages)
+    # An error may be about another field than the one to leave out. Without any, there is none.
+    right = {name: value for name, value in given.items() if name not in errors}
+    try:
+        loaded = json_body.made(schema).load({"limit": LIMIT, **right})
+    except ValidationError:
+        loaded = json_body.load(schema, {"limit": LIMIT})
+    return ListQuery(given, loaded, errors)

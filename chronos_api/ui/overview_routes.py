@@ -1,0 +1,63 @@
+"""The first page: how the workspace stands, what failed, and what runs next."""
+
+from typing import Any
+
+from flask import request
+from werkzeug.wrappers import Response as AnyResponse
+
+from chronos_api.executions import service as executions
+from chronos_api.http import json_body
+from chronos_api.jobs import service as jobs
+from chronos_api.jobs import snapshots
+from chronos_api.jobs.schemas import JobsQuery, job_filter
+from chronos_api.jobs.service import JobListing
+from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_api.statistics import cached
+from chronos_api.statistics.dashboard import Period
+from chronos_api.statistics.schemas import PeriodQuery
+from chronos_api.transactions import call
+from chronos_api.ui import charts
+from chronos_api.ui.blueprint import blueprint, show
+from chronos_common import clock
+from chronos_common.domain.statuses import Status
+from chronos_common.storage.executions.history import HistoryFilter
+
+_SHOWN = 8
+
+
+@blueprint.get("/")
+@requires(Role.VIEWER, Scope.STATS_READ)
+def overview() -> AnyResponse:
+    """Show how the workspace stands."""
+    query = json_body.load(PeriodQuery, {"period": request.args.get("period", Period.HOUR)})
+    period, workspace_id = query["period"], principal().workspace_id
+    stats = cached.stats(workspace_id, period)
+    trend = cached.trend(workspace_id, period)
+    return show(
+        "overview.html",
+        period=period,
+        periods=list(Period),
+        stats=stats,
+        trend=trend,
+        chart=charts.trend(trend["buckets"], trend["bucket_seconds"]),
+        ring=charts.ring(stats),
+        failures=_latest(Status.FAILED),
+        skipped=_latest(Status.SKIPPED),
+        upcoming=_upcoming(),
+    )
+
+
+def _latest(status: Status) -> list[Any]:
+    """Return the latest executions that ended so."""
+    filters = HistoryFilter(status=status)
+    return list(executions.list_executions(call(), filters, page=1, limit=_SHOWN).rows)
+
+
+def _upcoming() -> list[Any]:
+    """Return the jobs that run next."""
+    query = json_body.load(
+        JobsQuery, {"status": "active", "sort": "next_run_at", "limit": str(_SHOWN)}
+    )
+    now = clock.now()
+    page = jobs.list_jobs(call(), JobListing.of(job_filter(query), query))
+    return [snapshots.snapshot(row, now=now) for row in page.rows]

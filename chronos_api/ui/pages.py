@@ -1,0 +1,41 @@
+"""Registers the pages with the application."""
+
+from flask import Flask
+from werkzeug.exceptions import NotFound
+from werkzeug.wrappers import Response as AnyResponse
+
+from chronos_api.security.access import public
+from chronos_api.ui import (
+    account_routes,
+    assets,
+    execution_routes,
+    job_form_routes,
+    job_routes,
+    overview_routes,
+)
+from chronos_api.ui.blueprint import IN_WORKSPACE, blueprint
+
+#: The modules that add their routes to the blueprint when they are loaded.
+SUBJECTS = (
+    account_routes,
+    overview_routes,
+    job_routes,
+    job_form_routes,
+    execution_routes,
+)
+
+
+@blueprint.route("/<path:_rest>", methods=["GET", "POST"])
+@public()
+def nothing_here(_rest: str) -> AnyResponse:
+    """Show that there is no such page. Without this, programs' error documents would be shown."""
+    raise NotFound
+
+
+def register(app: Flask) -> None:
+    """Serve the pages of the workspace that a user joined first, and of any other."""
+    # Read now, so that a process serves the files that its pages were made for.
+    assets.version()
+    app.register_blueprint(assets.blueprint)
+    app.register_blueprint(blueprint, url_prefix="/ui")
+    app.register_blueprint(blueprint, name=IN_WORKSPACE, url_prefix="/ui/w/<uuid:workspace>")

@@ -1,0 +1,164 @@
+"""Figures, instants and statuses as the pages show them."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from markupsafe import Markup, escape
+
+from chronos_common import clock
+from chronos_common.domain.statuses import REASON_TEXTS, JobStatus, Reason, Status
+
+#: Stands for a figure that there is not.
+NONE: Final = "\N{EN DASH}"
+
+_THOUSAND = 1000
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+#: Up to this long, two units are shown: "2 h 5 min".
+_FEW = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A status as a symbol and a word. Its colour is the last of the three to tell it."""
+
+    symbol: str
+    word: str
+
+
+EXECUTION_MARKS: Final[Mapping[str, Mark]] = {
+    Status.SUCCEEDED: Mark("✓", "succeeded"),
+    Status.FAILED: Mark("✕", "failed"),
+    Status.SKIPPED: Mark("⊘", "did not run"),
+    Status.CANCELLED: Mark("⊖", "cancelled"),
+    Status.RUNNING: Mark("▶", "running"),
+    Status.RETRYING: Mark("↻", "retrying"),
+    Status.QUEUED: Mark("◷", "queued"),
+}
+
+JOB_MARKS: Final[Mapping[str, Mark]] = {
+    JobStatus.ACTIVE: Mark("●", "active"),
+    JobStatus.PAUSED: Mark("‖", "paused"),
+    JobStatus.COMPLETED: Mark("■", "completed"),
+    JobStatus.CANCELLED: Mark("⊖", "deleted"),
+}
+
+
+def status_badge(status: str, marks: Mapping[str, Mark]) -> Markup:
+    """Return a status as an element."""
+    mark = marks[status]
+    return Markup(
+        '<span class="status {status}"><span aria-hidden="true">{symbol}</span> {word}</span>'
+    ).format(status=status, symbol=mark.symbol, word=mark.word)
+
+
+def execution_status(status: str) -> Markup:
+    """Return the status of an execution as an element."""
+    return status_badge(status, EXECUTION_MARKS)
+
+
+def job_status(status: str) -> Markup:
+    """Return the status of a job as an element."""
+    return status_badge(status, JOB_MARKS)
+
+
+def number(value: float) -> str:
+    """Return a number with separators, like ``100,060``."""
+    return f"{value:,}"
+
+
+def milliseconds(value: float | None) -> str:
+    """Return a duration: ``33 ms``, ``1.25 s``, ``2 min 5 s``, or a dash if there is none."""
+    if value is None:
+        return NONE
+    if value < _THOUSAND:
+        return f"{round(value)} ms"
+    length = timedelta(milliseconds=value)
+    return span(length) if length >= _MINUTE else f"{value / _THOUSAND:.3g} s"
+
+
+def span(length: timedelta) -> str:
+    """Return a length in its one or two largest units, like ``2 h 5 min``."""
+    seconds = max(int(length.total_seconds()), 0)
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    for (unit, size), (smaller, smaller_size) in zip(units, (*units[1:], ("", 1)), strict=True):
+        count, rest = divmod(seconds, size)
+        if count:
+            more = rest // smaller_size if smaller and count < _FEW else 0
+            return f"{count} {unit} {more} {smaller}" if more else f"{count} {unit}"
+    return "0 s"
+
+
+def relative(moment: datetime, now: datetime) -> str:
+    """Return how far an instant is from now: ``in 1 h 3 min``, ``3 s ago``."""
+    if moment >= now:
+        return f"in {span(moment - now)}"
+    return f"{span(now - moment)} ago"
+
+
+def instant(moment: datetime | None, now: datetime) -> Markup:
+    """Return an instant as a ``time`` element, which a script shows in the reader's zone."""
+    if moment is None:
+        return escape(NONE)
+    in_utc = moment.astimezone(UTC)
+    day = "" if in_utc.date() == now.astimezone(UTC).date() else f"{in_utc:%a %-d %b} "
+    year = f"{in_utc:%Y} " if abs(moment - now) > 300 * _DAY else ""
+    return Markup('<time datetime="{exact}" title="{title}">{text}</time>').format(
+        exact=clock.rfc3339(moment),
+        title=f"{in_utc:%A, %-d %B %Y %H:%M:%S}.{in_utc.microsecond // 1000:03} UTC",
+        text=f"{day}{year}{in_utc:%H:%M:%S} UTC",
+    )
+
+
+def ago(moment: datetime | None, now: datetime) -> Markup:
+    """Return how far an instant is from now as a ``time`` element, which a script keeps true."""
+    if moment is None:
+        return escape(NONE)
+    return Markup('<time data-relative datetime="{exact}" title="{title}">{text}</time>').format(
+        exact=clock.rfc3339(moment),
+        title=f"{moment.astimezone(UTC):%A, %-d %B %Y %H:%M:%S UTC}",
+        text=relative(moment, now),
+    )
+
+
+def reason(value: str | None) -> str:
+    """Return a reason in plain words."""
+    if value is None:
+        return ""
+    try:
+        text = REASON_TEXTS[Reason(value)]
+    except ValueError:
+        return value
+    return text[0].upper() + text[1:]
+
+
+def pretty(value: Any) -> str:
+    """Return a JSON value as people read it."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def change(now: float, before: float) -> str:
+    """Return how a number differs from the one before: ``▲ 12``, ``▼ 3``, or nothing."""
+    if now == before:
+        return ""
+    return f"{'▲' if now > before else '▼'} {number(abs(now - before))}"
+
+
+#: What templates call.
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    each.__name__: each
+    for each in (
+        ago,
+        change,
+        execution_status,
+        instant,
+        job_status,
+        milliseconds,
+        number,
+        reason,
+        relative,
+        span,
+    )
+}
