@@ -5,15 +5,18 @@ from werkzeug.exceptions import NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from chronos_api.security.access import public
-from chronos_api.ui import (
+from chronos_api.ui import assets
+from chronos_api.ui.blueprint import IN_WORKSPACE, blueprint
+from chronos_api.ui.routes import (
     account_routes,
-    assets,
+    audit_routes,
     execution_routes,
     job_form_routes,
     job_routes,
     overview_routes,
+    settings_routes,
+    system_routes,
 )
-from chronos_api.ui.blueprint import IN_WORKSPACE, blueprint
 
 #: The modules that add their routes to the blueprint when they are loaded.
 SUBJECTS = (
@@ -22,6 +25,9 @@ SUBJECTS = (
     job_routes,
     job_form_routes,
     execution_routes,
+    settings_routes,
+    audit_routes,
+    system_routes,
 )
 
 
