@@ -68,9 +68,8 @@ def change_job(job_id: UUID) -> AnyResponse:
         return _form(form, job=job)
     try:
         body = job_form.body_of(form)
-        kept = {name: job[name] for name in ("starts_at", "ends_at") if job[name] is not None}
         version = int(form["version"]) if form.get("version", "").isdecimal() else 0
-        changes.change(call(), job_id, _resets(job) | kept | body, expected=frozenset({version}))
+        changes.change(call(), job_id, _resets(job) | body, expected=frozenset({version}))
     except ChronosError as error:
         return _form(form, error, job=job)
     return to("job", job_id=job_id)

@@ -84,6 +84,9 @@ WITHOUT_LIMIT = {
 #: Routes that are not in the OpenAPI document: they serve it.
 UNDOCUMENTED = {"/", "/openapi.json", "/docs", "/docs/", "/docs/page.js", "/docs/page.css"}
 
+#: Pages for people are no operations of the API. ``ui/test_access.py`` asks for each of them.
+PAGES = "/ui/"
+
 #: A name means something in each workspace: others' names are free, not foreign.
 NAMES = {"name"}
 
@@ -118,8 +121,10 @@ class Route:
 
 
 def routes(app: Flask, who: Audience | None = None) -> Iterator[Route]:
-    """Yield every route, or those for ``who``."""
+    """Yield every route of the API, or those for ``who``."""
     for rule in app.url_map.iter_rules():
+        if rule.rule.startswith(PAGES):
+            continue
         declared = access.access_of(app.view_functions[rule.endpoint])
         if who in {None, declared.audience}:
             for method in sorted(METHODS & (rule.methods or set())):
