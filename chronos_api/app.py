@@ -92,7 +92,8 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     for blueprint in _BLUEPRINTS:
         api.register_blueprint(blueprint)
     app.register_blueprint(docs.blueprint)
-    pages.register(app)
+    if settings.dashboard:
+        pages.register(app)
     content = openapi.document(api)
     app.extensions["chronos-openapi"] = json.dumps(content, indent=1)
     _expect_requests(app, content)

@@ -52,6 +52,9 @@ class Settings:
         "the API's address in e-mails and documentation",
         parse=types.http_url,
     )
+    dashboard: bool = types.flag(
+        default=True, help="whether the API serves the dashboard, at /ui/"
+    )
     secret_key: str = types.text(
         None,
         "signs access and refresh tokens; at least 32 bytes",

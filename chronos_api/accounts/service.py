@@ -118,6 +118,15 @@ def _start_login(tx: Transaction, user_id: UUID, *, lifetime: timedelta) -> Logi
     return _issue(tx, user_id, ids.new_id(tx.now), lifetime=lifetime)
 
 
+def extend(call: Call, *, lifetime: timedelta) -> None:
+    """Let the login of the caller last for ``lifetime`` from now on."""
+    account = call.account
+    if account.family_id is None:
+        return
+    with begin(call) as tx:
+        _issue(tx, account.user_id, account.family_id, lifetime=lifetime)
+
+
 def refresh(call: Call, token: str, *, lifetime: timedelta) -> Login:
     """Use a refresh token up, and return the ids of new tokens.
 

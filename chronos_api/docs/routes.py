@@ -2,9 +2,10 @@
 
 from importlib.resources import files
 
-from flask import Blueprint, Response, current_app, redirect, url_for
+from flask import Blueprint, Response, current_app, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from chronos_api.context import current
 from chronos_api.security.access import public
 from chronos_api.security.rate_limits import Rate
 
@@ -20,8 +21,11 @@ _SECONDS_TO_KEEP = 300
 @blueprint.get("/")
 @public(Rate.NONE)
 def root() -> AnyResponse:
-    """Lead to the documentation."""
-    return redirect(url_for("docs.page"))
+    """Lead people to the dashboard, and programs to the documentation."""
+    accepted = request.accept_mimetypes
+    is_person = accepted["text/html"] > accepted["application/json"]
+    has_pages = current().settings.dashboard
+    return redirect("/ui/" if is_person and has_pages else url_for("docs.page"))
 
 
 @blueprint.get("/openapi.json")

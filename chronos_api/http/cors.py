@@ -1,6 +1,6 @@
 """Cross-origin requests of browsers, from the origins that the operator names.
 
-No cookies are involved, so no credentials are allowed: every caller sends a token.
+Other origins may send no cookie, so no credentials are allowed: their callers send a token.
 """
 
 from collections.abc import Sequence

@@ -84,10 +84,13 @@ def check_token(expected: str) -> None:
         raise PageOutdated
 
 
-def start(response: Response, user_id: UUID, family_id: UUID) -> None:
-    """Give the browser a session of this login."""
+def start(response: Response, user_id: UUID, family_id: UUID, *, csrf: str | None = None) -> None:
+    """Give the browser a session of this login.
+
+    A session that goes on keeps its ``csrf``, which the pages that are open have.
+    """
     lifetime = current_app.config["JWT_REFRESH_TOKEN_EXPIRES"]
-    text = tokens.session_token(user_id, family_id, csrf=secrets.token_urlsafe(24))
+    text = tokens.session_token(user_id, family_id, csrf=csrf or secrets.token_urlsafe(24))
     _set(response, _name(_COOKIE, _PLAIN_COOKIE), text, lifetime, same_site="Lax")
 
 

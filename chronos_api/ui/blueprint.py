@@ -4,6 +4,7 @@ Each page has two addresses: ``/ui/jobs`` shows the workspace that the user join
 ``/ui/w/<id>/jobs`` the one that it names.
 """
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -19,9 +20,11 @@ from flask import (
 )
 from werkzeug.wrappers import Response as AnyResponse
 
+from chronos_api.accounts import service as accounts
+from chronos_api.context import current
 from chronos_api.http import errors, problems
 from chronos_api.http.problems import Problem
-from chronos_api.security import access
+from chronos_api.security import access, browser_sessions
 from chronos_api.transactions import account_call
 from chronos_api.ui import assets, wording
 from chronos_api.workspaces import service as workspaces
@@ -66,7 +69,18 @@ def to(page: str, **values: Any) -> AnyResponse:
 def show(template: str, **values: Any) -> Response:
     """Return a page of a template, for a caller who has logged in."""
     memberships = workspaces.list_memberships(account_call())
-    return _page(template, values | {"memberships": memberships})
+    response = _page(template, values | {"memberships": memberships})
+    _renew(response)
+    return response
+
+
+def _renew(response: Response) -> None:
+    """Let a session that is used go on."""
+    session = g.get("browser_session")
+    if session is not None and session.is_due:
+        lifetime = timedelta(days=current().settings.refresh_token_days)
+        accounts.extend(account_call(), lifetime=lifetime)
+        browser_sessions.start(response, session.user_id, session.family_id, csrf=session.csrf)
 
 
 def show_public(template: str, **values: Any) -> Response:

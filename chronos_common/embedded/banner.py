@@ -12,7 +12,7 @@ from chronos_common.embedded.console import Terminal
 from chronos_common.embedded.installation import LOOPBACK, Installation
 from chronos_common.embedded.servers.servers import Servers
 
-_LABEL_WIDTH = 10
+_LABEL_WIDTH = 11
 _SECONDS_TO_CREATE = 60
 
 
@@ -24,7 +24,8 @@ def print_banner(
     client = Client(installation.address, account)
     access, may_log_in = _open_account(client, account, installation)
     names = " and ".join(child.name for child in servers.children)
-    lines = {
+    pages = {"Dashboard": f"{installation.address}/ui/"}
+    lines = (pages if installation.settings.dashboard else {}) | {
         "Address": installation.address,
         "API docs": f"{installation.address}/docs",
         "Account": access,

@@ -23,7 +23,11 @@ _ARGUMENTS = (
 
 @contextmanager
 def browsing(
-    *, width: int = 1280, height: int = 800, color_scheme: Literal["light", "dark"] = "light"
+    *,
+    width: int = 1280,
+    height: int = 800,
+    color_scheme: Literal["light", "dark"] = "light",
+    java_script_enabled: bool = True,
 ) -> Iterator[Page]:
     """Open an empty page in a browser of its own; skip the test where there is no browser."""
     if not CHROMIUM.exists():
@@ -35,6 +39,7 @@ def browsing(
             args=list(_ARGUMENTS),
             viewport={"width": width, "height": height},
             color_scheme=color_scheme,
+            java_script_enabled=java_script_enabled,
         )
         yield context.pages[0]
         context.close()

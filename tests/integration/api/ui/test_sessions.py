@@ -1,13 +1,14 @@
 """The session of a browser, and the attacks that it has to withstand."""
 
+from datetime import timedelta
 from http.cookies import SimpleCookie
 
 import pytest
 from flask import Flask
 from sqlalchemy import Engine, select
 
-from chronos_api.security import tokens
-from chronos_common.storage.tables import users
+from chronos_api.security import browser_sessions, tokens
+from chronos_common.storage.tables import refresh_tokens, users
 from integration.api.callers import Caller
 from integration.api.ui.pages import Browser
 
@@ -187,3 +188,22 @@ def test_somebody_registers_in_a_browser(app: Flask, nobody: Caller) -> None:
     assert (refused.status_code, "password" in refused.text) == (422, True)
     page = browser.follow(browser.submit(form, email=email, password=PASSWORD))
     assert "There is no job yet" in page.text
+
+
+def test_a_session_that_is_used_goes_on(
+    app: Flask, caller: Caller, db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails without a later end of the login itself: its rows are removed when they expire."""
+    browser = Browser(app, caller)
+    assert "Set-Cookie" not in browser.get("/ui/jobs").headers
+    monkeypatch.setattr(browser_sessions, "RENEWED_AFTER", timedelta(seconds=-1))
+    before = browser.client.get_cookie("chronos").value
+    page = browser.get("/ui/jobs")
+    assert browser.client.get_cookie("chronos").value != before
+    assert page.form("/logout").fields["csrf_token"] == "csrf-token"
+    with db.connect() as connection:
+        query = select(refresh_tokens).where(refresh_tokens.c.user_id == caller.user_id)
+        families = {row.family_id for row in connection.execute(query)}
+        rows = connection.execute(query).all()
+    assert (len(families), len(rows)) == (1, 2)
+    assert browser.get("/ui/jobs").status == 200

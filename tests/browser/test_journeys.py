@@ -1,0 +1,135 @@
+"""People at work in the dashboard: a real browser, a whole Chronos, real targets."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from acceptance.up import Up
+from browser.conftest import Visit, visiting
+from targets import Target, reply
+
+# Each start takes both cores of a small machine, as those of test_up do.
+pytestmark = pytest.mark.xdist_group("up")
+
+#: Milliseconds for what takes a second, on a machine that does much else.
+PATIENT = 60_000
+
+
+def create(page: Page, name: str, target: Target, **fields: str) -> None:
+    """Fill the form of a new job that runs every n seconds, and send it."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Address").fill(target.url)
+    page.get_by_label("every …").check()
+    page.get_by_label("Seconds from one run").fill(fields.pop("seconds", "1"))
+    for label, value in fields.items():
+        page.get_by_label(label).fill(value)
+    page.get_by_role("button", name="Create the job").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(name)
+
+
+def act(page: Page, name: str, action: str) -> None:
+    """Choose an action of the menu of a job's row, by the keyboard."""
+    menu = page.get_by_label(f"Actions for {name}")
+    menu.focus()
+    menu.press("Enter")
+    row = page.get_by_role("row").filter(has_text=name)
+    row.get_by_text(action, exact=True).press("Enter")
+
+
+def test_a_job_is_created_runs_and_is_seen_to_run(visit: Visit, target: Target) -> None:
+    """Fails without live parts: nothing on this page is loaded again by hand."""
+    page = visit.open("/ui/jobs/new")
+    create(page, "Every second", target)
+    expect(page.get_by_text("It has not run yet")).to_have_count(0, timeout=PATIENT)
+    succeeded = page.locator("table .status.succeeded")
+    expect(succeeded.first).to_be_visible(timeout=PATIENT)
+    expect(page.locator("[data-live-state]")).to_have_text("● live")
+    act(visit.open("/ui/jobs"), "Every second", "Pause")
+    expect(page.get_by_role("row").filter(has_text="Every second")).to_contain_text("paused")
+    page.get_by_role("link", name="Overview").click()
+    expect(page.locator(".figures")).to_contain_text("1 paused")
+    act(visit.open("/ui/jobs"), "Every second", "Delete…")
+    page.get_by_label("Type its name").fill("Every second")
+    page.get_by_role("button", name="Delete the job").click()
+    expect(page.get_by_role("row").filter(has_text="Every second")).to_have_count(0)
+
+
+def test_the_next_runs_follow_the_keys_and_an_error_is_named(visit: Visit) -> None:
+    page = visit.open("/ui/jobs/new")
+    preview = page.locator("[data-preview-box]")
+    expect(preview).to_contain_text("At 09:00 every day")
+    expression = page.get_by_label("Cron expression")
+    expression.fill("30 2 * * MON-FRI")
+    expect(preview).to_contain_text("At 02:30")
+    expect(preview.locator("time")).to_have_count(10)
+    page.get_by_label("Time zone").fill("Europe/Berlin")
+    expect(preview).to_contain_text("Europe/Berlin")
+    expression.fill("0 25 * * *")
+    expect(preview.locator(".error")).to_contain_text("25")
+    page.get_by_label("once").check()
+    expect(expression).to_be_hidden()
+    expect(page.get_by_label("Instant")).to_be_visible()
+
+
+def test_a_payload_is_tested_before_anything_is_saved(visit: Visit, target: Target) -> None:
+    page = visit.open("/ui/jobs/new")
+    page.get_by_label("Address").fill(target.url)
+    page.get_by_role("button", name="Test it now").click()
+    result = page.locator("[data-test-result]")
+    expect(result).to_contain_text("✓ HTTP 200", timeout=PATIENT)
+    target.answer = reply(404)
+    page.get_by_role("button", name="Test it now").click()
+    expect(result).to_contain_text("✕ HTTP 404", timeout=PATIENT)
+
+
+def test_a_failure_leads_from_the_overview_to_its_answer(visit: Visit, target: Target) -> None:
+    target.answer = reply(503, b"down for maintenance")
+    create(visit.open("/ui/jobs/new"), "Failing", target, Attempts="1", seconds="3600")
+    page = visit.page
+    page.get_by_role("button", name="Run now").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        re.compile("failed"), timeout=PATIENT
+    )
+    expect(page.get_by_text("down for maintenance")).to_be_visible()
+    visit.open("/ui/")
+    attention = page.get_by_role("listitem").filter(has_text="Failing").filter(has_text="failed")
+    attention.get_by_role("link", name="failed").click()
+    expect(page.get_by_text("and failed with HTTP status 503")).to_be_visible()
+
+
+def test_an_open_menu_stays_while_rows_change(visit: Visit, target: Target) -> None:
+    """Fails if live parts are replaced while they are touched."""
+    create(visit.open("/ui/jobs/new"), "Busy", target)
+    page = visit.open("/ui/jobs")
+    page.get_by_label("Actions for Busy").click()
+    item = page.get_by_role("row").filter(has_text="Busy").get_by_text("Pause", exact=True)
+    seen = len(target.received)
+    expect(item).to_be_visible()
+    # Long enough for two looks at the server, had the menu not been open.
+    page.wait_for_function(
+        "began => performance.now() - began > 12000", arg=page.evaluate("performance.now()")
+    )
+    assert len(target.received) > seen
+    expect(item).to_be_visible()
+    item.click()
+    expect(page.get_by_role("row").filter(has_text="Busy")).to_contain_text("paused")
+
+
+def test_everything_but_the_live_parts_works_without_scripts(up: Up, target: Target) -> None:
+    with visiting(up, java_script_enabled=False) as visit:
+        page = visit.open("/ui/jobs/new")
+        create(page, "Plain", target, seconds="3600")
+        page.get_by_role("button", name="Pause").click()
+        expect(page.get_by_text("It is paused")).to_be_visible()
+        page.get_by_role("button", name="Resume").click()
+        page.get_by_role("button", name="Run now").click()
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        page.get_by_role("link", name="Jobs").first.click()
+        page.get_by_label("Search").fill("plain")
+        page.get_by_role("button", name="Apply").click()
+        page.get_by_role("link", name="Plain").click()
+        page.get_by_role("link", name="Delete…").click()
+        page.get_by_label("Type its name").fill("Plain")
+        page.get_by_role("button", name="Delete the job").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Jobs")
