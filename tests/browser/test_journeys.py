@@ -18,8 +18,8 @@ PATIENT = 60_000
 
 def create(page: Page, name: str, target: Target, **fields: str) -> None:
     """Fill the form of a new job that runs every n seconds, and send it."""
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Address").fill(target.url)
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("Address", exact=True).fill(target.url)
     page.get_by_label("every …").check()
     page.get_by_label("Seconds from one run").fill(fields.pop("seconds", "1"))
     for label, value in fields.items():
@@ -48,7 +48,8 @@ def test_a_job_is_created_runs_and_is_seen_to_run(visit: Visit, target: Target) 
     act(visit.open("/ui/jobs"), "Every second", "Pause")
     expect(page.get_by_role("row").filter(has_text="Every second")).to_contain_text("paused")
     page.get_by_role("link", name="Overview").click()
-    expect(page.locator(".figures")).to_contain_text("1 paused")
+    # Figures are kept for some seconds. Then an event tells that they have changed.
+    expect(page.locator(".figures")).to_contain_text("1 paused", timeout=PATIENT)
     act(visit.open("/ui/jobs"), "Every second", "Delete…")
     page.get_by_label("Type its name").fill("Every second")
     page.get_by_role("button", name="Delete the job").click()
@@ -59,7 +60,7 @@ def test_the_next_runs_follow_the_keys_and_an_error_is_named(visit: Visit) -> No
     page = visit.open("/ui/jobs/new")
     preview = page.locator("[data-preview-box]")
     expect(preview).to_contain_text("At 09:00 every day")
-    expression = page.get_by_label("Cron expression")
+    expression = page.get_by_role("textbox", name="Cron expression")
     expression.fill("30 2 * * MON-FRI")
     expect(preview).to_contain_text("At 02:30")
     expect(preview.locator("time")).to_have_count(10)
@@ -74,7 +75,7 @@ def test_the_next_runs_follow_the_keys_and_an_error_is_named(visit: Visit) -> No
 
 def test_a_payload_is_tested_before_anything_is_saved(visit: Visit, target: Target) -> None:
     page = visit.open("/ui/jobs/new")
-    page.get_by_label("Address").fill(target.url)
+    page.get_by_label("Address", exact=True).fill(target.url)
     page.get_by_role("button", name="Test it now").click()
     result = page.locator("[data-test-result]")
     expect(result).to_contain_text("✓ HTTP 200", timeout=PATIENT)

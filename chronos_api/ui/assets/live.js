@@ -81,6 +81,8 @@ export function follow() {
     source.onopen = () => say("● live");
     source.onerror = () => say("◌ reconnecting");
     source.addEventListener("changes", () => soon(LEAST_PAUSE));
+    // Figures are kept for some seconds, so that a page may be made before they have changed.
+    source.addEventListener("stats", () => { if (document.querySelector('[data-live="stats"]')) soon(LEAST_PAUSE); });
     source.addEventListener("reset", () => soon(0));
   };
   const close = () => { source?.close(); source = null; };
