@@ -139,7 +139,13 @@ class Worker:
         channel, public_url = EmailChannel(mailer), self._settings.public_url
         outboxes: list[OutboxSender[Any]] = [
             FailureEmailSender(self._engine, channel, permission, public_url=public_url),
-            AccountEmailSender(self._engine, channel, permission, public_url=public_url),
+            AccountEmailSender(
+                self._engine,
+                channel,
+                permission,
+                public_url=public_url,
+                has_pages=self._settings.dashboard,
+            ),
         ]
         webhooks = self._intake(queues.WEBHOOKS, self._webhooks)
         return {

@@ -10,6 +10,7 @@ from chronos_api.ui.blueprint import IN_WORKSPACE, blueprint
 from chronos_api.ui.routes import (
     account_routes,
     audit_routes,
+    email_routes,
     execution_routes,
     job_form_routes,
     job_routes,
@@ -21,6 +22,7 @@ from chronos_api.ui.routes import (
 #: The modules that add their routes to the blueprint when they are loaded.
 SUBJECTS = (
     account_routes,
+    email_routes,
     overview_routes,
     job_routes,
     job_form_routes,

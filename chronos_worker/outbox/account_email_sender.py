@@ -27,9 +27,11 @@ Your token, until {expires_at}:
     {token}
 
 If you have an account for this address, log in and accept:
+{public_url}/ui/invitation?token={token}
 POST {public_url}/api/v1/invitations/accept   {{"token": "..."}}
 
 If you have none, register with it:
+{public_url}/ui/register?invitation={token}
 POST {public_url}/api/v1/auth/register   {{"email": "{recipient}", "password": "...",
                                           "invitation": "..."}}
 
@@ -44,6 +46,7 @@ Your token, once, until {expires_at}:
     {token}
 
 Choose a new password with it; that ends every login:
+{public_url}/ui/reset?token={token}
 POST {public_url}/api/v1/auth/password/reset   {{"token": "...", "password": "..."}}
 
 If it was not you, ignore this mail: your password stays as it is.
@@ -57,6 +60,7 @@ Your token, once, until {expires_at}:
     {token}
 
 Confirm with it that the address is yours:
+{public_url}/ui/verify?token={token}
 POST {public_url}/api/v1/auth/email/verify   {{"token": "..."}}
 
 If it was not you, ignore this mail.
@@ -70,6 +74,7 @@ Your token, once, until {expires_at}:
     {token}
 
 Create the account with it, and then log in with the password that you chose:
+{public_url}/ui/verify?token={token}
 POST {public_url}/api/v1/auth/email/verify   {{"token": "..."}}
 
 If it was not you, ignore this mail: without the token there is no account.
@@ -79,9 +84,11 @@ _REGISTERED_BEFORE = """\
 Somebody, hopefully you, registered {recipient} on Chronos. This address has an account.
 
 Log in with its password:
+{public_url}/ui/login
 POST {public_url}/api/v1/auth/login   {{"email": "{recipient}", "password": "..."}}
 
 If you have forgotten it, ask for another:
+{public_url}/ui/forgot
 POST {public_url}/api/v1/auth/password/forgot   {{"email": "{recipient}"}}
 
 If it was not you, ignore this mail: nothing has changed.
@@ -97,6 +104,15 @@ _TEXTS = {
 _TEXTS_OF_AN_ACCOUNT = ("You have an account", _REGISTERED_BEFORE)
 
 
+_PAGES = "{public_url}/ui/"
+
+
+def _without_pages(text: str) -> str:
+    """Return the text without the addresses of the dashboard."""
+    lines = text.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith(_PAGES))
+
+
 class AccountEmailSender(OutboxSender[AccountEmail]):
     """Sends the e-mails about accounts."""
 
@@ -107,10 +123,12 @@ class AccountEmailSender(OutboxSender[AccountEmail]):
         permission: MailPermission,
         *,
         public_url: str,
+        has_pages: bool = True,
         new_token: Callable[[], str] = email_tokens.new_token,
     ) -> None:
         super().__init__(engine, account_emails.outbox, channel, public_url=public_url)
         self._permission = permission
+        self._has_pages = has_pages
         self._new_token = new_token
 
     def _load(self, connection: Connection, identifier: UUID) -> AccountEmail | None:
@@ -149,7 +167,7 @@ class AccountEmailSender(OutboxSender[AccountEmail]):
             # A new id for each attempt: a repetition holds another token.
             id=ids.new_id(clock.now()),
             subject=f"[Chronos] {subject.format(**facts)}",
-            text=text.format(**facts),
+            text=(text if self._has_pages else _without_pages(text)).format(**facts),
         )
 
     def _report(self, _row: AccountEmail, delivery: Delivery) -> Report:

@@ -16,6 +16,7 @@ from chronos_worker.outbox.account_email_sender import AccountEmailSender
 from integration.api.api_settings import settings_for
 
 _TOKEN = re.compile(r"^    (\S{43})\r?$", flags=re.MULTILINE)
+_PAGE = re.compile(r"^https://chronos.example(/ui/\S+)\r?$", flags=re.MULTILINE)
 
 
 class Inbox:
@@ -56,3 +57,8 @@ class Inbox:
         """Return the token in the newest mail to an address."""
         (token,) = _TOKEN.findall(self.of(address)[-1].get_content())
         return str(token)
+
+    def page_of(self, address: str) -> str:
+        """Return the path of the dashboard's page in the newest mail to an address."""
+        found = _PAGE.findall(self.of(address)[-1].get_content())
+        return str(found[0])
