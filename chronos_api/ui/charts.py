@@ -26,7 +26,7 @@ _SPARK_WIDTH, _SPARK_HEIGHT, _SPARK_RUNS = 120.0, 24.0, 20
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BarPart:
     """A rectangle of a bar, of one status."""
 
     status: str
@@ -43,7 +43,7 @@ class Bar:
     at: datetime
     until: datetime
     counts: Mapping[str, int]
-    parts: Sequence[Part]
+    parts: Sequence[BarPart]
 
     @property
     def total(self) -> int:
@@ -73,13 +73,13 @@ def trend(buckets: Sequence[Mapping[str, Any]], seconds: int) -> TrendChart:
     return TrendChart(bars, top)
 
 
-def _stacked(counts: Mapping[str, int], top: int) -> Iterator[Part]:
+def _stacked(counts: Mapping[str, int], top: int) -> Iterator[BarPart]:
     y = TREND_HEIGHT
     for status in STACK:
         if counts[status]:
             height = max(TREND_HEIGHT * counts[status] / top, _LEAST_HEIGHT)
             y = max(y - height, 0.0)
-            yield Part(status, round(y, 2), round(height, 2))
+            yield BarPart(status, round(y, 2), round(height, 2))
 
 
 def round_up(number: int) -> int:
@@ -120,7 +120,7 @@ def ring(counts: Mapping[str, int]) -> list[Slice]:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SparkBar:
     """A bar of a sparkline: one execution. Its height tells how long it took."""
 
     id: str
@@ -133,7 +133,7 @@ class Run:
     duration_ms: int | None
 
 
-def sparkline(rows: Sequence[RowMapping]) -> list[Run]:
+def sparkline(rows: Sequence[RowMapping]) -> list[SparkBar]:
     """Return the bars of a job's latest executions, of which ``rows`` has the latest first."""
     shown = list(reversed(rows[:_SPARK_RUNS]))
     longest = max((row["duration_ms"] or 0 for row in shown), default=0)
@@ -143,11 +143,11 @@ def sparkline(rows: Sequence[RowMapping]) -> list[Run]:
     return [_run(row, first + index * step, step - 1, longest) for index, row in enumerate(shown)]
 
 
-def _run(row: RowMapping, x: float, width: float, longest: int) -> Run:
+def _run(row: RowMapping, x: float, width: float, longest: int) -> SparkBar:
     # A logarithm: one slow execution must not flatten the others.
     share = math.log1p(row["duration_ms"] or 0) / math.log1p(longest) if longest else 0.0
     height = round(4 + (_SPARK_HEIGHT - 4) * share, 1)
-    return Run(
+    return SparkBar(
         id=str(row["id"]),
         status=row["status"],
         x=round(x, 1),
@@ -160,7 +160,7 @@ def _run(row: RowMapping, x: float, width: float, longest: int) -> Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class PhaseBar:
     """A part of an attempt: where it begins and ends, in parts of the whole."""
 
     name: str
@@ -178,7 +178,7 @@ _PHASES = (
 )
 
 
-def phases(timing: Mapping[str, float] | None) -> list[Phase]:
+def phases(timing: Mapping[str, float] | None) -> list[PhaseBar]:
     """Return the phases of an attempt, of whose ``timing_ms`` each figure counts from the start.
 
     The recorded figures are of libcurl: each says when its phase ended. A phase that did not
@@ -192,7 +192,7 @@ def phases(timing: Mapping[str, float] | None) -> list[Phase]:
         end = timing.get(key) or 0
         if end > begin:
             found.append(
-                Phase(
+                PhaseBar(
                     name,
                     round(end - begin, 1),
                     round(WIDTH * begin / total, 1),

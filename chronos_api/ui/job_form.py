@@ -54,7 +54,7 @@ BLANK: Final[Form] = {
 
 def body_of(form: Form) -> dict[str, Any]:
     """Return the body of the API that the form means. Raises :class:`Invalid`."""
-    reader = _Reader(form)
+    reader = _FormReader(form)
     job_type = form.get("type", DEFAULT_TYPE)
     body: dict[str, Any] = {"type": job_type, "payload": reader.payload(job_type)}
     body |= {name: form[name].strip() for name in _TEXTS if form.get(name, "").strip()}
@@ -77,7 +77,7 @@ def body_of(form: Form) -> dict[str, Any]:
     return body
 
 
-class _Reader:
+class _FormReader:
     """Reads the texts of a form, and collects the errors of those that cannot be read."""
 
     def __init__(self, form: Form) -> None:

@@ -27,7 +27,7 @@ from chronos_api.ui.lists import query_of
 from chronos_common import clock
 from chronos_common.clock import to_milliseconds
 from chronos_common.domain.statuses import JobStatus
-from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.executions.filters import HistoryFilter
 from chronos_common.storage.jobs.filters import LastOutcome
 
 _RUNS_IN_ROW = 20

@@ -20,7 +20,7 @@ from chronos_api.ui import charts
 from chronos_api.ui.blueprint import blueprint, show
 from chronos_common import clock
 from chronos_common.domain.statuses import Status
-from chronos_common.storage.executions.history import HistoryFilter
+from chronos_common.storage.executions.filters import HistoryFilter
 
 _SHOWN = 8
 

@@ -21,6 +21,9 @@ RECORDS = {
     "chronos_common.storage.executions.statistics": set(),
 }
 
+#: The dashboard.
+PAGES = API / "ui"
+
 #: Modules that serve routes are named so.
 ROUTES = sorted([*API.rglob("routes.py"), *API.rglob("*_routes.py")])
 
@@ -46,7 +49,17 @@ def test_no_routes_import_other_routes(path: Path) -> None:
 
 def test_whatever_makes_a_blueprint_is_a_module_of_routes() -> None:
     makers = {path for path in API.rglob("*.py") if " = Blueprint(" in path.read_text()}
-    assert makers == set(ROUTES)
+    assert {path for path in makers if PAGES not in path.parents} == {
+        path for path in ROUTES if PAGES not in path.parents
+    }
+
+
+def test_all_pages_share_one_blueprint_which_has_their_policy() -> None:
+    """One without it would show programs' error documents, and have no Content Security Policy."""
+    pages = [path for path in ROUTES if PAGES in path.parents]
+    assert pages
+    for path in pages:
+        assert "chronos_api.ui.blueprint.blueprint" in set(imported_by(path)), path
 
 
 def uses_of(path: Path, module: str) -> set[str]:
