@@ -88,14 +88,19 @@ def own_servers(folder: Path, *, durable: bool = False) -> Iterator[OwnServers]:
         with patch.dict(embedded_postgres._SETTINGS, max_connections=str(MAX_CONNECTIONS)):
             children.append(postgres.start())
         children.append(valkey.start())
-        engine = connect(psycopg2_url(postgres.url), name="migration")
-        schema.upgrade(engine)
-        engine.dispose()
+        upgrade(postgres.url)
         yield OwnServers(folder, children[0], children[1], postgres.url, valkey.url)
     finally:
         for child in reversed(children):
             child.signal(signal.SIGCONT)
             child.stop()
+
+
+def upgrade(url: str) -> None:
+    """Bring the database to the newest schema."""
+    engine = connect(psycopg2_url(url), name="migration")
+    schema.upgrade(engine)
+    engine.dispose()
 
 
 def psycopg2_url(url: str) -> str:

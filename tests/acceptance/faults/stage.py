@@ -120,14 +120,18 @@ def stage(
     workers: int = 2,
     durable: bool = False,
     proxied: bool = False,
+    servers: OwnServers | None = None,
     **settings: str,
 ) -> Iterator[Stage]:
-    """Run an installation on servers of its own; ``settings`` are ``CHRONOS_*``.
+    """Run an installation on ``servers``, or its own; ``settings`` are ``CHRONOS_*``.
 
     ``proxied`` puts a proxy before PostgreSQL, Redis and the target.
     """
     with ExitStack() as open_now:
-        servers = open_now.enter_context(own_servers(made(folder / "servers"), durable=durable))
+        if servers is None:
+            servers = open_now.enter_context(
+                own_servers(made(folder / "servers"), durable=durable)
+            )
         target = _start_target()
         open_now.callback(target.close)
         behind = {
