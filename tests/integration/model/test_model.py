@@ -23,13 +23,16 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine, RowMapping
 
+from chronos_api.app import create_app
 from chronos_api.executions import service as executions_service
 from chronos_api.jobs import changes
 from chronos_api.jobs import service as jobs_service
 from chronos_api.transactions import Call
 from chronos_common import ids
 from chronos_common.domain.outcomes import Outcome, Succeeded
+from chronos_common.embedded.servers.servers import Servers
 from chronos_common.errors import Conflict
+from integration.api.api_settings import settings_for
 from integration.model import cluster, oracle
 from integration.model.cluster import Cluster, Crash, Fault, Held, Message, ModelWorker, Request
 from integration.model.oracle import Job, Period
@@ -418,9 +421,12 @@ class Model(RuleBasedStateMachine):
 
 
 def test_whatever_happens_every_occurrence_has_one_row_with_one_fate(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with cluster.on(engine, monkeypatch) as running:
+    # The services of the API obey the settings of an application.
+    url = engine.url.render_as_string(hide_password=False)
+    app = create_app(settings_for(url, servers.redis_url), engine)
+    with app.app_context(), cluster.on(engine, monkeypatch) as running:
         run_state_machine_as_test(
             lambda: Model(running),
             settings=settings(
