@@ -14,6 +14,8 @@ from chronos_common.embedded.servers.servers import Servers
 
 _LABEL_WIDTH = 11
 _SECONDS_TO_CREATE = 60
+#: The beginning of what the command says if the address has an account.
+_IS_TAKEN = "There is an account with this e-mail address"
 
 
 def print_banner(
@@ -59,7 +61,8 @@ def _open_account(
 def _create(account: AdminAccount) -> bool:
     """Create the account as an operator's. Return whether its address was free.
 
-    By the command, because registration may be closed, or wait for an e-mail.
+    By the command, because registration may be closed, or wait for an e-mail. Raises
+    :class:`RequestRefused` if it fails for another reason.
     """
     done = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-P", "-m", "chronos_common.cli", "admin", "create", account.email,
@@ -71,6 +74,8 @@ def _create(account: AdminAccount) -> bool:
         timeout=_SECONDS_TO_CREATE,
         check=False,
     )  # fmt: skip
+    if done.returncode and _IS_TAKEN not in done.stderr:
+        raise RequestRefused(done.stderr.strip().rpartition("\n")[2] or "no reason was given")
     return done.returncode == 0
 
 

@@ -208,6 +208,9 @@ def test_messages_that_wait_long_are_a_problem_and_strange_ones_a_warning(
         "queue webhooks": Level.OK,
         "queue notifications": Level.OK,
         "queue tasks": Level.WARNING,
+        "queue emails_backlog": Level.OK,
+        "queue webhooks_backlog": Level.OK,
+        "queue tasks_backlog": Level.OK,
     }
 
 

@@ -26,6 +26,8 @@ NAMED = re.compile(r"`(GET|POST) (/\S+)`")
 
 #: The character of one JSON text that takes the most bytes for its length.
 WIDE = "\U0001f552"
+#: The characters of a body in a payload that has nearly as many bytes as it may.
+LONG = 260_000
 LONG_ERROR = "\x01" * MAX_ERROR_LENGTH
 #: An attempt of the largest that a worker records, with what its job may send.
 ATTEMPT = {
@@ -69,7 +71,7 @@ class Crowded:
         self.owner = owner
         self._db = db
         self._rename_self()
-        self.job_id = self._job("x" * 900_000)
+        self.job_id = self._job("x" * LONG)
         short = self._job("x" * (MAX_LISTED_PAYLOAD_BYTES - 200))
         self._clone("jobs", self.job_id, 49)
         self._clone("jobs", short, 49)
@@ -90,6 +92,7 @@ class Crowded:
             "job_id": self.job_id,
             "execution_id": self.execution_id,
             "key_id": self._key_id,
+            "workspace_id": str(self.owner.workspace_id),
         }
 
     def _run(self, statement: str, **parameters: Any) -> None:
@@ -227,7 +230,7 @@ def test_a_list_leaves_a_long_payload_out_and_the_job_has_it(crowded: Crowded) -
     compat = crowded.owner.get("/api/jobs?limit=100").json["jobs"]
     assert [each["payload"] for each in compat].count(None) == 50
     whole = crowded.owner.get(f"jobs/{crowded.job_id}").json["payload"]
-    assert len(whole["body"]) == 900_000
+    assert len(whole["body"]) == LONG
 
 
 def test_an_earlier_attempt_is_shortened_and_whole_by_its_number(crowded: Crowded) -> None:
@@ -268,9 +271,9 @@ def test_bulk_requests_and_previews_keep_to_the_bound(crowded: Crowded) -> None:
     "body",
     [
         job(**{f"f{n}": 1 for n in range(60_000)}),
-        job(**{"x" * 900_000: 1}),
+        job(**{"x" * LONG: 1}),
         job(tags=[""] * 200_000),
-        job(timezone="x" * 900_000),
+        job(timezone="x" * LONG),
         {"jobs": [{f"f{n}": 1} for n in range(1000)]},
     ],
     ids=["many fields", "a long field", "many items", "a long value", "many jobs"],
