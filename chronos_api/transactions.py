@@ -111,6 +111,10 @@ class Transaction(Session):
         workspace_id = users.first_workspace_of(self.connection, user_id)
         self.audit_in(workspace_id, action, "user", {user_id: details or {}}, user_id=user_id)
 
+    def audit_failed_login(self, email: str, details: Mapping[str, Any]) -> None:
+        """Append a failed login with that address, unless there are many."""
+        audit.append_failed_login(self.connection, email, details, now=self.now)
+
     def spend(self, amounts: Mapping[Quota, int]) -> None:
         """Add to what the member's workspace uses. Raises :class:`QuotaExceeded`.
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from chronos_api.accounts import service
 from chronos_api.fields.pagination import Page, first_of
-from chronos_api.security import password_hashing
+from chronos_api.security import password_hashing, password_strength
 from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_common.errors import Conflict, NotFound
 from chronos_common.storage.accounts import invitations, users
@@ -28,6 +28,7 @@ def create_operator(call: Call, *, email: str, password: str) -> None:
 
     Raises :class:`~chronos_api.accounts.service.EmailTaken`.
     """
+    password_strength.check(password, email)
     password_hash = password_hashing.hash_of(password)
     try:
         with begin(call) as tx:

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 from flask import Response, jsonify
 
-from chronos_api.accounts import registrations, service
+from chronos_api.accounts import passwords, registrations, service
 from chronos_api.accounts.schemas import Credentials, Me, Refresh, Registration, Tokens
 from chronos_api.accounts.service import Login
 from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.security import lockouts, tokens
+from chronos_api.security import tokens
 from chronos_api.security.access import Role, Scope, membership, public, requires_login
 from chronos_api.security.rate_limits import Rate
 from chronos_api.transactions import account_call, public_call
@@ -70,7 +70,7 @@ def log_in(body: dict[str, str]) -> Response:
     After some failures for an address, whether it has an account or not, each one is followed by
     a longer wait.
     """
-    with lockouts.guarding(body["email"]):
+    with passwords.guarding(body["email"], "password"):
         result = service.log_in(public_call(), **body, lifetime=_refresh_lifetime())
     return _tokens(result)
 

@@ -27,7 +27,7 @@ def change_password(body: dict[str, Any]) -> Response:
 
     An API key goes on otherwise, and so does the thief of one.
     """
-    with lockouts.guarding(account().email):
+    with passwords.guarding(account().email, "current password"):
         passwords.change(account_call(), **body)
     return Response(status=204)
 
@@ -57,5 +57,6 @@ def reset_password(body: dict[str, str]) -> Response:
     its address was not verified before, the other members leave its workspaces, and these get
     new signing secrets.
     """
-    passwords.reset(public_call(), **body)
+    email = passwords.reset(public_call(), **body)
+    lockouts.trust_network(email)
     return Response(status=204)

@@ -1,5 +1,6 @@
 """Passwords: change one's own, or choose another with a token from an e-mail."""
 
+from contextlib import AbstractContextManager
 from datetime import timedelta
 
 from sqlalchemy import RowMapping
@@ -7,8 +8,8 @@ from sqlalchemy import RowMapping
 from chronos_api.accounts import recovery
 from chronos_api.accounts.email_verification import TokenNotFound
 from chronos_api.accounts.service import WrongCredentials, lock_as_checked
-from chronos_api.security import password_hashing
-from chronos_api.transactions import Call, begin, reading
+from chronos_api.security import lockouts, password_hashing, password_strength, rate_limits
+from chronos_api.transactions import Call, begin, public_call, reading
 from chronos_common import ids
 from chronos_common.storage.accounts import api_keys, email_tokens, users
 from chronos_common.storage.accounts.email_tokens import Purpose
@@ -22,6 +23,26 @@ class WrongPassword(WrongCredentials):
     """The current password is wrong."""
 
 
+def guarding(email: str, secret: str) -> AbstractContextManager[None]:
+    """Surround the check of a ``secret`` of the account with that address.
+
+    See :func:`lockouts.guarding`. A failure is recorded. Without an account as much is done, in
+    the log of the installation, so that the time does not tell which addresses have one.
+    """
+
+    def record(seconds: int) -> None:
+        call = public_call()
+        details = {
+            "secret": secret,
+            "network": rate_limits.network(),
+            "wait_seconds": seconds,
+        }
+        with begin(call) as tx:
+            tx.audit_failed_login(email, details)
+
+    return lockouts.guarding(email, failed=record)
+
+
 def change(
     call: Call, *, current_password: str, new_password: str, revoke_keys: bool = False
 ) -> None:
@@ -31,6 +52,7 @@ def change(
     """
     account = call.account
     user = confirm(call, current_password)
+    password_strength.check(new_password, account.email, field="new_password")
     password_hash = password_hashing.hash_of(new_password)
     with begin(call) as tx:
         lock_as_checked(tx, user)
@@ -76,8 +98,8 @@ def request_reset(call: Call, email: str) -> None:
         )
 
 
-def reset(call: Call, *, token: str, password: str) -> None:
-    """Replace the password of the token's owner, who has the account alone from then on.
+def reset(call: Call, *, token: str, password: str) -> str:
+    """Replace the password of the token's owner, who has the account alone. Return its address.
 
     Raises :class:`~chronos_api.accounts.email_verification.TokenNotFound`.
     """
@@ -85,8 +107,13 @@ def reset(call: Call, *, token: str, password: str) -> None:
     digest = email_tokens.digest(token)
     with begin(call) as tx:
         user_id = email_tokens.use(tx.connection, digest, Purpose.PASSWORD_RESET, now=tx.now)
-        if user_id is None:
+        user = users.find(tx.connection, user_id) if user_id else None
+        if user is None:
             raise TokenNotFound
+        email: str = user["email"]
+        # The token, which was used up, is there again if this raises.
+        password_strength.check(password, email)
         # Before the password: a login with the old one waits for this lock, and then fails.
-        recovery.recover(tx, user_id)
-        users.set_password(tx.connection, user_id, password_hash)
+        recovery.recover(tx, user["id"])
+        users.set_password(tx.connection, user["id"], password_hash)
+        return email

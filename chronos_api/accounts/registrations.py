@@ -4,7 +4,7 @@ from sqlalchemy.exc import IntegrityError
 
 from chronos_api.accounts import service
 from chronos_api.accounts.email_verification import LIFETIME
-from chronos_api.security import password_hashing
+from chronos_api.security import password_hashing, password_strength
 from chronos_api.transactions import Call, begin
 from chronos_common import ids
 from chronos_common.storage.accounts import email_tokens, registrations, users
@@ -17,6 +17,7 @@ def request(call: Call, *, email: str, password: str) -> None:
 
     The same is done in both cases, so that neither the answer nor its time tells which it is.
     """
+    password_strength.check(password, email)
     password_hash = password_hashing.hash_of(password)
     registration_id = ids.new_id(call.now)
     with begin(call) as tx:

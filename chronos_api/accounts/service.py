@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
 
-from chronos_api.security import password_hashing, tokens
+from chronos_api.security import password_hashing, password_strength, tokens
 from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_api.workspaces import invitations
 from chronos_api.workspaces import service as workspaces
@@ -53,6 +53,7 @@ def register(
     the first account is the operator. ``lifetime`` is that of the refresh token. Raises
     :class:`EmailTaken`, and the errors of :func:`invitations.accept`.
     """
+    password_strength.check(password, email)
     password_hash = password_hashing.hash_of(password)
     try:
         with begin(call) as tx:

@@ -4,11 +4,11 @@ from uuid import UUID
 
 from flask import Response, jsonify
 
+from chronos_api.accounts import passwords
 from chronos_api.deletion import accounts, workspaces
 from chronos_api.deletion.schemas import AccountDeletion, DeletedWorkspace, WorkspaceDeletion
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.security import lockouts
 from chronos_api.security.access import (
     Role,
     account,
@@ -36,7 +36,7 @@ def delete_workspace(body: dict[str, str]) -> Response:
     Its jobs stop, and nobody can work in it any more. For a week an owner may undo that. Then its
     data is removed for good.
     """
-    with lockouts.guarding(account().email):
+    with passwords.guarding(account().email, "current password"):
         row = workspaces.delete(call(), account_call(), **body)
     return jsonify(DeletedWorkspace.of(row))
 
@@ -61,7 +61,7 @@ def delete_account(body: dict[str, str]) -> Response:
     Workspaces of which you are the only member are deleted with it, and cannot be restored. You
     leave the others. If one of them has no other owner, the request is refused.
     """
-    with lockouts.guarding(account().email):
+    with passwords.guarding(account().email, "current password"):
         accounts.delete_own(account_call(), **body)
     return Response(status=204)
 

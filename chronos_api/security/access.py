@@ -240,7 +240,7 @@ def _workspace() -> str | None:
 def _caller() -> str:
     """Return whose requests are counted together: a key's, a user's or an address's."""
     if "account" not in g:
-        return f"address:{rate_limits.address()}"
+        return f"address:{rate_limits.network()}"
     caller = account()
     return f"key:{caller.key_id}" if caller.key_id else f"user:{caller.user_id}"
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from ipaddress import ip_address, ip_network
 from typing import Final, cast
 
 from flask import Flask, Response, current_app, request
@@ -18,6 +19,9 @@ from chronos_common import clock
 from chronos_common.settings import Settings
 
 _PREFIX: Final = "chronos"
+#: One customer of IPv6 has at least as many addresses as this prefix leaves.
+PREFIX = 64
+_IPV4 = 4
 
 #: The quotas of the route and their remaining parts (draft-ietf-httpapi-ratelimit-headers).
 POLICY_HEADER, LEFT_HEADER = "RateLimit-Policy", "RateLimit"
@@ -69,12 +73,12 @@ def register(
     A Redis that does not answer costs one short wait, and then nothing until it was seen again.
     """
     limiter = Limiter(
-        address,
+        network,
         application_limits=[each.limit() for each in counted],
         default_limits=[
             Limit(
                 settings.login_rate_limit,
-                key_function=address,
+                key_function=network,
                 exempt_when=lambda: rate() is not Rate.LOGIN,
             )
         ],
@@ -96,9 +100,17 @@ def register(
     app.after_request(_set_headers)
 
 
-def address() -> str:
-    """Return the caller's network address."""
-    return request.remote_addr or "unknown"
+def network() -> str:
+    """Return the caller's network: an IPv4 address, or the /64 that one customer has of IPv6."""
+    address = request.remote_addr or ""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return "unknown"
+    mapped = getattr(found, "ipv4_mapped", None)
+    if mapped is not None:
+        return str(mapped)
+    return str(found) if found.version == _IPV4 else str(ip_network((found, PREFIX), strict=False))
 
 
 def storage() -> Storage:

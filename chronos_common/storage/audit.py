@@ -1,14 +1,16 @@
 """The statements on ``audit_log``: who changed what, appended and never changed."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select, text
 
 from chronos_common import ids
+from chronos_common.domain.addresses import email_key
 from chronos_common.storage import change_feed, pages
 from chronos_common.storage.tables import audit_log, memberships, users
 
@@ -103,6 +105,44 @@ def _append(
                 if workspace_id is not None
             ],
         )
+
+
+#: Failed logins that are recorded in an hour: of each account, and of all addresses without one.
+MAX_FAILED_LOGINS = 20
+
+_APPEND_FAILED_LOGIN = text("""
+    INSERT INTO audit_log (id, workspace_id, action, subject_type, subject_id, details, at)
+    SELECT :id, m.workspace_id, 'user.login_failed', 'user', s.subject_id, :details, :now
+      FROM (SELECT CAST(:email_key AS text) AS email_key) given
+      LEFT JOIN users u ON u.email_key = given.email_key
+      LEFT JOIN LATERAL (
+           SELECT workspace_id FROM memberships WHERE user_id = u.id
+            ORDER BY created_at, workspace_id LIMIT 1) m ON true
+      CROSS JOIN LATERAL (SELECT COALESCE(u.id, CAST(:nobody AS uuid)) AS subject_id) s
+     WHERE (SELECT count(*) FROM audit_log a
+             WHERE a.subject_id = s.subject_id AND a.action = 'user.login_failed'
+               AND a.id >= :since) < :most""")
+
+
+def append_failed_login(
+    connection: Connection, email: str, details: Mapping[str, Any], *, now: datetime
+) -> None:
+    """Append a failed login to the log of the user's first workspace, unless there are many.
+
+    Without such a user it is a change of the installation, whose subject is nobody.
+    """
+    connection.execute(
+        _APPEND_FAILED_LOGIN,
+        {
+            "id": ids.new_id(now),
+            "email_key": email_key(email),
+            "nobody": UUID(int=0),
+            "details": json.dumps(details),
+            "since": ids.lowest_at(now - timedelta(hours=1)),
+            "most": MAX_FAILED_LOGINS,
+            "now": now,
+        },
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

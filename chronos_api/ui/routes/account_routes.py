@@ -3,11 +3,11 @@
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
-from chronos_api.accounts import registrations, service
+from chronos_api.accounts import passwords, registrations, service
 from chronos_api.accounts.schemas import Credentials, Registration
 from chronos_api.context import current
 from chronos_api.http import json_body
-from chronos_api.security import browser_sessions, lockouts
+from chronos_api.security import browser_sessions
 from chronos_api.security.access import public, requires_login
 from chronos_api.security.rate_limits import Rate
 from chronos_api.transactions import account_call, public_call
@@ -43,7 +43,7 @@ def log_in_now() -> AnyResponse:
 
 def _log_in(given: dict[str, str]) -> AnyResponse:
     body = json_body.load(Credentials, {name: given.get(name, "") for name in _CREDENTIALS})
-    with lockouts.guarding(body["email"]):
+    with passwords.guarding(body["email"], "password"):
         login = service.log_in(public_call(), **body, lifetime=lifetime())
     return start_session(login, _own_page(given.get("next", "")))
 

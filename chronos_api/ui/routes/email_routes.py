@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from chronos_api.accounts import email_verification, passwords, registrations
 from chronos_api.accounts.schemas import PasswordForgotten, PasswordReset, VerificationToken
 from chronos_api.http import json_body
+from chronos_api.security import lockouts
 from chronos_api.security.access import public, requires_login
 from chronos_api.security.rate_limits import Rate
 from chronos_api.transactions import account_call, public_call
@@ -79,7 +80,8 @@ def reset_now() -> AnyResponse:
 
 
 def _reset(given: dict[str, str]) -> AnyResponse:
-    passwords.reset(public_call(), **json_body.load(PasswordReset, given))
+    email = passwords.reset(public_call(), **json_body.load(PasswordReset, given))
+    lockouts.trust_network(email)
     return show_done("The password is changed", "Log in with it. Every other login has ended.")
 
 

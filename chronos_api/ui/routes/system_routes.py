@@ -9,7 +9,6 @@ from chronos_api.context import current
 from chronos_api.http import json_body
 from chronos_api.http.errors import problem_of
 from chronos_api.operations import readiness
-from chronos_api.security import lockouts
 from chronos_api.security.access import Role, Scope, requires, requires_login
 from chronos_api.security.access import account as caller
 from chronos_api.security.rate_limits import Rate
@@ -55,7 +54,7 @@ def change_password() -> AnyResponse:
     names = ("current_password", "new_password")
     given = {name: request.form.get(name, "") for name in names}
     try:
-        with lockouts.guarding(caller().email):
+        with passwords.guarding(caller().email, "current password"):
             passwords.change(account_call(), **json_body.load(PasswordChange, given))
     except ChronosError as error:
         return _account(error)

@@ -79,9 +79,10 @@ def test_the_command_makes_an_operator_also_where_registration_is_closed(
     assert (user["is_operator"], user["email_verified"]) == (True, True)
     again = CliRunner().invoke(admin, words, input=f"{PASSWORD}\n")
     assert isinstance(again.exception, EmailTaken)
-    wrong = CliRunner().invoke(admin, words, input="short\n")
-    assert isinstance(wrong.exception, Invalid)
-    assert wrong.exception.fields.keys() == {"password"}
+    for refused in ["short", "Password123!"]:
+        wrong = CliRunner().invoke(admin, words, input=f"{refused}\n")
+        assert isinstance(wrong.exception, Invalid)
+        assert wrong.exception.fields.keys() == {"password"}
 
 
 def test_disabling_an_account_ends_its_logins_and_keys_at_once(

@@ -11,10 +11,11 @@ from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage.tables import email_tokens, users
 from integration.api.api_settings import settings_for
-from integration.api.callers import Caller
+from integration.api.callers import Caller, errors_of
 from integration.api.inbox import Inbox
 
 PASSWORD, ANOTHER = "SecurePass123!", "Another password"
+WEAK = "Password123!"
 
 
 @pytest.fixture
@@ -50,6 +51,24 @@ def test_changing_the_password_ends_the_other_logins(nobody: Caller, email: str)
     old = nobody.post("auth/login", {"email": email, "password": PASSWORD})
     assert old.status_code == 401
     assert is_in(log_in(nobody, email, ANOTHER))
+
+
+def test_a_password_that_is_easy_to_guess_is_refused(
+    nobody: Caller, email: str, inbox: Inbox
+) -> None:
+    refused = nobody.post("auth/register", {"email": email, "password": WEAK})
+    assert errors_of(refused).keys() == {"password"}
+    caller = registered(nobody, email)
+    body = {"current_password": PASSWORD, "new_password": WEAK}
+    refused = caller.post("auth/password", body)
+    assert errors_of(refused).keys() == {"new_password"}
+    nobody.post("auth/password/forgot", {"email": email})
+    reset = {"token": inbox.token_of(email), "password": WEAK}
+    refused = nobody.post("auth/password/reset", reset)
+    assert errors_of(refused).keys() == {"password"}
+    assert is_in(log_in(nobody, email))
+    # The token serves on.
+    assert nobody.post("auth/password/reset", {**reset, "password": ANOTHER}).status_code == 204
 
 
 def test_logging_out_everywhere_ends_every_login(nobody: Caller, email: str) -> None:

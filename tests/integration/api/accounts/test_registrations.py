@@ -14,7 +14,7 @@ from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage.tables import registrations, users
 from integration.api.api_settings import settings_for
-from integration.api.callers import Caller, register
+from integration.api.callers import Caller, errors_of, register
 from integration.api.inbox import Inbox
 
 PASSWORD, ANOTHER = "SecurePass123!", "Another password"
@@ -71,6 +71,13 @@ def later(db: Engine, seconds: int) -> None:
                 created_at=columns.created_at - passed, expires_at=columns.expires_at - passed
             )
         )
+
+
+def test_a_password_that_is_easy_to_guess_is_refused_before_an_e_mail(
+    nobody: Caller, email: str
+) -> None:
+    refused = nobody.post("auth/register", {"email": email, "password": "Password123!"})
+    assert errors_of(refused).keys() == {"password"}
 
 
 def test_the_account_is_there_once_the_mail_was_read(

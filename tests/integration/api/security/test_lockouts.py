@@ -2,18 +2,25 @@
 
 import socket
 from collections.abc import Iterator
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from redis import Redis
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from werkzeug.test import TestResponse
 
 from chronos_api.app import create_app
 from chronos_api.security import lockouts
-from chronos_api.security.lockouts import FREE_FAILURES, LONGEST_WAIT_SECONDS, wait_after
+from chronos_api.security.lockouts import (
+    FREE_FAILURES,
+    FREE_FAILURES_OF_ACCOUNT,
+    LONGEST_WAIT_SECONDS,
+    wait_after,
+)
+from chronos_common.storage.audit import MAX_FAILED_LOGINS
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller
+from integration.api.inbox import Inbox
 
 PASSWORD = "SecurePass123!"
 
@@ -94,6 +101,73 @@ def test_a_success_forgets_the_failures(nobody: Caller, email: str) -> None:
             FREE_FAILURES - 1
         )
         assert try_to_log_in(nobody, email, PASSWORD, "198.51.100.4").status_code == 200
+
+
+def networks(count: int) -> list[str]:
+    return [f"2001:db8:{each:x}::1" for each in range(1, count + 1)]
+
+
+def test_one_customer_of_ipv6_is_one_network(nobody: Caller, email: str) -> None:
+    nobody.post("auth/register", {"email": email, "password": PASSWORD})
+    for each in range(FREE_FAILURES):
+        assert fail(nobody, email, 1, f"2001:db8::{each:x}") == [401]
+    assert fail(nobody, email, 1, "2001:db8::ffff:1") == [429]
+    assert fail(nobody, email, 1, "2001:db8:0:1::1") == [401]
+
+
+def test_an_ipv4_address_is_one_network_however_it_is_written(nobody: Caller, email: str) -> None:
+    assert fail(nobody, email, FREE_FAILURES, "198.51.100.9") == [401] * FREE_FAILURES
+    assert fail(nobody, email, 1, "::ffff:198.51.100.9") == [429]
+
+
+def test_guesses_from_many_networks_wait_but_the_owner_at_home_does_not(
+    nobody: Caller, email: str, inbox: Inbox
+) -> None:
+    nobody.post("auth/register", {"email": email, "password": PASSWORD})
+    home, elsewhere = "198.51.100.10", "198.51.100.11"
+    assert try_to_log_in(nobody, email, PASSWORD, home).status_code == 200
+    answers = [fail(nobody, email, 1, each)[0] for each in networks(FREE_FAILURES_OF_ACCOUNT)]
+    assert answers == [401] * FREE_FAILURES_OF_ACCOUNT
+    assert fail(nobody, email, 1, "2001:db8:ffff::1") == [429]
+    assert try_to_log_in(nobody, email, PASSWORD, elsewhere).status_code == 429
+    assert try_to_log_in(nobody, email, PASSWORD, home).status_code == 200
+    # Elsewhere, the mail of the account opens the door.
+    there = {"REMOTE_ADDR": elsewhere}
+    nobody.post("auth/password/forgot", {"email": email}, environ_base=there)
+    reset = {"token": inbox.token_of(email), "password": "Another password"}
+    assert nobody.post("auth/password/reset", reset, environ_base=there).status_code == 204
+    assert try_to_log_in(nobody, email, "Another password", elsewhere).status_code == 200
+
+
+def test_an_account_that_does_not_exist_has_the_same_bound(nobody: Caller, email: str) -> None:
+    for each in networks(FREE_FAILURES_OF_ACCOUNT):
+        assert fail(nobody, email, 1, each) == [401]
+    assert fail(nobody, email, 1, "2001:db8:ffff::1") == [429]
+
+
+def test_a_bounded_number_of_failed_logins_is_in_the_audit_log(
+    nobody: Caller, email: str, db: Engine
+) -> None:
+    made = nobody.post("auth/register", {"email": email, "password": PASSWORD}).json
+    owner = Caller(nobody.app, made["access_token"])
+    assert fail(nobody, email, FREE_FAILURES) == [401] * FREE_FAILURES
+    found = owner.get("audit?action=user.login_failed").json
+    assert found["total"] == FREE_FAILURES
+    assert found["items"][0]["details"] == {
+        "secret": "password",
+        "network": "198.51.100.1",
+        "wait_seconds": 2,
+    }
+    for each in networks(MAX_FAILED_LOGINS):
+        fail(nobody, email, 1, each)
+    assert owner.get("audit?action=user.login_failed").json["total"] == MAX_FAILED_LOGINS
+    # Addresses without an account share one bound, in the log of the installation.
+    for each in range(MAX_FAILED_LOGINS + 1):
+        fail(nobody, f"{each}{email}", 1)
+    count = text("SELECT count(*) FROM audit_log WHERE subject_id = :nobody")
+    with db.connect() as connection:
+        found = connection.execute(count, {"nobody": UUID(int=0)}).scalar_one()
+    assert found == MAX_FAILED_LOGINS
 
 
 def test_a_wrong_current_password_counts_too(nobody: Caller, email: str) -> None:
