@@ -17,7 +17,7 @@ _FIELD_MESSAGES = {
 }
 
 #: Unknown members that an error looks at. A problem document shows as many errors.
-_MOST_UNKNOWN = 100
+_MOST_UNKNOWN = 50
 
 
 class Strict(Schema):

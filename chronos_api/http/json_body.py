@@ -1,11 +1,13 @@
 """JSON bodies (RFC 8259). Values that are ambiguous or cannot be stored are refused."""
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable
 from decimal import Decimal, DecimalException
 from functools import cache
+from itertools import count
 from math import isfinite
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from flask import request
 from marshmallow import Schema, ValidationError
@@ -15,9 +17,19 @@ from chronos_api.http.errors import MalformedBody, NotJson
 from chronos_common.errors import Invalid
 
 MAX_DEPTH = 32
+#: Lists, objects and numbers with a fraction or an exponent. Each takes a microsecond or two.
+MAX_PARTS = 50_000
+#: Lists cannot be counted while they are read. Some brackets may be those of texts.
+_MOST_BRACKETS = 2 * MAX_PARTS
 
 #: A double keeps any number of so many digits, except beside the limits of its exponent.
 _DIGITS_OF_A_DOUBLE = 15
+
+#: An exponent of three digits may be beside those limits.
+_LARGE_EXPONENT = re.compile(r"[eE][+-]?[0-9]{3}")
+_NEGATIVE_ZERO = re.compile(rb"-0(?![0-9.eE])")
+
+T = TypeVar("T")
 
 #: Characters of the body that an error repeats.
 _MAX_SHOWN = 40
@@ -46,12 +58,16 @@ def parse(content: bytes) -> Any:
     """Return the JSON value that ``content`` holds. Raises :class:`MalformedBody`."""
     if not content.strip():
         raise MalformedBody("The body is empty; send a JSON object.")
+    if content.count(b"]") > _MOST_BRACKETS:
+        raise MalformedBody(f"{_TOO_MANY} Or it is nested more than {MAX_DEPTH} levels deep.")
+    counted = _counting()
     try:
         value = json.loads(
             content.decode(),
-            object_pairs_hook=_object,
-            parse_float=_float,
-            parse_int=_int,
+            object_pairs_hook=counted(_object),
+            parse_float=counted(_float),
+            # Most bodies can do without, and Python reads whole numbers fast.
+            parse_int=counted(_int) if _NEGATIVE_ZERO.search(content) else None,
             parse_constant=_constant,
         )
     except UnicodeDecodeError as error:
@@ -65,11 +81,26 @@ def parse(content: bytes) -> Any:
     except ValueError as error:
         # Python refuses to read integers of thousands of digits.
         raise MalformedBody("The body holds a number with too many digits.") from error
-    if any(depth > MAX_DEPTH for depth in _depths(value)):
-        raise MalformedBody(_TOO_DEEP)
+    _check_shape(value)
     return value
 
 
+def _counting() -> Callable[[Callable[[T], Any]], Callable[[T], Any]]:
+    """Return a decorator of functions that may be called :data:`MAX_PARTS` times together."""
+    calls = count(1)
+
+    def counted(read: Callable[[T], Any]) -> Callable[[T], Any]:
+        def read_one(part: T) -> Any:
+            if next(calls) > MAX_PARTS:
+                raise MalformedBody(_TOO_MANY)
+            return read(part)
+
+        return read_one
+
+    return counted
+
+
+_TOO_MANY = f"The body has more than {MAX_PARTS} lists, objects and fractions; send less at once."
 _TOO_DEEP = f"The body is nested more than {MAX_DEPTH} levels deep."
 
 
@@ -107,10 +138,11 @@ def _is_exact(text: str, value: float) -> bool:
 
     Some writers give the fewest digits that tell a double from its neighbours, some always 17.
     """
-    if len(text) <= _DIGITS_OF_A_DOUBLE and "e" not in text and "E" not in text:
+    if len(text) <= _DIGITS_OF_A_DOUBLE and not _LARGE_EXPONENT.search(text):
         return True
     try:
-        return Decimal(text) in {Decimal(repr(value)), Decimal(f"{value:.17g}")}
+        exact = Decimal(text)
+        return exact == Decimal(repr(value)) or exact == Decimal(f"{value:.17g}")
     except DecimalException:
         # An exponent that even a decimal does not hold.
         return False
@@ -125,15 +157,20 @@ def _constant(name: str) -> NoReturn:
     raise MalformedBody(f"The body is not JSON: {name} is not a JSON value.")
 
 
-def _depths(value: Any) -> Iterator[int]:
-    """Yield the depth of each list and object in ``value``, without recursion."""
-    waiting = [(value, 1)]
-    while waiting:
-        each, depth = waiting.pop()
-        if isinstance(each, dict | list):
-            yield depth
-            inner = each.values() if isinstance(each, dict) else each
-            waiting.extend((item, depth + 1) for item in inner)
+def _check_shape(value: Any) -> None:
+    """Raise :class:`MalformedBody` if there are too many lists or levels, without recursion."""
+    level, parts = [value], 0
+    for _ in range(MAX_DEPTH + 1):
+        level = [each for each in level if isinstance(each, dict | list)]
+        if not level:
+            return
+        parts += len(level)
+        if parts > MAX_PARTS:
+            raise MalformedBody(_TOO_MANY)
+        level = [
+            item for each in level for item in (each.values() if isinstance(each, dict) else each)
+        ]
+    raise MalformedBody(_TOO_DEEP)
 
 
 @cache

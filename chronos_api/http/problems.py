@@ -11,7 +11,7 @@ from flask import Response, g, has_request_context, json, request
 MEDIA_TYPE = "application/problem+json"
 
 #: A body of a megabyte can have more wrong fields than anybody reads, with names of any length.
-MAX_ERRORS = 100
+MAX_ERRORS = 50
 _MAX_NAMED = 10
 _MAX_TEXT = 500
 

@@ -141,6 +141,7 @@ class MailAddresses:
             faults.add(name, "Give at least one address.")
         if len(value) > self.most:
             faults.add(name, f"At most {self.most} addresses.")
+            return None
         return [_ADDRESS.read(each, f"{name}.{index}", faults) for index, each in enumerate(value)]
 
 

@@ -15,15 +15,27 @@ JsonSchema = Mapping[str, Any]
 MISSING: Final = "Missing; it is required."
 
 
+#: Faults after which a payload is not read any further.
+MAX_FAULTS: Final = 50
+
+
+class TooManyFaults(Exception):
+    """Nobody reads more faults than these."""
+
+
 class Faults:
     """The faults of a payload so far, with each field named as in ``payload.url``."""
 
     def __init__(self) -> None:
         self.errors: dict[str, list[str]] = {}
+        self._count = 0
 
     def add(self, name: str, message: str) -> None:
-        """Note a fault of the field ``name``."""
+        """Note a fault of the field ``name``. Raises :class:`TooManyFaults`."""
         self.errors.setdefault(f"payload.{name}", []).append(message)
+        self._count += 1
+        if self._count >= MAX_FAULTS:
+            raise TooManyFaults
 
 
 class FieldKind(Protocol):

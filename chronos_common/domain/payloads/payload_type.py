@@ -5,7 +5,7 @@ from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from chronos_common.domain.payloads.fields import Faults, PayloadField
+from chronos_common.domain.payloads.fields import Faults, PayloadField, TooManyFaults
 from chronos_common.errors import Invalid
 
 P = TypeVar("P")
@@ -41,6 +41,16 @@ class PayloadType(Generic[P]):
         if not isinstance(payload, Mapping):
             raise Invalid({"payload": ["Must be an object."]})
         faults = Faults()
+        try:
+            values = self._read(payload, faults)
+        except TooManyFaults:
+            raise Invalid(faults.errors) from None
+        if faults.errors:
+            raise Invalid(faults.errors)
+        return self.build(**values)
+
+    def _read(self, payload: Mapping[str, Any], faults: Faults) -> dict[str, Any]:
+        """Return the values that ``build`` takes, if ``payload`` has no faults."""
         values = dict(self.defaults)
         for name, value in payload.items():
             field = self.by_name.get(name)
@@ -55,9 +65,7 @@ class PayloadType(Generic[P]):
                 faults.add(field.name, field.missing)
         if self.combine:
             self.combine(values, faults)
-        if faults.errors:
-            raise Invalid(faults.errors)
-        return self.build(**values)
+        return values
 
     @cached_property
     def by_name(self) -> Mapping[str, PayloadField]:

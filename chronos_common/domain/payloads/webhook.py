@@ -25,6 +25,8 @@ from chronos_common.domain.redaction import REDACTED
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 MAX_HEADERS: Final = 64
 MAX_HEADER_LENGTH: Final = 8192
+#: More do not fit into an address that servers accept.
+MAX_PARAMETERS: Final = 1000
 
 #: Set by Chronos or by the connection itself. A user's value would break framing or signing.
 RESERVED_HEADERS: Final = frozenset(
@@ -92,6 +94,7 @@ class HeaderFields:
             return None
         if len(value) > MAX_HEADERS:
             faults.add(name, f"At most {MAX_HEADERS} headers.")
+            return None
         found: dict[str, str] = {}
         first: dict[str, str] = {}
         for key, text in value.items():
@@ -142,14 +145,28 @@ class QueryParameters:
     schema: ClassVar[JsonSchema] = {
         "type": "object",
         "additionalProperties": {
-            "anyOf": [_ONE_PARAMETER, {"type": "array", "items": _ONE_PARAMETER, "minItems": 1}]
+            "anyOf": [
+                _ONE_PARAMETER,
+                {
+                    "type": "array",
+                    "items": _ONE_PARAMETER,
+                    "minItems": 1,
+                    "maxItems": MAX_PARAMETERS,
+                },
+            ]
         },
+        "maxProperties": MAX_PARAMETERS,
     }
 
     def read(self, value: Any, name: str, faults: Faults) -> dict[str, str | list[str]] | None:
         """Return the parameters as they are sent."""
         if not isinstance(value, dict):
             faults.add(name, "Must be an object.")
+            return None
+        if sum(len(each) if isinstance(each, list) else 1 for each in value.values()) > (
+            MAX_PARAMETERS
+        ):
+            faults.add(name, f"At most {MAX_PARAMETERS} parameters, with the items of lists.")
             return None
         found = {}
         for key, each in value.items():
@@ -183,12 +200,16 @@ class StatusCodes:
     schema: ClassVar[JsonSchema] = {
         "type": "array",
         "items": {"type": "integer", "minimum": _STATUSES[0], "maximum": _STATUSES[-1]},
+        "maxItems": len(_STATUSES),
     }
 
     def read(self, value: Any, name: str, faults: Faults) -> list[int] | None:
         """Return the statuses."""
         if not isinstance(value, list):
             faults.add(name, "Must be a list.")
+            return None
+        if len(value) > len(_STATUSES):
+            faults.add(name, f"At most {len(_STATUSES)} statuses.")
             return None
         for status in value:
             # JSON does not tell 200.0 from 200 (RFC 8259, section 6).
