@@ -9,9 +9,12 @@ from importlib.metadata import EntryPoint, entry_points
 
 import click
 
+from chronos_common.domain.texts import visible
 from chronos_common.errors import EXIT_CODE, ChronosError
 
 _GROUP = "chronos.commands"
+#: Some errors are lists of several lines.
+_LINE_FEED = "\n"
 
 
 class _InstalledCommands(click.Group):
@@ -62,7 +65,7 @@ def _database_fault(error: Exception) -> object:
 
 
 def _fail(reason: object) -> None:
-    click.echo(f"Error: {reason}", err=True)
+    click.echo(f"Error: {visible(str(reason), keep=_LINE_FEED)}", err=True)
     sys.exit(EXIT_CODE)
 
 

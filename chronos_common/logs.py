@@ -4,14 +4,16 @@ Everything else that would be written to stderr becomes a record of the same for
 uncaught errors of threads, and Celery's lines about signals.
 """
 
+import io
 import logging
 import os
 import sys
 import threading
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
+from chronos_common.domain.texts import visible
 from chronos_common.settings import Settings
 
 _STDERR = 2
@@ -33,12 +35,13 @@ def configure_as(form: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     rendering: list[structlog.types.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(), _escape_delete]
         if form == "json"
         else [
+            _make_visible,
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
-            )
+                colors=sys.stderr.isatty(), exception_formatter=_write_traceback
+            ),
         ]
     )
     structlog.configure(
@@ -60,6 +63,29 @@ def configure_as(form: str, level: str) -> None:
     # These log every connection or task. The events that matter are logged by our code.
     for chatty in ("celery", "kombu", "amqp", "urllib3", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _escape_delete(_logger: Any, _method: str, line: Any) -> str:
+    """Escape the one control character that JSON leaves as it is."""
+    return str(line).replace("\x7f", "\\u007f")
+
+
+def _make_visible(_logger: Any, _method: str, record: Any) -> Any:
+    """Escape the control characters of texts, which a terminal would obey."""
+    return {name: _visible(value) for name, value in record.items()}
+
+
+def _visible(value: Any) -> Any:
+    if isinstance(value, str):
+        return visible(value)
+    # Everything else is written by its repr, which has escapes already.
+    return value
+
+
+def _write_traceback(stream: TextIO, given: Any) -> None:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, given)
+    stream.write(visible(text.getvalue(), keep="\n\t"))
 
 
 class _LogHandler(logging.StreamHandler[Any]):

@@ -26,6 +26,7 @@ from chronos_common.doctor.findings import (
     problem,
     worst,
 )
+from chronos_common.domain.texts import visible
 from chronos_common.embedded import data_folder
 from chronos_common.settings import Settings
 from chronos_common.storage.postgres.database import connect, measure_clock, transaction
@@ -53,7 +54,7 @@ def run(data_dir: Path | None, *, as_json: bool) -> None:
     settings.export_missing(remembered | _STAND_INS)
     loaded = settings.load()
     for remark in settings.remarks():
-        click.echo(f"Warning: {remark}", err=True)
+        click.echo(f"Warning: {visible(remark)}", err=True)
     engine = connect(loaded.database_url, name="chronos-doctor", pool_size=1)
     client = broker.connect_redis(loaded.redis_url)
     queues = broker.Broker(loaded.redis_url)
@@ -130,9 +131,9 @@ def _as_text(findings: Sequence[Finding]) -> str:
     lines = []
     for each in findings:
         level = click.style(f"{each.level.upper():8}", fg=_COLOURS[each.level])
-        lines.append(f"{level} {each.topic:{_WIDTH}} {each.says}")
+        lines.append(f"{level} {each.topic:{_WIDTH}} {visible(each.says)}")
         if each.remedy:
-            lines.append(f"{'':8} {'':{_WIDTH}} -> {each.remedy}")
+            lines.append(f"{'':8} {'':{_WIDTH}} -> {visible(each.remedy)}")
     return "\n".join([*lines, "", _SUMMARIES[worst(findings)]])
 
 

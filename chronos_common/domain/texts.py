@@ -4,6 +4,7 @@ A one-line text may hold any character, visible or not: no-break spaces, joiners
 direction. Only line breaks and control characters are refused.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 from unicodedata import category, normalize
@@ -18,6 +19,12 @@ _BLANK: Final = frozenset(
     + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 )
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"})
+
+
+#: Control characters, line separators, changes of the direction, and halves of characters.
+_CONTROL: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
 
 
 def stored_fault(text: str) -> str | None:
@@ -39,9 +46,19 @@ def line_fault(text: str) -> str | None:
 
 def one_line(text: str) -> str:
     """Return ``text`` as one line, with spaces for line breaks and control characters."""
-    for character in set(_breaking(text)):
-        text = text.replace(character, " ")
-    return text
+    return _CONTROL.sub(" ", text)
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    """Return ``text`` for a terminal or a log line, with its control characters as escapes.
+
+    They could move the cursor, colour other lines, forge a line, or turn the direction of a text.
+    """
+    return _CONTROL.sub(lambda found: found[0] if found[0] in keep else _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode()
 
 
 def _breaking(text: str) -> Iterator[str]:

@@ -7,6 +7,8 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
+from chronos_common.domain.texts import visible
+
 _STYLES = {"warning": "yellow", "error": "red", "critical": "bold red"}
 _SHOWN_APART = frozenset({"event", "level", "logger", "timestamp", "exception"})
 
@@ -28,9 +30,9 @@ class Terminal:
         self._console = _Console(highlight=False, file=file)
 
     def say(self, text: str = "", *, style: str = "") -> None:
-        """Write ``text`` as it is: no markup is read, no line is broken."""
+        """Write ``text`` as it is: no markup is read, no line is broken, no control obeyed."""
         try:
-            self._console.print(Text(text, style=style), soft_wrap=True)
+            self._console.print(Text(visible(text, keep="\n\t"), style=style), soft_wrap=True)
         except OSError:  # a terminal that was closed
             self._console.quiet = True
 
@@ -70,4 +72,4 @@ def _as_text(name: str, level: str, record: Mapping[str, Any]) -> str:
         parts.append(f"({details})")
     if cause:
         parts.append(f"- {cause}")
-    return " ".join(part for part in parts if part)
+    return visible(" ".join(part for part in parts if part))
