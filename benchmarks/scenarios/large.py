@@ -80,7 +80,7 @@ def _paths(chronos: Installation) -> Mapping[str, str]:
         "export, its first lines": f"executions?status=failed#{_CSV}",
         "dashboard": "dashboard/stats",
         "trend of a week": "dashboard/trend?period=7d",
-        "statistics of a job": f"jobs/{busy}/stats",
+        "statistics of a job": f"jobs/{busy}/statistics",
         "why": f"jobs/{busy}/why?at={before}",
         "forecast": "upcoming",
         "audit log": "audit?",
