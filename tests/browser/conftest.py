@@ -6,10 +6,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from acceptance.up import Up, running
 from integration.api.browsers import browsing
+
+#: Milliseconds for whatever takes a second, on a slow machine that does much else. Nothing that is
+#: there at once waits for it.
+PATIENT = 60_000
+expect.set_options(timeout=PATIENT)
 
 
 class Visit:
@@ -19,6 +24,7 @@ class Visit:
         self.page = page
         self.address = address
         self.faults: list[str] = []
+        page.set_default_timeout(PATIENT)
         page.on("console", self._note_message)
         page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
         page.on("request", self._note_request)

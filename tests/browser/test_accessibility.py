@@ -8,7 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 from acceptance.up import Up
 from browser.conftest import visiting
 
-pytestmark = pytest.mark.xdist_group("up")
+# Ten pages in each, which axe takes seconds to examine on a slow machine.
+pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
 
 PAGES = (
     "",
