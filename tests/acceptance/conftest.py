@@ -36,6 +36,9 @@ def cluster(
             database_url=database_url,
             redis_url=redis_url,
             SMTP_URL=inbox.url,
+            # A broker within the worker. Others are those of test_celery_task.
+            TASKS_BROKER_URL="memory://",
+            TASKS_ALLOWED="shop.*",
         ) as cluster,
     ):
         yield cluster
