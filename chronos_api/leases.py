@@ -1,4 +1,4 @@
-"""Leases: what a user or workspace keeps open at once, counted over all processes in Redis.
+"""Leases count the streams, exports and test runs that are open, over all processes, in Redis.
 
 A lease that is not renewed ends by itself, so that those of a killed process do not stay. While
 Redis is away, each process has only its own limits.

@@ -35,7 +35,7 @@ def configure_as(form: str, level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     rendering: list[structlog.types.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(), _escape_delete]
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if form == "json"
         else [
             _make_visible,
@@ -63,11 +63,6 @@ def configure_as(form: str, level: str) -> None:
     # These log every connection or task. The events that matter are logged by our code.
     for chatty in ("celery", "kombu", "amqp", "urllib3", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def _escape_delete(_logger: Any, _method: str, line: Any) -> str:
-    """Escape the one control character that JSON leaves as it is."""
-    return str(line).replace("\x7f", "\\u007f")
 
 
 def _make_visible(_logger: Any, _method: str, record: Any) -> Any:

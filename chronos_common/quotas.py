@@ -14,8 +14,6 @@ from chronos_common.errors import ChronosError
 #: The largest bound: PostgreSQL stores it as bigint.
 MAX_BOUND: Final = 2**63 - 1
 
-_NEARLY: Final = 0.8
-
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -168,11 +166,6 @@ class Use:
     quota: Quota
     bound: int
     used: int | None
-
-    @property
-    def is_near(self) -> bool:
-        """Return whether four fifths of the bound are used."""
-        return self.used is not None and self.used >= _NEARLY * self.bound
 
 
 class QuotaExceeded(ChronosError):

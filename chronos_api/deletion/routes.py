@@ -33,8 +33,8 @@ blueprint = Blueprint(
 def delete_workspace(body: dict[str, str]) -> Response:
     """Delete the workspace.
 
-    Its jobs stop, and nobody can work in it any more. For a week an owner may undo that. Then its
-    data is removed for good.
+    Its jobs stop. Its members and API keys are refused. An owner may restore it for a week.
+    Then its data is removed for good.
     """
     with passwords.guarding(account().email, "current password"):
         row = workspaces.delete(call(), account_call(), **body)

@@ -8,7 +8,8 @@ from redis import Redis
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from chronos_common import broker
+from chronos_api.context import current
+from chronos_common import broker, clock
 from chronos_common.domain.timezones import files
 from chronos_common.errors import Unavailable
 from chronos_common.migrations import schema
@@ -44,6 +45,17 @@ class ReadinessState:
     def status(self) -> str:
         """The same for clients."""
         return "ready" if self.is_ready else "not ready"
+
+
+def check_installation() -> ReadinessState:
+    """Check the installation of the application that handles the current request."""
+    context = current()
+    return check(
+        context.engine,
+        context.redis,
+        alive_within=context.settings.worker_timeout,
+        now=clock.now(),
+    )
 
 
 def check(

@@ -4,13 +4,12 @@ from flask import Response, current_app, jsonify
 from marshmallow import fields
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from chronos_api.context import current
 from chronos_api.fields.base import Answer, ValueAnswer
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.operations import metrics, readiness
 from chronos_api.security.access import public
 from chronos_api.security.rate_limits import Rate
-from chronos_common import __version__, clock
+from chronos_common import __version__
 
 blueprint = Blueprint("service", __name__, description="The service itself")
 
@@ -68,13 +67,7 @@ def _alive() -> Response:
 @public(Rate.NONE)
 def get_readiness() -> Response:
     """Check whether jobs run: database, schema, Redis, a live scheduler and a live worker."""
-    context = current()
-    state = readiness.check(
-        context.engine,
-        context.redis,
-        alive_within=context.settings.worker_timeout,
-        now=clock.now(),
-    )
+    state = readiness.check_installation()
     response = jsonify(Readiness.of(state))
     response.status_code = 200 if state.is_ready else 503
     return response

@@ -13,7 +13,6 @@ from typing import Any, Final
 from chronos_common import clock
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.payloads import DEFAULT_TYPE
-from chronos_common.domain.payloads.webhook import METHODS
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.errors import Invalid
 
@@ -30,8 +29,6 @@ _NUMBERS = (
     "misfire_grace_seconds",
 )
 _FIELD_OF_KIND = {"cron": "cron_expression", "interval": "interval_seconds", "once": "run_at"}
-
-METHOD_NAMES: Final = METHODS
 
 _POLICY: Final = RetryPolicy()
 _DEFAULTS: Final = {each.name: each.default for each in fields_of_class(JobDefinition)}

@@ -139,26 +139,16 @@ def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-def change(now: float, before: float) -> str:
-    """Return how a number differs from the one before: ``▲ 12``, ``▼ 3``, or nothing."""
-    if now == before:
-        return ""
-    return f"{'▲' if now > before else '▼'} {number(abs(now - before))}"
-
-
 #: What templates call.
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     each.__name__: each
     for each in (
         ago,
-        change,
         execution_status,
         instant,
         job_status,
         milliseconds,
         number,
         reason,
-        relative,
-        span,
     )
 }

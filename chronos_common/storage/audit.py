@@ -147,7 +147,7 @@ def append_failed_login(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
-    """Which entries; None everywhere is all of them. ``action`` may end in ``.*``."""
+    """Conditions on the entries. Each one applies if it is set. ``action`` may end in ``.*``."""
 
     action: str | None = None
     subject_type: str | None = None

@@ -1,17 +1,19 @@
-"""The pages on which a browser logs in and out, and registers."""
+"""The pages of an account: log in and out, register, change the password."""
 
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
 from chronos_api.accounts import passwords, registrations, service
-from chronos_api.accounts.schemas import Credentials, Registration
+from chronos_api.accounts.schemas import Credentials, PasswordChange, Registration
 from chronos_api.context import current
 from chronos_api.http import json_body
+from chronos_api.http.errors import problem_of
 from chronos_api.security import browser_sessions
+from chronos_api.security.access import account as caller
 from chronos_api.security.access import public, requires_login
 from chronos_api.security.rate_limits import Rate
 from chronos_api.transactions import account_call, public_call
-from chronos_api.ui.blueprint import blueprint, link, to
+from chronos_api.ui.blueprint import blueprint, link, show, to
 from chronos_api.ui.public_forms import (
     lifetime,
     show_done,
@@ -21,7 +23,7 @@ from chronos_api.ui.public_forms import (
     typed,
 )
 from chronos_common.domain.hosts import is_loopback
-from chronos_common.errors import Forbidden
+from chronos_common.errors import ChronosError, Forbidden
 
 _START = "/ui/"
 
@@ -91,6 +93,35 @@ def log_out() -> AnyResponse:
     response = to("log_in")
     browser_sessions.end(response)
     return response
+
+
+@blueprint.get("/account")
+@requires_login()
+def account() -> AnyResponse:
+    """Show one's own account."""
+    return _account()
+
+
+def _account(error: ChronosError | None = None, *, is_done: bool = False) -> AnyResponse:
+    problem = problem_of(error) if error else None
+    response = show("account.html", problem=problem, is_done=is_done)
+    if problem:
+        response.status_code = int(problem.kind.status)
+    return response
+
+
+@blueprint.post("/account/password")
+@requires_login(rate=Rate.LOGIN)
+def change_password() -> AnyResponse:
+    """Change one's password, which ends the other logins."""
+    names = ("current_password", "new_password")
+    given = {name: request.form.get(name, "") for name in names}
+    try:
+        with passwords.guarding(caller().email, "current password"):
+            passwords.change(account_call(), **json_body.load(PasswordChange, given))
+    except ChronosError as error:
+        return _account(error)
+    return _account(is_done=True)
 
 
 def _own_page(path: str) -> str:

@@ -16,6 +16,7 @@ from chronos_api.ui import job_form
 from chronos_api.ui.blueprint import blueprint, show, to
 from chronos_common import clock, ids
 from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.payloads.webhook import METHODS
 from chronos_common.domain.schedules import fields
 from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import ScheduleKind
@@ -103,7 +104,7 @@ def _form(
         errors=problem.fields if problem else {},
         preview=_preview(form),
         types=list(JobType),
-        methods=job_form.METHOD_NAMES,
+        methods=METHODS,
         kinds=list(ScheduleKind),
         misfire_policies=list(MisfirePolicy),
         overlap_policies=list(OverlapPolicy),

@@ -1,4 +1,4 @@
-"""Find what is due by queue and by workspace, so that workspaces can take turns.
+"""Add the indexes by which workspaces take turns at due schedules and executions.
 
 Revision ID: 0013
 Revises: 0012

@@ -29,6 +29,7 @@ SHORT = {
     "chronos_api/audit/routes.py": "routes of one resource",
     "chronos_api/deletion/schemas.py": "requests and answers of one subject",
     "chronos_api/ui/routes/audit_routes.py": "routes of one resource",
+    "chronos_api/ui/routes/system_routes.py": "routes of one resource",
     "chronos_api/context.py": "every module reads it, so that it stands on nothing of the API",
     "chronos_common/failpoints.py": "even the clock stands on it, so that it stands on nothing",
     "chronos_common/migrations/revisions.py": "read at every start, without loading alembic",
