@@ -79,6 +79,11 @@ class Started:
             return
 
 
+def _heed_the_keyboard() -> None:
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 Start = Callable[..., Started]
 
 
@@ -108,6 +113,8 @@ def start(tmp_path: Path, database_url: str, redis_url: str) -> Iterator[Start]:
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
+                # A shell lets what it starts in the background ignore these.
+                preexec_fn=_heed_the_keyboard,  # noqa: PLW1509 - this process has no threads yet
             )
         port = api if command == "api" else metrics
         begun.append(Started(process, output, f"http://127.0.0.1:{port}/health"))
