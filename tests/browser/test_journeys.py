@@ -45,7 +45,7 @@ def test_a_job_is_created_runs_and_is_seen_to_run(visit: Visit, target: Target) 
     act(visit.open("/ui/jobs"), "Every second", "Pause")
     expect(page.get_by_role("row").filter(has_text="Every second")).to_contain_text("paused")
     page.get_by_role("link", name="Overview").click()
-    # Figures are kept for some seconds. Then an event tells that they have changed.
+    # The server keeps figures for some seconds, also after the last event.
     expect(page.locator(".figures")).to_contain_text(re.compile(r"[1-9]\d* paused"))
     act(visit.open("/ui/jobs"), "Every second", "Delete…")
     page.get_by_label("Type its name").fill("Every second")

@@ -3,6 +3,7 @@
 
 const LEAST_PAUSE = 5000;
 const ALWAYS_PAUSE = 2000;
+const STATS_PAUSE = 15000;
 const policy = window.trustedTypes?.createPolicy("chronos", { createHTML: (text) => text });
 
 let last = 0;
@@ -81,8 +82,6 @@ export function follow() {
     source.onopen = () => say("● live");
     source.onerror = () => say("◌ reconnecting");
     source.addEventListener("changes", () => soon(LEAST_PAUSE));
-    // Figures are kept for some seconds, so that a page may be made before they have changed.
-    source.addEventListener("stats", () => { if (document.querySelector('[data-live="stats"]')) soon(LEAST_PAUSE); });
     source.addEventListener("reset", () => soon(0));
   };
   const close = () => { source?.close(); source = null; };
@@ -93,4 +92,6 @@ export function follow() {
   if (!document.hidden) open();
   // A busy workspace does not name each execution in its events. This one is asked for.
   setInterval(() => { if (document.querySelector('[data-live="always"]')) soon(ALWAYS_PAUSE); }, ALWAYS_PAUSE);
+  // The server keeps figures for some seconds. The last event may come before they are new.
+  setInterval(() => { if (document.querySelector('[data-live="stats"]')) soon(LEAST_PAUSE); }, STATS_PAUSE);
 }
