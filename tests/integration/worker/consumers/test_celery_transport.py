@@ -69,3 +69,19 @@ def test_a_message_ends_the_rest(
         time.sleep(0.5)
         other.SimpleQueue("some").put({"a": 1})
         wait_until(lambda: not consumer.is_alive(), within=1)
+
+
+def test_closing_ends_the_wait_at_redis(
+    resting: tuple[RedisConnection, StopSignal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails without ``CLIENT UNBLOCK``: closing takes as long as Redis waits."""
+    monkeypatch.setattr(RedisTransport, "brpop_timeout", 3600)
+    connection, stop_signal = resting
+    consumer = _consume_one(connection, "nothing")
+    wait_until(lambda: any(each._in_poll for each in connection.transport.channels))
+    stop_signal.give()
+    consumer.join(5)
+    closing = Thread(target=connection.release, daemon=True)
+    closing.start()
+    closing.join(30)
+    assert not closing.is_alive()
