@@ -1,14 +1,15 @@
 """Rescue: put back executions of lost workers and of lost messages.
 
 - Workers without a heartbeat for ``worker_timeout`` are declared lost. Their running executions go
-  back to queued, or fail once they were handed out too often. While the database was away no
-  worker could renew its heartbeat, so that time does not count.
+  back to queued, or fail once they were handed out too often. While the database was away, or took
+  no changes, no worker could renew its heartbeat. So nobody is declared lost until this process
+  itself has renewed its own in time for ``worker_timeout``.
 - Queued executions that are well past due although their message has left the queue are
   dispatched again. Whether it has left is exact: each list of a queue is first in, first out, so
   a message older than the oldest one in both is gone.
 """
 
-import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -35,8 +36,7 @@ CLAIM_GRACE = timedelta(seconds=5)
 class Rescuer:
     """Searches for lost executions at each tick.
 
-    Before it declares a worker lost, this process itself must have reached the database for
-    ``listened``, which is ``worker_timeout`` by default.
+    ``regular_seconds`` returns for how long this process has renewed its own heartbeat in time.
     """
 
     def __init__(
@@ -46,37 +46,34 @@ class Rescuer:
         dispatcher: Dispatcher,
         *,
         worker_timeout: timedelta,
-        listened: timedelta | None = None,
+        regular_seconds: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._broker = broker
         self._dispatcher = dispatcher
         self._worker_timeout = worker_timeout
-        self._listened = worker_timeout if listened is None else listened
-        self._listening_since: float | None = None
+        self._regular_seconds = regular_seconds
 
     def tick(self) -> bool:
         """Rescue a batch of each kind. Return whether there may be more."""
         now = clock.now()
         alive_since, before = now - self._worker_timeout, now - CLAIM_GRACE
-        try:
-            may_declare = self._has_listened()
-            with reading(self._engine) as connection:
-                suspicion = rescue.suspect(
-                    connection,
-                    alive_since=alive_since,
-                    before=before,
-                    horizon=now + self._dispatcher.lookahead,
-                )
-            more_running = suspicion.is_any_lost and self._rescue_running(
-                alive_since if may_declare else None, now=now
+        with reading(self._engine) as connection:
+            suspicion = rescue.suspect(
+                connection,
+                alive_since=alive_since,
+                before=before,
+                horizon=now + self._dispatcher.lookahead,
             )
-        except Exception:
-            self._listening_since = None
-            raise
+        more_running = suspicion.is_any_lost and self._rescue_running(
+            alive_since if self._may_declare() else None, now=now
+        )
         more_queued = suspicion.is_any_unclaimed and self._rescue_queued(before)
         more_waiting = any(suspicion) and self._dispatcher.dispatch_due(since=None)
         return more_running or more_queued or more_waiting
+
+    def _may_declare(self) -> bool:
+        return self._regular_seconds() >= self._worker_timeout.total_seconds()
 
     def _rescue_running(self, alive_since: datetime | None, *, now: datetime) -> bool:
         """Declare workers without a heartbeat since then lost, and redeliver their executions."""
@@ -88,11 +85,6 @@ class Rescuer:
             failpoints.hit("rescue.redelivered")
         _report("worker_lost", len(held))
         return len(held) == BATCH
-
-    def _has_listened(self) -> bool:
-        if self._listening_since is None:
-            self._listening_since = time.monotonic()
-        return time.monotonic() - self._listening_since >= self._listened.total_seconds()
 
     def _rescue_queued(self, before: datetime) -> bool:
         """Mark executions whose message is gone as without a worker, for dispatch to find."""

@@ -100,7 +100,11 @@ class Scheduler:
         )
         notifier = Notifier(self._engine, self._broker)
         rescuer = Rescuer(
-            self._engine, self._broker, dispatcher, worker_timeout=self._settings.worker_timeout
+            self._engine,
+            self._broker,
+            dispatcher,
+            worker_timeout=self._settings.worker_timeout,
+            regular_seconds=lambda: self._heartbeat.regular_seconds,
         )
         # Plan looks ahead, so its rest delays nothing, while a trigger waits for dispatch's rest.
         return [

@@ -31,6 +31,10 @@ _log = structlog.get_logger(__name__)
 #: A fraction of the timeout, so that two renewals may fail before the lease ends.
 RENEWALS_PER_TIMEOUT = 3
 
+#: A renewal is late after so many intervals. An absence of the database that ends a lease takes
+#: two at least, so a renewal of each process is late then.
+LATE_INTERVALS = 1.5
+
 
 class Heartbeat:
     """Keeps this process known as alive, and its clock in step with the database's.
@@ -50,11 +54,12 @@ class Heartbeat:
         self._kind = kind
         self._timeout = timeout
         self._in_flight = in_flight
+        self._interval_seconds = timeout.total_seconds() / RENEWALS_PER_TIMEOUT
         self._lease_ends = 0.0
+        self._regular_since = 0.0
         self._renewed = Condition()
         self.id = UUID(int=0)
-        interval = timeout.total_seconds() / RENEWALS_PER_TIMEOUT
-        self._loop = Loop("heartbeat", self._tick, idle_seconds=interval)
+        self._loop = Loop("heartbeat", self._tick, idle_seconds=self._interval_seconds)
 
     def start(self) -> None:
         """Register, then renew in the background. Raises if the database does not answer."""
@@ -88,6 +93,14 @@ class Heartbeat:
         """Seconds since the last renewal."""
         return time.monotonic() - (self._lease_ends - self.timeout_seconds)
 
+    @property
+    def regular_seconds(self) -> float:
+        """Seconds for which no renewal was late, 0 while one is.
+
+        Processes that live could renew their heartbeats in this time.
+        """
+        return 0.0 if self._is_late() else time.monotonic() - self._regular_since
+
     def wait_for_lease(self, timeout: float) -> bool:
         """Renew a lease that has ended. Return whether that succeeded within ``timeout`` seconds.
 
@@ -102,7 +115,12 @@ class Heartbeat:
     def _is_leased(self) -> bool:
         return time.monotonic() < self._lease_ends
 
+    def _is_late(self) -> bool:
+        return self.silent_seconds > LATE_INTERVALS * self._interval_seconds
+
     def _lease_from(self, moment: float) -> None:
+        if self._is_late():
+            self._regular_since = moment
         with self._renewed:
             self._lease_ends = moment + self._timeout.total_seconds()
             self._renewed.notify_all()

@@ -1,5 +1,6 @@
 """Parts of schedulers and workers, on this test's own database and Valkey."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
@@ -116,5 +117,9 @@ def planner(engine: Engine, dispatcher: Dispatcher) -> Planner:
 def rescuer(engine: Engine, broker: Broker, dispatcher: Dispatcher) -> Rescuer:
     """What puts back what was lost."""
     return Rescuer(
-        engine, broker, dispatcher, worker_timeout=timedelta(seconds=15), listened=timedelta(0)
+        engine,
+        broker,
+        dispatcher,
+        worker_timeout=timedelta(seconds=15),
+        regular_seconds=lambda: math.inf,
     )

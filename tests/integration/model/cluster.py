@@ -4,6 +4,7 @@ What the model decides about is not real: the time, Redis (a list of messages th
 repeated or refused) and when a process works, freezes or dies.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -215,7 +216,7 @@ class Cluster:
             cast(Broker, self.wire),
             self.dispatcher,
             worker_timeout=WORKER_TIMEOUT,
-            listened=timedelta(0),
+            regular_seconds=lambda: math.inf,
         )
         self.sweeper = Sweeper(engine)
         self.completer = Completer(engine)
@@ -284,7 +285,6 @@ def on(engine: Engine, patch: pytest.MonkeyPatch) -> Iterator[Cluster]:
         patched.setattr(chronos_scheduler.dispatch, "LOOK_SECONDS", 0.0)
         patched.setattr(chronos_scheduler.plan, "time", time)
         patched.setattr(chronos_scheduler.plan, "MAX_RUN_ALL", MAX_RUN_ALL)
-        patched.setattr(chronos_scheduler.rescue, "time", time)
         patched.setattr(chronos_common.process.heartbeat, "time", time)
         patched.setattr(chronos_common.process.heartbeat, "measure_clock", lambda _: timedelta(0))
         yield cluster

@@ -1,4 +1,4 @@
-"""The scheduler's chores: sweep, prune, complete, notify, heartbeat."""
+"""The scheduler's chores: sweep, prune, complete, notify."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -12,8 +12,6 @@ from sqlalchemy.exc import OperationalError
 import factories
 from chronos_common import clock, ids
 from chronos_common.broker import Broker
-from chronos_common.process.heartbeat import Heartbeat
-from chronos_common.storage import workers
 from chronos_common.storage.executions import executions, partitions
 from chronos_common.storage.executions.executions import Planned
 from chronos_common.storage.outbox import failure_emails
@@ -307,21 +305,3 @@ def test_nobody_is_told_when_a_job_wants_nobody_told(
         )
         failure_emails.enqueue(connection, failed, now=now)
         assert connection.execute(text("SELECT count(*) FROM notifications")).scalar_one() == 0
-
-
-def test_a_process_that_was_declared_lost_goes_on_under_a_new_id(engine: Engine) -> None:
-    heartbeat = Heartbeat(engine, kind="worker", timeout=timedelta(milliseconds=300))
-    heartbeat.start()
-    try:
-        first = heartbeat.id
-        assert heartbeat.holds(first)
-        with engine.begin() as connection:
-            workers.declare_lost(connection, alive_since=clock.now())
-        wait_until(lambda: heartbeat.id != first)
-        assert heartbeat.holds(heartbeat.id)
-        assert not heartbeat.holds(first)
-    finally:
-        heartbeat.stop()
-    with engine.connect() as connection:
-        left = connection.execute(text("SELECT id FROM workers")).scalars().all()
-    assert left == []
