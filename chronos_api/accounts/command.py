@@ -1,10 +1,9 @@
 """``chronos admin``. This module is light, so that ``chronos --help`` loads no application."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -28,24 +27,28 @@ def admin() -> None:
 
 @admin.command()
 @click.argument("email")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option(
+    "--password-file",
+    type=click.File(),
+    help="Read the password from the first line of this file, or of standard input if it is '-'.",
+)
 @_DATA_DIR
-def create(email: str, *, password_stdin: bool, data_dir: Path | None) -> None:
+def create(email: str, *, password_file: TextIO | None, data_dir: Path | None) -> None:
     """Make an operator's account, also where registration is closed."""
     from chronos_api.accounts import admin as accounts  # noqa: PLC0415 - as the module says
     from chronos_api.accounts.schemas import Registration  # noqa: PLC0415 - as above
     from chronos_api.http import json_body  # noqa: PLC0415 - as above
 
-    password = _password(from_stdin=password_stdin)
+    password = _password(password_file)
     account = json_body.load(Registration, {"email": email, "password": password})
     with _call(data_dir) as call:
         accounts.create_operator(call, **account)
     click.echo(f"{account['email']} is an operator now. Log in: POST /api/v1/auth/login")
 
 
-def _password(*, from_stdin: bool) -> str:
-    if from_stdin:
-        return sys.stdin.readline().rstrip("\r\n")
+def _password(file: TextIO | None) -> str:
+    if file is not None:
+        return file.readline().rstrip("\r\n")
     return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
 
 

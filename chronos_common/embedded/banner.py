@@ -1,7 +1,6 @@
 """The banner, printed when everything runs, and the administrator's account."""
 
-import subprocess
-import sys
+from collections.abc import Callable
 from importlib.metadata import version
 
 import requests
@@ -9,22 +8,29 @@ import requests
 from chronos_common import settings
 from chronos_common.embedded.api_client import AdminAccount, Client, RequestRefused, saved_account
 from chronos_common.embedded.console import Terminal
+from chronos_common.embedded.data_folder import write_private
 from chronos_common.embedded.installation import LOOPBACK, Installation
+from chronos_common.embedded.processes.child import Child, Program
 from chronos_common.embedded.servers.servers import Servers
 
 _LABEL_WIDTH = 11
-_SECONDS_TO_CREATE = 60
 #: The beginning of what the command says if the address has an account.
 _IS_TAKEN = "There is an account with this e-mail address"
 
 
 def print_banner(
-    installation: Installation, servers: Servers, terminal: Terminal
+    installation: Installation,
+    servers: Servers,
+    terminal: Terminal,
+    run_to_end: Callable[[Program], Child],
 ) -> Client | None:
-    """Print all addresses. Return a client for the administrator, if the account may log in."""
+    """Print all addresses. Return a client for the administrator, if the account may log in.
+
+    ``run_to_end`` runs the program that makes the account at the first start.
+    """
     account = saved_account(installation.folder)
     client = Client(installation.address, account)
-    access, may_log_in = _open_account(client, account, installation)
+    access, may_log_in = _open_account(client, account, installation, run_to_end)
     names = " and ".join(child.name for child in servers.children)
     pages = {"Dashboard": f"{installation.address}/ui/"}
     lines = (pages if installation.settings.dashboard else {}) | {
@@ -44,39 +50,41 @@ def print_banner(
 
 
 def _open_account(
-    client: Client, account: AdminAccount, installation: Installation
+    client: Client,
+    account: AdminAccount,
+    installation: Installation,
+    run_to_end: Callable[[Program], Child],
 ) -> tuple[str, bool]:
     """Make the administrator's account at the first start, and describe how to log in."""
     kept = installation.folder / "admin.json"
     try:
         if client.log_in():
             return f"{account.email}, password in {kept}", True
-        if _create(account) and client.log_in():
+        if _create(account, installation, run_to_end) and client.log_in():
             return f"{account.email}, password {account.password} (kept in {kept})", True
     except (requests.RequestException, RequestRefused) as error:
         return f"the administrator's could not be opened: {error}", False
     return f"{account.email} has another password than {kept} says", False
 
 
-def _create(account: AdminAccount) -> bool:
+def _create(
+    account: AdminAccount, installation: Installation, run_to_end: Callable[[Program], Child]
+) -> bool:
     """Create the account as an operator's. Return whether its address was free.
 
     By the command, because registration may be closed, or wait for an e-mail. Raises
     :class:`RequestRefused` if it fails for another reason.
     """
-    done = subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, "-P", "-m", "chronos_common.cli", "admin", "create", account.email,
-         "--password-stdin"],
-        input=account.password,
-        env=settings.environment({}),
-        capture_output=True,
-        text=True,
-        timeout=_SECONDS_TO_CREATE,
-        check=False,
-    )  # fmt: skip
-    if done.returncode and _IS_TAKEN not in done.stderr:
-        raise RequestRefused(done.stderr.strip().rpartition("\n")[2] or "no reason was given")
-    return done.returncode == 0
+    password_file = installation.folder / "run" / "password"
+    write_private(password_file, account.password)
+    try:
+        child = run_to_end(installation.admin_account(account.email, password_file))
+    finally:
+        password_file.unlink()
+    said = child.last_lines(1)
+    if child.exit_code() and _IS_TAKEN not in said:
+        raise RequestRefused(said or "no reason was given")
+    return child.exit_code() == 0
 
 
 def _mail(installation: Installation) -> str:

@@ -77,6 +77,11 @@ class Installation:
         """Return the program that upgrades the schema."""
         return self._program("migration", "db", "upgrade")
 
+    def admin_account(self, email: str, password_file: Path) -> Program:
+        """Return the program that makes an operator's account."""
+        options = ("--password-file", str(password_file))
+        return self._program("account", "admin", "create", email, *options)
+
     def programs(self) -> Sequence[Program]:
         """Return the API, the schedulers and the workers."""
         schedulers = _numbered("scheduler", self.schedulers)

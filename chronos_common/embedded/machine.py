@@ -13,7 +13,8 @@ from chronos_common.embedded.console import Terminal
 from chronos_common.embedded.demo import echo, jobs
 from chronos_common.embedded.installation import Installation, configure
 from chronos_common.embedded.processes import forking, lock, orphans
-from chronos_common.embedded.processes.child import Child, ChildFailed
+from chronos_common.embedded.processes.child import Child, ChildFailed, Program
+from chronos_common.embedded.processes.forking import ForkServer
 from chronos_common.embedded.processes.shutdown import (
     StartStopped,
     StopRequest,
@@ -25,8 +26,8 @@ from chronos_common.embedded.servers.servers import Servers
 from chronos_common.embedded.supervisor import Supervisor
 
 _SECONDS_TO_LOAD = 60
-#: A large database takes its time.
-_SECONDS_TO_MIGRATE = 24 * 3600
+#: The migrations of a large database take their time.
+_SECONDS_TO_END = 24 * 3600
 _SECONDS_TO_ANSWER = 60
 _HEALTH_TIMEOUT_SECONDS = 2
 
@@ -77,9 +78,13 @@ def _run(
     with ExitStack() as running:
         echo_address = running.enter_context(echo.serve(echo_port)) if with_demo else None
         supervisor = Supervisor(say=terminal.warn, show_log=terminal.show_log, wait=stop.wait)
-        started, parts = _start(installation, running, supervisor, stop)
-        _wait_for_api(installation, parts, supervisor, stop)
-        client = print_banner(installation, started, terminal)
+        # The fork server ends after the start, when the programs share little of its memory.
+        with forking.serving() as fork_server:
+            started, parts = _start(installation, running, supervisor, stop, fork_server)
+            _wait_for_api(installation, parts, supervisor, stop)
+            client = print_banner(
+                installation, started, terminal, lambda it: _run_to_end(it, fork_server, stop)
+            )
         if echo_address and client:
             running.enter_context(jobs.watch(client, echo_address, terminal, now=clock.host_now()))
         supervisor.run_until(lambda: stop.asked)
@@ -88,29 +93,31 @@ def _run(
 
 
 def _start(
-    installation: Installation, running: ExitStack, supervisor: Supervisor, stop: StopRequest
+    installation: Installation,
+    running: ExitStack,
+    supervisor: Supervisor,
+    stop: StopRequest,
+    fork_server: ForkServer,
 ) -> tuple[Servers, Sequence[Child]]:
     """Start servers and programs, to be stopped with ``running``."""
-    # The fork server ends after the start, when the programs share little of its memory any more.
-    with forking.serving() as fork_server:
-        started = running.enter_context(
-            servers.start(
-                installation.folder,
-                connections=installation.connections,
-                database_url=installation.given.get("DATABASE_URL"),
-                redis_url=installation.given.get("REDIS_URL"),
-                stop=stop,
-            )
+    started = running.enter_context(
+        servers.start(
+            installation.folder,
+            connections=installation.connections,
+            database_url=installation.given.get("DATABASE_URL"),
+            redis_url=installation.given.get("REDIS_URL"),
+            stop=stop,
         )
-        installation.connect(started)
-        if "DATABASE_URL" in installation.given:
-            _require_answer(settings.load().database_url)
-        wait_until(fork_server.has_loaded, seconds=_SECONDS_TO_LOAD, stop=stop)
-        _migrate(Child(installation.migration(), fork_server), stop)
-        supervisor.watch(started.children)
-        parts = [Child(program, fork_server) for program in installation.programs()]
-        running.callback(supervisor.stop, parts, stop)
-        supervisor.start(parts)
+    )
+    installation.connect(started)
+    if "DATABASE_URL" in installation.given:
+        _require_answer(settings.load().database_url)
+    wait_until(fork_server.has_loaded, seconds=_SECONDS_TO_LOAD, stop=stop)
+    _migrate(installation, fork_server, stop)
+    supervisor.watch(started.children)
+    parts = [Child(program, fork_server) for program in installation.programs()]
+    running.callback(supervisor.stop, parts, stop)
+    supervisor.start(parts)
     return started, parts
 
 
@@ -137,17 +144,23 @@ def _require_answer(url: str) -> None:
         engine.dispose()
 
 
-def _migrate(child: Child, stop: StopRequest) -> None:
-    child.start()
-    try:
-        wait_until(lambda: not child.is_running(), seconds=_SECONDS_TO_MIGRATE, stop=stop)
-    finally:
-        child.stop()
+def _migrate(installation: Installation, fork_server: ForkServer, stop: StopRequest) -> None:
+    child = _run_to_end(installation.migration(), fork_server, stop)
     if child.exit_code() != 0:
         raise ChildFailed(
             f"The database could not be brought up to date:\n{child.last_lines(8)}\n"
             f"All of it is in {child.log.path}"
         )
+
+
+def _run_to_end(program: Program, fork_server: ForkServer, stop: StopRequest) -> Child:
+    child = Child(program, fork_server)
+    child.start()
+    try:
+        wait_until(lambda: not child.is_running(), seconds=_SECONDS_TO_END, stop=stop)
+    finally:
+        child.stop()
+    return child
 
 
 def _wait_for_api(

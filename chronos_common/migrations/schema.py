@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from importlib.resources import files
 
 import psycopg2.errors
-from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
@@ -59,9 +58,13 @@ def upgrade(engine: Engine, revision: str = "head", *, say: Say = _say_nothing) 
             f"{revisions.known()[0]} to {revisions.known()[-1]}, or leave --revision out."
         )
     patient = connect_for_long_statements(engine.url, name="chronos-db", lock_seconds=LOCK_SECONDS)
+    config = _config()
     with patient.connect() as connection, _alone(connection, say):
+        config.attributes |= {"connection": connection, "say": say}
+        # One for all of them: it loads every revision's module.
+        scripts = ScriptDirectory.from_config(config)
         for step in _missing(connection, revision):
-            _upgrade_one(connection, step, say)
+            _upgrade_one(EnvironmentContext(config, scripts), step)
         return str(_current(connection))
 
 
@@ -81,16 +84,14 @@ def _current(connection: Connection) -> str | None:
         return revisions.of_database(connection)
 
 
-def _upgrade_one(connection: Connection, revision: str, say: Say) -> None:
+def _upgrade_one(environment: EnvironmentContext, revision: str) -> None:
     """Run one revision, again and again while others hold its tables."""
-    config = _config()
-    config.attributes |= {"connection": connection, "say": say}
-    script = ScriptDirectory.from_config(config).get_revision(revision)
-    say(f"{revision} of {revisions.known()[-1]}: {script.doc}")
+    connection, say = (environment.config.attributes[name] for name in ("connection", "say"))
+    say(f"{revision} of {revisions.known()[-1]}: {environment.script.get_revision(revision).doc}")
     began = time.monotonic()
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            command.upgrade(config, revision)
+            _run(environment, revision)
         except DBAPIError as error:
             connection.rollback()
             if not isinstance(error.orig, _IN_USE):
@@ -104,6 +105,16 @@ def _upgrade_one(connection: Connection, revision: str, say: Say) -> None:
         f"Revision {revision} could not lock its tables. End the long transactions that "
         "'chronos doctor' names, and run 'chronos db upgrade' again."
     )
+
+
+def _run(environment: EnvironmentContext, revision: str) -> None:
+    scripts = environment.script
+    environment.context_opts = {
+        "destination_rev": revision,
+        "fn": lambda current, _: scripts._upgrade_revs(revision, current),  # noqa: SLF001 - as alembic's own command
+    }
+    with environment:
+        scripts.run_env()
 
 
 _IN_USE = (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected)
@@ -153,8 +164,7 @@ _HOLDER = text("""
 def is_current(engine: Engine) -> bool:
     """Return whether the database has the newest schema."""
     with engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-    return found == ScriptDirectory.from_config(_config()).get_current_head()
+        return revisions.of_database(connection) == revisions.known()[-1]
 
 
 def _config() -> Config:

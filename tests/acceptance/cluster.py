@@ -52,7 +52,7 @@ class Cluster:
         wait_until(self._is_ready, within=START_SECONDS)
         # With a mail server, an account that registers waits for an e-mail.
         subprocess.run(
-            [*PROGRAM, "admin", "create", EMAIL, "--password-stdin"],
+            [*PROGRAM, "admin", "create", EMAIL, "--password-file", "-"],
             env=dict(self.environment),
             input=PASSWORD.encode(),
             check=True,

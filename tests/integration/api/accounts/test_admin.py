@@ -71,7 +71,7 @@ def test_the_command_makes_an_operator_also_where_registration_is_closed(
     url = engine.url.render_as_string(hide_password=False)
     monkeypatch.setenv("CHRONOS_DATABASE_URL", url)
     monkeypatch.setenv("CHRONOS_REGISTRATION_OPEN", "false")
-    words = ["create", "Admin@example.com", "--password-stdin"]
+    words = ["create", "Admin@example.com", "--password-file", "-"]
     made = CliRunner().invoke(admin, words, input=f"{PASSWORD}\n", catch_exceptions=False)
     assert made.output.startswith("Admin@example.com is an operator now.")
     account = {"email": "admin@example.com", "password": PASSWORD}
