@@ -64,7 +64,8 @@ class Settings:
     access_token_minutes: int = types.integer(15, 1, 1440, "lifetime of an access token")
     refresh_token_days: int = types.integer(30, 1, 365, "lifetime of a login that is not used")
     registration_open: bool = types.flag(
-        default=types.is_local_api, help="whether anyone may create an account"
+        default=types.is_local_api,
+        help="whether anyone may create an account. `false` unless the host is loopback",
     )
     require_verified_email: bool = types.flag(
         default=False, help="whether members must verify their e-mail address first"

@@ -9,16 +9,13 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from chronos_api.http.errors import problem_of
 from chronos_api.jobs import changes, service, snapshots
-from chronos_api.jobs.definition.payload_schemas import JobType
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
-from chronos_api.ui import job_form
+from chronos_api.ui import definitions, job_form
 from chronos_api.ui.blueprint import blueprint, show, to
 from chronos_common import clock, ids
-from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.payloads.webhook import METHODS
 from chronos_common.domain.schedules import fields
-from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import ScheduleKind
 from chronos_common.domain.timezones.zones import zone_of
 from chronos_common.errors import ChronosError, Invalid
@@ -103,11 +100,11 @@ def _form(
         problem=problem,
         errors=problem.fields if problem else {},
         preview=_preview(form),
-        types=list(JobType),
+        types=definitions.types(),
         methods=METHODS,
         kinds=list(ScheduleKind),
-        misfire_policies=list(MisfirePolicy),
-        overlap_policies=list(OverlapPolicy),
+        misfire_policies=definitions.MISFIRES,
+        overlap_policies=definitions.OVERLAPS,
     )
     if problem:
         response.status_code = int(problem.kind.status)

@@ -21,7 +21,7 @@ from chronos_api.jobs.service import JobListing
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.statistics import job_statistics
 from chronos_api.transactions import call
-from chronos_api.ui import charts
+from chronos_api.ui import charts, definitions
 from chronos_api.ui.blueprint import blueprint, show, to
 from chronos_api.ui.lists import query_of
 from chronos_common import clock
@@ -71,11 +71,14 @@ def job(job_id: UUID) -> AnyResponse:
     page = executions.list_of_job(
         call(), job_id, HistoryFilter(job_id=job_id), page=1, limit=_RUNS_ON_PAGE
     )
+    shown = snapshots.detailed(row, now=now)
     return show(
         "job.html",
-        job=snapshots.detailed(row, now=now),
+        job=shown,
         statistics=statistics,
         spark=charts.sparkline(statistics.latest),
+        facts=list(definitions.facts(shown)),
+        types=definitions.types(),
         rows=page.rows,
         answer=_why(job_id),
     )

@@ -1,8 +1,11 @@
 """The first page: how the workspace stands, what failed, and what runs next."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flask import request
+from sqlalchemy import RowMapping
 from werkzeug.wrappers import Response as AnyResponse
 
 from chronos_api.executions import service as executions
@@ -23,6 +26,8 @@ from chronos_common.domain.statuses import Status
 from chronos_common.storage.executions.filters import HistoryFilter
 
 _SHOWN = 8
+#: Executions of each status, among which those of one cause are counted.
+_CONSIDERED = 50
 
 
 @blueprint.get("/")
@@ -41,16 +46,33 @@ def overview() -> AnyResponse:
         trend=trend,
         chart=charts.trend(trend["buckets"], trend["bucket_seconds"]),
         ring=charts.ring(stats),
-        failures=_latest(Status.FAILED),
-        skipped=_latest(Status.SKIPPED),
+        troubles=_troubles(),
         upcoming=_upcoming(),
     )
 
 
-def _latest(status: Status) -> list[Any]:
+@dataclass(slots=True)
+class Trouble:
+    """The latest execution of a job that ended for one cause, and how many of them did."""
+
+    latest: RowMapping
+    count: int
+
+
+def _troubles() -> list[Trouble]:
+    """Return the troubles among the latest executions that failed or did not run."""
+    rows = [row for status in (Status.FAILED, Status.SKIPPED) for row in _latest(status)]
+    troubles: dict[tuple[Any, ...], Trouble] = {}
+    for row in sorted(rows, key=lambda row: row["scheduled_for"], reverse=True):
+        cause = row["job_id"], row["status"], row["reason"] or row["error"]
+        troubles.setdefault(cause, Trouble(row, 0)).count += 1
+    return list(troubles.values())[:_SHOWN]
+
+
+def _latest(status: Status) -> Sequence[RowMapping]:
     """Return the latest executions that ended so."""
     filters = HistoryFilter(status=status)
-    return list(executions.list_executions(call(), filters, page=1, limit=_SHOWN).rows)
+    return executions.list_executions(call(), filters, page=1, limit=_CONSIDERED).rows
 
 
 def _upcoming() -> list[Any]:

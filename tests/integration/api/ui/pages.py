@@ -131,10 +131,15 @@ class Browser:
 
 
 def failed(
-    db: Engine, caller: Caller, job_id: str, error: str = "The target answered 503."
+    db: Engine,
+    caller: Caller,
+    job_id: str,
+    error: str = "The target answered 503.",
+    *,
+    minutes_ago: int = 1,
 ) -> str:
-    """Store an execution of the job that failed a minute ago, and return its id."""
-    at = in_seconds(-60)
+    """Store an execution of the job that failed some minutes ago, and return its id."""
+    at = in_seconds(-60 * minutes_ago)
     (execution_id,) = plan(db, caller, job_id, [at])
     attempt = {
         "number": 1,

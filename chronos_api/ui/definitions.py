@@ -1,0 +1,93 @@
+"""The definition of a job in plain words: for its page, and for the choices of its form."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final
+
+from chronos_api.jobs.definition.payload_schemas import JobType
+from chronos_api.ui import wording
+from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
+
+#: The types of jobs that have a name of their own here, in the order of a form.
+TYPES: Final[Mapping[str, str]] = {
+    "webhook": "HTTP call",
+    "email": "E-mail",
+    "celery_task": "Celery task",
+}
+
+OVERLAPS: Final[Mapping[str, str]] = {
+    OverlapPolicy.ALLOW: "start it beside the other",
+    OverlapPolicy.SKIP: "leave it out",
+    OverlapPolicy.QUEUE_ONE: "let one wait",
+    OverlapPolicy.CANCEL_RUNNING: "cancel the other, and start it",
+}
+
+MISFIRES: Final[Mapping[str, str]] = {
+    MisfirePolicy.RUN_LATEST: "run the latest one",
+    MisfirePolicy.RUN_ALL: "run all of them",
+    MisfirePolicy.SKIP: "run none",
+}
+
+
+def types() -> dict[str, str]:
+    """Return the names of all types, of which others may be added."""
+    return {**TYPES, **{each: each.replace("_", " ") for each in JobType if each not in TYPES}}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A part of a definition: its name, and its value in words."""
+
+    name: str
+    value: str
+
+
+def seconds(value: float) -> str:
+    """Return a number of seconds as people say it: ``1.5 s``, ``1 min 30 s``, ``2 h``."""
+    if value < 1 or not float(value).is_integer():
+        return f"{value:g} s"
+    return wording.span(timedelta(seconds=value))
+
+
+def _waits(job: Mapping[str, Any]) -> str:
+    """Return the waits between attempts: a list, or a beginning that grows."""
+    if job["retry_delays"]:
+        waits = ", ".join(seconds(each) for each in job["retry_delays"])
+    else:
+        first, cap = seconds(job["backoff_seconds"]), seconds(job["backoff_cap_seconds"])
+        waits = f"{first}, then {job['backoff_factor']:g} times as long each, up to {cap}"
+    return f"{waits}, and up to {job['retry_jitter']:.0%} more" if job["retry_jitter"] else waits
+
+
+def _notified(addresses: Sequence[str] | None) -> str:
+    if addresses is None:
+        return "its creator"
+    return ", ".join(addresses) or "nobody"
+
+
+#: The fields in the order of the form, with their names and how their values read.
+_FIELDS: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
+    "cron_expression": ("Cron expression", str),
+    "interval_seconds": ("Runs every", seconds),
+    "timezone": ("Time zone", str),
+    "jitter_seconds": ("Random delay of up to", seconds),
+    "max_runs": ("Runs at most", wording.number),
+    "overlap_policy": ("If an earlier run goes on", lambda value: OVERLAPS[value]),
+    "misfire_policy": ("If runs were missed", lambda value: MISFIRES[value]),
+    "misfire_grace_seconds": ("Missed if later than", seconds),
+    "max_attempts": ("Attempts", str),
+    "timeout_seconds": ("An attempt may take", seconds),
+}
+
+
+def facts(job: Mapping[str, Any]) -> Iterator[Fact]:
+    """Yield the parts of a job's definition, whose snapshot is given."""
+    for field, (name, read) in _FIELDS.items():
+        # No job has an interval, a jitter or a number of runs that is 0.
+        if job[field]:
+            yield Fact(name, read(job[field]))
+    if job["max_attempts"] > 1:
+        yield Fact("Waits between attempts", _waits(job))
+    yield Fact("Told of failures", _notified(job["notify"]))
