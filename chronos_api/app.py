@@ -14,6 +14,7 @@ from chronos_api.adhoc_runs import routes as test_runs
 from chronos_api.audit import routes as audit
 from chronos_api.bulk import routes as bulk
 from chronos_api.context import Context
+from chronos_api.deleted_jobs import routes as deleted_jobs
 from chronos_api.deletion import routes as deletion
 from chronos_api.docs import openapi
 from chronos_api.docs import routes as docs
@@ -54,6 +55,7 @@ _BLUEPRINTS = (
     deletion.blueprint,
     jobs.blueprint,
     bulk.blueprint,
+    deleted_jobs.blueprint,
     by_name_routes.blueprint,
     test_runs.blueprint,
     executions.blueprint,

@@ -30,9 +30,10 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from chronos_common import clock, failpoints, ids, metrics
+from chronos_common.domain.jobs import Pause
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import Missed, decide
-from chronos_common.domain.statuses import JobStatus, Reason, Status
+from chronos_common.domain.statuses import Reason, Status
 from chronos_common.domain.timezones import files
 from chronos_common.storage import consequences
 from chronos_common.storage.executions import executions, skipped
@@ -263,9 +264,12 @@ def _store(connection: Connection, plan: _Plan, *, now: datetime) -> set[UUID]:
     if plan.broken:
         broken = [each.job_id for each in plan.broken]
         schedules.deactivate(connection, broken)
-        jobs.set_status(connection, broken, JobStatus.PAUSED, now=now)
+        jobs.pause(connection, broken, Pause(note=_UNFOLLOWABLE), now=now)
     consequences.write(connection, ended, now=now)
     return existing
+
+
+_UNFOLLOWABLE = "The stored schedule cannot be followed"
 
 
 def _failure(due: Due | Broken) -> NotRun:
@@ -280,7 +284,7 @@ def _failure(due: Due | Broken) -> NotRun:
         scheduled_for=scheduled_for,
         status=Status.FAILED,
         reason=Reason.INVALID,
-        error="The stored schedule cannot be followed; the job is paused. Update its schedule.",
+        error=f"{_UNFOLLOWABLE}; the job is paused. Update its schedule.",
     )
 
 

@@ -18,6 +18,7 @@ from chronos_common.storage import change_feed
 from chronos_common.storage.postgres.database import connect
 from chronos_scheduler import dispatch
 from chronos_scheduler.complete import Completer
+from chronos_scheduler.deferred.resume import Resumer
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.listen import Listener
 from chronos_scheduler.notify import Notifier
@@ -98,6 +99,7 @@ class Scheduler:
         planner = Planner(
             self._engine, dispatcher, lookahead=self._lookahead, batch=self._settings.plan_batch
         )
+        resumer = Resumer(self._engine, self._settings)
         notifier = Notifier(self._engine, self._broker)
         rescuer = Rescuer(
             self._engine,
@@ -120,6 +122,17 @@ class Scheduler:
                 idle_seconds=SHORTEST_REST_SECONDS,
                 quiet_seconds=lambda: self._rest_seconds(dispatcher.next_due, DISPATCH_QUIET),
                 is_held_up=lambda: dispatcher.is_held_up,
+            ),
+            Loop(
+                "resume",
+                resumer.tick,
+                idle_seconds=1,
+                quiet_seconds=lambda: rest_seconds(
+                    resumer.next_due,
+                    lookahead=timedelta(),
+                    longest=HEARING_SECONDS if self._listener.hears else 1,
+                    now=clock.now(),
+                ),
             ),
             Loop("notify", notifier.tick, idle_seconds=1, quiet_seconds=5),
             Loop(

@@ -41,13 +41,17 @@ class Deadline:
 
 
 class Finished(NamedTuple):
-    """An attempt that ended, and the policy that says how its execution goes on."""
+    """An attempt that ended, and the policy that says how its execution goes on.
+
+    ``job_version`` is the version of the job that was performed.
+    """
 
     claimed: Claimed
     queue: str
     policy: RetryPolicy
     outcome: Outcome
     attempt: Attempt
+    job_version: int | None = None
 
 
 def unperformed(claimed: Claimed, job: JobSpec, error: Exception) -> Finished:
@@ -77,4 +81,5 @@ def _without_attempt(claimed: Claimed, job: JobSpec, outcome: Outcome) -> Finish
         policy=job.policy,
         outcome=outcome,
         attempt=Attempt(started_at=clock.now(), duration_ms=0),
+        job_version=job.version,
     )

@@ -61,7 +61,7 @@ class BlockingExecutor:
             return not_attempted(execution, job, "the earlier attempts of the execution")
         except Exception as error:  # noqa: BLE001 - poison fails its own execution only
             return unperformed(execution, job, error)
-        return Finished(execution, QUEUE_OF[job.type], job.policy, outcome, attempt)
+        return Finished(execution, QUEUE_OF[job.type], job.policy, outcome, attempt, job.version)
 
 
 def earlier_attempts(engine: Engine, execution: Claimed) -> Sequence[Mapping[str, Any]]:

@@ -298,6 +298,7 @@ def _as_json(
         "error": error and error[:MAX_ERROR_LENGTH],
         "retry_at": clock.rfc3339(due_at) if due_at else None,
         "worker": finished.claimed.worker_id,
+        "job_version": finished.job_version,
         "redeliveries": finished.claimed.redeliveries,
         "request": attempt.request,
         "response": attempt.response,

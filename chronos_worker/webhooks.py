@@ -151,8 +151,10 @@ class Webhooks:
 
     def _done(self, request: TransferRequest, result: TransferResult) -> None:
         outcome, attempt = webhook.outcome(request, result)
-        policy = request.job.policy
-        self._recorder.put(Finished(request.execution, queues.WEBHOOKS, policy, outcome, attempt))
+        job = request.job
+        self._recorder.put(
+            Finished(request.execution, queues.WEBHOOKS, job.policy, outcome, attempt, job.version)
+        )
 
     def watch(self) -> bool:
         """Release requests that this worker must not send any more. The tick of a loop."""

@@ -6,6 +6,7 @@ made is made, in one transaction and as for a single job.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 from uuid import UUID
@@ -14,8 +15,9 @@ from sqlalchemy import RowMapping
 
 from chronos_api.executions import service as executions
 from chronos_api.jobs import lifecycle
+from chronos_api.jobs.changes import is_other_pause, pause_of
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
-from chronos_common.domain.jobs import MAX_TAGS
+from chronos_common.domain.jobs import MAX_TAGS, Pause
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Invalid
 from chronos_common.storage.jobs import jobs, lists
@@ -53,6 +55,8 @@ class BulkChange:
     filters: JobFilter | None = None
     add_tags: Sequence[str] = ()
     remove_tags: Sequence[str] = ()
+    note: str | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class BulkOutcome:
 def apply(call: Call, change: BulkChange) -> BulkOutcome:
     """Change the jobs. Raises :class:`Invalid` if more than :data:`MAX_JOBS` match."""
     with begin(call) as tx:
+        pause_of(tx, change.note, change.until)
         job_ids = _matching(tx, change)
         if len(job_ids) > MAX_JOBS:
             raise Invalid({"filter": [_TOO_MANY]})
@@ -101,6 +106,7 @@ def apply(call: Call, change: BulkChange) -> BulkOutcome:
 def dry_run(call: Call, change: BulkChange) -> BulkOutcome:
     """Return the results that :func:`apply` would have for the first :data:`MAX_JOBS` jobs."""
     with reading(call) as session:
+        pause_of(session, change.note, change.until)
         job_ids = _matching(session, change)[:MAX_JOBS]
         rows = jobs.find_many(session.connection, session.workspace_id, job_ids)
         results = list(_results(change, job_ids, rows).values())
@@ -141,7 +147,7 @@ def _results(
 def _result(change: BulkChange, row: RowMapping) -> ItemResult:
     match change.action:
         case Action.PAUSE:
-            return _moved(row, JobStatus.PAUSED)
+            return _paused(change, row)
         case Action.RESUME:
             return _moved(row, JobStatus.ACTIVE)
         case Action.TAG:
@@ -156,6 +162,13 @@ def _moved(row: RowMapping, status: JobStatus) -> ItemResult:
     if row["status"] not in {JobStatus.ACTIVE, JobStatus.PAUSED}:
         return ItemResult(row["id"], ItemOutcome.CONFLICT, f"The job is {row['status']}.")
     return ItemResult(row["id"], ItemOutcome.CHANGED)
+
+
+def _paused(change: BulkChange, row: RowMapping) -> ItemResult:
+    pause = Pause(note=change.note, until=change.until)
+    if row["status"] == JobStatus.PAUSED and is_other_pause(row, pause):
+        return ItemResult(row["id"], ItemOutcome.CHANGED)
+    return _moved(row, JobStatus.PAUSED)
 
 
 def _tagged(change: BulkChange, row: RowMapping) -> ItemResult:
@@ -179,7 +192,7 @@ def _apply(
     """Change locked jobs, and return the results that say more than before."""
     match change.action:
         case Action.PAUSE:
-            lifecycle.pause(tx, lifecycle.lock_schedules(tx, rows))
+            _pause(tx, change, lifecycle.lock_schedules(tx, rows))
         case Action.RESUME:
             lifecycle.resume(tx, lifecycle.lock_schedules(tx, rows))
         case Action.DELETE:
@@ -194,3 +207,13 @@ def _apply(
         case _:
             assert_never(change.action)
     return {}
+
+
+def _pause(tx: Transaction, change: BulkChange, rows: Sequence[RowMapping]) -> None:
+    pause = pause_of(tx, change.note, change.until)
+    paused = [row for row in rows if row["status"] == JobStatus.PAUSED]
+    active = [row for row in rows if row["status"] != JobStatus.PAUSED]
+    if paused:
+        lifecycle.change_pause(tx, paused, pause)
+    if active:
+        lifecycle.pause(tx, active, pause)

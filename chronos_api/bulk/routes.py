@@ -9,6 +9,7 @@ from chronos_api.bulk.changes import Action, BulkChange
 from chronos_api.bulk.schemas import (
     BulkCreated,
     BulkJobs,
+    BulkPause,
     BulkRequest,
     BulkResult,
     BulkTags,
@@ -54,13 +55,14 @@ def create_jobs(body: dict[str, Any]) -> Response:
 
 
 @blueprint.route("/pause", "POST")
-@blueprint.body(BulkRequest, example=_FILTER)
+@blueprint.body(BulkPause, example={**_FILTER, "note": "The shop moves to a new server"})
 @blueprint.answers(200, BulkResult)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def pause_jobs(body: dict[str, Any]) -> Response:
-    """Pause jobs, up to 1,000 at once.
+    """Pause jobs, up to 1,000 at once, with a note and an end if they are given.
 
-    Once this is answered, no execution of them that had not started starts.
+    Once this is answered, no execution of them that had not started starts. Jobs that are paused
+    already get the note and the end.
     """
     return _change(Action.PAUSE, body)
 
@@ -114,6 +116,8 @@ def _change(action: Action, body: dict[str, Any]) -> Response:
         filters=job_filter(body["filter"]) if "filter" in body else None,
         add_tags=body.get("add", ()),
         remove_tags=body.get("remove", ()),
+        note=body.get("note"),
+        until=body.get("until"),
     )
     apply = changes.dry_run if body["dry_run"] else changes.apply
     return jsonify(BulkResult.of(apply(call(), change)))

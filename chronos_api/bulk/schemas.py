@@ -9,7 +9,7 @@ from chronos_api.bulk import changes, creation
 from chronos_api.bulk.changes import Action, ItemOutcome
 from chronos_api.fields.base import Answer, Strict, ValueAnswer, computed
 from chronos_api.fields.fields import BoundedList, Instant, Name, OneOf
-from chronos_api.jobs.schemas import JobChoice, JobFields
+from chronos_api.jobs.schemas import JobChoice, JobFields, PauseFields
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.statuses import JobStatus
 
@@ -77,6 +77,10 @@ class BulkRequest(Strict):
     def _check_choice(self, _data: object, given: dict[str, Any], **_: object) -> None:
         if ("ids" in given) == ("filter" in given):
             raise ValidationError("Give either ids or filter.", "ids")
+
+
+class BulkPause(BulkRequest, PauseFields):
+    """Which jobs to pause, why, and for how long."""
 
 
 class BulkTags(BulkRequest):

@@ -83,6 +83,11 @@ def _drift_ms(row: Mapping[Any, Any]) -> int | None:
     return (started_at - row["scheduled_for"]) // MILLISECOND if started_at else None
 
 
+def _job_version(row: Mapping[Any, Any]) -> int | None:
+    attempts = row["attempts"]
+    return attempts[-1].get("job_version") if attempts else None
+
+
 class ExecutionAnswer(Answer):
     """One due occurrence of a job, or one trigger, and how it ended."""
 
@@ -171,6 +176,9 @@ class AttemptAnswer(DocumentAnswer):
     error = fields.String()
     retry_at = Instant()
     worker = fields.UUID()
+    job_version = fields.Integer(
+        metadata={"description": "The version of the job that was performed"}
+    )
     redeliveries = fields.Integer()
     request = fields.Dict()
     response = fields.Dict(
@@ -188,6 +196,13 @@ class AttemptAnswer(DocumentAnswer):
 class ExecutionDetail(ExecutionAnswer):
     """An execution with every attempt, the last one whole."""
 
+    job_version = computed(
+        fields.Integer(
+            allow_none=True,
+            metadata={"description": "The version of the job that the last attempt performed"},
+        ),
+        _job_version,
+    )
     attempts = fields.List(fields.Nested(AttemptAnswer))
 
 

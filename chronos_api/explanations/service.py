@@ -190,6 +190,14 @@ def _existence(question: _Question) -> _Finding | None:
         return _Finding(Verdict.NOT_CREATED_YET, text)
     if job["deleted_at"] is not None and at >= job["deleted_at"]:
         return _Finding(Verdict.DELETED, f"The job was deleted at {moment(job['deleted_at'])}.")
+    until = min(question.until, question.now)
+    latest = question.log(
+        "job.delete", "job.restore", since=job["created_at"], until=until, limit=1
+    )
+    if latest and latest[0].action == "job.delete":
+        by = _by(latest[0].email)
+        text = f"The job was deleted then: at {moment(latest[0].at)}{by}. It was restored later."
+        return _Finding(Verdict.DELETED, text)
     return None
 
 
@@ -262,6 +270,9 @@ def _pause(question: _Question) -> _Finding | None:
         limit=1,
     )
     is_paused = question.job["status"] == JobStatus.PAUSED
+    until = question.job["paused_until"] if is_paused else None
+    if until is not None and question.at >= until:
+        return None
     if latest and latest[0].action == "job.pause":
         since = f" since {moment(latest[0].at)}{_by(latest[0].email)}"
     elif is_paused and not _resumed_later(question):
@@ -269,11 +280,13 @@ def _pause(question: _Question) -> _Finding | None:
     else:
         return None
     if question.at >= question.now:
-        text = f"The job is paused{since}; as long as it is, nothing of it runs."
+        end = f" until {moment(until)}" if until else ""
+        text = f"The job is paused{since}{end}; as long as it is, nothing of it runs."
     else:
         still = "is" if is_paused else "was"
         text = f"The job {still} paused then{since}; what is due while it is paused does not run."
-    return _Finding(Verdict.PAUSED, text)
+    note = latest[0].details.get("note") if latest and latest[0].action == "job.pause" else None
+    return _Finding(Verdict.PAUSED, f"{text} The note says: {note}" if note else text)
 
 
 def _resumed_later(question: _Question) -> bool:

@@ -49,6 +49,22 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
         decorate: Decorator = self.arguments(json_body.made(schema), location="json", **options)
         return decorate
 
+    def optional_body(self, schema: type[Schema], **options: Any) -> Decorator:
+        """Pass the JSON body, or else an empty object, loaded by ``schema``.
+
+        For routes that need no body. Clients may send none.
+        """
+        parameters = {"in": "json", "required": False, "schema": schema, **options}
+
+        def decorate(view: View) -> View:
+            @wraps(view)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                return view(json_body.load(schema, json_body.read_optional()), *args, **kwargs)
+
+            return _described(wrapper, view, parameters)
+
+        return decorate
+
     def body_as(self, shown: type[Schema], schema: type[Schema], **options: Any) -> Decorator:
         """Pass the JSON body, loaded by ``schema``, as the first argument. Document ``shown``."""
         describe = self.raw_body(shown, **options)
@@ -79,12 +95,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
             def wrapper(*args: Any, **kwargs: Any) -> Any:
                 return view(json_body.read_object(), *args, **kwargs)
 
-            documentation = deepcopy(getattr(view, "_apidoc", {}))
-            documentation.setdefault("arguments", {}).setdefault("parameters", []).append(
-                parameters
-            )
-            wrapper._apidoc = documentation  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest looks
-            return wrapper
+            return _described(wrapper, view, parameters)
 
         return decorate
 
@@ -158,6 +169,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
             return view
 
         return decorate
+
+
+def _described(wrapper: View, view: View, parameters: Mapping[str, Any]) -> View:
+    """Return ``wrapper`` with the documentation of ``view`` and of its body."""
+    documentation = deepcopy(getattr(view, "_apidoc", {}))
+    documentation.setdefault("arguments", {}).setdefault("parameters", []).append(parameters)
+    wrapper._apidoc = documentation  # type: ignore[attr-defined]  # noqa: SLF001 - where flask-smorest looks
+    return wrapper
 
 
 _WORKSPACE = {

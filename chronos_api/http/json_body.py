@@ -54,6 +54,13 @@ def read_object() -> dict[str, Any]:
     return value
 
 
+def read_optional() -> dict[str, Any]:
+    """Return the JSON object in the body of the current request. Without a body, it is empty."""
+    if not request.content_length and not request.get_data(cache=True):
+        return {}
+    return read_object()
+
+
 def parse(content: bytes) -> Any:
     """Return the JSON value that ``content`` holds. Raises :class:`MalformedBody`."""
     if not content.strip():

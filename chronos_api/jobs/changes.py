@@ -1,6 +1,7 @@
 """Changes of jobs: update, pause and resume."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,12 +10,15 @@ from sqlalchemy import RowMapping
 from chronos_api.jobs import holdings, lifecycle, service, snapshots
 from chronos_api.jobs.definition import definitions, positions
 from chronos_api.jobs.lifecycle import Versions
-from chronos_api.transactions import Call, Transaction, begin
+from chronos_api.transactions import Call, Session, Transaction, begin
 from chronos_api.workspaces import mail_permission
-from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.jobs import JobDefinition, Pause
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Conflict, Invalid
 from chronos_common.storage.jobs import jobs, schedules
+
+#: How far ahead a pause may end by itself.
+MAX_PAUSE = timedelta(days=3660)
 
 
 class JobCompleted(Conflict):
@@ -49,9 +53,46 @@ def put(tx: Transaction, row: RowMapping, body: Mapping[str, Any]) -> RowMapping
     return _apply(tx, row, changed, body)
 
 
-def pause(call: Call, job_id: UUID) -> RowMapping:
-    """Pause a job. Once this returns, none of its unstarted executions starts."""
-    return change(call, job_id, {"status": JobStatus.PAUSED}, expected=None)
+def pause(
+    call: Call, job_id: UUID, *, note: str | None = None, until: datetime | None = None
+) -> RowMapping:
+    """Pause a job. Once this returns, none of its unstarted executions starts.
+
+    A job that is paused already gets the note and the end, if one of them is given. Raises
+    :class:`JobNotFound`, :class:`JobCompleted`, and :class:`Invalid` for an end that has passed.
+    """
+    with begin(call) as tx:
+        row = lifecycle.lock_one(tx, job_id, None)
+        wanted = pause_of(tx, note, until)
+        if row["status"] == JobStatus.COMPLETED:
+            raise JobCompleted
+        if row["status"] == JobStatus.ACTIVE:
+            lifecycle.pause(tx, [row], wanted)
+        elif is_other_pause(row, wanted):
+            lifecycle.change_pause(tx, [row], wanted)
+        return service.find(tx, job_id)
+
+
+def pause_of(session: Session, note: str | None, until: datetime | None) -> Pause:
+    """Return the caller's pause with this note, which ends by itself at ``until``.
+
+    Raises :class:`Invalid` if that has passed, or is too far ahead.
+    """
+    if until is not None:
+        if until <= session.now:
+            raise Invalid(
+                {"until": ["Must be in the future; leave it out to pause until resume."]}
+            )
+        if until > session.now + MAX_PAUSE:
+            raise Invalid({"until": [f"At most {MAX_PAUSE.days} days from now."]})
+    return Pause(by=session.principal.user_id, note=note or None, until=until)
+
+
+def is_other_pause(row: RowMapping, wanted: Pause) -> bool:
+    """Return whether a paused job is to get another note or end than it has."""
+    if wanted.note is None and wanted.until is None:
+        return False
+    return (row["pause_note"], row["paused_until"]) != (wanted.note, wanted.until)
 
 
 def resume(call: Call, job_id: UUID) -> RowMapping:
@@ -87,8 +128,10 @@ def _apply(
     if wanted is not None and wanted is not JobStatus(row["status"]):
         if row["status"] == JobStatus.COMPLETED:
             raise JobCompleted
-        move = lifecycle.pause if wanted is JobStatus.PAUSED else lifecycle.resume
-        move(tx, [row])
+        if wanted is JobStatus.PAUSED:
+            lifecycle.pause(tx, [row], pause_of(tx, None, None))
+        else:
+            lifecycle.resume(tx, [row])
         row = service.find(tx, row["id"])
     return row
 
@@ -118,4 +161,4 @@ def _store(tx: Transaction, row: RowMapping, definition: JobDefinition) -> None:
         zone_rules=position.zone_rules,
     )
     if revived:
-        jobs.set_status(tx.connection, [row["id"]], JobStatus.ACTIVE, now=tx.now)
+        jobs.activate(tx.connection, [row["id"]], now=tx.now)

@@ -1,6 +1,7 @@
 """Lock, pause, resume, delete and tag jobs. One job is a list of one."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import RowMapping
@@ -8,11 +9,14 @@ from sqlalchemy import RowMapping
 from chronos_api.audit import service as audit
 from chronos_api.jobs import holdings, missed, snapshots
 from chronos_api.transactions import Transaction
-from chronos_common.domain.statuses import JobStatus, Reason
+from chronos_common import clock
+from chronos_common.domain.jobs import Pause
+from chronos_common.domain.statuses import Reason
 from chronos_common.errors import JobNotFound, VersionConflict
 from chronos_common.quotas import RUNS_PER_DAY
 from chronos_common.storage.executions import history
 from chronos_common.storage.jobs import jobs, schedules
+from chronos_common.storage.jobs import tags as stored_tags
 
 #: The versions that a change may be based on. None allows any.
 Versions = frozenset[int] | None
@@ -40,18 +44,41 @@ def lock_schedules(tx: Transaction, rows: Rows) -> Rows:
     return jobs.find_many(tx.connection, tx.workspace_id, _ids(rows))
 
 
-def pause(tx: Transaction, rows: Rows) -> None:
+def pause(tx: Transaction, rows: Rows, pause: Pause) -> None:
     """Pause active jobs, which are locked with their schedules."""
     _stop(tx, rows, Reason.PAUSED)
-    jobs.set_status(tx.connection, _ids(rows), JobStatus.PAUSED, now=tx.now)
-    tx.audit("job.pause", "job", _names(rows))
+    jobs.pause(tx.connection, _ids(rows), pause, now=tx.now)
+    said = _said(pause)
+    details = {job_id: name | said for job_id, name in _names(rows).items()}
+    tx.audit("job.pause", "job", details)
     tx.spend({RUNS_PER_DAY: -holdings.runs(row for row in rows if row["active"])})
+
+
+def change_pause(tx: Transaction, rows: Rows, pause: Pause) -> None:
+    """Give locked jobs, which are paused, another note and another end of their pause."""
+    jobs.pause(tx.connection, _ids(rows), pause, now=tx.now)
+    names, after = _names(rows), {"pause_note": pause.note, "paused_until": _written(pause.until)}
+    details = {}
+    for row in rows:
+        before = {"pause_note": row["pause_note"], "paused_until": _written(row["paused_until"])}
+        details[row["id"]] = names[row["id"]] | audit.difference(before, after)
+    tx.audit("job.update", "job", details)
+
+
+def _said(pause: Pause) -> dict[str, object]:
+    """Return the note and the end of a pause, if it has them, for the audit log."""
+    said = {"note": pause.note, "until": _written(pause.until)}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _written(moment: datetime | None) -> str | None:
+    return None if moment is None else clock.rfc3339(moment)
 
 
 def resume(tx: Transaction, rows: Rows) -> None:
     """Resume paused jobs, which are locked with their schedules."""
     schedules.activate(tx.connection, _ids(rows), resumed_at=tx.now)
-    jobs.set_status(tx.connection, _ids(rows), JobStatus.ACTIVE, now=tx.now)
+    jobs.activate(tx.connection, _ids(rows), now=tx.now)
     tx.audit("job.resume", "job", _names(rows))
     tx.spend({RUNS_PER_DAY: holdings.runs(rows)})
 
@@ -75,7 +102,7 @@ def _stop(tx: Transaction, rows: Rows, reason: Reason) -> None:
 
 def set_tags(tx: Transaction, rows: Rows, tags: Mapping[UUID, Sequence[str]]) -> None:
     """Replace the tags of locked jobs. ``tags`` is by the job's id."""
-    jobs.set_tags(tx.connection, tags, now=tx.now)
+    stored_tags.replace(tx.connection, tags, now=tx.now)
     names = _names(rows)
     details = {
         row["id"]: names[row["id"]]

@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import Response, jsonify, url_for
 from sqlalchemy import RowMapping
 
+from chronos_api.audit.schemas import AuditPage
 from chronos_api.executions import exports
 from chronos_api.executions import service as executions
 from chronos_api.executions.schemas import (
@@ -15,17 +16,20 @@ from chronos_api.executions.schemas import (
     JobExecutionsQuery,
     history_filter,
 )
+from chronos_api.fields import cursors
 from chronos_api.http import problems
 from chronos_api.http.blueprint import LOCATION, Blueprint
 from chronos_api.http.compression import CSV, NDJSON
 from chronos_api.jobs import changes, etags, service, snapshots
 from chronos_api.jobs.schemas import (
     JobChange,
+    JobChangesQuery,
     JobDetail,
     JobFields,
     JobPage,
     JobsQuery,
     JobState,
+    PauseFields,
     job_filter,
 )
 from chronos_api.jobs.service import JobListing
@@ -158,15 +162,17 @@ def delete_job(job_id: UUID) -> Response:
 
 
 @blueprint.route("/<uuid:job_id>/pause", "POST")
+@blueprint.optional_body(PauseFields, example={"note": "The shop moves to a new server"})
 @blueprint.answers(200, JobDetail, headers=_ETAG)
 @blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
-def pause_job(job_id: UUID) -> Response:
-    """Pause a job.
+def pause_job(body: dict[str, Any], job_id: UUID) -> Response:
+    """Pause a job, with a note for others and an end if they are given.
 
-    Once this is answered, no execution of it that had not started starts.
+    Once this is answered, no execution of it that had not started starts. At `until` the job
+    resumes by itself. A job that is paused already gets the new note and end.
     """
-    return _job(changes.pause(call(), job_id))
+    return _job(changes.pause(call(), job_id, **body))
 
 
 @blueprint.route("/<uuid:job_id>/resume", "POST")
@@ -218,6 +224,23 @@ def list_job_executions(query: dict[str, Any], job_id: UUID) -> Response:
         limit=query["limit"],
     )
     return jsonify(ExecutionPage.of(page.source(query, now=now)))
+
+
+@blueprint.route("/<uuid:job_id>/changes", "GET")
+@blueprint.query(JobChangesQuery)
+@blueprint.answers(200, AuditPage)
+@blueprint.problems(problems.NOT_FOUND)
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def list_job_changes(query: dict[str, Any], job_id: UUID) -> Response:
+    """List the changes of a job with their authors, the latest first. It may be deleted."""
+    found = service.list_changes(
+        call(),
+        job_id,
+        before=cursors.read(query.get("cursor")),
+        page=query["page"],
+        limit=query["limit"],
+    )
+    return jsonify(AuditPage.of(found.source(query)))
 
 
 @blueprint.route("/<uuid:job_id>/status", "GET")

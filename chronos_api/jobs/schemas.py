@@ -25,7 +25,7 @@ from chronos_api.fields.fields import (
     Text,
     Whole,
 )
-from chronos_api.fields.pagination import STABLE, StableQuery, filter_of, page_of
+from chronos_api.fields.pagination import STABLE, PageQuery, StableQuery, filter_of, page_of
 from chronos_api.jobs.definition import payload_schemas
 from chronos_api.jobs.definition.payload_schemas import JobType
 from chronos_api.jobs.definition.policy_schemas import PolicyFields
@@ -199,6 +199,27 @@ class JobChange(JobFields):
     )
 
 
+class PauseFields(Strict):
+    """Why a job is paused, and for how long."""
+
+    note = Text(
+        longest=bounds.MAX_NOTE_LENGTH,
+        stripped=True,
+        allow_none=True,
+        metadata={
+            "description": "Why, for others",
+            "examples": ["The shop moves to a new server"],
+        },
+    )
+    until = Instant(
+        allow_none=True,
+        metadata={
+            "description": "The job resumes by itself at this instant. null for no end",
+            "examples": ["2030-01-01T09:00:00Z"],
+        },
+    )
+
+
 class JobAnswer(Answer):
     """A job as it stands."""
 
@@ -238,6 +259,14 @@ class JobAnswer(Answer):
     created_by = fields.UUID(allow_none=True)
     created_at = Instant()
     updated_at = Instant()
+    paused_at = Instant(allow_none=True, metadata={"description": "null unless paused"})
+    paused_by = fields.UUID(
+        allow_none=True, metadata={"description": "The user. null if Chronos paused it by itself"}
+    )
+    pause_note = fields.String(allow_none=True, metadata={"description": "Why it is paused"})
+    paused_until = Instant(
+        allow_none=True, metadata={"description": "When a paused job resumes by itself"}
+    )
 
 
 class JobDetail(JobAnswer):
@@ -305,6 +334,10 @@ class JobsQuery(StableQuery, JobChoice):
     def _check_paging(self, data: dict[str, object], **_: object) -> None:
         if "last_outcome" in data and data["page"] != 1:
             raise ValidationError("Does not go with last_outcome; use cursor.", "page")
+
+
+class JobChangesQuery(PageQuery):
+    """Which changes of a job to list."""
 
 
 class JobListItem(JobAnswer):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
 
+from chronos_api.audit import service as audit
 from chronos_api.fields import cursors
 from chronos_api.fields.count_cache import LongLists
 from chronos_api.fields.pagination import Page
@@ -19,6 +20,7 @@ from chronos_api.workspaces import mail_permission
 from chronos_common import ids
 from chronos_common.domain.statuses import UNFINISHED, JobStatus
 from chronos_common.errors import Invalid, JobNotFound
+from chronos_common.storage.audit import AuditFilter
 from chronos_common.storage.executions import history
 from chronos_common.storage.jobs import insert, jobs, lists
 from chronos_common.storage.jobs.filters import JobFilter
@@ -142,6 +144,18 @@ def delete(call: Call, job_id: UUID, *, expected: Versions) -> None:
     """Remove a job: unstarted executions are cancelled, and its history stays readable."""
     with begin(call) as tx:
         lifecycle.delete(tx, [lifecycle.lock_one(tx, job_id, expected)])
+
+
+def list_changes(
+    call: Call, job_id: UUID, *, before: UUID | None, page: int, limit: int
+) -> Page[UUID]:
+    """Return a page of the changes of a job, which may be deleted. Raises :class:`JobNotFound`."""
+    with reading(call) as session:
+        place = session.connection, session.workspace_id, job_id
+        if jobs.find(*place) is None and jobs.find_deleted(*place) is None:
+            raise JobNotFound
+    filters = AuditFilter(subject_type="job", subject_id=job_id, before=before)
+    return audit.list_entries(call, call.workspace_id, filters, page=page, limit=limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

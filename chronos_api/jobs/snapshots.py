@@ -31,7 +31,15 @@ def snapshot(row: RowMapping, *, now: datetime) -> dict[str, Any]:
         "created_by": row["created_by"],
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
+        **_pause(row),
     }
+
+
+def _pause(row: RowMapping) -> dict[str, Any]:
+    """Return who paused the job, why and until when, if it is paused."""
+    is_paused = row["status"] == JobStatus.PAUSED
+    names = ("paused_at", "paused_by", "pause_note", "paused_until")
+    return {name: row[name] if is_paused else None for name in names}
 
 
 def detailed(row: RowMapping, *, now: datetime) -> dict[str, Any]:

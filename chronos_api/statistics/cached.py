@@ -9,8 +9,10 @@ from uuid import UUID
 from chronos_api.context import current
 from chronos_api.statistics import cache, dashboard, forecast
 from chronos_api.statistics.dashboard import Period
-from chronos_api.statistics.schemas import Stats, Trend, Upcoming
+from chronos_api.statistics.schemas import Stats, Tags, Trend, Upcoming
 from chronos_common import clock
+from chronos_common.storage.jobs import tags as counts
+from chronos_common.storage.postgres.database import reading
 
 
 def stats(workspace_id: UUID, period: Period) -> dict[str, Any]:
@@ -50,3 +52,14 @@ def upcoming(workspace_id: UUID, *, hours: int, bucket_minutes: int) -> dict[str
             forecast.forecast(engine, workspace_id, hours=hours, step=step, now=clock.now())
         ),
     )
+
+
+def tags(workspace_id: UUID, *, prefix: str, limit: int) -> dict[str, Any]:
+    """Return the workspace's most frequent tags."""
+    engine = current().engine
+
+    def compute() -> dict[str, Any]:
+        with reading(engine) as connection:
+            return Tags.of(counts.count(connection, workspace_id, prefix=prefix, limit=limit))
+
+    return cache.current().get(f"{workspace_id}:tags:{limit}:{prefix}", compute)

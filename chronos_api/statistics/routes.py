@@ -1,4 +1,4 @@
-"""``/api/v1/dashboard``, ``/api/v1/upcoming`` and ``/api/v1/jobs/{id}/statistics``."""
+"""``/api/v1/dashboard``, ``/upcoming``, ``/tags`` and ``/jobs/{id}/statistics``."""
 
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,8 @@ from chronos_api.statistics.schemas import (
     PeriodQuery,
     StatisticsQuery,
     Stats,
+    Tags,
+    TagsQuery,
     Trend,
     Upcoming,
     UpcomingQuery,
@@ -67,6 +69,18 @@ def get_forecast(query: dict[str, Any]) -> Response:
     return jsonify(cached.upcoming(principal().workspace_id, **query))
 
 
+tags = Blueprint("tags", __name__, url_prefix="/api/v1/tags", description="The words on jobs")
+
+
+@tags.route("", "GET")
+@tags.query(TagsQuery)
+@tags.answers(200, Tags)
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def list_tags(query: dict[str, Any]) -> Response:
+    """List the tags of the workspace's jobs with the number of jobs, the most frequent first."""
+    return jsonify(cached.tags(principal().workspace_id, **query))
+
+
 jobs = Blueprint(
     "job_statistics", __name__, url_prefix="/api/v1/jobs", description="The figures of one job"
 )
@@ -83,4 +97,4 @@ def get_job_statistics(query: dict[str, Any], job_id: UUID) -> Response:
     return jsonify(JobStatistics.of(figures))
 
 
-BLUEPRINTS = (dashboard, jobs, upcoming)
+BLUEPRINTS = (dashboard, jobs, upcoming, tags)

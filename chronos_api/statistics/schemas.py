@@ -5,15 +5,19 @@ from typing import Any
 from marshmallow import ValidationError, fields, validates_schema
 
 from chronos_api.fields.base import Answer, Strict, ValueAnswer, computed
-from chronos_api.fields.fields import Digits, Instant, OneOf
+from chronos_api.fields.fields import Digits, Instant, OneOf, Text
 from chronos_api.statistics.dashboard import Period
+from chronos_common.domain.jobs import MAX_TAG_LENGTH
 from chronos_common.domain.statuses import JobStatus, Status
+from chronos_common.storage.jobs.tags import MAX_LOOKED_AT
 
 #: Buckets of a forecast.
 MAX_BUCKETS = 500
 _MINUTES_OF_HOUR = 60
 #: Executions that the figures of a job are made of.
 MAX_CONSIDERED = 500
+#: Tags of one answer.
+MAX_TAGS = 1000
 
 
 def _count(description: str, *, attribute: str | None = None) -> fields.Integer:
@@ -35,6 +39,39 @@ def _ended(description: str, status: Status) -> fields.Integer:
 
 def _alive(description: str, kind: str) -> fields.Integer:
     return computed(_count(description), lambda stats: stats.alive.get(kind, 0))
+
+
+class TagsQuery(Strict):
+    """Which tags to list."""
+
+    prefix = Text(
+        longest=MAX_TAG_LENGTH,
+        composed=True,
+        load_default="",
+        metadata={"description": "The beginning of the tags, in small or capital letters"},
+    )
+    limit = Digits(
+        low=1, high=MAX_TAGS, load_default=100, metadata={"description": "How many at most"}
+    )
+
+
+class TagAnswer(ValueAnswer):
+    """A tag, and how many jobs have it."""
+
+    tag = fields.String()
+    jobs = _count("Jobs with this tag")
+
+
+class Tags(ValueAnswer):
+    """The tags of a workspace's jobs, the most frequent first."""
+
+    items = fields.List(fields.Nested(TagAnswer))
+    is_exact = fields.Boolean(
+        metadata={
+            "description": f"false if there are more than {MAX_LOOKED_AT} jobs: only the newest "
+            "ones are counted"
+        }
+    )
 
 
 class PeriodQuery(Strict):

@@ -17,7 +17,8 @@ MAX_ERROR_LENGTH = 2000
 class JobSpec(WorkerFields):
     """The part of a job that its executions need.
 
-    ``payload`` is the JSON as stored, not yet parsed. The fields below are the workspace's.
+    ``payload`` is the JSON as stored, not yet parsed. ``version`` is the job's, None for a test
+    run. The other fields below are the workspace's.
     ``signing_secret`` has the form ``whsec_<base64>``. ``previous_signing_secret`` is there for
     as long as receivers may still verify with it.
     """
@@ -27,6 +28,7 @@ class JobSpec(WorkerFields):
     signing_secret: str
     default_webhook_url: str | None = None
     previous_signing_secret: str | None = None
+    version: int | None = None
 
 
 class Claimed(NamedTuple):

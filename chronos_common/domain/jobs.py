@@ -3,7 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.payloads import DEFAULT_TYPE
@@ -16,6 +18,7 @@ MAX_DESCRIPTION_LENGTH = 2000
 MAX_TAGS = 20
 MAX_TAG_LENGTH = 50
 MAX_NOTIFY = 20
+MAX_NOTE_LENGTH = 500
 MAX_ATTEMPTS = 50
 MAX_RETRY_DELAYS = 20
 MAX_DELAY_SECONDS = 7 * 86_400
@@ -55,6 +58,15 @@ class JobDefinition(WorkerFields):
     max_runs: int | None = None
     misfire_policy: MisfirePolicy = MisfirePolicy.RUN_LATEST
     misfire_grace_seconds: float = DEFAULT_MISFIRE_GRACE_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Who paused a job, why, and when it resumes by itself. None is nobody, no words, never."""
+
+    by: UUID | None = None
+    note: str | None = None
+    until: datetime | None = None
 
 
 def is_same_json(one: Any, other: Any) -> bool:

@@ -213,6 +213,10 @@ jobs = Table(
     Column("created_at", _MOMENT, nullable=False),
     Column("updated_at", _MOMENT, nullable=False),
     Column("deleted_at", _MOMENT),
+    Column("paused_at", _MOMENT),
+    Column("paused_by", Uuid()),
+    Column("pause_note", Text),
+    Column("paused_until", _MOMENT),
 )
 
 schedules = Table(

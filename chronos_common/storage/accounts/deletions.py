@@ -15,7 +15,8 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, delete, select, text, tuple_, update
 
 from chronos_common.domain.executions import Moved
-from chronos_common.domain.statuses import JobStatus, Reason
+from chronos_common.domain.jobs import Pause
+from chronos_common.domain.statuses import Reason
 from chronos_common.storage.executions import history
 from chronos_common.storage.jobs import jobs, schedules
 from chronos_common.storage.tables import memberships, metadata, workspaces
@@ -68,7 +69,7 @@ def stop(
     active = connection.execute(_ACTIVE, parameters).scalars().all()
     schedules.lock(connection, active)
     schedules.deactivate(connection, active)
-    jobs.set_status(connection, active, JobStatus.PAUSED, now=now)
+    jobs.pause(connection, active, Pause(note="The workspace was deleted"), now=now)
     cancelled = history.cancel_unstarted_in(
         connection, workspace_id, reason=Reason.DELETED, batch=batch, now=now
     )

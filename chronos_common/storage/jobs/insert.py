@@ -53,6 +53,7 @@ def insert_all(
 
 
 def _of_job(new: NewJob, workspace_id: UUID, created_by: UUID, now: datetime) -> dict[str, Any]:
+    is_paused = new.status is JobStatus.PAUSED
     return {
         "id": new.id,
         "workspace_id": workspace_id,
@@ -62,6 +63,10 @@ def _of_job(new: NewJob, workspace_id: UUID, created_by: UUID, now: datetime) ->
         "created_at": now,
         "updated_at": now,
         "deleted_at": None,
+        "paused_at": now if is_paused else None,
+        "paused_by": created_by if is_paused else None,
+        "pause_note": None,
+        "paused_until": None,
         **columns.of_job(new.definition),
     }
 

@@ -4,9 +4,9 @@ A change of jobs locks in this order, each in the order of the ids: the jobs, th
 (``schedules.lock``), their executions. One job is a list of one.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -22,8 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from chronos_common.domain.jobs import JobDefinition
-from chronos_common.domain.statuses import JobStatus
+from chronos_common.domain.jobs import JobDefinition, Pause
 from chronos_common.storage.jobs import columns
 from chronos_common.storage.postgres.prepared_statements import prepared
 from chronos_common.storage.tables import jobs, schedules
@@ -123,34 +122,74 @@ def find_all_named(connection: Connection, workspace_id: UUID, name: str) -> lis
 _LOCK_NAME = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
 
 
-_SET_STATUS = text("""
-    UPDATE jobs SET status = :status, version = version + 1, updated_at = :now
+_ACTIVATE = text("""
+    UPDATE jobs SET status = 'active', version = version + 1, updated_at = :now,
+                    paused_at = NULL, paused_by = NULL, pause_note = NULL, paused_until = NULL
      WHERE id = ANY(CAST(:ids AS uuid[]))""")
 
 
-def set_status(
-    connection: Connection, job_ids: Sequence[UUID], status: JobStatus, *, now: datetime
-) -> None:
-    """Change the status of locked jobs, as a new version of each."""
-    connection.execute(_SET_STATUS, {"ids": list(job_ids), "status": status, "now": now})
+def activate(connection: Connection, job_ids: Sequence[UUID], *, now: datetime) -> None:
+    """Mark locked jobs as active, as a new version of each."""
+    connection.execute(_ACTIVATE, {"ids": list(job_ids), "now": now})
 
 
-# As JSON, because the arrays of an array have to be of one length.
-_SET_TAGS = text("""
-    UPDATE jobs j SET tags = ARRAY(SELECT jsonb_array_elements_text(t.tags)),
-                      version = version + 1, updated_at = :now
-      FROM jsonb_to_recordset(CAST(:tags AS jsonb)) AS t (id uuid, tags jsonb)
-     WHERE j.id = t.id""")
+# A job that is paused already keeps the instant at which its pause began.
+_PAUSE = text("""
+    UPDATE jobs SET paused_at = CASE WHEN status = 'paused' THEN paused_at ELSE :now END,
+                    status = 'paused', version = version + 1, updated_at = :now,
+                    paused_by = :by, pause_note = :note, paused_until = :until
+     WHERE id = ANY(CAST(:ids AS uuid[]))""")
 
 
-def set_tags(connection: Connection, tags: Mapping[UUID, Sequence[str]], *, now: datetime) -> None:
-    """Replace the tags of locked jobs, as a new version of each."""
-    rows = [{"id": str(job_id), "tags": list(each)} for job_id, each in tags.items()]
-    connection.execute(_SET_TAGS, {"tags": json.dumps(rows), "now": now})
+def pause(connection: Connection, job_ids: Sequence[UUID], pause: Pause, *, now: datetime) -> None:
+    """Mark locked jobs as paused, as a new version of each."""
+    connection.execute(
+        _PAUSE,
+        {
+            "ids": list(job_ids),
+            "by": pause.by,
+            "note": pause.note,
+            "until": pause.until,
+            "now": now,
+        },
+    )
+
+
+_NEXT_RESUME = text("SELECT min(paused_until) FROM jobs WHERE paused_until IS NOT NULL")
+
+
+def next_resume(connection: Connection) -> datetime | None:
+    """Return the earliest end of a pause, which may be past, or None."""
+    return cast("datetime | None", connection.execute(_NEXT_RESUME).scalar_one())
+
+
+_PAUSES_OVER = text("""
+    SELECT id, workspace_id FROM jobs
+     WHERE paused_until <= :now ORDER BY paused_until LIMIT :batch""")
+
+
+def pauses_over(
+    connection: Connection, *, batch: int, now: datetime
+) -> Mapping[UUID, Sequence[UUID]]:
+    """Return jobs whose pause is over, by their workspace. None of them is locked."""
+    found: dict[UUID, list[UUID]] = {}
+    for row in connection.execute(_PAUSES_OVER, {"batch": batch, "now": now}):
+        found.setdefault(row.workspace_id, []).append(row.id)
+    return found
+
+
+_FORGET_END = text("""
+    UPDATE jobs SET paused_until = NULL WHERE id = ANY(CAST(:ids AS uuid[]))""")
+
+
+def forget_end_of_pause(connection: Connection, job_ids: Sequence[UUID]) -> None:
+    """Let no scheduler resume these jobs by itself."""
+    connection.execute(_FORGET_END, {"ids": list(job_ids)})
 
 
 _DELETE = text("""
-    UPDATE jobs SET status = 'cancelled', deleted_at = :now, updated_at = :now
+    UPDATE jobs SET status = 'cancelled', deleted_at = :now, updated_at = :now,
+                    paused_until = NULL
      WHERE id = ANY(CAST(:ids AS uuid[]))""")
 
 

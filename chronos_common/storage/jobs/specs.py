@@ -44,7 +44,7 @@ _OF_JOB = ", ".join(
 )
 
 _SPECS = text(f"""
-    SELECT j.id, j.workspace_id, {_OF_JOB}, {OF_WORKSPACE}, {_STATE} AS state
+    SELECT j.id, j.workspace_id, j.version, {_OF_JOB}, {OF_WORKSPACE}, {_STATE} AS state
       FROM jobs j JOIN workspaces w ON w.id = j.workspace_id
      WHERE j.id = ANY(CAST(:ids AS uuid[]))""")  # noqa: S608 - constants
 

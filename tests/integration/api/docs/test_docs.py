@@ -195,6 +195,8 @@ class Reader:
         places = Places(owner, self._db).of(route)
         if operation == "retry_execution":
             owner.post(f"executions/{places['execution_id']}/cancel")
+        if operation == "restore_job":
+            owner.delete(f"jobs/{places['job_id']}")
         known = {name.upper(): value for name, value in places.items()}
         if operation == "leave_workspace":
             owner = owner.me_in("viewer", self._db)

@@ -1,0 +1,1 @@
+"""Deleted jobs: list and restore them."""

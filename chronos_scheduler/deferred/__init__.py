@@ -1,0 +1,1 @@
+"""Wishes of users for later: ends of pauses, and replays."""
