@@ -13,6 +13,11 @@ from difflib import get_close_matches
 
 PREFIX = "CHRONOS_"
 
+#: Variables of the client, which may stand in the environment of a server as well.
+_OF_THE_CLIENT = frozenset(
+    f"{PREFIX}{name}" for name in ("API_KEY", "PROFILE", "PROFILES_FILE", "URL")
+)
+
 #: Prefixes of variables that only tests set.
 _OF_TESTS = (f"{PREFIX}FAULT_", f"{PREFIX}TEST_")
 
@@ -37,7 +42,8 @@ def of_services(environment: Mapping[str, str]) -> list[str]:
 
 def unknown(names: Iterable[str], settings: Collection[str]) -> list[str]:
     """Return the ``names`` that begin like a setting and are none."""
-    ours = (name for name in names if name.startswith(PREFIX) and name not in settings)
+    known = _OF_THE_CLIENT.union(settings)
+    ours = (name for name in names if name.startswith(PREFIX) and name not in known)
     return sorted(name for name in ours if not name.startswith(_OF_TESTS))
 
 

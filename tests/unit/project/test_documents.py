@@ -16,7 +16,13 @@ from chronos_common.domain.statuses import FINAL, MOVES, Status
 from chronos_worker.http import signing
 from repository import ROOT
 
-PACKAGES = ("chronos_api", "chronos_common", "chronos_scheduler", "chronos_worker")
+PACKAGES = (
+    "chronos_api",
+    "chronos_client",
+    "chronos_common",
+    "chronos_scheduler",
+    "chronos_worker",
+)
 FOLDERS = (ROOT / "docs", ROOT / "benchmarks")
 PAPERS = sorted(chain(ROOT.glob("*.md"), *(folder.rglob("*.md") for folder in FOLDERS)))
 README = (ROOT / "README.md").read_text()

@@ -15,7 +15,13 @@ import pytest
 
 from repository import ROOT
 
-PACKAGES = ("chronos_api", "chronos_common", "chronos_scheduler", "chronos_worker")
+PACKAGES = (
+    "chronos_api",
+    "chronos_client",
+    "chronos_common",
+    "chronos_scheduler",
+    "chronos_worker",
+)
 
 #: The part of a folder's sentences that may be hard to read. A small folder may have one.
 MOST = 0.03

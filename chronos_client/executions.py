@@ -1,0 +1,77 @@
+"""Executions: read, await, cancel and repeat them."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from chronos_client import documents, pages
+from chronos_client.errors import WaitTimedOut
+from chronos_client.models import Execution, LogEntry
+from chronos_client.transport import Transport
+
+#: How often an execution is looked at while it is awaited: first, and at most after a while.
+_FIRST_LOOK_SECONDS = 0.1
+_USUAL_LOOK_SECONDS = 2.0
+_LOOK_GROWTH = 1.5
+
+
+class Executions:
+    """The executions of a workspace."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self, *, page_items: int = pages.PAGE_ITEMS, **filters: Any) -> Iterator[Execution]:
+        """Yield the executions, the latest first, page by page as they are used.
+
+        ``filters`` are those of ``GET /executions``: job_id, status, trigger, since, until,
+        http_status and min_duration_ms.
+        """
+        return pages.items(
+            self._transport, "/executions", Execution, filters, page_items=page_items
+        )
+
+    def get(self, execution_id: str) -> Execution:
+        """Return an execution with its attempts. Raises :class:`ObjectMissing`."""
+        reply = self._transport.send("GET", f"/executions/{execution_id}")
+        return documents.read(Execution, reply.content)
+
+    def logs(self, execution_id: str) -> tuple[LogEntry, ...]:
+        """Return the lines of an execution's log so far."""
+        reply = self._transport.send("GET", f"/executions/{execution_id}/logs")
+        return tuple(documents.read(LogEntry, line) for line in reply.content["items"])
+
+    def cancel(self, execution_id: str) -> Execution:
+        """Cancel an execution that has not finished."""
+        reply = self._transport.send("POST", f"/executions/{execution_id}/cancel")
+        return documents.read(Execution, reply.content)
+
+    def retry(self, execution_id: str) -> Execution:
+        """Run a finished execution again. Return the new one."""
+        reply = self._transport.send("POST", f"/executions/{execution_id}/retry")
+        return documents.read(Execution, reply.content)
+
+    def wait(
+        self,
+        execution_id: str,
+        *,
+        timeout: float = 3600.0,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> Execution:
+        """Return the execution when it has finished, with its attempts.
+
+        Raises :class:`WaitTimedOut` after ``timeout`` seconds.
+        """
+        ends = monotonic() + timeout
+        pause = _FIRST_LOOK_SECONDS
+        while True:
+            execution = self.get(execution_id)
+            if execution.is_finished:
+                return execution
+            if monotonic() + pause > ends:
+                raise WaitTimedOut(
+                    f"Execution {execution_id} is still {execution.status} after {timeout:g} s."
+                )
+            sleep(pause)
+            pause = min(pause * _LOOK_GROWTH, _USUAL_LOOK_SECONDS)

@@ -1,0 +1,153 @@
+"""Jobs: find, read, change and run them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from itertools import islice
+from typing import Any, Literal
+from urllib.parse import quote
+from uuid import UUID
+
+from chronos_client import documents, errors, pages
+from chronos_client.models import Execution, Job, WhyAnswer
+from chronos_client.transport import Transport
+
+#: Jobs that are looked at to find the one whose name begins so.
+_LOOKED_AT = 1000
+#: Matches that an error names.
+_NAMED = 10
+
+BulkAction = Literal["pause", "resume", "execute", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class PutResult:
+    """A job that was put by its name, and whether that changed anything."""
+
+    job: Job
+    outcome: Literal["created", "changed", "unchanged"]
+
+
+class Jobs:
+    """The jobs of a workspace."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self, *, page_items: int = pages.PAGE_ITEMS, **filters: Any) -> Iterator[Job]:
+        """Yield the jobs, page by page as they are used.
+
+        ``filters`` are those of ``GET /jobs``: status, type, name, tag, search, next_run_after,
+        next_run_before, last_outcome and sort.
+        """
+        return pages.items(self._transport, "/jobs", Job, filters, page_items=page_items)
+
+    def count(self, **filters: Any) -> tuple[int, bool]:
+        """Return how many jobs there are, and whether that is exact. It stops at 10,000."""
+        return pages.total(self._transport, "/jobs", filters)
+
+    def get(self, job_id: str) -> Job:
+        """Return a job with its next instants. Raises :class:`ObjectMissing`."""
+        return self._job("GET", f"/jobs/{quote(job_id, safe='')}")
+
+    def find(self, reference: str) -> Job:
+        """Return the job with this id, this name, or the only one whose name begins so.
+
+        Raises :class:`ObjectMissing`, or :class:`SeveralMatches` with the jobs that it may mean.
+        """
+        if _is_id(reference):
+            return self.get(reference)
+        found = list(islice(self.list(name=reference), _NAMED))
+        if not found:
+            candidates = islice(self.list(search=reference), _LOOKED_AT)
+            beginning = reference.casefold()
+            found = [job for job in candidates if job.name.casefold().startswith(beginning)]
+        match found:
+            case []:
+                raise errors.missing(f"There is no job {reference!r} in this workspace.")
+            case [job]:
+                return self.get(job.id)
+            case _:
+                matches = [f"{job.id}  {job.name}" for job in found[:_NAMED]]
+                raise errors.SeveralMatches(reference, matches)
+
+    def create(self, definition: Mapping[str, Any]) -> Job:
+        """Create a job from its definition, as ``POST /jobs`` takes it."""
+        return self._job("POST", "/jobs", body=definition)
+
+    def update(
+        self, job_id: str, changes: Mapping[str, Any], *, version: int | None = None
+    ) -> Job:
+        """Change some fields. With ``version``, refuse if the job was changed meanwhile."""
+        return self._job("PATCH", f"/jobs/{job_id}", body=changes, headers=_if_match(version))
+
+    def put(self, name: str, definition: Mapping[str, Any]) -> PutResult:
+        """Create the job of this name, or replace its definition.
+
+        A job that is defined so already stays untouched, with its version and its phase. A change
+        by somebody else within the same moment is counted as one of this call.
+        """
+        before = next(self.list(name=name, page_items=1), None)
+        reply = self._transport.send(
+            "PUT", f"/jobs/by-name/{quote(name, safe='')}", body=definition
+        )
+        job = documents.read(Job, reply.content)
+        if reply.status == HTTPStatus.CREATED:
+            return PutResult(job, "created")
+        is_same = before is not None and before.version == job.version
+        return PutResult(job, "unchanged" if is_same else "changed")
+
+    def delete(self, job_id: str, *, version: int | None = None) -> None:
+        """Delete a job. With ``version``, refuse if the job was changed meanwhile."""
+        self._transport.send("DELETE", f"/jobs/{job_id}", headers=_if_match(version))
+
+    def pause(self, job_id: str) -> Job:
+        """Stop following the job's schedule."""
+        return self._job("POST", f"/jobs/{job_id}/pause")
+
+    def resume(self, job_id: str) -> Job:
+        """Follow the job's schedule again."""
+        return self._job("POST", f"/jobs/{job_id}/resume")
+
+    def run(self, job_id: str) -> Execution:
+        """Start the job now, beside its schedule. Return the execution, which has yet to run."""
+        reply = self._transport.send("POST", f"/jobs/{job_id}/execute")
+        return documents.read(Execution, reply.content)
+
+    def why(self, job_id: str, at: datetime | None = None) -> WhyAnswer:
+        """Return why the job did or did not run at an instant, by default at its last one."""
+        reply = self._transport.send("GET", f"/jobs/{job_id}/why", query={"at": at})
+        return documents.read(WhyAnswer, reply.content)
+
+    def executions(self, job_id: str, **filters: Any) -> Iterator[Execution]:
+        """Yield the job's executions, the latest first. ``filters`` are those of the API."""
+        return pages.items(self._transport, f"/jobs/{job_id}/executions", Execution, filters)
+
+    def bulk(
+        self,
+        action: BulkAction,
+        *,
+        ids: Sequence[str] | None = None,
+        chosen_by: Mapping[str, Any] | None = None,
+        dry_run: bool = False,
+    ) -> dict[str, Any]:
+        """Do one thing to up to 1,000 jobs, by their ids or by a filter, as the API answers it."""
+        which = {"ids": list(ids)} if ids is not None else {"filter": dict(chosen_by or {})}
+        body = {**which, "dry_run": dry_run}
+        return dict(self._transport.send("POST", f"/jobs/bulk/{action}", body=body).content)
+
+    def _job(self, method: str, path: str, **options: Any) -> Job:
+        return documents.read(Job, self._transport.send(method, path, **options).content)
+
+
+def _if_match(version: int | None) -> Mapping[str, str]:
+    return {} if version is None else {"If-Match": f'"{version}"'}
+
+
+def _is_id(reference: str) -> bool:
+    try:
+        UUID(reference)
+    except ValueError:
+        return False
+    return True

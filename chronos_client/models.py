@@ -1,0 +1,189 @@
+"""The answers of the API as dataclasses. A test holds them against the OpenAPI document.
+
+Statuses and other words are plain texts, so that a client reads the words of a newer server.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+#: The statuses of an execution that will not change any more.
+FINAL = frozenset({"succeeded", "failed", "cancelled", "skipped"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """The JSON document that an answer was read from."""
+
+    document: Mapping[str, Any] = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Answered):
+    """A job: its definition, its state and its next instants."""
+
+    id: str
+    name: str
+    description: str
+    type: str
+    #: None in a list if it is longer than 16 KiB. Secrets in it are redacted.
+    payload: Mapping[str, Any] | None
+    status: str
+    job_type: str
+    schedule_type: str
+    cron_expression: str | None
+    timezone: str
+    interval_seconds: int | None
+    run_at: datetime | None
+    starts_at: datetime | None
+    ends_at: datetime | None
+    jitter_seconds: float
+    max_runs: int | None
+    schedule_description: str
+    next_run_at: datetime | None
+    max_attempts: int
+    retry_delays: tuple[float, ...]
+    backoff_seconds: float | None
+    backoff_factor: float | None
+    backoff_cap_seconds: float | None
+    retry_jitter: float
+    timeout_seconds: float
+    misfire_policy: str
+    misfire_grace_seconds: float
+    overlap_policy: str
+    tags: tuple[str, ...]
+    notify: tuple[str, ...] | None
+    #: Rises with each change. Send it with a change to refuse one made meanwhile.
+    version: int
+    created_by: str | None
+    created_at: datetime
+    updated_at: datetime
+    #: Empty in a list.
+    next_runs: tuple[datetime, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionAttempt(Answered):
+    """One try of an execution. Members that do not apply are None."""
+
+    number: int
+    status: str | None = None
+    started_at: datetime | None = None
+    duration_ms: int | None = None
+    http_status: int | None = None
+    error: str | None = None
+    retry_at: datetime | None = None
+    worker: str | None = None
+    redeliveries: int | None = None
+    shortened: bool = False
+    request: Mapping[str, Any] | None = None
+    response: Mapping[str, Any] | None = None
+    timing_ms: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution(Answered):
+    """One due occurrence of a job, or one manual run."""
+
+    id: str
+    job_id: str
+    job_name: str
+    trigger: str
+    status: str
+    scheduled_for: datetime
+    due_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    duration_ms: int | None
+    drift_ms: int | None
+    attempt: int
+    max_attempts: int
+    http_status: int | None
+    error: str | None
+    #: Why it did not run, for example ``overlap``.
+    reason: str | None
+    worker: str | None
+    missed_count: int | None
+    missed_until: datetime | None
+    retry_of: str | None
+    #: Empty in a list.
+    attempts: tuple[ExecutionAttempt, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its status will not change any more."""
+        return self.status in FINAL
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ran, and its target accepted it."""
+        return self.status == "succeeded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogEntry(Answered):
+    """A line of an execution's log."""
+
+    at: datetime
+    level: str
+    message: str
+    attempt: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WhyAnswer(Answered):
+    """Why an instant did or did not run."""
+
+    job_id: str
+    at: datetime
+    #: The answer, for programs.
+    verdict: str
+    #: The answer, in plain words.
+    explanation: str
+    execution: Mapping[str, Any] | None
+    previous: datetime | None
+    following: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleInstant(Answered):
+    """An instant at which a schedule is due."""
+
+    at: datetime
+    #: The same instant on a clock of the schedule's time zone.
+    local: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulePreview(Answered):
+    """A schedule in plain words, and its next instants."""
+
+    description: str
+    timezone: str
+    next_runs: tuple[ScheduleInstant, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKey(Answered):
+    """An API key. Only the answer that made it has ``key``, its secret."""
+
+    id: str
+    name: str
+    prefix: str
+    scopes: tuple[str, ...]
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    key: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkspaceMember(Answered):
+    """A member of the workspace, with a role."""
+
+    user_id: str
+    email: str
+    role: str
+    joined_at: datetime

@@ -1,0 +1,55 @@
+"""The workspace: its members, and the API keys that act in it."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from chronos_client import documents, pages
+from chronos_client.models import ApiKey, WorkspaceMember
+from chronos_client.transport import Transport
+
+
+class ApiKeys:
+    """The API keys of a workspace. No key may use these: log in as a person."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self) -> Iterator[ApiKey]:
+        """Yield the keys, the latest first, without their secrets."""
+        return pages.items(self._transport, "/keys", ApiKey, {})
+
+    def create(
+        self, name: str, *, scopes: Sequence[str], expires_at: datetime | None = None
+    ) -> ApiKey:
+        """Make a key. Its secret is in this answer only."""
+        body = {
+            "name": name,
+            "scopes": list(scopes),
+            "expires_at": expires_at and expires_at.isoformat(),
+        }
+        return documents.read(ApiKey, self._transport.send("POST", "/keys", body=body).content)
+
+    def revoke(self, key_id: str) -> None:
+        """Revoke a key. It is refused from now on."""
+        self._transport.send("DELETE", f"/keys/{key_id}")
+
+
+class WorkspaceMembers:
+    """The members of a workspace."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self) -> tuple[WorkspaceMember, ...]:
+        """Return the members."""
+        found = self._transport.send("GET", "/members").content["items"]
+        return tuple(documents.read(WorkspaceMember, each) for each in found)
+
+    def change_role(self, user_id: str, role: str) -> WorkspaceMember:
+        """Give a member another role: viewer, editor or owner."""
+        reply = self._transport.send("PATCH", f"/members/{user_id}", body={"role": role})
+        return documents.read(WorkspaceMember, reply.content)
+
+    def remove(self, user_id: str) -> None:
+        """Remove a member. Their keys end with the membership."""
+        self._transport.send("DELETE", f"/members/{user_id}")
