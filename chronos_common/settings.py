@@ -46,7 +46,9 @@ class Settings:
     api_host: str = types.text("127.0.0.1", "the address the API listens on")
     api_port: int = types.integer(8080, 1, 65535, "the port the API listens on")
     api_threads: int = types.integer(8, 1, 256, "requests that one API process answers at once")
-    api_workers: int = types.integer(4, 1, 64, "API processes")
+    api_workers: int = types.integer(
+        4, 1, 64, "API processes. 'chronos up' starts one for each processor, 2 to 4"
+    )
     public_url: str = types.text(
         "http://127.0.0.1:8080",
         "the API's address in e-mails and documentation",

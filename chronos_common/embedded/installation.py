@@ -1,5 +1,6 @@
 """The installation of ``chronos up`` on one machine: its settings, address and programs."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ LOOPBACK = "127.0.0.0/8,::1/128"
 CONNECTIONS_OF_A_SERVICE = 12
 CONNECTIONS_BESIDE_THREADS = 2
 CONNECTIONS_TO_SPARE = 24
+
+#: API processes, unless the setting says otherwise: one for each processor, within these bounds.
+#: Each takes memory at rest, and further ones would wait for a processor.
+FEWEST_API_PROCESSES, MOST_API_PROCESSES = 2, 4
 
 _SECONDS_BEYOND_GRACE = 5
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only compared
@@ -127,6 +132,8 @@ def configure(
     settings.export({"DATA_DIR": str(settings.load().data_dir.absolute())})
     # This follows the check, so that a wrong value is reported. The terminal needs JSON lines.
     settings.export({"LOG_FORMAT": "json"})
+    if settings.given("API_WORKERS") is None:
+        settings.export({"API_WORKERS": str(_api_processes())})
     installation = Installation(
         settings=settings.load(), given=given, workers=workers, schedulers=schedulers
     )
@@ -136,6 +143,10 @@ def configure(
     if settings.given("PUBLIC_URL") is None:
         settings.export({"PUBLIC_URL": installation.address})
     return installation
+
+
+def _api_processes() -> int:
+    return min(max(os.cpu_count() or 1, FEWEST_API_PROCESSES), MOST_API_PROCESSES)
 
 
 def _numbered(name: str, count: int) -> list[str]:
