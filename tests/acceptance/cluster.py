@@ -2,7 +2,6 @@
 
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,12 +11,13 @@ from typing import Any
 
 import requests
 
+import programs
 from child_processes import inherited_environment
 from chronos_common.embedded.processes import ports
+from programs import Process
 from rigs import wait_until
 
 EMAIL, PASSWORD = "user@example.com", "SecurePass123!"
-PROGRAM = (sys.executable, "-m", "chronos_common.cli")
 START_SECONDS = 60
 STOP_SECONDS = 30
 
@@ -29,21 +29,14 @@ class Cluster:
     environment: Mapping[str, str]
     log_dir: Path
     api_url: str
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
     session: requests.Session = field(default_factory=requests.Session)
 
-    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str, **settings: str) -> Process:
         """Start ``chronos`` with these arguments, and ``CHRONOS_*`` settings of its own."""
         ours = {f"CHRONOS_{name}": value for name, value in settings.items()}
         log = self.log_dir / f"{len(self.processes)}-{arguments[0]}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [*PROGRAM, *arguments],
-                env={**self.environment, **ours},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = programs.start(arguments, {**self.environment, **ours}, log)
         self.processes.append(process)
         return process
 
@@ -51,13 +44,11 @@ class Cluster:
         """Wait until the API says that everything is there, then log in as the operator."""
         wait_until(self._is_ready, within=START_SECONDS)
         # With a mail server, an account that registers waits for an e-mail.
-        subprocess.run(
-            [*PROGRAM, "admin", "create", EMAIL, "--password-file", "-"],
-            env=dict(self.environment),
-            input=PASSWORD.encode(),
-            check=True,
-            timeout=START_SECONDS,
-        )
+        password_file = self.log_dir / "password"
+        password_file.write_text(PASSWORD)
+        creation = ("admin", "create", EMAIL, "--password-file", str(password_file))
+        account = programs.start(creation, self.environment, self.log_dir / "account.log")
+        assert account.wait(START_SECONDS) == 0, self.logs()
         tokens = self.call("POST", "/api/v1/auth/login", {"email": EMAIL, "password": PASSWORD})
         self.session.headers["Authorization"] = f"Bearer {tokens['access_token']}"
 
@@ -117,7 +108,7 @@ class Cluster:
         )
 
 
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> int | None:
+def _wait(process: Process, seconds: float) -> int | None:
     try:
         return process.wait(max(seconds, 0))
     except subprocess.TimeoutExpired:

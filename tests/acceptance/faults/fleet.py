@@ -2,12 +2,12 @@
 
 import os
 import signal
-import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from acceptance.cluster import Cluster
+from programs import Process
 
 
 @dataclass
@@ -15,7 +15,7 @@ class Member:
     """A process that is started again when it ends, with settings of its own."""
 
     kind: str
-    process: subprocess.Popen[bytes]
+    process: Process
     settings: Mapping[str, str] = field(default_factory=dict)
 
     def signal(self, number: signal.Signals) -> None:
@@ -68,7 +68,7 @@ class Fleet:
         member.process.wait()
         self.members.remove(member)
 
-    def victim(self, kind: str, **settings: str) -> subprocess.Popen[bytes]:
+    def victim(self, kind: str, **settings: str) -> Process:
         """Start a process that nobody starts again."""
         return self.cluster.start(kind, **settings)
 
