@@ -9,7 +9,13 @@ from sqlalchemy import Engine
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from chronos_api import compat, connections, context
-from chronos_api.accounts import admin_routes, auth_routes, password_routes, verification_routes
+from chronos_api.accounts import (
+    admin_routes,
+    auth_routes,
+    password_routes,
+    session_routes,
+    verification_routes,
+)
 from chronos_api.adhoc_runs import routes as test_runs
 from chronos_api.audit import routes as audit
 from chronos_api.bulk import routes as bulk
@@ -44,6 +50,7 @@ _BLUEPRINTS = (
     auth_routes.blueprint,
     password_routes.blueprint,
     verification_routes.blueprint,
+    session_routes.blueprint,
     workspaces.blueprint,
     quotas.blueprint,
     member_routes.blueprint,

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
+from flask import request
 from sqlalchemy import Connection, Engine
 
 from chronos_api.context import current
@@ -30,12 +31,28 @@ class CallerEnded(Unauthenticated):
     """Your login or your API key has ended meanwhile. Log in again."""
 
 
+#: The longest name of a program that is kept, in characters.
+_MAX_USER_AGENT = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The program that sent a request, by its own name and its address."""
+
+    user_agent: str | None
+    address: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Identified:
-    """Who acts, and when. ``caller`` is None if nobody has logged in."""
+    """Who acts, when and from where.
+
+    ``caller`` is None if nobody has logged in, and ``client`` if there is no request.
+    """
 
     caller: Principal | Account | None
     now: datetime
+    client: Client | None = None
 
     @property
     def principal(self) -> Principal:
@@ -148,24 +165,36 @@ class Transaction(Session):
 
 def call() -> Call:
     """Return the call of a member. Only for routes that require a role."""
-    return Call(engine=current().engine, caller=access.principal(), now=clock.now())
+    return _call(access.principal())
 
 
 def account_call() -> Call:
     """Return the call of a user, with or without a workspace. Only for routes with a login."""
-    return Call(engine=current().engine, caller=access.account(), now=clock.now())
+    return _call(access.account())
 
 
 def public_call() -> Call:
     """Return a call for which nobody has to log in."""
-    return Call(engine=current().engine, caller=None, now=clock.now())
+    return _call(None)
+
+
+def _call(caller: Principal | Account | None) -> Call:
+    return Call(engine=current().engine, caller=caller, now=clock.now(), client=_client())
+
+
+def _client() -> Client:
+    name = request.headers.get("User-Agent", "")[:_MAX_USER_AGENT]
+    readable = "".join(character for character in name if character.isprintable())
+    return Client(readable or None, request.remote_addr)
 
 
 @contextmanager
 def begin(call: Call) -> Iterator[Transaction]:
     """Open a transaction: committed at the end of the block, rolled back if it raises."""
     with database.transaction(call.engine) as connection:
-        yield Transaction(connection=connection, caller=call.caller, now=call.now)
+        yield Transaction(
+            connection=connection, caller=call.caller, now=call.now, client=call.client
+        )
 
 
 @contextmanager

@@ -152,7 +152,7 @@ def _issue(tx: Transaction, user_id: UUID, family_id: UUID, *, lifetime: timedel
     user = users.find(tx.connection, user_id)
     if user is None or user["disabled_at"] is not None:
         raise WrongCredentials("The account is disabled.")
-    token_id = ids.new_id(tx.now)
+    token_id, client = ids.new_id(tx.now), tx.client
     users.insert_refresh_token(
         tx.connection,
         token_id,
@@ -160,6 +160,8 @@ def _issue(tx: Transaction, user_id: UUID, family_id: UUID, *, lifetime: timedel
         family_id=family_id,
         now=tx.now,
         expires_at=tx.now + lifetime,
+        user_agent=client.user_agent if client else None,
+        address=client.address if client else None,
     )
     return Login(user, family_id, token_id)
 

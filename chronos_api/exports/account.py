@@ -13,7 +13,7 @@ from chronos_api.transactions import Call, reading
 from chronos_api.workspaces.key_schemas import KeyAnswer
 from chronos_api.workspaces.schemas import Membership
 from chronos_common.storage import audit
-from chronos_common.storage.accounts import api_keys, users, workspaces
+from chronos_common.storage.accounts import api_keys, preferences, users, workspaces
 
 
 class LoginRecord(Answer):
@@ -23,6 +23,8 @@ class LoginRecord(Answer):
     started_at = Instant()
     expires_at = Instant()
     ended_at = Instant(allow_none=True)
+    user_agent = fields.String(allow_none=True)
+    address = fields.String(allow_none=True)
 
 
 def pages(call: Call) -> Pages:
@@ -32,12 +34,15 @@ def pages(call: Call) -> Pages:
         user = users.find(session.connection, user_id)
         memberships = workspaces.of_user(session.connection, user_id)
         logins = users.logins_of(session.connection, user_id)
+        chosen = preferences.find(session.connection, user_id)
         keys = api_keys.of_user(session.connection, user_id)
     if user is None:
         return
     yield "account", [AccountAnswer.of(user)]
     yield "membership", [Membership.of(each) for each in memberships]
     yield "login", [LoginRecord.of(each) for each in logins]
+    if chosen:
+        yield "preferences", [chosen]
     yield "api_key", [KeyAnswer.of(each) for each in keys]
     yield from walk("audit_entry", AuditEntry, lambda after: _changes(call, after))
 

@@ -20,6 +20,7 @@ from flask import (
 )
 from werkzeug.wrappers import Response as AnyResponse
 
+from chronos_api.accounts import preferences
 from chronos_api.accounts import service as accounts
 from chronos_api.context import current
 from chronos_api.http import errors, problems
@@ -29,6 +30,7 @@ from chronos_api.transactions import account_call
 from chronos_api.ui import assets, wording
 from chronos_api.workspaces import service as workspaces
 from chronos_common import clock
+from chronos_common.domain.timezones.zones import zone_of
 
 NAME = "ui"
 IN_WORKSPACE = "ui_workspace"
@@ -39,6 +41,9 @@ POLICY = (
     "connect-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types chronos"
 )
+
+#: All pages are below it.
+_START = "/ui/"
 
 #: A status of HTTP from which on the fault is the server's (RFC 9110, section 15).
 _SERVER_ERROR = 500
@@ -66,10 +71,19 @@ def to(page: str, **values: Any) -> AnyResponse:
     return redirect(link(page, **values), HTTPStatus.SEE_OTHER)
 
 
+def safe_page(path: str) -> str:
+    """Return ``path`` if it is a page of this dashboard, or else the first page."""
+    is_own = path.startswith(_START) and "\\" not in path and "//" not in path
+    return path if is_own and path.isprintable() else link("overview")
+
+
 def show(template: str, **values: Any) -> Response:
     """Return a page of a template, for a caller who has logged in."""
-    memberships = workspaces.list_memberships(account_call())
-    response = _page(template, values | {"memberships": memberships})
+    own = {
+        "memberships": workspaces.list_memberships(account_call()),
+        "preferences": preferences.read(account_call()),
+    }
+    response = _page(template, own | values)
     _renew(response)
     return response
 
@@ -90,6 +104,7 @@ def show_public(template: str, **values: Any) -> Response:
 
 def _page(template: str, values: dict[str, Any]) -> Response:
     session = g.get("browser_session")
+    chosen = values.setdefault("preferences", preferences.DEFAULTS)
     text = render_template(
         f"ui/{template}",
         asset=assets.address,
@@ -98,7 +113,8 @@ def _page(template: str, values: dict[str, Any]) -> Response:
         member=access.membership(),
         now=clock.now(),
         user=g.get("account"),
-        **wording.FUNCTIONS,
+        here=_address_here(),
+        **wording.functions(zone_of(chosen.time_zone)),
         **values,
     )
     return Response(text, mimetype="text/html")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import request
 from marshmallow import Schema, ValidationError
@@ -13,7 +14,8 @@ from chronos_api.http import json_body
 LIMIT = "50"
 
 #: The parts of a query that say which part of a list is shown.
-_PLACES = frozenset({"sort", "limit", "cursor", "as_of", "page"})
+_POSITIONS = frozenset({"cursor", "as_of", "page"})
+_PLACES = _POSITIONS | {"sort", "limit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,12 @@ class ListQuery:
     given: Mapping[str, str]
     loaded: dict[str, Any]
     errors: Mapping[str, list[str]]
+
+    @property
+    def view(self) -> str:
+        """Return the query of an address that shows this list from its beginning."""
+        kept = {name: value for name, value in self.given.items() if name not in _POSITIONS}
+        return urlencode(kept)
 
     @property
     def filters(self) -> list[str]:

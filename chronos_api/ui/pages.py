@@ -15,6 +15,7 @@ from chronos_api.ui.routes import (
     job_form_routes,
     job_routes,
     overview_routes,
+    preference_routes,
     settings_routes,
     system_routes,
 )
@@ -23,6 +24,7 @@ from chronos_api.ui.routes import (
 SUBJECTS = (
     account_routes,
     email_routes,
+    preference_routes,
     overview_routes,
     job_routes,
     job_form_routes,

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any, Final
 
 from markupsafe import Markup, escape
@@ -98,29 +99,45 @@ def relative(moment: datetime, now: datetime) -> str:
     return f"{span(now - moment)} ago"
 
 
-def instant(moment: datetime | None, now: datetime) -> Markup:
-    """Return an instant as a ``time`` element, which a script shows in the reader's zone."""
+def instant(moment: datetime | None, now: datetime, *, zone: tzinfo = UTC) -> Markup:
+    """Return an instant as a ``time`` element, on the clocks of ``zone``."""
     if moment is None:
         return escape(NONE)
-    in_utc = moment.astimezone(UTC)
-    day = "" if in_utc.date() == now.astimezone(UTC).date() else f"{in_utc:%a %-d %b} "
-    year = f"{in_utc:%Y} " if abs(moment - now) > 300 * _DAY else ""
+    local = moment.astimezone(zone)
+    day = "" if local.date() == now.astimezone(zone).date() else f"{local:%a %-d %b} "
+    year = f"{local:%Y} " if abs(moment - now) > 300 * _DAY else ""
     return Markup('<time datetime="{exact}" title="{title}">{text}</time>').format(
         exact=clock.rfc3339(moment),
-        title=f"{in_utc:%A, %-d %B %Y %H:%M:%S}.{in_utc.microsecond // 1000:03} UTC",
-        text=f"{day}{year}{in_utc:%H:%M:%S} UTC",
+        title=_exactly(moment, zone),
+        text=f"{day}{year}{local:%H:%M:%S %Z}",
     )
 
 
-def ago(moment: datetime | None, now: datetime) -> Markup:
+def clock_time(moment: datetime, *, zone: tzinfo = UTC) -> str:
+    """Return the day of the week and the minute of an instant, for the spans of a chart."""
+    return f"{moment.astimezone(zone):%a %H:%M %Z}"
+
+
+def log_time(moment: datetime, *, zone: tzinfo = UTC) -> str:
+    """Return the time of a line in a log, to the millisecond."""
+    local = moment.astimezone(zone)
+    return f"{local:%H:%M:%S}.{local.microsecond // 1000:03}"
+
+
+def ago(moment: datetime | None, now: datetime, *, zone: tzinfo = UTC) -> Markup:
     """Return how far an instant is from now as a ``time`` element, which a script keeps true."""
     if moment is None:
         return escape(NONE)
     return Markup('<time data-relative datetime="{exact}" title="{title}">{text}</time>').format(
-        exact=clock.rfc3339(moment),
-        title=f"{moment.astimezone(UTC):%A, %-d %B %Y %H:%M:%S UTC}",
-        text=relative(moment, now),
+        exact=clock.rfc3339(moment), title=_exactly(moment, zone), text=relative(moment, now)
     )
+
+
+def _exactly(moment: datetime, zone: tzinfo) -> str:
+    """Return the whole instant in the zone, and in UTC if that is another one."""
+    local, in_utc = moment.astimezone(zone), moment.astimezone(UTC)
+    text = f"{local:%A, %-d %B %Y %H:%M:%S}.{local.microsecond // 1000:03} {local:%Z}"
+    return text if local.utcoffset() == in_utc.utcoffset() else f"{text}, {in_utc:%H:%M:%S} UTC"
 
 
 def reason(value: str | None) -> str:
@@ -139,16 +156,11 @@ def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
-#: What templates call.
-FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    each.__name__: each
-    for each in (
-        ago,
-        execution_status,
-        instant,
-        job_status,
-        milliseconds,
-        number,
-        reason,
-    )
-}
+_OF_ZONE = (ago, clock_time, instant, log_time)
+_OF_ALL_ZONES = (execution_status, job_status, milliseconds, number, reason)
+
+
+def functions(zone: tzinfo) -> dict[str, Callable[..., Any]]:
+    """Return what templates call, for a reader whose clocks are those of ``zone``."""
+    named: dict[str, Callable[..., Any]] = {each.__name__: each for each in _OF_ALL_ZONES}
+    return named | {each.__name__: partial(each, zone=zone) for each in _OF_ZONE}

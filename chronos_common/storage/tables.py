@@ -80,6 +80,13 @@ users = Table(
     Column("is_operator", Boolean, nullable=False),
 )
 
+user_preferences = Table(
+    "user_preferences",
+    metadata,
+    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    Column("preferences", JSONB, nullable=False),
+)
+
 workspace_quotas = Table(
     "workspace_quotas",
     metadata,
@@ -131,6 +138,8 @@ refresh_tokens = Table(
     Column("expires_at", _MOMENT, nullable=False),
     Column("used_at", _MOMENT),
     Column("revoked_at", _MOMENT),
+    Column("user_agent", Text),
+    Column("address", Text),
 )
 
 invitations = Table(

@@ -3,6 +3,7 @@
 import { follow } from "./live.js";
 import { prepareForms } from "./form.js";
 import { keepTimes } from "./times.js";
+import { prepareZoneSwitch } from "./zone.js";
 
 function closeMenus(event) {
   for (const menu of document.querySelectorAll("details[data-menu][open]")) {
@@ -20,4 +21,5 @@ document.addEventListener("keydown", closeMenus);
 document.querySelector("[data-focus]")?.focus();
 keepTimes();
 prepareForms();
+prepareZoneSwitch();
 follow();

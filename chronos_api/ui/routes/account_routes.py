@@ -3,7 +3,8 @@
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
-from chronos_api.accounts import passwords, registrations, service
+from chronos_api.accounts import passwords, registrations, service, sessions
+from chronos_api.accounts.preferences import Theme
 from chronos_api.accounts.schemas import Credentials, PasswordChange, Registration
 from chronos_api.context import current
 from chronos_api.http import json_body
@@ -13,7 +14,8 @@ from chronos_api.security.access import account as caller
 from chronos_api.security.access import public, requires_login
 from chronos_api.security.rate_limits import Rate
 from chronos_api.transactions import account_call, public_call
-from chronos_api.ui.blueprint import blueprint, link, show, to
+from chronos_api.ui import programs
+from chronos_api.ui.blueprint import blueprint, link, safe_page, show, to
 from chronos_api.ui.public_forms import (
     lifetime,
     show_done,
@@ -24,8 +26,6 @@ from chronos_api.ui.public_forms import (
 )
 from chronos_common.domain.hosts import is_loopback
 from chronos_common.errors import ChronosError, Forbidden
-
-_START = "/ui/"
 
 
 @blueprint.get("/login")
@@ -47,7 +47,7 @@ def _log_in(given: dict[str, str]) -> AnyResponse:
     body = json_body.load(Credentials, {name: given.get(name, "") for name in _CREDENTIALS})
     with passwords.guarding(body["email"], "password"):
         login = service.log_in(public_call(), **body, lifetime=lifetime())
-    return start_session(login, _own_page(given.get("next", "")))
+    return start_session(login, safe_page(given.get("next", "")))
 
 
 _CREDENTIALS = ("email", "password")
@@ -99,12 +99,21 @@ def log_out() -> AnyResponse:
 @requires_login()
 def account() -> AnyResponse:
     """Show one's own account."""
-    return _account()
+    return show_account()
 
 
-def _account(error: ChronosError | None = None, *, is_done: bool = False) -> AnyResponse:
+def show_account(error: ChronosError | None = None, *, is_done: bool = False) -> AnyResponse:
+    """Show one's own account, with the error that a form of it led to."""
     problem = problem_of(error) if error else None
-    response = show("account.html", problem=problem, is_done=is_done)
+    response = show(
+        "account.html",
+        problem=problem,
+        is_done=is_done,
+        logins=sessions.list_sessions(account_call()),
+        current_login=caller().family_id,
+        program=programs.program,
+        themes=list(Theme),
+    )
     if problem:
         response.status_code = int(problem.kind.status)
     return response
@@ -120,11 +129,5 @@ def change_password() -> AnyResponse:
         with passwords.guarding(caller().email, "current password"):
             passwords.change(account_call(), **json_body.load(PasswordChange, given))
     except ChronosError as error:
-        return _account(error)
-    return _account(is_done=True)
-
-
-def _own_page(path: str) -> str:
-    """Return ``path`` if it is a page of this dashboard, or else the first page."""
-    is_own = path.startswith(_START) and "\\" not in path and "//" not in path
-    return path if is_own and path.isprintable() else link("overview")
+        return show_account(error)
+    return show_account(is_done=True)

@@ -160,8 +160,13 @@ def insert_refresh_token(
     family_id: UUID,
     now: datetime,
     expires_at: datetime,
+    user_agent: str | None = None,
+    address: str | None = None,
 ) -> None:
-    """Store a refresh token's id. A family is the tokens of one login, one after the other."""
+    """Store a refresh token's id. A family is the tokens of one login, one after the other.
+
+    ``user_agent`` and ``address`` are those of the program that it is for.
+    """
     connection.execute(
         insert(refresh_tokens).values(
             id=token_id,
@@ -169,6 +174,8 @@ def insert_refresh_token(
             family_id=family_id,
             issued_at=now,
             expires_at=expires_at,
+            user_agent=user_agent,
+            address=address,
         )
     )
 
@@ -184,7 +191,9 @@ _USE = text("""
 
 _LOGINS = text("""
     SELECT family_id AS id, min(issued_at) AS started_at, max(expires_at) AS expires_at,
-           max(revoked_at) AS ended_at
+           max(revoked_at) AS ended_at,
+           (array_agg(user_agent ORDER BY issued_at DESC))[1] AS user_agent,
+           (array_agg(address ORDER BY issued_at DESC))[1] AS address
       FROM refresh_tokens WHERE user_id = :user_id
      GROUP BY family_id ORDER BY started_at DESC LIMIT 1000""")
 
@@ -192,6 +201,22 @@ _LOGINS = text("""
 def logins_of(connection: Connection, user_id: UUID) -> Sequence[RowMapping]:
     """Return the latest thousand logins of the user that have not expired."""
     return connection.execute(_LOGINS, {"user_id": user_id}).mappings().all()
+
+
+# The latest token says from where a login was last used.
+_SESSIONS = text("""
+    SELECT family_id AS id, min(issued_at) AS started_at, max(issued_at) AS last_used_at,
+           max(expires_at) AS expires_at,
+           (array_agg(user_agent ORDER BY issued_at DESC))[1] AS user_agent,
+           (array_agg(address ORDER BY issued_at DESC))[1] AS address
+      FROM refresh_tokens WHERE user_id = :user_id
+     GROUP BY family_id HAVING bool_and(revoked_at IS NULL) AND max(expires_at) > :now
+     ORDER BY last_used_at DESC, family_id LIMIT 1000""")
+
+
+def sessions_of(connection: Connection, user_id: UUID, *, now: datetime) -> Sequence[RowMapping]:
+    """Return the thousand logins of the user that were used last, without those that ended."""
+    return connection.execute(_SESSIONS, {"user_id": user_id, "now": now}).mappings().all()
 
 
 def use_refresh_token(connection: Connection, token_id: UUID, *, now: datetime) -> UUID | None:
@@ -207,6 +232,23 @@ def revoke_family(connection: Connection, family_id: UUID, *, now: datetime) -> 
     ended = connection.execute(
         update(refresh_tokens)
         .where(refresh_tokens.c.family_id == family_id, refresh_tokens.c.revoked_at.is_(None))
+        .values(revoked_at=now)
+    )
+    return ended.rowcount > 0
+
+
+def revoke_family_of(
+    connection: Connection, user_id: UUID, family_id: UUID, *, now: datetime
+) -> bool:
+    """End a login of this user, as :func:`revoke_family` does."""
+    ended = connection.execute(
+        update(refresh_tokens)
+        .where(
+            refresh_tokens.c.family_id == family_id,
+            refresh_tokens.c.user_id == user_id,
+            refresh_tokens.c.revoked_at.is_(None),
+            refresh_tokens.c.expires_at > now,
+        )
         .values(revoked_at=now)
     )
     return ended.rowcount > 0

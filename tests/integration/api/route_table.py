@@ -32,6 +32,7 @@ BODIES: dict[tuple[str, str], object] = {
         "current_password": "wrong password",
         "new_password": "another password",
     },
+    ("PUT", "/api/v1/auth/me/preferences"): {},
     ("POST", "/api/v1/workspaces"): {"name": "Another"},
     ("POST", "/api/v1/workspace/delete"): {"name": "Not its name", "current_password": "any"},
     ("POST", "/api/v1/auth/me/delete"): {"current_password": "wrong password"},
@@ -169,6 +170,8 @@ class Places:
             "invitation_id": lambda: self._made(
                 "invitations", {"email": f"{uuid4()}@example.com", "role": "viewer"}
             ),
+            # Each user has their own, so that nobody meets one of somebody else.
+            "session_id": lambda: str(uuid4()),
             "key_id": lambda: self._made("keys", {"name": "CI", "scopes": list(Scope)}),
             "name": lambda: f"Name-{uuid4()}",
             "workspace_id": self._deleted_workspace,
