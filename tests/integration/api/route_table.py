@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from chronos_api.security import access
 from chronos_api.security.access import Access, Audience, Scope
 from chronos_common import clock
-from chronos_common.storage.accounts import deletions
+from chronos_common.storage.accounts import deletions, users
 from integration.api.callers import Caller, job, join
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
@@ -170,8 +170,7 @@ class Places:
             "invitation_id": lambda: self._made(
                 "invitations", {"email": f"{uuid4()}@example.com", "role": "viewer"}
             ),
-            # Each user has their own, so that nobody meets one of somebody else.
-            "session_id": lambda: str(uuid4()),
+            "session_id": self._session,
             "key_id": lambda: self._made("keys", {"name": "CI", "scopes": list(Scope)}),
             "name": lambda: f"Name-{uuid4()}",
             "workspace_id": self._deleted_workspace,
@@ -194,6 +193,20 @@ class Places:
             purge_at = clock.now() + timedelta(days=1)
             deletions.mark(connection, UUID(workspace_id), purge_at=purge_at)
         return workspace_id
+
+    def _session(self) -> str:
+        assert self._owner.user_id is not None
+        now, family_id = clock.now(), uuid4()
+        with self._db.begin() as connection:
+            users.insert_refresh_token(
+                connection,
+                uuid4(),
+                user_id=self._owner.user_id,
+                family_id=family_id,
+                now=now,
+                expires_at=now + timedelta(days=1),
+            )
+        return str(family_id)
 
     def _job(self) -> str:
         return str(self._owner.create()["id"])

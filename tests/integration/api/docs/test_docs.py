@@ -216,6 +216,9 @@ class Reader:
             "REFRESH_TOKEN": tokens["refresh_token"],
             "PASSWORD": self._password,
         }
+        if operation == "end_session":
+            own = Caller(self._app, tokens["access_token"]).get("auth/sessions")
+            known["SESSION_ID"] = own.json["items"][0]["id"]
         # Each looks at the mail that came since the one before.
         folder = self._folder / operation
         folder.mkdir()
