@@ -3,19 +3,17 @@
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
-from chronos_api.accounts import passwords, registrations, service, sessions
-from chronos_api.accounts.preferences import Theme
+from chronos_api.accounts import passwords, registrations, service
 from chronos_api.accounts.schemas import Credentials, PasswordChange, Registration
 from chronos_api.context import current
 from chronos_api.http import json_body
-from chronos_api.http.errors import problem_of
 from chronos_api.security import browser_sessions
 from chronos_api.security.access import account as caller
 from chronos_api.security.access import public, requires_login
 from chronos_api.security.rate_limits import Rate
 from chronos_api.transactions import account_call, public_call
-from chronos_api.ui import programs
-from chronos_api.ui.blueprint import blueprint, link, safe_page, show, to
+from chronos_api.ui.account_page import show_account
+from chronos_api.ui.blueprint import blueprint, link, safe_page, to
 from chronos_api.ui.public_forms import (
     lifetime,
     show_done,
@@ -100,23 +98,6 @@ def log_out() -> AnyResponse:
 def account() -> AnyResponse:
     """Show one's own account."""
     return show_account()
-
-
-def show_account(error: ChronosError | None = None, *, is_done: bool = False) -> AnyResponse:
-    """Show one's own account, with the error that a form of it led to."""
-    problem = problem_of(error) if error else None
-    response = show(
-        "account.html",
-        problem=problem,
-        is_done=is_done,
-        logins=sessions.list_sessions(account_call()),
-        current_login=caller().family_id,
-        program=programs.program,
-        themes=list(Theme),
-    )
-    if problem:
-        response.status_code = int(problem.kind.status)
-    return response
 
 
 @blueprint.post("/account/password")

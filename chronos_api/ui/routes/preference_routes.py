@@ -12,8 +12,8 @@ from chronos_api.accounts.schemas import PreferencesFields
 from chronos_api.http import json_body
 from chronos_api.security.access import requires_login
 from chronos_api.transactions import account_call
+from chronos_api.ui.account_page import show_account
 from chronos_api.ui.blueprint import blueprint, safe_page, to
-from chronos_api.ui.routes import account_routes
 from chronos_common.errors import ChronosError
 
 
@@ -29,7 +29,7 @@ def change_preferences() -> AnyResponse:
     try:
         _change(chosen)
     except ChronosError as error:
-        return account_routes.show_account(error)
+        return show_account(error)
     return to("account")
 
 
