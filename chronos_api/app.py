@@ -13,7 +13,6 @@ from chronos_api.accounts import (
     admin_routes,
     auth_routes,
     password_routes,
-    session_routes,
     verification_routes,
 )
 from chronos_api.adhoc_runs import routes as test_runs
@@ -34,6 +33,7 @@ from chronos_api.jobs import by_name_routes, preview_routes
 from chronos_api.jobs import routes as jobs
 from chronos_api.operations import metrics
 from chronos_api.operations import routes as operations
+from chronos_api.preferences import routes as preferences
 from chronos_api.quotas import routes as quotas
 from chronos_api.security import access, host_check, lockouts, tokens
 from chronos_api.statistics import cache
@@ -50,7 +50,7 @@ _BLUEPRINTS = (
     auth_routes.blueprint,
     password_routes.blueprint,
     verification_routes.blueprint,
-    session_routes.blueprint,
+    preferences.blueprint,
     workspaces.blueprint,
     quotas.blueprint,
     member_routes.blueprint,

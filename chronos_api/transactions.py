@@ -36,7 +36,7 @@ _MAX_USER_AGENT = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class ClientProgram:
     """The program that sent a request, by its own name and its address."""
 
     user_agent: str | None
@@ -52,7 +52,7 @@ class _Identified:
 
     caller: Principal | Account | None
     now: datetime
-    client: Client | None = None
+    client: ClientProgram | None = None
 
     @property
     def principal(self) -> Principal:
@@ -182,10 +182,10 @@ def _call(caller: Principal | Account | None) -> Call:
     return Call(engine=current().engine, caller=caller, now=clock.now(), client=_client())
 
 
-def _client() -> Client:
+def _client() -> ClientProgram:
     name = request.headers.get("User-Agent", "")[:_MAX_USER_AGENT]
     readable = "".join(character for character in name if character.isprintable())
-    return Client(readable or None, request.remote_addr)
+    return ClientProgram(readable or None, request.remote_addr)
 
 
 @contextmanager

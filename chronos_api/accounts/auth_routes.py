@@ -1,17 +1,32 @@
 """``/api/v1/auth``: register, log in, refresh, log out, and read one's own account."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from flask import Response, jsonify
 
 from chronos_api.accounts import passwords, registrations, service
-from chronos_api.accounts.schemas import Credentials, Me, Refresh, Registration, Tokens
+from chronos_api.accounts.schemas import (
+    Credentials,
+    Me,
+    Refresh,
+    Registration,
+    Sessions,
+    Tokens,
+)
 from chronos_api.accounts.service import Login
 from chronos_api.context import current
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.security import tokens
-from chronos_api.security.access import Role, Scope, membership, public, requires_login
+from chronos_api.security.access import (
+    Role,
+    Scope,
+    account,
+    membership,
+    public,
+    requires_login,
+)
 from chronos_api.security.rate_limits import Rate
 from chronos_api.transactions import account_call, public_call
 from chronos_common.domain.hosts import is_loopback
@@ -104,6 +119,32 @@ def log_out() -> Response:
 def log_out_everywhere() -> Response:
     """End every login of this account, this one included. API keys go on."""
     service.log_out_everywhere(account_call())
+    return Response(status=204)
+
+
+@blueprint.route("/sessions", "GET")
+@blueprint.answers(200, Sessions)
+@requires_login()
+def list_sessions() -> Response:
+    """List your logins that have not ended, the latest used first.
+
+    ``user_agent`` and ``address`` are those of the latest login or refresh.
+    """
+    current = account().family_id
+    rows = [
+        {**row, "is_current": row["id"] == current}
+        for row in service.list_sessions(account_call())
+    ]
+    return jsonify(Sessions.of({"items": rows}))
+
+
+@blueprint.route("/sessions/<uuid:session_id>", "DELETE")
+@blueprint.answers(204)
+@blueprint.problems(problems.NOT_FOUND)
+@requires_login()
+def end_session(session_id: UUID) -> Response:
+    """End one of your logins, this one too. All of its tokens are refused from now on."""
+    service.end_session(account_call(), session_id)
     return Response(status=204)
 
 

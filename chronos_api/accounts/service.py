@@ -1,5 +1,6 @@
-"""Accounts and logins: register, log in, refresh, log out."""
+"""Accounts and logins: register, log in, refresh, list and end logins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -12,7 +13,7 @@ from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_api.workspaces import invitations
 from chronos_api.workspaces import service as workspaces
 from chronos_common import ids
-from chronos_common.errors import Conflict, Unauthenticated
+from chronos_common.errors import Conflict, NotFound, Unauthenticated
 from chronos_common.storage.accounts import users
 from chronos_common.storage.accounts import workspaces as workspace_rows
 
@@ -27,6 +28,10 @@ class WrongCredentials(Unauthenticated):
 
 class RefreshTokenReused(Unauthenticated):
     """This refresh token was used before, or its login was ended. Log in again."""
+
+
+class SessionNotFound(NotFound):
+    """You have no such login, or it has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +187,22 @@ def log_out_everywhere(call: Call) -> None:
     with begin(call) as tx:
         ended = users.revoke_all_families(tx.connection, user_id, now=tx.now)
         tx.audit_account(user_id, "user.logout_all", {"logins": ended})
+
+
+def list_sessions(call: Call) -> Sequence[RowMapping]:
+    """Return the caller's logins that have not ended, the latest used first."""
+    with reading(call) as session:
+        return users.sessions_of(session.connection, session.account.user_id, now=call.now)
+
+
+def end_session(call: Call, family_id: UUID) -> None:
+    """End a login of the caller. Raises :class:`SessionNotFound`."""
+    user_id = call.account.user_id
+    with begin(call) as tx:
+        users.find(tx.connection, user_id, lock=True)
+        if not users.revoke_family_of(tx.connection, user_id, family_id, now=tx.now):
+            raise SessionNotFound
+        tx.audit_account(user_id, "user.session_end")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,11 @@ from flask import (
 )
 from werkzeug.wrappers import Response as AnyResponse
 
-from chronos_api.accounts import preferences
 from chronos_api.accounts import service as accounts
 from chronos_api.context import current
 from chronos_api.http import errors, problems
 from chronos_api.http.problems import Problem
+from chronos_api.preferences import service as preferences
 from chronos_api.security import access, browser_sessions
 from chronos_api.transactions import account_call
 from chronos_api.ui import assets, wording

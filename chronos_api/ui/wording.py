@@ -1,7 +1,7 @@
-"""Figures, instants and statuses as the pages show them."""
+"""Figures, instants, statuses and programs as the pages show them."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
@@ -156,8 +156,38 @@ def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
+# Each claims to be those after it: Edge says that it is Chrome and Safari, too.
+_BROWSERS: Sequence[tuple[str, str]] = (
+    ("Edg/", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS: Sequence[tuple[str, str]] = (
+    ("Windows", "Windows"),
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+_LONGEST = 60
+
+
+def program(user_agent: str | None) -> str:
+    """Return ``Firefox on Windows`` for a browser, or else the beginning of the name."""
+    if not user_agent:
+        return "an unknown program"
+    browser = next((name for token, name in _BROWSERS if token in user_agent), None)
+    if browser is None:
+        return user_agent[:_LONGEST]
+    system = next((name for token, name in _SYSTEMS if token in user_agent), None)
+    return f"{browser} on {system}" if system else browser
+
+
 _OF_ZONE = (ago, clock_time, instant, log_time)
-_OF_ALL_ZONES = (execution_status, job_status, milliseconds, number, reason)
+_OF_ALL_ZONES = (execution_status, job_status, milliseconds, number, program, reason)
 
 
 def functions(zone: tzinfo) -> dict[str, Callable[..., Any]]:

@@ -1,4 +1,6 @@
-"""The pages of an account: log in and out, register, change the password."""
+"""The pages of an account: log in and out, register, password, logins and preferences."""
+
+from uuid import UUID
 
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
@@ -7,13 +9,16 @@ from chronos_api.accounts import passwords, registrations, service
 from chronos_api.accounts.schemas import Credentials, PasswordChange, Registration
 from chronos_api.context import current
 from chronos_api.http import json_body
+from chronos_api.http.errors import problem_of
+from chronos_api.preferences import service as preferences
+from chronos_api.preferences.schemas import PreferencesFields
+from chronos_api.preferences.service import Theme
 from chronos_api.security import browser_sessions
 from chronos_api.security.access import account as caller
 from chronos_api.security.access import public, requires_login
 from chronos_api.security.rate_limits import Rate
 from chronos_api.transactions import account_call, public_call
-from chronos_api.ui.account_page import show_account
-from chronos_api.ui.blueprint import blueprint, link, safe_page, to
+from chronos_api.ui.blueprint import blueprint, link, safe_page, show, to
 from chronos_api.ui.public_forms import (
     lifetime,
     show_done,
@@ -97,7 +102,22 @@ def log_out() -> AnyResponse:
 @requires_login()
 def account() -> AnyResponse:
     """Show one's own account."""
-    return show_account()
+    return _account()
+
+
+def _account(error: ChronosError | None = None, *, is_done: bool = False) -> AnyResponse:
+    problem = problem_of(error) if error else None
+    response = show(
+        "account.html",
+        problem=problem,
+        is_done=is_done,
+        logins=service.list_sessions(account_call()),
+        current_login=caller().family_id,
+        themes=list(Theme),
+    )
+    if problem:
+        response.status_code = int(problem.kind.status)
+    return response
 
 
 @blueprint.post("/account/password")
@@ -110,5 +130,30 @@ def change_password() -> AnyResponse:
         with passwords.guarding(caller().email, "current password"):
             passwords.change(account_call(), **json_body.load(PasswordChange, given))
     except ChronosError as error:
-        return show_account(error)
-    return show_account(is_done=True)
+        return _account(error)
+    return _account(is_done=True)
+
+
+@blueprint.post("/account/preferences")
+@requires_login()
+def change_preferences() -> AnyResponse:
+    """Change how one likes the dashboard."""
+    chosen = {
+        "time_zone": request.form.get("time_zone", "").strip() or "UTC",
+        "theme": request.form.get("theme", ""),
+        "shortcuts": "shortcuts" in request.form,
+    }
+    try:
+        checked = json_body.load(PreferencesFields, chosen)
+        preferences.change(account_call(), **{name: checked[name] for name in chosen})
+    except ChronosError as error:
+        return _account(error)
+    return to("account")
+
+
+@blueprint.post("/account/sessions/<uuid:session_id>/end")
+@requires_login()
+def end_session(session_id: UUID) -> AnyResponse:
+    """End one of one's own logins."""
+    service.end_session(account_call(), session_id)
+    return to("account")

@@ -1,36 +1,17 @@
-"""How a user likes the dashboard: times, colours, keys, and the views that they keep."""
+"""The preferences that other pages change: the zone of times, and the views of lists."""
 
 from http import HTTPStatus
 from typing import Any
-from uuid import UUID
 
 from flask import redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from chronos_api.accounts import preferences, sessions
-from chronos_api.accounts.schemas import PreferencesFields
 from chronos_api.http import json_body
+from chronos_api.preferences import service as preferences
+from chronos_api.preferences.schemas import PreferencesFields
 from chronos_api.security.access import requires_login
 from chronos_api.transactions import account_call
-from chronos_api.ui.account_page import show_account
-from chronos_api.ui.blueprint import blueprint, safe_page, to
-from chronos_common.errors import ChronosError
-
-
-@blueprint.post("/account/preferences")
-@requires_login()
-def change_preferences() -> AnyResponse:
-    """Change how one likes the dashboard."""
-    chosen = {
-        "time_zone": request.form.get("time_zone", "").strip() or "UTC",
-        "theme": request.form.get("theme", ""),
-        "shortcuts": "shortcuts" in request.form,
-    }
-    try:
-        _change(chosen)
-    except ChronosError as error:
-        return show_account(error)
-    return to("account")
+from chronos_api.ui.blueprint import blueprint, safe_page
 
 
 @blueprint.post("/account/time-zone")
@@ -56,14 +37,6 @@ def delete_view() -> AnyResponse:
     """Forget a view."""
     _change({"views": _other_views(request.form.get("page"), request.form.get("name"))})
     return _back()
-
-
-@blueprint.post("/account/sessions/<uuid:session_id>/end")
-@requires_login()
-def end_session(session_id: UUID) -> AnyResponse:
-    """End one of one's own logins."""
-    sessions.end(account_call(), session_id)
-    return to("account")
 
 
 def _other_views(page: str | None, name: str | None) -> list[dict[str, str]]:

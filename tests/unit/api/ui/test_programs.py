@@ -2,7 +2,7 @@
 
 import pytest
 
-from chronos_api.ui.programs import program
+from chronos_api.ui.wording import program
 
 _CHROME = "Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142 "
 

@@ -39,7 +39,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a user has chosen, or else the defaults."""
+    """The choices of a user, or else the defaults."""
 
     time_zone: str = "UTC"
     theme: str = Theme.AUTO
@@ -61,7 +61,7 @@ def read(call: Call) -> Preferences:
 
 
 def of_stored(stored: Mapping[str, Any]) -> Preferences:
-    """Return the preferences that were stored. What a later release added is its default."""
+    """Return the preferences that were stored. A field that they lack has its default."""
     views = tuple(View(**view) for view in stored.get("views", ()))
     return Preferences(**{**stored, "views": views})
 

@@ -1,0 +1,1 @@
+"""How users like the dashboard."""
