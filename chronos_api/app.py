@@ -35,6 +35,7 @@ from chronos_api.operations import metrics
 from chronos_api.operations import routes as operations
 from chronos_api.preferences import routes as preferences
 from chronos_api.quotas import routes as quotas
+from chronos_api.recovery import routes as recovery
 from chronos_api.security import access, host_check, lockouts, tokens
 from chronos_api.statistics import cache
 from chronos_api.statistics import routes as statistics
@@ -66,6 +67,7 @@ _BLUEPRINTS = (
     by_name_routes.blueprint,
     test_runs.blueprint,
     executions.blueprint,
+    *recovery.BLUEPRINTS,
     preview_routes.blueprint,
     operations.blueprint,
     events.blueprint,

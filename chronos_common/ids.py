@@ -82,6 +82,12 @@ def trigger_id(moment: datetime) -> UUID:
     return _timed_uuid(milliseconds(moment), secrets.randbits(_TAIL_BITS), version=8)
 
 
+def replay_id(replay: UUID, source: UUID, as_of: datetime) -> UUID:
+    """Return the id of the one execution by which ``replay`` repeats ``source``."""
+    digest = hashlib.blake2b(replay.bytes + source.bytes, digest_size=10).digest()
+    return _timed_uuid(milliseconds(as_of), int.from_bytes(digest, "big"), version=8)
+
+
 def lowest_at(moment: datetime) -> UUID:
     """Return the smallest identifier of ``moment``: the bound of a partition or a time range."""
     return UUID(int=milliseconds(moment) << _TAIL_BITS)

@@ -51,6 +51,7 @@ PLANNED = Counter("chronos_planned_total", "Occurrences turned into executions")
 NOT_RUN = _counter(
     "chronos_settled_total", "Occurrences that ended without running", "reason", Reason
 )
+REPLAYED = Counter("chronos_replayed_total", "Executions that replays have made")
 DISPATCHED = _counter(
     "chronos_dispatched_total", "Executions handed to workers", "queue", queues.DURABLE
 )

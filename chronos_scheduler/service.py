@@ -18,6 +18,7 @@ from chronos_common.storage import change_feed
 from chronos_common.storage.postgres.database import connect
 from chronos_scheduler import dispatch
 from chronos_scheduler.complete import Completer
+from chronos_scheduler.deferred.replay import Replayer
 from chronos_scheduler.deferred.resume import Resumer
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.listen import Listener
@@ -99,7 +100,6 @@ class Scheduler:
         planner = Planner(
             self._engine, dispatcher, lookahead=self._lookahead, batch=self._settings.plan_batch
         )
-        resumer = Resumer(self._engine, self._settings)
         notifier = Notifier(self._engine, self._broker)
         rescuer = Rescuer(
             self._engine,
@@ -123,17 +123,7 @@ class Scheduler:
                 quiet_seconds=lambda: self._rest_seconds(dispatcher.next_due, DISPATCH_QUIET),
                 is_held_up=lambda: dispatcher.is_held_up,
             ),
-            Loop(
-                "resume",
-                resumer.tick,
-                idle_seconds=1,
-                quiet_seconds=lambda: rest_seconds(
-                    resumer.next_due,
-                    lookahead=timedelta(),
-                    longest=HEARING_SECONDS if self._listener.hears else 1,
-                    now=clock.now(),
-                ),
-            ),
+            *self._build_deferred(),
             Loop("notify", notifier.tick, idle_seconds=1, quiet_seconds=5),
             Loop(
                 "complete",
@@ -142,6 +132,30 @@ class Scheduler:
                 quiet_seconds=lambda: 30 if self._listener.hears else 10,
             ),
             Loop("rescue", rescuer.tick, idle_seconds=3, quiet_seconds=5),
+        ]
+
+    def _build_deferred(self) -> Sequence[Loop]:
+        """Return the loops of wishes for later, which rest until the next one is due."""
+        resumer, replayer = Resumer(self._engine, self._settings), Replayer(self._engine)
+
+        def rest(due: datetime | None) -> float:
+            longest = HEARING_SECONDS if self._listener.hears else 1
+            left = rest_seconds(due, lookahead=timedelta(), longest=longest, now=clock.now())
+            return max(left, SHORTEST_REST_SECONDS)
+
+        return [
+            Loop(
+                "resume",
+                resumer.tick,
+                idle_seconds=1,
+                quiet_seconds=lambda: rest(resumer.next_due),
+            ),
+            Loop(
+                "replay",
+                replayer.tick,
+                idle_seconds=0.25,
+                quiet_seconds=lambda: rest(replayer.next_due),
+            ),
         ]
 
     def _hint(self) -> None:

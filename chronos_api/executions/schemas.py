@@ -8,12 +8,17 @@ from marshmallow import ValidationError, fields
 
 from chronos_api.fields import cursors
 from chronos_api.fields.base import Answer, DocumentAnswer, Strict, ValueAnswer, computed
-from chronos_api.fields.fields import Digits, Instant, OneOf, Text
+from chronos_api.fields.fields import Digits, Flag, Instant, Name, OneOf, Text, Whole
 from chronos_api.fields.pagination import STABLE, StableQuery, filter_of, page_of
 from chronos_common.clock import MILLISECOND
 from chronos_common.domain import jobs as bounds
-from chronos_common.domain.statuses import Reason, Status, Trigger
-from chronos_common.storage.executions.filters import HistoryFilter
+from chronos_common.domain.statuses import Reason, Resolution, Status, Trigger
+from chronos_common.storage.executions.filters import MAX_RECENT, HistoryFilter
+
+OPEN_FAILURES = (
+    "true for failures that nobody has resolved, and after which the job has not succeeded. Its "
+    f"latest success is searched among its latest {MAX_RECENT} executions"
+)
 
 
 class StatusRange(Text):
@@ -30,13 +35,51 @@ class StatusRange(Text):
         return int(text.replace("x", "0")), int(text.replace("x", "9"))
 
 
-class JobExecutionsQuery(StableQuery):
-    """Which executions of one job to list."""
+_ONE_STATUS = "|".join(Status)
 
-    conditions = HistoryFilter
 
-    status = OneOf(Status, metadata={"description": "What they do now, or how they ended"})
+class Statuses(Text):
+    """One status, or several with commas between them."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        pattern = f"^({_ONE_STATUS})(,({_ONE_STATUS}))*$"
+        metadata = {"pattern": pattern, "examples": ["failed,cancelled"]}
+        super().__init__(longest=100, metadata=metadata | kwargs.pop("metadata", {}), **kwargs)
+
+    def _deserialize(self, value: Any, *rest: Any, **more: Any) -> Any:
+        names = super()._deserialize(value, *rest, **more).split(",")
+        if any(name not in set(Status) for name in names):
+            raise ValidationError(
+                f"Must be one of {', '.join(Status)}, or several with commas between them."
+            )
+        return tuple(dict.fromkeys(Status(name) for name in names))
+
+
+class ExecutionChoice(Strict):
+    """Conditions on executions. Each one applies if it is given."""
+
+    status = Statuses(
+        attribute="statuses",
+        metadata={"description": "What they do now, or how they ended. Several with commas"},
+    )
     trigger = OneOf(Trigger, metadata={"description": "Why they exist"})
+    reason = OneOf(
+        Reason, metadata={"description": "Why they did not run, or ended without an answer"}
+    )
+    tag = Name(longest=bounds.MAX_TAG_LENGTH, metadata={"description": "Of jobs with this tag"})
+    host = Text(
+        longest=255,
+        shortest=1,
+        metadata={"description": "Of jobs whose URL has this host", "examples": ["example.com"]},
+    )
+    cause = Text(
+        longest=1000,
+        shortest=1,
+        metadata={
+            "description": "Whose error is this one, with # for each number, as "
+            "executions/failures/groups answers it"
+        },
+    )
     since = Instant(metadata={"description": "Scheduled for this instant or later"})
     until = Instant(metadata={"description": "Scheduled before this instant"})
     http_status = StatusRange(
@@ -46,9 +89,20 @@ class JobExecutionsQuery(StableQuery):
             "examples": ["503", "5xx"],
         },
     )
-    min_duration_ms = Digits(
+    min_duration_ms: Whole = Digits(
         low=0, metadata={"description": "Whose last attempt took as long or longer"}
     )
+    min_drift_ms: Whole = Digits(
+        low=0, metadata={"description": "That started so much later than scheduled, or later"}
+    )
+
+
+class JobExecutionsQuery(StableQuery, ExecutionChoice):
+    """Which executions of one job to list."""
+
+    conditions = HistoryFilter
+
+    open_failures = Flag(metadata={"description": OPEN_FAILURES})
 
 
 class ExecutionsQuery(JobExecutionsQuery):
@@ -157,6 +211,20 @@ class ExecutionAnswer(Answer):
     retry_of = fields.UUID(
         allow_none=True, metadata={"description": "The execution that this one runs again"}
     )
+    replay_id = fields.UUID(
+        allow_none=True, metadata={"description": "The replay that made this execution"}
+    )
+    logical_for = Instant(
+        allow_none=True,
+        metadata={"description": "The instant that it stands for, if not scheduled_for"},
+    )
+    resolution = OneOf(
+        Resolution,
+        allow_none=True,
+        metadata={"description": "Of a failure: replayed by a replay, or discarded by a user"},
+    )
+    resolved_at = Instant(allow_none=True)
+    resolved_by = fields.UUID(allow_none=True, metadata={"description": "The user"})
 
 
 class AttemptAnswer(DocumentAnswer):

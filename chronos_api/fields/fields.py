@@ -204,6 +204,19 @@ class Digits(Whole):
         return int(value[:20]) if digits else None
 
 
+class Flag(fields.Field[bool]):
+    """True or false in a query parameter. Only true sets a condition."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"type": "boolean"} | kwargs.pop("metadata", {})
+        super().__init__(metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> bool:
+        if value not in {"true", "false"}:
+            raise ValidationError("Must be true or false.")
+        return bool(value == "true")
+
+
 class Instant(fields.Field[datetime]):
     """A moment, as RFC 3339 writes it (see :mod:`chronos_api.fields.times`)."""
 

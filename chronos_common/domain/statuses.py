@@ -56,6 +56,13 @@ class Trigger(StrEnum):
     RETRY = "retry"
 
 
+class Resolution(StrEnum):
+    """How a failure was dealt with, so that it is no open one any more."""
+
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"
+
+
 class Reason(StrEnum):
     """Why an occurrence that was due did not run, or ended without an answer of its target."""
 

@@ -6,6 +6,7 @@ drops a partition. Its attempts are a JSON array on the row: one write records a
 Payloads of users are json and not jsonb, which would sort their members.
 """
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -27,6 +28,7 @@ from sqlalchemy import (
     Uuid,
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
 
@@ -54,6 +56,14 @@ def _workspace(*, primary_key: bool = False) -> Column[UUID]:
     )
 
 
+def _required(kind: TypeEngine[Any], *names: str) -> list[Column[Any]]:
+    return [Column(name, kind, nullable=False) for name in names]
+
+
+def _optional(kind: TypeEngine[Any], *names: str) -> list[Column[Any]]:
+    return [Column(name, kind) for name in names]
+
+
 workspaces = Table(
     "workspaces",
     metadata,
@@ -75,8 +85,7 @@ users = Table(
     _email_key(),
     Column("password_hash", Text, nullable=False),
     Column("created_at", _MOMENT, nullable=False),
-    Column("disabled_at", _MOMENT),
-    Column("verified_at", _MOMENT),
+    *_optional(_MOMENT, "disabled_at", "verified_at"),
     Column("is_operator", Boolean, nullable=False),
 )
 
@@ -118,14 +127,10 @@ api_keys = Table(
     _id(primary_key=True),
     _workspace(),
     Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("prefix", Text, nullable=False),
-    Column("secret_sha256", Text, nullable=False),
+    *_required(Text(), "name", "prefix", "secret_sha256"),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("created_at", _MOMENT, nullable=False),
-    Column("expires_at", _MOMENT),
-    Column("last_used_at", _MOMENT),
-    Column("revoked_at", _MOMENT),
+    *_optional(_MOMENT, "expires_at", "last_used_at", "revoked_at"),
 )
 
 refresh_tokens = Table(
@@ -136,10 +141,8 @@ refresh_tokens = Table(
     _id("family_id"),
     Column("issued_at", _MOMENT, nullable=False),
     Column("expires_at", _MOMENT, nullable=False),
-    Column("used_at", _MOMENT),
-    Column("revoked_at", _MOMENT),
-    Column("user_agent", Text),
-    Column("address", Text),
+    *_optional(_MOMENT, "used_at", "revoked_at"),
+    *_optional(Text(), "user_agent", "address"),
 )
 
 invitations = Table(
@@ -154,8 +157,7 @@ invitations = Table(
     Column("token_sha256", Text),
     Column("created_at", _MOMENT, nullable=False),
     Column("expires_at", _MOMENT, nullable=False),
-    Column("accepted_at", _MOMENT),
-    Column("revoked_at", _MOMENT),
+    *_optional(_MOMENT, "accepted_at", "revoked_at"),
 )
 
 email_tokens = Table(
@@ -191,9 +193,7 @@ letters = Table(
     Column("created_at", _MOMENT, nullable=False),
     Column("due_at", _MOMENT, nullable=False),
     Column("attempts", SmallInteger, nullable=False),
-    Column("held_until", _MOMENT),
-    Column("sent_at", _MOMENT),
-    Column("abandoned_at", _MOMENT),
+    *_optional(_MOMENT, "held_until", "sent_at", "abandoned_at"),
     Column("error", Text),
 )
 
@@ -212,20 +212,16 @@ jobs = Table(
     Column("notify", ARRAY(Text)),
     Column("max_attempts", SmallInteger, nullable=False),
     Column("retry_delays", ARRAY(Float), nullable=False),
-    Column("backoff_seconds", Float, nullable=False),
-    Column("backoff_factor", Float, nullable=False),
-    Column("backoff_cap_seconds", Float, nullable=False),
-    Column("retry_jitter", Float, nullable=False),
+    *_required(
+        Float(), "backoff_seconds", "backoff_factor", "backoff_cap_seconds", "retry_jitter"
+    ),
     Column("timeout_seconds", Float, nullable=False),
     Column("overlap_policy", Text, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("updated_at", _MOMENT, nullable=False),
-    Column("deleted_at", _MOMENT),
-    Column("paused_at", _MOMENT),
+    *_required(_MOMENT, "created_at", "updated_at"),
+    *_optional(_MOMENT, "deleted_at", "paused_at", "paused_until"),
     Column("paused_by", Uuid()),
     Column("pause_note", Text),
-    Column("paused_until", _MOMENT),
 )
 
 schedules = Table(
@@ -244,9 +240,7 @@ schedules = Table(
     Column("expression", Text),
     Column("timezone", Text, nullable=False),
     Column("interval_seconds", Integer),
-    Column("anchor", _MOMENT),
-    Column("starts_at", _MOMENT),
-    Column("ends_at", _MOMENT),
+    *_optional(_MOMENT, "anchor", "starts_at", "ends_at"),
     Column("jitter_seconds", Float, nullable=False),
     Column("max_runs", Integer),
     Column("runs_left", Integer),
@@ -273,16 +267,13 @@ executions = Table(
     _id(primary_key=True),
     _id("workspace_id"),
     _id("job_id"),
-    Column("trigger", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("queue", Text, nullable=False),
+    *_required(Text(), "trigger", "status", "queue"),
     Column("scheduled_for", _MOMENT, nullable=False),
     Column("due_at", _MOMENT, nullable=False),
-    Column("dispatched_at", _MOMENT),
-    Column("claimed_at", _MOMENT),
-    Column("started_at", _MOMENT),
-    Column("finished_at", _MOMENT),
-    Column("worker_id", Uuid()),
+    *_optional(_MOMENT, "dispatched_at", "claimed_at", "started_at", "finished_at"),
+    *_optional(Uuid(), "worker_id", "replay_id", "resolved_by"),
+    *_optional(_MOMENT, "logical_for", "resolved_at"),
+    Column("resolution", Text),
     Column("duration_ms", Integer),
     Column("missed_count", BigInteger),
     Column("missed_until", _MOMENT),
@@ -293,6 +284,23 @@ executions = Table(
     Column("error", Text),
     Column("reason", Text),
     Column("attempts", JSON, nullable=False),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    *_required(_MOMENT, "created_at", "as_of", "next_at", "resumed_at", "updated_at"),
+    *_optional(_MOMENT, "finished_at"),
+    *_optional(Uuid(), "created_by", "cursor"),
+    *_required(Text(), "state"),
+    *_optional(Text(), "note", "stopped_because"),
+    Column("ids", ARRAY(Uuid())),
+    *_required(JSON(), "filter"),
+    *_required(Float(), "rate_per_second"),
+    *_required(Boolean(), "oldest_first", "matched_is_exact"),
+    *_required(BigInteger(), "matched", "created", "refused"),
 )
 
 workers = Table(
@@ -319,15 +327,12 @@ notifications = Table(
     Column("created_at", _MOMENT, nullable=False),
     Column("due_at", _MOMENT, nullable=False),
     Column("attempts", SmallInteger, nullable=False),
-    Column("held_until", _MOMENT),
-    Column("sent_at", _MOMENT),
-    Column("abandoned_at", _MOMENT),
+    *_optional(_MOMENT, "held_until", "sent_at", "abandoned_at"),
     Column("error", Text),
     Column("delivered", ARRAY(Text), nullable=False, server_default="{}"),
     Column("refused", JSONB, nullable=False, server_default="{}"),
     Column("failures", Integer, nullable=False, server_default="1"),
-    Column("last_failed_at", _MOMENT),
-    Column("window_ends_at", _MOMENT),
+    *_optional(_MOMENT, "last_failed_at", "window_ends_at"),
 )
 
 

@@ -71,7 +71,7 @@ def _troubles() -> list[Trouble]:
 
 def _latest(status: Status) -> Sequence[RowMapping]:
     """Return the latest executions that ended so."""
-    filters = HistoryFilter(status=status)
+    filters = HistoryFilter(statuses=(status,))
     return executions.list_executions(call(), filters, page=1, limit=_CONSIDERED).rows
 
 

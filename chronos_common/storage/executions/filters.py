@@ -13,20 +13,32 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
+    FromClause,
     Select,
+    Text,
+    any_,
+    exists,
     false,
     func,
+    literal,
     literal_column,
     select,
+    true,
 )
 
 from chronos_common import ids
 from chronos_common.clock import MILLISECOND, to_milliseconds
-from chronos_common.domain.statuses import FINAL, Status, Trigger
+from chronos_common.domain.statuses import FINAL, Reason, Status, Trigger
 from chronos_common.storage.tables import executions, jobs
 
 #: The number of executions to look at for one page of a selective filter.
 MAX_LOOKED_AT = 10_000
+
+#: Executions of a job among which its latest success is searched.
+MAX_RECENT = 1000
+
+#: Characters of an error that tell its cause.
+MAX_CAUSE = 200
 
 #: The statuses of an execution that has ended without success.
 _UNHAPPY = FINAL - {Status.SUCCEEDED}
@@ -40,30 +52,57 @@ class HistoryFilter:
 
     ``since`` (inclusive) and ``until`` (exclusive) bound the scheduled instant. ``as_of`` hides
     executions that were scheduled later. ``http_statuses`` are the lowest and the highest status.
-    ``before`` is the id behind which a page begins.
+    ``tag`` and ``host`` are of the job: a word, and the host of its URL. ``cause`` is an error as
+    :func:`cause_of` writes it. ``open_failures`` are failed, not resolved, and without a success
+    of the job since. ``before`` is the id behind which a page begins.
     """
 
     job_id: UUID | None = None
-    status: Status | None = None
+    statuses: tuple[Status, ...] | None = None
     trigger: Trigger | None = None
+    reason: Reason | None = None
+    tag: str | None = None
+    host: str | None = None
+    cause: str | None = None
+    open_failures: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
     as_of: datetime | None = None
     http_statuses: tuple[int, int] | None = None
     min_duration_ms: int | None = None
+    min_drift_ms: int | None = None
     before: UUID | None = None
 
     @property
     def is_selective(self) -> bool:
         """Whether it may select few executions of many."""
-        return bool(self.status or self.trigger or self.http_statuses or self.min_duration_ms)
+        return any(
+            (
+                self.statuses,
+                self.trigger,
+                self.reason,
+                self.tag,
+                self.host,
+                self.cause,
+                self.open_failures,
+                self.http_statuses,
+                self.min_duration_ms,
+                self.min_drift_ms,
+            )
+        )
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it selects unfinished executions alone."""
+        return bool(self.statuses) and not FINAL.intersection(self.statuses or ())
 
     @property
     def is_unusual(self) -> bool:
         """Whether the index of unusual executions has all that it selects."""
         lowest, highest = self.http_statuses or (_SUCCESS.start, _SUCCESS.start)
         return (
-            self.status in _UNHAPPY
+            bool(self.statuses and _UNHAPPY.issuperset(self.statuses))
+            or bool(self.reason or self.cause or self.open_failures)
             or self.trigger not in {None, Trigger.SCHEDULE}
             or lowest >= _SUCCESS.stop
             or highest < _SUCCESS.start
@@ -78,7 +117,7 @@ def met(
     For a selective filter these are at most :data:`MAX_LOOKED_AT`, and the caller selects from
     them by :func:`outcome_conditions`.
     """
-    if filters.status and filters.status not in FINAL and _are_few(connection):
+    if filters.is_unfinished and _are_few(connection):
         return _unfinished(workspace_id, filters, columns)
     query = select(*columns).where(
         *_way(connection, workspace_id, filters), *_span(filters, executions.c.id)
@@ -87,18 +126,110 @@ def met(
     return query.limit(MAX_LOOKED_AT) if filters.is_selective else query
 
 
-def outcome_conditions(filters: HistoryFilter, columns: Any) -> list[ColumnElement[bool]]:
-    """Return the conditions that no bound on ids expresses."""
+def walked(
+    connection: Connection,
+    workspace_id: UUID,
+    filters: HistoryFilter,
+    columns: list[Any],
+    *,
+    oldest_first: bool,
+    ids_only: tuple[UUID, ...] | None = None,
+    behind: UUID | None = None,
+) -> Select[Any]:
+    """Return the query for the executions to look at, in either order, from an id on.
+
+    ``ids_only`` are those to look at. The caller selects by :func:`outcome_conditions`, and
+    bounds the number.
+    """
+    key = executions.c.id
+    query = select(*columns).where(*_way(connection, workspace_id, filters), *_span(filters, key))
+    if ids_only is not None:
+        query = query.where(key.in_(ids_only))
+    if behind is not None:
+        query = query.where(key > behind if oldest_first else key < behind)
+    return query.order_by(key.asc() if oldest_first else key.desc())
+
+
+def outcome_conditions(filters: HistoryFilter, source: FromClause) -> list[ColumnElement[bool]]:
+    """Return the conditions on ``source`` that no bound on ids expresses."""
+    columns = source.c
     conditions: list[ColumnElement[bool]] = []
-    if filters.status:
-        conditions.append(columns.status == filters.status)
+    if filters.statuses:
+        conditions.append(columns.status.in_(filters.statuses))
     if filters.trigger:
         conditions.append(columns.trigger == filters.trigger)
+    if filters.reason:
+        conditions.append(columns.reason == filters.reason)
+    if filters.cause:
+        conditions.append(cause_of(columns.error) == filters.cause)
+    if filters.open_failures:
+        conditions += _is_open(source)
     if filters.http_statuses:
         conditions.append(columns.http_status.between(*filters.http_statuses))
     if filters.min_duration_ms:
         conditions.append(columns.duration_ms >= filters.min_duration_ms)
+    if filters.min_drift_ms:
+        drift = timedelta(milliseconds=filters.min_drift_ms)
+        conditions.append(columns.started_at >= columns.scheduled_for + drift)
+    return conditions + _job_conditions(filters, columns)
+
+
+def _job_conditions(filters: HistoryFilter, columns: Any) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if filters.tag:
+        conditions.append(_of_job(columns, literal(filters.tag) == any_(jobs.c.tags)))
+    if filters.host:
+        conditions.append(_of_job(columns, host_of(jobs.c.payload) == filters.host.lower()))
     return conditions
+
+
+def _of_job(columns: Any, condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(jobs.c.id == columns.job_id, condition)
+
+
+def cause_of(error: ColumnElement[str]) -> ColumnElement[str]:
+    """Return an error without its numbers, so that failures of one cause have one text."""
+    return func.regexp_replace(func.left(error, MAX_CAUSE), "[0-9a-fA-F]{8,}|[0-9]+", "#", "g")
+
+
+def host_of(payload: ColumnElement[Any]) -> ColumnElement[str | None]:
+    """Return the host that a payload's URL names, in small letters. NULL without a URL."""
+    url = payload.op("->>")("url")
+    pattern = "^[a-zA-Z]+://(?:[^/?#@]*@)?([^/?#:]+)"
+    return func.lower(func.substring(url, pattern), type_=Text)
+
+
+def _is_open(source: FromClause) -> list[ColumnElement[bool]]:
+    """Return the conditions on open failures.
+
+    Each job's latest success is looked up once. A job whose latest executions, as many as
+    :data:`MAX_RECENT`, have none counts as one that has not succeeded since.
+    """
+    failing = select(source.c.job_id).where(source.c.status == Status.FAILED).distinct()
+    job = failing.cte("failing")
+    recent = (
+        select(executions.c.id, executions.c.status)
+        .where(executions.c.job_id == job.c.job_id)
+        .order_by(executions.c.id.desc())
+        .limit(MAX_RECENT)
+        .correlate(job)
+        .subquery("recent")
+    )
+    latest = (
+        select(recent.c.id)
+        .where(recent.c.status == Status.SUCCEEDED)
+        .order_by(recent.c.id.desc())
+        .limit(1)
+        .correlate(job)
+        .lateral("latest")
+    )
+    success = select(job.c.job_id, latest.c.id).select_from(job.join(latest, true()))
+    later = success.cte("success")
+    return [
+        source.c.status == Status.FAILED,
+        source.c.resolution.is_(None),
+        ~exists().where(later.c.job_id == source.c.job_id, later.c.id > source.c.id),
+    ]
 
 
 # The predicate of two indexes, word for word.

@@ -61,8 +61,8 @@ def page(
     ``filters.MAX_LOOKED_AT`` executions are looked at.
     """
     query = met(connection, workspace_id, filters, _SUMMARY)
-    looked_at = query.subquery()
-    chosen = select(looked_at).where(*outcome_conditions(filters, looked_at.c))
+    looked_at = query.cte("looked_at")
+    chosen = select(looked_at).where(*outcome_conditions(filters, looked_at))
     # The row beyond the limit shows that there is another page.
     part = chosen.order_by(looked_at.c.id.desc()).offset(offset).limit(limit + 1).subquery()
     rows = connection.execute(_with_job(part, *part.c).order_by(part.c.id.desc())).mappings().all()
@@ -80,8 +80,8 @@ def count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) ->
     query = met(connection, workspace_id, filters, columns)
     if not filters.is_selective:
         query = query.limit(MAX_COUNT + 1)
-    looked_at = query.subquery()
-    conditions = outcome_conditions(filters, looked_at.c)
+    looked_at = query.cte("looked_at")
+    conditions = outcome_conditions(filters, looked_at)
     number, seen = connection.execute(
         select(
             func.count().filter(*conditions) if conditions else func.count(), func.count()
@@ -92,7 +92,19 @@ def count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) ->
     return counted_to(MAX_COUNT, number)
 
 
-_OF_CONDITIONS = ("id", "status", "trigger", "http_status", "duration_ms")
+_OF_CONDITIONS = (
+    "id",
+    "job_id",
+    "status",
+    "trigger",
+    "reason",
+    "error",
+    "resolution",
+    "scheduled_for",
+    "started_at",
+    "http_status",
+    "duration_ms",
+)
 
 
 def find(
@@ -103,6 +115,18 @@ def find(
         executions.c.id == execution_id, executions.c.workspace_id == workspace_id
     )
     return connection.execute(query).mappings().one_or_none()
+
+
+def find_all(
+    connection: Connection, workspace_id: UUID, execution_ids: Sequence[UUID]
+) -> Sequence[RowMapping]:
+    """Return those of the executions that exist, the latest first, without their attempts."""
+    query = (
+        _with_job(executions, *_SUMMARY)
+        .where(executions.c.id.in_(execution_ids), executions.c.workspace_id == workspace_id)
+        .order_by(executions.c.id.desc())
+    )
+    return connection.execute(query).mappings().all()
 
 
 def attempts(connection: Connection, execution_id: UUID) -> Sequence[Mapping[str, Any]]:

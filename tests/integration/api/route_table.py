@@ -53,6 +53,9 @@ BODIES: dict[tuple[str, str], object] = {
     ("POST", "/api/v1/jobs/bulk/execute"): BY_NOBODY,
     ("POST", "/api/v1/jobs/bulk/delete"): BY_NOBODY,
     ("POST", "/api/v1/jobs/bulk/tag"): {**BY_NOBODY, "add": ["nightly"]},
+    ("POST", "/api/v1/executions/bulk/retry"): {**BY_NOBODY, "dry_run": True},
+    ("POST", "/api/v1/executions/bulk/discard"): BY_NOBODY,
+    ("POST", "/api/v1/executions/bulk/cancel"): BY_NOBODY,
     ("POST", "/api/v1/jobs/test"): {"payload": {"url": "http://127.0.0.1:9/"}},
     ("POST", "/api/v1/schedules/preview"): INTERVAL,
     ("POST", "/api/jobs"): {**WEBHOOK_AT_NINE, "name": "Ping"},
@@ -172,6 +175,7 @@ class Places:
             ),
             "session_id": self._session,
             "key_id": lambda: self._made("keys", {"name": "CI", "scopes": list(Scope)}),
+            "replay_id": self._replay,
             "name": lambda: f"Name-{uuid4()}",
             "workspace_id": self._deleted_workspace,
         }
@@ -210,6 +214,11 @@ class Places:
 
     def _job(self) -> str:
         return str(self._owner.create()["id"])
+
+    def _replay(self) -> str:
+        execution_id = self._made(f"jobs/{self._job()}/execute", None)
+        assert self._owner.post(f"executions/{execution_id}/cancel").status_code == 200
+        return self._made("executions/bulk/retry", {"ids": [execution_id]})
 
     def _made(self, path: str, body: object) -> str:
         answer = self._owner.post(path, body)

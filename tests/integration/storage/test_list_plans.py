@@ -176,10 +176,10 @@ def test_a_page_of_a_long_history_reads_little(plans: Plans) -> None:
     [
         {"min_duration_ms": 1000},
         {"http_statuses": (204, 204)},
-        {"status": Status.SUCCEEDED},
-        {"status": Status.RUNNING},
-        {"status": Status.SKIPPED},
-        {"status": Status.FAILED, "min_duration_ms": 1000},
+        {"statuses": (Status.SUCCEEDED,)},
+        {"statuses": (Status.RUNNING,)},
+        {"statuses": (Status.SKIPPED,)},
+        {"statuses": (Status.FAILED,), "min_duration_ms": 1000},
         {"trigger": Trigger.MANUAL},
     ],
 )

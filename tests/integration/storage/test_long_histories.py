@@ -33,24 +33,24 @@ CHANGES = {
 
 #: Filters of which an index has the few that they select, and the ages of these.
 INDEXED: list[tuple[dict[str, Any], list[int]]] = [
-    ({"status": Status.RUNNING}, [3]),
-    ({"status": Status.RETRYING}, []),
-    ({"status": Status.FAILED}, [36, 55]),
-    ({"status": Status.SKIPPED}, [46]),
-    ({"status": Status.CANCELLED}, []),
+    ({"statuses": (Status.RUNNING,)}, [3]),
+    ({"statuses": (Status.RETRYING,)}, []),
+    ({"statuses": (Status.FAILED,)}, [36, 55]),
+    ({"statuses": (Status.SKIPPED,)}, [46]),
+    ({"statuses": (Status.CANCELLED,)}, []),
     ({"trigger": Trigger.MANUAL}, [33]),
     ({"http_statuses": (418, 418)}, [41]),
     ({"http_statuses": (500, 599)}, [36]),
     ({"http_statuses": (100, 199)}, []),
-    ({"status": Status.FAILED, "min_duration_ms": 60_000}, []),
-    ({"status": Status.FAILED, "http_statuses": (503, 503)}, [36]),
+    ({"statuses": (Status.FAILED,), "min_duration_ms": 60_000}, []),
+    ({"statuses": (Status.FAILED,), "http_statuses": (503, 503)}, [36]),
 ]
 #: Filters for which each execution is looked at.
 LOOKED_FOR: list[tuple[dict[str, Any], list[int]]] = [
     ({"min_duration_ms": 60_000}, [31, 52]),
     ({"http_statuses": (204, 204)}, [52]),
     ({"trigger": Trigger.SCHEDULE, "min_duration_ms": 60_000}, [31, 52]),
-    ({"status": Status.SUCCEEDED, "min_duration_ms": 70_000}, []),
+    ({"statuses": (Status.SUCCEEDED,), "min_duration_ms": 70_000}, []),
 ]
 
 
@@ -152,17 +152,17 @@ def test_many_unfinished_ones_are_looked_for_like_others(long: History) -> None:
          WHERE id = ANY(CAST(:ids AS uuid[]))""")
     ages = list(range(20, 35))
     long.connection.execute(queued, {"ids": [long.ids[age] for age in ages]})
-    found = HistoryFilter(status=Status.QUEUED)
+    found = HistoryFilter(statuses=(Status.QUEUED,))
     assert [age for page in long.pages(found, 20) for age in page] == ages
     assert long.page(found) == ([], long.ids[BOUND - 1])
 
 
 def test_another_workspaces_job_has_no_history_here(long: History, now: datetime) -> None:
     other = factories.workspace(long.connection, now=now, email="other@example.com").id
-    for chosen in ({}, {"status": Status.FAILED}, {"min_duration_ms": 60_000}):
+    for chosen in ({}, {"statuses": (Status.FAILED,)}, {"min_duration_ms": 60_000}):
         filter_ = HistoryFilter(job_id=long.job_id, **chosen)
         found = history.page(long.connection, other, filter_, limit=20)
         assert (list(found.rows), found.last) == ([], None)
         assert history.count(long.connection, other, filter_).number == 0
-    running = HistoryFilter(status=Status.RUNNING)
+    running = HistoryFilter(statuses=(Status.RUNNING,))
     assert history.page(long.connection, other, running, limit=20).rows == []

@@ -197,6 +197,12 @@ _OTHER_ROWS = {
     "execution_stats_hourly": """
         INSERT INTO execution_stats_hourly
         VALUES (:workspace_id, now(), 'failed', 1, 1, 1, 1, '{}')""",
+    "replays": """
+        INSERT INTO replays (id, workspace_id, created_at, filter, as_of, rate_per_second,
+                             oldest_first, matched, matched_is_exact, state, next_at,
+                             resumed_at, updated_at)
+        VALUES (:id, :workspace_id, now(), '{}', now(), 1, true, 1, true, 'running', now(),
+                now(), now())""",
     "test_runs": """
         INSERT INTO test_runs (id, workspace_id, type, payload, timeout_seconds, status,
                                created_at, expires_at)

@@ -28,6 +28,7 @@ KINDS = {
     "execution_stats_hourly": None,
     "idempotency_keys": None,  # answers of the last day
     "test_runs": None,  # kept for minutes
+    "replays": None,  # their executions are there
     "workspace_quotas": None,  # shown by GET /workspace
 }
 

@@ -15,6 +15,7 @@ from chronos_api.audit.schemas import AuditQuery, audit_filter
 from chronos_api.executions.schemas import ExecutionsQuery, history_filter
 from chronos_api.fields.pagination import PageQuery
 from chronos_api.jobs.schemas import JobChoice, JobsQuery, job_filter
+from chronos_common.domain.statuses import Status
 from chronos_common.storage import audit
 from chronos_common.storage.audit import AuditFilter
 from chronos_common.storage.executions import filters as history_filters
@@ -34,6 +35,9 @@ PLACE = {"before"}
 VALUES: dict[str, Any] = {
     "http_statuses": (500, 599),
     "min_duration_ms": 5,
+    "min_drift_ms": 5,
+    "statuses": (Status.FAILED,),
+    "open_failures": True,
     "search": "weekly",
     **dict.fromkeys(("job_id", "subject_id", "user_id", "key_id"), UUID(int=7)),
     **dict.fromkeys(("since", "until", "as_of", "next_run_after", "next_run_before"), AT),
@@ -83,7 +87,7 @@ def test_a_query_sets_every_condition(make: Callable[..., Any], kind: type[Any])
 def history_conditions(chosen: HistoryFilter) -> list[Any]:
     return [
         *history_filters._span(chosen, executions.c.id),
-        *history_filters.outcome_conditions(chosen, executions.c),
+        *history_filters.outcome_conditions(chosen, executions),
     ]
 
 

@@ -1,0 +1,1 @@
+"""The recovery desk: open failures in groups, bulk actions on executions, replays."""
