@@ -139,8 +139,7 @@ refresh_tokens = Table(
     _id(primary_key=True),
     Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     _id("family_id"),
-    Column("issued_at", _MOMENT, nullable=False),
-    Column("expires_at", _MOMENT, nullable=False),
+    *_required(_MOMENT, "issued_at", "expires_at"),
     *_optional(_MOMENT, "used_at", "revoked_at"),
     *_optional(Text(), "user_agent", "address"),
 )
@@ -155,8 +154,7 @@ invitations = Table(
     Column("role", Text, nullable=False),
     Column("invited_by", Uuid(), ForeignKey("users.id", ondelete="SET NULL")),
     Column("token_sha256", Text),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("expires_at", _MOMENT, nullable=False),
+    *_required(_MOMENT, "created_at", "expires_at"),
     *_optional(_MOMENT, "accepted_at", "revoked_at"),
 )
 
@@ -167,8 +165,7 @@ email_tokens = Table(
     Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
     Column("purpose", Text, nullable=False),
     Column("token_sha256", Text),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("expires_at", _MOMENT, nullable=False),
+    *_required(_MOMENT, "created_at", "expires_at"),
     Column("used_at", _MOMENT),
 )
 
@@ -180,8 +177,7 @@ registrations = Table(
     _email_key(),
     Column("password_hash", Text, nullable=False),
     Column("token_sha256", Text),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("expires_at", _MOMENT, nullable=False),
+    *_required(_MOMENT, "created_at", "expires_at"),
 )
 
 letters = Table(
@@ -190,8 +186,7 @@ letters = Table(
     _id(primary_key=True),
     Column("kind", Text, nullable=False),
     _id("subject_id"),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("due_at", _MOMENT, nullable=False),
+    *_required(_MOMENT, "created_at", "due_at"),
     Column("attempts", SmallInteger, nullable=False),
     *_optional(_MOMENT, "held_until", "sent_at", "abandoned_at"),
     Column("error", Text),
@@ -268,8 +263,7 @@ executions = Table(
     _id("workspace_id"),
     _id("job_id"),
     *_required(Text(), "trigger", "status", "queue"),
-    Column("scheduled_for", _MOMENT, nullable=False),
-    Column("due_at", _MOMENT, nullable=False),
+    *_required(_MOMENT, "scheduled_for", "due_at"),
     *_optional(_MOMENT, "dispatched_at", "claimed_at", "started_at", "finished_at"),
     *_optional(Uuid(), "worker_id", "replay_id", "resolved_by"),
     *_optional(_MOMENT, "logical_for", "resolved_at"),
@@ -311,8 +305,7 @@ workers = Table(
     Column("pid", Integer, nullable=False),
     Column("kind", Text, nullable=False),
     Column("version", Text, nullable=False),
-    Column("started_at", _MOMENT, nullable=False),
-    Column("heartbeat_at", _MOMENT, nullable=False),
+    *_required(_MOMENT, "started_at", "heartbeat_at"),
     Column("in_flight", Integer, nullable=False),
 )
 
@@ -324,8 +317,7 @@ notifications = Table(
     _id("job_id"),
     _id("execution_id"),
     Column("recipients", ARRAY(Text), nullable=False),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("due_at", _MOMENT, nullable=False),
+    *_required(_MOMENT, "created_at", "due_at"),
     Column("attempts", SmallInteger, nullable=False),
     *_optional(_MOMENT, "held_until", "sent_at", "abandoned_at"),
     Column("error", Text),
@@ -398,6 +390,5 @@ test_runs = Table(
     Column("timeout_seconds", Float, nullable=False),
     Column("status", Text, nullable=False),
     Column("result", JSON(none_as_null=True)),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("expires_at", _MOMENT, nullable=False),
+    *_required(_MOMENT, "created_at", "expires_at"),
 )
