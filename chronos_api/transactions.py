@@ -5,11 +5,13 @@ A route makes a :class:`Call`. A service opens it with :func:`begin` for a chang
 executions that moved, so that a service has one call for everything that follows a change.
 """
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from flask import request
@@ -21,10 +23,26 @@ from chronos_api.security.access import Account, Principal
 from chronos_common import clock
 from chronos_common.domain.executions import Moved
 from chronos_common.errors import Unauthenticated
-from chronos_common.quotas import Quota
+from chronos_common.quotas import CHANGE_BYTES, JOB_BYTES, Quota
 from chronos_common.storage import audit, consequences, quotas
 from chronos_common.storage.accounts import authentication, users
 from chronos_common.storage.postgres import database
+
+#: Actions that stop, revoke or delete something. No quota refuses them, although they are counted.
+NEVER_REFUSED: Final = frozenset(
+    {
+        "execution.cancel",
+        "invitation.revoke",
+        "job.delete",
+        "job.pause",
+        "key.revoke",
+        "workspace.delete",
+        "workspace.rotate_secret",
+    }
+)
+
+#: The bytes of an entry of the audit log beside its details: ids, names, and its place in indexes.
+ENTRY_BYTES: Final = 256
 
 
 class CallerEnded(Unauthenticated):
@@ -88,6 +106,9 @@ class Session(_Identified):
 class Transaction(Session):
     """A transaction, with everything that has to follow a change."""
 
+    needed: Counter[Quota] = field(default_factory=Counter)
+    unrefusable: set[Quota] = field(default_factory=lambda: {CHANGE_BYTES})
+
     def audit(
         self, action: str, subject_type: str, details: Mapping[UUID, Mapping[str, Any]]
     ) -> None:
@@ -96,6 +117,9 @@ class Transaction(Session):
         ``action`` is like "job.pause". ``details`` is by the subject's id, and without secrets.
         """
         self.audit_in(self.workspace_id, action, subject_type, details)
+        self.needed[CHANGE_BYTES] += sum(map(_bytes_of, details.values()))
+        if action not in NEVER_REFUSED:
+            self.unrefusable.discard(CHANGE_BYTES)
 
     def audit_in(
         self,
@@ -133,17 +157,27 @@ class Transaction(Session):
         audit.append_failed_login(self.connection, email, details, now=self.now)
 
     def spend(self, amounts: Mapping[Quota, int]) -> None:
-        """Add to what the member's workspace uses. Raises :class:`QuotaExceeded`.
+        """Add to what the member's workspace uses, when the transaction ends.
 
-        Its locks are held until the end, so it comes last in a transaction.
+        The end of the transaction raises :class:`QuotaExceeded` then.
         """
-        quotas.spend(
-            self.connection,
-            self.workspace_id,
-            amounts,
-            settings=current().settings,
-            now=self.now,
-        )
+        self.needed.update(amounts)
+        self.needed[CHANGE_BYTES] += max(0, amounts.get(JOB_BYTES, 0))
+
+    def settle(self) -> None:
+        """Spend at once what the changes need, as the last statement of the transaction.
+
+        The rows that it locks are those of the workspace. Other requests wait for them.
+        """
+        if self.needed:
+            quotas.spend(
+                self.connection,
+                self.workspace_id,
+                self.needed,
+                settings=current().settings,
+                now=self.now,
+                unrefusable=self.unrefusable,
+            )
 
     def confirm_caller(self) -> None:
         """Raise :class:`CallerEnded` if the caller's login or key has ended meanwhile.
@@ -161,6 +195,10 @@ class Transaction(Session):
     def moved(self, executions: Sequence[Moved]) -> None:
         """Write the consequences of executions that were moved."""
         consequences.write(self.connection, executions, now=self.now)
+
+
+def _bytes_of(details: Mapping[str, Any]) -> int:
+    return ENTRY_BYTES + len(json.dumps(details))
 
 
 def call() -> Call:
@@ -192,9 +230,11 @@ def _client() -> ClientProgram:
 def begin(call: Call) -> Iterator[Transaction]:
     """Open a transaction: committed at the end of the block, rolled back if it raises."""
     with database.transaction(call.engine) as connection:
-        yield Transaction(
+        tx = Transaction(
             connection=connection, caller=call.caller, now=call.now, client=call.client
         )
+        yield tx
+        tx.settle()
 
 
 @contextmanager

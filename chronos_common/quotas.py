@@ -130,6 +130,14 @@ RUNS_PER_DAY: Final = Quota(
     "runs that the active schedules of a workspace plan in a day",
     "Pause or delete jobs, or let them run less often.",
 )
+CHANGE_BYTES: Final = Quota(
+    "change_bytes",
+    "bytes a day",
+    128 * 1024 * 1024,
+    "daily",
+    "bytes that changes of a workspace write in a day",
+    "Go on tomorrow (UTC). Pausing, cancelling, revoking and deleting are still possible.",
+)
 PAYLOAD_BYTES: Final = Quota(
     "payload_bytes",
     "bytes",
@@ -144,6 +152,7 @@ ALL: Final = (
     JOBS,
     JOB_BYTES,
     RUNS_PER_DAY,
+    CHANGE_BYTES,
     PAYLOAD_BYTES,
     EVENT_STREAMS,
     USER_EVENT_STREAMS,

@@ -118,6 +118,7 @@ class Settings:
     quota_jobs: int = types.quota(quotas.JOBS)
     quota_job_bytes: int = types.quota(quotas.JOB_BYTES)
     quota_runs_per_day: int = types.quota(quotas.RUNS_PER_DAY)
+    quota_change_bytes: int = types.quota(quotas.CHANGE_BYTES)
     quota_payload_bytes: int = types.quota(quotas.PAYLOAD_BYTES)
     quota_event_streams: int = types.quota(quotas.EVENT_STREAMS)
     quota_user_event_streams: int = types.quota(quotas.USER_EVENT_STREAMS)
@@ -144,6 +145,7 @@ class Settings:
         300, 1, 3600, "interval of the sweep, the safety net"
     )
     retention_days: int = types.integer(30, 1, 3650, "how long history is kept")
+    audit_retention_days: int = types.integer(365, 1, 3650, "how long the audit log is kept")
     # worker
     worker_threads: int = types.integer(
         64,

@@ -24,6 +24,7 @@ from chronos_common.storage.accounts import (
     users,
 )
 from chronos_common.storage.executions import partitions, statistics
+from chronos_common.storage.jobs import deleted
 from chronos_common.storage.outbox import account_emails, failure_emails
 from chronos_common.storage.postgres.database import transaction
 
@@ -35,7 +36,7 @@ DAYS_AHEAD = 7
 STATS_RETENTION = timedelta(days=400)
 
 
-#: Rows of a deleted workspace that one transaction changes or removes.
+#: Rows that one transaction of :class:`Expirer` or :class:`Purger` changes or removes.
 BATCH = 2000
 
 
@@ -123,6 +124,31 @@ def oldest_kept(existing: Sequence[date], *, retention: timedelta, now: datetime
 
 def _start_of(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+class Expirer:
+    """Removes deleted jobs and entries of the audit log past their retention, in batches."""
+
+    def __init__(
+        self, engine: Engine, *, retention: timedelta, audit_retention: timedelta
+    ) -> None:
+        self._engine = engine
+        self._retention = retention
+        self._audit_retention = audit_retention
+
+    def tick(self) -> bool:
+        """Remove a batch of each. Return whether there may be more."""
+        with transaction(self._engine) as connection:
+            existing = partitions.existing(connection)
+        oldest = oldest_kept(existing, retention=self._retention, now=clock.now())
+        oldest_entry = oldest - (self._audit_retention - self._retention)
+        with transaction(self._engine) as connection:
+            removed_jobs = deleted.prune(connection, before=oldest, batch=BATCH)
+        with transaction(self._engine) as connection:
+            removed_entries = audit.prune(connection, before=oldest_entry, batch=BATCH)
+        if removed_jobs or removed_entries:
+            _log.info("past retention", jobs=removed_jobs, audit_entries=removed_entries)
+        return BATCH in {removed_jobs, removed_entries}
 
 
 class Purger:

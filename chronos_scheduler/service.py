@@ -24,7 +24,7 @@ from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.listen import Listener
 from chronos_scheduler.notify import Notifier
 from chronos_scheduler.plan import Planner
-from chronos_scheduler.prune import Pruner, Purger
+from chronos_scheduler.prune import Expirer, Pruner, Purger
 from chronos_scheduler.rescue import Rescuer
 from chronos_scheduler.sweep import Sweeper
 from chronos_scheduler.zone_rules import ZoneRules
@@ -77,12 +77,20 @@ class Scheduler:
         self._followers = self._build_followers(dispatcher)
         self._loops = [
             Loop("prune", self._pruner.tick, idle_seconds=3600),
+            Loop("expire", self._build_expirer().tick, idle_seconds=3600),
             Loop("purge", Purger(self._engine).tick, idle_seconds=60),
             *self._followers,
             sweep,
         ]
         loops = [health.loop_check(each) for each in self._loops]
         self.progress = Progress([health.heartbeat_check(self._heartbeat), *loops])
+
+    def _build_expirer(self) -> Expirer:
+        return Expirer(
+            self._engine,
+            retention=timedelta(days=self._settings.retention_days),
+            audit_retention=timedelta(days=self._settings.audit_retention_days),
+        )
 
     def _build_dispatcher(self, *, on_failure: Callable[[], None]) -> Dispatcher:
         return Dispatcher(

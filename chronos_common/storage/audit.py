@@ -145,6 +145,18 @@ def append_failed_login(
     )
 
 
+_PRUNE = text("""
+    DELETE FROM audit_log WHERE id IN (
+        SELECT id FROM audit_log WHERE id < :before ORDER BY id LIMIT :batch
+           FOR UPDATE SKIP LOCKED)""")
+
+
+def prune(connection: Connection, *, before: datetime, batch: int) -> int:
+    """Remove entries of before that instant, the oldest first. Return their number."""
+    parameters = {"before": ids.lowest_at(before), "batch": batch}
+    return connection.execute(_PRUNE, parameters).rowcount
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
     """Conditions on the entries. Each one applies if it is set. ``action`` may end in ``.*``."""

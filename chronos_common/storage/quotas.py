@@ -5,7 +5,7 @@ requests side by side do not pass a bound together. Spend at the end of a transa
 lock is held for a short time, and no other lock is awaited under it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -23,8 +23,9 @@ _SPEND = prepared(
     text("""
     WITH asked AS MATERIALIZED (
         SELECT * FROM unnest(CAST(:quotas AS text[]), CAST(:amounts AS bigint[]),
-                             CAST(:bounds AS bigint[]), CAST(:daily AS boolean[]))
-               AS a (quota, amount, bound, is_daily)),
+                             CAST(:bounds AS bigint[]), CAST(:daily AS boolean[]),
+                             CAST(:refusable AS boolean[]))
+               AS a (quota, amount, bound, is_daily, is_refusable)),
     locked AS MATERIALIZED (
         SELECT quota, bound, used, day FROM workspace_quotas
          WHERE workspace_id = :workspace_id AND quota = ANY(CAST(:quotas AS text[]))
@@ -33,14 +34,15 @@ _SPEND = prepared(
                = cardinality(CAST(:quotas AS text[]))
          ORDER BY quota FOR UPDATE),
     sums AS (
-        SELECT quota, a.amount, coalesce(l.bound, a.bound) AS bound,
+        SELECT quota, a.amount <= 0 OR NOT a.is_refusable AS is_free,
+               coalesce(l.bound, a.bound) AS bound,
                CASE WHEN a.is_daily AND l.day IS DISTINCT FROM CAST(:today AS date) THEN 0
                     ELSE l.used END + a.amount AS used
           FROM asked a JOIN locked l USING (quota))
     UPDATE workspace_quotas q SET used = greatest(s.used, 0), day = CAST(:today AS date)
       FROM sums s
      WHERE q.workspace_id = :workspace_id AND q.quota = s.quota
-       AND (s.amount <= 0 OR s.used <= s.bound)
+       AND (s.is_free OR s.used <= s.bound)
  RETURNING q.quota""")
 )
 
@@ -60,32 +62,23 @@ def spend(
     *,
     settings: Any,
     now: datetime,
+    unrefusable: Collection[Quota] = (),
 ) -> None:
     """Add ``amounts`` to what the workspace uses. A negative amount gives back.
 
-    Raises :class:`QuotaExceeded` if one of them does not fit. The caller then rolls back.
+    Raises :class:`QuotaExceeded` if one of them does not fit. The caller then rolls back. Quotas
+    that are ``unrefusable`` are added to past their bound.
     """
     wanted = {quota: amount for quota, amount in amounts.items() if amount}
     if not wanted:
         return
-    parameters = {
-        "workspace_id": workspace_id,
-        "quotas": [each.name for each in wanted],
-        "amounts": list(wanted.values()),
-        "bounds": [each.bound(settings) for each in wanted],
-        "daily": [each.kind == "daily" for each in wanted],
-        "today": _day(now),
-    }
+    parameters = {"workspace_id": workspace_id, "today": _day(now)}
+    parameters |= _asked(wanted, unrefusable, settings)
     spent = set(connection.execute(_SPEND, parameters).scalars())
     if len(spent) < len(wanted):
         connection.execute(_ADD_ROWS, parameters)
-        missing = [each for each in wanted if each.name not in spent]
-        parameters |= {
-            "quotas": [each.name for each in missing],
-            "amounts": [wanted[each] for each in missing],
-            "bounds": [each.bound(settings) for each in missing],
-            "daily": [each.kind == "daily" for each in missing],
-        }
+        missing = {each: wanted[each] for each in wanted if each.name not in spent}
+        parameters |= _asked(missing, unrefusable, settings)
         spent |= set(connection.execute(_SPEND, parameters).scalars())
     refused = next((each for each in wanted if each.name not in spent), None)
     if refused is not None:
@@ -93,6 +86,18 @@ def spend(
         use = next(each for each in uses if each.quota is refused)
         seconds = refused.seconds_to_wait(now)
         raise QuotaExceeded(use, amount=wanted[refused], seconds=seconds)
+
+
+def _asked(
+    amounts: Mapping[Quota, int], unrefusable: Collection[Quota], settings: Any
+) -> dict[str, Any]:
+    return {
+        "quotas": [each.name for each in amounts],
+        "amounts": list(amounts.values()),
+        "bounds": [each.bound(settings) for each in amounts],
+        "daily": [each.kind == "daily" for each in amounts],
+        "refusable": [each not in unrefusable for each in amounts],
+    }
 
 
 _GIVE_BACK = text("""

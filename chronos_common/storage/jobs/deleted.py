@@ -43,6 +43,24 @@ def lock(connection: Connection, workspace_id: UUID, job_id: UUID) -> RowMapping
     return connection.execute(query).mappings().one_or_none()
 
 
+# A job that somebody restores meanwhile is locked, and is left to the next time.
+_PRUNE = text("""
+    DELETE FROM jobs WHERE id IN (
+        SELECT id FROM jobs j
+         WHERE deleted_at < :before
+           AND NOT EXISTS (SELECT FROM executions e WHERE e.job_id = j.id)
+         ORDER BY deleted_at LIMIT :batch
+           FOR UPDATE SKIP LOCKED)""")
+
+
+def prune(connection: Connection, *, before: datetime, batch: int) -> int:
+    """Remove jobs that were deleted so long ago, without executions. Return their number.
+
+    Their deletion has given back already what they held of their workspace's quotas.
+    """
+    return connection.execute(_PRUNE, {"before": before, "batch": batch}).rowcount
+
+
 _RESTORE = text("""
     UPDATE jobs SET deleted_at = NULL, status = :status, version = version + 1, updated_at = :now,
                     paused_at = CASE WHEN :status = 'paused' THEN CAST(:now AS timestamptz) END,

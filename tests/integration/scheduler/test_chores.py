@@ -2,30 +2,40 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import OperationalError
 
 import factories
 from chronos_common import clock, ids
 from chronos_common.broker import Broker
+from chronos_common.quotas import JOB_BYTES, JOBS
+from chronos_common.settings import Settings
+from chronos_common.storage import audit, quotas
 from chronos_common.storage.executions import executions, partitions
 from chronos_common.storage.executions.executions import Planned
 from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.postgres.database import connect
+from chronos_common.storage.tables import metadata
 from chronos_scheduler.complete import Completer
 from chronos_scheduler.notify import Notifier
 from chronos_scheduler.plan import Planner
-from chronos_scheduler.prune import Pruner, oldest_kept
+from chronos_scheduler.prune import BATCH, Expirer, Pruner, oldest_kept
 from chronos_scheduler.sweep import PATIENCE, Sweeper
 from factories import Workspace
+from integration.api.api_settings import settings_for
 from rigs import wait_until
 
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str) -> Settings:
+    return settings_for(database_url, redis_url)
 
 
 def _finds(kind: str) -> float:
@@ -181,6 +191,94 @@ def test_a_tick_drops_one_day_at_most(engine: Engine, now: datetime) -> None:
         with engine.connect() as connection:
             counts.append(len(partitions.existing(connection)))
     assert counts == [16, 15, 14]
+
+
+def _expirer(engine: Engine) -> Expirer:
+    return Expirer(engine, retention=30 * DAY, audit_retention=90 * DAY)
+
+
+def _left(engine: Engine, table: str) -> int:
+    with engine.connect() as connection:
+        query = select(func.count()).select_from(metadata.tables[table])
+        return int(connection.execute(query).scalar_one())
+
+
+def test_a_deleted_job_goes_after_its_retention_and_its_last_execution(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    Pruner(engine, retention=30 * DAY).create_partitions()
+    old, recent, referred, live = (_hourly_job(engine, workspace, now) for _ in range(4))
+    _trigger(engine, workspace, referred)
+    with engine.begin() as connection:
+        for job_id, days in ((old, 31), (recent, 29), (referred, 31)):
+            connection.execute(
+                text("UPDATE jobs SET deleted_at = :at WHERE id = :id"),
+                {"at": now - days * DAY, "id": job_id},
+            )
+    assert _expirer(engine).tick() is False
+    with engine.connect() as connection:
+        left = set(connection.execute(text("SELECT id FROM jobs")).scalars())
+        with_schedule = set(connection.execute(text("SELECT job_id FROM schedules")).scalars())
+    assert left == with_schedule == {recent, referred, live}
+    _change(engine, "DELETE FROM executions")
+    _expirer(engine).tick()
+    assert _left(engine, "jobs") == 2
+
+
+def test_a_removed_job_gives_nothing_back_again(
+    engine: Engine, workspace: Workspace, now: datetime, settings: Settings
+) -> None:
+    _hourly_job(engine, workspace, now)
+    with engine.begin() as connection:
+        held = {JOBS: 3, JOB_BYTES: 500}
+        quotas.spend(connection, workspace.id, held, settings=settings, now=now)
+    _change(engine, "UPDATE jobs SET deleted_at = now() - interval '31 days'")
+    _expirer(engine).tick()
+    assert _left(engine, "jobs") == 0
+    with engine.connect() as connection:
+        uses = quotas.of_workspace(connection, workspace.id, settings=settings, now=now)
+    assert {use.quota: use.used for use in uses if use.quota in held} == held
+
+
+def test_the_audit_log_is_kept_for_its_own_time_and_removed_in_batches(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    for days, entries in ((91, BATCH + 1), (89, 2)):
+        with engine.begin() as connection:
+            audit.append(
+                connection,
+                workspace_id=workspace.id,
+                user_id=None,
+                action="job.create",
+                subject_type="job",
+                details={uuid4(): {} for _ in range(entries)},
+                now=now - days * DAY,
+            )
+    expirer = _expirer(engine)
+    assert (expirer.tick(), _left(engine, "audit_log")) == (True, 3)
+    assert (expirer.tick(), _left(engine, "audit_log")) == (False, 2)
+
+
+def test_a_clock_that_jumps_removes_no_entry_and_no_deleted_job(
+    engine: Engine, workspace: Workspace, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _hourly_job(engine, workspace, now)
+    _change(engine, "UPDATE jobs SET deleted_at = now() - interval '1 day'")
+    with engine.begin() as connection:
+        for age in range(10):
+            partitions.create(connection, now.date() - age * DAY)
+        audit.append(
+            connection,
+            workspace_id=workspace.id,
+            user_id=None,
+            action="job.create",
+            subject_type="job",
+            details={uuid4(): {}},
+            now=now - 20 * DAY,
+        )
+    monkeypatch.setattr(clock, "now", lambda: now + 3650 * DAY)
+    _expirer(engine).tick()
+    assert (_left(engine, "jobs"), _left(engine, "audit_log")) == (1, 1)
 
 
 def test_days_that_were_lived_through_are_dropped_in_their_turn() -> None:
