@@ -122,6 +122,13 @@ def dry_run(call: Call, change: BulkChange) -> BulkOutcome:
     )
 
 
+def names(call: Call, job_ids: Sequence[UUID]) -> list[str]:
+    """Return the names of jobs that a dry run has found."""
+    with reading(call) as session:
+        found = jobs.names_of(session.connection, job_ids)
+    return [found[job_id] for job_id in job_ids if job_id in found]
+
+
 _TOO_MANY = (
     f"Matches more than {MAX_JOBS} jobs; narrow it, or list the jobs and send their ids in parts."
 )

@@ -29,13 +29,17 @@ class ListQuery:
     @property
     def view(self) -> str:
         """Return the query of an address that shows this list from its beginning."""
-        kept = {name: value for name, value in self.given.items() if name not in _POSITIONS}
-        return urlencode(kept)
+        return urlencode(filters_in(self.given))
 
     @property
     def filters(self) -> list[str]:
         """Return the names of the filters that are set."""
         return sorted(self.given.keys() - _PLACES)
+
+
+def filters_in(given: Mapping[str, str]) -> dict[str, str]:
+    """Return a list's query without the part of the list that is shown."""
+    return {name: value for name, value in given.items() if name not in _POSITIONS}
 
 
 def query_of(schema: type[Schema]) -> ListQuery:

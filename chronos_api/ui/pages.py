@@ -10,6 +10,7 @@ from chronos_api.ui.blueprint import IN_WORKSPACE, blueprint
 from chronos_api.ui.routes import (
     account_routes,
     audit_routes,
+    bulk_routes,
     email_routes,
     execution_routes,
     job_form_routes,
@@ -27,6 +28,7 @@ SUBJECTS = (
     preference_routes,
     overview_routes,
     job_routes,
+    bulk_routes,
     job_form_routes,
     execution_routes,
     settings_routes,

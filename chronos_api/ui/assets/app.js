@@ -2,6 +2,7 @@
 
 import { follow } from "./live.js";
 import { prepareForms } from "./form.js";
+import { prepareSelection } from "./select.js";
 import { keepTimes } from "./times.js";
 import { prepareZoneSwitch } from "./zone.js";
 
@@ -21,5 +22,6 @@ document.addEventListener("keydown", closeMenus);
 document.querySelector("[data-focus]")?.focus();
 keepTimes();
 prepareForms();
+prepareSelection();
 prepareZoneSwitch();
 follow();

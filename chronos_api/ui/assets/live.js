@@ -11,7 +11,7 @@ let timer = 0;
 
 function isTouched(part) {
   const selected = getSelection();
-  return part.matches(":hover .menu[open], :has(.menu[open])")
+  return part.matches(":hover .menu[open], :has(.menu[open]), :has([data-pick]:checked)")
     || (part.contains(document.activeElement) && document.activeElement.matches("input, select, textarea"))
     || (!selected.isCollapsed && part.contains(selected.anchorNode));
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from chronos_api.fields.pagination import MAX_LIMIT
 from chronos_api.http import json_body
 from chronos_api.jobs import changes, service, snapshots
 from chronos_api.jobs.definition.payload_schemas import JobType
-from chronos_api.jobs.schemas import JobsQuery, job_filter
+from chronos_api.jobs.schemas import JobsQuery, PauseFields, job_filter
 from chronos_api.jobs.service import JobListing
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.statistics import job_statistics
@@ -81,6 +82,7 @@ def job(job_id: UUID) -> AnyResponse:
         types=definitions.types(),
         rows=page.rows,
         answer=_why(job_id),
+        one_day=timedelta(days=1),
     )
 
 
@@ -110,8 +112,10 @@ def run_job(job_id: UUID) -> AnyResponse:
 @blueprint.post("/jobs/<uuid:job_id>/pause")
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def pause_job(job_id: UUID) -> AnyResponse:
-    """Pause a job."""
-    return _changed(job_id, changes.pause)
+    """Pause a job, with a note and an end if the form has them."""
+    given = {name: request.form[name] for name in ("note", "until") if request.form.get(name)}
+    pause = json_body.load(PauseFields, given)
+    return _changed(job_id, partial(changes.pause, **pause))
 
 
 @blueprint.post("/jobs/<uuid:job_id>/resume")
