@@ -30,7 +30,7 @@ _NAMED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
-class BulkAction:
+class ActionTexts:
     """An action as a button and as its result, and the action that undoes it."""
 
     verb: str
@@ -39,15 +39,15 @@ class BulkAction:
     undo: Action | None = None
 
 
-ACTIONS: Final[Mapping[Action, BulkAction]] = {
-    Action.PAUSE: BulkAction(
+ACTIONS: Final[Mapping[Action, ActionTexts]] = {
+    Action.PAUSE: ActionTexts(
         "Pause", "paused", "No execution of them starts until they are resumed.", Action.RESUME
     ),
-    Action.RESUME: BulkAction(
+    Action.RESUME: ActionTexts(
         "Resume", "resumed", "Each decides by its own rule about the runs it missed.", Action.PAUSE
     ),
-    Action.EXECUTE: BulkAction("Run", "started", "They run now, beside their schedules."),
-    Action.DELETE: BulkAction(
+    Action.EXECUTE: ActionTexts("Run", "started", "They run now, beside their schedules."),
+    Action.DELETE: ActionTexts(
         "Delete", "deleted", "They do not run any more. They can be restored from 'Deleted jobs'."
     ),
 }
