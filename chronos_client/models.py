@@ -34,6 +34,7 @@ class Job(Answered):
     schedule_type: str
     cron_expression: str | None
     timezone: str
+    day_match: str
     interval_seconds: int | None
     run_at: datetime | None
     starts_at: datetime | None

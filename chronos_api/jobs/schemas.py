@@ -30,6 +30,7 @@ from chronos_api.jobs.definition import payload_schemas
 from chronos_api.jobs.definition.payload_schemas import JobType
 from chronos_api.jobs.definition.policy_schemas import PolicyFields
 from chronos_common.domain import jobs as bounds
+from chronos_common.domain.cron.dates import DayMatch
 from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.payloads import DEFAULT_TYPE
 from chronos_common.domain.schedules.misfires import MisfirePolicy
@@ -88,6 +89,16 @@ class ScheduleFields(Strict):
             "description": "IANA time zone in which the cron expression is read",
             "default": "UTC",
             "examples": ["Europe/Berlin"],
+        },
+    )
+    day_match = OneOf(
+        DayMatch,
+        allow_none=True,
+        metadata={
+            "description": "What a cron expression means that restricts both day of month and day "
+            "of week. With any either will do, unless one field begins with `*`, as in Debian's "
+            "cron. With all both must match, as in Celery and APScheduler",
+            "default": "any",
         },
     )
     interval_seconds = Whole(
@@ -233,6 +244,7 @@ class JobAnswer(Answer):
     schedule_type = OneOf(ScheduleKind)
     cron_expression = fields.String(allow_none=True)
     timezone = fields.String()
+    day_match = OneOf(DayMatch)
     interval_seconds = fields.Integer(allow_none=True)
     run_at = Instant(allow_none=True)
     starts_at = Instant(allow_none=True)

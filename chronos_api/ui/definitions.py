@@ -7,8 +7,14 @@ from typing import Any, Final
 
 from chronos_api.jobs.definition.payload_schemas import JobType
 from chronos_api.ui import wording
+from chronos_common.domain.cron.dates import DayMatch
 from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.schedules.misfires import MisfirePolicy
+
+DAY_MATCHES: Final[Mapping[str, str]] = {
+    DayMatch.ANY: "one of them, as in crontab",
+    DayMatch.ALL: "both",
+}
 
 #: The types of jobs that have a name of their own here, in the order of a form.
 TYPES: Final[Mapping[str, str]] = {
@@ -72,6 +78,7 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
     "cron_expression": ("Cron expression", str),
     "interval_seconds": ("Runs every", seconds),
     "timezone": ("Time zone", str),
+    "day_match": ("If day and weekday are given", lambda value: DAY_MATCHES[value]),
     "jitter_seconds": ("Random delay of up to", seconds),
     "max_runs": ("Runs at most", wording.number),
     "overlap_policy": ("If an earlier run goes on", lambda value: OVERLAPS[value]),
@@ -86,7 +93,7 @@ def facts(job: Mapping[str, Any]) -> Iterator[Fact]:
     """Yield the parts of a job's definition, whose snapshot is given."""
     for field, (name, read) in _FIELDS.items():
         # No job has an interval, a jitter or a number of runs that is 0.
-        if job[field]:
+        if job[field] and (field, job[field]) != ("day_match", DayMatch.ANY):
             yield Fact(name, read(job[field]))
     if job["max_attempts"] > 1:
         yield Fact("Waits between attempts", _waits(job))

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from chronos_common import clock
+from chronos_common.domain.cron.dates import DayMatch
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.payloads import DEFAULT_TYPE
 from chronos_common.domain.retries import RetryPolicy
@@ -62,6 +63,7 @@ def body_of(form: Form) -> dict[str, Any]:
             body.pop(name, None)
     if kind == "cron":
         body["cron_expression"] = form.get("cron_expression", "").strip()
+        body["day_match"] = form.get("day_match", "").strip() or DayMatch.ANY.value
     if kind == "once":
         body["run_at"] = form.get("run_at", "").strip()
     if form.get("retry_delays", "").strip():
@@ -158,7 +160,7 @@ def form_of(job: Mapping[str, Any]) -> dict[str, str]:
     """Return the form of a job, whose snapshot is given, so that :func:`body_of` means it."""
     form = {
         name: _text(job[name])
-        for name in (*_TEXTS, *_NUMBERS, "cron_expression", "run_at", "type")
+        for name in (*_TEXTS, *_NUMBERS, "cron_expression", "day_match", "run_at", "type")
         if job[name] is not None
     }
     form["tags"] = ", ".join(job["tags"])

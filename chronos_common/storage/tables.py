@@ -245,6 +245,7 @@ schedules = Table(
     Column("resumed_at", _MOMENT),
     Column("next_run_at", _MOMENT),
     Column("zone_rules", BigInteger),
+    Column("day_match", Text, nullable=False),
 )
 
 zone_databases = Table(

@@ -195,7 +195,7 @@ class _DefinitionReader:
         if self._stored is None:
             return False
         before = fields_of(self._stored, time=to_milliseconds)
-        after = {"timezone": "UTC", "jitter_seconds": 0} | self._loaded
+        after = {"timezone": "UTC", "day_match": "any", "jitter_seconds": 0} | self._loaded
         return all(before[name] == _in_milliseconds(after.get(name)) for name in SCHEDULE_FIELDS)
 
     def _read(self, read: Callable[[], T]) -> T | None:
@@ -260,7 +260,7 @@ def merged(row: RowMapping, body: Mapping[str, Any]) -> dict[str, Any]:
     """
     kept = fields_of(row)
     if body.get("schedule_type", row["kind"]) != row["kind"]:
-        kept |= dict.fromkeys((*FIELD_OF_KIND.values(), "job_type"))
+        kept |= dict.fromkeys((*FIELD_OF_KIND.values(), "job_type", "day_match"))
     if any(body.get(name) is not None for name in _BACKOFF_FIELDS):
         kept["retry_delays"] = None
     if body.get("retry_delays"):

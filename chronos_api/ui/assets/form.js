@@ -23,7 +23,7 @@ function schedule(form) {
   const kind = chosen(form, "schedule_type");
   const data = new FormData(form);
   const body = { schedule_type: kind, timezone: data.get("timezone") || null, count: 10 };
-  if (kind === "cron") body.cron_expression = data.get("cron_expression");
+  if (kind === "cron") Object.assign(body, { cron_expression: data.get("cron_expression"), day_match: data.get("day_match") });
   if (kind === "interval") body.interval_seconds = number(data.get("interval_seconds"));
   if (kind === "once") body.run_at = data.get("run_at");
   return body;

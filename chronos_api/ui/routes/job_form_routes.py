@@ -105,6 +105,7 @@ def _form(
         kinds=list(ScheduleKind),
         misfire_policies=definitions.MISFIRES,
         overlap_policies=definitions.OVERLAPS,
+        day_matches=definitions.DAY_MATCHES,
     )
     if problem:
         response.status_code = int(problem.kind.status)

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import MAXYEAR, date, datetime
+from enum import StrEnum
 from functools import lru_cache
 
 from croniter import croniter
@@ -23,6 +24,15 @@ _MOST_YEARS = 50
 
 _SATURDAY, _SUNDAY, _WEEK = 5, 6, 7  # as ``calendar`` counts them, from Monday
 _ANY_MOMENT = datetime(2000, 1, 1)  # noqa: DTZ001 - a wall clock's reading
+
+
+class DayMatch(StrEnum):
+    """How day of month and day of week go together, if both are restricted."""
+
+    #: Either will do, as in Debian's cron. Both must match if a field begins with ``*``.
+    ANY = "any"
+    #: Both must match, as in celery's and APScheduler's crontab.
+    ALL = "all"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,15 +54,16 @@ class Dates:
         return _first_from(self, day)
 
 
-def read(day: str, month: str, weekday: str) -> Dates:
+def read(day: str, month: str, weekday: str, *, day_match: DayMatch = DayMatch.ANY) -> Dates:
     """Return the dates that three fields name. Raises :class:`fields.WrongField`.
 
     See crontab(5) of Debian: a day field is restricted if it does not start with ``*``. Of two
-    restricted ones either will do, otherwise both must match. ``?`` counts as ``*``.
+    restricted ones either will do, otherwise both must match. ``?`` counts as ``*``. With
+    ``DayMatch.ALL`` both must always match.
     """
     months = fields.values(fields.MONTH, month)
     days, weekdays = fields.days(day), fields.weekdays(weekday)
-    both = day[0] in "*?" or weekday[0] in "*?"
+    both = day_match == DayMatch.ALL or day[0] in "*?" or weekday[0] in "*?"
     if not both and (days is ALL_DAYS or weekdays is ALL_WEEKDAYS):
         days, weekdays, both = ALL_DAYS, ALL_WEEKDAYS, True
     return _shared(ALL_MONTHS if months == ALL_MONTHS else months, days, weekdays, both)

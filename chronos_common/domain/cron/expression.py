@@ -1,7 +1,8 @@
 """Cron expressions: the instants that they name, and their description in plain English.
 
 Five fields, or six with seconds first. Day of month and day of week go together as in Debian's
-cron (crontab(5)): if either starts with ``*``, both must match, otherwise any of the two.
+cron (crontab(5)): if either starts with ``*``, both must match, otherwise any of the two. With
+:attr:`DayMatch.ALL` both must always match.
 ``dates`` finds the dates. Times of day and clock changes are handled here.
 
 **Clock changes** follow Debian's cron (cron(8), and the cronsim library after it). A job with a
@@ -22,7 +23,7 @@ from zoneinfo import ZoneInfo
 from chronos_common.clock import DAY, SECOND
 from chronos_common.domain.cron import dates as cron_dates
 from chronos_common.domain.cron import dialects, fields
-from chronos_common.domain.cron.dates import Dates
+from chronos_common.domain.cron.dates import Dates, DayMatch
 from chronos_common.domain.schedules import wording
 from chronos_common.domain.timezones.zones import (
     check_timezone,
@@ -33,7 +34,7 @@ from chronos_common.domain.timezones.zones import (
 )
 from chronos_common.errors import Invalid
 
-__all__ = ["Parsed", "check", "check_timezone", "describe", "next_after", "parse"]
+__all__ = ["DayMatch", "Parsed", "check", "check_timezone", "describe", "next_after", "parse"]
 
 MAX_LENGTH = 256
 
@@ -61,14 +62,14 @@ class _NeverAgain(Exception):
     """There is no further time that matches."""
 
 
-def check(expression: str) -> str:
+def check(expression: str, day_match: DayMatch = DayMatch.ANY) -> str:
     """Return ``expression`` with single spaces and with macros like ``@daily`` spelled out.
 
     Raises :class:`Invalid` for the field ``cron_expression``, with the remedy.
     """
     normalised = _normalise(expression)
     try:
-        parse(normalised).after(_ANY_DATE)
+        parse(normalised, day_match).after(_ANY_DATE)
     except _NeverAgain as error:
         raise _invalid(
             f"{normalised!r} names a date that never comes; check the days and the months."
@@ -76,7 +77,9 @@ def check(expression: str) -> str:
     return normalised
 
 
-def next_after(expression: str, timezone: str, moment: datetime) -> datetime | None:
+def next_after(
+    expression: str, timezone: str, moment: datetime, day_match: DayMatch = DayMatch.ANY
+) -> datetime | None:
     """Return the first instant strictly after ``moment`` that ``expression`` names, in UTC.
 
     ``None`` if there is none, or none before the calendar's end. The answers are memoised,
@@ -84,14 +87,16 @@ def next_after(expression: str, timezone: str, moment: datetime) -> datetime | N
     """
     # All instants are whole seconds, so a fraction would change nothing but the memory's key.
     whole = moment.replace(microsecond=0) if moment.microsecond else moment
-    return _next_after(expression, timezone, whole)
+    return _next_after(expression, timezone, whole, day_match)
 
 
 @lru_cache(maxsize=65_536)
-def _next_after(expression: str, timezone: str, moment: datetime) -> datetime | None:
+def _next_after(
+    expression: str, timezone: str, moment: datetime, day_match: DayMatch
+) -> datetime | None:
     if moment.tzinfo is None:
         raise ValueError("moment must be aware")
-    parsed, zone = parse(expression), zone_of(timezone)
+    parsed, zone = parse(expression, day_match), zone_of(timezone)
     try:
         local = moment.astimezone(zone)
         return _in_rhythm(parsed, local, zone) if parsed.rhythm else _fixed(parsed, local, zone)
@@ -135,13 +140,13 @@ def times_per_day(expression: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def describe(expression: str) -> str:
+def describe(expression: str, day_match: DayMatch = DayMatch.ANY) -> str:
     """Return in plain English when ``expression`` runs. Raises :class:`Invalid`.
 
     The text is made from the parsed values, so it agrees with the instants. Words that begin with
     *Every* or *Whenever* are those of a rhythm, words that begin with *At* those of fixed times.
     """
-    parsed = parse(expression)
+    parsed = parse(expression, day_match)
     times = (parsed.seconds, parsed.minutes, parsed.hours)
     return wording.sentence(times, parsed.dates, rhythm=parsed.rhythm)
 
@@ -198,16 +203,16 @@ def _first_from(values: Sequence[int], low: int) -> int | None:
 
 
 @lru_cache(maxsize=16_384)
-def parse(expression: str) -> Parsed:
+def parse(expression: str, day_match: DayMatch = DayMatch.ANY) -> Parsed:
     """Parse ``expression``. Raises :class:`Invalid`."""
     normalised = _normalise(expression)
     try:
-        return _parse(normalised.upper().split())
+        return _parse(normalised.upper().split(), day_match)
     except fields.WrongField as error:
         raise _invalid(dialects.remedy(normalised) or str(error)) from error
 
 
-def _parse(parts: list[str]) -> Parsed:
+def _parse(parts: list[str], day_match: DayMatch) -> Parsed:
     if parts and parts[0].startswith("@"):
         raise fields.WrongField(
             f"{parts[0].lower()!r} is not known; use {', '.join(_MACROS)}, or schedule_type "
@@ -224,7 +229,7 @@ def _parse(parts: list[str]) -> Parsed:
         seconds=fields.values(fields.SECOND, second),
         minutes=fields.values(fields.MINUTE, minute),
         hours=fields.values(fields.HOUR, hour),
-        dates=cron_dates.read(*dates),
+        dates=cron_dates.read(*dates, day_match=day_match),
         rhythm=bool(_ANY_MINUTE.match(minute) or _ANY_HOUR.match(hour)),
     )
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from chronos_common.clock import MILLISECOND, to_milliseconds
 from chronos_common.domain.cron import expression as cron
+from chronos_common.domain.cron.dates import DayMatch
 from chronos_common.domain.schedules import humanize
 from chronos_common.domain.schedules.schedule import (
     MAX_INTERVAL_SECONDS,
@@ -33,9 +34,9 @@ def from_fields(
     """Return the schedule that the API's flat ``fields`` ask for. Other fields are ignored.
 
     ``schedule_type`` says which of ``cron_expression``, ``interval_seconds`` and ``run_at`` is
-    given. ``timezone``, ``starts_at``, ``ends_at`` and ``jitter_seconds`` are optional. Times are
-    aware datetimes. Intervals count from ``starts_at``, or else from ``now``, when the first run
-    is one interval away. A ``run_at`` that has just passed means now.
+    given. ``timezone``, ``day_match``, ``starts_at``, ``ends_at`` and ``jitter_seconds`` are
+    optional. Times are aware datetimes. Intervals count from ``starts_at``, or else from ``now``,
+    when the first run is one interval away. A ``run_at`` that has just passed means now.
 
     ``before`` is the schedule that this one replaces. Equal fields are kept: a ``run_at`` may be
     past, and an interval keeps its anchor.
@@ -45,7 +46,8 @@ def from_fields(
     """
     reader = _Reader(fields)
     kind = reader.kind()
-    expression = reader.read("cron_expression", cron.check)
+    day_match = reader.day_match(kind)
+    expression = reader.read("cron_expression", partial(cron.check, day_match=day_match))
     interval_seconds = reader.read("interval_seconds", _interval_seconds)
     run_at = reader.read("run_at", partial(_run_at, now=now, before=before))
     timezone = reader.read("timezone", cron.check_timezone)
@@ -64,6 +66,7 @@ def from_fields(
         anchor=run_at,
         starts_at=starts_at,
         ends_at=ends_at,
+        day_match=day_match,
         jitter=jitter_of(job_id, jitter_seconds or 0),
     )
     if interval_seconds:
@@ -145,6 +148,20 @@ class _Reader:
             if each is not kind and given:
                 self.wrong(name, f"Does not go with schedule_type {kind.value!r}; remove it.")
         return kind
+
+    def day_match(self, kind: ScheduleKind | None) -> DayMatch:
+        """Return how the days go together. Only ``cron`` has days that can."""
+        day_match = self.read("day_match", _day_match) or DayMatch.ANY
+        if day_match is DayMatch.ALL and kind in {ScheduleKind.INTERVAL, ScheduleKind.ONCE}:
+            self.wrong("day_match", "Goes with schedule_type 'cron' alone; remove it.")
+        return day_match
+
+
+def _day_match(value: Any) -> DayMatch:
+    try:
+        return DayMatch(value)
+    except ValueError:
+        raise ValueError("Must be 'any' or 'all'.") from None
 
 
 def _kind(value: Any) -> ScheduleKind:

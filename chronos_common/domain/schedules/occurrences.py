@@ -38,7 +38,7 @@ def between(schedule: Schedule, start: datetime, end: datetime) -> int:
     if schedule.kind is not ScheduleKind.CRON:
         return _stepped(schedule, start, end)
     return _of_cron(
-        cron.parse(schedule.expression or ""),
+        cron.parse(schedule.expression or "", schedule.day_match),
         schedule,
         _whole(start - schedule.jitter),
         _whole(end - schedule.jitter),
@@ -53,7 +53,7 @@ def reaches(schedule: Schedule, start: datetime, end: datetime, number: int) -> 
     if schedule.kind is not ScheduleKind.CRON:
         return between(schedule, start, end) >= number
     # A day that is repeated has twice as many.
-    parsed = cron.parse(schedule.expression or "")
+    parsed = cron.parse(schedule.expression or "", schedule.day_match)
     if 2 * _times_a_day(parsed) * ((end - start) // DAY + 2) < number:
         return False
     found, low, span = 0, start, DAY

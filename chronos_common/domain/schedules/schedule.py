@@ -15,6 +15,7 @@ from uuid import UUID
 
 from chronos_common.clock import MICROSECOND, MILLISECOND
 from chronos_common.domain.cron import expression as cron
+from chronos_common.domain.cron.dates import DayMatch
 from chronos_common.domain.schedules import humanize
 
 MAX_INTERVAL_SECONDS = 31_536_000
@@ -38,9 +39,9 @@ class Schedule:
     """When a job is due. ``fields`` makes checked ones.
 
     ``anchor`` is the instant of ``once``, and the first one of ``interval``, whose others follow
-    every ``interval_seconds``. ``cron`` has none. ``timezone`` matters to ``cron`` alone.
-    ``jitter`` shifts every instant by the same offset. ``starts_at`` and ``ends_at`` bound the
-    shifted instants, both inclusively.
+    every ``interval_seconds``. ``cron`` has none. ``timezone`` and ``day_match`` matter to it
+    alone. ``jitter`` shifts every instant by the same offset. ``starts_at`` and ``ends_at`` bound
+    the shifted instants, both inclusively.
     """
 
     kind: ScheduleKind
@@ -50,6 +51,7 @@ class Schedule:
     anchor: datetime | None = None
     starts_at: datetime | None = None
     ends_at: datetime | None = None
+    day_match: DayMatch = DayMatch.ANY
     jitter: timedelta = timedelta(0)
 
     def next_after(self, moment: datetime) -> datetime | None:
@@ -85,7 +87,8 @@ class Schedule:
         """Return in plain English the instants that :meth:`next_after` finds."""
         match self.kind:
             case ScheduleKind.CRON:
-                text = f"{cron.describe(_set(self.expression))} ({self.timezone})"
+                words = cron.describe(_set(self.expression), self.day_match)
+                text = f"{words} ({self.timezone})"
                 if self.jitter:
                     text += f", delayed by {humanize.duration(self.jitter)} of jitter"
             case ScheduleKind.INTERVAL:
@@ -117,7 +120,7 @@ class Schedule:
 
     def _next_unshifted(self, moment: datetime) -> datetime | None:
         if self.kind is ScheduleKind.CRON:
-            return cron.next_after(_set(self.expression), self.timezone, moment)
+            return cron.next_after(_set(self.expression), self.timezone, moment, self.day_match)
         anchor = _set(self.anchor).astimezone(UTC)
         if self.kind is ScheduleKind.ONCE or anchor > moment:
             return anchor if anchor > moment else None

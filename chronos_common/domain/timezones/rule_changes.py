@@ -36,7 +36,7 @@ def moved(
     stays: it runs, and the schedule continues after it by today's rules. So it does if the old
     rules are unknown.
     """
-    parsed = cron.parse(schedule.expression or "")
+    parsed = cron.parse(schedule.expression or "", schedule.day_match)
     if len(parsed.hours) == _ALL_HOURS:
         return schedule.next_after(min(instant - MICROSECOND, horizon))
     jitter = schedule.jitter
@@ -86,7 +86,9 @@ def _instant(parsed: Parsed, schedule: Schedule, reading: datetime) -> datetime:
 def _after_gap(schedule: Schedule, end: datetime, *, rhythm: bool) -> datetime:
     """Return when a reading runs that a gap swallows: at its end, or with the next of a rhythm."""
     following = (
-        cron.next_after(schedule.expression or "", schedule.timezone, end - SECOND)
+        cron.next_after(
+            schedule.expression or "", schedule.timezone, end - SECOND, schedule.day_match
+        )
         if rhythm
         else end
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, select, text, update
 
+from chronos_common.domain.cron.dates import DayMatch
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind, jitter_of
@@ -159,10 +160,15 @@ def find(connection: Connection, job_id: UUID) -> Schedule | None:
         return None
 
 
+_FIELDS = (*columns.INSTANTS[1:], "jitter")
+
+
 @lru_cache(maxsize=16_384)
 def _schedule(kind: str, *instants: Any) -> Schedule:
     """Return the schedule of these columns, which many jobs share and which never changes."""
-    return Schedule(ScheduleKind(kind), *instants)
+    fields = dict(zip(_FIELDS, instants, strict=True))
+    day_match = DayMatch(fields.pop("day_match"))
+    return Schedule(ScheduleKind(kind), day_match=day_match, **fields)
 
 
 _ADVANCE = text("""

@@ -2,9 +2,12 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import Engine
 
+from chronos_common.domain.cron.dates import DayMatch
+from chronos_common.storage.jobs.schedules import find as schedules_of
 from chronos_common.storage.tables import jobs, schedules
 from integration.api.callers import WEBHOOK, Caller, errors_of, job
 from integration.api.rows import fates, in_seconds, plan, stored_job, stored_schedule
@@ -27,6 +30,29 @@ def test_null_resets_a_field_to_its_default(caller: Caller) -> None:
     reset = {"max_attempts": None, "description": None, "timezone": None}
     changed = caller.patch(f"jobs/{made['id']}", reset).json
     assert (changed["max_attempts"], changed["description"], changed["timezone"]) == (4, "", "UTC")
+
+
+def test_another_day_match_begins_the_schedule_anew(caller: Caller, db: Engine) -> None:
+    made = caller.create(cron_expression="0 0 13 * FRI", day_match="all")
+    assert made["schedule_description"].startswith("At 00:00 on day 13 of the month, but only on")
+    with db.begin() as connection:
+        stored = schedules_of(connection, UUID(made["id"]))
+    assert stored is not None
+    assert stored.day_match is DayMatch.ALL
+    assert all(each[8:10] == "13" for each in made["next_runs"])
+    changed = caller.patch(f"jobs/{made['id']}", {"day_match": None}).json
+    assert (changed["day_match"], "also on" in changed["schedule_description"]) == ("any", True)
+    assert changed["next_run_at"] < made["next_runs"][1]
+
+
+def test_only_a_cron_schedule_has_days_that_match(caller: Caller) -> None:
+    made = caller.create(cron_expression="0 0 13 * FRI", day_match="all")
+    interval = {"schedule_type": "interval", "interval_seconds": 60}
+    refused = caller.patch(f"jobs/{made['id']}", {**interval, "day_match": "all"})
+    assert "day_match" in errors_of(refused)
+    changed = caller.patch(f"jobs/{made['id']}", interval).json
+    assert (changed["schedule_type"], changed["day_match"]) == ("interval", "any")
+    assert "day_match" in errors_of(caller.patch(f"jobs/{made['id']}", {"day_match": "some"}))
 
 
 def test_the_patch_of_the_seeds_renames_and_pauses(caller: Caller) -> None:

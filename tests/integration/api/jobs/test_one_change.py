@@ -41,6 +41,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "starts_at": "2020-01-01T05:00:00.000Z",
     },
     "cron": {"cron_expression": "0 */6 * * *", "timezone": "Europe/Berlin"},
+    "cron of both days": {"cron_expression": "0 6 1-7 * MON", "day_match": "all"},
     "once": {"schedule_type": "once", "cron_expression": ...},
 }
 FIELDS = {

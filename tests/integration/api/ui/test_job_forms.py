@@ -112,6 +112,15 @@ def test_the_form_of_a_job_means_the_job(browser: Browser, caller: Caller) -> No
     }
 
 
+def test_the_form_of_a_cron_job_keeps_how_its_days_match(browser: Browser, caller: Caller) -> None:
+    made = caller.create(cron_expression="0 0 13 * FRI", day_match="all")
+    page = browser.get(f"/ui/jobs/{made['id']}/edit")
+    assert "but only on Fridays" in page.text
+    browser.follow(browser.submit(page.form("/edit")))
+    after = caller.get(f"jobs/{made['id']}").json
+    assert (after["day_match"], after["next_run_at"]) == ("all", made["next_run_at"])
+
+
 def test_an_emptied_field_is_reset(browser: Browser, caller: Caller) -> None:
     made = caller.create(description="Old", max_runs=7, tags=["a"], notify=["a@example.com"])
     form = browser.get(f"/ui/jobs/{made['id']}/edit").form("/edit")

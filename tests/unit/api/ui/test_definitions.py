@@ -11,6 +11,7 @@ JOB = {
     "cron_expression": "0 9 * * *",
     "interval_seconds": None,
     "timezone": "Europe/Berlin",
+    "day_match": "any",
     "jitter_seconds": 0.0,
     "max_runs": None,
     "overlap_policy": "queue_one",

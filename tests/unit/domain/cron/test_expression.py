@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from chronos_common.domain.cron import dates as cron_dates
 from chronos_common.domain.cron import expression as cron
+from chronos_common.domain.cron.dates import DayMatch
 from chronos_common.errors import Invalid
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -111,6 +112,34 @@ def test_the_next_instant_is_the_same_from_everywhere_before_it(
         assert following > moment
         between = max(moment, following - back - timedelta.resolution)
         assert cron.next_after(expression, "Europe/Berlin", between) == following
+
+
+@settings(deadline=None, max_examples=200)
+@given(dates=DATES, moment=MOMENTS)
+def test_with_all_a_date_must_match_day_and_weekday(
+    dates: tuple[str, str, str], moment: datetime
+) -> None:
+    day, month, weekday = dates
+    both = cron.parse(f"0 0 {day} {month} {weekday}", DayMatch.ALL)
+    by_day, by_weekday = cron.parse(f"0 0 {day} {month} *"), cron.parse(f"0 0 * {month} {weekday}")
+    for days in range(60):
+        each = moment.date() + timedelta(days=days)
+        assert both.names(each) == (by_day.names(each) and by_weekday.names(each))
+
+
+def test_a_day_match_is_a_part_of_the_question() -> None:
+    assert cron.next_after("0 0 13 * FRI", "UTC", NEW_YEAR) == times("2026-01-02")[0]
+    found = cron.next_after("0 0 13 * FRI", "UTC", NEW_YEAR, DayMatch.ALL)
+    assert found == times("2026-02-13")[0]
+    assert cron.describe("0 0 13 * FRI", DayMatch.ALL) == (
+        "At 00:00 on day 13 of the month, but only on Fridays"
+    )
+
+
+def test_days_that_never_meet_are_refused() -> None:
+    assert cron.check("0 0 1W * SUN") == "0 0 1W * SUN"
+    with pytest.raises(Invalid, match="never comes"):
+        cron.check("0 0 1W * SUN", DayMatch.ALL)
 
 
 # -- what cronsim does not read -------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chronos_common.domain.cron.dates import DayMatch
 from chronos_common.domain.schedules import occurrences
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 
@@ -44,7 +45,16 @@ def named(schedule: Schedule, start: datetime, end: datetime) -> int:
 
 
 @settings(max_examples=200)
-@given(EXPRESSIONS, ZONES, STARTS, SHIFTS, SHIFTS, st.integers(0, 3_600_000), st.booleans())
+@given(
+    EXPRESSIONS,
+    ZONES,
+    STARTS,
+    SHIFTS,
+    SHIFTS,
+    st.integers(0, 3_600_000),
+    st.booleans(),
+    st.sampled_from(DayMatch),
+)
 def test_a_cron_expression_has_as_many_instants_as_it_names(
     expression: str,
     timezone: str,
@@ -53,6 +63,7 @@ def test_a_cron_expression_has_as_many_instants_as_it_names(
     length: timedelta,
     jitter_ms: int,
     bounded: bool,  # noqa: FBT001 - drawn
+    day_match: DayMatch,
 ) -> None:
     start += shift
     end = start + length
@@ -60,6 +71,7 @@ def test_a_cron_expression_has_as_many_instants_as_it_names(
         kind=ScheduleKind.CRON,
         expression=expression,
         timezone=timezone,
+        day_match=day_match,
         jitter=timedelta(milliseconds=jitter_ms),
         starts_at=start + length / 5 if bounded else None,
         ends_at=end - length / 5 if bounded else None,
