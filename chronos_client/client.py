@@ -15,7 +15,8 @@ class Chronos:
     """The client of one server, with one key.
 
     ``workspace`` is the id of one of several workspaces. An API key belongs to one, and needs
-    none. ``retry_seconds`` bounds the waits of one request for a server that is busy or away.
+    none. ``retry_seconds`` bounds the waits of one request for a server that is busy or away,
+    ``timeout_seconds`` the wait for each answer.
     Not for use by several threads at once: make one for each.
 
     >>> with Chronos("http://127.0.0.1:8080", key) as chronos:
@@ -30,8 +31,15 @@ class Chronos:
         *,
         workspace: str | None = None,
         retry_seconds: float = 60.0,
+        timeout_seconds: float = 60.0,
     ) -> None:
-        self._transport = Transport(url, key, workspace=workspace, retry_seconds=retry_seconds)
+        self._transport = Transport(
+            url,
+            key,
+            workspace=workspace,
+            retry_seconds=retry_seconds,
+            timeout_seconds=timeout_seconds,
+        )
         self.jobs = Jobs(self._transport)
         self.executions = Executions(self._transport)
         self.schedules = Schedules(self._transport)

@@ -45,7 +45,8 @@ class ApiProblem(ClientError):
         self.errors: Sequence[Mapping[str, Any]] = document.get("errors") or ()
         #: Names the request in the server's log.
         self.request_id = document.get("request_id")
-        super().__init__("\n".join([self.detail, *map(_line, self.errors)]))
+        head = self.detail.removesuffix(" See 'errors'.") if self.errors else self.detail
+        super().__init__("\n".join([head, *map(_line, self.errors)]))
 
 
 class NotLoggedIn(ApiProblem):

@@ -14,7 +14,8 @@ from chronos_client.transport import Transport
 _SILENCE_SECONDS = 45.0
 #: Bound of a line. An event of the server is far shorter.
 _MAX_LINE_BYTES = 1024 * 1024
-_CHUNK_BYTES = 4096
+#: Read as it comes: more would wait for the next event where the answer is not chunked.
+_CHUNK_BYTES = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,11 @@ class Jobs:
         """
         return pages.items(self._transport, "/jobs", Job, filters, page_items=page_items)
 
+    def page(self, most: int, **filters: Any) -> tuple[Job, ...]:
+        """Return at most so many jobs, up to 100, by one request."""
+        content = self._transport.send("GET", "/jobs", query={**filters, "limit": most}).content
+        return tuple(documents.read(Job, each) for each in content["items"])
+
     def count(self, **filters: Any) -> tuple[int, bool]:
         """Return how many jobs there are, and whether that is exact. It stops at 10,000."""
         return pages.total(self._transport, "/jobs", filters)
@@ -115,14 +120,22 @@ class Jobs:
         reply = self._transport.send("POST", f"/jobs/{job_id}/execute")
         return documents.read(Execution, reply.content)
 
-    def why(self, job_id: str, at: datetime | None = None) -> WhyAnswer:
-        """Return why the job did or did not run at an instant, by default at its last one."""
+    def why(self, job_id: str, at: datetime) -> WhyAnswer:
+        """Return why the job did or did not run at an instant."""
         reply = self._transport.send("GET", f"/jobs/{job_id}/why", query={"at": at})
         return documents.read(WhyAnswer, reply.content)
 
-    def executions(self, job_id: str, **filters: Any) -> Iterator[Execution]:
+    def executions(
+        self, job_id: str, *, page_items: int = pages.PAGE_ITEMS, **filters: Any
+    ) -> Iterator[Execution]:
         """Yield the job's executions, the latest first. ``filters`` are those of the API."""
-        return pages.items(self._transport, f"/jobs/{job_id}/executions", Execution, filters)
+        return pages.items(
+            self._transport,
+            f"/jobs/{job_id}/executions",
+            Execution,
+            filters,
+            page_items=page_items,
+        )
 
     def bulk(
         self,

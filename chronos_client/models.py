@@ -11,6 +11,38 @@ from typing import Any
 #: The statuses of an execution that will not change any more.
 FINAL = frozenset({"succeeded", "failed", "cancelled", "skipped"})
 
+#: Fields of a job that are no part of its definition: they follow from it, or are its state.
+NOT_DEFINED = frozenset(
+    {
+        "id",
+        "status",
+        "job_type",
+        "schedule_description",
+        "next_run_at",
+        "next_runs",
+        "version",
+        "created_by",
+        "created_at",
+        "updated_at",
+        "paused_at",
+        "paused_by",
+        "pause_note",
+        "paused_until",
+    }
+)
+
+#: What an API key may be allowed to do.
+SCOPES = (
+    "jobs:read",
+    "jobs:write",
+    "executions:read",
+    "executions:write",
+    "stats:read",
+    "workspace:read",
+    "workspace:write",
+    "audit:read",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
@@ -60,8 +92,18 @@ class Job(Answered):
     created_by: str | None
     created_at: datetime
     updated_at: datetime
+    #: Of a paused job: since when, by whom, why, and when it resumes by itself.
+    paused_at: datetime | None = None
+    paused_by: str | None = None
+    pause_note: str | None = None
+    paused_until: datetime | None = None
     #: Empty in a list.
     next_runs: tuple[datetime, ...] = ()
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """The fields that define it, as a request has them. Secrets are redacted."""
+        return {name: each for name, each in self.document.items() if name not in NOT_DEFINED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +120,8 @@ class ExecutionAttempt(Answered):
     worker: str | None = None
     redeliveries: int | None = None
     shortened: bool = False
+    #: The version of the job that it ran.
+    job_version: int | None = None
     request: Mapping[str, Any] | None = None
     response: Mapping[str, Any] | None = None
     timing_ms: Mapping[str, Any] | None = None
@@ -108,6 +152,8 @@ class Execution(Answered):
     missed_count: int | None
     missed_until: datetime | None
     retry_of: str | None
+    #: The version of the job that it ran.
+    job_version: int | None = None
     #: Empty in a list.
     attempts: tuple[ExecutionAttempt, ...] = ()
 

@@ -3,15 +3,15 @@
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from itertools import islice
+from typing import Any, Literal, Protocol
 
 import click
 
-from chronos_client.commands.command import OUTPUT, CommandFailed, Exit, visible
-from chronos_client.models import Answered
+from chronos_client.commands.command import OUTPUT, CommandFailed, Exit, say, visible
 
 _COLOURS = {
     "active": "green",
@@ -33,6 +33,14 @@ _LONG_MILLISECONDS = 10_000
 _UNBOUNDED = 10_000
 
 
+class Documented(Protocol):
+    """Something that the server answered, with its JSON document."""
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """The document."""
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column of a table. ``width`` is the least width of the terminal that shows it."""
@@ -46,7 +54,7 @@ class Column:
 
 
 def show_list(
-    items: Iterable[Answered], columns: Sequence[Column], *, name: Callable[[Any], str]
+    items: Iterable[Documented], columns: Sequence[Column], *, name: Callable[[Any], str]
 ) -> int:
     """Write a list. Return how many items it has."""
     match _form():
@@ -66,11 +74,28 @@ def show_list(
             return len(names)
         case _:
             rows = list(items)
-            _write_table(rows, columns)
+            if rows:
+                _write_table(rows, columns)
             return len(rows)
 
 
-def show_one(item: Answered, fields: Sequence[Column], *, name: Callable[[Any], str]) -> None:
+def show_some(
+    items: Iterator[Documented],
+    limit: int | None,
+    columns: Sequence[Column],
+    *,
+    name: Callable[[Any], str],
+    none: str,
+) -> None:
+    """Write the first items of a list, and say on standard error if there are more or none."""
+    shown = show_list(islice(items, limit), columns, name=name)
+    if not shown:
+        say(none)
+    elif limit is not None and next(items, None) is not None:
+        say(f"There are more than these {shown:,}. --limit shows more.")
+
+
+def show_one(item: Documented, fields: Sequence[Column], *, name: Callable[[Any], str]) -> None:
     """Write one object: its fields below each other for people."""
     match _form():
         case "json":

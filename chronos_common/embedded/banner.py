@@ -6,6 +6,7 @@ from importlib.metadata import version
 import requests
 
 from chronos_common import settings
+from chronos_common.embedded import profile
 from chronos_common.embedded.api_client import AdminAccount, Client, RequestRefused, saved_account
 from chronos_common.embedded.console import Terminal
 from chronos_common.embedded.data_folder import write_private
@@ -31,12 +32,18 @@ def print_banner(
     account = saved_account(installation.folder)
     client = Client(installation.address, account)
     access, may_log_in = _open_account(client, account, installation, run_to_end)
+    commands = (
+        profile.describe(client, installation, account.email)
+        if may_log_in
+        else "'chronos login' makes a profile for another account"
+    )
     names = " and ".join(child.name for child in servers.children)
     pages = {"Dashboard": f"{installation.address}/ui/"}
     lines = (pages if installation.settings.dashboard else {}) | {
         "Address": installation.address,
         "API docs": f"{installation.address}/docs",
         "Account": access,
+        "Commands": commands,
         "E-mail": _mail(installation),
         "Webhooks": _egress(),
         "Data": f"{installation.folder}" + (f" ({names} run from there)" if names else ""),

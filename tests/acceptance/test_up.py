@@ -95,8 +95,25 @@ def second_start(
         yield up
 
 
+def test_the_command_line_works_at_once_in_another_terminal(second_start: Up) -> None:
+    """The profile is written at the start, with a key that the data folder keeps."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "chronos_common.cli", "jobs", "list", "-o", "json"],
+        env=environment() | {"CHRONOS_PROFILES_FILE": str(second_start.profiles)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert json.loads(listed.stdout) == []
+    assert second_start.profiles.stat().st_mode & 0o077 == 0
+    kept = (second_start.folder / "client_key").read_text()
+    (profile,) = json.loads(second_start.profiles.read_text())["profiles"].values()
+    assert (profile["key"], profile["url"]) == (kept, second_start.address)
+
+
 def test_it_keeps_its_data_and_its_secrets_to_itself(second_start: Up) -> None:
-    for name in ["admin.json", "secret_key", "postgres/password", "logs/api.log"]:
+    for name in ["admin.json", "client_key", "secret_key", "postgres/password", "logs/api.log"]:
         assert (second_start.folder / name).stat().st_mode & 0o077 == 0
     assert log_in(second_start).ok
     password = json.loads((second_start.folder / "admin.json").read_text())["password"]

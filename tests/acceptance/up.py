@@ -26,12 +26,13 @@ class Up:
         self, folder: Path, *words: str, prefix: tuple[str, ...] = (), keep: tuple[int, ...] = ()
     ) -> None:
         self.folder = folder
+        self.profiles = folder.with_name(f"{folder.name}-profiles.json")
         self.port = ports.free()
         self.address = f"http://127.0.0.1:{self.port}"
         command = [*up_command(folder, self.port), *words]
         self.process = subprocess.Popen(
             [*prefix, *command],
-            env=environment(),
+            env=environment() | {"CHRONOS_PROFILES_FILE": str(self.profiles)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,0 +1,1 @@
+"""``chronos jobs``."""

@@ -1,0 +1,232 @@
+"""The command line against the application: data, exit codes, questions."""
+
+import csv
+import io
+import json
+import threading
+
+import pytest
+import yaml
+from sqlalchemy import Engine
+
+from chronos_client.client import Chronos
+from integration.api.callers import Caller, job
+from integration.api.client.conftest import Run, end
+
+
+@pytest.fixture
+def two_jobs(caller: Caller) -> list[dict]:
+    return [caller.create(name=f"Report {name}", tags=["mail"]) for name in ("one", "two")]
+
+
+def test_a_list_is_data_in_each_form(run: Run, two_jobs: list[dict]) -> None:
+    ids = {each["id"] for each in two_jobs}
+    assert {each["id"] for each in json.loads(run("jobs", "list", "-o", "json").stdout)} == ids
+    assert {each["id"] for each in yaml.safe_load(run("jobs", "list", "-o", "yaml").stdout)} == ids
+    rows = csv.DictReader(io.StringIO(run("jobs", "list", "-o", "csv").stdout))
+    assert {each["id"] for each in rows} == ids
+    assert set(run("jobs", "list", "-o", "name").stdout.split()) == ids
+    table = run("jobs", "list").stdout.splitlines()
+    assert table[0].split()[:2] == ["NAME", "STATUS"]
+    assert len(table) == 3
+
+
+@pytest.mark.usefixtures("two_jobs")
+def test_only_data_is_on_standard_output(run: Run) -> None:
+    result = run("jobs", "list", "--limit", "1", "-o", "name")
+    assert len(result.stdout.splitlines()) == 1
+    assert "There are more" in result.stderr
+    empty = run("jobs", "list", "--tag", "none", "-o", "json")
+    assert (json.loads(empty.stdout), empty.exit_code) == ([], 0)
+
+
+def test_names_with_escape_sequences_do_not_reach_the_terminal(run: Run, caller: Caller) -> None:
+    caller.create(name="Red \u202e alert", description="\x1b[2J")
+    shown = run("jobs", "get", "Red").stdout
+    assert "\x1b" not in shown
+    assert "\\u202e" in shown
+
+
+def test_a_job_is_made_from_options_or_a_file_and_changed(run: Run, client: Chronos) -> None:
+    url = ["--url", "https://example.com/x"]
+    made = run("jobs", "create", "Report", "--cron", "0 3 * * *", *url, "--set", "max_attempts=2")
+    assert made.exit_code == 0, made.stderr
+    definition = yaml.safe_dump({**job(name="From a file"), "payload": {"url": url[1]}})
+    assert run("jobs", "create", "-f", "-", typed=definition).exit_code == 0
+    assert client.jobs.find("From a file").payload == {"url": url[1]}
+    assert run("jobs", "edit", "Report", "--every", "60", "--method", "PUT").exit_code == 0
+    changed = client.jobs.find("Report")
+    assert (changed.interval_seconds, changed.max_attempts) == (60, 2)
+    assert changed.payload == {"url": url[1], "method": "PUT"}
+
+
+def test_the_editor_sends_the_fields_that_changed(
+    run: Run, client: Chronos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = client.jobs.create(
+        job(payload={"url": "https://a.example/x", "headers": {"Authorization": "secret"}})
+    )
+    monkeypatch.setattr("click.edit", lambda text, **_: text.replace("name: Ping", "name: Pong"))
+    assert run("jobs", "edit", "Ping").exit_code == 0
+    changed = client.jobs.get(made.id)
+    assert (changed.name, changed.payload) == ("Pong", made.payload)
+    monkeypatch.setattr("click.edit", lambda _text, **_: None)
+    assert "Nothing was changed" in run("jobs", "edit", "Pong").stderr
+
+
+def test_wrong_fields_in_the_editor_are_named_and_may_be_corrected(
+    run: Run, client: Chronos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.jobs.create(job())
+    texts = iter(["max_attempts: 0", "max_attempts: 5"])
+    monkeypatch.setattr(
+        "click.edit", lambda text, **_: text.partition("max_attempts")[0] + next(texts)
+    )
+    result = run("jobs", "edit", "Ping", typed="y\n")
+    assert "max_attempts: " in result.stderr
+    assert client.jobs.find("Ping").max_attempts == 5
+
+
+def test_a_clone_is_paused_and_needs_no_secret(run: Run, client: Chronos) -> None:
+    client.jobs.create(job())
+    assert run("jobs", "clone", "Ping", "Pong", "--cron", "0 4 * * *").exit_code == 0
+    assert client.jobs.find("Pong").status == "paused"
+    secret = {"url": "https://example.com", "headers": {"Authorization": "secret"}}
+    client.jobs.create(job(name="Secret", payload=secret))
+    refused = run("jobs", "clone", "Secret", "Another")
+    assert refused.exit_code == 4
+    assert "payload.headers.Authorization" in refused.stderr
+
+
+def test_several_jobs_are_counted_and_need_a_yes(
+    run: Run, client: Chronos, two_jobs: list[dict]
+) -> None:
+    asked = run("jobs", "delete", "--tag", "mail")
+    assert asked.exit_code == 2
+    assert "Delete 2 jobs?" in asked.stderr
+    assert client.jobs.count() == (2, True)
+    assert run("jobs", "pause", "--tag", "mail", "--yes").exit_code == 0
+    assert client.jobs.count(status="paused") == (2, True)
+    assert run("jobs", "delete", two_jobs[0]["id"]).exit_code == 0  # one needs none
+    assert run("jobs", "delete", "--tag", "mail", "--yes").exit_code == 0
+    assert client.jobs.count() == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("jobs", "get", "nothing"), 3, "There is no job 'nothing'"),
+        (("jobs", "get", "Report"), 2, "Report one"),
+        (("jobs", "create", "X", "--every", "0", "--url", "https://a.example"), 4, "interval"),
+        (("jobs", "list", "--status", "odd"), 4, "status"),
+        (("jobs", "lst"), 2, "Did you mean 'list'?"),
+        (("jobs", "pause"), 2, "Name jobs, or choose them"),
+        (("executions", "get", "01a2"), 3, "at least 8 digits"),
+    ],
+)
+@pytest.mark.usefixtures("two_jobs")
+def test_errors_have_their_exit_codes(
+    run: Run, arguments: tuple[str, ...], code: int, message: str
+) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert message in result.stderr
+
+
+def test_a_server_that_is_away_has_its_own_exit_code(run: Run) -> None:
+    result = run("jobs", "list", CHRONOS_URL="http://127.0.0.1:1")
+    assert result.exit_code == 6
+    assert "Connection refused" in result.stderr
+
+
+def test_a_wrong_key_is_refused(run: Run) -> None:
+    assert run("jobs", "list", CHRONOS_API_KEY="chr_wrong").exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code"),
+    [
+        ("succeeded", None, 0),
+        ("failed", None, 1),
+        ("cancelled", "cancelled", 5),
+        ("skipped", "overlap", 5),
+    ],
+)
+@pytest.mark.parametrize("option", ["--wait", "--follow"])
+def test_the_exit_code_tells_how_a_run_ended(
+    run: Run, client: Chronos, db: Engine, option: str, status: str, reason: str | None, code: int
+) -> None:
+    made = client.jobs.create(job())
+
+    def end_it() -> None:
+        while not (found := list(client.jobs.executions(made.id))):
+            pass
+        end(
+            db,
+            found[0].id,
+            status,
+            error="Broken" if status == "failed" else None,
+            reason=reason,
+        )
+
+    worker = threading.Thread(target=end_it)
+    worker.start()
+    result = run("jobs", "run", "Ping", option, "--timeout", "30")
+    worker.join()
+    assert result.exit_code == code, result.stderr
+    if option == "--follow":
+        assert "Triggered by hand" in result.stdout
+    else:
+        assert status in result.stdout
+
+
+def test_a_run_that_takes_too_long_is_no_success(run: Run, client: Chronos) -> None:
+    client.jobs.create(job())
+    result = run("jobs", "run", "Ping", "--wait", "--timeout", "0.1")
+    assert result.exit_code == 1
+    assert "still queued" in result.stderr
+
+
+def test_executions_are_listed_read_cancelled_and_run_again(run: Run, client: Chronos) -> None:
+    client.jobs.create(job())
+    started = run("jobs", "run", "Ping", "-o", "name").stdout.strip()
+    assert run("executions", "list", "--job", "Ping", "-o", "name").stdout.split() == [started]
+    assert run("executions", "cancel", started[:13]).exit_code == 0
+    assert run("executions", "cancel", started).exit_code == 4  # it has ended
+    assert run("executions", "retry", started, "-o", "name").exit_code == 0
+    assert "Triggered by hand" in run("executions", "logs", started).stdout
+    history = run("jobs", "history", "Ping", "--status", "cancelled", "-o", "json").stdout
+    assert [each["id"] for each in json.loads(history)] == [started]
+    assert "cancelled" in run("executions", "get", started).stdout
+
+
+def test_next_why_and_explain(run: Run, client: Chronos) -> None:
+    made = client.jobs.create(job())
+    upcoming = json.loads(run("jobs", "next", "Ping", "-o", "json").stdout)
+    assert [each["at"] for each in upcoming] == [each.isoformat() for each in made.next_runs]
+    assert "not_created_yet" in run("jobs", "why", "Ping", "2020-01-01T09:00Z").stdout
+    assert run("jobs", "why", "Ping").exit_code == 3  # never due
+    explained = run("schedule", "explain", "0 9 * * MON-FRI", "--timezone", "Europe/Berlin")
+    assert "At 09:00 from Monday through Friday" in explained.stdout
+    assert run("schedule", "explain", "61 * * * *").exit_code == 4
+
+
+def test_open_names_the_page_of_a_job(run: Run, client: Chronos, url: str) -> None:
+    made = client.jobs.create(job())
+    assert run("open", "Ping", "--print").stdout == f"{url}/ui/jobs/{made.id}\n"
+
+
+@pytest.mark.usefixtures("two_jobs")
+def test_a_shell_completes_names_of_jobs(run: Run) -> None:
+    def complete(*words: str, **environment: str) -> list[str]:
+        line = {
+            "_CHRONOS_COMPLETE": "zsh_complete",
+            "COMP_WORDS": " ".join(["chronos", *words]),
+            "COMP_CWORD": str(len(words)),
+        }
+        found = run(**line, **environment).stdout.split("\n")[1::3]
+        return [each for each in found if each]
+
+    assert complete("jobs", "get", "rep") == ["Report two", "Report one"]
+    assert "pause" in complete("jobs", "p")
+    assert complete("jobs", "get", "rep", CHRONOS_URL="http://127.0.0.1:1") == []

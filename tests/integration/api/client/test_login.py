@@ -1,0 +1,79 @@
+"""Logging in, profiles, and the commands that need a person."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from integration.api.callers import Caller
+from integration.api.client.conftest import Place, Run
+
+NO_SERVER = {"CHRONOS_URL": None, "CHRONOS_API_KEY": None}
+PASSWORD = "a long pass phrase of a test"
+
+
+@pytest.fixture
+def email(nobody: Caller) -> str:
+    """The address of an account with a password."""
+    address = "ada.lovelace.of.the.client@example.com"
+    nobody.post("auth/register", {"email": address, "password": PASSWORD})
+    return address
+
+
+@pytest.fixture
+def logged_in(run: Run, url: str, email: str, place: Place) -> Path:
+    result = run("login", url, "--email", email, "--name", "here", typed=PASSWORD, **NO_SERVER)
+    assert result.exit_code == 0, result.stderr
+    return Path(place.variables["CHRONOS_PROFILES_FILE"])
+
+
+def test_login_keeps_a_key_and_not_the_password(run: Run, logged_in: Path) -> None:
+    assert stat.S_IMODE(logged_in.stat().st_mode) == 0o600
+    assert PASSWORD not in logged_in.read_text()
+    assert run("jobs", "list", **NO_SERVER).exit_code == 0
+    shown = run("profiles", "list", "-o", "json", **NO_SERVER)
+    assert [each["name"] for each in json.loads(shown.stdout)] == ["here"]
+    assert json.loads(logged_in.read_text())["profiles"]["here"]["key"] not in shown.output
+
+
+def test_a_profile_is_chosen_and_forgotten(run: Run, logged_in: Path, url: str, key: str) -> None:
+    assert run("login", url, "--with-key", "--name", "other", typed=key).exit_code == 0
+    assert json.loads(logged_in.read_text())["current"] == "other"
+    assert run("profiles", "use", "here").exit_code == 0
+    assert run("jobs", "list", "--profile", "other", **NO_SERVER).exit_code == 0
+    assert run("profiles", "remove", "other").exit_code == 0
+    missing = run("jobs", "list", "--profile", "other", **NO_SERVER)
+    assert missing.exit_code == 2
+    assert "There are: here" in missing.stderr
+
+
+def test_a_wrong_password_or_key_makes_no_profile(run: Run, url: str, email: str) -> None:
+    assert run("login", url, "--email", email, typed="wrong", **NO_SERVER).exit_code == 4
+    assert run("login", url, "--with-key", typed="chr_wrong", **NO_SERVER).exit_code == 4
+    assert run("profiles", "list", "-o", "json").stdout.strip() == "[]"
+
+
+def test_keys_are_made_and_revoked_by_a_person(run: Run, logged_in: Path, url: str) -> None:
+    assert logged_in
+    made = run("keys", "create", "deploy", "--scope", "jobs:read", typed=PASSWORD, **NO_SERVER)
+    key = made.stdout.strip()
+    assert run("jobs", "list", CHRONOS_URL=url, CHRONOS_API_KEY=key).exit_code == 0
+    assert "deploy" in run("keys", "list", typed=PASSWORD, **NO_SERVER).stdout
+    assert run("keys", "revoke", "deploy", typed=PASSWORD, **NO_SERVER).exit_code == 0
+    assert run("jobs", "list", CHRONOS_URL=url, CHRONOS_API_KEY=key).exit_code == 4
+
+
+def test_members_are_listed(run: Run, logged_in: Path, email: str) -> None:
+    assert logged_in
+    assert run("members", "list", "-o", "name", **NO_SERVER).stdout.strip() == email
+    gone = run("members", "remove", "nobody@example.com", typed=PASSWORD, **NO_SERVER)
+    assert gone.exit_code == 3
+
+
+def test_without_a_server_the_remedy_is_named(run: Run) -> None:
+    result = run("jobs", "list", **NO_SERVER)
+    assert result.exit_code == 2
+    assert "chronos login URL" in result.stderr
+    half = run("jobs", "list", CHRONOS_URL=None)
+    assert "Set CHRONOS_URL" in half.stderr
