@@ -152,6 +152,14 @@ class Execution(Answered):
     missed_count: int | None
     missed_until: datetime | None
     retry_of: str | None
+    #: The replay that made it.
+    replay_id: str | None = None
+    #: The instant that it stands for, if that is not ``scheduled_for``.
+    logical_for: datetime | None = None
+    #: Of a failure: ``replayed`` or ``discarded``, when, and by which user.
+    resolution: str | None = None
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
     #: The version of the job that it ran.
     job_version: int | None = None
     #: Empty in a list.
