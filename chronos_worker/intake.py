@@ -88,7 +88,7 @@ class Intake:
                 # Many late messages must not use all connections at once.
                 jobs = self._load_jobs(identifiers)
             claimed = self._claimer.claim(identifiers, jobs, queue=self._queue)
-            self._executor.begin([(each, jobs[each.job_id]) for each in claimed])
+            self._executor.begin([(each, each.edited(jobs[each.job_id])) for each in claimed])
 
     def _load_jobs(self, identifiers: Sequence[UUID]) -> Mapping[UUID, JobSpec]:
         with transaction(self._engine) as connection:

@@ -40,6 +40,10 @@ def _due(row: RowMapping) -> Line:
             message = "Triggered by hand"
         case Trigger.RETRY:
             message = f"Triggered as a retry of execution {row['retry_of']}"
+    if row["payload"] is not None:
+        message += ", with a payload of its own"
+    if row["note"]:
+        message += f": {row['note']}"
     if row["missed_count"]:
         until = f" until {clock.rfc3339(row['missed_until'])}" if row["missed_until"] else ""
         message += f"; stands for {row['missed_count']} missed occurrences{until}"

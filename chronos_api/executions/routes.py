@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Response, jsonify, url_for
+from flask import Response, jsonify
 
 from chronos_api.executions import attempts, exports, service
 from chronos_api.executions.logs import lines_of
@@ -17,7 +17,7 @@ from chronos_api.executions.schemas import (
     history_filter,
 )
 from chronos_api.http import problems
-from chronos_api.http.blueprint import LOCATION, Blueprint
+from chronos_api.http.blueprint import Blueprint
 from chronos_api.http.compression import CSV, NDJSON
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
@@ -86,20 +86,3 @@ def cancel_execution(execution_id: UUID) -> Response:
     """Cancel an execution that has not finished."""
     row = service.cancel(call(), execution_id)
     return jsonify(ExecutionAnswer.of(row))
-
-
-@blueprint.route("/<uuid:execution_id>/retry", "POST")
-@blueprint.answers(202, ExecutionAnswer, headers=LOCATION)
-@blueprint.problems(problems.NOT_FOUND, problems.CONFLICT)
-@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
-def retry_execution(execution_id: UUID) -> Response:
-    """Run a finished execution's job again, now, as it is defined now.
-
-    This makes another execution, whose retry_of names this one. It starts beside others under
-    every overlap policy. While a retry of this execution has not ended, another one is a 409
-    that names it. Once it has ended, however it did, this one can be run again.
-    """
-    row = service.retry(call(), execution_id)
-    response = jsonify(ExecutionAnswer.of(row))
-    response.headers["Location"] = url_for("executions.get_execution", execution_id=row["id"])
-    return response

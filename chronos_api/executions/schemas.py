@@ -12,6 +12,7 @@ from chronos_api.fields.fields import Digits, Flag, Instant, Name, OneOf, Text, 
 from chronos_api.fields.pagination import STABLE, StableQuery, filter_of, page_of
 from chronos_common.clock import MILLISECOND
 from chronos_common.domain import jobs as bounds
+from chronos_common.domain.payloads import without_secrets
 from chronos_common.domain.statuses import Reason, Resolution, Status, Trigger
 from chronos_common.storage.executions.filters import MAX_RECENT, HistoryFilter
 
@@ -142,6 +143,11 @@ def _job_version(row: Mapping[Any, Any]) -> int | None:
     return attempts[-1].get("job_version") if attempts else None
 
 
+def _own_payload(row: Mapping[Any, Any]) -> dict[str, Any] | None:
+    payload = row["payload"]
+    return None if payload is None else without_secrets(row["job_type"], payload)
+
+
 class ExecutionAnswer(Answer):
     """One due occurrence of a job, or one trigger, and how it ended."""
 
@@ -214,6 +220,9 @@ class ExecutionAnswer(Answer):
     replay_id = fields.UUID(
         allow_none=True, metadata={"description": "The replay that made this execution"}
     )
+    note = fields.String(
+        allow_none=True, metadata={"description": "Why somebody has run it by hand"}
+    )
     logical_for = Instant(
         allow_none=True,
         metadata={"description": "The instant that it stands for, if not scheduled_for"},
@@ -270,6 +279,16 @@ class ExecutionDetail(ExecutionAnswer):
             metadata={"description": "The version of the job that the last attempt performed"},
         ),
         _job_version,
+    )
+    payload = computed(
+        fields.Dict(
+            allow_none=True,
+            metadata={
+                "description": "Its own payload, if somebody has changed it for this run. Secrets "
+                "are shown as [redacted]"
+            },
+        ),
+        _own_payload,
     )
     attempts = fields.List(fields.Nested(AttemptAnswer))
 

@@ -1,7 +1,10 @@
 """Executions: list, read, trigger, cancel, retry."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, RowMapping
@@ -9,6 +12,7 @@ from sqlalchemy import Connection, RowMapping
 from chronos_api.fields.count_cache import LongLists
 from chronos_api.fields.pagination import Page
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
+from chronos_common import clock
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import FINAL
 from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
@@ -20,27 +24,73 @@ from chronos_common.storage.pages import Count
 _long_lists = LongLists()
 
 
-def trigger(call: Call, job_id: UUID) -> RowMapping:
-    """Run a job now, whatever its schedule says, and return the execution.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How a run by hand differs from its job.
 
-    Raises :class:`JobNotFound`.
+    ``payload_of`` returns the payload of the run, or None for that of the locked job. ``due_at``
+    is None for now.
+    """
+
+    payload_of: Callable[[Transaction, RowMapping], Mapping[str, Any] | None] = lambda *_: None
+    note: str | None = None
+    due_at: datetime | None = None
+
+
+PLAIN = RunOptions()
+
+
+def trigger(call: Call, job_id: UUID, options: RunOptions = PLAIN) -> RowMapping:
+    """Run a job, whatever its schedule says, and return the execution.
+
+    Raises :class:`JobNotFound`, and :class:`Invalid` for a wrong payload.
     """
     with begin(call) as tx:
-        triggered = trigger_all(tx, [_lock(tx, job_id)])
+        triggered = trigger_all(tx, [_lock(tx, job_id)], options=options)
         return _find(tx, triggered[job_id])
 
 
 def trigger_all(
-    tx: Transaction, locked: Sequence[RowMapping], *, retry_of: UUID | None = None
+    tx: Transaction,
+    locked: Sequence[RowMapping],
+    *,
+    retry_of: UUID | None = None,
+    options: RunOptions = PLAIN,
 ) -> dict[UUID, UUID]:
-    """Queue an execution of each locked job, due now. Return their ids by those of the jobs."""
+    """Queue an execution of each locked job. Return their ids by those of the jobs."""
     queues = {row["id"]: QUEUE_OF[row["type"]] for row in locked}
     triggered = executions.trigger(
         tx.connection, tx.workspace_id, queues, now=tx.now, retry_of=retry_of
     )
     job_ids = {execution_id: job_id for job_id, execution_id in triggered.items()}
-    _audit(tx, "execution.retry" if retry_of else "job.execute", job_ids)
+    said = _edit(tx, locked, triggered, options) if options is not PLAIN else {}
+    _audit(tx, "execution.retry" if retry_of else "job.execute", job_ids, said)
     return triggered
+
+
+def _edit(
+    tx: Transaction,
+    locked: Sequence[RowMapping],
+    triggered: Mapping[UUID, UUID],
+    options: RunOptions,
+) -> dict[str, Any]:
+    """Give new executions the options, and return the words about them for the audit log."""
+    payloads = [options.payload_of(tx, row) for row in locked]
+    due_at = options.due_at or tx.now
+    for row, payload in zip(locked, payloads, strict=True):
+        history.edit(
+            tx.connection,
+            [triggered[row["id"]]],
+            payload=payload,
+            note=options.note,
+            due_at=due_at,
+        )
+    said = {
+        "note": options.note,
+        "due_at": clock.rfc3339(options.due_at) if options.due_at else None,
+        "edited_payload": True if any(payload is not None for payload in payloads) else None,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def list_executions(call: Call, filters: HistoryFilter, *, page: int, limit: int) -> Page[UUID]:
@@ -103,7 +153,7 @@ def cancel(call: Call, execution_id: UUID) -> RowMapping:
         return _find(tx, execution_id)
 
 
-def retry(call: Call, execution_id: UUID) -> RowMapping:
+def retry(call: Call, execution_id: UUID, options: RunOptions = PLAIN) -> RowMapping:
     """Run a finished execution's job again as it is defined now, and return the new execution.
 
     Concurrent requests wait for each other at the job's row, so that only one of them finds no
@@ -124,7 +174,7 @@ def retry(call: Call, execution_id: UUID) -> RowMapping:
                 f"The execution {earlier.id}, which is a retry of this one, is still "
                 f"{earlier.status}; wait for it, or cancel it."
             )
-        triggered = trigger_all(tx, [job], retry_of=execution_id)
+        triggered = trigger_all(tx, [job], retry_of=execution_id, options=options)
         return _find(tx, triggered[job["id"]])
 
 
@@ -145,7 +195,12 @@ def _find(session: Session, execution_id: UUID, *, with_attempts: bool = False) 
     return row
 
 
-def _audit(tx: Transaction, action: str, job_ids: Mapping[UUID, UUID]) -> None:
+def _audit(
+    tx: Transaction,
+    action: str,
+    job_ids: Mapping[UUID, UUID],
+    said: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Append an action on executions. ``job_ids`` is by the execution's id."""
-    details = {execution_id: {"job_id": str(job_id)} for execution_id, job_id in job_ids.items()}
+    details = {each: {"job_id": str(job_id), **said} for each, job_id in job_ids.items()}
     tx.audit(action, "execution", details)

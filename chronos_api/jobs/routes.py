@@ -8,7 +8,7 @@ from flask import Response, jsonify, url_for
 from sqlalchemy import RowMapping
 
 from chronos_api.audit.schemas import AuditPage
-from chronos_api.executions import exports
+from chronos_api.executions import exports, waiting
 from chronos_api.executions import service as executions
 from chronos_api.executions.schemas import (
     ExecutionAnswer,
@@ -21,6 +21,8 @@ from chronos_api.http import problems
 from chronos_api.http.blueprint import LOCATION, Blueprint
 from chronos_api.http.compression import CSV, NDJSON
 from chronos_api.jobs import changes, etags, service, snapshots
+from chronos_api.jobs.definition import runs
+from chronos_api.jobs.definition.runs import RunFields
 from chronos_api.jobs.schemas import (
     JobChange,
     JobChangesQuery,
@@ -188,15 +190,20 @@ def resume_job(job_id: UUID) -> Response:
 
 
 @blueprint.route("/<uuid:job_id>/execute", "POST")
-@blueprint.answers(202, ExecutionAnswer, headers=LOCATION)
+@blueprint.optional_body(RunFields, example={"note": "After the fix"})
+@blueprint.answers(200, ExecutionAnswer, description="It has ended within wait_seconds")
+@blueprint.or_answers(202, ExecutionAnswer, headers=LOCATION)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
-def execute_job(job_id: UUID) -> Response:
-    """Run a job now, independently of its schedule."""
-    row = executions.trigger(call(), job_id)
-    response = jsonify(ExecutionAnswer.of(row))
-    response.headers["Location"] = url_for("executions.get_execution", execution_id=row["id"])
-    return response
+def execute_job(body: dict[str, Any], job_id: UUID) -> Response:
+    """Run a job, independently of its schedule: now, or later, or with a changed payload.
+
+    With wait_seconds the answer comes when the execution has ended, with 200, or else after that
+    time, with 202.
+    """
+    making = call()
+    row = executions.trigger(making, job_id, runs.options_of(body, now=making.now))
+    return waiting.answer(making, row, seconds=body["wait_seconds"])
 
 
 @blueprint.route("/<uuid:job_id>/executions", "GET")

@@ -6,10 +6,15 @@ from uuid import UUID
 
 from flask import Response, jsonify, url_for
 
+from chronos_api.executions import service as executions
+from chronos_api.executions import waiting
+from chronos_api.executions.schemas import ExecutionAnswer
 from chronos_api.fields import cursors
 from chronos_api.fields.pagination import filter_of
 from chronos_api.http import problems
 from chronos_api.http.blueprint import LOCATION, Blueprint
+from chronos_api.jobs.definition import runs
+from chronos_api.jobs.definition.runs import RunFields
 from chronos_api.recovery import replays, selections, service
 from chronos_api.recovery.replays import Options
 from chronos_api.recovery.schemas import (
@@ -61,6 +66,25 @@ def list_failure_groups(query: dict[str, Any]) -> Response:
         "is_exact": found.is_exact,
     }
     return jsonify(FailureGroups.of(answer))
+
+
+@recovery.route("/<uuid:execution_id>/retry", "POST")
+@recovery.optional_body(RunFields, example={"note": "After the fix"})
+@recovery.answers(200, ExecutionAnswer, description="It has ended within wait_seconds")
+@recovery.or_answers(202, ExecutionAnswer, headers=LOCATION)
+@recovery.problems(problems.NOT_FOUND, problems.CONFLICT)
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+def retry_execution(body: dict[str, Any], execution_id: UUID) -> Response:
+    """Run a finished execution's job again, as it is defined now, or with a changed payload.
+
+    This makes another execution, whose retry_of names this one. It starts beside others under
+    every overlap policy. While a retry of this execution has not ended, another one is a 409
+    that names it. Once it has ended, however it did, this one can be run again. With wait_seconds
+    the answer comes when it has ended, with 200, or else after that time, with 202.
+    """
+    making = call()
+    row = executions.retry(making, execution_id, runs.options_of(body, now=making.now))
+    return waiting.answer(making, row, seconds=body["wait_seconds"])
 
 
 @recovery.route("/bulk/retry", "POST")

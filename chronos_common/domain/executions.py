@@ -1,7 +1,7 @@
 """An execution as a worker performs it: its job's part, its claim, and its attempts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -31,13 +31,27 @@ class JobSpec(WorkerFields):
     version: int | None = None
 
 
+class Extras(NamedTuple):
+    """The parts of an execution that differ from its job's.
+
+    With ``has_payload``, ``payload`` is its own. It may be None: such a text cannot be read.
+    ``logical_for`` is the instant that it stands for, and ``replay_of`` the execution that a
+    replay repeats by it.
+    """
+
+    payload: Any = None
+    has_payload: bool = False
+    logical_for: datetime | None = None
+    replay_of: UUID | None = None
+
+
 class Claimed(NamedTuple):
     """An execution that a worker holds: the right to perform attempt number ``attempt``.
 
     ``worker_id``, ``attempt`` and ``redeliveries`` together are the fencing token: an execution
     that another worker claimed since differs in one of them, and is not overwritten. A worker
     gives back executions that it did not start, and may claim them again. ``claimed_at`` tells
-    those claims apart.
+    those claims apart. ``extras`` is None for nearly all of them.
     """
 
     id: UUID
@@ -49,6 +63,19 @@ class Claimed(NamedTuple):
     due_at: datetime
     attempt: int
     redeliveries: int
+    extras: Extras | None = None
+
+    @property
+    def stands_for(self) -> datetime:
+        """Return the instant that targets are told: of a replay, that of its source."""
+        extras = self.extras
+        return extras.logical_for if extras and extras.logical_for else self.scheduled_for
+
+    def edited(self, job: JobSpec) -> JobSpec:
+        """Return ``job`` with the execution's own payload, if it has one."""
+        if self.extras is None or not self.extras.has_payload:
+            return job
+        return replace(job, payload=self.extras.payload)
 
 
 class Attempt(NamedTuple):

@@ -193,9 +193,11 @@ def perform(
     task_id = str(execution.id)
     headers = {
         "chronos_job_id": str(job.id),
-        "chronos_scheduled_for": clock.rfc3339(execution.scheduled_for),
+        "chronos_scheduled_for": clock.rfc3339(execution.stands_for),
         "chronos_attempt": str(execution.attempt),
     }
+    if execution.extras and execution.extras.replay_of:
+        headers["chronos_replay_of"] = str(execution.extras.replay_of)
     if is_test:
         headers["chronos_test"] = "true"
     try:

@@ -107,8 +107,10 @@ def request_of(execution: Claimed, job: JobSpec, template: RequestTemplate) -> T
     span = execution.id.int & _LOW_64_BITS ^ execution.attempt
     execution_lines = (
         f"webhook-id: {message_id}\r\n"
-        f"X-Chronos-Scheduled-For: {clock.rfc3339(execution.scheduled_for)}\r\n"
+        f"X-Chronos-Scheduled-For: {clock.rfc3339(execution.stands_for)}\r\n"
         f"X-Chronos-Attempt: {execution.attempt}\r\n"
         f"traceparent: 00-{execution.id.hex}-{span:016x}-01"
     )
+    if execution.extras and execution.extras.replay_of:
+        execution_lines += f"\r\nX-Chronos-Replay-Of: {execution.extras.replay_of}"
     return TransferRequest(execution, job, template, message_id.encode(), execution_lines.encode())

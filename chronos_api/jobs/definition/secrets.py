@@ -12,22 +12,13 @@ from urllib.parse import urlsplit
 
 from chronos_common.domain import redaction
 from chronos_common.domain.jobs import is_same_json
-from chronos_common.domain.payloads import TYPES, uses_default
+from chronos_common.domain.payloads import TYPES, uses_default, without_secrets
 from chronos_common.domain.redaction import REDACTED
 
 
 def shown(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored payload, valid or not, without its secrets."""
-    if job_type not in TYPES:
-        # Another release stored it, and knows which of its fields are secret.
-        return dict.fromkeys(payload, REDACTED)
-    if uses_default(job_type, payload):
-        return dict(redaction.json_value(payload))
-    result = dict(payload)
-    for field in TYPES[job_type].secrets:
-        if field.redact and field.name in payload:
-            result[field.name] = field.redact(payload[field.name])
-    return result
+    return without_secrets(job_type, payload)
 
 
 def restored(

@@ -11,10 +11,12 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any, Final
 
+from chronos_common.domain import redaction
 from chronos_common.domain.payloads.celery_task import CELERY_TASK, CeleryTask
 from chronos_common.domain.payloads.email import EMAIL, Email, mailboxes
 from chronos_common.domain.payloads.payload_type import PayloadType
 from chronos_common.domain.payloads.webhook import WEBHOOK, Webhook
+from chronos_common.domain.redaction import REDACTED
 from chronos_common.errors import Invalid
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "mailboxes",
     "parse",
     "uses_default",
+    "without_secrets",
 ]
 
 #: The type of a job that names none.
@@ -79,3 +82,20 @@ def parse(job_type: str, payload: Mapping[str, Any], *, default_url: str | None 
 def uses_default(job_type: str, payload: Mapping[str, Any]) -> bool:
     """Return whether the workspace's default webhook gets this payload."""
     return job_type == WEBHOOK.name and isinstance(payload, Mapping) and "url" not in payload
+
+
+def without_secrets(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a stored payload, valid or not, without its secrets.
+
+    Each type declares the fields that hold some. All of a type that is not known here is hidden,
+    because another release stored it.
+    """
+    if job_type not in TYPES:
+        return dict.fromkeys(payload, REDACTED)
+    if uses_default(job_type, payload):
+        return dict(redaction.json_value(payload))
+    result = dict(payload)
+    for field in TYPES[job_type].secrets:
+        if field.redact and field.name in payload:
+            result[field.name] = field.redact(payload[field.name])
+    return result

@@ -8,6 +8,7 @@ Ids hold their day, so a list of ids, or a bound on them, keeps a statement to t
 partitions that it needs.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -16,8 +17,9 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common import ids
-from chronos_common.domain.executions import Claimed, Moved
+from chronos_common.domain.executions import Claimed, Extras, Moved
 from chronos_common.domain.statuses import Reason, Status, Trigger
+from chronos_common.storage.jobs.specs import parsed
 from chronos_common.storage.postgres import array_adapter, uuid_adapter
 
 #: The columns that statements return of each execution that they move.
@@ -104,7 +106,10 @@ _CLAIM = text("""
      WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued'
        AND queue = :queue AND job_id = ANY(CAST(:jobs AS uuid[]))
  RETURNING id, job_id, CAST(workspace_id AS text), scheduled_for, NULLIF(due_at, scheduled_for),
-           attempt, redeliveries""")
+           attempt, redeliveries,
+           CASE WHEN payload IS NOT NULL OR replay_id IS NOT NULL THEN CAST(json_build_object(
+               'payload', CAST(payload AS text), 'logical_for', logical_for,
+               'replay_of', CASE WHEN replay_id IS NOT NULL THEN retry_of END) AS text) END""")
 
 
 def claim(
@@ -133,9 +138,31 @@ def claim(
         },
     )
     return [
-        Claimed(each, job, uuid_adapter.shared(workspace), worker_id, now, at, due or at, *counts)
-        for each, job, workspace, at, due, *counts in rows
+        Claimed(
+            each,
+            job,
+            uuid_adapter.shared(workspace),
+            worker_id,
+            now,
+            at,
+            due or at,
+            attempt,
+            redeliveries,
+            extras and _extras(extras),
+        )
+        for each, job, workspace, at, due, attempt, redeliveries, extras in rows
     ]
+
+
+def _extras(written: str) -> Extras:
+    found = json.loads(written)
+    payload, at, source = found["payload"], found["logical_for"], found["replay_of"]
+    return Extras(
+        payload=None if payload is None else parsed(payload),
+        has_payload=payload is not None,
+        logical_for=None if at is None else datetime.fromisoformat(at),
+        replay_of=None if source is None else UUID(source),
+    )
 
 
 class Move(NamedTuple):

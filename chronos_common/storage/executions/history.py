@@ -1,5 +1,6 @@
 """The statements of the API on ``executions``: read and end them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,9 +35,9 @@ from chronos_common.storage.tables import executions, jobs
 #: Counting stops here, so that a list of a long history costs no more than a short one.
 MAX_COUNT = 10_000
 
-# The requests and responses of attempts are only read for a single execution.
-_SUMMARY = [column for column in executions.c if column.name != "attempts"]
-_JOB_COLUMNS = [jobs.c.name.label("job_name"), jobs.c.max_attempts]
+# The requests and responses of attempts, and payloads, are only read for a single execution.
+_SUMMARY = [column for column in executions.c if column.name not in {"attempts", "payload"}]
+_JOB_COLUMNS = [jobs.c.name.label("job_name"), jobs.c.type.label("job_type"), jobs.c.max_attempts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +254,32 @@ def cancel_unstarted_in(
     """End some of the workspace's executions that no worker has started, and return them."""
     parameters = {"workspace_id": workspace_id, "reason": reason, "batch": batch, "now": now}
     return moved(connection.execute(_CANCEL_UNSTARTED_IN, parameters))
+
+
+_EDIT = text("""
+    UPDATE executions SET payload = CAST(:payload AS json), note = :note,
+                          due_at = :due_at, scheduled_for = :due_at
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued'""")
+
+
+def edit(
+    connection: Connection,
+    execution_ids: Sequence[UUID],
+    *,
+    payload: Mapping[str, Any] | None,
+    note: str | None,
+    due_at: datetime,
+) -> None:
+    """Give executions that were queued in this transaction a payload, a note and an instant."""
+    connection.execute(
+        _EDIT,
+        {
+            "ids": list(execution_ids),
+            "payload": None if payload is None else json.dumps(payload),
+            "note": note,
+            "due_at": due_at,
+        },
+    )
 
 
 _PLANNED_AHEAD = text("""

@@ -159,7 +159,7 @@ def chunk(
 
     There may be fewer although the walk goes on: at most :data:`CHUNK` are looked at.
     """
-    columns = [column for column in executions.c if column.name != "attempts"]
+    columns = [column for column in executions.c if column.name not in {"attempts", "payload"}]
     filters = selection.filters
     query = walked(
         connection,

@@ -95,15 +95,18 @@ _ENUMS = {
 
 def spec_of(stored: Mapping[str, Any]) -> JobSpec:
     """Return the spec of fields as they are stored. Those that are missing have their defaults."""
-    values = {**stored, "payload": _payload(stored["payload"])}
+    values = {**stored, "payload": parsed(stored["payload"])}
     for name, members in _ENUMS.items():
         if name in values:
             values[name] = members[values[name]]
     return JobSpec(**values)
 
 
-def _payload(stored: str) -> Any:
-    """Return the parsed JSON. None if its numbers or its depth are too much for the parser."""
+def parsed(stored: str) -> Any:
+    """Return the payload that a text of JSON holds.
+
+    None if its numbers or its depth are too much for the parser.
+    """
     try:
         return json.loads(stored)
     except (ValueError, RecursionError):

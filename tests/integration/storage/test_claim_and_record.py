@@ -19,11 +19,9 @@ from chronos_common.domain.executions import MAX_ERROR_LENGTH, Attempt, Claimed
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.errors import Invalid
 from chronos_common.storage.executions import executions, history, leases, undispatched
-from chronos_common.storage.jobs.specs import Specs
 from chronos_worker import recorder as recorder_module
-from chronos_worker.attempts import Finished, unperformed
+from chronos_worker.attempts import Finished
 from chronos_worker.recorder import Recorder
 from factories import Workspace
 
@@ -107,20 +105,6 @@ def test_an_attempt_is_recorded_with_its_statistics(
             text("SELECT status, executions, duration_ms_sum FROM execution_stats")
         ).all()
     assert [tuple(row) for row in sums] == [("succeeded", 3, 36)]
-
-
-def test_an_attempt_names_the_version_of_the_job_that_it_performed(
-    engine: Engine, workspace: Workspace, job_id: UUID, recorder: Recorder
-) -> None:
-    queued = _queue(engine, workspace, job_id)
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE jobs SET version = 7"))
-        job = Specs().of(connection, queued)[job_id]
-    [claimed] = _claim(engine, queued)
-    performed = unperformed(claimed, job, Invalid({"url": ["Wrong."]}))
-    _record(recorder, performed)
-    [row] = factories.executions_of(engine, job_id)
-    assert [attempt["job_version"] for attempt in row["attempts"]] == [7]
 
 
 def test_a_failed_attempt_is_retried_then_final_and_somebody_is_told(

@@ -15,7 +15,7 @@ from chronos_common.domain import queues
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Succeeded
 from chronos_common.process.heartbeat import Heartbeat
-from chronos_common.storage.executions import undispatched
+from chronos_common.storage.executions import history, undispatched
 from chronos_worker.actions import Actions, webhook
 from chronos_worker.claim import Claimer
 from chronos_worker.executor import BlockingExecutor
@@ -128,6 +128,44 @@ def test_a_damaged_payload_fails_its_own_execution_only(
     assert row["error"].startswith("The stored payload is invalid")
     [row] = factories.executions_of(engine, sound)
     assert row["status"] == "succeeded"
+
+
+def test_an_execution_with_a_payload_of_its_own_is_performed_with_it(
+    engine: Engine, workspace: Workspace, intake: Intake, recorder: Recorder, now: datetime
+) -> None:
+    """Only its own one can be understood."""
+    job_id, edited = _due(engine, workspace, now, queues.WEBHOOKS)
+    _damage(engine, job_id, "payload = '{}'")
+    with engine.begin() as connection:
+        payload = {"url": "https://example.com/"}
+        history.edit(connection, [edited], payload=payload, note=None, due_at=clock.now())
+    intake.accept([edited], clock.now())
+    assert recorder.flush(10)
+    [row] = factories.executions_of(engine, job_id)
+    assert row["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("damaged", ["null", "5", "9" * 5000])
+def test_a_damaged_payload_of_an_execution_fails_it_only(
+    engine: Engine,
+    workspace: Workspace,
+    intake: Intake,
+    recorder: Recorder,
+    now: datetime,
+    damaged: str,
+) -> None:
+    job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
+    sound, other = _due(engine, workspace, now, queues.WEBHOOKS)
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE executions SET payload = CAST(:payload AS json) WHERE id = :id"),
+            {"payload": damaged, "id": execution_id},
+        )
+    intake.accept([execution_id, other], clock.now())
+    assert recorder.flush(10)
+    with engine.begin() as connection:
+        rows = connection.execute(text("SELECT job_id, status FROM executions")).all()
+    assert {row.job_id: row.status for row in rows} == {job_id: "failed", sound: "succeeded"}
 
 
 def test_a_type_that_this_worker_does_not_know_fails_its_executions_and_is_named(

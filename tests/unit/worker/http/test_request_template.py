@@ -1,12 +1,14 @@
 """From a stored payload to what is sent: URL, headers, body."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
 import specimens
+from chronos_common.domain.executions import Extras
 from chronos_common.domain.redaction import REDACTED
 from chronos_common.errors import Invalid
 from chronos_worker.actions import webhook
@@ -115,6 +117,19 @@ def test_every_request_says_which_execution_it_is() -> None:
     assert (version, trace, flags) == ("00", execution.id.hex, "01")
     assert len(span) == 16
     assert int(span, 16) > 0
+
+
+def test_a_replay_says_which_execution_it_repeats_and_for_which_instant() -> None:
+    job = specimens.job({"url": URL})
+    plain = specimens.claimed(job)
+    extras = Extras(logical_for=specimens.MOMENT - timedelta(days=1), replay_of=plain.id)
+    replayed = specimens.claimed(job)._replace(extras=extras)
+    headers = _headers(webhook.prepare(replayed, job).message(specimens.MOMENT))
+    assert headers["webhook-id"] == str(replayed.id)
+    assert headers["X-Chronos-Replay-Of"] == str(plain.id)
+    assert headers["X-Chronos-Scheduled-For"] == "2026-02-28T12:00:00.250Z"
+    others = _headers(webhook.prepare(plain, job).message(specimens.MOMENT))
+    assert "X-Chronos-Replay-Of" not in others
 
 
 def test_attempts_of_an_execution_share_its_trace_and_differ_in_the_span() -> None:
