@@ -154,6 +154,8 @@ class Execution(Answered):
     retry_of: str | None
     #: The replay that made it.
     replay_id: str | None = None
+    #: Why somebody has run it by hand.
+    note: str | None = None
     #: The instant that it stands for, if that is not ``scheduled_for``.
     logical_for: datetime | None = None
     #: Of a failure: ``replayed`` or ``discarded``, when, and by which user.
@@ -162,6 +164,8 @@ class Execution(Answered):
     resolved_by: str | None = None
     #: The version of the job that it ran.
     job_version: int | None = None
+    #: Its own payload without secrets, if somebody has changed it for this run.
+    payload: Mapping[str, Any] | None = None
     #: Empty in a list.
     attempts: tuple[ExecutionAttempt, ...] = ()
 
