@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from chronos_api.http.json_body import made
 from chronos_api.jobs.definition.payload_schemas import JobType
+from chronos_api.jobs.schemas import JobFields
 from chronos_api.ui import wording
 from chronos_common.domain.cron.dates import DayMatch
 from chronos_common.domain.overlaps import OverlapPolicy
@@ -89,8 +91,32 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
 }
 
 
-def facts(job: Mapping[str, Any]) -> Iterator[Fact]:
-    """Yield the parts of a job's definition, whose snapshot is given."""
+#: Fields that stand elsewhere on the page of a job, or together with others.
+_ELSEWHERE: Final = frozenset(
+    {
+        *("name", "description", "type", "payload", "status", "tags", "notify"),
+        *("schedule_type", "job_type", "run_at", "starts_at", "ends_at"),
+        *("retry_delays", "backoff_seconds", "backoff_factor", "backoff_cap_seconds"),
+        "retry_jitter",
+    }
+)
+
+#: Fields without words of their own here.
+_FURTHER: Final = tuple(
+    name for name in made(JobFields).fields if name not in _FIELDS and name not in _ELSEWHERE
+)
+
+
+def name_of(field: str) -> str:
+    """Return a field's name for people."""
+    return _FIELDS[field][0] if field in _FIELDS else field.replace("_", " ").capitalize()
+
+
+def facts(job: Mapping[str, Any], further: Sequence[str] = _FURTHER) -> Iterator[Fact]:
+    """Yield the parts of a job's definition, whose snapshot is given.
+
+    ``further`` are fields without words of their own. Their values are shown as they are.
+    """
     for field, (name, read) in _FIELDS.items():
         # No job has an interval, a jitter or a number of runs that is 0.
         if job[field] and (field, job[field]) != ("day_match", DayMatch.ANY):
@@ -98,3 +124,6 @@ def facts(job: Mapping[str, Any]) -> Iterator[Fact]:
     if job["max_attempts"] > 1:
         yield Fact("Waits between attempts", _waits(job))
     yield Fact("Told of failures", _notified(job["notify"]))
+    for field in further:
+        if job[field]:
+            yield Fact(name_of(field), str(job[field]))

@@ -10,6 +10,7 @@ from dataclasses import fields as fields_of_class
 from datetime import datetime
 from typing import Any, Final
 
+from chronos_api.ui.form_inputs import INPUTS
 from chronos_common import clock
 from chronos_common.domain.cron.dates import DayMatch
 from chronos_common.domain.jobs import JobDefinition
@@ -20,7 +21,15 @@ from chronos_common.errors import Invalid
 Form = Mapping[str, str]
 
 #: The fields of a form that are those of the API, as they are written.
-_TEXTS = ("name", "description", "schedule_type", "timezone", "misfire_policy", "overlap_policy")
+_TEXTS = (
+    "name",
+    "description",
+    "schedule_type",
+    "timezone",
+    "misfire_policy",
+    "overlap_policy",
+    *(each.name for each in INPUTS.values() if not each.is_number),
+)
 _NUMBERS = (
     "interval_seconds",
     "jitter_seconds",
@@ -28,7 +37,10 @@ _NUMBERS = (
     "max_attempts",
     "timeout_seconds",
     "misfire_grace_seconds",
+    *(each.name for each in INPUTS.values() if each.is_number),
 )
+#: The fields that an emptied input resets to their defaults.
+RESETS: Final = ("description", "max_runs", "jitter_seconds", "notify", "retry_delays", *INPUTS)
 _FIELD_OF_KIND = {"cron": "cron_expression", "interval": "interval_seconds", "once": "run_at"}
 
 _POLICY: Final = RetryPolicy()

@@ -11,7 +11,7 @@ from chronos_api.http.errors import problem_of
 from chronos_api.jobs import changes, service, snapshots
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
-from chronos_api.ui import definitions, job_form
+from chronos_api.ui import definitions, form_inputs, job_form
 from chronos_api.ui.blueprint import blueprint, show, to
 from chronos_common import clock, ids
 from chronos_common.domain.payloads.webhook import METHODS
@@ -75,11 +75,7 @@ def change_job(job_id: UUID) -> AnyResponse:
 
 def _resets(job: Mapping[str, Any]) -> dict[str, None]:
     """Return null for each field of the form that an emptied input resets to its default."""
-    return dict.fromkeys(
-        name
-        for name in ("description", "max_runs", "jitter_seconds", "notify", "retry_delays")
-        if name in job
-    )
+    return dict.fromkeys(name for name in job_form.RESETS if name in job)
 
 
 def _snapshot(job_id: UUID) -> dict[str, Any]:
@@ -105,6 +101,7 @@ def _form(
         kinds=list(ScheduleKind),
         misfire_policies=definitions.MISFIRES,
         overlap_policies=definitions.OVERLAPS,
+        further=form_inputs.inputs_in,
         day_matches=definitions.DAY_MATCHES,
     )
     if problem:

@@ -122,17 +122,21 @@ def test_the_form_of_a_cron_job_keeps_how_its_days_match(browser: Browser, calle
 
 
 def test_an_emptied_field_is_reset(browser: Browser, caller: Caller) -> None:
-    made = caller.create(description="Old", max_runs=7, tags=["a"], notify=["a@example.com"])
+    made = caller.create(
+        description="Old",
+        max_runs=7,
+        tags=["a"],
+        notify=["a@example.com"],
+        ends_at="2031-01-01T00:00:00Z",
+        retry_jitter=0.5,
+    )
     form = browser.get(f"/ui/jobs/{made['id']}/edit").form("/edit")
-    empty = {"description": "", "max_runs": "", "tags": "", "notify_whom": "creator"}
+    empty = dict.fromkeys(("description", "max_runs", "tags", "ends_at", "retry_jitter"), "")
+    empty["notify_whom"] = "creator"
     browser.follow(browser.submit(form, **empty))
     after = caller.get(f"jobs/{made['id']}").json
-    assert [after[name] for name in ("description", "max_runs", "tags", "notify")] == [
-        "",
-        None,
-        [],
-        None,
-    ]
+    names = ("description", "max_runs", "tags", "notify", "ends_at", "retry_jitter")
+    assert [after[name] for name in names] == ["", None, [], None, None, 0]
 
 
 def test_a_job_that_somebody_else_changed_meanwhile_is_not_overwritten(
@@ -156,13 +160,24 @@ def test_the_next_runs_are_shown_without_a_script(browser: Browser, caller: Call
 
 
 def test_a_clone_is_a_new_job(browser: Browser, caller: Caller) -> None:
-    made = caller.create(name="First", tags=["a"])
+    """Fails if the form has no input for a field: a clone would have its default."""
+    fields = {
+        "tags": ["a"],
+        "starts_at": "2030-01-01T00:00:00.000Z",
+        "ends_at": "2031-01-01T00:00:00.000Z",
+        "retry_delays": [],
+        "backoff_seconds": 7.5,
+        "backoff_factor": 3.0,
+        "backoff_cap_seconds": 500.0,
+        "retry_jitter": 0.5,
+    }
+    made = caller.create(name="First", **fields)
     form = browser.get(f"/ui/jobs/new?clone={made['id']}").form("/jobs/new")
     browser.follow(browser.submit(form))
     copy, first = jobs_of(caller)
     assert (copy["name"], first["name"]) == ("First (copy)", "First")
     assert copy["payload"] == {"method": "POST", **first["payload"]}
-    assert copy["tags"] == first["tags"]
+    assert {name: copy[name] for name in fields} == fields
 
 
 def test_a_job_is_run_paused_resumed_and_deleted(browser: Browser, caller: Caller) -> None:

@@ -46,6 +46,14 @@ def test_an_answer_shows_every_field_that_a_user_writes() -> None:
     assert made(JobFields).fields.keys() <= made(JobAnswer).fields.keys()
 
 
+def test_a_definition_holds_every_field_that_a_user_writes() -> None:
+    """Fails if a field of a request has no place: its value would be taken and forgotten."""
+    stored = columns.of_job(DEFINITION).keys() | columns.of_schedule(DEFINITION).keys()
+    # The kind, its expression and its instant have names of their own, and the others are state.
+    others = {"schedule_type", "cron_expression", "run_at", "job_type", "status"}
+    assert made(JobFields).fields.keys() - others <= stored
+
+
 @pytest.mark.parametrize("name", sorted(made(JobFields).fields))
 def test_the_documented_default_of_a_field_is_the_default_of_a_definition(name: str) -> None:
     documented = made(JobFields).fields[name].metadata.get("default")
