@@ -19,6 +19,9 @@ class EventsQuery(Strict):
             "does not count beside Authorization or X-API-Key"
         },
     )
+    workspace = fields.UUID(
+        metadata={"description": "The same as the header X-Workspace, which counts more"}
+    )
     last_event_id = Text(
         longest=41,
         validate=Regexp(_STREAM_ID, error="Must be the id of an event, or empty."),

@@ -31,7 +31,7 @@ def identify(*, or_parameter: bool, or_ticket: bool) -> tuple[Identity, UUID | N
     :class:`~chronos_common.errors.Unauthenticated` and :class:`WorkspaceNotFound`.
     """
     presented = credentials.presented(or_parameter=or_parameter, or_ticket=or_ticket)
-    wanted = _wanted_workspace(presented)
+    wanted = _wanted_workspace(presented, or_parameter=or_ticket)
     with reading(current().engine) as connection:
         match presented:
             case KeyText(prefix=prefix, sha256=sha256):
@@ -56,10 +56,13 @@ def _maker(connection: Connection, ticket: Ticket, wanted: UUID | None) -> Ident
     )
 
 
-def _wanted_workspace(presented: Presented) -> UUID | None:
+def _wanted_workspace(presented: Presented, *, or_parameter: bool) -> UUID | None:
     own = presented.workspace_id if isinstance(presented, Ticket) else None
-    # A page has the workspace in its path: neither a link nor an EventSource can send a header.
+    # A page has the workspace in its path: a link cannot send a header. Nor can an
+    # EventSource, so the routes that take a ticket take the workspace in the query.
     given = request.headers.get(WORKSPACE_HEADER) or g.get("workspace_in_path")
+    if given is None and or_parameter:
+        given = request.args.get("workspace")
     if given is None:
         return own
     try:

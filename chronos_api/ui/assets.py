@@ -21,6 +21,9 @@ TYPES = {"css": "text/css", "js": "text/javascript"}
 _SECONDS_TO_KEEP = 365 * 24 * 3600
 _DIGEST_LENGTH = 12
 
+#: A worker obeys the policy of its own script. It loads modules, and opens the event stream.
+POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'"
+
 blueprint = Blueprint("ui_assets", __name__, url_prefix="/ui/assets")
 
 
@@ -71,6 +74,7 @@ def serve(digest: str, name: str) -> Response:
     response.mimetype = asset.mimetype
     if accepts_gzip:
         response.headers["Content-Encoding"] = "gzip"
+    response.headers["Content-Security-Policy"] = POLICY
     response.headers["Vary"] = "Accept-Encoding"
     response.headers["Cache-Control"] = f"public, max-age={_SECONDS_TO_KEEP}, immutable"
     return response

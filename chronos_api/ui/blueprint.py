@@ -28,6 +28,7 @@ from chronos_api.preferences import service as preferences
 from chronos_api.security import access, browser_sessions
 from chronos_api.transactions import account_call
 from chronos_api.ui import assets, wording
+from chronos_api.ui.places import PLACES, SHORTCUTS
 from chronos_api.workspaces import service as workspaces
 from chronos_common import clock
 from chronos_common.domain.timezones.zones import zone_of
@@ -112,6 +113,8 @@ def _page(template: str, values: dict[str, Any]) -> Response:
         link=link,
         member=access.membership(),
         now=clock.now(),
+        places=PLACES,
+        shortcuts=SHORTCUTS,
         user=g.get("account"),
         here=_address_here(),
         **wording.functions(zone_of(chosen.time_zone)),

@@ -130,3 +130,62 @@ def test_everything_but_the_live_parts_works_without_scripts(up: Up, target: Tar
         page.get_by_label("Type its name").fill("Plain")
         page.get_by_role("button", name="Delete the job").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Jobs")
+
+
+def test_keys_and_the_palette_lead_anywhere(visit: Visit, target: Target) -> None:
+    create(visit.open("/ui/jobs/new"), "Palette target", target, seconds="3600")
+    page = visit.open("/ui/")
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys")
+    expect(keys).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="A page, a job or an id").fill("palette tar")
+    expect(page.get_by_role("option", name="Palette target")).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Palette target")
+    page.keyboard.press("g")
+    page.keyboard.press("j")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Jobs")
+    page.keyboard.press("/")
+    page.keyboard.type("palette j?x")
+    search = page.get_by_role("searchbox", name="Search")
+    expect(search).to_have_value("palette j?x")
+    search.fill("Palette target")
+    page.keyboard.press("Enter")
+    expect(page.locator("tr[data-key]")).to_have_count(1)
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator("[data-picked]")).to_have_text("1 checked")
+    page.keyboard.press("p")
+    expect(page.get_by_role("row").filter(has_text="Palette target")).to_contain_text("paused")
+
+
+def test_three_tabs_have_one_stream(visit: Visit) -> None:
+    """Fails if each page opens a stream of its own."""
+    context, requests = visit.page.context, list[str]()
+    context.on("request", lambda request: requests.append(request.url))
+    pages = [visit.page, context.new_page(), context.new_page()]
+    for page in pages:
+        page.goto(f"{visit.address}/ui/jobs")
+        expect(page.locator("[data-live-state]")).to_have_text("● live")
+    assert context.browser is not None
+    found = context.browser.new_browser_cdp_session().send("Target.getTargets")["targetInfos"]
+    assert len([each for each in found if each["type"] == "shared_worker"]) == 1
+    assert not [each for each in requests if "/api/v1/events" in each]
+    pages[0].locator("[data-live-state]").click()
+    expect(pages[0].locator("[data-live-state]")).to_have_text("‖ paused")
+    expect(pages[1].locator("[data-live-state]")).to_have_text("● live")
+
+
+def test_without_a_stream_a_page_asks_again_and_says_so(visit: Visit, target: Target) -> None:
+    visit.page.add_init_script("delete window.SharedWorker")
+    visit.page.route("**/api/v1/events*", lambda route: route.abort())
+    page = visit.open("/ui/jobs")
+    expect(page.locator("[data-live-state]")).to_have_text("⏲ every 10 s")
+    other = page.context.new_page()
+    other.goto(f"{visit.address}/ui/jobs/new")
+    create(other, "Seen by asking", target, seconds="3600")
+    expect(page.get_by_text("Seen by asking")).to_be_visible()
+    visit.forgive("net::ERR_FAILED")

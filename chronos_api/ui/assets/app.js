@@ -4,6 +4,8 @@ import { follow } from "./live.js";
 import { prepareForms } from "./form.js";
 import { prepareSelection } from "./select.js";
 import { keepTimes } from "./times.js";
+import { prepareKeys } from "./keys.js";
+import { preparePalette } from "./palette.js";
 import { prepareZoneSwitch } from "./zone.js";
 
 function closeMenus(event) {
@@ -24,4 +26,6 @@ keepTimes();
 prepareForms();
 prepareSelection();
 prepareZoneSwitch();
+prepareKeys();
+preparePalette();
 follow();

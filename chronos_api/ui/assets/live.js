@@ -1,13 +1,17 @@
 // Live parts: when the workspace changes, the same page is asked for again, and the parts that
 // differ are put in place. Rows keep their elements, so that nothing jumps or loses the focus.
 
+import { connect } from "./connection.js";
+import { parsed } from "./policy.js";
+import { STATES } from "./stream.js";
+
 const LEAST_PAUSE = 5000;
 const ALWAYS_PAUSE = 2000;
 const STATS_PAUSE = 15000;
-const policy = window.trustedTypes?.createPolicy("chronos", { createHTML: (text) => text });
 
 let last = 0;
 let timer = 0;
+let isPaused = false;
 
 function isTouched(part) {
   const selected = getSelection();
@@ -52,11 +56,10 @@ async function refresh() {
   timer = 0;
   last = Date.now();
   const parts = document.querySelectorAll("[data-live]");
-  if (document.hidden || [...parts].some(isTouched)) return;
+  if (isPaused || document.hidden || [...parts].some(isTouched)) return;
   const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
   if (!answer.ok) return;
-  const text = await answer.text();
-  const page = new DOMParser().parseFromString(policy ? policy.createHTML(text) : text, "text/html");
+  const page = parsed(await answer.text());
   const fresh = page.querySelectorAll("[data-live]");
   for (const [index, part] of parts.entries()) if (fresh[index]) patch(part, fresh[index]);
 }
@@ -65,31 +68,37 @@ function soon(pause) {
   timer ||= setTimeout(() => refresh().catch(() => {}), Math.max(last + pause - Date.now(), 0));
 }
 
-function say(text) {
-  const state = document.querySelector("[data-live-state]");
-  if (!state) return;
-  state.hidden = false;
-  if (state.textContent !== text) state.textContent = text;
+function prepareState() {
+  const button = document.querySelector("[data-live-state]");
+  let state = "reconnecting";
+  const show = () => {
+    const text = isPaused ? "‖ paused" : STATES[state];
+    button.hidden = false;
+    if (button.textContent !== text) button.textContent = text;
+    button.title = isPaused ? "Follow what happens again" : "Stop following what happens";
+    button.setAttribute("aria-pressed", String(isPaused));
+  };
+  button.addEventListener("click", () => {
+    isPaused = !isPaused;
+    show();
+    if (!isPaused) soon(0);
+  });
+  return (next) => { state = next; show(); };
+}
+
+function take(say, { state, event }) {
+  if (state) say(state);
+  if (event === "changes") soon(LEAST_PAUSE);
+  if (event === "reset" || event === "poll") soon(0);
 }
 
 /** Follow the events of the workspace while the page is seen. */
 export function follow() {
-  if (!document.querySelector("[data-live]")) return;
+  if (!document.querySelector("[data-live]") || !document.body.dataset.events) return;
   last = Date.now();
-  let source = null;
-  const open = () => {
-    source = new EventSource(document.body.dataset.events);
-    source.onopen = () => say("● live");
-    source.onerror = () => say("◌ reconnecting");
-    source.addEventListener("changes", () => soon(LEAST_PAUSE));
-    source.addEventListener("reset", () => soon(0));
-  };
-  const close = () => { source?.close(); source = null; };
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) close();
-    else if (!source) { open(); soon(0); }
-  });
-  if (!document.hidden) open();
+  const say = prepareState();
+  connect((message) => take(say, message));
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(0); });
   // A busy workspace does not name each execution in its events. This one is asked for.
   setInterval(() => { if (document.querySelector('[data-live="always"]')) soon(ALWAYS_PAUSE); }, ALWAYS_PAUSE);
   // The server keeps figures for some seconds. The last event may come before they are new.

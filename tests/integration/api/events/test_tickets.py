@@ -1,7 +1,7 @@
 """Tickets: how a browser's EventSource, which sends no headers, opens the event stream."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,11 +38,17 @@ def ticket_of(caller: Caller) -> str:
     return str(answer.json["ticket"])
 
 
-def opened(app: Flask, ticket: str, **headers: str) -> int:
+def opened(
+    app: Flask, ticket: str, in_address: Mapping[str, str] | None = None, **headers: str
+) -> int:
     """Return how the stream answers a ticket; it would not end by itself."""
     client = app.test_client()
     with closing(
-        client.get("/api/v1/events", query_string={"ticket": ticket}, headers=headers)
+        client.get(
+            "/api/v1/events",
+            query_string={"ticket": ticket, **(in_address or {})},
+            headers=headers,
+        )
     ) as answer:
         return answer.status_code
 
@@ -118,6 +124,8 @@ def test_a_ticket_is_for_the_workspace_in_which_it_was_made(
     ticket = caller.post("events/ticket", headers={"X-Workspace": second}).json["ticket"]
     assert opened(app, ticket) == opened(app, ticket, **{"X-Workspace": second}) == 200
     assert opened(app, ticket, **{"X-Workspace": str(caller.workspace_id)}) == 404
+    assert opened(app, ticket, in_address={"workspace": second}) == 200
+    assert opened(app, ticket, in_address={"workspace": str(caller.workspace_id)}) == 404
     caller.post("members/leave", headers={"X-Workspace": second})
     assert opened(app, ticket) == 404
     assert opened(app, ticket_of(caller)) == 200
