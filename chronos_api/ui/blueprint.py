@@ -28,7 +28,7 @@ from chronos_api.preferences import service as preferences
 from chronos_api.security import access, browser_sessions
 from chronos_api.transactions import account_call
 from chronos_api.ui import assets, wording
-from chronos_api.ui.places import PLACES, SHORTCUTS
+from chronos_api.ui.places import SHORTCUTS, places_of
 from chronos_api.workspaces import service as workspaces
 from chronos_common import clock
 from chronos_common.domain.timezones.zones import zone_of
@@ -104,16 +104,16 @@ def show_public(template: str, **values: Any) -> Response:
 
 
 def _page(template: str, values: dict[str, Any]) -> Response:
-    session = g.get("browser_session")
+    session, member = g.get("browser_session"), access.membership()
     chosen = values.setdefault("preferences", preferences.DEFAULTS)
     text = render_template(
         f"ui/{template}",
         asset=assets.address,
         csrf_token=session.csrf if session else "",
         link=link,
-        member=access.membership(),
+        member=member,
         now=clock.now(),
-        places=PLACES,
+        places=places_of(member.role if member else None),
         shortcuts=SHORTCUTS,
         user=g.get("account"),
         here=_address_here(),

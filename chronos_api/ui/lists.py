@@ -42,17 +42,18 @@ def filters_in(given: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in given.items() if name not in _POSITIONS}
 
 
-def query_of(schema: type[Schema]) -> ListQuery:
+def query_of(schema: type[Schema], *, is_paged: bool = True) -> ListQuery:
     """Return the query of the current address. An empty input of a form sets nothing."""
+    whole = {"limit": LIMIT} if is_paged else {}
     given = {name: value for name, value in request.args.items() if value}
     try:
-        return ListQuery(given, json_body.made(schema).load({"limit": LIMIT, **given}), {})
+        return ListQuery(given, json_body.made(schema).load({**whole, **given}), {})
     except ValidationError as error:
         errors = json_body.flatten(error.messages)
     # An error may be about another field than the one to leave out. Without any, there is none.
     right = {name: value for name, value in given.items() if name not in errors}
     try:
-        loaded = json_body.made(schema).load({"limit": LIMIT, **right})
+        loaded = json_body.made(schema).load({**whole, **right})
     except ValidationError:
-        loaded = json_body.load(schema, {"limit": LIMIT})
+        loaded = json_body.load(schema, whole)
     return ListQuery(given, loaded, errors)

@@ -1,25 +1,48 @@
-"""The pages that the palette leads to, and the keys of all pages."""
+"""The pages that the bar and the palette lead to, and the keys of all pages."""
 
+from dataclasses import dataclass
 from typing import Final
 
-#: Endpoint, name, and the key that goes there after ``g``.
+from chronos_api.security.access import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page without parameters. ``key`` leads there after the key ``g``."""
+
+    page: str
+    name: str
+    key: str = ""
+    role: Role = Role.VIEWER
+    is_in_bar: bool = False
+
+
 PLACES: Final = (
-    ("overview", "Overview", "o"),
-    ("jobs", "Jobs", "j"),
-    ("new_job", "New job", "n"),
-    ("deleted", "Deleted jobs", ""),
-    ("executions", "Executions", "e"),
-    ("settings", "Settings, members and keys", "s"),
-    ("audit", "Audit log", "a"),
-    ("account", "Your account", ""),
-    ("system", "System", ""),
+    Place("overview", "Overview", "o", is_in_bar=True),
+    Place("jobs", "Jobs", "j", is_in_bar=True),
+    Place("executions", "Executions", "e", is_in_bar=True),
+    Place("failures", "Failures", "f", is_in_bar=True),
+    Place("calendar", "Calendar", "c", is_in_bar=True),
+    Place("new_job", "New job", "n", Role.EDITOR),
+    Place("deleted", "Deleted jobs"),
+    Place("settings", "Settings, members and keys", "s"),
+    Place("audit", "Audit log", "a", Role.OWNER),
+    Place("account", "Your account"),
+    Place("system", "System"),
 )
+
+
+def places_of(role: Role | None) -> list[Place]:
+    """Return the pages that a member with this role may see."""
+    return [place for place in PLACES if role is not None and role.includes(place.role)]
+
 
 #: Keys, and what they do. ``keys.js`` has the same ones.
 SHORTCUTS: Final = (
     (("Ctrl K",), "search, or go to a page, a job or an id"),
     (("/",), "search in the list"),
     (("g o", "g j", "g e"), "overview, jobs, executions"),
+    (("g f", "g c"), "failures, calendar"),
     (("g n", "g s", "g a"), "new job, settings, audit log"),
     (("j", "k"), "next and previous row"),
     (("x",), "check the row"),

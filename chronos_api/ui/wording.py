@@ -70,6 +70,11 @@ def number(value: float) -> str:
     return f"{value:,}"
 
 
+def compact(value: int) -> str:
+    """Return a number for a narrow place, like ``982`` or ``12k``."""
+    return str(value) if value < _THOUSAND else f"{value / _THOUSAND:.3g}k"
+
+
 def milliseconds(value: float | None) -> str:
     """Return a duration: ``33 ms``, ``1.25 s``, ``2 min 5 s``, or a dash if there is none."""
     if value is None:
@@ -187,10 +192,10 @@ def program(user_agent: str | None) -> str:
 
 
 _OF_ZONE = (ago, clock_time, instant, log_time)
-_OF_ALL_ZONES = (execution_status, job_status, milliseconds, number, program, reason)
+_OF_ALL_ZONES = (compact, execution_status, job_status, milliseconds, number, program, reason)
 
 
 def functions(zone: tzinfo) -> dict[str, Callable[..., Any]]:
-    """Return what templates call, for a reader whose clocks are those of ``zone``."""
+    """Return the functions of templates, for a reader whose clocks are those of ``zone``."""
     named: dict[str, Callable[..., Any]] = {each.__name__: each for each in _OF_ALL_ZONES}
     return named | {each.__name__: partial(each, zone=zone) for each in _OF_ZONE}

@@ -29,7 +29,7 @@ function act(key) {
 }
 
 const KEYS = {
-  "?": () => document.querySelector("#keys").showModal(),
+  "?": () => document.querySelector("#key-help").showModal(),
   "/": () => { const box = document.querySelector("main input[type=search]"); box ? box.focus() : press("[data-palette-open]"); },
   j: () => move(1),
   k: () => move(-1),
@@ -60,5 +60,5 @@ function take(event) {
 
 /** Let single keys act, unless the user has switched them off. */
 export function prepareKeys() {
-  if (isOn && document.querySelector("#keys")) document.addEventListener("keydown", take);
+  if (isOn && document.querySelector("#key-help")) document.addEventListener("keydown", take);
 }

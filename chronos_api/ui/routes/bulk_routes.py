@@ -56,7 +56,7 @@ ACTIONS: Final[Mapping[Action, ActionTexts]] = {
 @blueprint.post("/jobs/bulk")
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def ask_bulk() -> AnyResponse:
-    """Say what a change of the checked jobs would do, or of all that match, and ask."""
+    """Make a dry run of a change of the checked jobs, or of all that match, and ask."""
     action = _action()
     return _ask(action, changes.dry_run(call(), _change(action)))
 

@@ -49,7 +49,8 @@ class Page(HTMLParser):
         self.elements.append((tag, given))
         if tag not in _VOID:
             self.open.append(tag)
-        if tag == "form":
+        # A form that only closes its dialog sends nothing.
+        if tag == "form" and given.get("method") != "dialog":
             self.forms.append(Form(given["action"], given.get("method", "get")))
         elif self.forms and "form" in self.open:
             self._field(tag, given)
