@@ -5,8 +5,8 @@ from typing import Any, Self
 
 from chronos_client.events import EventStream
 from chronos_client.executions import Executions
-from chronos_client.jobs import Jobs
-from chronos_client.schedules import Schedules
+from chronos_client.jobs import Jobs, Schedules
+from chronos_client.recovery import Failures, Replays
 from chronos_client.transport import Transport
 from chronos_client.workspace import ApiKeys, WorkspaceMembers
 
@@ -42,6 +42,8 @@ class Chronos:
         )
         self.jobs = Jobs(self._transport)
         self.executions = Executions(self._transport)
+        self.failures = Failures(self._transport)
+        self.replays = Replays(self._transport)
         self.schedules = Schedules(self._transport)
         self.keys = ApiKeys(self._transport)
         self.members = WorkspaceMembers(self._transport)

@@ -1,4 +1,4 @@
-"""Jobs: find, read, change and run them."""
+"""Jobs: find, read, change and run them. Schedules: try one before a job has it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from chronos_client import documents, errors, pages
-from chronos_client.models import Execution, Job, WhyAnswer
+from chronos_client.models import Execution, Job, SchedulePreview, WhyAnswer
 from chronos_client.transport import Transport
 
 #: Jobs that are looked at to find the one whose name begins so.
@@ -107,9 +107,11 @@ class Jobs:
         """Delete a job. With ``version``, refuse if the job was changed meanwhile."""
         self._transport.send("DELETE", f"/jobs/{job_id}", headers=_if_match(version))
 
-    def pause(self, job_id: str) -> Job:
-        """Stop following the job's schedule."""
-        return self._job("POST", f"/jobs/{job_id}/pause")
+    def pause(self, job_id: str, *, until: datetime | None = None, note: str | None = None) -> Job:
+        """Stop following the job's schedule, until an instant if one is given."""
+        given = {"until": until and until.isoformat(), "note": note}
+        body = {name: value for name, value in given.items() if value}
+        return self._job("POST", f"/jobs/{job_id}/pause", body=body)
 
     def resume(self, job_id: str) -> Job:
         """Follow the job's schedule again."""
@@ -152,6 +154,32 @@ class Jobs:
 
     def _job(self, method: str, path: str, **options: Any) -> Job:
         return documents.read(Job, self._transport.send(method, path, **options).content)
+
+
+class Schedules:
+    """Schedules without a job."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def preview(self, **schedule: Any) -> SchedulePreview:
+        """Return a schedule in plain words, with its next instants.
+
+        ``schedule`` has the fields of a job's schedule, and ``count`` and ``after``.
+        """
+        reply = self._transport.send("POST", "/schedules/preview", body=schedule)
+        return documents.read(SchedulePreview, reply.content)
+
+    def explain(
+        self, expression: str, *, timezone: str | None = None, count: int | None = None
+    ) -> SchedulePreview:
+        """Return a cron expression in plain words, with its next instants."""
+        return self.preview(
+            schedule_type="cron",
+            cron_expression=expression,
+            **({"timezone": timezone} if timezone else {}),
+            **({"count": count} if count else {}),
+        )
 
 
 def _if_match(version: int | None) -> Mapping[str, str]:

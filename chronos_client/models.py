@@ -66,7 +66,7 @@ class Job(Answered):
     schedule_type: str
     cron_expression: str | None
     timezone: str
-    day_match: str
+    day_match: str = "any"
     interval_seconds: int | None
     run_at: datetime | None
     starts_at: datetime | None
@@ -178,6 +178,52 @@ class Execution(Answered):
     def succeeded(self) -> bool:
         """Whether it ran, and its target accepted it."""
         return self.status == "succeeded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailureCount(Answered):
+    """Failures with one error, job, host or HTTP status."""
+
+    #: The value of ``cause``, ``job_id``, ``host`` or ``http_status`` in a filter.
+    key: str | None
+    #: Of the job.
+    name: str | None
+    executions: int
+    jobs: int
+    first_at: datetime
+    last_at: datetime
+    latest_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replay(Answered):
+    """A bulk retry that a scheduler makes at a rate."""
+
+    id: str
+    state: str
+    #: Why Chronos has paused or ended it by itself.
+    stopped_because: str | None
+    filter: Mapping[str, Any]
+    ids: tuple[str, ...] | None
+    as_of: datetime
+    note: str | None
+    rate_per_second: float
+    oldest_first: bool
+    matched: int
+    matched_is_exact: bool
+    created: int
+    refused: int
+    created_by: str | None
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    #: How its executions have ended so far, by status. Empty in a list.
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it makes no further executions."""
+        return self.finished_at is not None
 
 
 @dataclass(frozen=True, kw_only=True)

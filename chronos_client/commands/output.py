@@ -170,7 +170,6 @@ def _csv_cell(value: Any) -> Any:
 
 def _write_table(rows: Sequence[Any], columns: Sequence[Column]) -> None:
     from rich.table import Table  # noqa: PLC0415 - programs and --help need no tables
-    from rich.text import Text  # noqa: PLC0415 - as above
 
     console = _console()
     shown = [column for column in columns if column.width <= console.width]
@@ -179,14 +178,10 @@ def _write_table(rows: Sequence[Any], columns: Sequence[Column]) -> None:
         table.add_column(
             column.heading,
             justify=column.justify,
-            no_wrap=True,
-            overflow="ellipsis" if column.is_flexible else "ignore",
-            min_width=None if column.is_flexible else _widest(rows, column),
-            ratio=None,
+            no_wrap=not column.is_flexible,  # those that may wrap are narrowed first
         )
     for row in rows:
-        cells = (_cell(column.value(row)) for column in shown)
-        table.add_row(*(Text(cell, style=_COLOURS.get(cell, "")) for cell in cells))
+        table.add_row(*(_text(_cell(column.value(row))) for column in shown))
     _print(console, table)
 
 
@@ -222,8 +217,11 @@ def _console() -> Any:
     )
 
 
-def _widest(rows: Sequence[Any], column: Column) -> int:
-    return max([len(column.heading), *(len(_cell(column.value(row))) for row in rows)])
+def _text(cell: str) -> Any:
+    """Return a cell that is cut, and not wrapped, where it does not fit."""
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    return Text(cell, style=_COLOURS.get(cell, ""), no_wrap=True, overflow="ellipsis")
 
 
 def _cell(value: Any) -> str:

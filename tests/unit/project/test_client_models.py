@@ -8,6 +8,7 @@ from chronos_api.executions.schemas import AttemptAnswer, ExecutionDetail, LogLi
 from chronos_api.explanations.schemas import Why
 from chronos_api.jobs.preview_schemas import Occurrence, Preview
 from chronos_api.jobs.schemas import JobDetail, JobFields
+from chronos_api.recovery.schemas import FailureGroup, ReplayDetail
 from chronos_api.workspaces.key_schemas import NewKeyAnswer
 from chronos_api.workspaces.schemas import Member
 from chronos_client import models
@@ -16,6 +17,8 @@ ANSWERS = {
     models.Job: JobDetail,
     models.Execution: ExecutionDetail,
     models.ExecutionAttempt: AttemptAnswer,
+    models.FailureCount: FailureGroup,
+    models.Replay: ReplayDetail,
     models.LogEntry: LogLine,
     models.WhyAnswer: Why,
     models.SchedulePreview: Preview,

@@ -32,7 +32,6 @@ SHORT = {
     "chronos_api/ui/routes/audit_routes.py": "routes of one resource",
     "chronos_api/ui/routes/system_routes.py": "routes of one resource",
     "chronos_api/context.py": "every module reads it, so that it stands on nothing of the API",
-    "chronos_client/schedules.py": "a resource of the client",
     "chronos_common/storage/accounts/preferences.py": "the statements of one table",
     "chronos_common/failpoints.py": "even the clock stands on it, so that it stands on nothing",
     "chronos_common/migrations/revisions.py": "read at every start, without loading alembic",

@@ -27,6 +27,8 @@ DOCUMENTS = {
     models.Job: "JobDetail",
     models.Execution: "ExecutionDetail",
     models.ExecutionAttempt: "AttemptAnswer",
+    models.FailureCount: "FailureGroup",
+    models.Replay: "ReplayDetail",
     models.LogEntry: "LogLine",
     models.WhyAnswer: "Why",
     models.SchedulePreview: "Preview",

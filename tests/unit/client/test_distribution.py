@@ -1,0 +1,38 @@
+"""The light distribution has the client's commands, and pulls nothing of the server."""
+
+import tomllib
+
+from packaging.requirements import Requirement
+
+from repository import ROOT
+
+WHOLE = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LIGHT = tomllib.loads((ROOT / "chronos_client" / "pyproject.toml").read_text())
+#: What the client's own requirements bring.
+ALLOWED = {"click", "requests", "rich"}
+
+
+def test_it_needs_three_packages_and_pulls_no_server() -> None:
+    needed = {Requirement(each).name for each in LIGHT["project"]["dependencies"]}
+    assert needed == ALLOWED
+    optional = LIGHT["project"]["optional-dependencies"]
+    assert {Requirement(each).name for each in optional["yaml"]} == {"pyyaml"}
+
+
+def test_it_has_the_version_of_the_whole_distribution() -> None:
+    for name in ("version", "requires-python", "license"):
+        assert LIGHT["project"][name] == WHOLE["project"][name]
+
+
+def test_both_register_the_same_commands() -> None:
+    whole = WHOLE["project"]["entry-points"]["chronos.commands"]
+    clients = {name: each for name, each in whole.items() if each.startswith("chronos_client")}
+    assert LIGHT["project"]["entry-points"]["chronos.commands"] == clients
+
+
+def test_it_ships_every_folder_of_the_client() -> None:
+    folders = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for path in (ROOT / "chronos_client").rglob("__init__.py")
+    }
+    assert set(LIGHT["tool"]["setuptools"]["packages"]) == folders
