@@ -36,6 +36,8 @@ NEVER_REFUSED: Final = frozenset(
         "job.delete",
         "job.pause",
         "key.revoke",
+        "replay.cancel",
+        "replay.pause",
         "workspace.delete",
         "workspace.rotate_secret",
     }

@@ -1,6 +1,7 @@
-"""The operator's actions on accounts: make an operator, list, disable, enable."""
+"""The operator's actions on accounts, and the list of processes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,9 @@ from chronos_api.accounts import service
 from chronos_api.fields.pagination import Page, first_of
 from chronos_api.security import password_hashing, password_strength
 from chronos_api.transactions import Call, Transaction, begin, reading
-from chronos_common.errors import Conflict, NotFound
+from chronos_common.broker import Broker
+from chronos_common.errors import Conflict, NotFound, Unavailable
+from chronos_common.storage import workers
 from chronos_common.storage.accounts import invitations, users
 
 
@@ -89,3 +92,17 @@ def _lock(tx: Transaction, user_id: UUID) -> RowMapping:
 def _audit(tx: Transaction, action: str, row: Mapping[Any, Any]) -> None:
     """Append to the log of the installation."""
     tx.audit_in(None, action, "user", {row["id"]: {"email": row["email"]}})
+
+
+def list_processes(call: Call, *, alive_within: timedelta) -> Sequence[RowMapping]:
+    """Return the workers and schedulers of the installation."""
+    with reading(call) as session:
+        return workers.processes(session.connection, alive_since=call.now - alive_within)
+
+
+def queues(broker: Broker) -> Sequence[tuple[str, int]]:
+    """Return the number of messages in each queue, and nothing while Redis is away."""
+    try:
+        return sorted(broker.depths().items())
+    except Unavailable:
+        return []

@@ -6,9 +6,10 @@ from uuid import UUID
 from flask import Response, jsonify
 
 from chronos_api.accounts import admin
-from chronos_api.accounts.schemas import AccountAnswer, AccountPage, AccountsQuery
+from chronos_api.accounts.schemas import AccountAnswer, AccountPage, AccountsQuery, ProcessList
 from chronos_api.audit import service as audit
 from chronos_api.audit.schemas import AuditPage, AuditQuery, audit_filter
+from chronos_api.context import current
 from chronos_api.fields import cursors
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
@@ -68,3 +69,14 @@ def list_installation_audit_entries(query: dict[str, Any]) -> Response:
         account_call(), None, audit_filter(query), page=query["page"], limit=query["limit"]
     )
     return jsonify(AuditPage.of(found.source(query)))
+
+
+@blueprint.route("/processes", "GET")
+@blueprint.answers(200, ProcessList)
+@requires_operator()
+def list_processes() -> Response:
+    """List the workers and schedulers of this installation, and its queues."""
+    shared = current()
+    found = admin.list_processes(account_call(), alive_within=shared.settings.worker_timeout)
+    queues = [{"name": name, "messages": count} for name, count in admin.queues(shared.broker)]
+    return jsonify(ProcessList.of({"items": found, "queues": queues}))

@@ -173,3 +173,35 @@ class AccountAnswer(User):
 
 
 AccountPage = page_of(AccountAnswer, "AccountPage")
+
+
+class ProcessAnswer(Answer):
+    """A worker or a scheduler."""
+
+    id = fields.UUID()
+    kind = fields.String(metadata={"enum": ["worker", "scheduler"]})
+    hostname = fields.String()
+    pid = fields.Integer()
+    version = fields.String(metadata={"description": "The release of Chronos"})
+    started_at = Instant()
+    heartbeat_at = Instant(metadata={"description": "Its last sign of life"})
+    in_flight = fields.Integer(metadata={"description": "Executions that it holds"})
+    alive = fields.Boolean(metadata={"description": "false: rescue is about to take it for lost"})
+
+
+class QueueAnswer(Answer):
+    """A queue of messages for workers."""
+
+    name = fields.String()
+    messages = fields.Integer(
+        metadata={"description": "That wait, each with up to 500 executions"}
+    )
+
+
+class ProcessList(Answer):
+    """The processes of the installation, up to 1,000, and its queues."""
+
+    items = fields.List(fields.Nested(ProcessAnswer))
+    queues = fields.List(
+        fields.Nested(QueueAnswer), metadata={"description": "Empty while Redis is away"}
+    )

@@ -1,5 +1,6 @@
 """Executions: list, read, trigger, cancel, retry."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from chronos_common import clock
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.statuses import FINAL
 from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
+from chronos_common.quotas import CHANGE_BYTES
 from chronos_common.storage.executions import executions, history
 from chronos_common.storage.executions.filters import HistoryFilter
 from chronos_common.storage.jobs import jobs
@@ -77,6 +79,8 @@ def _edit(
     """Give new executions the options, and return the words about them for the audit log."""
     payloads = [options.payload_of(tx, row) for row in locked]
     due_at = options.due_at or tx.now
+    own = [each for each in payloads if each is not None]
+    tx.spend({CHANGE_BYTES: sum(len(json.dumps(each)) for each in own)})
     for row, payload in zip(locked, payloads, strict=True):
         history.edit(
             tx.connection,

@@ -56,7 +56,22 @@ class WorkspaceStats:
     jobs: Mapping[str, int]
     unfinished: Backlog
     totals: Totals
+    before: Totals
     alive: Mapping[str, int]
+
+    @property
+    def previous(self) -> "PeriodSums":
+        """The sums of the period before, of the same length."""
+        return PeriodSums(self.since - LENGTHS[self.period], self.since, self.before)
+
+    @property
+    def drift_histogram(self) -> "Sequence[DriftBucket]":
+        """The distribution of the drift, without empty buckets."""
+        return [
+            DriftBucket(histograms.lowest_of(bucket), histograms.lowest_of(bucket + 1), count)
+            for bucket, count in enumerate(self.totals.drift_counts)
+            if count
+        ]
 
     @property
     def executions(self) -> Mapping[str, int]:
@@ -81,13 +96,54 @@ class WorkspaceStats:
 
     def drift(self, percent: float) -> int | None:
         """Return a percentile of drift, which never exceeds the largest drift."""
-        found = histograms.percentile(self.totals.drift_counts, percent)
-        return None if found is None else min(found, self.totals.drift_ms_max)
+        return _drift(self.totals, percent)
 
     @property
     def drift_max_ms(self) -> int | None:
         """The largest drift."""
         return self.totals.drift_ms_max if self.totals.drift_counts else None
+
+
+@dataclass(frozen=True, slots=True)
+class DriftBucket:
+    """How many executions started so late: from one number of milliseconds to below another."""
+
+    from_ms: int
+    below_ms: int
+    executions: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodSums:
+    """How the executions of [``since``, ``until``) ended."""
+
+    since: datetime
+    until: datetime
+    totals: Totals
+
+    @property
+    def executions(self) -> Mapping[str, int]:
+        """How many executions ended with each status."""
+        return self.totals.executions
+
+    @property
+    def success_rate(self) -> float | None:
+        """The part of the finished executions that succeeded."""
+        return success_rate(self.totals.executions)
+
+    @property
+    def average_duration_ms(self) -> float | None:
+        """Of the last attempts of executions that succeeded or failed."""
+        return _average_duration(self.totals.executions, self.totals.duration_ms)
+
+    def drift(self, percent: float) -> int | None:
+        """Return a percentile of drift, which never exceeds the largest drift."""
+        return _drift(self.totals, percent)
+
+
+def _drift(totals: Totals, percent: float) -> int | None:
+    found = histograms.percentile(totals.drift_counts, percent)
+    return None if found is None else min(found, totals.drift_ms_max)
 
 
 def stats(
@@ -103,6 +159,9 @@ def stats(
             jobs=jobs.count_by_status(connection, workspace_id),
             unfinished=trends.unfinished(connection, workspace_id, limit=MAX_UNFINISHED, now=now),
             totals=trends.totals(connection, workspace_id, since=since),
+            before=trends.totals(
+                connection, workspace_id, since=since - LENGTHS[period], until=since
+            ),
             alive=workers.count_alive(connection, alive_since=now - alive_within),
         )
 

@@ -82,6 +82,35 @@ class PeriodQuery(Strict):
     )
 
 
+class PreviousStats(ValueAnswer):
+    """How the executions of the period before ended, which is as long."""
+
+    since = Instant()
+    until = Instant()
+    succeeded = _ended("Executions that succeeded", Status.SUCCEEDED)
+    failed = _ended("Executions that failed for good", Status.FAILED)
+    cancelled = _ended("Executions that were cancelled", Status.CANCELLED)
+    skipped = _ended("Records of occurrences that did not run", Status.SKIPPED)
+    success_rate = _maybe(fields.Float, "succeeded / (succeeded + failed), from 0 to 1")
+    average_duration_ms = _maybe(
+        fields.Float, "Of the last attempts of executions that succeeded or failed"
+    )
+    drift_p50_ms = computed(
+        _maybe(fields.Integer, "Half were at most as late"), lambda sums: sums.drift(50)
+    )
+    drift_p99_ms = computed(
+        _maybe(fields.Integer, "99 % were at most as late"), lambda sums: sums.drift(99)
+    )
+
+
+class DriftBucketAnswer(ValueAnswer):
+    """How many executions started so late."""
+
+    from_ms = _count("From so many milliseconds on")
+    below_ms = _count("To fewer than so many")
+    executions = _count("Executions of the period")
+
+
 class Stats(ValueAnswer):
     """How a workspace stands, and how its executions of a period ended."""
 
@@ -118,6 +147,11 @@ class Stats(ValueAnswer):
         _maybe(fields.Integer, "99 % were at most as late"), lambda stats: stats.drift(99)
     )
     drift_max_ms = _maybe(fields.Integer, "The latest start")
+    drift_histogram = fields.List(
+        fields.Nested(DriftBucketAnswer),
+        metadata={"description": "All of them, in steps that grow. Empty steps are left out"},
+    )
+    previous = fields.Nested(PreviousStats)
     queue_depth = _count(
         "Executions that are due and that no worker has started", attribute="unfinished.waiting"
     )

@@ -1,11 +1,11 @@
 """The statements on ``workers``: one row per worker or scheduler process, as long as it lives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, RowMapping, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +79,18 @@ def count_alive(connection: Connection, *, alive_since: datetime) -> Mapping[str
     """Return how many processes of each kind are alive."""
     rows = connection.execute(_ALIVE, {"alive_since": alive_since})
     return {row.kind: row.processes for row in rows}
+
+
+#: Processes of one list.
+MAX_LISTED = 1000
+
+_ALL = text("""
+    SELECT id, kind, hostname, pid, version, started_at, heartbeat_at, in_flight,
+           heartbeat_at > :alive_since AS alive
+      FROM workers ORDER BY kind, hostname, pid, id LIMIT :limit""")
+
+
+def processes(connection: Connection, *, alive_since: datetime) -> Sequence[RowMapping]:
+    """Return workers and schedulers, also those that have just been lost."""
+    rows = connection.execute(_ALL, {"alive_since": alive_since, "limit": MAX_LISTED})
+    return rows.mappings().all()

@@ -47,6 +47,25 @@ def execution_at(
     return connection.execute(_AT, parameters).mappings().one_or_none()
 
 
+_BETWEEN = text(f"""
+    SELECT {_COLUMNS} FROM executions
+     WHERE job_id = :job_id AND id >= :lowest AND id < :highest
+     ORDER BY id LIMIT :limit""")  # noqa: S608 - a constant
+
+
+def executions_between(
+    connection: Connection, job_id: UUID, *, since: datetime, until: datetime, limit: int
+) -> Sequence[RowMapping]:
+    """Return the job's first executions in [``since``, ``until``), in order."""
+    parameters = {
+        "job_id": job_id,
+        "lowest": ids.lowest_at(since),
+        "highest": ids.lowest_at(until),
+        "limit": limit,
+    }
+    return connection.execute(_BETWEEN, parameters).mappings().all()
+
+
 _COVERING = text(f"""
     WITH before AS MATERIALIZED (
         SELECT {_COLUMNS} FROM executions

@@ -14,16 +14,22 @@ from sqlalchemy import Connection, RowMapping, TextClause, text
 HOUR = timedelta(hours=1)
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
-# Minutes up to the first whole hour, hours from there on.
+# Minutes up to the first whole hour and from the last one on, hours between them.
 _SPANS = """
     SELECT status, executions, duration_ms_sum, drift_ms_max, drift_counts
       FROM execution_stats
-     WHERE workspace_id = :workspace_id AND minute >= :since AND minute < :first_hour
+     WHERE workspace_id = :workspace_id AND minute >= :since
+       AND minute < least(CAST(:first_hour AS timestamptz), CAST(:until AS timestamptz))
+    UNION ALL
+    SELECT status, executions, duration_ms_sum, drift_ms_max, drift_counts
+      FROM execution_stats
+     WHERE workspace_id = :workspace_id AND minute >= :last_hour AND minute < :until
     UNION ALL
     SELECT status, executions, duration_ms_sum, drift_ms_max, drift_counts
       FROM execution_stats_hourly
-     WHERE workspace_id = :workspace_id AND hour >= :first_hour"""
+     WHERE workspace_id = :workspace_id AND hour >= :first_hour AND hour < :last_hour"""
 _TOTALS = text(f"""
     SELECT status, CAST(sum(executions) AS bigint) AS executions,
            CAST(sum(duration_ms_sum) AS bigint) AS duration_ms, max(drift_ms_max) AS drift_ms_max
@@ -49,13 +55,15 @@ class Totals:
     drift_counts: Sequence[int]
 
 
-def totals(connection: Connection, workspace_id: UUID, *, since: datetime) -> Totals:
-    """Return the sums of the workspace from the minute of ``since`` on."""
-    parameters = {
-        "workspace_id": workspace_id,
-        "since": since.replace(second=0, microsecond=0),
-        "first_hour": _EPOCH + -((_EPOCH - since) // HOUR) * HOUR,
-    }
+def totals(
+    connection: Connection, workspace_id: UUID, *, since: datetime, until: datetime | None = None
+) -> Totals:
+    """Return the sums of the workspace from the minute of ``since`` on, to that of ``until``.
+
+    None for ``until`` is for ever. Minutes are pruned, so that of an earlier period its first hour
+    may be missing if ``since`` is not a whole hour.
+    """
+    parameters = {"workspace_id": workspace_id, **_bounds(since, until)}
     rows = connection.execute(_TOTALS, parameters).all()
     return Totals(
         executions={row.status: row.executions for row in rows},
@@ -63,6 +71,18 @@ def totals(connection: Connection, workspace_id: UUID, *, since: datetime) -> To
         drift_ms_max=max((row.drift_ms_max for row in rows), default=0),
         drift_counts=list(connection.execute(_DRIFT, parameters).scalars()),
     )
+
+
+def _bounds(since: datetime, until: datetime | None) -> dict[str, datetime]:
+    """Return the instants between which minutes and hours are added up."""
+    first_hour = _EPOCH + -((_EPOCH - since) // HOUR) * HOUR
+    last_hour = _LATEST if until is None else until.replace(minute=0, second=0, microsecond=0)
+    return {
+        "since": since.replace(second=0, microsecond=0),
+        "until": until or _LATEST,
+        "first_hour": first_hour,
+        "last_hour": max(last_hour, first_hour),
+    }
 
 
 def _buckets(table: str, span: str) -> TextClause:

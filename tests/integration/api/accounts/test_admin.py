@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -12,11 +13,14 @@ from flask import Flask
 from sqlalchemy import Engine, update
 
 import chronos_api.context
+import factories
 from chronos_api.accounts.command import admin
 from chronos_api.accounts.service import EmailTaken
 from chronos_api.app import create_app
+from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.errors import Invalid
+from chronos_common.storage import workers
 from chronos_common.storage.postgres.database import connect
 from chronos_common.storage.tables import users
 from integration.api.api_settings import settings_for
@@ -138,3 +142,18 @@ def test_accounts_are_listed_and_searched(operator: Caller, app: Flask, db: Engi
     found = [each["id"] for page in (first, second) for each in page["items"]]
     assert found == [str(each.user_id) for each in marked]
     assert operator.get(f"admin/accounts?search=x%25{mark}").json["total"] == 0
+
+
+def test_an_operator_sees_the_processes_and_queues(operator: Caller, db: Engine) -> None:
+    now = clock.now()
+    with db.begin() as connection:
+        alive = factories.worker(connection, now=now)
+        lost = factories.worker(connection, now=now, silent_for=timedelta(minutes=5))
+    found = operator.get("admin/processes").json
+    states = {each["id"]: (each["kind"], each["alive"]) for each in found["items"]}
+    assert states[str(alive)] == ("worker", True)
+    assert states[str(lost)] == ("worker", False)
+    assert {"webhooks", "emails"} <= {each["name"] for each in found["queues"]}
+    with db.begin() as connection:
+        for each in (alive, lost):
+            workers.remove(connection, each)

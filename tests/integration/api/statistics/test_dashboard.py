@@ -96,6 +96,15 @@ def test_stats_and_trend_are_what_counting_the_executions_gives(
     ran = expected["succeeded"] + expected["failed"]
     assert found["success_rate"] == pytest.approx(expected["succeeded"] / ran, abs=1e-6)
 
+    previous = found["previous"]
+    since, until = (datetime.fromisoformat(previous[name]) for name in ("since", "until"))
+    assert (until, until - since) == (
+        datetime.fromisoformat(found["since"]),
+        dashboard.LENGTHS[Period(period)],
+    )
+    before = counted(db, caller, since) - counted(db, caller, until)
+    assert {fate: previous[fate] for fate in FATES} == {fate: before[fate] for fate in FATES}
+
     shown = caller.get(f"dashboard/trend?period={period}").json
     instants = [datetime.fromisoformat(bucket["at"]) for bucket in shown["buckets"]]
     step = timedelta(seconds=shown["bucket_seconds"])
@@ -123,8 +132,13 @@ def test_percentiles_of_drift_are_within_a_fifth(caller: Caller, db: Engine) -> 
             ),
             {"id": caller.workspace_id},
         ).scalars()
-        exact = quantiles(drifts, n=100, method="inclusive")
+        known = list(drifts)
+    exact = quantiles(known, n=100, method="inclusive")
     found = caller.get("dashboard/stats").json
+    for each in found["drift_histogram"]:
+        within = [drift for drift in known if each["from_ms"] <= drift < each["below_ms"]]
+        assert len(within) == each["executions"]
+    assert sum(each["executions"] for each in found["drift_histogram"]) == len(known)
     assert found["drift_p50_ms"] == pytest.approx(exact[49], rel=0.2, abs=1)
     assert found["drift_p99_ms"] == pytest.approx(exact[98], rel=0.25, abs=2)
     assert found["drift_max_ms"] >= exact[98]
@@ -278,12 +292,11 @@ def rows_read(db: Engine, caller: Caller, length: timedelta) -> int:
     from chronos_common.storage.executions import trends  # noqa: PLC0415 - its statement is the subject
 
     now = clock.now()
-    since = now - length
-    first_hour = since.replace(minute=0, second=0, microsecond=0) + HOUR
+    bounds = trends._bounds(now - length, None)
     with db.connect() as connection:
         [[planned]] = connection.execute(
             text(f"EXPLAIN (ANALYZE, FORMAT JSON) {trends._TOTALS.text}"),
-            {"workspace_id": caller.workspace_id, "since": since, "first_hour": first_hour},
+            {"workspace_id": caller.workspace_id, **bounds},
         ).all()
     return sum(scanned(planned[0]["Plan"]))
 
