@@ -1,6 +1,7 @@
-"""Figures, instants, statuses and programs as the pages show them."""
+"""Figures, instants, statuses, programs and requests as the pages show them."""
 
 import json
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -191,8 +192,34 @@ def program(user_agent: str | None) -> str:
     return f"{browser} on {system}" if system else browser
 
 
+# curl makes these itself.
+_HEADERS_OF_CURL = frozenset({"host", "content-length", "connection"})
+
+
+def curl_command(request: Mapping[str, Any]) -> str:
+    """Return the command that sends the request again, without the secrets that were redacted."""
+    words = [f"curl -X {shlex.quote(request['method'])} {shlex.quote(request['url'])}"]
+    for name, value in (request.get("headers") or {}).items():
+        if name.lower() not in _HEADERS_OF_CURL:
+            words.append(f"-H {shlex.quote(f'{name}: {value}')}")
+    body = request.get("body")
+    if body:
+        text = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False)
+        words.append(f"--data-raw {shlex.quote(text)}")
+    return " \\\n  ".join(words)
+
+
 _OF_ZONE = (ago, clock_time, instant, log_time)
-_OF_ALL_ZONES = (compact, execution_status, job_status, milliseconds, number, program, reason)
+_OF_ALL_ZONES = (
+    compact,
+    curl_command,
+    execution_status,
+    job_status,
+    milliseconds,
+    number,
+    program,
+    reason,
+)
 
 
 def functions(zone: tzinfo) -> dict[str, Callable[..., Any]]:

@@ -5,6 +5,9 @@ import { connect } from "./connection.js";
 import { parsed } from "./policy.js";
 import { STATES } from "./stream.js";
 
+/** The event after live parts were put in place. */
+export const PATCHED = "chronos:patched";
+
 const LEAST_PAUSE = 5000;
 const ALWAYS_PAUSE = 2000;
 const STATS_PAUSE = 15000;
@@ -62,6 +65,8 @@ async function refresh() {
   const page = parsed(await answer.text());
   const fresh = page.querySelectorAll("[data-live]");
   for (const [index, part] of parts.entries()) if (fresh[index]) patch(part, fresh[index]);
+  // Scripts show again the things that a page without scripts does not have.
+  document.dispatchEvent(new Event(PATCHED));
 }
 
 function soon(pause) {

@@ -1,6 +1,8 @@
 // The checked rows of a list: one box for all of the page, ranges by the shift key, and their
 // number. Without scripts the boxes and the bar below work as they are.
 
+import { PATCHED } from "./live.js";
+
 function boxes() {
   return [...document.querySelectorAll("[data-pick]")];
 }
@@ -20,7 +22,6 @@ export function prepareSelection() {
   const bar = document.querySelector("[data-bulk]");
   if (!bar) return;
   let last = null;
-  for (const each of document.querySelectorAll("[data-pick-all]")) each.hidden = false;
   document.addEventListener("click", (event) => {
     const box = event.target.closest?.("[data-pick], [data-pick-all]");
     if (!box) return;
@@ -34,5 +35,10 @@ export function prepareSelection() {
     last = box;
     show(bar);
   });
-  show(bar);
+  const begin = () => {
+    for (const each of document.querySelectorAll("[data-pick-all]")) each.hidden = false;
+    show(bar);
+  };
+  document.addEventListener(PATCHED, begin);
+  begin();
 }

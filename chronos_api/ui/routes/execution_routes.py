@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from flask import Response
+from flask import Response, request
+from sqlalchemy import RowMapping
 from werkzeug.wrappers import Response as AnyResponse
 
 from chronos_api.context import current
@@ -11,11 +12,13 @@ from chronos_api.executions.schemas import ExecutionsQuery, history_filter
 from chronos_api.explanations import service as explanations
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
-from chronos_api.ui import charts
+from chronos_api.ui import charts, comparison
 from chronos_api.ui.blueprint import blueprint, show, to
 from chronos_api.ui.lists import query_of
 from chronos_common import clock
 from chronos_common.domain.statuses import Status, Trigger
+from chronos_common.errors import ExecutionNotFound
+from chronos_common.storage.executions.filters import HistoryFilter
 
 
 @blueprint.get("/executions")
@@ -56,6 +59,40 @@ def execution(execution_id: UUID) -> AnyResponse:
         lines=logs.lines_of(row),
         is_final=row["finished_at"] is not None,
     )
+
+
+@blueprint.get("/executions/<uuid:execution_id>/compare")
+@requires(Role.VIEWER, Scope.EXECUTIONS_READ)
+def compare(execution_id: UUID) -> AnyResponse:
+    """Show an execution beside another one, or beside the success of its job before it."""
+    left = service.read(call(), execution_id)
+    other = request.args.get("with")
+    other_id = _id(other) if other else _success_before(left)
+    right = service.read(call(), other_id) if other_id else None
+    return show(
+        "compare.html",
+        left=left,
+        right=right,
+        figures=comparison.figures(left, right) if right else [],
+        compared=comparison.parts(left, right) if right else [],
+        show_all="all" in request.args,
+    )
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise ExecutionNotFound from error
+
+
+def _success_before(row: RowMapping) -> UUID | None:
+    """Return the latest success of the job before this execution, or None."""
+    filters = HistoryFilter(
+        job_id=row["job_id"], statuses=(Status.SUCCEEDED,), until=row["scheduled_for"]
+    )
+    found = service.list_executions(call(), filters, page=1, limit=1).rows
+    return found[0]["id"] if found else None
 
 
 @blueprint.get("/executions/<uuid:execution_id>/log.txt")
