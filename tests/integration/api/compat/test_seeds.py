@@ -81,7 +81,8 @@ def submit(caller: Caller, **body: Any) -> dict[str, Any]:
 def new_key(db: Engine, caller: Caller, *scopes: Scope) -> str:
     owner = Principal(caller.user_id, caller.workspace_id, Role.OWNER)
     call = Call(engine=db, caller=owner, now=clock.now())
-    return keys.create(call, name="Seeds", scopes=scopes, expires_at=None).text
+    with caller.app.app_context():
+        return keys.create(call, name="Seeds", scopes=scopes, expires_at=None).text
 
 
 def finish(db: Engine, execution_id: UUID, **values: Any) -> None:
