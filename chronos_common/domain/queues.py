@@ -10,11 +10,9 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from chronos_common.domain.payloads import CELERY_TASK, EMAIL, TYPES, WEBHOOK
+from chronos_common.domain.payloads import TYPES, WEBHOOK
 
 WEBHOOKS: Final = WEBHOOK.queue
-EMAILS: Final = EMAIL.queue
-TASKS: Final = CELERY_TASK.queue
 NOTIFICATIONS: Final = "notifications"
 
 #: Test runs, whose caller waits for the result. They are not stored in PostgreSQL.
@@ -49,13 +47,6 @@ QUEUE_OF: Final = _QueueOf({name: each.queue for name, each in TYPES.items()})
 
 #: What ``succeeded`` promises, by queue, for executions whose work goes on elsewhere.
 HANDED_ON: Final = {each.queue: each.promise for each in TYPES.values() if each.is_handed_on}
-
-
-def own_queue(name: str) -> str | None:
-    """Return why no task may go to the queue ``name`` of Chronos's own broker, or None."""
-    if name in ALL or name in BACKLOG_OF.values() or ":" in name or name.startswith("chronos"):
-        return f"{name!r} belongs to Chronos itself on this broker; use another name."
-    return None
 
 
 #: The largest share of a workspace in the first list, between two readings of the lists. An

@@ -14,6 +14,7 @@ from chronos_common import clock
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Succeeded
+from chronos_common.domain.payloads import EMAIL
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage.executions import history, undispatched
 from chronos_worker.actions import Actions, webhook
@@ -183,7 +184,7 @@ def test_a_type_that_this_worker_does_not_know_fails_its_executions_and_is_named
 def test_a_forged_message_takes_nothing_from_another_queue(
     engine: Engine, workspace: Workspace, intake: Intake, recorder: Recorder, now: datetime
 ) -> None:
-    mails, mail = _due(engine, workspace, now, queues.EMAILS)
+    mails, mail = _due(engine, workspace, now, EMAIL.queue)
     hooks, hook = _due(engine, workspace, now, queues.WEBHOOKS)
     intake.accept([uuid4(), mail, hook], clock.now())
     assert recorder.flush(10)

@@ -6,9 +6,7 @@ from kombu.pidbox import Mailbox
 from kombu.transport.native_delayed_delivery import level_name
 from kombu.transport.redis import Channel
 
-from chronos_common.domain import queues
 from chronos_common.domain.payloads.celery_task import reserved_queue
-from chronos_common.domain.queues import own_queue
 
 KEPT_BY_KOMBU = [
     Channel.unacked_key,
@@ -64,9 +62,3 @@ def test_names_that_others_keep_data_under_are_reserved(name: str) -> None:
 )
 def test_other_names_are_the_users(name: str) -> None:
     assert reserved_queue(name) is None
-
-
-@pytest.mark.parametrize("name", [*queues.ALL, "tenant:7", "chronos", "chronos-tasks"])
-def test_a_broker_that_is_shared_keeps_what_chronos_uses(name: str) -> None:
-    assert own_queue(name)
-    assert own_queue("reports") is None

@@ -19,9 +19,9 @@ import factories
 import mail_servers
 import specimens
 from chronos_common import clock
-from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed
 from chronos_common.domain.outcomes import NotAttempted
+from chronos_common.domain.payloads import EMAIL
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import tables
@@ -113,7 +113,7 @@ def _queued(engine: Engine, workspace: Workspace, now: datetime, **changes: Any)
             **{"timeout_seconds": 20.0, **changes},
         )
         return factories.trigger(
-            connection, workspace_id=workspace.id, job_id=job_id, queue=queues.EMAILS, now=now
+            connection, workspace_id=workspace.id, job_id=job_id, queue=EMAIL.queue, now=now
         )
 
 
@@ -134,7 +134,7 @@ def _perform_once(engine: Engine, mailer: Mailer, recorder: Recorder, execution_
             [execution_id],
             worker_id=ME,
             now=clock.now(),
-            queue=queues.EMAILS,
+            queue=EMAIL.queue,
             job_ids=list(specs),
         )
     executor.begin([(each, specs[each.job_id]) for each in claimed])
