@@ -43,11 +43,12 @@ class Documented(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. ``width`` is the least width of the terminal that shows it."""
+    """A column of a table, for terminals of ``width`` columns or more, but less than ``below``."""
 
     heading: str
     value: Callable[[Any], Any]
     width: int = 0
+    below: int = sys.maxsize
     #: Cells with more text than fits are cut, or none is.
     is_flexible: bool = False
     justify: Literal["left", "right"] = "left"
@@ -172,7 +173,7 @@ def _write_table(rows: Sequence[Any], columns: Sequence[Column]) -> None:
     from rich.table import Table  # noqa: PLC0415 - programs and --help need no tables
 
     console = _console()
-    shown = [column for column in columns if column.width <= console.width]
+    shown = [each for each in columns if each.width <= console.width < each.below]
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in shown:
         table.add_column(

@@ -13,7 +13,7 @@ from chronos_client import profiles
 from chronos_client.commands.command import PROFILE
 from chronos_client.errors import ClientError
 
-_AGO = re.compile(r"(\d{1,6})([smhd])")
+_DISTANCE = re.compile(r"(\+?)(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 #: Names that a shell offers at once, and how long it waits for them.
@@ -51,7 +51,7 @@ class JobReference(click.ParamType[str]):
 
 
 class InstantText(click.ParamType[datetime]):
-    """An instant: ISO 8601, or how long ago (90m, 12h, 7d)."""
+    """An instant: ISO 8601, how long ago (90m, 12h, 7d), or in how long (+2h)."""
 
     name = "instant"
 
@@ -61,15 +61,18 @@ class InstantText(click.ParamType[datetime]):
         """Return the instant. Without an offset it is one of this machine's clock."""
         if isinstance(value, datetime):
             return value
-        if ago := _AGO.fullmatch(value):
-            number, unit = ago.groups()
+        if distance := _DISTANCE.fullmatch(value):
+            plus, number, unit = distance.groups()
             now = datetime.now(UTC)  # noqa: TID251 - the client is an entry point
-            return now - timedelta(**{_UNITS[unit]: int(number)})
+            length = timedelta(**{_UNITS[unit]: int(number)})
+            return now + length if plus else now - length
         try:
             return datetime.fromisoformat(value).astimezone()
         except ValueError:
             self.fail(
-                f"{value!r} is no instant. Write 2026-11-30T02:30, or 12h for ago.", param, ctx
+                f"{value!r} is no instant. Write 2026-11-30T02:30, 12h for ago, or +2h.",
+                param,
+                ctx,
             )
 
 

@@ -129,7 +129,7 @@ def retry_failures(
     as_of = _count(client, "retry", chosen, yes=yes)
     replay = client.failures.retry(as_of=as_of, rate_per_second=rate, note=note, **chosen)
     say(f"Started replay {replay.id}. It runs in the scheduler: chronos replays get {replay.id}")
-    show_one(_watched(client, replay) if waits else replay, _REPLAY, name=lambda each: each.id)
+    _show(client, replay, waits=waits)
 
 
 @failures.command("discard", examples=["chronos failures discard --job 'Old report'"])
@@ -168,7 +168,7 @@ def get_replay(*, replay: str, waits: bool) -> None:
     """Show a replay, and how its executions have ended so far."""
     client = session.connect()
     found = client.replays.get(replay)
-    show_one(_watched(client, found) if waits else found, _REPLAY, name=lambda each: each.id)
+    _show(client, found, waits=waits)
 
 
 def _change(action: str, help_text: str) -> None:
@@ -196,6 +196,16 @@ def _count(client: "Chronos", action: str, filters: dict[str, Any], *, yes: bool
         least = "" if counted.is_exact else "at least "
         confirm(f"{action.capitalize()} {least}{counted.matched:,} executions", names)
     return counted.as_of
+
+
+def _show(client: "Chronos", replay: Replay, *, waits: bool) -> None:
+    """Show a replay, or wait for its end, which the exit code then tells."""
+    shown = _watched(client, replay) if waits else replay
+    show_one(shown, _REPLAY, name=lambda each: each.id)
+    if waits and shown.state != "done":
+        click.get_current_context().exit(
+            Exit.NOT_RUN if shown.state == "cancelled" else Exit.FAILED
+        )
 
 
 def _watched(client: "Chronos", replay: Replay) -> Replay:

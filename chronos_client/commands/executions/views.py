@@ -18,6 +18,9 @@ from chronos_client.commands.output import (
 from chronos_client.commands.parameters import INSTANT, JOB
 from chronos_client.models import Execution
 
+#: The beginning of an id that names an execution: its scheduled millisecond.
+_SHORT_ID = 13
+
 COLUMNS = (
     Column("SCHEDULED FOR", lambda each: each.scheduled_for),
     Column("JOB", lambda each: each.job_name, is_flexible=True),
@@ -28,6 +31,7 @@ COLUMNS = (
     Column("LATE", lambda each: duration(each.drift_ms), width=110, justify="right"),
     Column("ERROR", lambda each: each.error or each.reason, width=160, is_flexible=True),
     Column("ID", lambda each: each.id, width=120),
+    Column("ID", lambda each: each.id[:_SHORT_ID], below=120),
 )
 
 

@@ -10,6 +10,7 @@ import click
 from chronos_client.commands import session
 from chronos_client.commands.command import CommandFailed, Exit, say
 from chronos_client.commands.parameters import JOB
+from chronos_client.errors import ApiProblem
 from chronos_client.models import Job
 
 if TYPE_CHECKING:
@@ -37,17 +38,28 @@ def bulk_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def act(
-    action: "BulkAction", done: str, *, jobs: Sequence[str], yes: bool, **filters: str | None
+    action: "BulkAction",
+    done: str,
+    *,
+    jobs: Sequence[str],
+    yes: bool,
+    one_by_one: "Callable[[Chronos, Job], None] | None" = None,
+    **filters: str | None,
 ) -> None:
     """Do one thing to the jobs that were named, or that a filter finds.
 
-    More than one are counted first, and need ``--yes`` or a yes to the question.
+    More than one are counted first, and need ``--yes`` or a yes to the question. ``one_by_one``
+    does it where the bulk request of the API lacks an option.
     """
     client = session.connect()
     chosen = _choose(client, jobs, {name: text for name, text in filters.items() if text})
     if len(chosen) > 1 and not yes:
         confirm(f"{action.capitalize()} {len(chosen):,} jobs", [job.name for job in chosen])
-    results = list(_send(client, action, [job.id for job in chosen]))
+    results = (
+        [_change(client, job, one_by_one) for job in chosen]
+        if one_by_one
+        else list(_send(client, action, [job.id for job in chosen]))
+    )
     changed = sum(each["result"] == "changed" for each in results)
     names = {job.id: job.name for job in chosen}
     for each in results:
@@ -79,6 +91,16 @@ def _choose(client: "Chronos", jobs: Sequence[str], filters: dict[str, Any]) -> 
     if not found:
         raise CommandFailed("No job matches.", Exit.MISSING)
     return found
+
+
+def _change(
+    client: "Chronos", job: Job, change: "Callable[[Chronos, Job], None]"
+) -> dict[str, Any]:
+    try:
+        change(client, job)
+    except ApiProblem as error:
+        return {"id": job.id, "result": "conflict", "reason": str(error)}
+    return {"id": job.id, "result": "changed", "reason": None}
 
 
 def _send(client: "Chronos", action: "BulkAction", ids: list[str]) -> Iterator[dict[str, Any]]:

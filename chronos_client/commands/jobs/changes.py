@@ -1,8 +1,9 @@
 """Changing jobs: create, edit, clone, pause, resume and delete."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,9 +12,12 @@ from chronos_client.commands.command import ClientCommand, CommandFailed, Exit, 
 from chronos_client.commands.jobs.bulk import act, bulk_options
 from chronos_client.commands.jobs.views import FIELDS, name_of
 from chronos_client.commands.output import as_yaml, show_one
-from chronos_client.commands.parameters import FIELD, JOB, parse_document, read_document
+from chronos_client.commands.parameters import FIELD, INSTANT, JOB, parse_document, read_document
 from chronos_client.errors import ApiProblem
 from chronos_client.models import Job
+
+if TYPE_CHECKING:
+    from chronos_client.client import Chronos
 
 #: The server shows secrets so.
 _REDACTED = "[redacted]"
@@ -134,12 +138,22 @@ def clone_job(*, job: str, name: str, **options: Any) -> None:
 @click.command(
     "pause",
     cls=ClientCommand,
-    examples=["chronos jobs pause 'Nightly report'", "chronos jobs pause --tag mail --yes"],
+    examples=[
+        "chronos jobs pause 'Nightly report'",
+        "chronos jobs pause 'Nightly report' --until +2h --note 'The shop moves'",
+        "chronos jobs pause --tag mail --yes",
+    ],
 )
 @bulk_options
-def pause_jobs(**choice: Any) -> None:
+@click.option("--until", type=INSTANT, help="When they resume by themselves: an instant, or +2h.")
+@click.option("--note", help="Why, for others.")
+def pause_jobs(*, until: datetime | None, note: str | None, **choice: Any) -> None:
     """Stop following the schedules of jobs."""
-    act("pause", "Paused", **choice)
+
+    def pause(client: "Chronos", job: Job) -> None:
+        client.jobs.pause(job.id, until=until, note=note)
+
+    act("pause", "Paused", one_by_one=pause if until or note else None, **choice)
 
 
 @click.command(

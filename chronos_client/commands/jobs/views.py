@@ -40,6 +40,8 @@ FIELDS = (
     Column("Id", lambda job: job.id),
     Column("Description", lambda job: job.description),
     Column("Status", lambda job: job.status),
+    Column("Paused until", lambda job: job.paused_until),
+    Column("Pause note", lambda job: job.pause_note),
     Column("Type", lambda job: job.type),
     Column("Target", target),
     Column("Schedule", lambda job: job.schedule_description),

@@ -112,6 +112,21 @@ def test_several_jobs_are_counted_and_need_a_yes(
     assert client.jobs.count() == (0, True)
 
 
+def test_jobs_are_paused_for_a_time_and_with_a_note(
+    run: Run, client: Chronos, two_jobs: list[dict]
+) -> None:
+    ids = [each["id"] for each in two_jobs]
+    paused = run("jobs", "pause", *ids, "--until", "+2h", "--note", "The shop moves", "--yes")
+    assert "Paused 2 of 2" in paused.stderr
+    for each in ids:
+        job = client.jobs.get(each)
+        assert job.paused_until
+        assert job.pause_note == "The shop moves"
+    past = run("jobs", "pause", ids[0], "--until", "2h")
+    assert past.exit_code == 4
+    assert "until" in past.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -44,7 +44,9 @@ def test_exactly_the_counted_failures_run_again(
     assert replay.id in run("replays", "list", "-o", "name").stdout
     for action, state in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
         assert state in run("replays", action, replay.id).stderr
-    assert "cancelled" in run("replays", "get", replay.id, "--wait").stdout
+    ended = run("replays", "get", replay.id, "--wait")
+    assert "cancelled" in ended.stdout
+    assert ended.exit_code == 5
 
 
 def test_failures_are_discarded(run: Run, client: Chronos, failed: list[str]) -> None:
