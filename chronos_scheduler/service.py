@@ -155,7 +155,7 @@ class Scheduler:
             Loop(
                 "resume",
                 resumer.tick,
-                idle_seconds=1,
+                idle_seconds=0.5,
                 quiet_seconds=lambda: rest(resumer.next_due),
             ),
             Loop(

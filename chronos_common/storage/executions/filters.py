@@ -163,7 +163,7 @@ def outcome_conditions(filters: HistoryFilter, source: FromClause) -> list[Colum
     if filters.cause:
         conditions.append(cause_of(columns.error) == filters.cause)
     if filters.open_failures:
-        conditions += _is_open(source)
+        conditions += _is_open(source, filters.as_of)
     if filters.http_statuses:
         conditions.append(columns.http_status.between(*filters.http_statuses))
     if filters.min_duration_ms:
@@ -199,25 +199,29 @@ def host_of(payload: ColumnElement[Any]) -> ColumnElement[str | None]:
     return func.lower(func.substring(url, pattern), type_=Text)
 
 
-def _is_open(source: FromClause) -> list[ColumnElement[bool]]:
+def _is_open(source: FromClause, as_of: datetime | None) -> list[ColumnElement[bool]]:
     """Return the conditions on open failures.
 
     Each job's latest success is looked up once. A job whose latest executions, as many as
-    :data:`MAX_RECENT`, have none counts as one that has not succeeded since.
+    :data:`MAX_RECENT`, have none counts as one that has not succeeded since. With ``as_of``,
+    successes after that instant do not count, among them those of a replay that is under way.
     """
     failing = select(source.c.job_id).where(source.c.status == Status.FAILED).distinct()
     job = failing.cte("failing")
     recent = (
-        select(executions.c.id, executions.c.status)
-        .where(executions.c.job_id == job.c.job_id)
+        select(executions.c.id, executions.c.status, executions.c.finished_at)
+        .where(executions.c.job_id == job.c.job_id, *_until(as_of, executions.c.id))
         .order_by(executions.c.id.desc())
         .limit(MAX_RECENT)
         .correlate(job)
         .subquery("recent")
     )
+    succeeded = [recent.c.status == Status.SUCCEEDED]
+    if as_of is not None:
+        succeeded.append(recent.c.finished_at <= as_of)
     latest = (
         select(recent.c.id)
-        .where(recent.c.status == Status.SUCCEEDED)
+        .where(*succeeded)
         .order_by(recent.c.id.desc())
         .limit(1)
         .correlate(job)
@@ -267,11 +271,15 @@ def _span(filters: HistoryFilter, key: ColumnElement[UUID]) -> list[ColumnElemen
         span.append(key >= ids.lowest_at(_next_millisecond(filters.since)))
     if filters.until:
         span.append(key < ids.lowest_at(_next_millisecond(filters.until)))
-    if filters.as_of:
-        span.append(key < ids.lowest_at(filters.as_of + MILLISECOND))
+    span += _until(filters.as_of, key)
     if filters.before:
         span.append(key < filters.before)
     return span
+
+
+def _until(as_of: datetime | None, key: ColumnElement[UUID]) -> list[ColumnElement[bool]]:
+    """Return the bound on the ids of executions that were scheduled until ``as_of``."""
+    return [] if as_of is None else [key < ids.lowest_at(as_of + MILLISECOND)]
 
 
 def _next_millisecond(moment: datetime) -> datetime:

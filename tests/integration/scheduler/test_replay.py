@@ -125,6 +125,24 @@ def test_each_failure_runs_again_once_in_order(
     assert Replayer(engine).tick() is False
 
 
+def test_a_success_of_a_replay_does_not_close_the_failures_that_it_still_has_to_repeat(
+    engine: Engine, a_job: StoreJob, fail: Fail, start: Start
+) -> None:
+    sources = fail(a_job(), 3)
+    now = clock.now()
+    filters = HistoryFilter(statuses=(Status.FAILED,), open_failures=True, as_of=now)
+    replay_id = start(rate=2, selection=Selection(filters=filters, as_of=now))
+    replayer = Replayer(engine)
+    for _ in sources:
+        assert replayer.tick()
+        with engine.begin() as connection:
+            ended = {"status": "succeeded", "started_at": now, "finished_at": clock.now()}
+            where = executions.c.replay_id == replay_id
+            connection.execute(update(executions).where(where).values(ended))
+            connection.execute(update(table).values(next_at=clock.now()))
+    assert {each["retry_of"] for each in made(engine, replay_id)} == {*sources}
+
+
 def test_the_rate_bounds_what_begins(
     engine: Engine, a_job: StoreJob, fail: Fail, start: Start
 ) -> None:
