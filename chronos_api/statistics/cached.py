@@ -43,13 +43,17 @@ def trend(workspace_id: UUID, period: Period) -> dict[str, Any]:
     )
 
 
-def upcoming(workspace_id: UUID, *, hours: int, bucket_minutes: int) -> dict[str, Any]:
+def upcoming(
+    workspace_id: UUID, *, hours: int, bucket_minutes: int, tag: str | None = None
+) -> dict[str, Any]:
     """Return the forecast of the next hours."""
     engine, step = current().engine, timedelta(minutes=bucket_minutes)
     return cache.current().get(
-        f"{workspace_id}:upcoming:{hours}:{bucket_minutes}",
+        f"{workspace_id}:upcoming:{hours}:{bucket_minutes}:{tag or ''}",
         lambda: Upcoming.of(
-            forecast.forecast(engine, workspace_id, hours=hours, step=step, now=clock.now())
+            forecast.forecast(
+                engine, workspace_id, hours=hours, step=step, now=clock.now(), tag=tag
+            )
         ),
     )
 

@@ -20,7 +20,7 @@ from chronos_common.storage.postgres.database import transaction
 _log = structlog.get_logger(__name__)
 
 #: A forecast that would look at more jobs, or for longer, ends and says that it is partial.
-MAX_JOBS = 20_000
+MAX_JOBS = 300_000
 BUDGET_SECONDS = 1.0
 
 #: Jobs that a bucket names: those that run least often in it, which the others would hide.
@@ -67,11 +67,12 @@ class _BucketCount:
     jobs: int = 0
     named: list[tuple[int, UUID]] = field(default_factory=list)
 
-    def add(self, runs: int, job_id: UUID) -> None:
-        self.runs += runs
-        self.jobs += 1
+    def add(self, runs: int, jobs: int, job_ids: Sequence[UUID]) -> None:
+        """Count ``jobs`` jobs that run so often each. ``job_ids`` are some of them."""
+        self.runs += runs * jobs
+        self.jobs += jobs
         if len(self.named) < NAMED or runs < self.named[-1][0]:
-            self.named = sorted([*self.named, (runs, job_id)])[:NAMED]
+            self.named = sorted([*self.named, *((runs, each) for each in job_ids)])[:NAMED]
 
     def bucket(self, at: datetime, names: Mapping[UUID, str]) -> ForecastBucket:
         named = [JobRuns(job_id, names.get(job_id, ""), runs) for runs, job_id in self.named]
@@ -79,16 +80,25 @@ class _BucketCount:
 
 
 def forecast(
-    engine: Engine, workspace_id: UUID, *, hours: int, step: timedelta, now: datetime
+    engine: Engine,
+    workspace_id: UUID,
+    *,
+    hours: int,
+    step: timedelta,
+    now: datetime,
+    tag: str | None = None,
 ) -> Forecast:
-    """Return the runs to come, in buckets of length ``step``. The first one is under way."""
+    """Return the runs to come, in buckets of length ``step``. The first one is under way.
+
+    With a ``tag``, only jobs that have it count.
+    """
     first = clock.floor(now, step)
     number = -(-timedelta(hours=hours) // step)
     starts = [first + index * step for index in range(number)]
     until = first + number * step
     with transaction(engine) as connection:
-        rows, looked_at = schedules.of_active_jobs(
-            connection, workspace_id, until=until, limit=MAX_JOBS + 1
+        rows, looked_at = schedules.due_groups(
+            connection, workspace_id, until=until, tag=tag, limit=MAX_JOBS + 1, named=NAMED
         )
     counts = [_BucketCount() for _ in starts]
     considered = _fill(counts, rows, [now, *starts[1:], until], now)
@@ -101,7 +111,7 @@ def forecast(
         bucket_seconds=int(step.total_seconds()),
         jobs=considered,
         runs=sum(count.runs for count in counts),
-        is_partial=looked_at > MAX_JOBS or considered < len(rows),
+        is_partial=looked_at > MAX_JOBS or considered < looked_at,
         buckets=[count.bucket(at, names) for at, count in zip(starts, counts, strict=True)],
     )
 
@@ -112,7 +122,7 @@ def _fill(
     bounds: Sequence[datetime],
     now: datetime,
 ) -> int:
-    """Count the runs in each bucket, and return the number of jobs that were considered."""
+    """Count the runs of groups of jobs in each bucket, and return the number of jobs."""
     ends = time.monotonic() + BUDGET_SECONDS
     # Many jobs share their schedule.
     known: dict[tuple[Schedule, datetime, int | None], list[int]] = {}
@@ -120,20 +130,20 @@ def _fill(
     for row in rows:
         if time.monotonic() > ends:
             break
-        considered += 1
+        considered += row.jobs
         try:
-            schedule = schedules.schedule_of(row.job_id, row._mapping)  # noqa: SLF001 - public in spite of its name
+            schedule = schedules.schedule_of(row.job_ids[0], row._mapping)  # noqa: SLF001 - public in spite of its name
             start = _start(schedule, row.next_run_at, now)
             key = schedule, start, row.runs_left
             if key not in known:
                 known[key] = _spread(schedule, bounds, start, row.runs_left)
         except (ArithmeticError, ValueError, Invalid):
             # The scheduler will say so in the job's history.
-            _log.warning("schedule cannot be followed", job_id=str(row.job_id))
+            _log.warning("schedule cannot be followed", job_id=str(row.job_ids[0]))
             continue
         for count, runs in zip(counts, known[key], strict=True):
             if runs:
-                count.add(runs, row.job_id)
+                count.add(runs, row.jobs, row.job_ids)
     return considered
 
 

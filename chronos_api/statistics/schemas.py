@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validates_schema
 
 from chronos_api.fields.base import Answer, Strict, ValueAnswer, computed
-from chronos_api.fields.fields import Digits, Instant, OneOf, Text
+from chronos_api.fields.fields import Digits, Instant, Name, OneOf, Text
 from chronos_api.statistics.dashboard import Period
 from chronos_common.domain.jobs import MAX_TAG_LENGTH
 from chronos_common.domain.statuses import JobStatus, Status
@@ -203,6 +203,7 @@ class UpcomingQuery(Strict):
         load_default=60,
         metadata={"description": f"Minutes of one step. There are at most {MAX_BUCKETS} steps"},
     )
+    tag = Name(longest=MAX_TAG_LENGTH, metadata={"description": "Of jobs with this tag"})
 
     @validates_schema
     def _check_number(self, data: dict[str, int], **_: object) -> None:

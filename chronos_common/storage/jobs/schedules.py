@@ -276,28 +276,46 @@ def overdue(connection: Connection, *, before: datetime) -> tuple[int, datetime 
     return row.schedules, row.oldest
 
 
-_OF_ACTIVE_JOBS = text(f"""
-    WITH active AS MATERIALIZED (
-        SELECT id FROM jobs
-         WHERE workspace_id = :workspace_id AND status = 'active' AND deleted_at IS NULL
-         LIMIT :limit)
-    SELECT s.job_id, s.runs_left, s.next_run_at, {INSTANTS_SQL}
-      FROM active JOIN schedules s ON s.job_id = active.id
-     WHERE s.active""")  # noqa: S608 - names of our own columns
+# Jobs with the same instants are one row. The offset of a jitter is each job's own. The largest
+# groups come first, so that whoever stops early has counted most jobs.
+_DUE_GROUPS = text(f"""
+    WITH due AS MATERIALIZED (
+        SELECT s.* FROM schedules s
+         WHERE s.workspace_id = :workspace_id AND s.active AND s.next_run_at < :until
+           AND (CAST(:tag AS text) IS NULL OR EXISTS (
+                SELECT FROM jobs j WHERE j.id = s.job_id AND :tag = ANY(j.tags)))
+         ORDER BY s.next_run_at LIMIT :limit)
+    SELECT (array_agg(s.job_id))[1:CAST(:named AS integer)] AS job_ids, count(*) AS jobs,
+           (SELECT count(*) FROM due) AS looked_at, s.runs_left, s.next_run_at, {INSTANTS_SQL}
+      FROM due s
+     GROUP BY CASE WHEN s.jitter_seconds > 0 THEN s.job_id END, s.runs_left, s.next_run_at,
+              {INSTANTS_SQL}
+     ORDER BY jobs DESC""")  # noqa: S608 - names of our own columns
 
 
-def of_active_jobs(
-    connection: Connection, workspace_id: UUID, *, until: datetime, limit: int
+def due_groups(
+    connection: Connection,
+    workspace_id: UUID,
+    *,
+    until: datetime,
+    tag: str | None,
+    limit: int,
+    named: int,
 ) -> tuple[Sequence[Row[Any]], int]:
-    """Return the schedules due before ``until``, and the number of active jobs that were read.
+    """Return the schedules due before ``until`` in groups, and the number of jobs in them.
 
-    Reads ``limit`` jobs at most.
+    Each group has its number of jobs, and the ids of up to ``named`` of them. At most ``limit``
+    jobs are read, those that are due first.
     """
-    rows = connection.execute(
-        _OF_ACTIVE_JOBS, {"workspace_id": workspace_id, "limit": limit}
-    ).all()
-    due = [row for row in rows if row.next_run_at is not None and row.next_run_at < until]
-    return due, len(rows)
+    parameters = {
+        "workspace_id": workspace_id,
+        "until": until,
+        "tag": tag,
+        "limit": limit,
+        "named": named,
+    }
+    rows = connection.execute(_DUE_GROUPS, parameters).all()
+    return rows, rows[0].looked_at if rows else 0
 
 
 _WAITING = text(f"""

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from chronos_api.statistics import forecast
 from chronos_common import clock
+from chronos_common.storage.jobs import schedules
 from integration.api.callers import Caller
 
 HOUR = timedelta(hours=1)
@@ -80,6 +81,35 @@ def test_what_is_left_of_a_job_is_all_that_comes(caller: Caller) -> None:
     caller.create(schedule_type="once", run_at=run_at, cron_expression=...)
     found = caller.get("upcoming?hours=24").json
     assert found["runs"] == 90 + 2 + 1
+
+
+def test_jobs_with_one_schedule_are_counted_together_and_a_tag_chooses(
+    caller: Caller, db: Engine
+) -> None:
+    for number in range(7):
+        caller.create(cron_expression="*/30 * * * *", tags=["even"] if number % 2 else [])
+    rare = caller.create(cron_expression="0 0 * * *", tags=["even"])
+    with db.connect() as connection:
+        rows, looked_at = schedules.due_groups(
+            connection,
+            caller.workspace_id,
+            until=clock.now() + 48 * HOUR,
+            tag=None,
+            limit=100,
+            named=forecast.NAMED,
+        )
+    assert (looked_at, [(row.jobs, len(row.job_ids)) for row in rows]) == (8, [(7, 5), (1, 1)])
+    found = caller.get("upcoming?hours=24").json
+    full = found["buckets"][1]
+    assert (found["jobs"], full["jobs"], full["runs"], len(full["named"])) in {
+        (8, 7, 14, 5),
+        (8, 8, 15, 5),
+    }
+    chosen = caller.get("upcoming?hours=24&tag=even").json
+    assert (chosen["jobs"], chosen["partial"]) == (4, False)
+    named = {each["id"] for bucket in chosen["buckets"] for each in bucket["named"]}
+    assert rare["id"] in named
+    assert caller.get("upcoming?tag=none").json["runs"] == 0
 
 
 def test_other_workspaces_are_left_out(caller: Caller, stranger: Caller) -> None:
