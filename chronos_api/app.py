@@ -36,6 +36,7 @@ from chronos_api.operations import routes as operations
 from chronos_api.preferences import routes as preferences
 from chronos_api.quotas import routes as quotas
 from chronos_api.recovery import routes as recovery
+from chronos_api.scopes import routes as scopes
 from chronos_api.security import access, host_check, lockouts, tokens
 from chronos_api.statistics import cache
 from chronos_api.statistics import routes as statistics
@@ -63,6 +64,7 @@ _BLUEPRINTS = (
     deletion.blueprint,
     jobs.blueprint,
     bulk.blueprint,
+    scopes.blueprint,
     deleted_jobs.blueprint,
     by_name_routes.blueprint,
     test_runs.blueprint,

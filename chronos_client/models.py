@@ -20,6 +20,8 @@ NOT_DEFINED = frozenset(
         "schedule_description",
         "next_run_at",
         "next_runs",
+        "scope",
+        "scope_key",
         "version",
         "created_by",
         "created_at",
@@ -85,8 +87,12 @@ class Job(Answered):
     misfire_policy: str
     misfire_grace_seconds: float
     overlap_policy: str
+    shadow: bool
     tags: tuple[str, ...]
     notify: tuple[str, ...] | None
+    #: The scope of jobs as code that manages it, and its key there. None for none.
+    scope: str | None
+    scope_key: str | None
     #: Rises with each change. Send it with a change to refuse one made meanwhile.
     version: int
     created_by: str | None

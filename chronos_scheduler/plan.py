@@ -3,8 +3,8 @@
 1. Lock the schedules that are due within the lookahead. Another scheduler skips them.
 2. Compute each one's next instant. An instant that other rules of its zone have computed moves
    first, and is planned by a later tick if it is still due. The misfire policy decides
-   about occurrences past their grace. A schedule that cannot be understood any more fails its own
-   job.
+   about occurrences past their grace. Those of a job in shadow are recorded as skipped. A schedule
+   that cannot be understood any more fails its own job.
 3. Insert the executions and advance the schedules, in the same transaction. A scheduler that dies
    before the commit has planned nothing, and one that dies after it has planned all.
 4. Publish. Rescue finds executions that are lost between commit and publish.
@@ -230,6 +230,9 @@ def _plan_one(
         plan.not_run.extend(_not_run(due, missed) for missed in decision.skipped)
     runs_left = None if due.runs_left is None else due.runs_left - len(runs)
     plan.advances.append(Advance(due.job_id, None if runs_left == 0 else following, runs_left))
+    if due.shadow:
+        plan.not_run.extend(_shadow(due, queue, instant) for instant in runs)
+        return
     plan.planned.extend(
         Planned(
             id=ids.occurrence_id(due.job_id, instant),
@@ -247,6 +250,19 @@ def _is_in_time(due: Due, now: datetime) -> bool:
     """Return whether the occurrence is within its grace, and not one that a pause left behind."""
     was_paused = due.resumed_at is not None and due.next_run_at < due.resumed_at
     return not was_paused and now - due.next_run_at <= due.misfire_grace
+
+
+def _shadow(due: Due, queue: str, instant: datetime) -> NotRun:
+    """Return the occurrence of a job that is in shadow."""
+    return NotRun(
+        id=ids.occurrence_id(due.job_id, instant),
+        workspace_id=due.workspace_id,
+        job_id=due.job_id,
+        queue=queue,
+        scheduled_for=instant,
+        status=Status.SKIPPED,
+        reason=Reason.SHADOW,
+    )
 
 
 def _not_run(due: Due, missed: Missed) -> NotRun:

@@ -335,6 +335,10 @@ def _future(question: _Question) -> _Finding | None:
     if job["next_run_at"] is None:
         return _completed(question)
     text, left = f"It is to come: the job will run at {moment(at)}.", job["runs_left"]
+    if job["shadow"]:
+        text = (
+            f"It is to come: {moment(at)} will be recorded and not sent, as the job is in shadow."
+        )
     if left is None:
         return _Finding(Verdict.TO_COME, text)
     used_up = occurrences.reaches(question.schedule, job["next_run_at"], at, left)

@@ -33,7 +33,7 @@ def change(call: Call, job_id: UUID, body: Mapping[str, Any], *, expected: Versi
         if body.keys() - {"status"}:
             fields = definitions.merged(row, body)
             definition = _checked(tx, fields, row, is_payload_given="payload" in body)
-        return _apply(tx, row, definition, body)
+        return carry_out(tx, row, definition, body)
 
 
 def replace(
@@ -43,14 +43,14 @@ def replace(
     with begin(call) as tx:
         row = lifecycle.lock_one(tx, job_id, expected)
         definition = _checked(tx, definitions.replaced(row, body), row)
-        return _apply(tx, row, definition, body)
+        return carry_out(tx, row, definition, body)
 
 
 def put(tx: Transaction, row: RowMapping, body: Mapping[str, Any]) -> RowMapping:
     """Replace the definition of a job, which is locked, unless it is the same already."""
     definition = _checked(tx, definitions.replaced(row, body), row)
     changed = None if definitions.is_stored(definition, row) else definition
-    return _apply(tx, row, changed, body)
+    return carry_out(tx, row, changed, body)
 
 
 def pause(
@@ -115,10 +115,13 @@ def _checked(
     return definition
 
 
-def _apply(
+def carry_out(
     tx: Transaction, row: RowMapping, definition: JobDefinition | None, body: Mapping[str, Any]
 ) -> RowMapping:
-    """Store the definition, if there is one, then move the job to the status that is wanted."""
+    """Store a locked job's definition, if there is one, then move it to the status in ``body``.
+
+    Raises :class:`JobCompleted`, and :class:`Invalid` for a status that nobody can ask for.
+    """
     wanted = _wanted_status(body.get("status"), row)
     if definition is not None:
         _store(tx, row, definition)
@@ -147,6 +150,8 @@ def _wanted_status(wanted: object, row: RowMapping) -> JobStatus | None:
 
 def _store(tx: Transaction, row: RowMapping, definition: JobDefinition) -> None:
     """Store a changed definition. A completed job with new instants to come is active again."""
+    if definition.shadow and not row["shadow"]:
+        lifecycle.drop_planned(tx, row["id"])
     position = positions.after_change(tx, row, definition)
     revived = row["status"] == JobStatus.COMPLETED and position.next_run_at is not None
     jobs.replace(tx.connection, row["id"], definition, now=tx.now)

@@ -11,10 +11,10 @@ from chronos_api.jobs import holdings, missed, snapshots
 from chronos_api.transactions import Transaction
 from chronos_common import clock
 from chronos_common.domain.jobs import Pause
-from chronos_common.domain.statuses import Reason
+from chronos_common.domain.statuses import Reason, Status
 from chronos_common.errors import JobNotFound, VersionConflict
 from chronos_common.quotas import RUNS_PER_DAY
-from chronos_common.storage.executions import history
+from chronos_common.storage.executions import executions, history
 from chronos_common.storage.jobs import jobs, schedules
 from chronos_common.storage.jobs import tags as stored_tags
 
@@ -98,6 +98,20 @@ def _stop(tx: Transaction, rows: Rows, reason: Reason) -> None:
         missed.record(tx, row, reason=reason)
     schedules.deactivate(tx.connection, _ids(rows))
     tx.moved(history.cancel_unstarted(tx.connection, _ids(rows), reason=reason, now=tx.now))
+
+
+def drop_planned(tx: Transaction, job_id: UUID) -> None:
+    """Skip the occurrences planned ahead of a locked job, which is in shadow from now on."""
+    planned = history.planned_ahead(tx.connection, job_id, now=tx.now)
+    tx.moved(
+        executions.end(
+            tx.connection,
+            list(planned),
+            status=Status.SKIPPED,
+            reason=Reason.SHADOW,
+            now=tx.now,
+        )
+    )
 
 
 def set_tags(tx: Transaction, rows: Rows, tags: Mapping[UUID, Sequence[str]]) -> None:

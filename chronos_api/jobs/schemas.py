@@ -265,8 +265,14 @@ class JobAnswer(Answer):
     misfire_policy = OneOf(MisfirePolicy)
     misfire_grace_seconds = fields.Float()
     overlap_policy = OneOf(OverlapPolicy)
+    shadow = fields.Boolean()
     tags = fields.List(fields.String())
     notify = fields.List(fields.String(), allow_none=True)
+    scope = fields.String(
+        allow_none=True,
+        metadata={"description": "The scope of jobs as code that manages it. null for none"},
+    )
+    scope_key = fields.String(allow_none=True, metadata={"description": "Its key in the scope"})
     version = fields.Integer(metadata={"description": "The ETag's number"})
     created_by = fields.UUID(allow_none=True)
     created_at = Instant()

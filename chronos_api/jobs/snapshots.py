@@ -27,6 +27,8 @@ def snapshot(row: RowMapping, *, now: datetime) -> dict[str, Any]:
         "status": row["status"],
         "schedule_description": schedule.describe(),
         "next_run_at": _next_run(row, schedule, now),
+        "scope": row["scope"],
+        "scope_key": row["scope_key"],
         "version": row["version"],
         "created_by": row["created_by"],
         "created_at": row["created_at"],
@@ -94,4 +96,6 @@ def _loggable(row: RowMapping) -> dict[str, Any]:
     return definitions.fields_of(row) | {
         "payload": secrets.shown(row["type"], row["payload"]),
         "status": row["status"],
+        "scope": row["scope"],
+        "scope_key": row["scope_key"],
     }

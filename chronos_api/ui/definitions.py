@@ -83,6 +83,7 @@ _FIELDS: Final[Mapping[str, tuple[str, Callable[[Any], str]]]] = {
     "day_match": ("If day and weekday are given", lambda value: DAY_MATCHES[value]),
     "jitter_seconds": ("Random delay of up to", seconds),
     "max_runs": ("Runs at most", wording.number),
+    "shadow": ("In shadow", lambda _: "runs are only recorded, and nothing is sent"),
     "overlap_policy": ("If an earlier run goes on", lambda value: OVERLAPS[value]),
     "misfire_policy": ("If runs were missed", lambda value: MISFIRES[value]),
     "misfire_grace_seconds": ("Missed if later than", seconds),

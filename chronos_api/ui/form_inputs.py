@@ -22,7 +22,7 @@ OWN: Final = frozenset(
     {
         *("name", "description", "tags", "type", "payload", "notify"),
         *("schedule_type", "cron_expression", "interval_seconds", "run_at", "timezone"),
-        *("day_match", "jitter_seconds", "max_runs"),
+        *("day_match", "jitter_seconds", "max_runs", "shadow"),
         *("max_attempts", "retry_delays", "timeout_seconds"),
         *("overlap_policy", "misfire_policy", "misfire_grace_seconds"),
     }

@@ -80,6 +80,8 @@ def body_of(form: Form) -> dict[str, Any]:
         body["run_at"] = form.get("run_at", "").strip()
     if form.get("retry_delays", "").strip():
         body["retry_delays"] = reader.numbers("retry_delays")
+    if "shadow" in form:
+        body["shadow"] = form["shadow"] == "true"
     body["tags"] = _parts(form.get("tags", ""))
     if form.get("notify_whom") != "creator":
         body["notify"] = _parts(form.get("notify", ""))
@@ -175,6 +177,7 @@ def form_of(job: Mapping[str, Any]) -> dict[str, str]:
         for name in (*_TEXTS, *_NUMBERS, "cron_expression", "day_match", "run_at", "type")
         if job[name] is not None
     }
+    form["shadow"] = "true" if job["shadow"] else ""
     form["tags"] = ", ".join(job["tags"])
     form["notify_whom"] = "creator" if job["notify"] is None else "these"
     form["notify"] = ", ".join(job["notify"] or ())

@@ -47,7 +47,7 @@ class JobDefinition(WorkerFields):
 
     ``notify`` holds the addresses that learn of a final failure. ``None`` means the job's creator.
     ``jitter_seconds`` is the bound that the user gave. ``schedule.jitter`` is the offset that
-    follows from it.
+    follows from it. With ``shadow``, the occurrences of the schedule are recorded and do not run.
     """
 
     description: str = ""
@@ -58,6 +58,7 @@ class JobDefinition(WorkerFields):
     max_runs: int | None = None
     misfire_policy: MisfirePolicy = MisfirePolicy.RUN_LATEST
     misfire_grace_seconds: float = DEFAULT_MISFIRE_GRACE_SECONDS
+    shadow: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,18 @@ class Pause:
     by: UUID | None = None
     note: str | None = None
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ownership:
+    """The file of jobs as code that a job belongs to: its scope, and the job's key in it.
+
+    ``applied`` is the definition as last applied, without secrets.
+    """
+
+    scope: str
+    key: str
+    applied: Mapping[str, Any]
 
 
 def is_same_json(one: Any, other: Any) -> bool:

@@ -74,6 +74,7 @@ class Reason(StrEnum):
     RESCHEDULED = "rescheduled"
     INVALID = "invalid"
     WORKER_LOST = "worker_lost"
+    SHADOW = "shadow"
 
 
 #: The reasons in plain words, for logs and explanations.
@@ -86,4 +87,5 @@ REASON_TEXTS: Final = {
     Reason.RESCHEDULED: "the job got another schedule",
     Reason.INVALID: "the job cannot be performed as it is defined",
     Reason.WORKER_LOST: "its worker was lost too often",
+    Reason.SHADOW: "the job is in shadow: its instants are recorded, and nothing is sent",
 }

@@ -18,10 +18,11 @@ Say = Callable[[str], None]
 LOCK_SECONDS = 2
 
 
-def create_index(name: str, table: str, definition: str) -> None:
+def create_index(name: str, table: str, definition: str, *, unique: bool = False) -> None:
     """Create an index without keeping anybody from writing to the table.
 
-    ``definition`` follows the table's name in CREATE INDEX. A partitioned table gets its index
+    ``definition`` follows the table's name in CREATE INDEX. ``unique`` is not for partitioned
+    tables, and breaks the revision off if rows are equal. A partitioned table gets its index
     partition by partition:
 
     1. The table has the index, marked as invalid. New partitions get theirs with it.
@@ -37,7 +38,7 @@ def create_index(name: str, table: str, definition: str) -> None:
             _index_partitions(connection, name, table, definition)
         else:
             _report(f"index {name}")
-            _build(connection, name, table, definition)
+            _build(connection, name, table, definition, kind="UNIQUE INDEX" if unique else "INDEX")
 
 
 def _index_partitions(connection: Connection, name: str, table: str, definition: str) -> None:
@@ -51,12 +52,14 @@ def _index_partitions(connection: Connection, name: str, table: str, definition:
         _execute(connection, f"ALTER INDEX {name} ATTACH PARTITION {index}")
 
 
-def _build(connection: Connection, name: str, table: str, definition: str) -> None:
+def _build(
+    connection: Connection, name: str, table: str, definition: str, *, kind: str = "INDEX"
+) -> None:
     # It blocks nobody, and waits for every transaction that is older, so without a time limit.
     _execute(connection, "SET lock_timeout = 0")
     try:
         _execute(
-            connection, f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {table} {definition}"
+            connection, f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {name} ON {table} {definition}"
         )
     finally:
         _execute(connection, f"SET lock_timeout = '{LOCK_SECONDS}s'")

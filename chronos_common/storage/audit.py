@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select, text
+from sqlalchemy import ColumnElement, Connection, Row, RowMapping, insert, select, text
 
 from chronos_common import ids
 from chronos_common.domain.addresses import email_key
@@ -207,6 +207,31 @@ def of_user(
         query = query.where(audit_log.c.id < after)
     query = query.order_by(audit_log.c.id.desc()).limit(limit)
     return connection.execute(query).mappings().all()
+
+
+_LATEST_CHANGES = text("""
+    SELECT a.subject_id, a.at, u.email AS user_email
+      FROM unnest(CAST(:subject_ids AS uuid[])) AS subject (id)
+     CROSS JOIN LATERAL (
+        SELECT subject_id, at, user_id FROM audit_log
+         WHERE subject_id = subject.id AND workspace_id = :workspace_id
+           AND subject_type = :subject_type
+         ORDER BY id DESC LIMIT 1) AS a
+      LEFT JOIN users u ON u.id = a.user_id""")
+
+
+def latest_changes(
+    connection: Connection, workspace_id: UUID, subject_type: str, subject_ids: Sequence[UUID]
+) -> dict[UUID, Row[Any]]:
+    """Return the instant and the user of the latest change of each subject that has one."""
+    if not subject_ids:
+        return {}
+    parameters = {
+        "workspace_id": workspace_id,
+        "subject_type": subject_type,
+        "subject_ids": list(subject_ids),
+    }
+    return {row.subject_id: row for row in connection.execute(_LATEST_CHANGES, parameters)}
 
 
 def _conditions(workspace_id: UUID | None, filters: AuditFilter) -> list[ColumnElement[bool]]:

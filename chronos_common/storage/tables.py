@@ -216,7 +216,8 @@ jobs = Table(
     *_required(_MOMENT, "created_at", "updated_at"),
     *_optional(_MOMENT, "deleted_at", "paused_at", "paused_until"),
     Column("paused_by", Uuid()),
-    Column("pause_note", Text),
+    *_optional(Text(), "pause_note", "scope", "scope_key"),
+    Column("applied", JSON(none_as_null=True)),
 )
 
 schedules = Table(
@@ -241,6 +242,7 @@ schedules = Table(
     Column("runs_left", Integer),
     Column("misfire_policy", Text, nullable=False),
     Column("misfire_grace_seconds", Float, nullable=False),
+    Column("shadow", Boolean, nullable=False),
     Column("active", Boolean, nullable=False),
     Column("resumed_at", _MOMENT),
     Column("next_run_at", _MOMENT),

@@ -104,11 +104,19 @@ def default_url_for(session: Session, fields: Mapping[str, Any]) -> str | None:
     Their payload is stored as it was written, and the address is looked up when it is sent. So a
     changed default applies to every job that relies on it, from the next execution on.
     """
+    return default_url(session) if needs_default_url(fields) else None
+
+
+def needs_default_url(fields: Mapping[str, Any]) -> bool:
+    """Return whether these fields, not checked yet, rely on the workspace's default webhook."""
     payload = fields.get("payload")
-    if not isinstance(payload, dict):
-        return None
-    if not payloads.uses_default(fields.get("type") or payloads.DEFAULT_TYPE, payload):
-        return None
+    return isinstance(payload, dict) and payloads.uses_default(
+        fields.get("type") or payloads.DEFAULT_TYPE, payload
+    )
+
+
+def default_url(session: Session) -> str | None:
+    """Return the workspace's default webhook, or None if it has none."""
     url: str | None = workspaces.find(session.connection, session.workspace_id)[
         "default_webhook_url"
     ]

@@ -1,5 +1,6 @@
 """The policies of a job, for failures, for late occurrences, and for runs that overlap."""
 
+from marshmallow import fields
 from marshmallow.validate import Length
 
 from chronos_api.fields.base import Strict
@@ -123,5 +124,15 @@ class PolicyFields(Strict):
         metadata={
             "description": _OVERLAPS,
             "default": "allow",
+        },
+    )
+    shadow = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        allow_none=True,
+        metadata={
+            "description": "Whether the occurrences of the schedule are only recorded, as skipped "
+            "with the reason shadow, and nothing is sent. Runs and retries by hand are sent",
+            "default": False,
         },
     )

@@ -64,14 +64,18 @@ def prune(connection: Connection, *, before: datetime, batch: int) -> int:
 _RESTORE = text("""
     UPDATE jobs SET deleted_at = NULL, status = :status, version = version + 1, updated_at = :now,
                     paused_at = CASE WHEN :status = 'paused' THEN CAST(:now AS timestamptz) END,
-                    paused_by = :by, pause_note = :note, paused_until = NULL
+                    paused_by = :by, pause_note = :note, paused_until = NULL,
+                    scope = NULL, scope_key = NULL, applied = NULL
      WHERE id = :job_id""")
 
 
 def restore(
     connection: Connection, job_id: UUID, status: JobStatus, pause: Pause, *, now: datetime
 ) -> None:
-    """Show a locked job again, as its next version. ``pause`` counts if it is paused."""
+    """Show a locked job again, as its next version. ``pause`` counts if it is paused.
+
+    It belongs to no scope: the scope may have got another job of its key meanwhile.
+    """
     is_paused = status is JobStatus.PAUSED
     connection.execute(
         _RESTORE,

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping, Table, bindparam, insert, select
 from sqlalchemy.sql.dml import ReturningInsert
 
-from chronos_common.domain.jobs import JobDefinition
+from chronos_common.domain.jobs import JobDefinition, Ownership
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.storage.jobs import columns
 from chronos_common.storage.jobs.jobs import SCHEDULE_COLUMNS
@@ -26,6 +26,7 @@ class NewJob:
     definition: JobDefinition
     next_run_at: datetime | None
     status: JobStatus = JobStatus.ACTIVE
+    ownership: Ownership | None = None
 
 
 def insert_one(
@@ -52,6 +53,16 @@ def insert_all(
     connection.execute(insert(schedules), [_of_schedule(each, workspace_id) for each in new])
 
 
+def _of_owner(ownership: Ownership | None) -> dict[str, Any]:
+    if ownership is None:
+        return {"scope": None, "scope_key": None, "applied": None}
+    return {
+        "scope": ownership.scope,
+        "scope_key": ownership.key,
+        "applied": ownership.applied,
+    }
+
+
 def _of_job(new: NewJob, workspace_id: UUID, created_by: UUID, now: datetime) -> dict[str, Any]:
     is_paused = new.status is JobStatus.PAUSED
     return {
@@ -67,6 +78,7 @@ def _of_job(new: NewJob, workspace_id: UUID, created_by: UUID, now: datetime) ->
         "paused_by": created_by if is_paused else None,
         "pause_note": None,
         "paused_until": None,
+        **_of_owner(new.ownership),
         **columns.of_job(new.definition),
     }
 

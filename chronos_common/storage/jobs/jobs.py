@@ -44,8 +44,9 @@ def replace(
     )
 
 
+# Only an apply reads the definition as last applied, which may be as long as a payload.
 _WHOLE = (
-    select(*jobs.c, *SCHEDULE_COLUMNS)
+    select(*(each for each in jobs.c if each is not jobs.c.applied), *SCHEDULE_COLUMNS)
     .join(schedules, schedules.c.job_id == jobs.c.id)
     .where(jobs.c.workspace_id == bindparam("workspace_id"), jobs.c.deleted_at.is_(None))
 )

@@ -193,7 +193,7 @@ _PAYLOAD_IF_SHORT = case(
 
 # Built once, not with every list.
 _WHOLE = select(
-    *(column for column in jobs.c if column is not jobs.c.payload),
+    *(column for column in jobs.c if column not in {jobs.c.payload, jobs.c.applied}),
     _PAYLOAD_IF_SHORT,
     *SCHEDULE_COLUMNS,
 ).join(schedules, schedules.c.job_id == jobs.c.id)

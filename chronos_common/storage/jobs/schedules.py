@@ -34,6 +34,7 @@ class Due(NamedTuple):
     misfire_grace: timedelta
     resumed_at: datetime | None
     zone_rules: int | None
+    shadow: bool
 
 
 class Broken(NamedTuple):
@@ -62,7 +63,7 @@ def next_due(connection: Connection) -> datetime | None:
 
 
 _DUE = f"""job_id, workspace_id, job_type, runs_left, misfire_policy, misfire_grace_seconds,
-           resumed_at, next_run_at, zone_rules, {INSTANTS_SQL}"""
+           resumed_at, next_run_at, zone_rules, shadow, {INSTANTS_SQL}"""
 
 # SKIP LOCKED lets any number of schedulers share the work without waiting for each other.
 _CLAIM_DUE = text(f"""
@@ -123,6 +124,7 @@ def _due(
     resumed_at: datetime | None,
     next_run_at: datetime,
     zone_rules: int | None,
+    shadow: bool,  # noqa: FBT001 - a column, in its place
     *instants: Any,
 ) -> Due | Broken:
     try:
@@ -137,6 +139,7 @@ def _due(
             timedelta(seconds=misfire_grace_seconds),
             resumed_at,
             zone_rules,
+            shadow,
         )
     except (ArithmeticError, ValueError):
         return Broken(job_id, workspace_id, job_type, next_run_at)

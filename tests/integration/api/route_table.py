@@ -48,6 +48,7 @@ BODIES: dict[tuple[str, str], object] = {
     ("PUT", "/api/v1/jobs/<uuid:job_id>"): job(),
     ("PUT", "/api/v1/jobs/by-name/<name:name>"): job(name=...),
     ("POST", "/api/v1/jobs/bulk"): {"jobs": [job()]},
+    ("POST", "/api/v1/apply"): {"scope": "table", "jobs": [job()], "dry_run": True},
     ("POST", "/api/v1/jobs/bulk/pause"): BY_NOBODY,
     ("POST", "/api/v1/jobs/bulk/resume"): BY_NOBODY,
     ("POST", "/api/v1/jobs/bulk/execute"): BY_NOBODY,

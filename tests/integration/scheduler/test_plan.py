@@ -92,6 +92,22 @@ def test_max_runs_ends_the_schedule(
     assert next_run_at is None
 
 
+def test_a_job_in_shadow_records_its_instants_and_sends_nothing(
+    a_job: StoreJob, engine: Engine, planner: Planner, broker: Broker, now: datetime
+) -> None:
+    start = now - 2 * SECOND
+    job_id = a_job(factories.every(1, anchor=start), next_run_at=start, max_runs=3, shadow=True)
+    for _ in range(5):
+        planner.tick()
+    found = factories.executions_of(engine, job_id)
+    assert [each["scheduled_for"] for each in found] == [start + n * SECOND for n in range(3)]
+    assert {(each["status"], each["reason"]) for each in found} == {("skipped", "shadow")}
+    assert {each["id"] for each in found} == {
+        ids.occurrence_id(job_id, each["scheduled_for"]) for each in found
+    }
+    assert broker.depths()["webhooks"] == 0
+
+
 def test_long_missed_occurrences_become_one_run_and_one_row_that_says_so(
     a_job: StoreJob, engine: Engine, planner: Planner, now: datetime
 ) -> None:

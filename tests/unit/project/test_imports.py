@@ -15,7 +15,7 @@ TRANSACTIONS = API / "transactions.py"
 
 #: Modules of storage that record changes, each with the names that others may use of it.
 RECORDS = {
-    "chronos_common.storage.audit": {"AuditFilter", "page", "of_user"},
+    "chronos_common.storage.audit": {"AuditFilter", "page", "of_user", "latest_changes"},
     "chronos_common.storage.change_feed": {"follow"},
     "chronos_common.storage.consequences": set(),
     "chronos_common.storage.executions.statistics": set(),

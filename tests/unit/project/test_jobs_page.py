@@ -50,7 +50,9 @@ def test_a_row_gives_the_bounds_and_the_choices_of_its_field(name: str) -> None:
     choices = {each for each in metadata.get("enum", ()) if each}
     if name != "status":  # a user chooses among two of the four
         assert choices == set(code(kind)), kind
-    if isinstance(metadata.get("default"), int | float):
+    if isinstance(metadata.get("default"), bool):
+        assert default == str(metadata["default"]).lower()
+    elif isinstance(metadata.get("default"), int | float):
         assert numbers(default) == {float(metadata["default"])}
     elif isinstance(metadata.get("default"), str):
         assert code(default) == [metadata["default"]]

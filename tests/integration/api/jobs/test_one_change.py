@@ -27,6 +27,7 @@ CHANGES: dict[str, Any] = {
     "misfire_policy": "skip",
     "misfire_grace_seconds": 17.0,
     "overlap_policy": "skip",
+    "shadow": True,
     "max_runs": 11,
     "ends_at": "2031-01-01T00:00:00.000Z",
     "jitter_seconds": 1800.0,

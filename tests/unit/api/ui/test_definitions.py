@@ -23,6 +23,7 @@ JOB = {
     "backoff_seconds": None,
     "timeout_seconds": 30.0,
     "notify": None,
+    "shadow": False,
 }
 
 

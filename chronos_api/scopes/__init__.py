@@ -1,0 +1,1 @@
+"""Jobs as code: a file describes the jobs of a scope, and an apply makes them so."""
