@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from acceptance.up import Up
 from browser.conftest import visiting
 
-# Ten pages in each, which axe takes seconds to examine on a slow machine.
+# Some pages in each, which axe takes seconds to examine on a slow machine.
 pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
 
 PAGES = (
@@ -16,7 +16,10 @@ PAGES = (
     "jobs",
     "jobs?search=nothing+matches",
     "jobs/new",
+    "jobs/deleted",
     "executions",
+    "failures",
+    "calendar?span=7d",
     "settings",
     "audit",
     "account",

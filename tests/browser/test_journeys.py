@@ -117,7 +117,8 @@ def test_everything_but_the_live_parts_works_without_scripts(up: Up, target: Tar
     with visiting(up, java_script_enabled=False) as visit:
         page = visit.open("/ui/jobs/new")
         create(page, "Plain", target, seconds="3600")
-        page.get_by_role("button", name="Pause").click()
+        page.get_by_text("Pause ▾").click()
+        page.get_by_role("button", name="Pause it").click()
         expect(page.get_by_text("It is paused")).to_be_visible()
         page.get_by_role("button", name="Resume").click()
         page.get_by_role("button", name="Run now").click()

@@ -17,7 +17,7 @@ def test_each_hour_has_its_runs_and_leads_to_its_jobs(caller: Caller, app: Flask
     assert len(cells) == 7 * 24
     assert "Asia/Kolkata" in page.text
     later = browser.get(cells[5]["href"].partition("#")[0])
-    assert "1 runs of 1 jobs" in later.text
+    assert "1 run of 1 job" in later.text
     assert "Hourly" in later.text
 
 

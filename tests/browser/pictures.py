@@ -1,0 +1,82 @@
+"""``python -m tests.browser.pictures``: the pictures of ``docs/pictures``, from the demo's jobs.
+
+Not collected by pytest. Starts ``chronos up --demo`` for some minutes, so that there is something
+to see, or takes the pictures of an installation that runs already, whose data folder and address
+are given.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+
+from playwright.sync_api import Page
+
+from acceptance.up import running
+from integration.api.browsers import browsing
+from repository import ROOT
+
+FOLDER = ROOT / "docs" / "pictures"
+WIDTH, HEIGHT = 1200, 760
+#: Long enough for some bars of the trend, and for failures to need attention.
+SECONDS_OF_DEMO = 240
+
+#: The pages, by the names of their pictures.
+PAGES = {"overview": "", "jobs": "jobs?sort=next_run_at"}
+
+
+@contextmanager
+def installation(address: str | None, folder: Path | None) -> Iterator[tuple[str, Path]]:
+    """Yield the address and the data folder of an installation with the demo's jobs."""
+    if address and folder:
+        yield address, folder
+        return
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        running(Path(temporary) / "data", "--demo") as up,
+    ):
+        time.sleep(SECONDS_OF_DEMO)
+        yield up.address, up.folder
+
+
+def log_in(page: Page, address: str, folder: Path) -> None:
+    """Log in as the administrator."""
+    account = json.loads((folder / "admin.json").read_text())
+    page.goto(f"{address}/ui/login")
+    page.get_by_label("E-mail address").fill(account["email"])
+    page.get_by_label("Password").fill(account["password"])
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url("**/ui/")
+
+
+def take(address: str, folder: Path) -> None:
+    """Write a picture of each page in light and in dark."""
+    FOLDER.mkdir(exist_ok=True)
+    for scheme in ("light", "dark"):
+        with browsing(width=WIDTH, height=HEIGHT, color_scheme=scheme) as page:
+            log_in(page, address, folder)
+            for name, path in PAGES.items():
+                page.goto(f"{address}/ui/{path}")
+                page.get_by_text("● live").wait_for()
+                page.screenshot(path=FOLDER / f"{name}-{scheme}.png")
+
+
+def main() -> None:
+    """Take the pictures of the installation that the command line names, or of a new one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--address", help="of an installation, like http://127.0.0.1:8080")
+    parser.add_argument("--data-dir", type=Path, help="its data folder")
+    given = parser.parse_args()
+    with installation(given.address, given.data_dir) as (address, folder):
+        take(address, folder)
+
+
+if __name__ == "__main__":
+    main()
