@@ -160,6 +160,38 @@ def _run(row: RowMapping, x: float, width: float, longest: int) -> SparkBar:
 
 
 @dataclass(frozen=True, slots=True)
+class DriftBar:
+    """A step of a histogram: its place, and how many executions started so late."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    from_ms: int
+    below_ms: int
+    executions: int
+
+
+DRIFT_HEIGHT = 80.0
+
+
+def histogram(buckets: Sequence[Mapping[str, int]]) -> list[DriftBar]:
+    """Return the bars of the steps, as the API answers them. All have the same width."""
+    most = max((bucket["executions"] for bucket in buckets), default=0)
+    width = WIDTH / max(len(buckets), 1)
+    bars = []
+    for index, bucket in enumerate(buckets):
+        height = max(DRIFT_HEIGHT * bucket["executions"] / most, _LEAST_HEIGHT)
+        y = DRIFT_HEIGHT - height
+        bars.append(
+            DriftBar(
+                round(index * width, 2), round(y, 2), round(width, 2), round(height, 2), **bucket
+            )
+        )
+    return bars
+
+
+@dataclass(frozen=True, slots=True)
 class PhaseBar:
     """A part of an attempt: where it begins and ends, in parts of the whole."""
 

@@ -71,6 +71,16 @@ def number(value: float) -> str:
     return f"{value:,}"
 
 
+def change(value: int, before: int) -> str:
+    """Return how a number differs from the one before it: ``▲ 12 %``, or nothing for 0 and 0."""
+    if not before:
+        return "▲ from 0" if value else ""
+    percent = round((value - before) / before * 100)
+    if not percent:
+        return "as before"
+    return f"{'▲' if percent > 0 else '▼'} {abs(percent):,} %"
+
+
 def compact(value: int) -> str:
     """Return a number for a narrow place, like ``982`` or ``12k``."""
     return str(value) if value < _THOUSAND else f"{value / _THOUSAND:.3g}k"
@@ -211,6 +221,7 @@ def curl_command(request: Mapping[str, Any]) -> str:
 
 _OF_ZONE = (ago, clock_time, instant, log_time)
 _OF_ALL_ZONES = (
+    change,
     compact,
     curl_command,
     execution_status,

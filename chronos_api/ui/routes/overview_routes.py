@@ -46,6 +46,7 @@ def overview() -> AnyResponse:
         trend=trend,
         chart=charts.trend(trend["buckets"], trend["bucket_seconds"]),
         ring=charts.ring(stats),
+        drift=charts.histogram(stats["drift_histogram"]),
         troubles=_troubles(),
         upcoming=_upcoming(),
     )
