@@ -36,3 +36,9 @@ def test_it_ships_every_folder_of_the_client() -> None:
         for path in (ROOT / "chronos_client").rglob("__init__.py")
     }
     assert set(LIGHT["tool"]["setuptools"]["packages"]) == folders
+
+
+def test_the_image_has_the_client_as_well() -> None:
+    """Without it, the commands that the whole distribution registers would not load there."""
+    assert "COPY chronos_client chronos_client" in (ROOT / "deploy" / "Dockerfile").read_text()
+    assert "!chronos_client" in (ROOT / ".dockerignore").read_text().splitlines()

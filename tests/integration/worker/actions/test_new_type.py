@@ -118,7 +118,13 @@ os._exit(0)
 
 
 def test_a_payload_module_and_an_action_module_make_a_type(tmp_path: Path) -> None:
-    for package in ("chronos_api", "chronos_common", "chronos_scheduler", "chronos_worker"):
+    for package in (
+        "chronos_api",
+        "chronos_client",
+        "chronos_common",
+        "chronos_scheduler",
+        "chronos_worker",
+    ):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, tmp_path / package, ignore=ignored)
     (tmp_path / "chronos_common/domain/payloads/text_message.py").write_text(PAYLOAD)
