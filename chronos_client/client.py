@@ -62,6 +62,10 @@ class Chronos:
         """Return the JSON answer of a route below ``/api/v1`` that has no method here."""
         return self._transport.send(method, path, body=body, query=query).content
 
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document of the server."""
+        return dict(self._transport.send("GET", "/openapi.json", prefix="").content)
+
     def close(self) -> None:
         """Close the connections to the server."""
         self._transport.close()

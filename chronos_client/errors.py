@@ -1,6 +1,7 @@
 """The errors of the client. All of them are :class:`ClientError`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -32,6 +33,25 @@ class SignatureInvalid(ClientError):
 
 class WaitTimedOut(ClientError):
     """The execution did not finish within the time that the caller would wait."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Fault:
+    """Something that is wrong in a file. Lines and columns count from 1."""
+
+    line: int
+    column: int
+    text: str
+
+
+class FileInvalid(ClientError):
+    """A file of jobs has faults: all of them are named, with their lines and columns."""
+
+    def __init__(self, name: str, faults: Sequence[Fault]) -> None:
+        self.faults = sorted(set(faults))
+        super().__init__(
+            "\n".join(f"{name}:{each.line}:{each.column}: {each.text}" for each in self.faults)
+        )
 
 
 class ApiProblem(ClientError):

@@ -93,6 +93,7 @@ class Transport:
         body: Any = None,
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
+        prefix: str = _PREFIX,
     ) -> ApiReply:
         """Return the answer. Raises :class:`ServerAway` or :class:`ApiProblem`."""
         sent = dict(headers or {})
@@ -104,7 +105,7 @@ class Transport:
             try:
                 answer = self._session.request(
                     method,
-                    self.url + _PREFIX + path,
+                    self.url + prefix + path,
                     json=body,
                     params=_texts(query or {}),
                     headers=sent,

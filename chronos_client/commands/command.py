@@ -9,6 +9,7 @@ import click
 from chronos_client.errors import (
     ApiProblem,
     ClientError,
+    FileInvalid,
     ObjectMissing,
     ProfileUnusable,
     ServerAway,
@@ -41,6 +42,7 @@ _CODES = (
     (SeveralMatches, Exit.USAGE),
     (ProfileUnusable, Exit.USAGE),
     (WaitTimedOut, Exit.FAILED),
+    (FileInvalid, Exit.USAGE),
     (ClientError, Exit.FAILED),
 )
 

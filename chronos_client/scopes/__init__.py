@@ -1,0 +1,1 @@
+"""Jobs as code: files that describe the jobs of a scope, their schema, and exports."""
