@@ -1,9 +1,12 @@
 """The recovery desk: failures in groups, counted before they run again or are discarded."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
+from chronos_common import clock
 from integration.api.callers import Caller
 from integration.api.ui.pages import Browser, Page, failed
 from integration.api.ui.test_pages import check
@@ -52,15 +55,14 @@ def test_a_job_is_discarded_and_the_others_stay_open(browser: Browser, caller: C
     assert "1 failure in 1 group" in page.text
 
 
-def test_a_failure_that_came_after_the_count_is_not_meant(
-    browser: Browser, caller: Caller, db: Engine
-) -> None:
+def test_a_failure_that_came_after_the_count_is_not_meant(browser: Browser) -> None:
     """Fails without the instant of the count in the form."""
     asked = ask(browser, "discard", "")
     assert "Discard 3 failures?" in asked.text
-    failed(db, caller, caller.create(name="Later")["id"], minutes_ago=-1)
-    page = browser.follow(browser.submit(asked.form("/failures/apply")))
-    assert "1 failure in 1 group" in page.text
+    counted_at = clock.rfc3339(clock.now() - timedelta(seconds=150))
+    form = asked.form("/failures/apply")
+    page = browser.follow(browser.submit(form, as_of=counted_at))
+    assert "2 failures in 1 group" in page.text
 
 
 @pytest.mark.parametrize(
