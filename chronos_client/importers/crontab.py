@@ -1,0 +1,119 @@
+"""Crontabs of a user, and files of ``/etc/cron.d``. See crontab(5) of Debian and of cronie."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from chronos_client.importers import documents, times
+from chronos_client.importers.commands import read_command
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
+
+_VARIABLE = re.compile(r"\s*([A-Za-z_]\w*|\"[^\"]*\"|'[^']*')\s*=\s*(.*?)\s*")
+_FIELDS = 5
+_RANDOM = "A random time ('~') has no equal. Write the first one, and set jitter_seconds."
+
+
+@dataclass(slots=True)
+class _Environment:
+    """What the lines above a job say about it."""
+
+    timezone: str | None = None
+    notify: list[str] | None = None
+    mail_user: str | None = None
+    comment: list[str] = field(default_factory=list)
+
+
+def read(text: str, *, has_users: bool = False, timezone: str | None = None) -> Outcome:
+    """Return the jobs of a crontab. ``has_users`` is for /etc/cron.d, whose lines name a user.
+
+    ``timezone`` is the zone of the machine, for lines without ``CRON_TZ``.
+    """
+    documents.check_size(text)
+    outcome, environment = Outcome(), _Environment()
+    for place, line in _lines(text):
+        if line.startswith("#"):
+            environment.comment.append(line.lstrip("# ").rstrip())
+        elif not line:
+            environment.comment.clear()
+        elif variable := _VARIABLE.fullmatch(line):
+            _set(environment, variable[1].strip("\"'"), _unquoted(variable[2]), place, outcome)
+        else:
+            with outcome.entry(place, line) as draft:
+                _read_line(line, draft, environment, has_users=has_users, timezone=timezone)
+            environment.comment.clear()
+    return outcome
+
+
+def _lines(text: str) -> Iterator[tuple[Place, str]]:
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
+        yield Place(f"line {number}", number), line.strip()
+
+
+def _unquoted(value: str) -> str:
+    return value[1:-1] if value[:1] in {"'", '"'} and value[-1:] == value[0] else value
+
+
+def _set(environment: _Environment, name: str, value: str, place: Place, outcome: Outcome) -> None:
+    match name:
+        case "CRON_TZ":
+            environment.timezone = value or None
+        case "MAILTO":
+            addresses = [each.strip() for each in value.split(",") if each.strip()]
+            local = [each for each in addresses if "@" not in each]
+            environment.notify = [each for each in addresses if "@" in each]
+            if local:
+                environment.notify = environment.notify or None
+                outcome.leave_out(
+                    place,
+                    f"MAILTO={value}",
+                    f"{', '.join(local)} is a mailbox of the machine. Give an address.",
+                )
+        case "RANDOM_DELAY":
+            outcome.leave_out(
+                place, f"RANDOM_DELAY={value}", "A delay drawn at each start has no equal."
+            )
+
+
+def _read_line(
+    line: str, draft: Draft, environment: _Environment, *, has_users: bool, timezone: str | None
+) -> None:
+    expression, command = _divided(line)
+    if has_users:
+        user, _, command = command.partition(" ")
+        command = command.strip()
+        if not command:
+            raise LeftOut(f"The line has no command after the user {user!r}.")
+    command = _without_input(command)
+    request = read_command(command, draft)
+    times.set_cron(draft, times.classic(expression), environment.timezone)
+    if environment.timezone is None:
+        times.set_zone_of_machine(draft, timezone)
+    request.set_in(draft)
+    draft.set(name=request.name, max_attempts=1, notify=environment.notify)
+    draft.describe("\n".join(environment.comment))
+
+
+def _divided(line: str) -> tuple[str, str]:
+    """Return the times of a line, and the rest. Raises :class:`LeftOut`."""
+    if line.startswith("@"):
+        macro, _, command = line.partition(" ") if " " in line else line.partition("\t")
+        if macro.lower() == "@reboot":
+            raise LeftOut("It runs when its machine starts, which is no time of a clock.")
+        if macro.lower() not in times.MACROS:
+            raise LeftOut(f"{macro!r} is not a time that Chronos knows.")
+        return macro, command.strip()
+    parts = line.split(maxsplit=_FIELDS)
+    if len(parts) <= _FIELDS:
+        raise LeftOut("The line has no command after five fields.")
+    # cronie keeps quiet in the log about a line that begins with "-".
+    expression = " ".join(parts[:_FIELDS]).removeprefix("-")
+    if "~" in expression:
+        raise LeftOut(_RANDOM)
+    return expression, parts[_FIELDS]
+
+
+def _without_input(command: str) -> str:
+    r"""Return a command in which ``\%`` is a per cent sign. Any other one begins its input."""
+    if re.search(r"(?<!\\)%", command):
+        raise LeftOut("A '%' ends the command and begins its input, which a job does not have.")
+    return command.replace("\\%", "%")

@@ -1,0 +1,144 @@
+"""Schedules of Amazon EventBridge Scheduler, from ``aws scheduler get-schedule``.
+
+Its targets are resources of AWS. The user names a URL for each one that becomes a job.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from chronos_client.importers import documents, times
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
+from chronos_client.importers.requests import address
+
+_RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
+_AT = re.compile(r"at\(([\d:T-]+)\)")
+_CRON = re.compile(r"cron\((.*)\)")
+_UNITS = {"minute": 60, "hour": 3600, "day": 86_400}
+_WEEKDAY = re.compile(r"(?<![\w#/])([1-7])(?=$|[-,#L/])")
+_WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_NTH = re.compile(r"(\w+)#([1-5])")
+_LAST = re.compile(r"(\w+)L")
+_LONGEST_JITTER = 3600
+_MOST_ATTEMPTS = 50
+
+
+def read(text: str, *, targets: Mapping[str, str]) -> Outcome:
+    """Return the jobs of schedules. ``targets`` has URLs by the ARN of a target, or by name."""
+    outcome = Outcome()
+    found = documents.entries(documents.read_json(text), "Schedules", "Rules")
+    for number, each in documents.mappings(found):
+        name = str(each.get("Name") or f"schedule {number}")
+        with outcome.entry(Place(name), f"schedule {name}") as draft:
+            draft.set(name=name, status="paused" if each.get("State") == "DISABLED" else None)
+            draft.describe(each.get("Description"))
+            _read_target(each, targets, draft)
+            _read_times(each, draft)
+    return outcome
+
+
+def _read_target(schedule: dict[str, Any], targets: Mapping[str, str], draft: Draft) -> None:
+    target = schedule.get("Target") or {}
+    arn = str(target.get("Arn") or schedule.get("Arn") or "")
+    url = targets.get(arn) or targets.get(str(schedule.get("Name")))
+    if url is None:
+        raise LeftOut(
+            f"Its target {arn or 'without a name'} is not a URL. Give --target "
+            f"{schedule.get('Name')}=URL."
+        )
+    payload: dict[str, Any] = {"url": address(url), "method": "POST"}
+    if content := target.get("Input"):
+        if "<aws.scheduler." in content:
+            raise LeftOut("Its input has values that AWS fills in (<aws.scheduler...>).")
+        try:
+            payload["body"] = json.loads(content)
+        except ValueError:
+            payload["body"] = content
+    draft.set(type="webhook", payload=payload)
+    _read_retries(target.get("RetryPolicy") or {}, draft)
+    if target.get("DeadLetterConfig"):
+        draft.lacks("DeadLetterConfig", "A failed run stays in the history. notify tells people.")
+
+
+def _read_retries(policy: dict[str, Any], draft: Draft) -> None:
+    retries = policy.get("MaximumRetryAttempts", 185)
+    draft.set(max_attempts=min(retries + 1, _MOST_ATTEMPTS))
+    if retries + 1 > _MOST_ATTEMPTS:
+        draft.lacks(
+            "MaximumRetryAttempts", f"AWS tries {retries} more times; {_MOST_ATTEMPTS} in all can."
+        )
+    if retries:
+        age = policy.get("MaximumEventAgeInSeconds", 86_400)
+        draft.lacks("MaximumEventAgeInSeconds", f"A job does not give up after {age} s.")
+
+
+def _read_times(schedule: dict[str, Any], draft: Draft) -> None:
+    zone = schedule.get("ScheduleExpressionTimezone") or "UTC"
+    expression = str(schedule.get("ScheduleExpression", "")).strip()
+    if rate := _RATE.fullmatch(expression):
+        start = schedule.get("StartDate")
+        seconds = int(rate[1]) * _UNITS[rate[2]]
+        times.set_interval(draft, seconds, counts_from="StartDate" if start else "its creation")
+    elif moment := _AT.fullmatch(expression):
+        local = times.instant(moment[1], "at(...)").replace(tzinfo=_zone(zone))
+        draft.set(schedule_type="once", run_at=times.written(local))
+    elif cron := _CRON.fullmatch(expression):
+        times.set_cron(draft, _expression(cron[1]), zone)
+    else:
+        raise LeftOut(f"{expression!r} is not cron(...), rate(...) or at(...).")
+    for name, ours in (("StartDate", "starts_at"), ("EndDate", "ends_at")):
+        if schedule.get(name):
+            draft.set(**{ours: times.written(times.instant(str(schedule[name]), name))})
+    _read_window(schedule.get("FlexibleTimeWindow") or {}, draft)
+
+
+def _read_window(window: dict[str, Any], draft: Draft) -> None:
+    seconds = 60 * (window.get("MaximumWindowInMinutes") or 0)
+    if window.get("Mode") == "FLEXIBLE" and seconds:
+        draft.set(jitter_seconds=min(seconds, _LONGEST_JITTER))
+        draft.note("FlexibleTimeWindow", "The job's delay within the window is always the same.")
+        if seconds > _LONGEST_JITTER:
+            draft.lacks(
+                "FlexibleTimeWindow", f"{seconds} s become {_LONGEST_JITTER} s, the most there is."
+            )
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError) as error:
+        raise LeftOut(f"The time zone {name!r} is not known.") from error
+
+
+def _expression(text: str) -> str:
+    """Return five fields for the six of AWS, of which the last is the year."""
+    fields = text.split()
+    if len(fields) != 6:  # noqa: PLR2004 - AWS has six
+        raise LeftOut(f"cron({text}) does not have six fields.")
+    minute, hour, day, month, weekday, year = fields
+    if year != "*":
+        raise LeftOut(f"The year {year!r} cannot be said. Set starts_at and ends_at.")
+    for name, each in (("minute", minute), ("hour", hour), ("month", month)):
+        times.check_field(name, each)
+    return f"{minute} {hour} {_day(day)} {month} {_weekday(weekday)}"
+
+
+def _day(text: str) -> str:
+    if text != "?" and not re.fullmatch(r"L|LW|\d{1,2}W", text):
+        times.check_field("day of month", text)
+    return text.replace("?", "*")
+
+
+def _weekday(text: str) -> str:
+    """Return a day of week with names, because AWS counts from Sunday = 1."""
+    if text in {"?", "*"}:
+        return "*"
+    if text == "L":
+        return "SAT"
+    named = _WEEKDAY.sub(lambda match: _WEEKDAYS[int(match[1]) - 1], text.upper())
+    for item in named.split(","):
+        special = _NTH.fullmatch(item) or _LAST.fullmatch(item)
+        times.check_field("day of week", special[1] if special else item)
+    return named

@@ -1,0 +1,125 @@
+"""CronJobs of Kubernetes, as YAML or as ``kubectl get cronjobs -o yaml``."""
+
+import re
+from typing import Any
+
+from chronos_client.importers import documents, times
+from chronos_client.importers.commands import read_arguments, read_command
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect
+from chronos_client.importers.requests import Request
+
+_OVERLAPS = {"Allow": "allow", "Forbid": "skip", "Replace": "cancel_running"}
+_ZONE_PREFIX = re.compile(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)")
+_SHELLS = {"sh", "/bin/sh", "bash", "/bin/bash", "ash", "/bin/ash"}
+_CURL_IMAGE = re.compile(r"(?:.*/)?curlimages/curl(?:[:@].*)?")
+#: What Kubernetes does if a Job does not say it.
+_DEFAULT_RETRIES = 6
+
+
+def read(text: str, *, timezone: str | None = None) -> Outcome:
+    """Return the jobs of the CronJobs among the objects. ``timezone`` is the controller's zone."""
+    outcome = Outcome()
+    for document in documents.read_yaml(text):
+        found = documents.entries(document, "items") if document else []
+        for number, each in documents.mappings(found):
+            _read_object(each, number, outcome, timezone)
+    return outcome
+
+
+def _read_object(
+    found: dict[str, Any], number: int, outcome: Outcome, timezone: str | None
+) -> None:
+    metadata = found.get("metadata") if isinstance(found.get("metadata"), dict) else {}
+    name = str((metadata or {}).get("name") or f"object {number}")
+    place = Place(name, documents.line_of(found))
+    kind = found.get("kind")
+    if kind != "CronJob":
+        outcome.leave_out(place, f"{kind or 'object'} {name}", "It is not a CronJob.")
+        return
+    with outcome.entry(place, f"CronJob {name}") as draft:
+        spec = expect(found.get("spec"), dict, "spec")
+        namespace = (metadata or {}).get("namespace")
+        draft.set(name=name, tags=[str(namespace)[:50]] if namespace else None)
+        _read_schedule(spec, draft, timezone)
+        _read_policies(spec, draft)
+        _read_job(spec, draft)
+
+
+def _read_schedule(spec: dict[str, Any], draft: Draft, timezone: str | None) -> None:
+    expression, zone = str(spec.get("schedule", "")).strip(), spec.get("timeZone")
+    if prefix := _ZONE_PREFIX.fullmatch(expression):
+        zone, expression = prefix[1], prefix[2]
+    if expression.startswith("@every"):
+        seconds = times.duration(expression.removeprefix("@every"))
+        times.set_interval(draft, seconds, counts_from="the last start")
+        return
+    times.set_cron(draft, times.classic(times.either_day(expression.replace("?", "*"))), zone)
+    if not zone:
+        times.set_zone_of_machine(draft, timezone)
+
+
+def _read_policies(spec: dict[str, Any], draft: Draft) -> None:
+    policy = spec.get("concurrencyPolicy") or "Allow"
+    if policy not in _OVERLAPS:
+        raise LeftOut(f"concurrencyPolicy {policy!r} is not known.")
+    draft.set(overlap_policy=_OVERLAPS[policy], status="paused" if spec.get("suspend") else None)
+    deadline = spec.get("startingDeadlineSeconds")
+    if deadline is not None:
+        draft.set(misfire_policy="skip", misfire_grace_seconds=deadline)
+        draft.note(
+            "startingDeadlineSeconds",
+            "If several starts are late and within the deadline, Kubernetes makes up for the "
+            "latest. Chronos starts each.",
+        )
+
+
+def _read_job(spec: dict[str, Any], draft: Draft) -> None:
+    template = expect(spec.get("jobTemplate"), dict, "jobTemplate")
+    job = expect(template.get("spec"), dict, "jobTemplate.spec")
+    if any(job.get(each) not in (None, 1) for each in ("parallelism", "completions")):
+        raise LeftOut("It starts several pods.")
+    pod = expect(job.get("template"), dict, "template").get("spec")
+    request = _request(expect(pod, dict, "template.spec"), draft)
+    deadline = job.get("activeDeadlineSeconds")
+    if deadline is not None:
+        request.timeout = min(deadline, request.timeout or deadline)
+    request.set_in(draft, timeout="activeDeadlineSeconds")
+    draft.set(max_attempts=1)
+    if retries := job.get("backoffLimit", _DEFAULT_RETRIES):
+        draft.lacks(
+            "backoffLimit",
+            f"Kubernetes starts a pod that ends with an error up to {retries} more times. The job "
+            "is tried once, as errors of curl and HTTP are not the same. Set max_attempts.",
+        )
+
+
+def _request(pod: dict[str, Any], draft: Draft) -> Request:
+    if pod.get("initContainers"):
+        raise LeftOut("It has initContainers.")
+    containers = expect(pod.get("containers"), list, "containers")
+    if len(containers) != 1:
+        raise LeftOut(f"It has {len(containers)} containers. Only one with curl becomes a job.")
+    container = expect(containers[0], dict, "the container")
+    command, arguments = _words(container.get("command")), _words(container.get("args"))
+    image = str(container.get("image", ""))
+    if not command and _CURL_IMAGE.fullmatch(image):
+        command = ["curl"]
+        if arguments[:1] == ["curl"]:  # the image's entry point takes it away, too
+            arguments = arguments[1:]
+    words = [*command, *arguments]
+    if any(re.search(r"(?<!\$)\$\(\w+\)", each) for each in words):
+        raise LeftOut("It takes values from the container's environment, like $(NAME).")
+    if not words:
+        raise LeftOut(f"It runs the image {image!r} with its own command.")
+    if words[0] in _SHELLS:
+        match words[1:]:
+            case [flag, script] if flag in {"-c", "-ec", "-ce", "-euc"}:
+                return read_command(script, draft)
+        raise LeftOut("It runs a shell script.")
+    return read_arguments(words, draft)
+
+
+def _words(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [str(each) for each in expect(value, list, "command or args")]
