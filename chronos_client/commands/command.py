@@ -55,13 +55,12 @@ class CommandFailed(click.ClickException):
         self.__dict__["exit_code"] = code
 
 
-class ClientCommand(click.Command):
-    """A command that talks to a server."""
+class ExampleCommand(click.Command):
+    """A command whose help begins with examples."""
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **options: Any) -> None:
         super().__init__(*args, **options)
         self._examples = examples
-        self.params += [*_server_options(), _output_option()]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. An error of the client becomes a sentence and an exit code."""
@@ -73,6 +72,14 @@ class ClientCommand(click.Command):
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the usage, examples, the text and the options."""
         _write_help(self, ctx, formatter, self._examples)
+
+
+class ClientCommand(ExampleCommand):
+    """A command that talks to a server."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.params += [*_server_options(), _output_option()]
 
 
 class ClientGroup(click.Group):

@@ -11,7 +11,7 @@ from typing import Any
 from chronos_client.importers import times
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
 
-#: Returns the payload of a webhook that does what a job's function did, or None to leave it out.
+#: Returns the payload of a webhook in the place of a job's function, or None to leave it out.
 Target = Callable[[Any], Mapping[str, Any] | None]
 
 #: Monday is 0 there.
@@ -27,6 +27,8 @@ def export(scheduler: Any, target: Target) -> Outcome:
     outcome = Outcome()
     for job in scheduler.get_jobs():
         with outcome.entry(Place(str(job.id)), f"job {job.id}") as draft:
+            if job.pending:
+                raise LeftOut("The scheduler has not started. Call start(paused=True) before.")
             payload = target(job)
             if payload is None:
                 raise LeftOut(f"No target was given for {job.func_ref or job.name}.")
@@ -39,10 +41,8 @@ def export(scheduler: Any, target: Target) -> Outcome:
 
 
 def _read_policies(job: Any, draft: Draft) -> None:
-    # A job of a scheduler that has not started has no next run yet.
-    is_paused = getattr(job, "next_run_time", ...) is None
     draft.set(
-        status="paused" if is_paused else None,
+        status="paused" if job.next_run_time is None else None,
         max_attempts=1,
         overlap_policy="skip" if job.max_instances == 1 else "allow",
     )

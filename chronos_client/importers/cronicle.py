@@ -3,8 +3,8 @@
 from typing import Any
 
 from chronos_client.importers import documents, times
+from chronos_client.importers.http.request import HttpRequest
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect
-from chronos_client.importers.requests import Request
 
 _PLUGINS = {"urlplug", "httpplug"}
 _FIELDS = (
@@ -71,7 +71,7 @@ def _read_target(event: dict[str, Any], draft: Draft) -> None:
         raise LeftOut(f"Its plugin is {event.get('plugin')!r}. Chronos calls URLs.")
     params = expect(event.get("params"), dict, "params")
     timeout = params.get("timeout") or event.get("timeout") or None
-    request = Request(
+    request = HttpRequest(
         str(params.get("url", "")),
         method=str(params.get("method") or "GET").upper(),
         body=params.get("data") or None,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from chronos_client.importers import documents, times
-from chronos_client.importers.commands import read_command
+from chronos_client.importers.http.shell import read_command
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
 
 _VARIABLE = re.compile(r"\s*([A-Za-z_]\w*|\"[^\"]*\"|'[^']*')\s*=\s*(.*?)\s*")
@@ -15,7 +15,7 @@ _RANDOM = "A random time ('~') has no equal. Write the first one, and set jitter
 
 @dataclass(slots=True)
 class _Environment:
-    """What the lines above a job say about it."""
+    """The variables and the comment above a job."""
 
     timezone: str | None = None
     notify: list[str] | None = None
@@ -36,6 +36,7 @@ def read(text: str, *, has_users: bool = False, timezone: str | None = None) -> 
         elif not line:
             environment.comment.clear()
         elif variable := _VARIABLE.fullmatch(line):
+            environment.comment.clear()
             _set(environment, variable[1].strip("\"'"), _unquoted(variable[2]), place, outcome)
         else:
             with outcome.entry(place, line) as draft:
@@ -79,10 +80,10 @@ def _read_line(
 ) -> None:
     expression, command = _divided(line)
     if has_users:
-        user, _, command = command.partition(" ")
-        command = command.strip()
-        if not command:
+        user, *rest = command.split(maxsplit=1)
+        if not rest:
             raise LeftOut(f"The line has no command after the user {user!r}.")
+        command = rest[0]
     command = _without_input(command)
     request = read_command(command, draft)
     times.set_cron(draft, times.classic(expression), environment.timezone)
@@ -96,12 +97,14 @@ def _read_line(
 def _divided(line: str) -> tuple[str, str]:
     """Return the times of a line, and the rest. Raises :class:`LeftOut`."""
     if line.startswith("@"):
-        macro, _, command = line.partition(" ") if " " in line else line.partition("\t")
+        macro, *rest = line.split(maxsplit=1)
         if macro.lower() == "@reboot":
             raise LeftOut("It runs when its machine starts, which is no time of a clock.")
         if macro.lower() not in times.MACROS:
             raise LeftOut(f"{macro!r} is not a time that Chronos knows.")
-        return macro, command.strip()
+        if not rest:
+            raise LeftOut(f"The line has no command after {macro}.")
+        return macro, rest[0]
     parts = line.split(maxsplit=_FIELDS)
     if len(parts) <= _FIELDS:
         raise LeftOut("The line has no command after five fields.")

@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from chronos_client.importers import documents, times
+from chronos_client.importers.http.request import HttpRequest
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect, number
-from chronos_client.importers.requests import Request
 
 _DEFAULT_TIMEOUT = 30
 _MOST_ATTEMPTS = 50
@@ -78,7 +78,7 @@ def _expression(text: str) -> str:
 
 
 def _read_target(config: dict[str, Any], draft: Draft) -> None:
-    request = Request(
+    request = HttpRequest(
         str(config.get("url", "")),
         method=str(config.get("method") or "GET").upper(),
         body=config.get("body") or None,

@@ -1,11 +1,12 @@
-"""Reads sources that are YAML or JSON, within bounds."""
+"""Reads sources that are YAML or JSON, within bounds, and writes files of jobs as code."""
 
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from chronos_client.importers.outcome import SourceUnreadable
+from chronos_client.importers.outcome import Outcome, SourceUnreadable
 
+MAX_SCOPE_LENGTH = 100
 MAX_BYTES = 4 * 1024 * 1024
 #: Aliases let a few lines of YAML stand for a document of any size.
 MAX_ALIASES = 100
@@ -136,3 +137,27 @@ def _one_line(error: Exception) -> str:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
+
+
+def file_of(outcome: Outcome, scope: str) -> dict[str, Any]:
+    """Return the file of a scope, as ``chronos apply`` takes it."""
+    return {"scope": scope, "jobs": outcome.jobs}
+
+
+def as_json(outcome: Outcome, scope: str) -> str:
+    """Return the file of a scope as JSON."""
+    return json.dumps(file_of(outcome, scope), indent=2, ensure_ascii=False) + "\n"
+
+
+def as_yaml(outcome: Outcome, scope: str) -> str:
+    """Return the file of a scope as YAML. Raises :class:`SourceUnreadable` without PyYAML."""
+    try:
+        import yaml  # noqa: PLC0415 - an extra of the light distribution
+    except ImportError as error:
+        raise SourceUnreadable(
+            "YAML needs PyYAML. Run: pip install 'chronos-client[yaml]', or use --output json."
+        ) from error
+    # Through JSON, so that no value stands twice and becomes an alias.
+    plain = json.loads(as_json(outcome, scope))
+    text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
+    return text

@@ -4,15 +4,15 @@ import re
 from typing import Any
 
 from chronos_client.importers import documents, times
-from chronos_client.importers.commands import read_arguments, read_command
+from chronos_client.importers.http.request import HttpRequest
+from chronos_client.importers.http.shell import read_arguments, read_command
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect
-from chronos_client.importers.requests import Request
 
 _OVERLAPS = {"Allow": "allow", "Forbid": "skip", "Replace": "cancel_running"}
 _ZONE_PREFIX = re.compile(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)")
 _SHELLS = {"sh", "/bin/sh", "bash", "/bin/bash", "ash", "/bin/ash"}
 _CURL_IMAGE = re.compile(r"(?:.*/)?curlimages/curl(?:[:@].*)?")
-#: What Kubernetes does if a Job does not say it.
+#: The default of Kubernetes.
 _DEFAULT_RETRIES = 6
 
 
@@ -93,14 +93,17 @@ def _read_job(spec: dict[str, Any], draft: Draft) -> None:
         )
 
 
-def _request(pod: dict[str, Any], draft: Draft) -> Request:
+def _request(pod: dict[str, Any], draft: Draft) -> HttpRequest:
     if pod.get("initContainers"):
         raise LeftOut("It has initContainers.")
     containers = expect(pod.get("containers"), list, "containers")
     if len(containers) != 1:
         raise LeftOut(f"It has {len(containers)} containers. Only one with curl becomes a job.")
     container = expect(containers[0], dict, "the container")
-    command, arguments = _words(container.get("command")), _words(container.get("args"))
+    command, arguments = (
+        _arguments_of(container.get("command")),
+        _arguments_of(container.get("args")),
+    )
     image = str(container.get("image", ""))
     if not command and _CURL_IMAGE.fullmatch(image):
         command = ["curl"]
@@ -119,7 +122,7 @@ def _request(pod: dict[str, Any], draft: Draft) -> Request:
     return read_arguments(words, draft)
 
 
-def _words(value: Any) -> list[str]:
+def _arguments_of(value: Any) -> list[str]:
     if value is None:
         return []
     return [str(each) for each in expect(value, list, "command or args")]

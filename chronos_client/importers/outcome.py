@@ -16,7 +16,7 @@ _LONGEST_DESCRIPTION = 2000
 
 
 class SourceUnreadable(ClientError):
-    """The text is not what the kind of source promises."""
+    """The text does not have the form of its kind of source."""
 
 
 class LeftOut(Exception):
@@ -32,7 +32,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ImportFinding:
     """Something to know about an entry.
 
     ``job`` is the name of the job that was made of it, or None if none was. A finding with
@@ -62,7 +62,7 @@ class Outcome:
     """The jobs and the findings of one source, in its order."""
 
     jobs: list[Job] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[ImportFinding] = field(default_factory=list)
 
     @property
     def is_exact(self) -> bool:
@@ -71,7 +71,7 @@ class Outcome:
 
     def leave_out(self, place: Place, what: str, why: str) -> None:
         """Report something of the source that becomes no job."""
-        self.findings.append(Finding(place, what, why))
+        self.findings.append(ImportFinding(place, what, why))
 
     @contextmanager
     def entry(self, place: Place, what: str) -> Iterator["Draft"]:
@@ -98,7 +98,7 @@ class Outcome:
         job = draft.fields | {"name": self._free_name(str(draft.fields["name"]).strip())}
         self.jobs.append({name: job[name] for name in sorted(job, key=_place_of)})
         self.findings += [
-            Finding(draft.place, what, why, job["name"], is_left_out)
+            ImportFinding(draft.place, what, why, job["name"], is_left_out)
             for what, why, is_left_out in draft.remarks
         ]
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from chronos_client.importers import times
-from chronos_client.importers.celery_entries import set_crontab, set_task
+from chronos_client.importers.celery.entries import set_crontab, set_task
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
 
 #: Beat adds this one by itself. Without it results stay for ever.
@@ -35,8 +35,13 @@ def export(app: Any) -> Outcome:
 
 
 def _needs_cleanup(app: Any, schedule: Mapping[str, Any]) -> bool:
-    is_there = any(entry.get("task") == _CLEANUP for entry in schedule.values())
-    return bool(app.conf.result_expires and not app.backend.supports_autoexpire and not is_there)
+    """Return whether beat would add the task. Without a result backend it cleans nothing."""
+    conf = app.conf
+    if any(entry.get("task") == _CLEANUP for entry in schedule.values()):
+        return False
+    return bool(
+        conf.result_backend and conf.result_expires and not app.backend.supports_autoexpire
+    )
 
 
 def _read_entry(app: Any, entry: Mapping[str, Any], draft: Draft) -> None:
@@ -77,7 +82,9 @@ def _set_times(app: Any, schedule: Any, draft: Draft, *, relative: bool) -> None
     match kind:
         case "celery.schedules.crontab":
             fields = [getattr(schedule, f"_orig_{name}") for name in _CRONTAB_FIELDS]
-            set_crontab(draft, fields, _zone(schedule.tz or app.timezone), None)
+            # The attribute is computed from the current application, unless somebody has set it.
+            timezone = vars(schedule).get("tz") or app.timezone
+            set_crontab(draft, fields, _zone(timezone), None)
         case "celery.schedules.schedule":
             _set_interval(draft, schedule.run_every, relative=relative or schedule.relative)
         case _:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from chronos_client.importers import documents, times
-from chronos_client.importers.celery_entries import set_crontab, set_period, set_task
+from chronos_client.importers.celery.entries import set_crontab, set_period, set_task
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect
 
 _APP = "django_celery_beat."

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from chronos_client.importers import documents, times
 from chronos_client.importers.outcome import LeftOut, Outcome, Place, SourceUnreadable, expect
 
-#: What people write in the place of the secret.
+#: People write their secret in its place.
 TOKEN = "Bearer REPLACE-WITH-A-TOKEN"  # noqa: S105 - a placeholder
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chronos_client.importers import documents, times
+from chronos_client.importers.http.request import HttpRequest
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect
-from chronos_client.importers.requests import Request
 
 _METHODS = ("GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE", "TRACE", "CONNECT", "PATCH")
 _FIELDS = (
@@ -37,7 +37,7 @@ def read(text: str) -> Outcome:
 
 def _read_target(job: dict[str, Any], draft: Draft) -> None:
     timeout = job.get("requestTimeout") or _DEFAULT_TIMEOUT
-    request = Request(
+    request = HttpRequest(
         str(job.get("url", "")),
         method=_METHODS[expect(job.get("requestMethod", 0), int, "requestMethod")],
         timeout=timeout if timeout > 0 else _DEFAULT_TIMEOUT,

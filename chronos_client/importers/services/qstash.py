@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 from chronos_client.importers import documents, times
+from chronos_client.importers.http.request import HttpRequest
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
-from chronos_client.importers.requests import Request
 
 _ZONE = re.compile(r"CRON_TZ=(\S+)\s+(.*)")
 _DEFAULT_RETRIES = 3
@@ -46,7 +46,7 @@ def _read_target(schedule: dict[str, Any], draft: Draft) -> None:
     destination = str(schedule.get("destination", ""))
     if not destination.startswith(("http://", "https://")):
         raise LeftOut(f"Its destination {destination!r} is not a URL.")
-    request = Request(destination, method=schedule.get("method") or "POST")
+    request = HttpRequest(destination, method=schedule.get("method") or "POST")
     for name, values in (schedule.get("header") or {}).items():
         if len(values) != 1:
             raise LeftOut(f"It sends the header {name} {len(values)} times.")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chronos_client.importers import documents, times
-from chronos_client.importers.celery_entries import set_crontab, set_task
+from chronos_client.importers.celery.entries import set_crontab, set_task
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect
 
 _CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")

@@ -4,11 +4,10 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from urllib.parse import quote_plus
 
-from chronos_client.importers import curl, wget
+from chronos_client.importers.http import curl, wget
+from chronos_client.importers.http.request import HttpRequest
 from chronos_client.importers.outcome import Draft, LeftOut
-from chronos_client.importers.requests import Request
 from chronos_client.importers.times import duration
 
 _NO_TARGET = "It runs a command on its machine, which Chronos does not do. Call a URL instead."
@@ -18,10 +17,8 @@ _SHELL = "It needs a shell: {}. Only a single curl or wget command becomes a job
 _SILENT = re.compile(r"\s*(?:[12]?>>?|&>>?|>&)\s*/dev/null\b|\s*2>&1|\s*</dev/null\b")
 _TO_FILE = re.compile(r"\s*(?:[12]?>>?|&>>?|>&)\s*([\w./~+-]+)")
 
-__all__ = ["quote_plus", "read_arguments", "read_command"]
 
-
-def read_command(command: str, draft: Draft) -> Request:
+def read_command(command: str, draft: Draft) -> HttpRequest:
     """Return the request of a line of a shell. Raises :class:`LeftOut` for any other command."""
     bare = _without_redirections(command.strip(), draft)
     for found in _shell_parts(bare):
@@ -33,7 +30,7 @@ def read_command(command: str, draft: Draft) -> Request:
     return read_arguments(words, draft)
 
 
-def read_arguments(words: Sequence[str], draft: Draft) -> Request:
+def read_arguments(words: Sequence[str], draft: Draft) -> HttpRequest:
     """Return the request of a program and its arguments. Raises :class:`LeftOut`."""
     match [PurePosixPath(words[0]).name if words else "", *words[1:]]:
         case ["timeout", seconds, *rest] if rest and seconds[:1].isdigit():
@@ -53,7 +50,7 @@ def _mentions_http(command: str) -> bool:
 
 
 def _without_redirections(command: str, draft: Draft) -> str:
-    """Return a command without where its output goes, which is reported if it is kept."""
+    """Return a command without its redirections. Those into files are reported."""
     parts = []
     for text, is_quoted in _by_quotes(command):
         if is_quoted:
@@ -69,7 +66,7 @@ def _without_redirections(command: str, draft: Draft) -> str:
 
 
 def _shell_parts(command: str) -> Iterator[str]:
-    """Yield what only a shell understands."""
+    """Yield the parts that need a shell."""
     for text, is_quoted in _by_quotes(command):
         if text.startswith("'"):
             continue

@@ -5,9 +5,9 @@ import re
 from collections.abc import Sequence
 from urllib.parse import quote_plus
 
-from chronos_client.importers.options import Grammar
+from chronos_client.importers.http.options import Grammar
+from chronos_client.importers.http.request import HttpRequest
 from chronos_client.importers.outcome import Draft, LeftOut, number
-from chronos_client.importers.requests import Request
 
 #: Only for the terminal, or for the exit code that cron does not look at.
 _SILENT = frozenset({
@@ -50,10 +50,10 @@ _HEADERS = {
 }
 
 
-def read(words: Sequence[str], draft: Draft) -> Request:
+def read(words: Sequence[str], draft: Draft) -> HttpRequest:
     """Return the request. Raises :class:`LeftOut` for an option that has no equal."""
     options = [*_GRAMMAR.read(words)]
-    request = Request(_url(options), follows_redirects=False)
+    request = HttpRequest(_url(options), follows_redirects=False)
     _read_data(options, request)
     for name, value in options:
         _read_option(name, value, request, draft)
@@ -69,7 +69,7 @@ def _url(options: Sequence[tuple[str | None, str]]) -> str:
     return urls[0]
 
 
-def _read_data(options: Sequence[tuple[str | None, str]], request: Request) -> None:
+def _read_data(options: Sequence[tuple[str | None, str]], request: HttpRequest) -> None:
     names = {name for name, _ in options}
     parts = [_data(name, value) for name, value in options if name in _DATA]
     if "head" in names:
@@ -103,7 +103,7 @@ def _data(name: str | None, value: str) -> str:
     return value
 
 
-def _read_option(name: str | None, value: str, request: Request, draft: Draft) -> None:
+def _read_option(name: str | None, value: str, request: HttpRequest, draft: Draft) -> None:
     match name:
         case "request":
             request.method = value.upper()
@@ -129,7 +129,7 @@ def _read_option(name: str | None, value: str, request: Request, draft: Draft) -
             _report(name, value, draft)
 
 
-def _read_header(text: str, request: Request) -> None:
+def _read_header(text: str, request: HttpRequest) -> None:
     if text.startswith("@"):
         raise LeftOut("curl reads headers from a file.")
     name, colon, value = text.partition(":")

@@ -10,8 +10,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chronos_client.importers import documents, times
+from chronos_client.importers.http.request import address
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
-from chronos_client.importers.requests import address
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _AT = re.compile(r"at\(([\d:T-]+)\)")

@@ -8,7 +8,7 @@ from typing import Any
 from chronos_client.importers import times
 from chronos_client.importers.outcome import Draft, LeftOut
 
-#: A message option is not a part of a job's payload yet. These change what a worker does.
+#: Options that change the work of a worker. Others only change the message.
 _REFUSED = frozenset({
     "link", "link_error", "chord", "group_id", "root_id", "parent_id", "reply_to", "add_to_parent",
     "countdown", "eta",
@@ -17,7 +17,7 @@ _PERIODS = {"days": 86_400, "hours": 3600, "minutes": 60, "seconds": 1}
 
 
 def set_task(draft: Draft, task: Any, args: Any, kwargs: Any, options: Mapping[str, Any]) -> None:
-    """Write the payload of a task. Raises :class:`LeftOut` for what no message of JSON holds."""
+    """Write the payload of a task. Raises :class:`LeftOut` if JSON cannot hold it."""
     if not isinstance(task, str) or not task:
         raise LeftOut("It names no task.")
     payload: dict[str, Any] = {"task": task}

@@ -3,9 +3,9 @@
 import base64
 from collections.abc import Sequence
 
-from chronos_client.importers.options import Grammar
+from chronos_client.importers.http.options import Grammar
+from chronos_client.importers.http.request import HttpRequest
 from chronos_client.importers.outcome import Draft, LeftOut
-from chronos_client.importers.requests import Request
 
 _SILENT = frozenset({"quiet", "no-verbose", "verbose", "no-cache", "no-hsts", "delete-after"})
 _FLAGS = _SILENT | {"spider", "no-check-certificate"}
@@ -24,7 +24,7 @@ _GRAMMAR = Grammar(
 )  # fmt: skip
 
 
-def read(words: Sequence[str], draft: Draft) -> Request:
+def read(words: Sequence[str], draft: Draft) -> HttpRequest:
     """Return the request. Raises :class:`LeftOut` for an option that has no equal."""
     # -nv is the only one of wget's two-letter options that only matters to a terminal.
     options = [*_GRAMMAR.read(["--no-verbose" if word == "-nv" else word for word in words])]
@@ -32,7 +32,7 @@ def read(words: Sequence[str], draft: Draft) -> Request:
     if len(urls) != 1:
         raise LeftOut(f"wget calls {len(urls)} URLs. A job calls one; make a job of each.")
     values = {name: value for name, value in options if name is not None}
-    request = Request(urls[0], verifies="no-check-certificate" not in values)
+    request = HttpRequest(urls[0], verifies="no-check-certificate" not in values)
     _read_method(values, request)
     for name, value in options:
         if name == "header":
@@ -43,7 +43,7 @@ def read(words: Sequence[str], draft: Draft) -> Request:
     return request
 
 
-def _read_method(values: dict[str, str], request: Request) -> None:
+def _read_method(values: dict[str, str], request: HttpRequest) -> None:
     if "spider" in values:
         request.method = "HEAD"
     if "post-data" in values:
@@ -59,7 +59,7 @@ def _read_method(values: dict[str, str], request: Request) -> None:
             request.add_header(header, values[name])
 
 
-def _read_credentials(values: dict[str, str], request: Request) -> None:
+def _read_credentials(values: dict[str, str], request: HttpRequest) -> None:
     user = values.get("http-user", values.get("user"))
     password = values.get("http-password", values.get("password"))
     if user is not None and password is not None:

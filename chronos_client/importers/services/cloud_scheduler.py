@@ -5,8 +5,8 @@ import binascii
 from typing import Any
 
 from chronos_client.importers import documents, times
+from chronos_client.importers.http.request import HttpRequest
 from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
-from chronos_client.importers.requests import Request
 
 #: Headers that Google sets by itself.
 _OWN_HEADERS = {"user-agent", "content-length", "host"}
@@ -39,7 +39,7 @@ def _read_target(job: dict[str, Any], draft: Draft) -> None:
     for name in ("oauthToken", "oidcToken"):
         if target.get(name):
             raise LeftOut(f"Google signs its calls ({name}), which a job does not.")
-    request = Request(str(target.get("uri", "")), method=target.get("httpMethod") or "POST")
+    request = HttpRequest(str(target.get("uri", "")), method=target.get("httpMethod") or "POST")
     for name, value in (target.get("headers") or {}).items():
         if name.lower() not in _OWN_HEADERS:
             request.add_header(name, value)
@@ -50,7 +50,7 @@ def _read_target(job: dict[str, Any], draft: Draft) -> None:
         draft.fields["payload"] |= _body(target["body"], request)
 
 
-def _body(encoded: str, request: Request) -> dict[str, Any]:
+def _body(encoded: str, request: HttpRequest) -> dict[str, Any]:
     try:
         content = base64.b64decode(encoded, validate=True)
     except binascii.Error as error:

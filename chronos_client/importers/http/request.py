@@ -11,7 +11,7 @@ METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
 @dataclass(slots=True)
-class Request:
+class HttpRequest:
     """An HTTP request. ``timeout`` is None if the source waits for ever."""
 
     url: str

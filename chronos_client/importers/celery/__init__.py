@@ -1,0 +1,1 @@
+"""Celery's schedules: of an application, of django-celery-beat, and of RedBeat."""

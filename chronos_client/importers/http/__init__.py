@@ -1,0 +1,1 @@
+"""HTTP requests that sources describe, as commands of a shell or otherwise."""

@@ -1,0 +1,1 @@
+"""Schedulers that a company runs for its customers."""
