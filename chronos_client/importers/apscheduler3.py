@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chronos_client.importers import times
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace
 
 #: Returns the payload of a webhook in the place of a job's function, or None to leave it out.
 Target = Callable[[Any], Mapping[str, Any] | None]
@@ -26,7 +26,7 @@ def export(scheduler: Any, target: Target) -> Outcome:
     """Return the jobs of a scheduler. ``target`` turns each one's function into a webhook."""
     outcome = Outcome()
     for job in scheduler.get_jobs():
-        with outcome.entry(Place(str(job.id)), f"job {job.id}") as draft:
+        with outcome.entry(SourcePlace(str(job.id)), f"job {job.id}") as draft:
             if job.pending:
                 raise LeftOut("The scheduler has not started. Call start(paused=True) before.")
             payload = target(job)

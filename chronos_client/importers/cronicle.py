@@ -4,7 +4,7 @@ from typing import Any
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace, expect
 
 _PLUGINS = {"urlplug", "httpplug"}
 _FIELDS = (
@@ -23,7 +23,7 @@ def read(text: str, *, timezone: str | None = None) -> Outcome:
     found = documents.entries(documents.read_json(text), "rows", "events", "schedule", "items")
     for number, each in documents.mappings(found):
         name = str(each.get("title") or each.get("id") or f"event {number}")
-        with outcome.entry(Place(name), f"event {name}") as draft:
+        with outcome.entry(SourcePlace(name), f"event {name}") as draft:
             draft.set(name=name, status=None if each.get("enabled", True) else "paused")
             draft.describe(each.get("notes"))
             _read_times(each, draft, timezone)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.shell import read_command
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace
 
 _VARIABLE = re.compile(r"\s*([A-Za-z_]\w*|\"[^\"]*\"|'[^']*')\s*=\s*(.*?)\s*")
 _FIELDS = 5
@@ -45,16 +45,18 @@ def read(text: str, *, has_users: bool = False, timezone: str | None = None) -> 
     return outcome
 
 
-def _lines(text: str) -> Iterator[tuple[Place, str]]:
+def _lines(text: str) -> Iterator[tuple[SourcePlace, str]]:
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
-        yield Place(f"line {number}", number), line.strip()
+        yield SourcePlace(f"line {number}", number), line.strip()
 
 
 def _unquoted(value: str) -> str:
     return value[1:-1] if value[:1] in {"'", '"'} and value[-1:] == value[0] else value
 
 
-def _set(environment: _Environment, name: str, value: str, place: Place, outcome: Outcome) -> None:
+def _set(
+    environment: _Environment, name: str, value: str, place: SourcePlace, outcome: Outcome
+) -> None:
     match name:
         case "CRON_TZ":
             environment.timezone = value or None

@@ -6,7 +6,7 @@ from typing import Any
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect, number
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace, expect, number
 
 _DEFAULT_TIMEOUT = 30
 _MOST_ATTEMPTS = 50
@@ -18,7 +18,7 @@ def read(text: str, *, timezone: str | None = None) -> Outcome:
     outcome = Outcome()
     for place_of, each in documents.mappings(documents.entries(documents.read_json(text), "jobs")):
         name = str(each.get("name") or f"job {place_of}")
-        with outcome.entry(Place(name), f"job {name}") as draft:
+        with outcome.entry(SourcePlace(name), f"job {name}") as draft:
             draft.set(name=name, status="paused" if each.get("disabled") else None)
             draft.describe(each.get("displayname"))
             _read_job(each, draft, timezone)

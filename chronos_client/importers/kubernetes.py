@@ -6,7 +6,7 @@ from typing import Any
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
 from chronos_client.importers.http.shell import read_arguments, read_command
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace, expect
 
 _OVERLAPS = {"Allow": "allow", "Forbid": "skip", "Replace": "cancel_running"}
 _ZONE_PREFIX = re.compile(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)")
@@ -31,7 +31,7 @@ def _read_object(
 ) -> None:
     metadata = found.get("metadata") if isinstance(found.get("metadata"), dict) else {}
     name = str((metadata or {}).get("name") or f"object {number}")
-    place = Place(name, documents.line_of(found))
+    place = SourcePlace(name, documents.line_of(found))
     kind = found.get("kind")
     if kind != "CronJob":
         outcome.leave_out(place, f"{kind or 'object'} {name}", "It is not a CronJob.")

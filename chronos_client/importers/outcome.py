@@ -24,7 +24,7 @@ class LeftOut(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourcePlace:
     """Where something stands in the source: the name of its entry, and the line if it is known."""
 
     entry: str
@@ -39,7 +39,7 @@ class ImportFinding:
     ``is_left_out`` names something of the source that no job does. Others explain.
     """
 
-    place: Place
+    place: SourcePlace
     what: str
     why: str
     job: str | None = None
@@ -69,12 +69,12 @@ class Outcome:
         """Whether nothing of the source was left out."""
         return not any(each.is_left_out for each in self.findings)
 
-    def leave_out(self, place: Place, what: str, why: str) -> None:
+    def leave_out(self, place: SourcePlace, what: str, why: str) -> None:
         """Report something of the source that becomes no job."""
         self.findings.append(ImportFinding(place, what, why))
 
     @contextmanager
-    def entry(self, place: Place, what: str) -> Iterator["Draft"]:
+    def entry(self, place: SourcePlace, what: str) -> Iterator["Draft"]:
         """Collect a job. :class:`LeftOut` inside leaves it out, and its details with it."""
         draft = Draft(place)
         try:
@@ -117,7 +117,7 @@ class Outcome:
 class Draft:
     """A job while its entry is read."""
 
-    place: Place
+    place: SourcePlace
     fields: Job = field(default_factory=dict)
     remarks: list[tuple[str, str, bool]] = field(default_factory=list)
 

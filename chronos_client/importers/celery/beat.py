@@ -9,7 +9,7 @@ from typing import Any
 
 from chronos_client.importers import times
 from chronos_client.importers.celery.entries import set_crontab, set_task
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace
 
 #: Beat adds this one by itself. Without it results stay for ever.
 _CLEANUP = "celery.backend_cleanup"
@@ -22,11 +22,11 @@ def export(app: Any) -> Outcome:
     outcome = Outcome()
     schedule: Mapping[str, Any] = app.conf.beat_schedule or {}
     for name, entry in schedule.items():
-        with outcome.entry(Place(str(name)), f"entry {name}") as draft:
+        with outcome.entry(SourcePlace(str(name)), f"entry {name}") as draft:
             draft.set(name=str(name))
             _read_entry(app, entry, draft)
     if _needs_cleanup(app, schedule):
-        with outcome.entry(Place(_CLEANUP), f"entry {_CLEANUP}") as draft:
+        with outcome.entry(SourcePlace(_CLEANUP), f"entry {_CLEANUP}") as draft:
             draft.set(name=_CLEANUP)
             options = _routed(app, _CLEANUP, (), {}, {"expires": 12 * 3600})
             set_task(draft, _CLEANUP, (), {}, options)

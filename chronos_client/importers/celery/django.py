@@ -5,7 +5,7 @@ from typing import Any
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.celery.entries import set_crontab, set_period, set_task
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace, expect
 
 _APP = "django_celery_beat."
 _CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
@@ -29,7 +29,7 @@ def read(text: str, *, timezone: str | None = None) -> Outcome:
     outcome = Outcome()
     for number, fields in enumerate(tasks, start=1):
         name = str(fields.get("name") or f"periodic task {number}")
-        with outcome.entry(Place(name), f"periodic task {name}") as draft:
+        with outcome.entry(SourcePlace(name), f"periodic task {name}") as draft:
             draft.set(name=name)
             _read_task(fields, schedules, draft, timezone)
     return outcome

@@ -6,7 +6,7 @@ from typing import Any
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.celery.entries import set_crontab, set_task
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace, expect
 
 _CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
 #: Keys of RedBeat that hold no entry.
@@ -36,7 +36,7 @@ def read(text: str, *, timezone: str | None = None) -> Outcome:
 def _read_all(found: Iterator[tuple[str, Any]], timezone: str | None) -> Outcome:
     outcome = Outcome()
     for key, value in found:
-        with outcome.entry(Place(key), f"entry {key}") as draft:
+        with outcome.entry(SourcePlace(key), f"entry {key}") as draft:
             _read_entry(key, _definition(value), draft, timezone)
     return outcome
 

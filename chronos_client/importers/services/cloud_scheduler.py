@@ -6,7 +6,7 @@ from typing import Any
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace
 
 #: Headers that Google sets by itself.
 _OWN_HEADERS = {"user-agent", "content-length", "host"}
@@ -20,7 +20,7 @@ def read(text: str) -> Outcome:
     found = documents.entries(documents.read_json(text), "jobs")
     for number, each in documents.mappings(found):
         name = str(each.get("name") or f"job {number}").rpartition("/")[2]
-        with outcome.entry(Place(name), f"job {name}") as draft:
+        with outcome.entry(SourcePlace(name), f"job {name}") as draft:
             is_stopped = each.get("state") in {"PAUSED", "DISABLED"}
             draft.set(name=name, status="paused" if is_stopped else None)
             draft.describe(each.get("description"))

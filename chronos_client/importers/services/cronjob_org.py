@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place, expect
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace, expect
 
 _METHODS = ("GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE", "TRACE", "CONNECT", "PATCH")
 _FIELDS = (
@@ -28,7 +28,7 @@ def read(text: str) -> Outcome:
     for number, each in documents.mappings(found):
         job = each["jobDetails"] if isinstance(each.get("jobDetails"), dict) else each
         name = str(job.get("title") or job.get("url") or f"job {number}")
-        with outcome.entry(Place(name), f"job {name}") as draft:
+        with outcome.entry(SourcePlace(name), f"job {name}") as draft:
             draft.set(name=name, status=None if job.get("enabled", True) else "paused")
             _read_target(job, draft)
             _read_schedule(expect(job.get("schedule"), dict, "schedule"), draft)

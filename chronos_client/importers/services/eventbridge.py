@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import address
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _AT = re.compile(r"at\(([\d:T-]+)\)")
@@ -31,7 +31,7 @@ def read(text: str, *, targets: Mapping[str, str]) -> Outcome:
     found = documents.entries(documents.read_json(text), "Schedules", "Rules")
     for number, each in documents.mappings(found):
         name = str(each.get("Name") or f"schedule {number}")
-        with outcome.entry(Place(name), f"schedule {name}") as draft:
+        with outcome.entry(SourcePlace(name), f"schedule {name}") as draft:
             draft.set(name=name, status="paused" if each.get("State") == "DISABLED" else None)
             draft.describe(each.get("Description"))
             _read_target(each, targets, draft)

@@ -4,7 +4,13 @@ from typing import Any
 from urllib.parse import quote
 
 from chronos_client.importers import documents, times
-from chronos_client.importers.outcome import LeftOut, Outcome, Place, SourceUnreadable, expect
+from chronos_client.importers.outcome import (
+    LeftOut,
+    Outcome,
+    SourcePlace,
+    SourceUnreadable,
+    expect,
+)
 
 #: People write their secret in its place.
 TOKEN = "Bearer REPLACE-WITH-A-TOKEN"  # noqa: S105 - a placeholder
@@ -27,7 +33,7 @@ def read(text: str, *, repository: str | None, workflow: str | None, ref: str) -
         if not isinstance(triggers, dict):
             continue
         for each in triggers.get("schedule") or []:
-            place = Place(f"{workflow}, cron {number}", documents.line_of(each))
+            place = SourcePlace(f"{workflow}, cron {number}", documents.line_of(each))
             with outcome.entry(place, f"schedule {each.get('cron')}") as draft:
                 _check_dispatch(triggers)
                 name = str(document.get("name") or workflow)

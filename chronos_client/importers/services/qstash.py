@@ -6,7 +6,7 @@ from typing import Any
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, Place
+from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace
 
 _ZONE = re.compile(r"CRON_TZ=(\S+)\s+(.*)")
 _DEFAULT_RETRIES = 3
@@ -24,7 +24,7 @@ def read(text: str) -> Outcome:
     found = documents.entries(documents.read_json(text), "schedules")
     for number, each in documents.mappings(found):
         name = str(each.get("label") or each.get("scheduleId") or f"schedule {number}")
-        with outcome.entry(Place(name), f"schedule {name}") as draft:
+        with outcome.entry(SourcePlace(name), f"schedule {name}") as draft:
             draft.set(name=name, status="paused" if each.get("isPaused") else None)
             _read_cron(str(each.get("cron", "")), draft)
             _read_target(each, draft)
