@@ -13,6 +13,7 @@ from chronos_api.accounts import (
     admin_routes,
     auth_routes,
     password_routes,
+    second_factor_routes,
     verification_routes,
 )
 from chronos_api.adhoc_runs import routes as test_runs
@@ -51,6 +52,7 @@ from chronos_common.storage import change_feed
 _BLUEPRINTS = (
     auth_routes.blueprint,
     password_routes.blueprint,
+    second_factor_routes.blueprint,
     verification_routes.blueprint,
     preferences.blueprint,
     workspaces.blueprint,

@@ -40,6 +40,10 @@ class Unauthenticated(ChronosError):
     """Log in, or send an access token as 'Authorization: Bearer <token>'."""
 
 
+class SecondFactorRequired(ChronosError):
+    """This account has a second factor. Send a code of it, or a recovery code, as 'code'."""
+
+
 class Forbidden(ChronosError):
     """Your role in this workspace does not allow this."""
 

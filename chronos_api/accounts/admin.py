@@ -15,7 +15,7 @@ from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_common.broker import Broker
 from chronos_common.errors import Conflict, NotFound, Unavailable
 from chronos_common.storage import workers
-from chronos_common.storage.accounts import invitations, users
+from chronos_common.storage.accounts import invitations, second_factors, users
 
 
 class AccountNotFound(NotFound):
@@ -80,6 +80,29 @@ def enable(call: Call, user_id: UUID) -> RowMapping:
             users.set_disabled(tx.connection, user_id, None)
             _audit(tx, "account.enable", row)
         return _lock(tx, user_id)
+
+
+def reset_second_factor(call: Call, user_id: UUID) -> bool:
+    """Let an account log in with the password alone, whose owner has lost every code.
+
+    Return whether it had a second factor.
+    """
+    with begin(call) as tx:
+        row = _lock(tx, user_id)
+        had_one = second_factors.remove(tx.connection, user_id)
+        if had_one:
+            _audit(tx, "account.reset_second_factor", row)
+    return had_one
+
+
+def find_account(call: Call, email: str) -> UUID:
+    """Return the id of the account with that address. Raises :class:`AccountNotFound`."""
+    with reading(call) as session:
+        row = users.find_by_email(session.connection, email)
+    if row is None:
+        raise AccountNotFound
+    found: UUID = row["id"]
+    return found
 
 
 def _lock(tx: Transaction, user_id: UUID) -> RowMapping:

@@ -59,6 +59,18 @@ def enable_account(user_id: UUID) -> Response:
     return jsonify(AccountAnswer.of(row))
 
 
+@blueprint.route("/accounts/<uuid:user_id>/second-factor/reset", "POST")
+@blueprint.answers(204)
+@requires_operator()
+def reset_second_factor(user_id: UUID) -> Response:
+    """Turn off the second factor of an account whose owner has lost every code.
+
+    Be sure who asks: from then on the password alone opens the account.
+    """
+    admin.reset_second_factor(account_call(), user_id)
+    return Response(status=204)
+
+
 @blueprint.route("/audit", "GET")
 @blueprint.query(AuditQuery)
 @blueprint.answers(200, AuditPage)

@@ -82,6 +82,9 @@ def register_account(body: dict[str, str]) -> Response:
 def log_in(body: dict[str, str]) -> Response:
     """Log in.
 
+    An account with a second factor also needs a `code`. Without one, the right password gets the
+    problem `second-factor-required`.
+
     After some failures for an address, whether it has an account or not, each one is followed by
     a longer wait.
     """

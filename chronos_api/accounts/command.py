@@ -19,7 +19,7 @@ _DATA_DIR = click.option(
 
 @click.group()
 def admin() -> None:
-    """Make operators, on the machine of the installation.
+    """Make operators, and help accounts, on the machine of the installation.
 
     The commands need CHRONOS_DATABASE_URL, or a 'chronos up' that runs on this machine.
     """
@@ -44,6 +44,22 @@ def create(email: str, *, password_file: TextIO | None, data_dir: Path | None) -
     with _call(data_dir) as call:
         accounts.create_operator(call, **account)
     click.echo(f"{account['email']} is an operator now. Log in: POST /api/v1/auth/login")
+
+
+@admin.command("reset-second-factor")
+@click.argument("email")
+@_DATA_DIR
+def reset_second_factor(email: str, *, data_dir: Path | None) -> None:
+    """Turn off the second factor of an account whose owner has lost every code."""
+    from chronos_api.accounts import admin as accounts  # noqa: PLC0415 - as the module says
+
+    with _call(data_dir) as call:
+        had_one = accounts.reset_second_factor(call, accounts.find_account(call, email))
+    click.echo(
+        f"{email} logs in with the password alone now."
+        if had_one
+        else f"{email} has no second factor."
+    )
 
 
 def _password(file: TextIO | None) -> str:

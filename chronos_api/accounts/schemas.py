@@ -18,6 +18,16 @@ def password_field() -> Text:
     return Text(longest=password_hashing.MAX_LENGTH, shortest=1, required=True, metadata=_PASSWORD)
 
 
+def code_field(*, required: bool) -> Text:
+    """Return the field of a code of the second factor, or of a recovery code."""
+    return Text(
+        longest=40,
+        shortest=1,
+        required=required,
+        metadata={"description": "Six digits of your application, or a recovery code"},
+    )
+
+
 def _new_password() -> Text:
     return Text(
         longest=password_hashing.MAX_LENGTH,
@@ -28,10 +38,11 @@ def _new_password() -> Text:
 
 
 class Credentials(Strict):
-    """The address and the password of an account."""
+    """The address and the password of an account. With a second factor, a code too."""
 
     email = EmailAddress(required=True, metadata={"examples": ["user@example.com"]})
     password = password_field()
+    code = code_field(required=False)
 
 
 class Registration(Strict):
@@ -205,3 +216,44 @@ class ProcessList(Answer):
     queues = fields.List(
         fields.Nested(QueueAnswer), metadata={"description": "Empty while Redis is away"}
     )
+
+
+class PasswordConfirmation(Strict):
+    """The password, once more."""
+
+    current_password = password_field()
+
+
+class Code(Strict):
+    """A code of the second factor."""
+
+    code = code_field(required=True)
+
+
+class SecondFactorProof(PasswordConfirmation):
+    """The password and a code, once more."""
+
+    code = code_field(required=True)
+
+
+class SecondFactor(Answer):
+    """Whether a login needs a code."""
+
+    enabled = fields.Boolean()
+    confirmed_at = Instant(allow_none=True)
+    recovery_codes_left = fields.Integer()
+
+
+class SecondFactorSetup(Answer):
+    """The secret of a new second factor, which is shown once."""
+
+    secret = fields.String(
+        metadata={"description": "In base32, to be typed into an application (RFC 6238)"}
+    )
+    otpauth_uri = fields.String(metadata={"description": "The same for a QR code or a link"})
+
+
+class RecoveryCodes(Answer):
+    """Codes for when the application is lost. Each serves once. They are shown once."""
+
+    recovery_codes = fields.List(fields.String())

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
 
+from chronos_api.second_factor import service as second_factor
 from chronos_api.security import password_hashing, password_strength, tokens
 from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_api.workspaces import invitations
@@ -91,8 +92,13 @@ def create_account(
     return user_id
 
 
-def log_in(call: Call, *, email: str, password: str, lifetime: timedelta) -> Login:
-    """Log a user in. Raises :class:`WrongCredentials`, after the same time in every case."""
+def log_in(
+    call: Call, *, email: str, password: str, code: str | None = None, lifetime: timedelta
+) -> Login:
+    """Log a user in. Raises :class:`WrongCredentials`, after the same time in every case.
+
+    ``code`` is that of the second factor. See :func:`second_factor.check`.
+    """
     with reading(call) as session:
         user = users.find_by_email(session.connection, email)
     stored = user["password_hash"] if user and user["disabled_at"] is None else None
@@ -101,7 +107,8 @@ def log_in(call: Call, *, email: str, password: str, lifetime: timedelta) -> Log
         raise WrongCredentials
     with begin(call) as tx:
         lock_as_checked(tx, user)
-        tx.audit_account(user["id"], "user.login")
+        used = second_factor.check(tx, user["id"], code)
+        tx.audit_account(user["id"], "user.login", used)
         return _start_login(tx, user["id"], lifetime=lifetime)
 
 

@@ -20,6 +20,7 @@ from chronos_common.errors import (
     InvalidItems,
     NoAnswer,
     NotFound,
+    SecondFactorRequired,
     TooManyRequests,
     Unauthenticated,
     Unavailable,
@@ -45,6 +46,7 @@ _KINDS: dict[type[ChronosError], ProblemType] = {
     MalformedBody: problems.MALFORMED,
     NotJson: problems.NOT_JSON,
     Unauthenticated: problems.UNAUTHENTICATED,
+    SecondFactorRequired: problems.SECOND_FACTOR_REQUIRED,
     Forbidden: problems.FORBIDDEN,
     Misdirected: problems.MISDIRECTED,
     NotFound: problems.NOT_FOUND,
@@ -59,6 +61,7 @@ _KINDS: dict[type[ChronosError], ProblemType] = {
 }
 
 _HEADERS: dict[ProblemType, dict[str, str]] = {
+    problems.SECOND_FACTOR_REQUIRED: {"WWW-Authenticate": 'Bearer realm="chronos"'},
     problems.UNAUTHENTICATED: {"WWW-Authenticate": 'Bearer realm="chronos"'},
     problems.UNAVAILABLE: {"Retry-After": RETRY_AFTER_SECONDS},
 }

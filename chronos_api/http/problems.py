@@ -44,6 +44,12 @@ UNAUTHENTICATED = ProblemType(
     "There is no valid access token or API key. Log in or refresh, and send the token as "
     "'Authorization: Bearer <token>'. Or send an API key so, or as 'X-API-Key'.",
 )
+SECOND_FACTOR_REQUIRED = ProblemType(
+    "second-factor-required",
+    HTTPStatus.UNAUTHORIZED,
+    "Code needed",
+    "The password is right, and the account has a second factor. Log in again with 'code'.",
+)
 FORBIDDEN = ProblemType(
     "forbidden",
     HTTPStatus.FORBIDDEN,
@@ -146,6 +152,7 @@ NO_ANSWER = ProblemType(
 ALL = (
     MALFORMED,
     UNAUTHENTICATED,
+    SECOND_FACTOR_REQUIRED,
     FORBIDDEN,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,

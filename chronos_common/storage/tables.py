@@ -56,6 +56,12 @@ def _workspace(*, primary_key: bool = False) -> Column[UUID]:
     )
 
 
+def _user(*, primary_key: bool = False) -> Column[UUID]:
+    """Return the column of the user with whom a row goes."""
+    key = ForeignKey("users.id", ondelete="CASCADE")
+    return Column("user_id", Uuid(), key, primary_key=primary_key, nullable=False)
+
+
 def _required(kind: TypeEngine[Any], *names: str) -> list[Column[Any]]:
     return [Column(name, kind, nullable=False) for name in names]
 
@@ -68,8 +74,7 @@ workspaces = Table(
     "workspaces",
     metadata,
     _id(primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("signing_secret", Text, nullable=False),
+    *_required(Text(), "name", "signing_secret"),
     Column("previous_signing_secret", Text),
     Column("previous_secret_until", _MOMENT),
     Column("default_webhook_url", Text),
@@ -92,7 +97,7 @@ users = Table(
 user_preferences = Table(
     "user_preferences",
     metadata,
-    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
+    _user(primary_key=True),
     Column("preferences", JSONB, nullable=False),
 )
 
@@ -110,15 +115,20 @@ memberships = Table(
     "memberships",
     metadata,
     _workspace(primary_key=True),
-    Column(
-        "user_id",
-        Uuid(),
-        ForeignKey("users.id", ondelete="CASCADE"),
-        primary_key=True,
-        nullable=False,
-    ),
+    _user(primary_key=True),
     Column("role", Text, nullable=False),
     Column("created_at", _MOMENT, nullable=False),
+)
+
+second_factors = Table(
+    "second_factors",
+    metadata,
+    _user(primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("created_at", _MOMENT, nullable=False),
+    Column("confirmed_at", _MOMENT),
+    Column("last_step", BigInteger, nullable=False),
+    Column("recovery_sha256", ARRAY(Text), nullable=False, server_default="{}"),
 )
 
 api_keys = Table(
@@ -126,7 +136,7 @@ api_keys = Table(
     metadata,
     _id(primary_key=True),
     _workspace(),
-    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    _user(),
     *_required(Text(), "name", "prefix", "secret_sha256"),
     Column("scopes", ARRAY(Text), nullable=False),
     Column("created_at", _MOMENT, nullable=False),
@@ -137,7 +147,7 @@ refresh_tokens = Table(
     "refresh_tokens",
     metadata,
     _id(primary_key=True),
-    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    _user(),
     _id("family_id"),
     *_required(_MOMENT, "issued_at", "expires_at"),
     *_optional(_MOMENT, "used_at", "revoked_at"),
@@ -162,7 +172,7 @@ email_tokens = Table(
     "email_tokens",
     metadata,
     _id(primary_key=True),
-    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    _user(),
     Column("purpose", Text, nullable=False),
     Column("token_sha256", Text),
     *_required(_MOMENT, "created_at", "expires_at"),
@@ -231,21 +241,18 @@ schedules = Table(
         nullable=False,
     ),
     _workspace(),
-    Column("job_type", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    *_required(Text(), "job_type", "kind"),
     Column("expression", Text),
     Column("timezone", Text, nullable=False),
     Column("interval_seconds", Integer),
     *_optional(_MOMENT, "anchor", "starts_at", "ends_at"),
     Column("jitter_seconds", Float, nullable=False),
-    Column("max_runs", Integer),
-    Column("runs_left", Integer),
+    *_optional(Integer(), "max_runs", "runs_left"),
     Column("misfire_policy", Text, nullable=False),
     Column("misfire_grace_seconds", Float, nullable=False),
     Column("shadow", Boolean, nullable=False),
     Column("active", Boolean, nullable=False),
-    Column("resumed_at", _MOMENT),
-    Column("next_run_at", _MOMENT),
+    *_optional(_MOMENT, "resumed_at", "next_run_at"),
     Column("zone_rules", BigInteger),
     Column("day_match", Text, nullable=False),
 )
@@ -279,8 +286,7 @@ executions = Table(
     Column("attempt", SmallInteger, nullable=False),
     Column("redeliveries", SmallInteger, nullable=False),
     Column("http_status", SmallInteger),
-    Column("error", Text),
-    Column("reason", Text),
+    *_optional(Text(), "error", "reason"),
     Column("attempts", JSON, nullable=False),
 )
 
@@ -307,8 +313,7 @@ workers = Table(
     _id(primary_key=True),
     Column("hostname", Text, nullable=False),
     Column("pid", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("version", Text, nullable=False),
+    *_required(Text(), "kind", "version"),
     *_required(_MOMENT, "started_at", "heartbeat_at"),
     Column("in_flight", Integer, nullable=False),
 )
@@ -357,8 +362,7 @@ audit_log = Table(
     Column("workspace_id", Uuid(), ForeignKey("workspaces.id", ondelete="CASCADE")),
     Column("user_id", Uuid()),
     Column("key_id", Uuid()),
-    Column("action", Text, nullable=False),
-    Column("subject_type", Text, nullable=False),
+    *_required(Text(), "action", "subject_type"),
     _id("subject_id"),
     Column("details", JSON, nullable=False),
     Column("at", _MOMENT, nullable=False),
@@ -368,13 +372,7 @@ idempotency_keys = Table(
     "idempotency_keys",
     metadata,
     _workspace(primary_key=True),
-    Column(
-        "user_id",
-        Uuid(),
-        ForeignKey("users.id", ondelete="CASCADE"),
-        primary_key=True,
-        nullable=False,
-    ),
+    _user(primary_key=True),
     Column("key", Text, primary_key=True, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("created_at", _MOMENT, nullable=False),

@@ -23,6 +23,7 @@ PAGES = (
     "settings",
     "audit",
     "account",
+    "account/second-factor",
     "system",
     "nothing-here",
 )

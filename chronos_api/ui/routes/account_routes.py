@@ -1,18 +1,28 @@
-"""The pages of an account: log in and out, register, password, logins and preferences."""
+"""The pages of an account: log in and out, register, password, second factor, preferences."""
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
 from chronos_api.accounts import passwords, registrations, service
-from chronos_api.accounts.schemas import Credentials, PasswordChange, Registration
+from chronos_api.accounts.schemas import (
+    Code,
+    Credentials,
+    PasswordChange,
+    PasswordConfirmation,
+    Registration,
+    SecondFactorProof,
+)
 from chronos_api.context import current
 from chronos_api.http import json_body
 from chronos_api.http.errors import problem_of
 from chronos_api.preferences import service as preferences
 from chronos_api.preferences.schemas import PreferencesFields
 from chronos_api.preferences.service import Theme
+from chronos_api.second_factor import service as second_factor
 from chronos_api.security import browser_sessions
 from chronos_api.security.access import account as caller
 from chronos_api.security.access import public, requires_login
@@ -42,12 +52,13 @@ def log_in() -> AnyResponse:
 @public(Rate.LOGIN)
 def log_in_now() -> AnyResponse:
     """Log in, and go on to where the browser wanted to go."""
-    given = typed(request.form, "email", "password", "next")
+    given = typed(request.form, "email", "password", "code", "next")
     return take_form("login.html", given, lambda: _log_in(given))
 
 
 def _log_in(given: dict[str, str]) -> AnyResponse:
-    body = json_body.load(Credentials, {name: given.get(name, "") for name in _CREDENTIALS})
+    fields = {name: given.get(name, "") for name in _CREDENTIALS}
+    body = json_body.load(Credentials, fields | {k: v for k, v in given.items() if k == "code"})
     with passwords.guarding(body["email"], "password"):
         login = service.log_in(public_call(), **body, lifetime=lifetime())
     return start_session(login, safe_page(given.get("next", "")))
@@ -157,3 +168,82 @@ def end_session(session_id: UUID) -> AnyResponse:
     """End one of one's own logins."""
     service.end_session(account_call(), session_id)
     return to("account")
+
+
+@blueprint.get("/account/second-factor")
+@requires_login()
+def second_factor_page() -> AnyResponse:
+    """Show whether logins need a code, and how to change that."""
+    return _second_factor()
+
+
+@blueprint.post("/account/second-factor")
+@requires_login(rate=Rate.LOGIN)
+def set_up_second_factor() -> AnyResponse:
+    """Show the secret of a new second factor."""
+
+    def work() -> dict[str, Any]:
+        body = json_body.load(PasswordConfirmation, _sent("current_password"))
+        with passwords.guarding(caller().email, "current password"):
+            passwords.confirm(account_call(), body["current_password"])
+        return {"setup": second_factor.begin_setup(account_call())}
+
+    return _take_second_factor(work)
+
+
+@blueprint.post("/account/second-factor/confirm")
+@requires_login(rate=Rate.LOGIN)
+def confirm_second_factor() -> AnyResponse:
+    """Turn the second factor on, and show the recovery codes."""
+
+    def work() -> dict[str, Any]:
+        body = json_body.load(Code, _sent("code"))
+        with passwords.guarding(caller().email, "second factor"):
+            return {"codes": second_factor.confirm_setup(account_call(), body["code"])}
+
+    return _take_second_factor(work, is_confirming=True)
+
+
+@blueprint.post("/account/second-factor/recovery-codes")
+@requires_login(rate=Rate.LOGIN)
+def renew_recovery_codes() -> AnyResponse:
+    """Show new recovery codes."""
+    return _take_second_factor(lambda: {"codes": _proven(second_factor.renew_recovery_codes)})
+
+
+@blueprint.post("/account/second-factor/disable")
+@requires_login(rate=Rate.LOGIN)
+def disable_second_factor() -> AnyResponse:
+    """Turn the second factor off."""
+    return _take_second_factor(lambda: {"is_off": _proven(second_factor.turn_off) is None})
+
+
+def _proven(change: Callable[[Any, str], Any]) -> Any:
+    """Make a change that needs password and code."""
+    body = json_body.load(SecondFactorProof, _sent("current_password", "code"))
+    with passwords.guarding(caller().email, "second factor"):
+        passwords.confirm(account_call(), body["current_password"])
+        return change(account_call(), body["code"])
+
+
+def _sent(*names: str) -> dict[str, str]:
+    return {name: request.form.get(name, "") for name in names}
+
+
+def _take_second_factor(work: Callable[[], dict[str, Any]], **values: Any) -> AnyResponse:
+    """Do the work of a form, and show the page with its result or its error."""
+    try:
+        return _second_factor(**work())
+    except ChronosError as error:
+        return _second_factor(error, **values)
+
+
+def _second_factor(error: ChronosError | None = None, **values: Any) -> AnyResponse:
+    problem = problem_of(error) if error else None
+    state = second_factor.read(account_call())
+    response = show("second_factor.html", problem=problem, state=state, **values)
+    # It may hold a secret, which no history of a browser has to keep.
+    response.headers["Cache-Control"] = "no-store"
+    if problem:
+        response.status_code = int(problem.kind.status)
+    return response

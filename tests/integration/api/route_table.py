@@ -26,6 +26,8 @@ WEBHOOK_AT_NINE = {
 }
 BY_NOBODY = {"ids": [str(uuid4())]}
 
+PROOF = {"current_password": "wrong password", "code": "123456"}
+
 #: The body of each request that needs one: valid, so that only access decides.
 BODIES: dict[tuple[str, str], object] = {
     ("POST", "/api/v1/auth/password"): {
@@ -33,6 +35,10 @@ BODIES: dict[tuple[str, str], object] = {
         "new_password": "another password",
     },
     ("PUT", "/api/v1/auth/me/preferences"): {},
+    ("POST", "/api/v1/auth/second-factor"): {"current_password": "wrong password"},
+    ("POST", "/api/v1/auth/second-factor/confirm"): {"code": "123456"},
+    ("POST", "/api/v1/auth/second-factor/recovery-codes"): PROOF,
+    ("POST", "/api/v1/auth/second-factor/disable"): PROOF,
     ("POST", "/api/v1/workspaces"): {"name": "Another"},
     ("POST", "/api/v1/workspace/delete"): {"name": "Not its name", "current_password": "any"},
     ("POST", "/api/v1/auth/me/delete"): {"current_password": "wrong password"},

@@ -1,5 +1,6 @@
 """The documentation's page, in a real browser against a real server."""
 
+import base64
 import os
 import re
 import subprocess
@@ -16,10 +17,11 @@ from sqlalchemy import Engine, update
 
 from child_processes import inherited_environment
 from chronos_api.app import create_app
+from chronos_api.second_factor import totp
 from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage.postgres.database import connect
-from chronos_common.storage.tables import users
+from chronos_common.storage.tables import second_factors, users
 from integration.api.api_process import SECRET_KEY, Server
 from integration.api.api_settings import settings_for
 from integration.api.browsers import browsing
@@ -152,6 +154,7 @@ class Reader:
         self._server, self._app, self._db = server, app, db
         self._folder = folder
         self._password = PASSWORD
+        self._secret: bytes | None = None
 
     def run(self, operation: str, example: str, route: Route) -> int:
         """Return the status that the example is answered with."""
@@ -169,6 +172,8 @@ class Reader:
             self._confirm_registration()
         if operation == "change_password":
             (self._password,) = re.findall(r'"new_password": "([^"]*)"', example)
+        if operation == "disable_second_factor":
+            self._secret = None
         return int(matched[1])
 
     def _confirm_registration(self) -> None:
@@ -208,6 +213,8 @@ class Reader:
     def _own_account(self, operation: str) -> dict[str, str]:
         """Return the tokens of a new login with the account that the first example made."""
         login = {"email": EMAIL, "password": self._password}
+        if self._secret is not None:
+            login["code"] = self._code()
         tokens = requests.post(
             f"{self._server.url}/api/v1/auth/login", json=login, timeout=30
         ).json()
@@ -216,6 +223,12 @@ class Reader:
             "REFRESH_TOKEN": tokens["refresh_token"],
             "PASSWORD": self._password,
         }
+        if operation == "confirm_second_factor":
+            body = {"current_password": self._password}
+            made = Caller(self._app, tokens["access_token"]).post("auth/second-factor", body)
+            self._secret = base64.b32decode(made.json["secret"])
+        if self._secret is not None:
+            known["CODE"] = self._code()
         if operation == "end_session":
             own = Caller(self._app, tokens["access_token"]).get("auth/sessions")
             known["SESSION_ID"] = own.json["items"][0]["id"]
@@ -233,6 +246,13 @@ class Reader:
             assert requests.post(made, json=another, timeout=30).ok
             known["EMAIL_TOKEN"] = inbox.token_of(another["email"])
         return known
+
+    def _code(self) -> str:
+        """Return a code of the second factor, as if none had served before."""
+        assert self._secret is not None
+        with self._db.begin() as connection:
+            connection.execute(update(second_factors).values(last_step=0))
+        return totp.code_at(self._secret, totp.step_of(clock.now()))
 
 
 EXAMPLES = """[...document.querySelectorAll('article')].map(

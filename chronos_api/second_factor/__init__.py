@@ -1,0 +1,1 @@
+"""Second factors: the codes that logins need beside the password."""
