@@ -32,7 +32,7 @@ from chronos_api.exports import routes as exports
 from chronos_api.http import compression, cors, errors, idempotency, request_hooks
 from chronos_api.jobs import by_name_routes, preview_routes
 from chronos_api.jobs import routes as jobs
-from chronos_api.operations import metrics
+from chronos_api.operations import metrics, readiness
 from chronos_api.operations import routes as operations
 from chronos_api.preferences import routes as preferences
 from chronos_api.quotas import routes as quotas
@@ -93,6 +93,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     shared = _context(settings, engine or connections.to_database(settings))
     context.attach(app, shared)
     metrics.register(app, settings, shared.engine, shared.broker)
+    readiness.register(app)
     cache.register(app, shared.redis, seconds=settings.statistics_cache_seconds)
     hub.register(app, shared.redis, limit=settings.event_streams)
     tokens.register(app, settings)

@@ -3,7 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Lock
+from time import monotonic
+from typing import cast
 
+from flask import Flask, current_app
 from redis import Redis
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +19,9 @@ from chronos_common.errors import Unavailable
 from chronos_common.migrations import schema
 from chronos_common.storage import workers
 from chronos_common.storage.postgres.database import transaction
+
+#: For how long an answer serves again. Everybody may ask, and the checks cost database and Redis.
+CACHED_SECONDS = 1.0
 
 #: Back-pressure bounds the wait of messages to a few seconds. After this, workers are missing.
 LATE = timedelta(seconds=60)
@@ -47,8 +54,40 @@ class ReadinessState:
         return "ready" if self.is_ready else "not ready"
 
 
+class _LatestCheck:
+    """The state that the latest check found. Requests side by side wait for one check."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._state: ReadinessState | None = None
+        self._stale_at = 0.0
+
+    def read(self) -> ReadinessState:
+        """Return the state as it was at most :data:`CACHED_SECONDS` ago."""
+        with self._lock:
+            if self._state is None or monotonic() >= self._stale_at:
+                self._state = _check_current()
+                self._stale_at = monotonic() + CACHED_SECONDS
+            return self._state
+
+
+_EXTENSION = "chronos-readiness"
+
+
+def register(app: Flask) -> None:
+    """Give the application a memory of its latest check."""
+    app.extensions[_EXTENSION] = _LatestCheck()
+
+
 def check_installation() -> ReadinessState:
-    """Check the installation of the application that handles the current request."""
+    """Return the state of the installation that the current request is for.
+
+    It may be a second old. However many ask, each process makes one check at a time.
+    """
+    return cast(_LatestCheck, current_app.extensions[_EXTENSION]).read()
+
+
+def _check_current() -> ReadinessState:
     context = current()
     return check(
         context.engine,

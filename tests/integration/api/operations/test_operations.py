@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from importlib.resources import files
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -20,7 +21,8 @@ from chronos_api.app import create_app
 from chronos_api.docs import openapi
 from chronos_api.http import problems
 from chronos_api.jobs import snapshots
-from chronos_api.operations import metrics
+from chronos_api.operations import metrics, readiness
+from chronos_api.operations.readiness import ReadinessState
 from chronos_common import clock, ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain.timezones import files as zone_files
@@ -31,6 +33,12 @@ from chronos_common.storage.workers import Process
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, document_of, job
 from unit.common.test_metrics import documented
+
+
+@pytest.fixture(autouse=True)
+def _uncached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each question about readiness be answered by a check of its own."""
+    monkeypatch.setattr(readiness, "CACHED_SECONDS", 0)
 
 
 @pytest.fixture
@@ -82,6 +90,26 @@ def test_ready_means_that_jobs_run(
     with db.begin() as connection:
         workers.declare_lost(connection, alive_since=clock.now() + timedelta(seconds=1))
     assert failing(nobody) == {"scheduler", "worker"}
+
+
+def test_many_who_ask_whether_it_is_ready_cost_one_check(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = []
+    check = readiness.check
+
+    def counted(*arguments: Any, **options: Any) -> ReadinessState:
+        checks.append(arguments)
+        return check(*arguments, **options)
+
+    monkeypatch.setattr(readiness, "CACHED_SECONDS", 600)
+    monkeypatch.setattr(readiness, "check", counted)
+    readiness.register(app)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: Caller(app).get("ready"), range(24)))
+    readiness.register(app)
+    assert len(checks) == 1
+    assert len({answer.text for answer in answers}) == 1
 
 
 def test_ready_and_metrics_show_the_time_zone_database(nobody: Caller) -> None:
