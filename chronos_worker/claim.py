@@ -24,7 +24,7 @@ from chronos_common.domain.statuses import Status
 from chronos_common.errors import Unavailable
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage import change_feed, consequences
-from chronos_common.storage.executions import executions, leases, overlaps
+from chronos_common.storage.executions import claims, overlaps
 from chronos_common.storage.postgres.database import transaction
 
 #: The longest wait for a lease to be renewed, before a batch is left to rescue.
@@ -92,7 +92,7 @@ class Claimer:
                 consequences.write(connection, ended, now=now)
                 identifiers = [*set(identifiers).difference(held_back), *admitted]
             claimed.extend(
-                executions.claim(
+                claims.claim(
                     connection,
                     identifiers,
                     worker_id=self._heartbeat.id,
@@ -130,7 +130,7 @@ class Claimer:
         for _ in range(len(self._unanswered)):
             each = self._unanswered[0]
             with transaction(self._engine) as connection:
-                given = leases.give_back(
+                given = claims.give_back(
                     connection,
                     [execution.id for execution in each.claimed],
                     worker_id=each.claimed[0].worker_id,

@@ -40,7 +40,7 @@ from chronos_common.domain.outcomes import (
 )
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage.consequences import CONSEQUENCES, Consequence, write
-from chronos_common.storage.executions import executions, leases
+from chronos_common.storage.executions import claims, executions
 from chronos_common.storage.executions.executions import Move
 from chronos_common.storage.postgres.database import is_outage, transaction
 from chronos_worker.attempts import Finished
@@ -327,7 +327,7 @@ def _unrecordable(finished: Finished) -> Finished:
 def _postpone(connection: Connection, postponed: Sequence[Finished], *, now: datetime) -> None:
     """Give back executions that could not be attempted, for a moment in which they can be."""
     claimed = [each.claimed for each in postponed]
-    leases.postpone(connection, claimed, due_at=now + POSTPONED_BY)
+    claims.postpone(connection, claimed, due_at=now + POSTPONED_BY)
 
 
 def _report(postponed: Sequence[Finished]) -> None:

@@ -19,7 +19,7 @@ from chronos_common.domain.outcomes import POSTPONED_BY
 from chronos_common.errors import Unavailable
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.settings import Settings
-from chronos_common.storage.executions import leases
+from chronos_common.storage.executions import claims
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.actions import webhook
 from chronos_worker.attempts import Finished, unperformed
@@ -175,7 +175,7 @@ class Webhooks:
     def _give_back(self, requests: Sequence[TransferRequest], *, have_left: bool) -> None:
         for (worker_id, claimed_at), execution_ids in _by_claim(requests).items():
             with transaction(self._engine) as connection:
-                given = leases.give_back(
+                given = claims.give_back(
                     connection,
                     execution_ids,
                     worker_id=worker_id,
@@ -204,7 +204,7 @@ class Webhooks:
         if not long_running:
             return
         with transaction(self._engine) as connection:
-            held = leases.still_held(connection, list(long_running), worker_id=self._heartbeat.id)
+            held = claims.still_held(connection, list(long_running), worker_id=self._heartbeat.id)
         for identifier in long_running.keys() - held:
             # Only that very transfer, not a later one of the same execution.
             _log.info("transfer aborted", execution_id=str(identifier))
@@ -216,7 +216,7 @@ class Webhooks:
         if not waiting:
             return
         with transaction(self._engine) as connection:
-            wanted = leases.still_wanted(connection, waiting, worker_id=self._heartbeat.id)
+            wanted = claims.still_wanted(connection, waiting, worker_id=self._heartbeat.id)
         unwanted = set(waiting) - wanted
         if unwanted:
             self._unstarted.extend(self._transfers.take_back(unwanted))
@@ -230,7 +230,7 @@ class Webhooks:
         requests = self._transfers.take_back(excess)
         claimed = [each.execution for each in requests]
         with self._kept(requests), transaction(self._engine) as connection:
-            leases.postpone(connection, claimed, due_at=clock.now() + POSTPONED_BY)
+            claims.postpone(connection, claimed, due_at=clock.now() + POSTPONED_BY)
         _log.warning("too many wait for their targets", postponed=len(requests))
 
     def stop(self, grace_seconds: float) -> None:

@@ -1,6 +1,6 @@
-"""The audit log: the details of a change that it holds, and pages of it.
+"""The audit log: the details that an entry holds, and pages of entries.
 
-Transactions append to it. It holds no secrets, and no value that would make an entry long.
+``chronos_api.transactions`` writes the entries. They hold no secrets and no long values.
 """
 
 import json

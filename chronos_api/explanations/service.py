@@ -28,7 +28,7 @@ from chronos_api.explanations.outcome_texts import Record
 from chronos_api.jobs.definition import definitions
 from chronos_api.transactions import Call, reading
 from chronos_common.clock import MICROSECOND, MILLISECOND, SECOND
-from chronos_common.domain.schedules import occurrences
+from chronos_common.domain.schedules import counting
 from chronos_common.domain.schedules.humanize import moment
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.domain.statuses import JobStatus
@@ -138,7 +138,7 @@ def explain(
         verdict=finding.verdict,
         explanation=finding.explanation,
         execution=finding.execution,
-        previous=occurrences.last_before(schedule, at),
+        previous=counting.last_before(schedule, at),
         following=schedule.next_after(at + length - MICROSECOND),
     )
 
@@ -236,7 +236,7 @@ def _instant(question: _Question) -> _Finding | None:
         else:
             text = f"The schedule ended at {moment(schedule.ends_at or at)} (ends_at)."
         return _Finding(Verdict.OUT_OF_BOUNDS, text)
-    before, after = occurrences.last_before(schedule, at), schedule.next_after(at)
+    before, after = counting.last_before(schedule, at), schedule.next_after(at)
     around = [
         *([f"the one before is {moment(before)}"] if before else []),
         *([f"the next one is {moment(after)}"] if after else []),
@@ -341,7 +341,7 @@ def _future(question: _Question) -> _Finding | None:
         )
     if left is None:
         return _Finding(Verdict.TO_COME, text)
-    used_up = occurrences.reaches(question.schedule, job["next_run_at"], at, left)
+    used_up = counting.reaches(question.schedule, job["next_run_at"], at, left)
     if used_up:
         text = f"The {left} runs that are left (max_runs) come before it."
         return _Finding(Verdict.COMPLETED, text)

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Engine, Row
 
 from chronos_common import clock
-from chronos_common.domain.schedules import occurrences
+from chronos_common.domain.schedules import counting
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.errors import Invalid
 from chronos_common.storage.jobs import jobs, schedules
@@ -156,7 +156,7 @@ def _start(schedule: Schedule, next_run_at: datetime, now: datetime) -> datetime
 def _spread(
     schedule: Schedule, bounds: Sequence[datetime], start: datetime, runs_left: int | None
 ) -> list[int]:
-    found = occurrences.spread(schedule, [max(bound, start) for bound in bounds])
+    found = counting.spread(schedule, [max(bound, start) for bound in bounds])
     if runs_left is None:
         return found
     left = runs_left

@@ -1,4 +1,4 @@
-"""When a failed attempt is tried again."""
+"""The delays between attempts; ``outcomes`` decides whether there is another one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,9 +1,8 @@
-"""The data folder of ``chronos up``: checks whether it is usable, and the secrets in it."""
+"""The data folder of ``chronos up``: whether files can be written there, and its secrets."""
 
 import json
 import os
 import secrets
-import socket
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +14,6 @@ _SECRET_BYTES = 48
 
 class FolderUnusable(ChronosError):
     """The data folder cannot be written."""
-
-
-class AddressUnusable(ChronosError):
-    """The API cannot listen on this address."""
 
 
 def prepare(folder: Path) -> None:
@@ -37,29 +32,6 @@ def prepare(folder: Path) -> None:
             f"The data folder {folder} cannot be written: {cause}. "
             "Choose another one with --data-dir."
         ) from error
-
-
-def check_address(host: str, port: int) -> None:
-    """Raise :class:`AddressUnusable` if nothing can listen on ``host`` and ``port`` now."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except socket.gaierror as error:
-        raise AddressUnusable(
-            f"There is no address {host!r} on this machine: {error.strerror}. "
-            "Give one of its own, like 127.0.0.1, with --host."
-        ) from error
-    with socket.socket(family, kind, protocol) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-            probe.listen(1)
-        except OSError as error:
-            raise AddressUnusable(
-                f"The API cannot listen on {host} port {port}: {error.strerror}. "
-                "Choose another port with --port, or another address with --host."
-            ) from error
 
 
 def secret_key(folder: Path) -> str:

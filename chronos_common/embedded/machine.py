@@ -12,7 +12,7 @@ from chronos_common.embedded.banner import print_banner
 from chronos_common.embedded.console import Terminal
 from chronos_common.embedded.demo import echo, jobs
 from chronos_common.embedded.installation import Installation, configure
-from chronos_common.embedded.processes import forking, lock, orphans
+from chronos_common.embedded.processes import forking, lock, orphans, ports
 from chronos_common.embedded.processes.child import Child, ChildFailed, Program
 from chronos_common.embedded.processes.forking import ForkServer
 from chronos_common.embedded.processes.shutdown import (
@@ -122,7 +122,7 @@ def _start(
 
 
 def _check_address(installation: Installation) -> None:
-    data_folder.check_address(installation.settings.api_host, installation.settings.api_port)
+    ports.check_address(installation.settings.api_host, installation.settings.api_port)
 
 
 def _end_orphans(data_dir: Path, terminal: Terminal, stop: StopRequest) -> None:

@@ -15,6 +15,7 @@ from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 from chronos_common.storage.accounts import users
+from chronos_common.storage.executions import claims
 from chronos_common.storage.executions import executions as executions_storage
 from chronos_common.storage.jobs import insert
 from chronos_common.storage.jobs.insert import NewJob
@@ -124,7 +125,7 @@ def claim(
 ) -> list[Claimed]:
     """Claim webhooks as a worker does that has just read their jobs."""
     specs = Specs().of(connection, identifiers)
-    return executions_storage.claim(
+    return claims.claim(
         connection,
         identifiers,
         worker_id=worker_id,

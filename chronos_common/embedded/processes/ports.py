@@ -1,11 +1,39 @@
-"""Free ports on loopback for the embedded servers."""
+"""Ports: whether the API can listen on its own, and free ones for the embedded servers."""
 
 import socket
 from collections.abc import Callable
 
 from chronos_common.embedded.processes.child import Child, ChildFailed
+from chronos_common.errors import ChronosError
 
 _TRIES = 3
+
+
+class AddressUnusable(ChronosError):
+    """The API cannot listen on this address."""
+
+
+def check_address(host: str, port: int) -> None:
+    """Raise :class:`AddressUnusable` if nothing can listen on ``host`` and ``port`` now."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise AddressUnusable(
+            f"There is no address {host!r} on this machine: {error.strerror}. "
+            "Give one of its own, like 127.0.0.1, with --host."
+        ) from error
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+            probe.listen(1)
+        except OSError as error:
+            raise AddressUnusable(
+                f"The API cannot listen on {host} port {port}: {error.strerror}. "
+                "Choose another port with --port, or another address with --host."
+            ) from error
 
 
 def free() -> int:

@@ -1,15 +1,86 @@
-"""The statements of a worker on the executions that it holds: keep them, or give them back.
+"""The statements with which a worker claims executions, keeps them and gives them back.
 
-The row of a running execution, with its worker's heartbeat, is the lease.
+The claim is a compare-and-set: of several workers that claim an execution, one gets it. The row of
+a running execution, with its worker's heartbeat, is the worker's lease. ``executions.record`` ends
+it, and ``rescue`` ends those of lost workers.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from chronos_common.domain.executions import Claimed
+from chronos_common.domain.executions import Claimed, Extras
+from chronos_common.storage.jobs.specs import parsed
+from chronos_common.storage.postgres import uuid_adapter
+
+_CLAIM = text("""
+    UPDATE executions
+       SET status = 'running', worker_id = :worker_id, claimed_at = :now,
+           started_at = COALESCE(started_at, GREATEST(:now, due_at))
+     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued'
+       AND queue = :queue AND job_id = ANY(CAST(:jobs AS uuid[]))
+ RETURNING id, job_id, CAST(workspace_id AS text), scheduled_for, NULLIF(due_at, scheduled_for),
+           attempt, redeliveries,
+           CASE WHEN payload IS NOT NULL OR replay_id IS NOT NULL THEN CAST(json_build_object(
+               'payload', CAST(payload AS text), 'logical_for', logical_for,
+               'replay_of', CASE WHEN replay_id IS NOT NULL THEN retry_of END) AS text) END""")
+
+
+def claim(
+    connection: Connection,
+    identifiers: Sequence[UUID],
+    *,
+    worker_id: UUID,
+    now: datetime,
+    queue: str,
+    job_ids: Sequence[UUID],
+) -> list[Claimed]:
+    """Claim queued executions of ``queue`` and ``job_ids`` for ``worker_id``.
+
+    Executions that were paused, cancelled or claimed by another worker are left out.
+    """
+    if not identifiers:
+        return []
+    rows = connection.execute(
+        _CLAIM,
+        {
+            "ids": list(identifiers),
+            "worker_id": worker_id,
+            "now": now,
+            "queue": queue,
+            "jobs": list(job_ids),
+        },
+    )
+    return [
+        Claimed(
+            each,
+            job,
+            uuid_adapter.shared(workspace),
+            worker_id,
+            now,
+            at,
+            due or at,
+            attempt,
+            redeliveries,
+            extras and _extras(extras),
+        )
+        for each, job, workspace, at, due, attempt, redeliveries, extras in rows
+    ]
+
+
+def _extras(written: str) -> Extras:
+    found = json.loads(written)
+    payload, at, source = found["payload"], found["logical_for"], found["replay_of"]
+    return Extras(
+        payload=None if payload is None else parsed(payload),
+        has_payload=payload is not None,
+        logical_for=None if at is None else datetime.fromisoformat(at),
+        replay_of=None if source is None else UUID(source),
+    )
+
 
 _GIVE_BACK = text("""
     UPDATE executions

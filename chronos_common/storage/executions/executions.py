@@ -1,14 +1,14 @@
-"""The hot path's statements on ``executions``: add, claim, record.
+"""Statements on ``executions``: add, trigger, record and end them.
 
 Each change of a status is a compare-and-set: rows that another process changed first do not come
-back. The other statements are in ``undispatched``, ``skipped`` (occurrences that never ran),
-``leases`` (of a worker), ``rescue`` (lost workers and messages) and ``history`` (the API's).
+back. The other statements are in ``undispatched``, ``claims`` (claim, keep, give back),
+``skipped`` (occurrences that never ran), ``rescue`` (lost workers and messages) and ``history``
+(the API's).
 
 Ids hold their day, so a list of ids, or a bound on them, keeps a statement to the few
 partitions that it needs.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -17,10 +17,9 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from chronos_common import ids
-from chronos_common.domain.executions import Claimed, Extras, Moved
+from chronos_common.domain.executions import Claimed, Moved
 from chronos_common.domain.statuses import Reason, Status, Trigger
-from chronos_common.storage.jobs.specs import parsed
-from chronos_common.storage.postgres import array_adapter, uuid_adapter
+from chronos_common.storage.postgres import array_adapter
 
 #: The columns that statements return of each execution that they move.
 MOVED_COLUMNS: Final = ", ".join(Moved._fields)
@@ -97,72 +96,6 @@ def trigger(
         },
     )
     return triggered
-
-
-_CLAIM = text("""
-    UPDATE executions
-       SET status = 'running', worker_id = :worker_id, claimed_at = :now,
-           started_at = COALESCE(started_at, GREATEST(:now, due_at))
-     WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'queued'
-       AND queue = :queue AND job_id = ANY(CAST(:jobs AS uuid[]))
- RETURNING id, job_id, CAST(workspace_id AS text), scheduled_for, NULLIF(due_at, scheduled_for),
-           attempt, redeliveries,
-           CASE WHEN payload IS NOT NULL OR replay_id IS NOT NULL THEN CAST(json_build_object(
-               'payload', CAST(payload AS text), 'logical_for', logical_for,
-               'replay_of', CASE WHEN replay_id IS NOT NULL THEN retry_of END) AS text) END""")
-
-
-def claim(
-    connection: Connection,
-    identifiers: Sequence[UUID],
-    *,
-    worker_id: UUID,
-    now: datetime,
-    queue: str,
-    job_ids: Sequence[UUID],
-) -> list[Claimed]:
-    """Claim queued executions of ``queue`` and ``job_ids`` for ``worker_id``.
-
-    Executions that were paused, cancelled or claimed by another worker are left out.
-    """
-    if not identifiers:
-        return []
-    rows = connection.execute(
-        _CLAIM,
-        {
-            "ids": list(identifiers),
-            "worker_id": worker_id,
-            "now": now,
-            "queue": queue,
-            "jobs": list(job_ids),
-        },
-    )
-    return [
-        Claimed(
-            each,
-            job,
-            uuid_adapter.shared(workspace),
-            worker_id,
-            now,
-            at,
-            due or at,
-            attempt,
-            redeliveries,
-            extras and _extras(extras),
-        )
-        for each, job, workspace, at, due, attempt, redeliveries, extras in rows
-    ]
-
-
-def _extras(written: str) -> Extras:
-    found = json.loads(written)
-    payload, at, source = found["payload"], found["logical_for"], found["replay_of"]
-    return Extras(
-        payload=None if payload is None else parsed(payload),
-        has_payload=payload is not None,
-        logical_for=None if at is None else datetime.fromisoformat(at),
-        replay_of=None if source is None else UUID(source),
-    )
 
 
 class Move(NamedTuple):

@@ -106,10 +106,12 @@ def require(engine: Engine) -> None:
     """
     revision = require_answer(engine)
     if revisions.is_too_old(revision):
-        is_missing = "The database has no schema yet."
-        is_old = (
-            f"The schema is at revision {revision}, this version needs {revisions.known()[-1]}."
-        )
         raise DatabaseUnusable(
-            f"{is_old if revision else is_missing} Bring it up to date with 'chronos db upgrade'."
+            f"{_schema_fault(revision)} Bring it up to date with 'chronos db upgrade'."
         )
+
+
+def _schema_fault(revision: str | None) -> str:
+    if not revision:
+        return "The database has no schema yet."
+    return f"The schema is at revision {revision}, this version needs {revisions.known()[-1]}."

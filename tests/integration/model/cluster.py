@@ -28,7 +28,7 @@ from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Outcome
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage import workers
-from chronos_common.storage.executions import leases
+from chronos_common.storage.executions import claims
 from chronos_common.storage.jobs import schedules
 from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.tables import executions
@@ -179,7 +179,7 @@ class ModelWorker:
         given = self.held
         with self._engine.begin() as connection:
             for each in given:
-                leases.give_back(
+                claims.give_back(
                     connection,
                     [each.claimed.id],
                     worker_id=self.heartbeat.id,

@@ -19,7 +19,7 @@ from chronos_common.domain.executions import MAX_ERROR_LENGTH, Attempt, Claimed
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions import executions, history, leases, undispatched
+from chronos_common.storage.executions import claims, executions, history, undispatched
 from chronos_worker import recorder as recorder_module
 from chronos_worker.attempts import Finished
 from chronos_worker.recorder import Recorder
@@ -384,7 +384,7 @@ def test_given_back_executions_are_dispatched_again_by_nobody_elses_hand(
 ) -> None:
     [mine] = _claim(engine, _queue(engine, workspace, job_id))
     with engine.begin() as connection:
-        give_back = partial(leases.give_back, connection, [mine.id])
+        give_back = partial(claims.give_back, connection, [mine.id])
         assert give_back(worker_id=SOMEBODY_ELSE, claimed_at=mine.claimed_at) == 0
         assert give_back(worker_id=ME, claimed_at=mine.claimed_at - timedelta(seconds=1)) == 0
         assert give_back(worker_id=ME, claimed_at=mine.claimed_at) == 1

@@ -21,7 +21,7 @@ from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.domain.outcomes import POSTPONED_BY
 from chronos_common.errors import Unavailable
 from chronos_common.process.heartbeat import Heartbeat
-from chronos_common.storage.executions import leases
+from chronos_common.storage.executions import claims
 from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.postgres.database import connect
 from chronos_worker import webhooks
@@ -199,13 +199,13 @@ def test_what_postgresql_took_back_without_saying_so_is_not_sent(
         with engine.begin() as connection:
             connection.execute(text("UPDATE jobs SET status = 'cancelled'"))
     with pytest.MonkeyPatch.context() as patched:
-        execute = getattr(leases, statement)
+        execute = getattr(claims, statement)
 
         def execute_and_lose_answer(*arguments: Any, **options: Any) -> Any:
             lose_answer(crowd.webhooks._engine, patched)
             return execute(*arguments, **options)
 
-        patched.setattr(leases, statement, execute_and_lose_answer)
+        patched.setattr(claims, statement, execute_and_lose_answer)
         with pytest.raises(OperationalError, match="closed the connection"):
             crowd.webhooks.watch()
     kept = 3 if statement == "postpone" else 1

@@ -35,7 +35,6 @@ SHORT = {
     "chronos_common/storage/accounts/preferences.py": "the statements of one table",
     "chronos_common/failpoints.py": "even the clock stands on it, so that it stands on nothing",
     "chronos_common/migrations/revisions.py": "read at every start, without loading alembic",
-    "chronos_common/embedded/processes/ports.py": "no other module there is about ports",
     "chronos_worker/transfers/descriptors.py": "no other module there is about open files",
     "chronos_scheduler/complete.py": "a loop of the scheduler",
 }

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from chronos_common import clock, ids
 from chronos_common.domain.cron import expression as cron
 from chronos_common.domain.cron.expression import Parsed
-from chronos_common.domain.schedules import occurrences
+from chronos_common.domain.schedules import counting
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import audit, zone_rules
 from chronos_common.storage.executions import skipped
@@ -357,7 +357,7 @@ def test_an_instant_far_away_is_not_reached_run_by_run(
     work = Work(monkeypatch)
     was, _ = verdict(caller, far, datetime.fromisoformat(instant).replace(tzinfo=UTC))
     assert was in {"to_come", "completed", "not_an_instant"}
-    assert work.count < 3 * occurrences.COUNTED.days
+    assert work.count < 3 * counting.COUNTED.days
 
 
 def test_runs_that_are_left_are_counted_for_some_years_only(caller: Caller) -> None:

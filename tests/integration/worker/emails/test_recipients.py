@@ -25,7 +25,7 @@ from chronos_common.domain.payloads import EMAIL
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import tables
-from chronos_common.storage.executions import executions
+from chronos_common.storage.executions import claims, executions
 from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.outbox.outbox import FIRST_DELAY, MAX_ATTEMPTS
@@ -129,7 +129,7 @@ def _perform_once(engine: Engine, mailer: Mailer, recorder: Recorder, execution_
             text("UPDATE executions SET status = 'queued' WHERE status = 'retrying'")
         )
         specs = Specs().of(connection, [execution_id])
-        claimed: list[Claimed] = executions.claim(
+        claimed: list[Claimed] = claims.claim(
             connection,
             [execution_id],
             worker_id=ME,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chronos_common.domain.cron.dates import DayMatch
-from chronos_common.domain.schedules import occurrences
+from chronos_common.domain.schedules import counting
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 
 SECOND = timedelta(seconds=1)
@@ -76,7 +76,7 @@ def test_a_cron_expression_has_as_many_instants_as_it_names(
         starts_at=start + length / 5 if bounded else None,
         ends_at=end - length / 5 if bounded else None,
     )
-    assert occurrences.between(schedule, start, end) == named(schedule, start, end)
+    assert counting.between(schedule, start, end) == named(schedule, start, end)
 
 
 @given(STARTS, SHIFTS, SHIFTS, st.integers(500, 100_000), st.sampled_from(["interval", "once"]))
@@ -90,7 +90,7 @@ def test_intervals_and_single_instants_are_counted(
         jitter=timedelta(milliseconds=seconds),
     )
     start = anchor + shift - timedelta(hours=14)
-    assert occurrences.between(schedule, start, start + length) == named(
+    assert counting.between(schedule, start, start + length) == named(
         schedule, start, start + length
     )
 
@@ -105,7 +105,7 @@ def test_every_five_minutes_around_a_change_add_up(expression: str, instant: str
     step = timedelta(minutes=5)
     for index in range(48):
         at = start + index * step
-        assert occurrences.between(schedule, at, at + step) == named(schedule, at, at + step), at
+        assert counting.between(schedule, at, at + step) == named(schedule, at, at + step), at
 
 
 @given(
@@ -130,8 +130,8 @@ def test_instants_are_spread_over_the_spans_they_lie_in(
         timezone="Europe/Berlin",
         ends_at=start + timedelta(hours=12) if bounded else None,
     )
-    assert occurrences.spread(schedule, bounds) == [
-        occurrences.between(schedule, *pair) for pair in pairwise(bounds)
+    assert counting.spread(schedule, bounds) == [
+        counting.between(schedule, *pair) for pair in pairwise(bounds)
     ]
 
 
@@ -139,9 +139,7 @@ def test_what_is_empty_has_nothing() -> None:
     schedule = Schedule(kind=ScheduleKind.CRON, expression="* * * * * *")
     now = datetime(2030, 1, 1, tzinfo=UTC)
     assert (
-        occurrences.between(schedule, now, now)
-        == occurrences.between(schedule, now, now - SECOND)
-        == 0
+        counting.between(schedule, now, now) == counting.between(schedule, now, now - SECOND) == 0
     )
 
 
@@ -150,7 +148,7 @@ def test_a_job_of_every_second_costs_no_more_than_another() -> None:
     now = datetime(2030, 1, 1, tzinfo=UTC)
     started = time.process_time()
     for _ in range(100):
-        assert occurrences.between(schedule, now, now + timedelta(days=7)) == 604_800
+        assert counting.between(schedule, now, now + timedelta(days=7)) == 604_800
     # Naming them takes seconds, each time.
     assert time.process_time() - started < 1
 
@@ -159,14 +157,14 @@ def test_a_job_of_every_second_costs_no_more_than_another() -> None:
 def test_enough_instants_are_found_or_not(number: int, days: int) -> None:
     schedule = Schedule(ScheduleKind.CRON, "30 2 * * *", "Europe/Berlin")
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    found = occurrences.reaches(schedule, start, start + timedelta(days=days), number)
-    assert found == (occurrences.between(schedule, start, start + timedelta(days=days)) >= number)
+    found = counting.reaches(schedule, start, start + timedelta(days=days), number)
+    assert found == (counting.between(schedule, start, start + timedelta(days=days)) >= number)
 
 
 def test_beyond_some_years_it_is_not_told_whether_they_are_enough() -> None:
     schedule = Schedule(ScheduleKind.CRON, "30 2 * * *", "UTC")
     start = datetime(2026, 1, 1, tzinfo=UTC)
-    end = start + 10 * occurrences.COUNTED
-    assert occurrences.reaches(schedule, start, end, 1400) is True
-    assert occurrences.reaches(schedule, start, end, 2000) is None
-    assert occurrences.reaches(schedule, start, end, 10**6) is False
+    end = start + 10 * counting.COUNTED
+    assert counting.reaches(schedule, start, end, 1400) is True
+    assert counting.reaches(schedule, start, end, 2000) is None
+    assert counting.reaches(schedule, start, end, 10**6) is False

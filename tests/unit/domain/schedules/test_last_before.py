@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chronos_common.domain.schedules.occurrences import last_before
+from chronos_common.domain.schedules.counting import last_before
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
 
 NOW = datetime(2026, 10, 25, 1, tzinfo=UTC)
