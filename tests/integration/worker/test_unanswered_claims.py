@@ -11,7 +11,7 @@ import factories
 from chronos_common import clock
 from chronos_common.domain import queues
 from chronos_common.process.heartbeat import Heartbeat
-from chronos_common.storage.executions import executions
+from chronos_common.storage.executions import claims
 from chronos_common.storage.jobs.specs import Specs
 from chronos_worker import claim
 from chronos_worker.claim import Claimer
@@ -106,7 +106,7 @@ def test_a_claim_that_broke_before_its_commit_is_not_remembered(
     def end_connection(connection: Connection, *_: object, **__: object) -> None:
         connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
 
-    monkeypatch.setattr(executions, "claim", end_connection)
+    monkeypatch.setattr(claims, "claim", end_connection)
     with pytest.raises(OperationalError):
         _claim(engine, claimer, queued)
     assert not claimer._unanswered
