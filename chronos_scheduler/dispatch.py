@@ -48,8 +48,8 @@ LONGEST_REST = timedelta(seconds=5)
 #: How long a reading of the queues stays valid.
 LOOK_SECONDS = 0.25
 
-#: A turn takes at most this part of a batch from one workspace.
-TURN: Final = 8
+#: A batch of workspaces in turn has room for so many full shares.
+SHARES_PER_BATCH: Final = 8
 
 #: Precedes every workspace.
 FIRST: Final = UUID(int=0)
@@ -153,7 +153,7 @@ class Dispatcher:
     def _dispatch_in_turn(self, accepting: frozenset[str], *, since: datetime | None) -> None:
         """Dispatch a share of each workspace, from the one at which the last turn ended."""
         now = clock.now()
-        most = max(self._batch // TURN, 1)
+        most = max(self._batch // SHARES_PER_BATCH, 1)
         with transaction(self._engine) as connection:
             due = undispatched.lock_in_turn(
                 connection,

@@ -40,7 +40,7 @@ _log = structlog.get_logger(__name__)
 LIMITS = Limits(32, 8)
 
 #: The longest wait of a run for earlier runs to the same host.
-_TURN_SECONDS = 2.5
+_LONGEST_WAIT_SECONDS = 2.5
 #: Added to that wait and to the payload's timeout: the result may arrive so much later.
 _MARGIN_SECONDS = 2.5
 
@@ -133,7 +133,7 @@ class AdhocRunner:
             self._waiting[run_id] = future
         try:
             self._transfers.submit([request])
-            longest = _TURN_SECONDS + request.job.timeout_seconds + _MARGIN_SECONDS
+            longest = _LONGEST_WAIT_SECONDS + request.job.timeout_seconds + _MARGIN_SECONDS
             return future.result(longest)
         except TimeoutError:
             text = "Other test runs keep this host busy; try again when they have ended."
@@ -152,7 +152,7 @@ class AdhocRunner:
 
 def _is_in_time(request: TransferRequest) -> bool:
     """Return whether a run may still start, because its result would arrive in time."""
-    return (clock.now() - request.fire_at).total_seconds() < _TURN_SECONDS
+    return (clock.now() - request.due_at).total_seconds() < _LONGEST_WAIT_SECONDS
 
 
 class RunAbandoned(Exception):

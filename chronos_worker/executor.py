@@ -28,8 +28,10 @@ _log = structlog.get_logger(__name__)
 class Executor(Protocol):
     """Executes claimed executions and hands their outcomes to the recorder."""
 
-    def turn(self, stop: Event, *, is_backlog: bool = False) -> AbstractContextManager[object]:
-        """Surround a claim, which may be made to wait, but not longer than until ``stop``."""
+    def room_for_batch(
+        self, stop: Event, *, is_backlog: bool = False
+    ) -> AbstractContextManager[object]:
+        """Surround a claim, which may wait for room, but not longer than until ``stop``."""
 
     def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
         """Begin to execute. The message of these executions is acknowledged on return."""
@@ -42,7 +44,12 @@ class BlockingExecutor:
         self._actions = actions
         self._recorder = recorder
 
-    def turn(self, stop: Event, *, is_backlog: bool = False) -> AbstractContextManager[object]:  # noqa: ARG002 - the protocol
+    def room_for_batch(
+        self,
+        stop: Event,  # noqa: ARG002 - the protocol
+        *,
+        is_backlog: bool = False,  # noqa: ARG002 - the protocol
+    ) -> AbstractContextManager[object]:
         """Never wait: the number of threads bounds how much is claimed."""
         return nullcontext()
 

@@ -4,7 +4,7 @@
    message that is late already loads them at step 5.
 2. Hold the message until just before its instant.
 3. Wait until the recorder has room for more outcomes.
-4. Wait for a turn: claiming must not take the processor from sending.
+4. Wait for room in the executor: claiming must not take the processor from sending.
 5. Claim. Executions that were paused, cancelled or claimed by another worker are left out.
 6. Hand the claimed executions to the executor, which starts each at its own instant.
 
@@ -70,7 +70,7 @@ class Intake:
     ) -> None:
         """Start the executions of one message. ``fire_at`` is the earliest one's instant.
 
-        Messages from the queue's backlog wait for a turn of their own.
+        Messages from the queue's backlog wait for room of their own.
 
         Raises :class:`TooEarly` or :class:`Unavailable`. The executions are then left to rescue.
         """
@@ -80,7 +80,7 @@ class Intake:
             self._give_back(identifiers)
             return
         self._wait_for_recorder()
-        with self._executor.turn(self._stop, is_backlog=is_backlog):
+        with self._executor.room_for_batch(self._stop, is_backlog=is_backlog):
             if self._stop.is_set():
                 self._give_back(identifiers)
                 return

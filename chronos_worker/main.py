@@ -8,12 +8,12 @@ from chronos_worker.service import Worker
 
 def run() -> None:
     """Execute jobs until a signal comes, and end this process."""
-    with startup.service() as loaded:
+    with startup.service() as settings:
         # Until Celery handles them. A worker whose port answers can be stopped.
         startup.hold_stop_signals()
-        startup.require_database(loaded)
-        worker = Worker(loaded)
-        health.serve(loaded, worker.progress.faults)
+        startup.require_database(settings)
+        worker = Worker(settings)
+        health.serve(settings, worker.progress.faults)
         startup.tune_garbage_collection()
         exit_code = worker.run()
     # Threads that block past the grace period, as on a hanging mail server, are left to rescue.

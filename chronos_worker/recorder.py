@@ -87,7 +87,7 @@ class Recorder:
         self._changed = Condition()
         self._backlog = 0
         self._stop = Event()
-        self._moved_at = monotonic()
+        self._progress_at = monotonic()
         self._thread = Thread(target=self._run, name="recorder", daemon=True)
 
     def start(self) -> None:
@@ -97,7 +97,7 @@ class Recorder:
     def put(self, finished: Finished) -> None:
         """Queue a finished attempt, without waiting."""
         with self._changed:
-            self._moved_at = self._moved_at if self._backlog else monotonic()  # it was idle
+            self._progress_at = self._progress_at if self._backlog else monotonic()  # it was idle
             self._backlog += 1
         self._finished.put(finished)
 
@@ -109,7 +109,7 @@ class Recorder:
     @property
     def silent_seconds(self) -> float:
         """Seconds without a write although attempts wait, or 0 if none wait."""
-        return monotonic() - self._moved_at if self._backlog else 0.0
+        return monotonic() - self._progress_at if self._backlog else 0.0
 
     def wait_for_room(self, timeout: float) -> bool:
         """Wait until the backlog is within its bound, or return False after ``timeout``."""
@@ -137,7 +137,7 @@ class Recorder:
 
     def _gather(self) -> list[Finished]:
         """Wait for an attempt, and then for the batch window, unless a backlog waits already."""
-        self._moved_at = monotonic()
+        self._progress_at = monotonic()
         if (first := self._finished.get()) is None:
             return []
         batch = [first]
@@ -288,24 +288,25 @@ def _step(finished: Finished) -> Step:
 def _as_json(
     finished: Finished, status: Status, error: str | None, due_at: datetime | None
 ) -> str:
-    attempt = finished.attempt
-    history = {
-        "number": finished.claimed.attempt,
+    """Return the attempt for the history of its execution. Fields without a value are left out."""
+    claimed, attempt = finished.claimed, finished.attempt
+    fields = {
+        "number": claimed.attempt,
         "started_at": clock.rfc3339(attempt.started_at),
         "duration_ms": attempt.duration_ms,
         "status": status,
         "http_status": attempt.http_status,
         "error": error and error[:MAX_ERROR_LENGTH],
         "retry_at": clock.rfc3339(due_at) if due_at else None,
-        "worker": finished.claimed.worker_id,
+        "worker": claimed.worker_id,
         "job_version": finished.job_version,
-        "redeliveries": finished.claimed.redeliveries,
+        "redeliveries": claimed.redeliveries,
         "request": attempt.request,
         "response": attempt.response,
         "timing_ms": attempt.timing_ms,
     }
     # The standard library's json takes as long for this as PostgreSQL for the whole row.
-    given = {name: value for name, value in history.items() if value is not None}
+    given = {name: value for name, value in fields.items() if value is not None}
     return orjson.dumps(given).decode()
 
 

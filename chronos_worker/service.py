@@ -30,7 +30,7 @@ from chronos_worker.adhoc_runs import AdhocRunner
 from chronos_worker.channels.email import EmailChannel
 from chronos_worker.claim import Claimer
 from chronos_worker.consumers import celery_app, watchdog
-from chronos_worker.consumers.celery_app import Task
+from chronos_worker.consumers.celery_app import Consumers, Task
 from chronos_worker.consumers.watchdog import Watchdog
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.emails.permission import MailPermission
@@ -49,6 +49,12 @@ POOL_SIZE = 12
 
 #: Threads of each queue of blocking actions: mail servers refuse many connections of one client.
 MAX_BLOCKING_THREADS = 16
+
+#: How soon a request is released that this worker must not send any more.
+WATCH_SECONDS = 1.0
+
+#: Seconds between two tries to give back an unanswered claim: its commit may still be under way.
+UNANSWERED_SECONDS = 3.0
 
 #: Longest rest of a loop that others wake.
 LONGEST_REST_SECONDS = 60.0
@@ -86,44 +92,52 @@ class Worker:
             settings,
             on_begin=lambda: self._watch.hint(),  # noqa: PLW0108 - the loop follows
         )
-        self._watch = Loop(
-            "watch",
-            self._webhooks.watch,
-            idle_seconds=1,
-            quiet_seconds=LONGEST_REST_SECONDS,
-            is_held_up=lambda: self._webhooks.is_any_left,
-        )
         self._claimer = Claimer(
             self._engine,
             self._heartbeat,
             on_unanswered=lambda: self._unanswered.hint(),  # noqa: PLW0108 - the loop follows
         )
-        self._unanswered = Loop(
-            "unanswered",
-            self._claimer.give_back_unanswered,
-            idle_seconds=3,
-            quiet_seconds=LONGEST_REST_SECONDS,
-            is_held_up=lambda: self._claimer.has_unanswered,
-        )
+        self._watch, self._unanswered = self._build_watch(), self._build_unanswered()
         self._adhoc_runs = AdhocRunner(self._engine, settings)
         self._broker = Broker(settings.redis_url)
         tasks = self._tasks()
         self._watchdog = Watchdog(
             self._broker, threads=self._threads(tasks), lists=tasks, on_neglect=self._restart
         )
-        self._consumers = {
-            queue: celery_app.build(
-                settings.redis_url,
-                {name: self._watchdog.watched(queue, task) for name, task in of_lists.items()},
-            )
-            for queue, of_lists in tasks.items()
-        }
+        self._consumers = self._build_consumers(tasks)
         self._loops = [
             self._watch,
             self._unanswered,
             Loop("watchdog", self._watchdog.tick, idle_seconds=watchdog.LOOK_SECONDS),
         ]
         self.progress = self._build_progress()
+
+    def _build_watch(self) -> Loop:
+        return Loop(
+            "watch",
+            self._webhooks.watch,
+            idle_seconds=WATCH_SECONDS,
+            quiet_seconds=LONGEST_REST_SECONDS,
+            is_held_up=lambda: self._webhooks.is_any_left,
+        )
+
+    def _build_unanswered(self) -> Loop:
+        return Loop(
+            "unanswered",
+            self._claimer.give_back_unanswered,
+            idle_seconds=UNANSWERED_SECONDS,
+            quiet_seconds=LONGEST_REST_SECONDS,
+            is_held_up=lambda: self._claimer.has_unanswered,
+        )
+
+    def _build_consumers(self, tasks: Mapping[str, Mapping[str, Task]]) -> Consumers:
+        return {
+            queue: celery_app.build(
+                self._settings.redis_url,
+                {name: self._watchdog.watched(queue, task) for name, task in of_lists.items()},
+            )
+            for queue, of_lists in tasks.items()
+        }
 
     def _tasks(self) -> Mapping[str, Mapping[str, Task]]:
         """Return the functions that take the messages of each consumer, by list."""
@@ -135,7 +149,7 @@ class Worker:
             TYPES.keys() - {WEBHOOK.name},
         )
         blocking = BlockingExecutor(built, self._recorder)
-        own_queues = [queues.QUEUE_OF[job_type] for job_type in built]
+        blocking_queues = [queues.QUEUE_OF[action_type] for action_type in built]
         channel, public_url = EmailChannel(mailer), self._settings.public_url
         outboxes: list[OutboxSender[Any]] = [
             FailureEmailSender(self._engine, channel, permission, public_url=public_url),
@@ -149,9 +163,9 @@ class Worker:
         ]
         webhooks = self._intake(queues.WEBHOOKS, self._webhooks)
         return {
-            # Messages of the backlog wait long for a turn. They must not take all the threads.
+            # Messages of the backlog wait long for room. They must not take all the threads.
             **{name: {name: task} for name, task in webhooks.items()},
-            **{queue: self._intake(queue, blocking) for queue in own_queues},
+            **{queue: self._intake(queue, blocking) for queue in blocking_queues},
             queues.NOTIFICATIONS: {queues.NOTIFICATIONS: partial(send_each, outboxes)},
             queues.TESTS: {queues.TESTS: self._adhoc_runs.run},
         }

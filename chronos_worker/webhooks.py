@@ -42,7 +42,7 @@ BATCHES = 4
 MAX_BEHIND = 4000
 MAX_BACKLOG_BEHIND = 1000
 #: The longest wait of a batch for late requests.
-TURN_SECONDS = 1.0
+LATE_SECONDS = 1.0
 #: The longest wait of a batch for earlier batches, all of whose waits are bounded too.
 QUEUE_SECONDS = 60.0
 
@@ -58,7 +58,7 @@ class Webhooks:
 
     def __init__(
         self,
-        engine: Engine,
+        database: Engine,
         recorder: Recorder,
         heartbeat: Heartbeat,
         settings: Settings,
@@ -66,13 +66,14 @@ class Webhooks:
         on_begin: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_begin = on_begin
-        self._engine = engine
+        self._database = database
         self._recorder = recorder
         self._heartbeat = heartbeat
-        self._unstarted: deque[TransferRequest] = deque()  # out of the engine, not given back yet
+        # Taken from the transfer engine, and not given back yet.
+        self._to_give_back: deque[TransferRequest] = deque()
         self._draining = Lock()
         # Batches of the backlogs, however many they are, must not keep others waiting.
-        self._turns, self._backlog_turns = Semaphore(BATCHES), Semaphore(BATCHES)
+        self._batches, self._backlog_batches = Semaphore(BATCHES), Semaphore(BATCHES)
         self._transfers = TransferEngine(
             limits=Limits(
                 descriptors.transfers_within(settings.max_transfers),
@@ -91,12 +92,12 @@ class Webhooks:
     @property
     def in_flight(self) -> int:
         """The number of executions that wait or run in the engine."""
-        return self._transfers.waiting + len(self._transfers.in_flight())
+        return self._transfers.unstarted + len(self._transfers.in_flight())
 
     @property
     def is_any_left(self) -> bool:
         """Whether there are requests to watch, in the engine or on their way back."""
-        return bool(self._unstarted) or self.in_flight > 0
+        return bool(self._to_give_back) or self.in_flight > 0
 
     @property
     def is_late(self) -> bool:
@@ -105,29 +106,29 @@ class Webhooks:
 
     @property
     def silent_seconds(self) -> float:
-        """Seconds since the last turn of the engine's loop."""
-        return monotonic() - self._transfers.last_turn
+        """Seconds since the last pass of the engine's loop."""
+        return monotonic() - self._transfers.last_pass
 
     @contextmanager
-    def turn(self, stop: Event, *, is_backlog: bool = False) -> Iterator[None]:
+    def room_for_batch(self, stop: Event, *, is_backlog: bool = False) -> Iterator[None]:
         """Wait until the engine can use another batch, or until ``stop``.
 
         Claiming and preparing compete with the engine for the processor. While it is late, more
         of them would make it send less.
         Raises :class:`Unavailable` if earlier batches take too long.
         """
-        turns = self._backlog_turns if is_backlog else self._turns
-        if not turns.acquire(timeout=QUEUE_SECONDS):
+        batches = self._backlog_batches if is_backlog else self._batches
+        if not batches.acquire(timeout=QUEUE_SECONDS):
             raise Unavailable("The batches before this one take too long to be claimed.")
         try:
-            ends = monotonic() + TURN_SECONDS
+            ends = monotonic() + LATE_SECONDS
             most = MAX_BACKLOG_BEHIND if is_backlog else MAX_BEHIND
             while self._transfers.behind > most and monotonic() < ends:
                 if stop.wait(0.005):
                     break
             yield
         finally:
-            turns.release()
+            batches.release()
 
     def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
         """Hand each execution's request to the engine, which sends it at its instant."""
@@ -146,7 +147,7 @@ class Webhooks:
         if self._heartbeat.holds(request.execution.worker_id):
             return True
         _log.warning("lease ended before the start", execution_id=str(request.execution.id))
-        self._unstarted.append(request)
+        self._to_give_back.append(request)
         return False
 
     def _done(self, request: TransferRequest, result: TransferResult) -> None:
@@ -168,13 +169,13 @@ class Webhooks:
     def _give_back_unstarted(self) -> None:
         """Give back requests that were taken from the engine, unless rescue was first."""
         with self._draining:
-            unstarted = [self._unstarted.popleft() for _ in range(len(self._unstarted))]
+            unstarted = [self._to_give_back.popleft() for _ in range(len(self._to_give_back))]
         with self._kept(unstarted):
             self._give_back(unstarted, have_left=False)
 
     def _give_back(self, requests: Sequence[TransferRequest], *, have_left: bool) -> None:
         for (worker_id, claimed_at), execution_ids in _by_claim(requests).items():
-            with transaction(self._engine) as connection:
+            with transaction(self._database) as connection:
                 given = claims.give_back(
                     connection,
                     execution_ids,
@@ -190,7 +191,7 @@ class Webhooks:
         try:
             yield
         except Exception:
-            self._unstarted.extend(requests)
+            self._to_give_back.extend(requests)
             raise
 
     def _abort_lost(self) -> None:
@@ -203,7 +204,7 @@ class Webhooks:
         }
         if not long_running:
             return
-        with transaction(self._engine) as connection:
+        with transaction(self._database) as connection:
             held = claims.still_held(connection, list(long_running), worker_id=self._heartbeat.id)
         for identifier in long_running.keys() - held:
             # Only that very transfer, not a later one of the same execution.
@@ -215,11 +216,11 @@ class Webhooks:
         waiting = self._transfers.overdue(clock.now() - WATCH_AFTER)
         if not waiting:
             return
-        with transaction(self._engine) as connection:
+        with transaction(self._database) as connection:
             wanted = claims.still_wanted(connection, waiting, worker_id=self._heartbeat.id)
         unwanted = set(waiting) - wanted
         if unwanted:
-            self._unstarted.extend(self._transfers.take_back(unwanted))
+            self._to_give_back.extend(self._transfers.take_back(unwanted))
             self._give_back_unstarted()
 
     def _postpone_excess(self) -> None:
@@ -229,17 +230,17 @@ class Webhooks:
             return
         requests = self._transfers.take_back(excess)
         claimed = [each.execution for each in requests]
-        with self._kept(requests), transaction(self._engine) as connection:
+        with self._kept(requests), transaction(self._database) as connection:
             claims.postpone(connection, claimed, due_at=clock.now() + POSTPONED_BY)
         _log.warning("too many wait for their targets", postponed=len(requests))
 
     def stop(self, grace_seconds: float) -> None:
         """Give back requests that have not started and transfers that outlast the grace."""
-        self._unstarted.extend(self._transfers.withdraw())
+        self._to_give_back.extend(self._transfers.withdraw())
         self._give_back_safely()
         self._transfers.drain(grace_seconds)
         leftover = self._transfers.stop()
-        self._unstarted.extend(leftover.unstarted)
+        self._to_give_back.extend(leftover.unstarted)
         self._give_back_safely(leftover.aborted)
 
     def _give_back_safely(self, aborted: Sequence[TransferRequest] = ()) -> None:
@@ -247,7 +248,7 @@ class Webhooks:
             self._give_back_unstarted()
             self._give_back(aborted, have_left=True)
         except SQLAlchemyError:
-            _log.exception("left to rescue", executions=len(self._unstarted) + len(aborted))
+            _log.exception("left to rescue", executions=len(self._to_give_back) + len(aborted))
 
 
 def _by_claim(requests: Sequence[TransferRequest]) -> dict[tuple[UUID, datetime], list[UUID]]:

@@ -20,13 +20,18 @@ ALERT_SECONDS = 2.0
 class Loop:
     """Calls ``tick`` again and again, in a thread of its own, from :meth:`start` on.
 
-    After a tick that found no work it rests for ``idle_seconds``. After one that raised, it rests
-    longer each time, up to ``LONGEST_PAUSE_SECONDS``. No error of a tick ends the loop.
+    A rest is the wait between two ticks. There are four:
 
-    ``quiet_seconds`` is the longer rest once there was no work for ``ALERT_SECONDS``, until
-    :meth:`hint` makes the loop look often again. It may be a function, which is called after each
-    tick. While ``is_held_up`` returns true, there may be work that the tick could not do, and the
-    loop does not become quiet.
+    1. None after a tick that found work.
+    2. ``idle_seconds`` after a tick that found none, while the loop is alert. It is alert for
+       ``ALERT_SECONDS`` after work, after :meth:`hint` and after :meth:`wake`.
+    3. ``quiet_seconds`` once it is not, or ``idle_seconds`` again without such a rest. It may be a
+       function, which is called after each tick. :meth:`hint` ends this rest.
+    4. A longer one after each tick that raises, up to ``LONGEST_PAUSE_SECONDS``. No error of a
+       tick ends the loop.
+
+    While ``is_held_up`` returns true, there may be work that the tick could not do, and the loop
+    stays alert.
     """
 
     def __init__(

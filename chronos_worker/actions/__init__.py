@@ -32,9 +32,9 @@ Transfer = Callable[[TransferRequest], TransferResult]
 class ActionMissing(ChronosError):
     """A type of job has no action."""
 
-    def __init__(self, job_type: str) -> None:
+    def __init__(self, action_type: str) -> None:
         super().__init__(
-            f"No worker can perform jobs of type {job_type!r}: {__name__}.{job_type} with a "
+            f"No worker can perform jobs of type {action_type!r}: {__name__}.{action_type} with a "
             "function named build is missing."
         )
 
@@ -58,24 +58,24 @@ class Tools:
 class Actions(dict[str, Action]):
     """Actions by the types of the jobs that they are for."""
 
-    def __missing__(self, job_type: str) -> Action:
-        raise UnknownType(job_type)
+    def __missing__(self, action_type: str) -> Action:
+        raise UnknownType(action_type)
 
 
-def build(tools: Tools, job_types: Collection[str]) -> Actions:
+def build(tools: Tools, action_types: Collection[str]) -> Actions:
     """Return the actions of these types. Raises :class:`ActionMissing` if one has none."""
-    return Actions({job_type: _builder(job_type)(tools) for job_type in job_types})
+    return Actions({action_type: _builder(action_type)(tools) for action_type in action_types})
 
 
-def _builder(job_type: str) -> Callable[[Tools], Action]:
-    path = f"{__name__}.{job_type}"
+def _builder(action_type: str) -> Callable[[Tools], Action]:
+    path = f"{__name__}.{action_type}"
     try:
         module = import_module(path)
     except ModuleNotFoundError as error:
         if error.name != path:
             raise
-        raise ActionMissing(job_type) from None
+        raise ActionMissing(action_type) from None
     builder: Callable[[Tools], Action] | None = getattr(module, "build", None)
     if builder is None:
-        raise ActionMissing(job_type)
+        raise ActionMissing(action_type)
     return builder

@@ -6,13 +6,14 @@ recipients who have the message or were refused for good.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from email.message import EmailMessage
 from functools import partial
 from typing import Any, Self
 
 from chronos_common import clock
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
-from chronos_common.domain.payloads import EMAIL, mailboxes
+from chronos_common.domain.payloads import EMAIL, Email, mailboxes
 from chronos_worker.actions import TEST_HEADER, History, Tools
 from chronos_worker.attempts import Action, Deadline
 from chronos_worker.delivery import Delivery, NotDelivered
@@ -78,11 +79,7 @@ def perform(
     email = EMAIL.parse(job.payload)
     started_at = clock.now()
     message = messages.build(email, message_id=execution.id, sent_at=started_at)
-    message["X-Chronos-Job-Id"] = str(job.id)
-    message["X-Chronos-Execution-Id"] = str(execution.id)
-    message["X-Chronos-Attempt"] = str(execution.attempt)
-    if is_test:
-        message[TEST_HEADER] = "true"
+    _add_headers(message, execution, job, is_test=is_test)
     recipients = _Recipients.of(history(execution))
     waiting = [each for each in mailboxes(email) if not recipients.is_settled(each)]
     delivery, error = None, None
@@ -98,15 +95,19 @@ def perform(
     return _judge(recipients, delivery, error), Attempt(
         started_at=started_at,
         duration_ms=round(deadline.spent() * 1000),
-        request={
-            "to": list(email.to),
-            "cc": list(email.cc),
-            "bcc": list(email.bcc),
-            "subject": email.subject,
-            "message_id": message["Message-ID"],
-        },
+        request=_request(email, message),
         response=_response(delivery),
     )
+
+
+def _add_headers(
+    message: EmailMessage, execution: Claimed, job: JobSpec, *, is_test: bool
+) -> None:
+    message["X-Chronos-Job-Id"] = str(job.id)
+    message["X-Chronos-Execution-Id"] = str(execution.id)
+    message["X-Chronos-Attempt"] = str(execution.attempt)
+    if is_test:
+        message[TEST_HEADER] = "true"
 
 
 def _judge(
@@ -131,6 +132,16 @@ def _judge(
 
 def _enumerated(refused: Mapping[str, str]) -> str:
     return "; ".join(f"{address} ({reason})" for address, reason in refused.items())
+
+
+def _request(email: Email, message: EmailMessage) -> dict[str, Any]:
+    return {
+        "to": list(email.to),
+        "cc": list(email.cc),
+        "bcc": list(email.bcc),
+        "subject": email.subject,
+        "message_id": message["Message-ID"],
+    }
 
 
 def _response(delivery: Delivery | None) -> dict[str, Any] | None:

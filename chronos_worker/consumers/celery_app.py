@@ -35,6 +35,9 @@ MAX_IDS = 10_000
 #: Takes the ids of one message, and the instant for which the message is meant.
 Task = Callable[[Sequence[UUID], datetime], None]
 
+#: The application of each queue.
+Consumers = Mapping[str, Celery]
+
 
 def build(redis_url: str, tasks: Mapping[str, Task]) -> Celery:
     """Return the application that hands the messages of each list to its task.
@@ -71,7 +74,7 @@ def _parsing(task: Task) -> Callable[[object, object], None]:
 
 
 def run(
-    apps: Mapping[str, Celery],
+    apps: Consumers,
     *,
     name: str,
     threads: Mapping[str, int],
@@ -88,22 +91,13 @@ def run(
     A consumer that ends by itself ends them all, so that the process's supervisor starts it again.
     """
     _keep_log()
-    # Celery warns of root because pickled messages could run anything. Ours are JSON only.
-    warnings.filterwarnings("ignore", category=SecurityWarning)
     stop_signal = StopSignal()
     for each in apps.values():
         stop_signal.listen(each)
+    options = {queue: _options(app, queue, name, threads[queue]) for queue, app in apps.items()}
     (first, app), *rest = apps.items()
-    worker = _MainWorker(app=app, **_options(app, first, name, threads[first]), quiet=True)
-    others = [
-        Thread(
-            target=_consume,
-            args=(other, _options(other, queue, name, threads[queue]), stop_signal),
-            name=f"consume-{queue}",
-            daemon=True,
-        )
-        for queue, other in rest
-    ]
+    worker = _MainWorker(app=app, **options[first], quiet=True)
+    others = [_thread(other, queue, options[queue], stop_signal) for queue, other in rest]
     with _called_on_signal(on_stop, stop_signal.give):
         for other in others:
             other.start()
@@ -112,10 +106,22 @@ def run(
         # The other consumers check this when their waits end.
         state.should_stop = exit_code
         stop_signal.give()
-        deadline = monotonic() + grace_seconds
-        for other in others:
-            other.join(max(deadline - monotonic(), 0))
+        _join(others, timeout=grace_seconds)
     return exit_code
+
+
+def _thread(
+    app: Celery, queue: str, options: Mapping[str, Any], stop_signal: StopSignal
+) -> Thread:
+    return Thread(
+        target=_consume, args=(app, options, stop_signal), name=f"consume-{queue}", daemon=True
+    )
+
+
+def _join(threads: Sequence[Thread], *, timeout: float) -> None:
+    deadline = monotonic() + timeout
+    for thread in threads:
+        thread.join(max(deadline - monotonic(), 0))
 
 
 class _MainWorker(celery_worker.Worker):  # type: ignore[misc]
@@ -129,6 +135,8 @@ class _MainWorker(celery_worker.Worker):  # type: ignore[misc]
 
 def _keep_log() -> None:
     """Keep Celery from changing the log's level, adding handlers, or writing to the terminal."""
+    # Celery warns of root because pickled messages could run anything. Ours are JSON only.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
     # A receiver of this signal makes Celery leave logging alone.
     setup_logging.connect(_configure_nothing)
     # The function that reports a signal.

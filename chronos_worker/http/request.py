@@ -67,7 +67,7 @@ class TransferRequest(NamedTuple):
     execution_lines: bytes
 
     @property
-    def fire_at(self) -> datetime:
+    def due_at(self) -> datetime:
         """The instant at which the transfer starts."""
         return self.execution.due_at
 

@@ -1,7 +1,7 @@
 """libcurl's multi handle on a poller: it moves the bytes of all transfers.
 
 1. libcurl calls ``M_SOCKETFUNCTION`` with the sockets to watch, and is asked for its next timeout.
-2. One turn waits for a socket or the timeout, lets libcurl act, and returns the handles that are
+2. One pass waits for a socket or the timeout, lets libcurl act, and returns the handles that are
    done.
 
 The timeout is asked for, because a callback for each timer would have to get the interpreter lock
@@ -52,7 +52,7 @@ class CurlMulti:
         self._is_closed = False
 
     def add(self, curl: Any) -> None:
-        """Start a handle's transfer with the next turn."""
+        """Start a handle's transfer with the next pass."""
         self._multi.add_handle(curl)
 
     def remove(self, curl: Any) -> None:
@@ -60,13 +60,13 @@ class CurlMulti:
         self._multi.remove_handle(curl)
 
     def wake(self) -> None:
-        """End the wait of the current turn, or of the next one."""
+        """End the wait of the current pass, or of the next one."""
         # A full pipe wakes as well.
         with self._closing, suppress(BlockingIOError):
             if not self._is_closed:
                 os.write(self._ring_end, b"\0")
 
-    def turn(self, timeout: float) -> Iterator[Done]:
+    def run_once(self, timeout: float) -> Iterator[Done]:
         """Wait at most ``timeout`` seconds for events, handle them, and return ended transfers."""
         milliseconds = self._multi.timeout()
         if milliseconds >= 0:

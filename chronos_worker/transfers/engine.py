@@ -1,14 +1,15 @@
 """The transfer engine: one thread that sends webhooks, each at its instant, thousands a second.
 
-A request passes through these places, and exactly one of them has it at any time:
+A request passes through these places, and one of them has it at any time:
 
 1. ``submit`` puts it into the inbox, from any thread.
-2. The engine's thread keeps it in a heap until its ``fire_at``.
+2. The engine's thread keeps it in a heap until its ``due_at``.
 3. It waits until ``limiter`` gives it a permit.
 4. ``may_start`` may refuse it: a request does not leave if this worker has lost its execution.
 5. ``transfer`` carries it, and ``on_done`` gets its result.
 
-A cancelled request is dropped from its place, without a result.
+While it starts, it is in the last two places for a moment, so that none of them seems empty too
+early. A cancelled request is dropped from its place, without a result.
 """
 
 import heapq
@@ -36,14 +37,14 @@ from chronos_worker.transfers.results import ErrorKind, TransferResult
 from chronos_worker.transfers.transfer import Transfer, Transfers
 
 # Requests started before libcurl moves bytes. Of many that are due at once, the first do not wait.
-_STARTS_PER_TURN: Final = 32
+_STARTS_PER_PASS: Final = 32
 # The clock may be corrected and transfers may become slow while nothing else happens.
 _LONGEST_WAIT_SECONDS: Final = 0.5
 # While there is nothing to do: a command wakes the engine.
 _LONGEST_REST_SECONDS: Final = 20.0
 # The longest wait for an answer of the engine's thread.
 _ANSWER_SECONDS: Final = 5.0
-_FIRE_AT: Final = attrgetter("execution.due_at")
+_DUE_AT: Final = attrgetter("execution.due_at")
 
 _log = structlog.get_logger(__name__)
 
@@ -57,11 +58,11 @@ class Leftover:
 
 
 class TransferEngine:
-    """Starts each request at its ``fire_at`` and reports its result.
+    """Starts each request at its ``due_at`` and reports its result.
 
     ``on_done`` and ``may_start`` are called on the engine's thread and must return quickly.
-    ``now`` is the clock of ``fire_at``. All methods may be called from any thread.
-    ``last_turn`` is the sign of life, in ``time.monotonic`` seconds. While all is well it is never
+    ``now`` is the clock of ``due_at``. All methods may be called from any thread.
+    ``last_pass`` is the sign of life, in ``time.monotonic`` seconds. While all is well it is never
     older than a second, or than ``_LONGEST_REST_SECONDS`` while there is nothing to do.
     """
 
@@ -74,7 +75,7 @@ class TransferEngine:
         may_start: Callable[[TransferRequest], bool],
         now: Callable[[], datetime],
     ) -> None:
-        self.last_turn = time.monotonic()
+        self.last_pass = time.monotonic()
         self._on_done = on_done
         self._may_start = may_start
         self._now = now
@@ -82,7 +83,8 @@ class TransferEngine:
         self._sequence = itertools.count()
         # Requests of one submission for the same instant stay together.
         self._future: list[tuple[float, int, Sequence[TransferRequest]]] = []
-        self._waiting: dict[int, TransferRequest] = {}
+        # The requests in the heap and in the limiter. One that is taken out here does not start.
+        self._unstarted: dict[int, TransferRequest] = {}
         self._limiter = Limiter(limits)
         self._multi = CurlMulti(max_connections=limits.max_transfers)
         self._transfers = Transfers(multi=self._multi, guard=guard, now=now, on_ended=self._ended)
@@ -95,7 +97,7 @@ class TransferEngine:
         self._thread.start()
 
     def submit(self, requests: Sequence[TransferRequest]) -> None:
-        """Send each request at its ``fire_at``, or as soon as possible if that has passed.
+        """Send each request at its ``due_at``, or as soon as possible if that has passed.
 
         A request replaces an earlier one of the same execution, because a later claim is newer.
         After :meth:`withdraw` nothing is sent, and :meth:`stop` returns the requests.
@@ -114,9 +116,9 @@ class TransferEngine:
         return [(each.request.execution.id, each.started) for each in self._transfers.snapshot()]
 
     @property
-    def waiting(self) -> int:
+    def unstarted(self) -> int:
         """The number of requests that were submitted and have not started."""
-        return len(self._waiting)
+        return len(self._unstarted)
 
     @property
     def behind(self) -> int:
@@ -126,7 +128,7 @@ class TransferEngine:
     def overdue(self, before: datetime) -> list[UUID]:
         """Return the executions due before ``before`` that still wait for a permit."""
         return [
-            each.execution.id for each in list(self._waiting.values()) if each.fire_at < before
+            each.execution.id for each in list(self._unstarted.values()) if each.due_at < before
         ]
 
     def take_back(self, execution_ids: Collection[UUID]) -> list[TransferRequest]:
@@ -144,7 +146,7 @@ class TransferEngine:
     def drain(self, timeout: float) -> bool:
         """Wait until no request is left, or return False after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
-        while self._inbox or self._waiting or self._transfers:
+        while self._inbox or self._unstarted or self._transfers:
             if time.monotonic() >= deadline or not self._thread.is_alive():
                 return False
             time.sleep(0.01)
@@ -156,7 +158,7 @@ class TransferEngine:
         if self._thread.is_alive():
             self._thread.join(_ANSWER_SECONDS)
         aborted = [transfer.request for transfer in self._transfers.snapshot()]
-        return Leftover(list(self._waiting.values()), aborted)
+        return Leftover(list(self._unstarted.values()), aborted)
 
     def _post(self, command: Callable[[], None]) -> None:
         self._inbox.append(command)
@@ -181,20 +183,20 @@ class TransferEngine:
     def _run(self) -> None:
         while not self._is_stopped:
             try:
-                self._turn()
+                self._run_once()
             except Exception:  # noqa: BLE001 - one fault must not end all transfers
                 _log.exception("transfer engine fault")
                 # A fault that repeats must not take the processor from other threads.
                 time.sleep(0.05)
         self._multi.close()
 
-    def _turn(self) -> None:
+    def _run_once(self) -> None:
         self._run_commands()
         self._queue_due()
         may_be_more = self._start_some()
-        for done in self._multi.turn(0 if may_be_more else self._seconds_to_next()):
+        for done in self._multi.run_once(0 if may_be_more else self._seconds_to_next()):
             self._transfers.finish(done)
-        self.last_turn = time.monotonic()
+        self.last_pass = time.monotonic()
 
     def _run_commands(self) -> None:
         inbox = self._inbox
@@ -209,23 +211,23 @@ class TransferEngine:
         for request in requests:
             identifier = request.execution.id
             self._transfers.abort(identifier)
-            self._waiting[identifier.int] = request
+            self._unstarted[identifier.int] = request
         if not self._is_closed:
-            for fire_at, together in itertools.groupby(requests, _FIRE_AT):
-                entry = fire_at.timestamp(), next(self._sequence), list(together)
+            for due_at, together in itertools.groupby(requests, _DUE_AT):
+                entry = due_at.timestamp(), next(self._sequence), list(together)
                 heapq.heappush(self._future, entry)
 
     def _drop(self, execution_id: UUID, started: float | None) -> None:
         if started is None:
-            self._waiting.pop(execution_id.int, None)
+            self._unstarted.pop(execution_id.int, None)
         self._transfers.abort(execution_id, started=started)
 
     def _take_back(self, execution_ids: Collection[UUID]) -> list[TransferRequest]:
-        found = [self._waiting.pop(each.int, None) for each in execution_ids]
+        found = [self._unstarted.pop(each.int, None) for each in execution_ids]
         return [request for request in found if request]
 
     def _take_back_all(self) -> list[TransferRequest]:
-        taken, self._waiting = list(self._waiting.values()), {}
+        taken, self._unstarted = list(self._unstarted.values()), {}
         return taken
 
     def _close(self) -> None:
@@ -243,14 +245,14 @@ class TransferEngine:
         now = self._now().timestamp()
         while future and future[0][0] <= now:
             for request in heapq.heappop(future)[2]:
-                if self._waiting.get(request.execution.id.int) is request:
+                if self._unstarted.get(request.execution.id.int) is request:
                     self._limiter.enqueue(request)
 
     def _start_some(self) -> bool:
         """Start requests that get a permit and return whether more may start at once."""
         now = time.monotonic()
         self._limiter.mark_slow(now)
-        for _ in range(_STARTS_PER_TURN):
+        for _ in range(_STARTS_PER_PASS):
             permit = self._limiter.acquire(now)
             if permit is None:
                 return False
@@ -259,7 +261,7 @@ class TransferEngine:
 
     def _start(self, permit: Permit) -> None:
         request = permit.request
-        if self._waiting.get(request.execution.id.int) is request:
+        if self._unstarted.get(request.execution.id.int) is request:
             if self._is_allowed(request):
                 try:
                     # In both places for a moment rather than in none: drain() may look now.
@@ -267,9 +269,9 @@ class TransferEngine:
                 except Exception as error:  # noqa: BLE001 - nothing has left, and others go on
                     self._not_started(request, error)
                 else:
-                    self._waiting.pop(request.execution.id.int, None)
+                    self._unstarted.pop(request.execution.id.int, None)
                     return
-            del self._waiting[request.execution.id.int]
+            del self._unstarted[request.execution.id.int]
         self._limiter.release(permit, time.monotonic(), ended=False)
 
     def _not_started(self, request: TransferRequest, error: Exception) -> None:
@@ -299,7 +301,7 @@ class TransferEngine:
     def _seconds_to_next(self) -> float:
         if self._inbox or self._is_stopped:
             return 0
-        if not self._waiting and not self._transfers:
+        if not self._unstarted and not self._transfers:
             return _LONGEST_REST_SECONDS
         if not self._future:
             return _LONGEST_WAIT_SECONDS

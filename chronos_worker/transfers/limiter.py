@@ -177,7 +177,7 @@ class Limiter:
 
     def _is_before(self, slow: Stream, quick: Stream) -> bool:
         one, other = slow.waiting[self._slow_lane][0], quick.waiting[self._quick][0]
-        return one.fire_at < other.fire_at
+        return one.due_at < other.due_at
 
     def _has_share(self, workspace: int) -> bool:
         free = self._limits.max_transfers - self._running

@@ -77,7 +77,7 @@ def request_to(
 
 def again(request: TransferRequest, *, after: float) -> TransferRequest:
     """Return the next execution of the same job."""
-    due_at = request.fire_at + timedelta(seconds=after)
+    due_at = request.due_at + timedelta(seconds=after)
     return webhook.prepare(specimens.claimed(request.job, due_at), request.job)
 
 

@@ -40,15 +40,15 @@ def _prepared(execution: Claimed, job: JobSpec) -> tuple[Succeeded, Attempt]:
 
 
 class _Counting:
-    """An executor that notes how many statements came before the turn."""
+    """An executor that notes how many statements came before there was room."""
 
     def __init__(self, statements: list[str]) -> None:
         self._statements = statements
-        self.before_turn: list[int] = []
+        self.before_room: list[int] = []
 
     @contextmanager
-    def turn(self, _stop: Event, **_: bool) -> Iterator[None]:
-        self.before_turn.append(len(self._statements))
+    def room_for_batch(self, _stop: Event, **_: bool) -> Iterator[None]:
+        self.before_room.append(len(self._statements))
         yield
 
     def begin(self, claimed: Sequence[tuple[Claimed, JobSpec]]) -> None:
@@ -56,13 +56,13 @@ class _Counting:
 
 
 class _Stopping:
-    """An executor that the worker's stop overtakes while it grants a turn."""
+    """An executor that the worker's stop overtakes while it waits for room."""
 
     def __init__(self) -> None:
         self.begun: list[Sequence[tuple[Claimed, JobSpec]]] = []
 
     @contextmanager
-    def turn(self, stop: Event, **_: bool) -> Iterator[None]:
+    def room_for_batch(self, stop: Event, **_: bool) -> Iterator[None]:
         stop.set()
         yield
 
@@ -258,7 +258,7 @@ def test_a_message_for_a_distant_instant_is_refused(
     assert execution["status"] == "queued"
 
 
-def test_a_late_message_reads_nothing_before_its_turn(
+def test_a_late_message_reads_nothing_before_there_is_room(
     engine: Engine, workspace: Workspace, recorder: Recorder, heartbeat: Heartbeat, now: datetime
 ) -> None:
     """Fails if many late messages take all connections, and others wait for one."""
@@ -278,5 +278,5 @@ def test_a_late_message_reads_nothing_before_its_turn(
     intake.accept([late], clock.now(), is_backlog=True)
     statements.clear()
     intake.accept([on_time], clock.now() + timedelta(seconds=1))
-    assert executor.before_turn[0] == 0
-    assert executor.before_turn[1] > 0
+    assert executor.before_room[0] == 0
+    assert executor.before_room[1] > 0

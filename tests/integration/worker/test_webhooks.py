@@ -257,31 +257,31 @@ def test_no_more_is_claimed_while_what_was_claimed_is_late(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(webhooks, "MAX_BEHIND", 1)
-    monkeypatch.setattr(webhooks, "TURN_SECONDS", 60)
+    monkeypatch.setattr(webhooks, "LATE_SECONDS", 60)
     # A host that hangs is none of this; for so long this one does not count as such.
     monkeypatch.setattr(limiter, "SLOW_AFTER", 60)
-    answers, its_turn, stop = Event(), Event(), Event()
+    answers, has_room, stop = Event(), Event(), Event()
 
-    def take_a_turn() -> None:
-        with sending.turn(stop):
-            its_turn.set()
+    def take_room() -> None:
+        with sending.room_for_batch(stop):
+            has_room.set()
 
     target.answer = _once(answers)
     for _ in range(4):
         sending.begin(_claimed(engine, workspace, heartbeat.id, target.url, times=1)[1])
     wait_until(lambda: len(target.received) == 1 and sending.in_flight == 4)
-    Thread(target=take_a_turn, daemon=True).start()
-    assert not its_turn.wait(1)
+    Thread(target=take_room, daemon=True).start()
+    assert not has_room.wait(1)
     answers.set()
-    assert its_turn.wait(30)
+    assert has_room.wait(30)
 
 
-def test_a_batch_waits_for_its_turn_only_for_a_while(
+def test_a_batch_waits_for_has_room_only_for_a_while(
     sending: Webhooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhooks, "MAX_BEHIND", -1)
-    monkeypatch.setattr(webhooks, "TURN_SECONDS", 0.1)
-    with sending.turn(Event()):
+    monkeypatch.setattr(webhooks, "LATE_SECONDS", 0.1)
+    with sending.room_for_batch(Event()):
         assert sending.in_flight == 0
 
 
@@ -292,21 +292,21 @@ def test_no_number_of_batches_of_the_backlog_keeps_another_batch_waiting(
     monkeypatch.setattr(webhooks, "QUEUE_SECONDS", 1)
     with ExitStack() as stack:
         for _ in range(webhooks.BATCHES):
-            stack.enter_context(sending.turn(Event(), is_backlog=True))
+            stack.enter_context(sending.room_for_batch(Event(), is_backlog=True))
         with pytest.raises(Unavailable):
-            stack.enter_context(sending.turn(Event(), is_backlog=True))
-        with sending.turn(Event()):
+            stack.enter_context(sending.room_for_batch(Event(), is_backlog=True))
+        with sending.room_for_batch(Event()):
             assert sending.in_flight == 0
 
 
-def test_a_worker_that_stops_waits_for_no_turn(
+def test_a_worker_that_stops_waits_for_no_room(
     sending: Webhooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhooks, "MAX_BEHIND", -1)
-    monkeypatch.setattr(webhooks, "TURN_SECONDS", 3600)
+    monkeypatch.setattr(webhooks, "LATE_SECONDS", 3600)
     stop = Event()
     stop.set()
-    with sending.turn(stop):
+    with sending.room_for_batch(stop):
         assert sending.in_flight == 0
 
 
@@ -316,10 +316,10 @@ def test_a_batch_that_waits_too_long_for_those_before_is_left_to_rescue(
     monkeypatch.setattr(webhooks, "QUEUE_SECONDS", 0.01)
     with ExitStack() as stack:
         for _ in range(webhooks.BATCHES):
-            stack.enter_context(sending.turn(Event()))
+            stack.enter_context(sending.room_for_batch(Event()))
         with pytest.raises(Unavailable, match="too long"):
-            stack.enter_context(sending.turn(Event()))
-    with sending.turn(Event()):
+            stack.enter_context(sending.room_for_batch(Event()))
+    with sending.room_for_batch(Event()):
         assert sending.in_flight == 0
 
 

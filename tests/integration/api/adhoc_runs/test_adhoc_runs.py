@@ -243,7 +243,7 @@ def test_a_run_that_gets_no_turn_never_leaves_and_says_why(
 def test_a_run_whose_turn_comes_too_late_does_not_start(
     db: Engine, servers: Servers, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "_TURN_SECONDS", 0)
+    monkeypatch.setattr(runs, "_LONGEST_WAIT_SECONDS", 0)
     monkeypatch.setattr(runs, "_MARGIN_SECONDS", 0.1)
     with worker(db, servers.redis_url) as runner:
         outcome, _ = runner._outcome(specimens.job({"url": target.url}, timeout_seconds=0.3))

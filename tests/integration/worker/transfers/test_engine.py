@@ -87,7 +87,7 @@ def test_what_this_worker_no_longer_holds_does_not_leave(
     rig.result_of(held)
     assert rig.engine.drain(5)
     assert target.paths() == ["/held"]
-    assert rig.engine.waiting == 0
+    assert rig.engine.unstarted == 0
 
 
 def test_the_lease_is_asked_for_at_the_start_and_not_when_submitting(
@@ -178,13 +178,13 @@ def test_withdrawing_gives_back_what_has_not_started_and_lets_the_rest_end(
     rig.engine.submit([hanging, queued, later])
     wait_until(lambda: bool(target.received))
     assert rig.engine.withdraw() == [queued, later]
-    assert rig.engine.waiting == 0
+    assert rig.engine.unstarted == 0
     release.set()
     assert rig.engine.drain(5)
     assert [request for request, _ in rig.done] == [hanging]
     too_late = request_to(target.url)
     rig.engine.submit([too_late])
-    wait_until(lambda: rig.engine.waiting == 1)
+    wait_until(lambda: rig.engine.unstarted == 1)
     leftover = rig.engine.stop()
     assert leftover.unstarted == [too_late]
     assert leftover.aborted == []
@@ -200,13 +200,13 @@ def test_what_waits_for_a_slot_can_be_taken_back_and_what_has_started_cannot(
     hanging, queued = request_to(target.url), request_to(target.url)
     later = request_to(target.url, at=clock.now() + timedelta(minutes=1))
     rig.engine.submit([hanging, queued, later])
-    wait_until(lambda: bool(target.received) and rig.engine.waiting == 2)
+    wait_until(lambda: bool(target.received) and rig.engine.unstarted == 2)
     assert rig.engine.overdue(clock.now()) == [queued.execution.id]
     both = [hanging.execution.id, queued.execution.id]
     assert rig.engine.take_back(both) == [queued]
     release.set()
     wait_until(lambda: len(rig.done) == 1)
-    assert rig.engine.waiting == 1
+    assert rig.engine.unstarted == 1
 
 
 def test_an_engine_that_is_late_keeps_what_it_has(
@@ -221,7 +221,7 @@ def test_an_engine_that_is_late_keeps_what_it_has(
     assert rig.engine.take_back([request.execution.id]) == []
     assert rig.engine.withdraw() == []
     is_late.set()
-    wait_until(lambda: rig.engine.waiting == 1)
+    wait_until(lambda: rig.engine.unstarted == 1)
     monkeypatch.undo()
     assert rig.engine.take_back([request.execution.id]) == [request]
 
@@ -241,7 +241,7 @@ def test_stopping_gives_back_everything_that_has_no_result(rig: Rig, target: Tar
 def test_the_engine_shows_signs_of_life_while_idle(rig: Rig) -> None:
     before = time.monotonic()
     # It sleeps for 20 s unless it is woken.
-    wait_until(lambda: rig.engine.last_turn > before, within=80)
+    wait_until(lambda: rig.engine.last_pass > before, within=80)
 
 
 def _once(released: Event) -> Answer:

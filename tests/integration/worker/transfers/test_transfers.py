@@ -205,7 +205,7 @@ def test_no_more_than_the_limit_runs_against_one_host(
     target.answer = _once(release)
     rig.engine.submit([request_to(target.url) for _ in range(20)])
     wait_until(lambda: target.busy == 3)
-    assert rig.engine.waiting == 17
+    assert rig.engine.unstarted == 17
     release.set()
     rig.wait_for(20)
     assert target.busiest == 3
@@ -221,7 +221,7 @@ def test_no_more_than_the_limit_runs_in_total(
         each.answer = _once(release)
     rig.engine.submit([request_to(each.url) for each in targets for _ in range(6)])
     wait_until(lambda: sum(each.busy for each in targets) == 4)
-    assert rig.engine.waiting == 14
+    assert rig.engine.unstarted == 14
     release.set()
     most = 0
     while len(rig.done) < 18:
