@@ -8,10 +8,10 @@ from chronos_scheduler.service import Scheduler
 
 def run() -> None:
     """Plan and dispatch until a signal comes."""
-    with startup.service() as loaded:
+    with startup.service() as settings:
         startup.hold_stop_signals()
-        startup.require_database(loaded)
-        made = Scheduler(loaded)
-        health.serve(loaded, made.progress.faults)
+        startup.require_database(settings)
+        scheduler = Scheduler(settings)
+        health.serve(settings, scheduler.progress.faults)
         startup.tune_garbage_collection()
-        made.run(wait=lambda: signal.sigwait(startup.STOP_SIGNALS))
+        scheduler.run(wait=lambda: signal.sigwait(startup.STOP_SIGNALS))

@@ -43,7 +43,7 @@ from chronos_common.storage.executions.undispatched import Dispatched
 from chronos_common.storage.jobs import jobs, schedules
 from chronos_common.storage.jobs.schedules import Advance, Broken, Due
 from chronos_common.storage.postgres.database import reading, transaction
-from chronos_scheduler.dispatch import FIRST, TURN, Dispatcher
+from chronos_scheduler.dispatch import FIRST, SHARES_PER_BATCH, Dispatcher
 from chronos_scheduler.zone_rules import ZoneRules
 
 _log = structlog.get_logger(__name__)
@@ -127,15 +127,15 @@ class Planner:
             since=since,
             horizon=horizon,
             after=self._turn_after,
-            share=max(self._batch // TURN, 1),
+            share=max(self._batch // SHARES_PER_BATCH, 1),
             batch=self._batch,
         )
-        turn = self._plan_batch(lambda connection: alternating(claim(connection)), now=now)
-        workspaces = {each.workspace_id for each in turn.due}
+        batch = self._plan_batch(lambda connection: alternating(claim(connection)), now=now)
+        workspaces = {each.workspace_id for each in batch.due}
         self._turn_after = FIRST
-        if turn.taken < len(workspaces):
-            self._turn_after = turn.due[turn.taken - 1].workspace_id
-        elif len(turn.due) == self._batch:
+        if batch.taken < len(workspaces):
+            self._turn_after = batch.due[batch.taken - 1].workspace_id
+        elif len(batch.due) == self._batch:
             self._turn_after = max(workspaces)
 
     def _plan_batch(
@@ -211,7 +211,7 @@ def _plan_one(
     if due.zone_rules is not None and due.zone_rules != files.mark(due.schedule.timezone):
         plan.outdated.append(due.job_id)
         return
-    queue = QUEUE_OF[due.job_type]
+    queue = QUEUE_OF[due.action_type]
     if _is_in_time(due, now):
         following = due.schedule.next_after(due.next_run_at)
         runs: Sequence[datetime] = (due.next_run_at,)
@@ -267,7 +267,7 @@ def _shadow(due: Due, queue: str, instant: datetime) -> NotRun:
 
 def _not_run(due: Due, missed: Missed) -> NotRun:
     return NotRun.of_missed(
-        missed, workspace_id=due.workspace_id, job_id=due.job_id, job_type=due.job_type
+        missed, workspace_id=due.workspace_id, job_id=due.job_id, action_type=due.action_type
     )
 
 
@@ -296,7 +296,7 @@ def _failure(due: Due | Broken) -> NotRun:
         id=ids.occurrence_id(due.job_id, scheduled_for),
         workspace_id=due.workspace_id,
         job_id=due.job_id,
-        queue=QUEUE_OF[due.job_type],
+        queue=QUEUE_OF[due.action_type],
         scheduled_for=scheduled_for,
         status=Status.FAILED,
         reason=Reason.INVALID,

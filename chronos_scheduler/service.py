@@ -50,6 +50,28 @@ LONGEST_QUIET_SECONDS = 1.5
 #: A due row that another process has locked must not keep a loop busy.
 SHORTEST_REST_SECONDS = 0.05
 
+#: Seconds between two ticks of the loops that clear away. Nobody waits for them.
+PRUNE_SECONDS = 3600
+EXPIRE_SECONDS = 3600
+PURGE_SECONDS = 60
+
+# The rests of the loops below, in seconds (see ``Loop``): idle while there was work a moment ago,
+# and quiet otherwise.
+
+#: Ends of pauses come in time: the loop knows the next one.
+RESUME_IDLE_SECONDS = 0.5
+#: A replay hands out its executions in portions.
+REPLAY_IDLE_SECONDS = 0.25
+#: Longest rest of both without notifications.
+DEFERRED_QUIET_SECONDS = 1
+
+#: E-mails may be sent a little later.
+NOTIFY_IDLE_SECONDS, NOTIFY_QUIET_SECONDS = 1, 5
+#: Only the status of jobs that will not run again may be late.
+COMPLETE_IDLE_SECONDS, COMPLETE_QUIET_SECONDS, COMPLETE_HEARING_SECONDS = 1, 10, 30
+#: These add to the timeout after which a worker is lost.
+RESCUE_IDLE_SECONDS, RESCUE_QUIET_SECONDS = 3, 5
+
 #: Seconds between the first ticks of two loops, so that they share connections.
 START_SECONDS = 0.05
 
@@ -76,9 +98,9 @@ class Scheduler:
         dispatcher = self._build_dispatcher(on_failure=sweep.wake)
         self._followers = self._build_followers(dispatcher)
         self._loops = [
-            Loop("prune", self._pruner.tick, idle_seconds=3600),
-            Loop("expire", self._build_expirer().tick, idle_seconds=3600),
-            Loop("purge", Purger(self._engine).tick, idle_seconds=60),
+            Loop("prune", self._pruner.tick, idle_seconds=PRUNE_SECONDS),
+            Loop("expire", self._build_expirer().tick, idle_seconds=EXPIRE_SECONDS),
+            Loop("purge", Purger(self._engine).tick, idle_seconds=PURGE_SECONDS),
             *self._followers,
             sweep,
         ]
@@ -104,17 +126,17 @@ class Scheduler:
         )
 
     def _build_followers(self, dispatcher: Dispatcher) -> Sequence[Loop]:
-        """Return the loops that look when changes are announced."""
+        """Return the loops that become alert when changes are announced."""
+        return [
+            *self._build_starting(dispatcher),
+            *self._build_deferred(),
+            *self._build_ending(dispatcher),
+        ]
+
+    def _build_starting(self, dispatcher: Dispatcher) -> Sequence[Loop]:
+        """Return the loops that bring due executions to the workers."""
         planner = Planner(
             self._engine, dispatcher, lookahead=self._lookahead, batch=self._settings.plan_batch
-        )
-        notifier = Notifier(self._engine, self._broker)
-        rescuer = Rescuer(
-            self._engine,
-            self._broker,
-            dispatcher,
-            worker_timeout=self._settings.worker_timeout,
-            regular_seconds=lambda: self._heartbeat.regular_seconds,
         )
         # Plan looks ahead, so its rest delays nothing, while a trigger waits for dispatch's rest.
         return [
@@ -131,15 +153,6 @@ class Scheduler:
                 quiet_seconds=lambda: self._rest_seconds(dispatcher.next_due, DISPATCH_QUIET),
                 is_held_up=lambda: dispatcher.is_held_up,
             ),
-            *self._build_deferred(),
-            Loop("notify", notifier.tick, idle_seconds=1, quiet_seconds=5),
-            Loop(
-                "complete",
-                Completer(self._engine).tick,
-                idle_seconds=1,
-                quiet_seconds=lambda: 30 if self._listener.hears else 10,
-            ),
-            Loop("rescue", rescuer.tick, idle_seconds=3, quiet_seconds=5),
         ]
 
     def _build_deferred(self) -> Sequence[Loop]:
@@ -147,7 +160,7 @@ class Scheduler:
         resumer, replayer = Resumer(self._engine, self._settings), Replayer(self._engine)
 
         def rest(due: datetime | None) -> float:
-            longest = HEARING_SECONDS if self._listener.hears else 1
+            longest = HEARING_SECONDS if self._listener.hears else DEFERRED_QUIET_SECONDS
             left = rest_seconds(due, lookahead=timedelta(), longest=longest, now=clock.now())
             return max(left, SHORTEST_REST_SECONDS)
 
@@ -155,14 +168,46 @@ class Scheduler:
             Loop(
                 "resume",
                 resumer.tick,
-                idle_seconds=0.5,
+                idle_seconds=RESUME_IDLE_SECONDS,
                 quiet_seconds=lambda: rest(resumer.next_due),
             ),
             Loop(
                 "replay",
                 replayer.tick,
-                idle_seconds=0.25,
+                idle_seconds=REPLAY_IDLE_SECONDS,
                 quiet_seconds=lambda: rest(replayer.next_due),
+            ),
+        ]
+
+    def _build_ending(self, dispatcher: Dispatcher) -> Sequence[Loop]:
+        """Return the loops that follow executions which ended, or whose worker was lost."""
+        rescuer = Rescuer(
+            self._engine,
+            self._broker,
+            dispatcher,
+            worker_timeout=self._settings.worker_timeout,
+            regular_seconds=lambda: self._heartbeat.regular_seconds,
+        )
+        return [
+            Loop(
+                "notify",
+                Notifier(self._engine, self._broker).tick,
+                idle_seconds=NOTIFY_IDLE_SECONDS,
+                quiet_seconds=NOTIFY_QUIET_SECONDS,
+            ),
+            Loop(
+                "complete",
+                Completer(self._engine).tick,
+                idle_seconds=COMPLETE_IDLE_SECONDS,
+                quiet_seconds=lambda: (
+                    COMPLETE_HEARING_SECONDS if self._listener.hears else COMPLETE_QUIET_SECONDS
+                ),
+            ),
+            Loop(
+                "rescue",
+                rescuer.tick,
+                idle_seconds=RESCUE_IDLE_SECONDS,
+                quiet_seconds=RESCUE_QUIET_SECONDS,
             ),
         ]
 
