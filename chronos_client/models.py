@@ -48,7 +48,7 @@ SCOPES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """The JSON document that an answer was read from."""
+    """An answer of the API, with the JSON document that it was read from."""
 
     document: Mapping[str, Any] = field(repr=False, compare=False)
 

@@ -25,6 +25,28 @@ several.
 Times are UTC (RFC 3339). Errors are problem documents (RFC 9457) that name every wrong field.
 """
 
+_SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token, or an API key where one is taken",
+    },
+    "key": {"type": "apiKey", "in": "header", "name": credentials.KEY_HEADER},
+    "keyParameter": {
+        "type": "apiKey",
+        "in": "query",
+        "name": credentials.KEY_PARAMETER,
+        "description": "Or as a field of the JSON body",
+    },
+    "ticket": {
+        "type": "apiKey",
+        "in": "query",
+        "name": credentials.TICKET_PARAMETER,
+        "description": "A ticket of POST /api/v1/events/ticket, for a browser's EventSource, "
+        "which can send no header",
+    },
+}
+
 
 class FieldError(Schema):
     """A fault of one field or parameter."""
@@ -102,41 +124,23 @@ def create(app: Flask, public_url: str) -> ProblemApi:
         API_SPEC_OPTIONS={
             "info": {"description": _DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
             "servers": [{"url": public_url.rstrip("/")}],
-            "components": {
-                "securitySchemes": {
-                    "bearer": {
-                        "type": "http",
-                        "scheme": "bearer",
-                        "description": "An access token, or an API key where one is taken",
-                    },
-                    "key": {"type": "apiKey", "in": "header", "name": credentials.KEY_HEADER},
-                    "keyParameter": {
-                        "type": "apiKey",
-                        "in": "query",
-                        "name": credentials.KEY_PARAMETER,
-                        "description": "Or as a field of the JSON body",
-                    },
-                    "ticket": {
-                        "type": "apiKey",
-                        "in": "query",
-                        "name": credentials.TICKET_PARAMETER,
-                        "description": "A ticket of POST /api/v1/events/ticket, for a browser's "
-                        "EventSource, which can send no header",
-                    },
-                }
-            },
-            "x-problem-types": [
-                {
-                    "type": kind.uri,
-                    "status": int(kind.status),
-                    "title": kind.title,
-                    "description": kind.meaning,
-                }
-                for kind in problems.ALL
-            ],
+            "components": {"securitySchemes": _SECURITY_SCHEMES},
+            "x-problem-types": _problem_types(),
         },
     )
     return ProblemApi(app)
+
+
+def _problem_types() -> list[dict[str, Any]]:
+    return [
+        {
+            "type": kind.uri,
+            "status": int(kind.status),
+            "title": kind.title,
+            "description": kind.meaning,
+        }
+        for kind in problems.ALL
+    ]
 
 
 def document(api: ProblemApi) -> dict[str, Any]:

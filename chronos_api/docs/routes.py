@@ -21,7 +21,7 @@ _SECONDS_TO_KEEP = 300
 @blueprint.get("/")
 @public(Rate.NONE)
 def root() -> AnyResponse:
-    """Lead people to the dashboard, and programs to the documentation."""
+    """Redirect people to the dashboard, and programs to the documentation."""
     accepted = request.accept_mimetypes
     is_person = accepted["text/html"] > accepted["application/json"]
     has_pages = current().settings.dashboard
@@ -45,7 +45,7 @@ def page() -> Response:
 @blueprint.get("/docs/")
 @public(Rate.NONE)
 def page_with_slash() -> AnyResponse:
-    """Lead to the documentation's page, whose own address has no slash at its end."""
+    """Redirect to the documentation's page, whose address has no slash at its end."""
     return redirect(url_for("docs.page"))
 
 

@@ -23,14 +23,14 @@ from chronos_api.workspaces.schemas import InvitationToken
 @blueprint.get("/verify")
 @public()
 def verify() -> AnyResponse:
-    """Show the button that confirms an address."""
+    """Show the page that confirms an address."""
     return show_form("verify.html", typed(request.args, "token"))
 
 
 @blueprint.post("/verify")
 @public(Rate.LOGIN)
 def verify_now() -> AnyResponse:
-    """Confirm an address, or make the account of a registration."""
+    """Confirm the address of an account, or the one of a registration, and create its account."""
     given = typed(request.form, "token")
     return take_form("verify.html", given, lambda: _verify(given))
 

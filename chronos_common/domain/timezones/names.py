@@ -163,7 +163,7 @@ def _table(text: str) -> Mapping[str, str]:
 
 
 def _meant(said: str) -> str | None:
-    """Return the zone with that name elsewhere, or with that typing error."""
+    """Return the zone that Windows, a city or a name with a typing error stands for, if any."""
     windows = _table(_WINDOWS).get(_WINDOWS_ENDING.sub("", said))
     if windows and _WINDOWS_ENDING.search(said):
         return windows
@@ -179,7 +179,10 @@ def _plain(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def _by_name() -> Mapping[str, list[str]]:
-    """Return the zones by their plain names, without those whose signs are all they say."""
+    """Return the zones by their plain names.
+
+    Fixed offsets are left out: without their signs, Etc/GMT+5 and Etc/GMT-5 have the same name.
+    """
     return _grouped(
         (_plain(name), name)
         for name in sorted(files.names())
@@ -189,7 +192,11 @@ def _by_name() -> Mapping[str, list[str]]:
 
 @lru_cache(maxsize=1)
 def _by_city() -> Mapping[str, list[str]]:
-    """Return the zones by their cities. Petersburg rarely means that of America/Indiana."""
+    """Return the zones by their cities.
+
+    Zones with three parts are left out. Their cities are small, and some share their name with a
+    large one elsewhere, as America/Indiana/Petersburg does.
+    """
     parts = [name.split("/") for name in sorted(files.names())]
     return _grouped(
         (_plain(each[1]), "/".join(each))
