@@ -166,6 +166,10 @@ class Transaction(Session):
         self.needed.update(amounts)
         self.needed[CHANGE_BYTES] += max(0, amounts.get(JOB_BYTES, 0))
 
+    def give_back(self, amounts: Mapping[Quota, int]) -> None:
+        """Take from what the member's workspace uses, when the transaction ends."""
+        self.spend({quota: -amount for quota, amount in amounts.items()})
+
     def settle(self) -> None:
         """Spend at once what the changes need, as the last statement of the transaction.
 

@@ -36,8 +36,3 @@ def change(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> Mapping[Quota
     """Return what a change of a job needs. What it gives back is negative."""
     held, needed = of([before]), of([after])
     return {quota: needed[quota] - held[quota] for quota in needed}
-
-
-def released(rows: Iterable[Mapping[Any, Any]]) -> Mapping[Quota, int]:
-    """Return what the deletion of jobs gives back."""
-    return {quota: -amount for quota, amount in of(rows).items()}

@@ -51,7 +51,7 @@ def pause(tx: Transaction, rows: Rows, pause: Pause) -> None:
     said = _said(pause)
     details = {job_id: name | said for job_id, name in _names(rows).items()}
     tx.audit("job.pause", "job", details)
-    tx.spend({RUNS_PER_DAY: -holdings.runs(row for row in rows if row["active"])})
+    tx.give_back({RUNS_PER_DAY: holdings.runs(row for row in rows if row["active"])})
 
 
 def change_pause(tx: Transaction, rows: Rows, pause: Pause) -> None:
@@ -89,7 +89,7 @@ def delete(tx: Transaction, rows: Rows) -> None:
     jobs.delete(tx.connection, _ids(rows), now=tx.now)
     details = {row["id"]: snapshots.differences(row, None) for row in rows}
     tx.audit("job.delete", "job", details)
-    tx.spend(holdings.released(rows))
+    tx.give_back(holdings.of(rows))
 
 
 def _stop(tx: Transaction, rows: Rows, reason: Reason) -> None:

@@ -36,7 +36,7 @@ def record(tx: Transaction, row: Any, *, reason: Reason) -> None:
         missed,
         workspace_id=row["workspace_id"],
         job_id=row["id"],
-        job_type=row["type"],
+        action_type=row["type"],
     )
     tx.moved(skipped.add(tx.connection, [not_run], now=tx.now))
     schedules.restart(

@@ -65,8 +65,8 @@ BLANK: Final[Form] = {
 def body_of(form: Form) -> dict[str, Any]:
     """Return the body of the API that the form means. Raises :class:`Invalid`."""
     reader = _FormReader(form)
-    job_type = form.get("type", DEFAULT_TYPE)
-    body: dict[str, Any] = {"type": job_type, "payload": reader.payload(job_type)}
+    action_type = form.get("type", DEFAULT_TYPE)
+    body: dict[str, Any] = {"type": action_type, "payload": reader.payload(action_type)}
     body |= {name: form[name].strip() for name in _TEXTS if form.get(name, "").strip()}
     body |= {name: reader.number(name) for name in _NUMBERS if form.get(name, "").strip()}
     kind = form.get("schedule_type", "")
@@ -97,9 +97,9 @@ class _FormReader:
         self._form = form
         self.errors: dict[str, list[str]] = {}
 
-    def payload(self, job_type: str) -> dict[str, Any]:
+    def payload(self, action_type: str) -> dict[str, Any]:
         """Return the payload: the fields of a webhook, or the JSON of any other type."""
-        if job_type != DEFAULT_TYPE:
+        if action_type != DEFAULT_TYPE:
             return self._json_object("payload")
         payload: dict[str, Any] = {"method": self._form.get("method", "POST")}
         if url := self._form.get("url", "").strip():
@@ -185,8 +185,8 @@ def form_of(job: Mapping[str, Any]) -> dict[str, str]:
     return form | _payload_form(job["type"], job["payload"])
 
 
-def _payload_form(job_type: str, payload: Mapping[str, Any]) -> dict[str, str]:
-    if job_type != DEFAULT_TYPE:
+def _payload_form(action_type: str, payload: Mapping[str, Any]) -> dict[str, str]:
+    if action_type != DEFAULT_TYPE:
         return {"payload": json.dumps(payload, indent=2, ensure_ascii=False)}
     more = {name: value for name, value in payload.items() if name not in _WEBHOOK_INPUTS}
     body = payload.get("body")

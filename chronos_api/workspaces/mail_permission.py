@@ -35,9 +35,9 @@ def check_job(session: Session, definition: JobDefinition) -> None:
     check_fields(session, definition.type, definition.notify or ())
 
 
-def check_fields(session: Session, job_type: str, notify: Sequence[str] = ()) -> None:
+def check_fields(session: Session, action_type: str, notify: Sequence[str] = ()) -> None:
     """Check a type of job, and the recipients of its failures. Raises :class:`Invalid`."""
-    asking = {"type": job_type == EMAIL.name, "notify": bool(notify)}
+    asking = {"type": action_type == EMAIL.name, "notify": bool(notify)}
     fields = [name for name, asks in asking.items() if asks]
     if fields and not _may_send(session):
         raise Invalid({name: [_TEXT] for name in fields})

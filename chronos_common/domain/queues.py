@@ -38,7 +38,7 @@ def lists_of(queue: str) -> tuple[str, ...]:
 class _QueueOf(dict[str, str]):
     """The queue of each type of job."""
 
-    def __missing__(self, _job_type: str) -> str:
+    def __missing__(self, _action_type: str) -> str:
         # Another release stored it. Every worker takes this queue, and fails it with its reason.
         return WEBHOOKS
 

@@ -86,15 +86,15 @@ def define(
     Raises :class:`Invalid` with every wrong field.
     """
     reader = _DefinitionReader(fields, stored)
-    job_type = reader.job_type()
-    payload = reader.payload(job_type, default_url=default_url, is_given=is_payload_given)
+    action_type = reader.action_type()
+    payload = reader.payload(action_type, default_url=default_url, is_given=is_payload_given)
     schedule = reader.schedule(job_id=job_id, now=now)
     policy = reader.policy()
     reader.check_notify()
     if reader.errors or schedule is None:
         raise Invalid(reader.errors)
     return JobDefinition(
-        type=job_type, payload=payload, schedule=schedule, policy=policy, **reader.plain()
+        type=action_type, payload=payload, schedule=schedule, policy=policy, **reader.plain()
     )
 
 
@@ -138,24 +138,24 @@ class _DefinitionReader:
             loaded, self.errors = error.valid_data, flatten(error.messages)
         self._loaded = {name: value for name, value in loaded.items() if value is not None}
 
-    def job_type(self) -> str:
+    def action_type(self) -> str:
         """Return the type, which a stored job keeps."""
-        job_type: str = self._loaded.get("type", payloads.DEFAULT_TYPE)
-        if self._stored is not None and job_type != self._stored["type"]:
+        action_type: str = self._loaded.get("type", payloads.DEFAULT_TYPE)
+        if self._stored is not None and action_type != self._stored["type"]:
             self._refuse({"type": ["Cannot be changed; create another job."]})
-        return job_type
+        return action_type
 
     def payload(
-        self, job_type: str, *, default_url: str | None, is_given: bool
+        self, action_type: str, *, default_url: str | None, is_given: bool
     ) -> Mapping[str, Any]:
         """Return the payload with its stored secrets, checked if it is given."""
         payload: Mapping[str, Any] = self._loaded.get("payload", {})
         if not is_given or "payload" not in self._loaded or "type" in self.errors:
             return payload
         before = None if self._stored is None else self._stored["payload"]
-        payload, errors = secrets.restored(job_type, payload, before)
+        payload, errors = secrets.restored(action_type, payload, before)
         self._refuse(errors)
-        self._read(lambda: payload_rules.check(job_type, payload, default_url=default_url))
+        self._read(lambda: payload_rules.check(action_type, payload, default_url=default_url))
         return payload
 
     def schedule(self, *, job_id: UUID, now: datetime) -> Schedule | None:

@@ -16,14 +16,14 @@ from chronos_common.errors import Invalid
 from chronos_common.quotas import PAYLOAD_BYTES
 
 
-def check(job_type: str, payload: Mapping[str, Any], *, default_url: str | None) -> None:
+def check(action_type: str, payload: Mapping[str, Any], *, default_url: str | None) -> None:
     """Check a payload that a user has written.
 
     Raises :class:`Invalid` with every wrong field, each named as in ``payload.url``.
     """
     settings = current().settings
     _check_size(payload, PAYLOAD_BYTES.bound(settings))
-    parsed = payloads.parse(job_type, payload, default_url=default_url)
+    parsed = payloads.parse(action_type, payload, default_url=default_url)
     if isinstance(parsed, CeleryTask):
         rules = TaskRules(
             bool(settings.tasks_broker_url), settings.tasks_allowed, settings.tasks_queues

@@ -44,8 +44,8 @@ def _schemas() -> dict[str, dict[str, Any]]:
     }
 
 
-def _schema_name(job_type: str) -> str:
-    return f"{job_type.title().replace('_', '')}Payload"
+def _schema_name(action_type: str) -> str:
+    return f"{action_type.title().replace('_', '')}Payload"
 
 
 def _ref(name: str) -> dict[str, str]:

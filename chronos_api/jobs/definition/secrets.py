@@ -16,13 +16,13 @@ from chronos_common.domain.payloads import TYPES, uses_default, without_secrets
 from chronos_common.domain.redaction import REDACTED
 
 
-def shown(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+def shown(action_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored payload, valid or not, without its secrets."""
-    return without_secrets(job_type, payload)
+    return without_secrets(action_type, payload)
 
 
 def restored(
-    job_type: str, payload: Mapping[str, Any], stored: Mapping[str, Any] | None
+    action_type: str, payload: Mapping[str, Any], stored: Mapping[str, Any] | None
 ) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Return ``payload`` with the secrets of ``stored`` in its redacted places.
 
@@ -30,10 +30,10 @@ def restored(
     places where there is nothing to put back, or where that would go to another server.
     """
     result: dict[str, Any] = dict(payload)
-    is_default = uses_default(job_type, payload)
-    is_known = stored is not None and uses_default(job_type, stored) == is_default
-    secrets = _Secrets(job_type, payload, stored if stored and is_known else {})
-    declared = [field.name for field in TYPES[job_type].secrets]
+    is_default = uses_default(action_type, payload)
+    is_known = stored is not None and uses_default(action_type, stored) == is_default
+    secrets = _Secrets(action_type, payload, stored if stored and is_known else {})
+    declared = [field.name for field in TYPES[action_type].secrets]
     for name in payload if is_default else declared:
         if payload.get(name) is not None:
             result[name] = secrets.restored(name)
@@ -47,12 +47,12 @@ class _Secrets:
     """Puts stored values back where a payload holds them as an answer shows them."""
 
     def __init__(
-        self, job_type: str, payload: Mapping[str, Any], stored: Mapping[str, Any]
+        self, action_type: str, payload: Mapping[str, Any], stored: Mapping[str, Any]
     ) -> None:
         self._given = payload
         self._stored = stored
-        self._shown = shown(job_type, stored)
-        self._destination = TYPES[job_type].destination
+        self._shown = shown(action_type, stored)
+        self._destination = TYPES[action_type].destination
         self._is_same_origin = self._goes_to_same_origin()
         self.faults: dict[str, list[str]] = {}
 

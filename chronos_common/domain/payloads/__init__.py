@@ -62,40 +62,42 @@ class UnknownType(Invalid):
         super().__init__({"type": [f"{name!r} is not known here; it must be one of {known}."]})
 
 
-def parse(job_type: str, payload: Mapping[str, Any], *, default_url: str | None = None) -> object:
-    """Return ``payload`` as a job of ``job_type`` performs it.
+def parse(
+    action_type: str, payload: Mapping[str, Any], *, default_url: str | None = None
+) -> object:
+    """Return ``payload`` as a job of ``action_type`` performs it.
 
     A webhook's payload without a ``url`` goes as JSON to ``default_url``, as it is.
     Raises :class:`Invalid` with every wrong field, each named as in ``payload.url``.
     """
-    if job_type not in TYPES:
-        raise UnknownType(job_type)
-    if uses_default(job_type, payload):
+    if action_type not in TYPES:
+        raise UnknownType(action_type)
+    if uses_default(action_type, payload):
         if default_url is not None:
             payload = {"url": default_url, "body": dict(payload)}
         elif WEBHOOK.by_name.keys().isdisjoint(payload):
             # It is for the default webhook, so that its fields are the user's own.
             payload = {}
-    return TYPES[job_type].parse(payload)
+    return TYPES[action_type].parse(payload)
 
 
-def uses_default(job_type: str, payload: Mapping[str, Any]) -> bool:
+def uses_default(action_type: str, payload: Mapping[str, Any]) -> bool:
     """Return whether the workspace's default webhook gets this payload."""
-    return job_type == WEBHOOK.name and isinstance(payload, Mapping) and "url" not in payload
+    return action_type == WEBHOOK.name and isinstance(payload, Mapping) and "url" not in payload
 
 
-def without_secrets(job_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+def without_secrets(action_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return a stored payload, valid or not, without its secrets.
 
     Each type declares the fields that hold some. All of a type that is not known here is hidden,
     because another release stored it.
     """
-    if job_type not in TYPES:
+    if action_type not in TYPES:
         return dict.fromkeys(payload, REDACTED)
-    if uses_default(job_type, payload):
+    if uses_default(action_type, payload):
         return dict(redaction.json_value(payload))
     result = dict(payload)
-    for field in TYPES[job_type].secrets:
+    for field in TYPES[action_type].secrets:
         if field.redact and field.name in payload:
             result[field.name] = field.redact(payload[field.name])
     return result

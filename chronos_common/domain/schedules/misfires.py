@@ -77,7 +77,7 @@ def decide(
     in_time_from = max(now - min(grace, now - next_run_at), resumed_at or next_run_at)
     runs = due.latest(in_time_from - MICROSECOND, now, limit)
     missed_until = runs[0] - MICROSECOND if runs else now
-    runs = due.latest(due.start, missed_until, _quota(policy, limit)) + runs
+    runs = due.latest(due.start, missed_until, _most_runs(policy, limit)) + runs
     skipped_until = runs[0] - MICROSECOND if runs else now
     paused_until = min(skipped_until, (resumed_at or next_run_at) - MICROSECOND)
     skipped = [
@@ -105,7 +105,7 @@ def given_up(
     return due.missed(due.start, until, reason)
 
 
-def _quota(policy: MisfirePolicy, limit: int) -> int:
+def _most_runs(policy: MisfirePolicy, limit: int) -> int:
     match policy:
         case MisfirePolicy.RUN_LATEST:
             return 1

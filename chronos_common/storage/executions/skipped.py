@@ -36,14 +36,14 @@ class NotRun:
 
     @classmethod
     def of_missed(
-        cls, missed: Missed, *, workspace_id: UUID, job_id: UUID, job_type: str
+        cls, missed: Missed, *, workspace_id: UUID, job_id: UUID, action_type: str
     ) -> "NotRun":
         """Return the one row that stands for missed occurrences of a job."""
         return cls(
             id=ids.occurrence_id(job_id, missed.first),
             workspace_id=workspace_id,
             job_id=job_id,
-            queue=QUEUE_OF[job_type],
+            queue=QUEUE_OF[action_type],
             scheduled_for=missed.first,
             status=Status.SKIPPED,
             reason=missed.reason,

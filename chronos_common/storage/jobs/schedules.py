@@ -26,7 +26,7 @@ class Due(NamedTuple):
 
     job_id: UUID
     workspace_id: UUID
-    job_type: str
+    action_type: str
     schedule: Schedule
     next_run_at: datetime
     runs_left: int | None
@@ -42,7 +42,7 @@ class Broken(NamedTuple):
 
     job_id: UUID
     workspace_id: UUID
-    job_type: str
+    action_type: str
     next_run_at: datetime
 
 
@@ -117,7 +117,7 @@ def claim_in_turn(
 def _due(
     job_id: UUID,
     workspace_id: UUID,
-    job_type: str,
+    action_type: str,
     runs_left: int | None,
     misfire_policy: str,
     misfire_grace_seconds: float,
@@ -131,7 +131,7 @@ def _due(
         return Due(
             job_id,
             workspace_id,
-            job_type,
+            action_type,
             _schedule(*instants[:-1], jitter_of(job_id, instants[-1])),
             next_run_at,
             runs_left,
@@ -142,7 +142,7 @@ def _due(
             shadow,
         )
     except (ArithmeticError, ValueError):
-        return Broken(job_id, workspace_id, job_type, next_run_at)
+        return Broken(job_id, workspace_id, action_type, next_run_at)
 
 
 def schedule_of(job_id: UUID, row: Mapping[Any, Any]) -> Schedule:
