@@ -145,7 +145,7 @@ def _job_version(row: Mapping[Any, Any]) -> int | None:
 
 def _own_payload(row: Mapping[Any, Any]) -> dict[str, Any] | None:
     payload = row["payload"]
-    return None if payload is None else without_secrets(row["job_type"], payload)
+    return None if payload is None else without_secrets(row["action_type"], payload)
 
 
 class ExecutionAnswer(Answer):

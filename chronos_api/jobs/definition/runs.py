@@ -90,15 +90,15 @@ def _due_at(body: Mapping[str, Any], now: datetime) -> datetime | None:
 
 def _patched(patch: Mapping[str, Any], tx: Transaction, row: RowMapping) -> Mapping[str, Any]:
     """Return a locked job's payload with the changes of ``patch``. Raises :class:`Invalid`."""
-    job_type, stored = row["type"], row["payload"]
-    payload = merged(secrets.shown(job_type, stored), patch)
-    payload, errors = secrets.restored(job_type, payload, stored)
+    action_type, stored = row["type"], row["payload"]
+    payload = merged(secrets.shown(action_type, stored), patch)
+    payload, errors = secrets.restored(action_type, payload, stored)
     if errors:
         raise Invalid(_named(errors))
-    mail_permission.check_fields(tx, job_type)
-    default_url = definitions.default_url_for(tx, {"type": job_type, "payload": payload})
+    mail_permission.check_fields(tx, action_type)
+    default_url = definitions.default_url_for(tx, {"type": action_type, "payload": payload})
     try:
-        payload_rules.check(job_type, payload, default_url=default_url)
+        payload_rules.check(action_type, payload, default_url=default_url)
     except Invalid as error:
         raise Invalid(_named(error.fields)) from error
     return payload

@@ -37,7 +37,11 @@ MAX_COUNT = 10_000
 
 # The requests and responses of attempts, and payloads, are only read for a single execution.
 _SUMMARY = [column for column in executions.c if column.name not in {"attempts", "payload"}]
-_JOB_COLUMNS = [jobs.c.name.label("job_name"), jobs.c.type.label("job_type"), jobs.c.max_attempts]
+_JOB_COLUMNS = [
+    jobs.c.name.label("job_name"),
+    jobs.c.type.label("action_type"),
+    jobs.c.max_attempts,
+]
 
 
 @dataclass(frozen=True, slots=True)
