@@ -32,7 +32,7 @@ from sqlalchemy import Connection, Engine, Row
 
 from chronos_common import clock, failpoints
 from chronos_common.domain.timezones import files
-from chronos_common.domain.timezones.rule_changes import moved
+from chronos_common.domain.timezones.rule_changes import instant_by_new_rules
 from chronos_common.errors import ChronosError
 from chronos_common.storage import audit, zone_rules
 from chronos_common.storage.jobs.schedules import schedule_of
@@ -154,7 +154,7 @@ def _instant_of(
         key = schedule, row.next_run_at, row.zone_rules
         if key not in known:
             old = former.zone(row.zone_rules, row.timezone)
-            known[key] = moved(schedule, row.next_run_at, old=old, horizon=horizon)
+            known[key] = instant_by_new_rules(schedule, row.next_run_at, old=old, horizon=horizon)
         return known[key]
     except (ArithmeticError, ValueError, ChronosError):
         _log.exception("schedule cannot be followed", job_id=str(row.job_id))

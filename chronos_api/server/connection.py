@@ -39,7 +39,7 @@ class Pace:
     def __init__(self, seconds: float) -> None:
         self.at = monotonic() + seconds
 
-    def moved(self, size: int) -> None:
+    def count(self, size: int) -> None:
         """Count ``size`` bytes that the client sent or read."""
         self.at = min(monotonic() + STALL_SECONDS, self.at + size / BYTES_PER_SECOND)
 
@@ -81,7 +81,7 @@ class Outgoing:
         with self._changed:
             size = self._send(memoryview(self.unsent))
             del self.unsent[:size]
-            self.pace.moved(size)
+            self.pace.count(size)
             self._changed.notify_all()
 
     def _send(self, data: memoryview) -> int:
@@ -190,7 +190,7 @@ class Connection:
     def receive(self, data: bytes) -> None:
         """Add bytes to the request. Raises :class:`~chronos_api.server.framing.Refused`."""
         if self.request.data:
-            self.pace.moved(len(data))
+            self.pace.count(len(data))
         else:
             self.pace = Pace(STALL_SECONDS)
         self.request.add(data)

@@ -1,1 +1,1 @@
-"""Wishes of users for later: ends of pauses, and replays."""
+"""Work that users asked for at a later time: ends of pauses, and replays at a rate."""

@@ -25,7 +25,7 @@ from chronos_common.domain.timezones.zones import (
 _ALL_HOURS = 24
 
 
-def moved(
+def instant_by_new_rules(
     schedule: Schedule, instant: datetime, *, old: ZoneInfo | None, horizon: datetime
 ) -> datetime | None:
     """Return the instant in today's rules of the occurrence at ``instant`` in the ``old`` ones.

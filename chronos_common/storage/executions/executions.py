@@ -201,7 +201,7 @@ def _after(move: Move, first_start: datetime | None) -> Moved:
     )
 
 
-def moved(rows: Iterable[Any]) -> list[Moved]:
+def moved_from(rows: Iterable[Any]) -> list[Moved]:
     """Return the executions of rows with :data:`MOVED_COLUMNS`."""
     return [Moved(row[0], row[1], row[2], Status(row[3]), *row[4:]) for row in rows]
 
@@ -235,4 +235,4 @@ def end(
             "now": now,
         },
     )
-    return moved(rows)
+    return moved_from(rows)

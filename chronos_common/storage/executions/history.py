@@ -22,7 +22,7 @@ from sqlalchemy import (
 from chronos_common import ids
 from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import Reason
-from chronos_common.storage.executions.executions import MOVED_COLUMNS, moved
+from chronos_common.storage.executions.executions import MOVED_COLUMNS, moved_from
 from chronos_common.storage.executions.filters import (
     MAX_LOOKED_AT,
     HistoryFilter,
@@ -238,7 +238,7 @@ def cancel(
             "now": now,
         },
     )
-    return moved(rows)
+    return moved_from(rows)
 
 
 def cancel_unstarted(
@@ -249,7 +249,7 @@ def cancel_unstarted(
     The caller has locked the jobs' schedules, so that no scheduler adds executions meanwhile.
     """
     parameters = {"job_ids": list(job_ids), "reason": reason, "now": now}
-    return moved(connection.execute(_CANCEL_UNSTARTED, parameters))
+    return moved_from(connection.execute(_CANCEL_UNSTARTED, parameters))
 
 
 def cancel_unstarted_in(
@@ -257,7 +257,7 @@ def cancel_unstarted_in(
 ) -> list[Moved]:
     """End some of the workspace's executions that no worker has started, and return them."""
     parameters = {"workspace_id": workspace_id, "reason": reason, "batch": batch, "now": now}
-    return moved(connection.execute(_CANCEL_UNSTARTED_IN, parameters))
+    return moved_from(connection.execute(_CANCEL_UNSTARTED_IN, parameters))
 
 
 _EDIT = text("""

@@ -12,7 +12,7 @@ from chronos_common.domain.executions import Moved
 from chronos_common.domain.queues import QUEUE_OF
 from chronos_common.domain.schedules.misfires import Missed
 from chronos_common.domain.statuses import Reason, Status
-from chronos_common.storage.executions.executions import MOVED_COLUMNS, moved
+from chronos_common.storage.executions.executions import MOVED_COLUMNS, moved_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +83,5 @@ def add(connection: Connection, not_run: Sequence[NotRun], *, now: datetime) -> 
                 "now": now,
             },
         )
-        added += moved(rows)
+        added += moved_from(rows)
     return added

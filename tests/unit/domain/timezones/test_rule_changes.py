@@ -13,7 +13,7 @@ import zone_rules
 from chronos_common.clock import SECOND
 from chronos_common.domain.cron import expression as cron
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
-from chronos_common.domain.timezones.rule_changes import moved
+from chronos_common.domain.timezones.rule_changes import instant_by_new_rules
 from chronos_common.domain.timezones.zones import end_of_gap, instants_of, zone_of
 from zone_rules import Change
 
@@ -49,7 +49,7 @@ def move(
         zone_rules.exchange(patch)(ZONE, new)
         zone_of(ZONE)  # is remembered
     schedule = Schedule(ScheduleKind.CRON, expression, ZONE, **fields)  # type: ignore[arg-type]
-    return moved(schedule, instant, old=zone_rules.zone(old), horizon=now), schedule
+    return instant_by_new_rules(schedule, instant, old=zone_rules.zone(old), horizon=now), schedule
 
 
 def fixed(hours: float = 0, *changes: Change) -> bytes:
@@ -158,7 +158,7 @@ def test_bounds_and_jitter_hold_for_the_new_instant() -> None:
 def test_an_instant_that_no_rules_explain_is_not_lost() -> None:
     strange = at("2026-03-11T09:17")
     found, schedule = move("0 9 * * *", strange, old=fixed(), new=fixed(1))
-    assert found == moved(schedule, strange, old=None, horizon=NOW) == strange
+    assert found == instant_by_new_rules(schedule, strange, old=None, horizon=NOW) == strange
 
 
 # -- the rule -------------------------------------------------------------------------------------
