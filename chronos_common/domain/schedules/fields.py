@@ -44,6 +44,18 @@ def from_fields(
     Raises :class:`Invalid` with every wrong field. A schedule that would never run is wrong too,
     unless ``before`` named the same readings in other bounds and had no run left.
     """
+    schedule = _read(fields, job_id=job_id, now=now, before=before)
+    if schedule.kind is ScheduleKind.INTERVAL:
+        schedule = replace(schedule, anchor=_interval_anchor(schedule, before, now))
+    if not (before and _is_over(before, schedule, now)):
+        _refuse_what_never_runs(schedule, now)
+    return schedule
+
+
+def _read(
+    fields: Mapping[str, Any], *, job_id: UUID, now: datetime, before: Schedule | None
+) -> Schedule:
+    """Return the schedule of these fields. An interval's anchor is left out."""
     reader = _Reader(fields)
     kind = reader.kind()
     day_match = reader.day_match(kind)
@@ -58,7 +70,7 @@ def from_fields(
     jitter_seconds = reader.read("jitter_seconds", _jitter_seconds)
     if kind is None or reader.errors:
         raise Invalid(reader.errors)
-    schedule = Schedule(
+    return Schedule(
         kind=kind,
         expression=expression,
         timezone=timezone or "UTC",
@@ -69,11 +81,6 @@ def from_fields(
         day_match=day_match,
         jitter=jitter_of(job_id, jitter_seconds or 0),
     )
-    if interval_seconds:
-        schedule = replace(schedule, anchor=_interval_anchor(schedule, before, now))
-    if not (before and _is_over(before, schedule, now)):
-        _refuse_what_never_runs(schedule, now)
-    return schedule
 
 
 def _interval_anchor(
