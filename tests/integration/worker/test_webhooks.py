@@ -202,7 +202,7 @@ def test_what_postgresql_took_back_without_saying_so_is_not_sent(
         execute = getattr(claims, statement)
 
         def execute_and_lose_answer(*arguments: Any, **options: Any) -> Any:
-            lose_answer(crowd.webhooks._engine, patched)
+            lose_answer(crowd.webhooks._database, patched)
             return execute(*arguments, **options)
 
         patched.setattr(claims, statement, execute_and_lose_answer)
@@ -355,6 +355,6 @@ def test_requests_on_their_way_back_are_watched_though_none_is_in_flight(
     sending: Webhooks,
 ) -> None:
     assert not sending.is_any_left
-    sending._unstarted.append(None)
+    sending._to_give_back.append(None)
     assert sending.is_any_left
-    sending._unstarted.clear()
+    sending._to_give_back.clear()
