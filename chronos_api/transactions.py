@@ -167,7 +167,7 @@ class Transaction(Session):
         self.needed[CHANGE_BYTES] += max(0, amounts.get(JOB_BYTES, 0))
 
     def give_back(self, amounts: Mapping[Quota, int]) -> None:
-        """Take from what the member's workspace uses, when the transaction ends."""
+        """Lower the use of the member's workspace by ``amounts``, when the transaction ends."""
         self.spend({quota: -amount for quota, amount in amounts.items()})
 
     def settle(self) -> None:
