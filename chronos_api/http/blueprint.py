@@ -12,7 +12,7 @@ from marshmallow import Schema
 
 from chronos_api.http import json_body, problems
 from chronos_api.http.problems import ProblemType
-from chronos_api.security.access import Access, Audience
+from chronos_api.security.access import Access, Audience, access_of
 from chronos_api.security.authentication import WORKSPACE_HEADER
 from chronos_api.security.rate_limits import Rate
 
@@ -35,11 +35,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
     def route(self, rule: str, method: str, **options: Any) -> Decorator:
         """Serve ``method`` of ``rule`` with the decorated function.
 
-        The name of the function is the id of the operation.
+        The name of the function is the id of the operation. Raises :class:`AccessMissing`.
         """
         serve: Decorator = super().route(rule, methods=[method], **options)
 
         def decorate(view: View) -> View:
+            access_of(view)
             return serve(self.doc(operationId=view.__name__)(view))
 
         return decorate

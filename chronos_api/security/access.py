@@ -31,6 +31,16 @@ class UnverifiedAccount(Forbidden):
     """
 
 
+class AccessMissing(ChronosError):
+    """A route does not say who may call it."""
+
+    def __init__(self, view: Callable[..., Any]) -> None:
+        super().__init__(
+            f"{view.__module__}.{view.__name__} declares no access: add @requires(...), "
+            "@requires_login() or @public() next to the function."
+        )
+
+
 class Role(StrEnum):
     """The rights of a member in a workspace. Each role includes those before it."""
 
@@ -165,8 +175,11 @@ def _declare(access: Access) -> Callable[[View], View]:
 
 
 def access_of(view: Callable[..., Any]) -> Access:
-    """Return the access that a route declares."""
-    return cast(Access, getattr(view, _ATTRIBUTE))
+    """Return the access that a route declares. Raises :class:`AccessMissing`."""
+    access: Access | None = getattr(view, _ATTRIBUTE, None)
+    if access is None:
+        raise AccessMissing(view)
+    return access
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -182,7 +195,7 @@ def register(app: Flask, settings: Settings) -> None:
 
 
 def check_routes(app: Flask) -> None:
-    """Raise ``AttributeError`` if a route does not declare its access."""
+    """Raise :class:`AccessMissing` if a route does not declare its access."""
     for view in app.view_functions.values():
         access_of(view)
 

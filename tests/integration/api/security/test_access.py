@@ -11,8 +11,9 @@ from flask import Flask
 from sqlalchemy import Engine, update
 
 from chronos_api.app import create_app
+from chronos_api.http.blueprint import Blueprint
 from chronos_api.security import access
-from chronos_api.security.access import Audience, Role, Scope
+from chronos_api.security.access import AccessMissing, Audience, Role, Scope
 from chronos_api.security.rate_limits import Rate
 from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
@@ -69,6 +70,16 @@ def test_every_route_is_documented_and_limited_and_says_who_may_call_it(app: Fla
         return None
 
     assert failures(list(routes(app)), fault) == {}
+
+
+def test_every_route_documents_an_answer_that_is_no_error(app: Flask) -> None:
+    silent = [
+        operation["operationId"]
+        for methods in document_of(app)["paths"].values()
+        for operation in methods.values()
+        if not any(status[0] in "123" for status in operation["responses"])
+    ]
+    assert silent == []
 
 
 def test_every_body_of_the_table_is_that_of_a_route(app: Flask) -> None:
@@ -247,6 +258,14 @@ def test_lists_show_the_own_workspace_only(app: Flask, db: Engine, caller: Calle
 def test_an_application_with_a_route_that_declares_no_access_is_not_built(app: Flask) -> None:
     forgetful = Flask("forgetful")
     forgetful.add_url_rule("/secret", view_func=lambda: "everybody sees this")
-    with pytest.raises(AttributeError):
+    with pytest.raises(AccessMissing, match=r"<lambda> declares no access: add @requires"):
         access.check_routes(forgetful)
     access.check_routes(app)
+
+
+def test_a_route_that_declares_no_access_is_refused_where_it_stands() -> None:
+    with pytest.raises(AccessMissing, match=r"test_access\.read_secret declares no access"):
+
+        @Blueprint("forgetful", __name__).route("/secret", "GET")
+        def read_secret() -> str:
+            return "everybody sees this"
