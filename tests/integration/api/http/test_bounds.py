@@ -80,6 +80,8 @@ class Crowded:
         self._clone("audit_log", self._latest("audit_log"), 99)
         self.execution_id = self._execution()
         self._clone("executions", self.execution_id, 99)
+        self._replay_id = self._replay()
+        self._clone("replays", self._replay_id, 99)
         self._clone("workspaces", str(owner.workspace_id), 99)
         self._members()
         self._key_id = owner.post("keys", {"name": "k" * 100, "scopes": ["jobs:read"]}).json["id"]
@@ -92,6 +94,7 @@ class Crowded:
             "job_id": self.job_id,
             "execution_id": self.execution_id,
             "key_id": self._key_id,
+            "replay_id": self._replay_id,
             "workspace_id": str(self.owner.workspace_id),
         }
 
@@ -161,6 +164,13 @@ class Crowded:
             )
         return str(made)
 
+    def _replay(self) -> str:
+        selection = {"job_id": self.job_id}
+        body = {"filter": selection, "note": WIDE * 500}
+        answer = self.owner.post("executions/bulk/retry", body)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json["id"])
+
     def _latest(self, table: str) -> str:
         with self._db.connect() as connection:
             statement = f"SELECT id FROM {table} WHERE workspace_id = :id ORDER BY id DESC"  # noqa: S608 - a constant
@@ -194,6 +204,7 @@ def crowded(app: Flask, db: Engine) -> Crowded:
 QUERIES = {
     "/api/v1/upcoming": "?hours=168&bucket_minutes=21",
     "/api/v1/jobs/{job_id}/why": "?at=2026-11-20T09:00:00Z",
+    "/api/v1/jobs/{job_id}/occurrences": "?since=2029-01-01T00:00:00Z&until=2029-01-02T00:00:00Z",
     "/api/v1/dashboard/trend": "?period=7d",
 }
 ENDLESS = {"/api/v1/events"}

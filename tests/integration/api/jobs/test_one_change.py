@@ -42,7 +42,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "starts_at": "2020-01-01T05:00:00.000Z",
     },
     "cron": {"cron_expression": "0 */6 * * *", "timezone": "Europe/Berlin"},
-    "cron of both days": {"cron_expression": "0 6 1-7 * MON", "day_match": "all"},
+    "cron of both days": {"cron_expression": "0 6 1-31 * MON-SUN", "day_match": "all"},
     "once": {"schedule_type": "once", "cron_expression": ...},
 }
 FIELDS = {
@@ -166,7 +166,7 @@ def _expected(
         expected["next_run_at"] = after["next_run_at"]
     if field in {"jitter_seconds", "ends_at"} and state == "completed":
         expected |= {name: after[name] for name in ("resumed_at", "zone_rules")}
-    if field == "timezone" and kind == "cron":
+    if field == "timezone" and kind.startswith("cron"):
         began = ("next_run_at", "resumed_at", "zone_rules")
         expected |= {name: after[name] for name in began}
     return expected
