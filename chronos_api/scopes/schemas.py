@@ -119,12 +119,19 @@ class RawScopeFile(_Options):
     jobs = BoundedList(fields.Raw(allow_none=True), required=True, validate=_JOBS)
 
 
+_ANY_VALUE = [
+    *({"type": name} for name in ("string", "number", "boolean", "null")),
+    {"type": "array", "items": {}},
+    {"type": "object", "additionalProperties": True},
+]
+
+
 class DifferenceAnswer(ValueAnswer):
     """A field that differs. Secrets are redacted, and long values left out."""
 
     field = fields.String(metadata={"examples": ["cron_expression", "payload.url"]})
-    before = fields.Raw(allow_none=True, metadata={"description": "Of the live job"})
-    after = fields.Raw(allow_none=True, metadata={"description": "Of the file"})
+    before = fields.Raw(metadata={"anyOf": _ANY_VALUE, "description": "Of the live job"})
+    after = fields.Raw(metadata={"anyOf": _ANY_VALUE, "description": "Of the file"})
 
 
 class PlanItem(ValueAnswer):

@@ -76,8 +76,9 @@ def test_every_route_documents_an_answer_that_is_no_error(app: Flask) -> None:
     silent = [
         operation["operationId"]
         for methods in document_of(app)["paths"].values()
-        for operation in methods.values()
-        if not any(status[0] in "123" for status in operation["responses"])
+        for verb, operation in methods.items()
+        if verb != "parameters"
+        and not any(status[0] in "123" for status in operation["responses"])
     ]
     assert silent == []
 
