@@ -70,8 +70,9 @@ def _lack(error: BaseException) -> str | None:
             return "memory"
         case RuntimeError() if _NO_THREAD in str(error):
             return "threads"
-        case socket.gaierror() if lacks_descriptors():
-            # The resolver calls it an unknown name if it can open no file or socket.
+        case socket.gaierror() | OSError(errno=errno.EBUSY) if lacks_descriptors():
+            # The resolver calls it an unknown name if it can open no file or socket. If it cannot
+            # load a part of itself, glibc says EBUSY.
             return _text(errno.EMFILE)
         case OSError(errno=number) if number in _EXHAUSTED:
             return _text(number)

@@ -66,9 +66,9 @@ def test_the_next_runs_follow_the_keys_and_an_error_is_named(visit: Visit) -> No
     expression.fill("0 25 * * *")
     expect(preview.locator(".error")).to_contain_text("25")
     visit.forgive("the server responded with a status of 422")
-    page.get_by_label("once").check()
+    page.get_by_label("once", exact=True).check()
     expect(expression).to_be_hidden()
-    expect(page.get_by_label("Instant")).to_be_visible()
+    expect(page.locator("[name=run_at]")).to_be_visible()
 
 
 def test_a_payload_is_tested_before_anything_is_saved(visit: Visit, target: Target) -> None:

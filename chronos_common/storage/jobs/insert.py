@@ -110,7 +110,8 @@ def _insert(table: Table) -> ReturningInsert[Any]:
 _JOB = _insert(jobs).cte("job")
 _SCHEDULE = _insert(schedules).cte("schedule")
 _INSERT_ONE = prepared(
-    select(*_JOB.c, *(_SCHEDULE.c[column.name] for column in SCHEDULE_COLUMNS)).join_from(
-        _JOB, _SCHEDULE, _SCHEDULE.c.job_id == _JOB.c.id
-    )
+    select(
+        *(each for each in _JOB.c if each.name != jobs.c.applied.name),
+        *(_SCHEDULE.c[column.name] for column in SCHEDULE_COLUMNS),
+    ).join_from(_JOB, _SCHEDULE, _SCHEDULE.c.job_id == _JOB.c.id)
 )

@@ -46,4 +46,5 @@ def test_the_nearest_time_zone_is_proposed(caller: Caller) -> None:
 
 def test_preferences_are_in_the_export_of_the_account(caller: Caller) -> None:
     caller.put("auth/me/preferences", {"theme": "dark"})
-    assert '"dark"' in caller.get("auth/me/export").text
+    with caller.get("auth/me/export") as answer:
+        assert '"dark"' in answer.text

@@ -16,7 +16,7 @@ from integration.api.route_table import BODIES, Places, Route, routes
 #: What a key of each scope may change: tables, or columns of the workspace.
 CHANGES: Mapping[Scope, set[str]] = {
     Scope.JOBS_WRITE: {"jobs", "schedules", "executions", "test_runs"},
-    Scope.EXECUTIONS_WRITE: {"executions"},
+    Scope.EXECUTIONS_WRITE: {"executions", "replays"},
     Scope.WORKSPACE_WRITE: {"workspaces.name"},
 }
 #: Written by the way: logs, sums, answers to repeat, and the use of a key or quota.

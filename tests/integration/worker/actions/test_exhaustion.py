@@ -22,6 +22,7 @@ from chronos_worker.attempts import Action, Finished
 from chronos_worker.emails import connecting
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.executor import BlockingExecutor
+from chronos_worker.exhaustion import lack_behind
 from mail_servers import MailServer
 from outages import no_descriptors, no_ports, no_threads
 
@@ -161,3 +162,10 @@ def _without_buffers_after_the_message(monkeypatch: pytest.MonkeyPatch, url: str
 
     monkeypatch.setattr(socket.socket, "recv", recv)
     return _mailer(url)
+
+
+def test_a_resolver_that_could_not_be_loaded_lacks_what_the_process_lacks() -> None:
+    busy = OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+    assert lack_behind(busy) is None
+    with no_descriptors():
+        assert lack_behind(busy) == "too many open files"
