@@ -53,6 +53,7 @@ class Loop:
         self._stop = Event()
         self._wake = Event()
         self._failures = 0
+        self._failed_with: type[Exception] | None = None
         self._ticking_since: float | None = None
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
@@ -106,13 +107,12 @@ class Loop:
         self._ticking_since = time.monotonic()
         try:
             found_work = self._tick()
-        except Exception:  # noqa: BLE001 - whatever it is, the next tick may do better
-            self._failures += 1
-            _log.exception("loop failed", loop=self.name, failures=self._failures)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next tick may do better
+            self._report(error)
             return self._pause()
         finally:
             self._ticking_since = None
-        self._failures = 0
+        self._failures, self._failed_with = 0, None
         if found_work or self._is_held_up():
             self._be_alert()
         if found_work:
@@ -120,6 +120,16 @@ class Loop:
         if time.monotonic() < self._alert_until:
             return self._idle
         return self._quiet() if callable(self._quiet) else self._quiet
+
+    def _report(self, error: Exception) -> None:
+        """Log an error, with its place if the tick before did not fail with the same."""
+        self._failures += 1
+        is_new = type(error) is not self._failed_with
+        self._failed_with = type(error)
+        text = str(error).partition("\n")[0]
+        _log.error(
+            "loop failed", loop=self.name, failures=self._failures, error=text, exc_info=is_new
+        )
 
     def _be_alert(self) -> None:
         self._alert_until = time.monotonic() + ALERT_SECONDS

@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 from chronos_client.client import Chronos
 from integration.api.callers import Caller, job
 from integration.api.client.conftest import Run, end
+from rigs import wait_until
 
 
 @pytest.fixture
@@ -174,11 +175,11 @@ def test_the_exit_code_tells_how_a_run_ended(
     made = client.jobs.create(job())
 
     def end_it() -> None:
-        while not (found := list(client.jobs.executions(made.id))):
-            pass
+        # Not for ever: if the command fails, there is never one.
+        wait_until(lambda: list(client.jobs.executions(made.id)), within=30, every=0.02)
         end(
             db,
-            found[0].id,
+            next(client.jobs.executions(made.id)).id,
             status,
             error="Broken" if status == "failed" else None,
             reason=reason,

@@ -3,6 +3,7 @@
 from threading import Event
 
 import pytest
+from structlog.testing import capture_logs
 
 from chronos_common.process import loops
 from chronos_common.process.loops import Loop, stop_all
@@ -37,6 +38,29 @@ def test_a_tick_that_raises_does_not_end_the_loop() -> None:
     loop.start()
     assert second.wait(10)
     assert stop_all([loop], timeout=5) == []
+
+
+def test_only_the_first_of_equal_errors_is_logged_with_its_place() -> None:
+    """Else an absence of the database fills the log with tracebacks."""
+    errors = [OSError("away"), OSError("away"), ValueError("another"), None, ValueError("again")]
+    done = Event()
+    ticks = iter(errors)
+
+    def tick() -> bool:
+        error = next(ticks)
+        if error is errors[-1]:
+            done.set()
+        if error is not None:
+            raise error
+        return True
+
+    loop = Loop("failing", tick, idle_seconds=0)
+    with capture_logs() as logged:
+        loop.start()
+        assert done.wait(20)
+        assert stop_all([loop], timeout=5) == []
+    found = [(each["error"], bool(each["exc_info"])) for each in logged[:4]]
+    assert found == [("away", True), ("away", False), ("another", True), ("again", True)]
 
 
 def test_a_resting_loop_wakes_when_it_is_told_to() -> None:
