@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.exc import IntegrityError
 
 from chronos_api.accounts import service
-from chronos_api.fields.pagination import Page, first_of
+from chronos_api.fields.pagination import Page, read_page
 from chronos_api.security import password_hashing, password_strength
 from chronos_api.transactions import Call, Transaction, begin, reading
 from chronos_common.broker import Broker
@@ -48,14 +49,8 @@ def list_accounts(
 ) -> Page[UUID]:
     """Return a page of the accounts, the oldest first."""
     with reading(call) as session:
-        rows, total = users.page(
-            session.connection,
-            search=search,
-            after=after,
-            offset=(page - 1) * limit,
-            limit=limit + 1,
-        )
-    return first_of(rows, total, limit)
+        query = partial(users.page, session.connection, search=search, after=after)
+        return read_page(query, page=page, limit=limit)
 
 
 def disable(call: Call, user_id: UUID) -> RowMapping:

@@ -5,10 +5,11 @@
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from uuid import UUID
 
-from chronos_api.fields.pagination import Page, first_of
+from chronos_api.fields.pagination import Page, read_page
 from chronos_api.transactions import Call, reading
 from chronos_common.domain.jobs import is_same_json
 from chronos_common.storage import audit
@@ -46,7 +47,5 @@ def list_entries(
 ) -> Page[UUID]:
     """Return a page of the log of a workspace, or of the installation (None)."""
     with reading(call) as session:
-        rows, total = audit.page(
-            session.connection, workspace_id, filters, offset=(page - 1) * limit, limit=limit + 1
-        )
-    return first_of(rows, total, limit)
+        query = partial(audit.page, session.connection, workspace_id, filters)
+        return read_page(query, page=page, limit=limit)

@@ -1,10 +1,11 @@
 """Deleted jobs: list and restore them."""
 
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.fields.pagination import Page, first_of
+from chronos_api.fields.pagination import Page, read_page
 from chronos_api.jobs import holdings, service
 from chronos_api.transactions import Call, begin, reading
 from chronos_common.domain.jobs import Pause
@@ -20,14 +21,8 @@ class NotDeleted(Conflict):
 def list_deleted(call: Call, *, after: UUID | None, page: int, limit: int) -> Page[UUID]:
     """Return a page of the workspace's deleted jobs, the latest created first."""
     with reading(call) as session:
-        rows, total = deleted.page(
-            session.connection,
-            session.workspace_id,
-            after=after,
-            offset=(page - 1) * limit,
-            limit=limit + 1,
-        )
-    return first_of(rows, total, limit)
+        query = partial(deleted.page, session.connection, session.workspace_id, after=after)
+        return read_page(query, page=page, limit=limit)
 
 
 def restore(call: Call, job_id: UUID, status: JobStatus) -> RowMapping:

@@ -1,6 +1,6 @@
 """Pages of lists: the query that asks for one, the page itself, and its answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import fields as dataclass_fields
 from datetime import datetime
@@ -155,7 +155,13 @@ def _cursor(last: UUID | Position | None, query: Mapping[str, Any]) -> str | Non
     return cursors.write(last)
 
 
-def first_of(rows: Sequence[RowMapping], total: int, limit: int) -> Page[UUID]:
-    """Return the page of ``limit`` rows. One row more means that there is another page."""
+def read_page(
+    query: Callable[..., tuple[Sequence[RowMapping], int]], *, page: int, limit: int
+) -> Page[UUID]:
+    """Return the page with that number. ``query`` takes ``offset`` and ``limit``.
+
+    It returns rows and the number of all. One row more than ``limit`` means another page.
+    """
+    rows, total = query(offset=(page - 1) * limit, limit=limit + 1)
     shown = rows[:limit]
     return Page(shown, total, shown[-1]["id"] if len(rows) > limit else None)

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.fields.pagination import Page, first_of
+from chronos_api.fields.pagination import Page, read_page
 from chronos_api.recovery import selections
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
 from chronos_common.errors import Conflict, Invalid, NotFound
@@ -68,14 +69,8 @@ def start(call: Call, selection: Selection, options: Options) -> RowMapping:
 def list_replays(call: Call, *, after: UUID | None, page: int, limit: int) -> Page[UUID]:
     """Return a page of the workspace's replays, the latest first."""
     with reading(call) as session:
-        rows, total = replays.page(
-            session.connection,
-            session.workspace_id,
-            after=after,
-            offset=(page - 1) * limit,
-            limit=limit + 1,
-        )
-    return first_of(rows, total, limit)
+        query = partial(replays.page, session.connection, session.workspace_id, after=after)
+        return read_page(query, page=page, limit=limit)
 
 
 def read(call: Call, replay_id: UUID) -> Mapping[str, Any]:

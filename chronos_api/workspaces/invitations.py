@@ -1,11 +1,12 @@
 """Invitations into a workspace, by e-mail: make, list, revoke, accept."""
 
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.fields.pagination import Page, first_of
+from chronos_api.fields.pagination import Page, read_page
 from chronos_api.security.access import Role
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
 from chronos_api.workspaces import mail_permission
@@ -104,15 +105,14 @@ def _check_bound(tx: Transaction) -> None:
 def list_open(call: Call, *, after: UUID | None, page: int, limit: int) -> Page[UUID]:
     """Return a page of the open invitations, the latest first."""
     with reading(call) as session:
-        rows, total = invitations.page(
+        query = partial(
+            invitations.page,
             session.connection,
             session.workspace_id,
             after=after,
-            offset=(page - 1) * limit,
-            limit=limit + 1,
             now=session.now,
         )
-    return first_of(rows, total, limit)
+        return read_page(query, page=page, limit=limit)
 
 
 def revoke(call: Call, invitation_id: UUID) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.fields.pagination import Page, first_of
+from chronos_api.fields.pagination import Page, read_page
 from chronos_api.security import credentials
 from chronos_api.security.access import Scope
 from chronos_api.security.credentials import KeyText
@@ -73,14 +74,8 @@ def create(
 def list_keys(call: Call, *, after: UUID | None, page: int, limit: int) -> Page[UUID]:
     """Return a page of the keys that were not revoked, the latest first."""
     with reading(call) as session:
-        rows, total = api_keys.page(
-            session.connection,
-            session.workspace_id,
-            after=after,
-            offset=(page - 1) * limit,
-            limit=limit + 1,
-        )
-    return first_of(rows, total, limit)
+        query = partial(api_keys.page, session.connection, session.workspace_id, after=after)
+        return read_page(query, page=page, limit=limit)
 
 
 def read(call: Call, key_id: UUID) -> RowMapping:
