@@ -199,6 +199,7 @@ class FailureCount(Answered):
     first_at: datetime
     last_at: datetime
     latest_id: str
+    latest_error: str
 
 
 @dataclass(frozen=True, kw_only=True)

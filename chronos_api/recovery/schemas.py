@@ -51,6 +51,7 @@ class FailureGroup(Answer):
     first_at = Instant(metadata={"description": "The earliest scheduled_for"})
     last_at = Instant(metadata={"description": "The latest scheduled_for"})
     latest_id = fields.String(metadata={"description": "The latest of these executions"})
+    latest_error = fields.String(metadata={"description": "Its error, with its numbers"})
 
 
 class FailureGroups(Answer):

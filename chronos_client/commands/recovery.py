@@ -27,7 +27,8 @@ _GROUPS = (
     Column("FAILURES", lambda group: f"{group.executions:,}", justify="right"),
     Column("JOBS", lambda group: group.jobs, justify="right"),
     Column("LATEST", lambda group: group.last_at),
-    Column("WHAT", lambda group: group.name or group.key, is_flexible=True),
+    Column("GROUP", lambda group: group.name or group.key, is_flexible=True),
+    Column("LATEST ERROR", lambda group: group.latest_error, width=120, is_flexible=True),
 )
 _REPLAYS = (
     Column("ID", lambda replay: replay.id),

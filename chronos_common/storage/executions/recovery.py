@@ -16,6 +16,7 @@ from sqlalchemy import (
     Connection,
     RowMapping,
     String,
+    Uuid,
     cast,
     func,
     select,
@@ -91,7 +92,7 @@ def groups(
         .cte("chosen")
     )
     latest = func.max(cast(chosen.c.id, String), type_=String)
-    query = (
+    grouped = (
         select(
             chosen.c.key,
             func.count().label("executions"),
@@ -103,6 +104,12 @@ def groups(
         .group_by(chosen.c.key)
         .order_by(func.count().desc(), chosen.c.key)
         .limit(MAX_GROUPS)
+        .subquery("grouped")
+    )
+    query = (
+        select(grouped, executions.c.error.label("latest_error"))
+        .join_from(grouped, executions, executions.c.id == cast(grouped.c.latest_id, Uuid))
+        .order_by(grouped.c.executions.desc(), grouped.c.key)
     )
     rows = connection.execute(query).mappings().all()
     seen = select(func.count()).select_from(looked_at.subquery())

@@ -89,6 +89,8 @@ def test_failures_are_grouped_by_their_cause(caller: Caller, db: Engine, job_id:
     ]
     assert (found["by"], found["looked_at"], found["is_exact"]) == ("error", 4, True)
     assert found["items"][1]["latest_id"] == str(latest)
+    errors = [each["latest_error"] for each in found["items"]]
+    assert errors == ["Timeout after 5 ms", "503 Service Unavailable"]
     keys = {}
     for by in ("job", "host", "http_status"):
         items = caller.get(f"executions/failures/groups?by={by}&open_failures=true").json["items"]
