@@ -1,5 +1,6 @@
 """Commands and groups of the client: examples first in the help, common options, exit codes."""
 
+import sys
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any
@@ -112,6 +113,14 @@ def visible(text: str) -> str:
 def say(text: str) -> None:
     """Write a sentence for people, beside the data: on standard error."""
     click.echo(visible(text), err=True)
+
+
+def ask(question: str) -> None:
+    """Go on only if the user agrees. Without a terminal the command needs ``--yes``."""
+    if not sys.stdin.isatty():
+        raise CommandFailed(f"{question}? Say so with --yes.", Exit.USAGE)
+    if not click.confirm(f"{question}?", err=True):
+        raise CommandFailed("Nothing was changed.", Exit.USAGE)
 
 
 def _write_help(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_client.commands import session
-from chronos_client.commands.command import ClientCommand, CommandFailed, Exit, say, visible
+from chronos_client.commands.command import ClientCommand, CommandFailed, Exit, ask, say, visible
 from chronos_client.commands.output import as_yaml, is_for_people
 from chronos_client.errors import ApiProblem
 
@@ -80,7 +80,7 @@ def apply(*, file: Any, dry_run: bool, yes: bool, **options: Any) -> None:
         return
     refused = any(each["action"] == "refuse" for each in plan["items"])
     if not yes and not refused:
-        click.confirm("Apply this plan?", abort=True, err=True)
+        ask("Apply this plan")
     _plan(client, jobs, plan=plan["plan"], **options)
     say("Applied.")
 

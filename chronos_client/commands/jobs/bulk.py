@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chronos_client.commands import session
-from chronos_client.commands.command import CommandFailed, Exit, say
+from chronos_client.commands.command import CommandFailed, Exit, ask, say
 from chronos_client.commands.parameters import JOB
 from chronos_client.errors import ApiProblem
 from chronos_client.models import Job
@@ -74,10 +74,7 @@ def act(
 def confirm(question: str, names: Sequence[str]) -> None:
     """Ask before several objects are changed. A program has to say ``--yes``."""
     say("\n".join([*(f"  {name}" for name in names[:_SHOWN]), "  …"][: len(names)]))
-    if not sys.stdin.isatty():
-        raise CommandFailed(f"{question}? Say so with --yes.", Exit.USAGE)
-    if not click.confirm(f"{question}?", err=True):
-        raise CommandFailed("Nothing was changed.", Exit.USAGE)
+    ask(question)
 
 
 def _choose(client: "Chronos", jobs: Sequence[str], filters: dict[str, Any]) -> list[Job]:

@@ -44,9 +44,10 @@ def test_a_file_is_shown_applied_and_then_the_same(run: Run, caller: Caller, fil
     assert "+ a: create\n+ b: create\nScope shop: 2 create\n" in shown.stdout
     assert run("diff", str(file), TOKEN="t").exit_code == 1
     assert jobs(caller) == []
-    assert run("apply", str(file), typed="n\n", TOKEN="t").exit_code == 1
-    assert jobs(caller) == []
-    assert run("apply", str(file), typed="y\n", TOKEN="t").exit_code == 0
+    unasked = run("apply", str(file), TOKEN="t")
+    assert (unasked.exit_code, jobs(caller)) == (2, [])
+    assert "Say so with --yes" in unasked.stderr
+    assert run("apply", str(file), "--yes", TOKEN="t").exit_code == 0
     assert [each["scope_key"] for each in jobs(caller)] == ["a", "b"]
     same = run("diff", str(file), TOKEN="t")
     assert (same.exit_code, same.stdout) == (0, "Scope shop: 2 unchanged\n")
