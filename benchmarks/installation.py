@@ -1,8 +1,8 @@
 """An installation of Chronos as its users have it, and the target that its jobs call.
 
 PostgreSQL and Valkey are those of ``chronos up``, with its durable settings. API, scheduler and
-worker are the commands that users start, with default settings but for what is listed here. Every
-trial gets a database of its own, a flushed Valkey and fresh processes.
+worker are the commands that users start, with the default settings, except those that are listed
+here. Every trial gets a database of its own, a flushed Valkey and fresh processes.
 """
 
 import secrets

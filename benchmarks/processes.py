@@ -1,4 +1,4 @@
-"""How the benchmarks start processes: as children that end with them, whatever happens."""
+"""How the benchmarks start processes: as children that end with them, even if they are killed."""
 
 import signal
 import sys

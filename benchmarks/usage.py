@@ -79,7 +79,7 @@ def proportional_mib(root: int) -> float:
 
 
 def own_proportional_mib(pid: int) -> float:
-    """Return the memory of one process with its share of what it has in common, in MiB."""
+    """Return the memory of one process in MiB, with its share of common pages."""
     with suppress(*_GONE, PermissionError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):

@@ -159,7 +159,7 @@ class Transaction(Session):
         audit.append_failed_login(self.connection, email, details, now=self.now)
 
     def spend(self, amounts: Mapping[Quota, int]) -> None:
-        """Add to what the member's workspace uses, when the transaction ends.
+        """Add to the use of the member's workspace when the transaction ends.
 
         The end of the transaction raises :class:`QuotaExceeded` then.
         """
@@ -171,7 +171,7 @@ class Transaction(Session):
         self.spend({quota: -amount for quota, amount in amounts.items()})
 
     def settle(self) -> None:
-        """Spend at once what the changes need, as the last statement of the transaction.
+        """Spend the needs of all changes at once, as the last statement of the transaction.
 
         The rows that it locks are those of the workspace. Other requests wait for them.
         """

@@ -57,7 +57,7 @@ class Invalid(ChronosError):
 
 
 class NoAnswer(ChronosError):
-    """What this waits for did not come in time."""
+    """The awaited event did not come in time."""
 
 
 class InvalidItems(ChronosError):

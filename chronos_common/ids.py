@@ -78,7 +78,7 @@ def occurrence_id(job_id: UUID, scheduled_for: datetime) -> UUID:
 
 
 def trigger_id(moment: datetime) -> UUID:
-    """Return the id of an execution that somebody triggered at ``moment``."""
+    """Return the id of an execution that was triggered at ``moment``."""
     return _timed_uuid(milliseconds(moment), secrets.randbits(_TAIL_BITS), version=8)
 
 

@@ -22,7 +22,7 @@ class Quota:
     ``kind`` is where the use stands. "kept" ends with a deletion, "daily" with the day in UTC.
     "open" is counted in Redis, while a request of a client goes on. A "size" bounds each single
     thing, so that there is no use.
-    ``remedy`` is the sentence of a refusal that says what the user can do. ``is_of_user`` bounds
+    ``remedy`` is the last sentence of a refusal: the user's way out. ``is_of_user`` bounds
     each user instead of each workspace, and has the same bound for all.
     """
 

@@ -101,7 +101,7 @@ class Sweeper:
 
     @staticmethod
     def _free_queued(connection: Connection, *, now: datetime) -> int:
-        """Dispatch unclaimed executions again, whatever the state of the queues."""
+        """Dispatch unclaimed executions again, without a look at the queues."""
         before = now - LONGEST_QUEUED
         unclaimed = rescue.unclaimed(connection, None, before=before, batch=BATCH)
         undispatched.undo_dispatch(connection, unclaimed)

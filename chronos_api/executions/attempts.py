@@ -1,4 +1,4 @@
-"""An execution's attempts as answers show them: within bounds, whatever targets have answered.
+"""An execution's attempts as answers show them, within bounds.
 
 A history of fifty attempts, each with all that it sent and received, would be tens of megabytes.
 The last attempt is the one that people look at, so it comes whole. Those before it are shortened,

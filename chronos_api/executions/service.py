@@ -43,7 +43,7 @@ PLAIN = RunOptions()
 
 
 def trigger(call: Call, job_id: UUID, options: RunOptions = PLAIN) -> RowMapping:
-    """Run a job, whatever its schedule says, and return the execution.
+    """Run a job beside its schedule, and return the execution.
 
     Raises :class:`JobNotFound`, and :class:`Invalid` for a wrong payload.
     """

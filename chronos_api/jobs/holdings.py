@@ -1,4 +1,4 @@
-"""What jobs hold of their workspace's quotas, from their creation to their deletion.
+"""The shares of their workspace's quotas that jobs hold, from their creation to their deletion.
 
 A job holds one of ``jobs``, and the bytes of its payload. While it is active, it also holds the
 runs that its schedule plans in a day.
@@ -14,7 +14,7 @@ from chronos_common.quotas import JOB_BYTES, JOBS, RUNS_PER_DAY, Quota
 
 
 def of(rows: Iterable[Mapping[Any, Any]]) -> Counter[Quota]:
-    """Return what stored jobs hold."""
+    """Return the shares that stored jobs hold."""
     held: Counter[Quota] = Counter()
     for row in rows:
         held[JOBS] += 1
@@ -33,6 +33,6 @@ def _runs_of(row: Mapping[Any, Any]) -> int:
 
 
 def change(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> Mapping[Quota, int]:
-    """Return what a change of a job needs. What it gives back is negative."""
+    """Return the amounts that a change of a job needs. Negative amounts are given back."""
     held, needed = of([before]), of([after])
     return {quota: needed[quota] - held[quota] for quota in needed}

@@ -55,7 +55,7 @@ class Setup:
 def check(tx: Transaction, user_id: UUID, code: str | None) -> dict[str, Any]:
     """Use the code of a locked user up, if they have a second factor.
 
-    Return what the audit log says about it. Raises :class:`SecondFactorRequired` without a code,
+    Return its details for the audit log. Raises :class:`SecondFactorRequired` without a code,
     and :class:`WrongCode`.
     """
     row = second_factors.find(tx.connection, user_id)

@@ -3,7 +3,7 @@
 1. Failures are counted for each pair of an account and a network, so that a caller locks no others
    out of an account.
 2. Guesses from many networks are counted for the account, for a day. After very many of them,
-   every caller waits, except in the networks from which somebody logged in before. So a stranger
+   every caller waits, except in networks of earlier logins. So a stranger
    cannot lock the owner out there, and elsewhere a new password by e-mail opens the network.
 
 Both are counted for every e-mail address alike, so that they do not reveal which accounts exist.
@@ -83,7 +83,7 @@ class _Counts:
 
     @property
     def known(self) -> str:
-        """The mark of a network from which somebody logged in."""
+        """The mark of a network of an earlier login."""
         return f"chronos:known:{self.pair.name}"
 
     def that_apply(self, storage: Storage) -> list[_FailureCount]:

@@ -25,7 +25,7 @@ _IPV6_PREFIX: Final = 64
 
 
 class Phase(Enum):
-    """What a connection is doing."""
+    """The state of a connection."""
 
     RECEIVING = auto()
     ANSWERING = auto()

@@ -88,7 +88,7 @@ def invite(call: Call, *, email: str, role: Role) -> RowMapping:
 
 
 def _check_address(tx: Transaction, email: str) -> None:
-    """Bound the invitations to one address, whatever workspaces they are from."""
+    """Bound the invitations to one address, over all workspaces."""
     since = tx.now - ADDRESS_WINDOW
     if invitations.count_to_address(tx.connection, email, since=since) >= MAX_FOR_ADDRESS:
         raise TooManyForAddress

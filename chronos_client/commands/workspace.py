@@ -50,7 +50,7 @@ def explain(*, expression: str, timezone: str | None, count: int) -> None:
 )
 @click.option("--after", metavar="ID", help="Go on after this event.")
 def events(*, after: str | None) -> None:
-    """Follow what happens in the workspace, as it happens, until Ctrl-C.
+    """Follow the events of the workspace until Ctrl-C.
 
     With -o json each event is one line.
     """

@@ -48,7 +48,7 @@ def api(address: str | None) -> Iterator[Finding]:
 
 
 def _get(url: str) -> bytes:
-    """Return the first part of an answer, whatever its status."""
+    """Return the first part of an answer of any status."""
     with requests.Session() as session:
         session.trust_env = False  # it is on this machine, or beside it
         with session.get(url, timeout=_TIMEOUT_SECONDS, stream=True) as response:

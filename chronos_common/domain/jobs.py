@@ -63,7 +63,7 @@ class JobDefinition(WorkerFields):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
-    """Who paused a job, why, and when it resumes by itself. None is nobody, no words, never."""
+    """The user who paused a job, the note, and the instant at which it resumes by itself."""
 
     by: UUID | None = None
     note: str | None = None

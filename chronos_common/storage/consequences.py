@@ -18,7 +18,7 @@ from chronos_common.storage.outbox import failure_emails
 
 
 class Consequence(Protocol):
-    """A consequence of executions that moved. It decides by their status what to write."""
+    """A consequence of executions that moved. It decides by their status which rows to write."""
 
     def __call__(
         self, connection: Connection, moved: Sequence[Moved], /, *, now: datetime

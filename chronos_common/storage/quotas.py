@@ -64,7 +64,7 @@ def spend(
     now: datetime,
     unrefusable: Collection[Quota] = (),
 ) -> None:
-    """Add ``amounts`` to what the workspace uses. A negative amount gives back.
+    """Add ``amounts`` to the use of the workspace. A negative amount gives back.
 
     Raises :class:`QuotaExceeded` if one of them does not fit. The caller then rolls back. Quotas
     that are ``unrefusable`` are added to past their bound.
@@ -106,7 +106,7 @@ _GIVE_BACK = text("""
 
 
 def give_back(connection: Connection, quota: Quota, amounts: Mapping[UUID, int]) -> None:
-    """Subtract from what some workspaces use, by their ids, in an order that all follow."""
+    """Subtract from the use of some workspaces, by their ids, in an order that all follow."""
     for workspace_id in sorted(amounts):
         if amounts[workspace_id]:
             connection.execute(

@@ -45,7 +45,7 @@ def _no_transfer(_: TransferRequest) -> TransferResult:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What actions are built from."""
+    """The parts that actions are built from."""
 
     settings: Settings
     mailer: Mailer

@@ -71,7 +71,7 @@ class EgressGuard:
         return cls(settings.egress_allow, deny=settings.egress_deny, ports=settings.egress_ports)
 
     def _permits(self, address: str, port: int) -> bool:
-        """Return whether the rules permit a connection, but for addresses of this host."""
+        """Return whether the rules permit a connection, this host's addresses apart."""
         return self._is_open(port) and self._judges(address, _is_public)
 
     def permits_new(self, address: str, port: int) -> bool:

@@ -51,7 +51,7 @@ class HttpRequest:
         return payload
 
     def add_header(self, name: str, value: str) -> None:
-        """Set a header, whatever the case of its name."""
+        """Set a header. Its name may be in any case."""
         for other in [each for each in self.headers if each.lower() == name.lower()]:
             del self.headers[other]
         self.headers[name] = value

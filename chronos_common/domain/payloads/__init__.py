@@ -1,4 +1,4 @@
-"""The types of jobs, and their payloads, parsed from JSON to what is sent.
+"""The types of jobs, and their payloads, parsed from JSON to the values that are sent.
 
 The API checks payloads with these rules before it stores them. Workers parse stored payloads with
 the same ones, so that a payload made invalid behind the API's back fails as that job's failure.

@@ -45,7 +45,7 @@ class CeleryTask:
 
 
 def reserved_queue(name: str) -> str | None:
-    """Return why no task may go to the queue ``name``, whatever its broker is, or None."""
+    """Return why no task may go to the queue ``name`` of any broker, or None."""
     if not _RESERVED.fullmatch(name):
         return None
     return (
@@ -98,7 +98,7 @@ class CeleryName(String):
     """A name of a task."""
 
     def fault(self, value: str) -> str | None:
-        """Return what keeps a text from being a name, or None."""
+        """Return why a text is no name, or None."""
         fault = line_fault(value) if value else "Must not be empty."
         if fault is None and _SPACE.search(value):
             fault = "Must not contain white space."
@@ -111,7 +111,7 @@ class CeleryQueue(CeleryName):
     """A name of a queue."""
 
     def fault(self, value: str) -> str | None:
-        """Return what keeps a text from being a name that a task may go to, or None."""
+        """Return why a text is no name of a queue, or None."""
         return super().fault(value) or reserved_queue(value)
 
 

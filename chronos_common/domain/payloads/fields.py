@@ -125,7 +125,7 @@ class OneLine(String):
         return {"type": "string", "minLength": self.shortest, "maxLength": self.longest}
 
     def fault(self, value: str) -> str | None:
-        """Return what keeps a text from being such a line, or None."""
+        """Return why a text is no such line, or None."""
         if len(value) > self.longest:
             return line_fault(value) or f"At most {self.longest} characters."
         return line_fault(value)

@@ -1,4 +1,4 @@
-"""Webhooks: HTTP requests, parsed to what is sent."""
+"""Webhooks: HTTP requests, parsed to the values that are sent."""
 
 import binascii
 import re
@@ -109,7 +109,7 @@ class HeaderFields:
 
 
 def _name_fault(name: str, same: str) -> str | None:
-    """Return what is wrong with a header's name; ``same`` is the first that HTTP calls equal."""
+    """Return the fault of a header's name; ``same`` is the first that HTTP calls equal."""
     if not _TOKEN.fullmatch(name):
         return "A header's name has letters, digits and !#$%&'*+-.^_`|~ only (RFC 9110)."
     if name.lower() in RESERVED_HEADERS:

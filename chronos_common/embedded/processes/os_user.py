@@ -17,7 +17,7 @@ _READ_AND_PASS = 0o005
 
 
 class NoOrdinaryUser(ChronosError):
-    """PostgreSQL refuses to run as root, and there is no user 'nobody' to run it as."""
+    """PostgreSQL refuses to run as root, and the system has no user 'nobody'."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def new_token() -> str:
 
 
 def digest(token: str) -> str:
-    """Return what is stored of a token: with 256 random bits, a plain SHA-256 is enough."""
+    """Return the stored part of a token: with 256 random bits, a plain SHA-256 is enough."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

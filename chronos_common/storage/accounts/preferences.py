@@ -11,7 +11,7 @@ from chronos_common.storage.tables import user_preferences
 
 
 def find(connection: Connection, user_id: UUID) -> Mapping[str, Any]:
-    """Return what the user has stored, or nothing."""
+    """Return the stored preferences of the user, which may be empty."""
     query = select(user_preferences.c.preferences).where(user_preferences.c.user_id == user_id)
     found: Mapping[str, Any] | None = connection.execute(query).scalar_one_or_none()
     return found or {}
@@ -25,5 +25,5 @@ _STORE = text("""
 
 
 def store(connection: Connection, user_id: UUID, preferences: Mapping[str, Any]) -> None:
-    """Replace what the user has stored."""
+    """Replace the stored preferences of the user."""
     connection.execute(_STORE, {"user_id": user_id, "preferences": preferences})

@@ -113,7 +113,7 @@ def set_disabled(connection: Connection, user_id: UUID, disabled_at: datetime | 
 
 
 def is_last_operator(connection: Connection, user_id: UUID) -> bool:
-    """Return whether the user runs this installation, and nobody else."""
+    """Return whether the user is the only operator of this installation."""
     operators = connection.execute(_OPERATORS).scalars().all()
     return list(operators) == [user_id]
 

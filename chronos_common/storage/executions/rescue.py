@@ -33,7 +33,7 @@ def lost(connection: Connection, *, batch: int) -> list[Held]:
 
 
 class Suspicion(NamedTuple):
-    """What rescue may find; whoever acts on it looks again, with locks."""
+    """The kinds of loss that may be there. An action looks again, with locks."""
 
     is_any_lost: bool
     is_any_unclaimed: bool

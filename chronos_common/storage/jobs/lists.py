@@ -204,7 +204,7 @@ def _listing(walk: _Walk, *, is_continued: bool) -> Select[Any]:
     """Return the statement for a part of a walk. Only its jobs are joined with their columns.
 
     Its parameters are ``workspace_id``, ``offset`` and ``limit``, and the place behind which it
-    ``is_continued``: ``after_id`` and, but for sorts by age, ``after_key``.
+    ``is_continued``: ``after_id``. Sorts other than by age need ``after_key``, too.
     """
     order = _order(walk.sort)
     query = _met(walk)

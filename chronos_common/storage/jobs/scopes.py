@@ -94,7 +94,7 @@ def adopt(connection: Connection, ownerships: Mapping[UUID, Ownership], *, now: 
 
 
 def remember(connection: Connection, ownerships: Mapping[UUID, Ownership]) -> None:
-    """Store what was applied to jobs that their scope owns already."""
+    """Store the applied definitions of jobs that their scope owns already."""
     _own(connection, ownerships, {})
 
 

@@ -28,7 +28,7 @@ _PARAMETER = re.compile(r"%\((\w+)\)s|%%")
 
 
 def prepared(statement: Statement) -> Statement:
-    """Return ``statement``, to be prepared wherever it is used."""
+    """Return ``statement``, which each connection then prepares."""
     return statement.execution_options(**{_OPTION: True})
 
 
