@@ -28,12 +28,10 @@ from chronos_api.fields.fields import (
 from chronos_api.fields.pagination import STABLE, PageQuery, StableQuery, filter_of, page_of
 from chronos_api.jobs.definition import payload_schemas
 from chronos_api.jobs.definition.payload_schemas import JobType
-from chronos_api.jobs.definition.policy_schemas import PolicyFields
+from chronos_api.jobs.definition.policy_schemas import PolicyAnswer, PolicyFields
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.cron.dates import DayMatch
-from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.payloads import DEFAULT_TYPE
-from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.domain.schedules.schedule import (
     MAX_INTERVAL_SECONDS,
     MAX_JITTER_SECONDS,
@@ -231,8 +229,8 @@ class PauseFields(Strict):
     )
 
 
-class JobAnswer(Answer):
-    """A job as it stands."""
+class ScheduledAnswer(Answer):
+    """The work of a job, and its schedule."""
 
     id = fields.UUID()
     name = fields.String()
@@ -255,17 +253,11 @@ class JobAnswer(Answer):
         metadata={"examples": ["At 09:00 on Mondays (Europe/Berlin)"]}
     )
     next_run_at = Instant(allow_none=True, metadata={"description": "null unless active"})
-    max_attempts = fields.Integer()
-    retry_delays = fields.List(fields.Float())
-    backoff_seconds = fields.Float(allow_none=True)
-    backoff_factor = fields.Float(allow_none=True)
-    backoff_cap_seconds = fields.Float(allow_none=True)
-    retry_jitter = fields.Float()
-    timeout_seconds = fields.Float()
-    misfire_policy = OneOf(MisfirePolicy)
-    misfire_grace_seconds = fields.Float()
-    overlap_policy = OneOf(OverlapPolicy)
-    shadow = fields.Boolean()
+
+
+class JobAnswer(PolicyAnswer, ScheduledAnswer):
+    """A job as it stands."""
+
     tags = fields.List(fields.String())
     notify = fields.List(fields.String(), allow_none=True)
     scope = fields.String(

@@ -27,11 +27,12 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 DEFAULT_MISFIRE_GRACE_SECONDS = 60.0
 
 
-# A field stands in one of the two classes below. Its column and its field of the API have the same
-# name, so the statements, the worker's specs and the API's definitions follow from the classes.
+# A field stands in one of the three classes below. Its column and its field of the API have the
+# same name, so the tables, the statements, the worker's specs and the API's definitions follow
+# from the classes.
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerFields:
-    """The fields of a job's definition that workers need."""
+    """The fields of a job's definition that workers need. Their columns are in ``jobs``."""
 
     name: str
     type: str = DEFAULT_TYPE
@@ -41,24 +42,34 @@ class WorkerFields:
     overlap_policy: OverlapPolicy = OverlapPolicy.ALLOW
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobDefinition(WorkerFields):
-    """The action of a job, its schedule, and its policies. All values are checked.
+# Without slots: a class can inherit the slots of one class only.
+@dataclass(frozen=True, kw_only=True)
+class SchedulerFields:
+    """The fields of a job's definition that schedulers need. Their columns are in ``schedules``.
 
-    ``notify`` holds the addresses that learn of a final failure. ``None`` means the job's creator.
     ``jitter_seconds`` is the bound that the user gave. ``schedule.jitter`` is the offset that
     follows from it. With ``shadow``, the occurrences of the schedule are recorded and do not run.
     """
 
-    description: str = ""
-    tags: Sequence[str] = ()
-    notify: Sequence[str] | None = None
     schedule: Schedule
     jitter_seconds: float = 0.0
     max_runs: int | None = None
     misfire_policy: MisfirePolicy = MisfirePolicy.RUN_LATEST
     misfire_grace_seconds: float = DEFAULT_MISFIRE_GRACE_SECONDS
     shadow: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobDefinition(WorkerFields, SchedulerFields):
+    """The action of a job, its schedule, and its policies. All values are checked.
+
+    The columns of its own fields are in ``jobs``. ``notify`` holds the addresses that learn of a
+    final failure. ``None`` means the job's creator.
+    """
+
+    description: str = ""
+    tags: Sequence[str] = ()
+    notify: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

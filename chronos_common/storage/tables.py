@@ -4,9 +4,11 @@
 ``executions`` is partitioned by day on its id (see ``chronos_common.ids``), so that retention
 drops a partition. Its attempts are a JSON array on the row: one write records an attempt.
 Payloads of users are json and not jsonb, which would sort their members.
+
+The columns of a job's definition follow from the fields of its classes in the domain.
 """
 
-from typing import Any
+from typing import Any, get_type_hints
 from uuid import UUID
 
 from sqlalchemy import (
@@ -29,6 +31,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 from sqlalchemy.types import TypeEngine
+
+from chronos_common.domain.jobs import JobDefinition, SchedulerFields
+from chronos_common.domain.retries import RetryPolicy
+from chronos_common.domain.schedules.schedule import Schedule
+from chronos_common.storage.postgres.field_columns import of_fields
 
 metadata = MetaData()
 
@@ -208,20 +215,9 @@ jobs = Table(
     _id(primary_key=True),
     _workspace(),
     Column("created_by", Uuid(), ForeignKey("users.id", ondelete="SET NULL")),
-    Column("name", Text, nullable=False),
-    Column("description", Text, nullable=False, default=""),
-    Column("type", Text, nullable=False),
-    Column("payload", JSON, nullable=False),
+    *of_fields(JobDefinition, without={"policy", *get_type_hints(SchedulerFields)}),
+    *of_fields(RetryPolicy, max_attempts=SmallInteger()),
     Column("status", Text, nullable=False),
-    Column("tags", ARRAY(Text), nullable=False),
-    Column("notify", ARRAY(Text)),
-    Column("max_attempts", SmallInteger, nullable=False),
-    Column("retry_delays", ARRAY(Float), nullable=False),
-    *_required(
-        Float(), "backoff_seconds", "backoff_factor", "backoff_cap_seconds", "retry_jitter"
-    ),
-    Column("timeout_seconds", Float, nullable=False),
-    Column("overlap_policy", Text, nullable=False),
     Column("version", Integer, nullable=False),
     *_required(_MOMENT, "created_at", "updated_at"),
     *_optional(_MOMENT, "deleted_at", "paused_at", "paused_until"),
@@ -241,20 +237,14 @@ schedules = Table(
         nullable=False,
     ),
     _workspace(),
-    *_required(Text(), "job_type", "kind"),
-    Column("expression", Text),
-    Column("timezone", Text, nullable=False),
-    Column("interval_seconds", Integer),
-    *_optional(_MOMENT, "anchor", "starts_at", "ends_at"),
-    Column("jitter_seconds", Float, nullable=False),
-    *_optional(Integer(), "max_runs", "runs_left"),
-    Column("misfire_policy", Text, nullable=False),
-    Column("misfire_grace_seconds", Float, nullable=False),
-    Column("shadow", Boolean, nullable=False),
+    # The offset of the jitter follows from jitter_seconds and the job's id.
+    *of_fields(Schedule, without={"jitter"}),
+    *of_fields(SchedulerFields, without={"schedule"}),
+    Column("job_type", Text, nullable=False),
+    Column("runs_left", Integer),
     Column("active", Boolean, nullable=False),
     *_optional(_MOMENT, "resumed_at", "next_run_at"),
     Column("zone_rules", BigInteger),
-    Column("day_match", Text, nullable=False),
 )
 
 zone_databases = Table(

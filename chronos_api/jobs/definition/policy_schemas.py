@@ -3,7 +3,7 @@
 from marshmallow import fields
 from marshmallow.validate import Length
 
-from chronos_api.fields.base import Strict
+from chronos_api.fields.base import Answer, Strict
 from chronos_api.fields.fields import BoundedList, Number, OneOf, Whole
 from chronos_common.domain import jobs as bounds
 from chronos_common.domain.overlaps import OverlapPolicy
@@ -136,3 +136,19 @@ class PolicyFields(Strict):
             "default": False,
         },
     )
+
+
+class PolicyAnswer(Answer):
+    """The policies of a job as it stands."""
+
+    max_attempts = fields.Integer()
+    retry_delays = fields.List(fields.Float())
+    backoff_seconds = fields.Float(allow_none=True)
+    backoff_factor = fields.Float(allow_none=True)
+    backoff_cap_seconds = fields.Float(allow_none=True)
+    retry_jitter = fields.Float()
+    timeout_seconds = fields.Float()
+    misfire_policy = OneOf(MisfirePolicy)
+    misfire_grace_seconds = fields.Float()
+    overlap_policy = OneOf(OverlapPolicy)
+    shadow = fields.Boolean()
