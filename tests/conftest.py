@@ -119,7 +119,10 @@ def new_database(_admin: Engine, _template: str) -> Callable[[], AbstractContext
     def made() -> Iterator[str]:
         name = f"chronos_test_{uuid4().hex}"
         with _admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {_template}"))
+            # Copying the files takes a third of the time of copying pages through the log.
+            connection.execute(
+                text(f"CREATE DATABASE {name} TEMPLATE {_template} STRATEGY file_copy")
+            )
         yield _url_of(_admin, name)
         with _admin.connect() as connection:
             connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
