@@ -228,10 +228,10 @@ class Settings:
         "info", ["debug", "info", "warning", "error"], "`debug`, `info`, `warning` or `error`"
     )
     log_format: str = types.choice("json", ["json", "console"], "`json`, or `console` for people")
-    metrics_host: str = types.text(
-        "127.0.0.1", "address for metrics and health of scheduler and worker"
+    metrics_host: str = types.text("127.0.0.1", "address for metrics and health of a process")
+    metrics_port: int = types.integer(
+        0, 0, 65535, "port for metrics and health of a process; with 0, the API shows its own"
     )
-    metrics_port: int = types.integer(0, 0, 65535, "port for metrics and health; 0 disables it")
 
     @property
     def verifies_email(self) -> bool:

@@ -77,7 +77,8 @@ class Metrics:
         self._seconds.labels(method, route).observe(seconds)
 
     def expect(self, *, method: str, route: str, statuses: Iterable[int]) -> None:
-        """Begin the series of a route's statuses, so that no first request is missed."""
+        """Begin the series of a route and its statuses, so that no first request is missed."""
+        self._seconds.labels(method, route)
         for status in statuses:
             self._requests.labels(method, route, str(status))
 

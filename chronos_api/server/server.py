@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 from types import FrameType
@@ -27,7 +28,7 @@ from chronos_api.server.framing import MAX_FIELDS, MAX_LINE
 from chronos_api.server.refusals import without_queries, write_problem
 from chronos_api.server.worker import REST_SECONDS, BufferingWorker
 from chronos_common import clock
-from chronos_common.embedded.processes import exec_child
+from chronos_common.embedded.processes import exec_child, ports
 from chronos_common.process import startup
 from chronos_common.process.loops import Loop
 from chronos_common.settings import Settings
@@ -59,7 +60,7 @@ class ApiServer(BaseApplication):  # type: ignore[misc] # it has no types of its
         """Configure gunicorn by the settings."""
         settings = self._settings
         options: dict[str, Any] = {
-            "bind": f"{_bracketed(settings.api_host)}:{settings.api_port}",
+            "bind": [f"{_bracketed(host)}:{port}" for _, host, port in _addresses(settings)],
             "worker_class": _worker_class(settings),
             "workers": settings.api_workers,
             # A stream holds a thread for as long as it lasts.
@@ -164,7 +165,14 @@ def _cut_queries(record: logging.LogRecord) -> bool:
 
 
 def run(settings: Settings) -> None:
-    """Serve until a signal ends it."""
+    """Serve until a signal ends it.
+
+    Raises :class:`~chronos_common.embedded.processes.ports.AddressUnusable` if another program
+    has one of the ports.
+    """
+    for kind, host, port in _addresses(settings):
+        options = {"host_option": f"CHRONOS_{kind}_HOST", "port_option": f"CHRONOS_{kind}_PORT"}
+        ports.check_address(host, port, **options)
     # Clients need not know which server this is, and its own errors look like all others.
     gunicorn.http.wsgi.SERVER = "chronos"
     gunicorn.util.write_error = write_problem
@@ -217,6 +225,13 @@ class Clock:
             self._due_at = monotonic() + _IDLE_CLOCK_SECONDS
             self._is_used = False
         return False
+
+
+def _addresses(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """Yield hosts and ports to listen on, each after the part of its settings' names."""
+    yield "API", settings.api_host, settings.api_port
+    if settings.metrics_port:
+        yield "METRICS", settings.metrics_host, settings.metrics_port
 
 
 def _bracketed(host: str) -> str:

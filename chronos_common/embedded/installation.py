@@ -91,8 +91,9 @@ class Installation:
         """Return the API, the schedulers and the workers."""
         schedulers = _numbered("scheduler", self.schedulers)
         workers = _numbered("worker", self.workers)
+        of_api = self.schedulers + self.workers
         return [
-            self._program("api", "api"),
+            self._program("api", "api", index=of_api),
             *(self._program(name, "scheduler", index=i) for i, name in enumerate(schedulers)),
             *(
                 self._program(name, "worker", index=i)

@@ -13,8 +13,13 @@ class AddressUnusable(ChronosError):
     """The API cannot listen on this address."""
 
 
-def check_address(host: str, port: int) -> None:
-    """Raise :class:`AddressUnusable` if nothing can listen on ``host`` and ``port`` now."""
+def check_address(
+    host: str, port: int, *, host_option: str = "--host", port_option: str = "--port"
+) -> None:
+    """Raise :class:`AddressUnusable` if nothing can listen on ``host`` and ``port`` now.
+
+    The options are those by which the user chooses others.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -22,7 +27,7 @@ def check_address(host: str, port: int) -> None:
     except socket.gaierror as error:
         raise AddressUnusable(
             f"There is no address {host!r} on this machine: {error.strerror}. "
-            "Give one of its own, like 127.0.0.1, with --host."
+            f"Give one of its own, like 127.0.0.1, with {host_option}."
         ) from error
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -32,7 +37,7 @@ def check_address(host: str, port: int) -> None:
         except OSError as error:
             raise AddressUnusable(
                 f"The API cannot listen on {host} port {port}: {error.strerror}. "
-                "Choose another port with --port, or another address with --host."
+                f"Choose another port with {port_option}, or another address with {host_option}."
             ) from error
 
 

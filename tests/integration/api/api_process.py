@@ -24,6 +24,7 @@ class Server:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.metrics_url = f"http://127.0.0.1:{environment.get('CHRONOS_METRICS_PORT', 0)}"
         self.log = log
         with log.open("wb") as output:
             self.process = subprocess.Popen(

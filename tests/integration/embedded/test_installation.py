@@ -109,7 +109,7 @@ def test_several_processes_show_their_metrics_on_ports_in_a_row(tmp_path: Path) 
     assert {
         program.name: (program.environment or {})["CHRONOS_METRICS_PORT"] for program in programs
     } == {
-        "api": "9100",
+        "api": "9104",
         "scheduler-1": "9100",
         "scheduler-2": "9101",
         "worker-1": "9102",

@@ -203,14 +203,14 @@ def test_an_upgrade_to_an_unknown_revision_names_the_known_ones(database_url: st
     assert f"from {revisions.known()[0]} to {revisions.known()[-1]}" in line
 
 
-@pytest.mark.parametrize("command", ["scheduler", "worker"])
+@pytest.mark.parametrize("command", ["api", "scheduler", "worker"])
 def test_a_metrics_port_that_is_taken_is_one_line_with_a_remedy(
     database_url: str, redis_url: str, command: str
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "METRICS_PORT": port}
-        answer = _chronos(command, **given)
+        answer = _chronos(command, **given, API_PORT=str(ports.free()))
     assert answer.returncode == 2, answer.stderr
     told = json.loads(answer.stderr.splitlines()[-1])
     assert told["level"] == "critical"

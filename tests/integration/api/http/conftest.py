@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from chronos_common.embedded.processes import ports
 from chronos_common.embedded.servers.servers import Servers
 from integration.api.api_process import Server, serving
 
@@ -13,5 +14,6 @@ def server(
     api_database_url: str, servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("api")
-    with serving(api_database_url, servers.redis_url, folder) as running:
+    port = {"CHRONOS_METRICS_PORT": str(ports.free())}
+    with serving(api_database_url, servers.redis_url, folder, **port) as running:
         yield running

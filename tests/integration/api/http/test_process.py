@@ -109,6 +109,21 @@ def test_each_request_is_one_line_of_the_log(server: Server, headers: dict[str, 
     assert "Bearer" not in server.log.read_text()
 
 
+def test_metrics_have_a_port_of_their_own_that_shows_nothing_else(server: Server) -> None:
+    def status(url: str) -> int:
+        return requests.get(url, timeout=10).status_code
+
+    shown = requests.get(f"{server.metrics_url}/metrics", timeout=10).text
+    assert 'chronos_up{service="database"} 1.0' in shown
+    assert status(f"{server.metrics_url}/health") == 200
+    assert {status(server.metrics_url + path) for path in ("/docs", "/api/v1/jobs", "/ui/")} == {
+        404
+    }
+    refused = requests.get(f"{server.url}/metrics", timeout=10)
+    assert refused.status_code == 404
+    assert "CHRONOS_METRICS_PORT" in refused.json()["detail"]
+
+
 def test_the_clock_follows_the_database(db: Engine) -> None:
     try:
         clock.correct_by(timedelta(hours=1))

@@ -215,8 +215,9 @@ def test_what_a_route_may_answer_has_its_series_before_the_first_request(
     text = Caller(fresh).get("/metrics").text
     for method, path, statuses in openapi.answers(document_of(fresh)):
         route = re.sub(r"\{\w+\}", "<[^>]*>", path)
-        for status in statuses:
-            series = f'method="{method}",route="{route}",status="{status}"}} 0.0'
+        timed = f'_seconds_count{{method="{method}",route="{route}"}} 0.0'
+        counted = [f'method="{method}",route="{route}",status="{each}"}} 0.0' for each in statuses]
+        for series in (timed, *counted):
             assert re.search(series, text), series
 
 
