@@ -17,4 +17,5 @@ def api() -> None:
 
     with startup.service() as loaded:
         startup.warn_without_database(loaded)
+        startup.warn_without_redis(loaded)
         server.run(loaded)

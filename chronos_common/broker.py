@@ -5,6 +5,7 @@ that the scheduler can publish without knowing the worker.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,50 @@ _PUBLISHED_AT = "published_at_ms"
 
 class BrokerUnavailable(Unavailable):
     """Redis does not answer; what is due stays in PostgreSQL until it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedisProblem:
+    """A problem of Redis and its remedy."""
+
+    says: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """Return both as one line."""
+        return f"{self.says} {self.remedy}"
+
+
+#: Pieces of the messages of Redis and of its client, which give no code.
+_KNOWN = (
+    (
+        r"(?i)password|authentication|user is disabled|no permissions",
+        "Redis refuses the user",
+        "Correct the user and the password in CHRONOS_REDIS_URL.",
+    ),
+    (
+        r"DB index|invalid DB",
+        "Redis has no such database",
+        "Correct the number at the end of CHRONOS_REDIS_URL.",
+    ),
+    (
+        r"SSL|certificate",
+        "Redis and Chronos do not agree on encryption",
+        "Correct CHRONOS_REDIS_URL: rediss:// is with TLS, redis:// without.",
+    ),
+)
+
+
+def explain(error: RedisError) -> RedisProblem:
+    """Return the problem behind ``error``."""
+    told = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    for pattern, says, remedy in _KNOWN:
+        if re.search(pattern, told):
+            return RedisProblem(f"{says}: {told}.", remedy)
+    return RedisProblem(
+        f"Redis does not answer: {told}.",
+        "Start it, or correct CHRONOS_REDIS_URL: rediss:// is with TLS, redis:// without.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

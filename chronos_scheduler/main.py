@@ -11,6 +11,7 @@ def run() -> None:
     with startup.service() as settings:
         startup.hold_stop_signals()
         startup.require_database(settings)
+        startup.warn_without_redis(settings)
         scheduler = Scheduler(settings)
         health.serve(settings, scheduler.progress.faults)
         startup.tune_garbage_collection()

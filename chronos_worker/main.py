@@ -12,6 +12,7 @@ def run() -> None:
         # Until Celery handles them. A worker whose port answers can be stopped.
         startup.hold_stop_signals()
         startup.require_database(settings)
+        startup.warn_without_redis(settings)
         worker = Worker(settings)
         health.serve(settings, worker.progress.faults)
         startup.tune_garbage_collection()

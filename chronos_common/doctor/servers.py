@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from chronos_common import broker
 from chronos_common.doctor.findings import Finding, fine, problem, span, warning
 from chronos_common.domain.timezones import files
 from chronos_common.migrations import schema
@@ -138,11 +139,9 @@ def redis(client: Redis) -> Iterator[Finding]:
     try:
         client.ping()
     except RedisError as error:
-        yield problem(
-            "redis",
-            f"Redis does not answer: {error}",
-            "Start it, or correct CHRONOS_REDIS_URL. Nothing starts until then; nothing is lost.",
-        )
+        known = broker.explain(error)
+        remedy = f"{known.remedy} Nothing starts until then; nothing is lost."
+        yield problem("redis", known.says, remedy)
         return
     try:
         info: Any = client.info()

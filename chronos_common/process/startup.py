@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
+from redis.exceptions import RedisError
 from sqlalchemy.exc import DBAPIError
 
 from chronos_common import logs, settings
+from chronos_common.broker import connect_redis, explain
 from chronos_common.errors import EXIT_CODE, ChronosError, SettingsInvalid
 from chronos_common.settings import Settings
 from chronos_common.storage.postgres import availability
@@ -90,6 +92,17 @@ def warn_without_database(loaded: Settings) -> None:
         require_database(loaded)
     except availability.DatabaseUnusable as error:
         _log.error(str(error))
+
+
+def warn_without_redis(loaded: Settings) -> None:
+    """Log an error if Redis cannot be used. Every process goes on without it until it can."""
+    client = connect_redis(loaded.redis_url)
+    try:
+        client.ping()
+    except RedisError as error:
+        _log.error(str(explain(error)))
+    finally:
+        client.close()
 
 
 def tune_garbage_collection() -> None:

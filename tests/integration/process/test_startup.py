@@ -1,6 +1,7 @@
 """What keeps a command from starting is one line with a remedy, whatever the command."""
 
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
 from psycopg2 import OperationalError
@@ -15,9 +17,13 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from child_processes import inherited_environment
+from chronos_common import setting_types
+from chronos_common.broker import connect_redis
+from chronos_common.doctor import servers
 from chronos_common.embedded import data_folder
 from chronos_common.embedded.processes import ports
 from chronos_common.migrations import revisions
+from chronos_common.process import startup
 from chronos_common.storage.postgres import availability
 from chronos_common.storage.postgres.database import connect
 
@@ -74,6 +80,8 @@ def faulty(database_url: str, refusing: str) -> Callable[[str], str]:
                 return refusing
             case "missing":
                 url = url.set(database="nowhere")
+            case "tls":
+                url = url.update_query_dict({"sslmode": "require"})
             case "user":
                 url = url.set(username="nobody_here")
             case "old":
@@ -94,8 +102,20 @@ FAULTS = {
     "password": ("PostgreSQL refuses the user: ", "Correct the user and the password"),
     "missing": ("PostgreSQL has no such database: ", "Create it with 'createdb'"),
     "user": ("PostgreSQL refuses the user: ", "Correct the user and the password"),
+    "tls": ("PostgreSQL and Chronos do not agree on encryption: ", "Correct sslmode"),
     "old": ("The schema is at revision ", "with 'chronos db upgrade'"),
 }
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_api_says_it_and_goes_on(
+    faulty: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(startup, "_log", SimpleNamespace(error=logged.append))
+    url = setting_types.database_url(faulty(fault))
+    startup.warn_without_database(SimpleNamespace(database_url=url))
+    assert all(text in logged[0] for text in FAULTS[fault])
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -114,8 +134,14 @@ def test_a_service_ends_with_one_line_of_its_log(
     assert "hidden" not in line
 
 
-@pytest.mark.parametrize("fault", [name for name in FAULTS if name != "old"])
-@pytest.mark.parametrize("words", [("db", "upgrade"), ("up",)])
+#: ``db upgrade`` and ``up`` mend an old schema.
+COMMANDS = [
+    *(((*words,), fault) for words in (("db", "upgrade"), ("up",)) for fault in list(FAULTS)[:-1]),
+    *((("admin", "reset-second-factor", "a@b.example"), fault) for fault in ("refused", "old")),
+]
+
+
+@pytest.mark.parametrize(("words", "fault"), COMMANDS)
 def test_a_command_ends_with_one_sentence(
     faulty: Callable[[str], str], tmp_path: Path, words: tuple[str, ...], fault: str
 ) -> None:
@@ -124,7 +150,8 @@ def test_a_command_ends_with_one_sentence(
     assert answer.returncode == 2, answer.stderr
     [line] = answer.stderr.splitlines()
     says, remedy = FAULTS[fault]
-    assert line.startswith(f"Error: {says}")
+    assert line.startswith("Error: ")
+    assert says in line
     assert remedy in line
     assert "hidden" not in line
 
@@ -203,16 +230,59 @@ def test_an_upgrade_to_an_unknown_revision_names_the_known_ones(database_url: st
     assert f"from {revisions.known()[0]} to {revisions.known()[-1]}" in line
 
 
+def _redis_with(fault: str, url: str) -> str:
+    """Return the URL of a Redis with a fault."""
+    match fault:
+        case "refused":
+            return f"redis://127.0.0.1:{ports.free()}/0"
+        case "no password":
+            return re.sub(":[^:@]*@", "", url)
+        case "password":
+            return re.sub(":[^:@]*@", ":hidden@", url)
+        case _:
+            return re.sub("/[0-9]+$", "/999999", url)
+
+
+REDIS_FAULTS = {
+    "refused": ("Redis does not answer: ", "Start it, or correct CHRONOS_REDIS_URL"),
+    "no password": ("Redis refuses the user: ", "Correct the user and the password"),
+    "password": ("Redis refuses the user: ", "Correct the user and the password"),
+    "number": ("Redis has no such database: ", "Correct the number at the end"),
+}
+
+
+@pytest.mark.parametrize("fault", REDIS_FAULTS)
+def test_doctor_and_log_have_the_remedy_for_each_fault_of_redis(
+    redis_url: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, logged = _redis_with(fault, redis_url), []
+    says, remedy = REDIS_FAULTS[fault]
+    with connect_redis(url) as client:
+        [found] = servers.redis(client)
+    assert found.says.startswith(says)
+    assert remedy in str(found.remedy)
+    monkeypatch.setattr(startup, "_log", SimpleNamespace(error=logged.append))
+    startup.warn_without_redis(SimpleNamespace(redis_url=url))
+    assert logged == [f"{found.says} {str(found.remedy).partition(' Nothing starts')[0]}"]
+    assert "hidden" not in logged[0]
+    assert "\n" not in logged[0]
+
+
 @pytest.mark.parametrize("command", ["api", "scheduler", "worker"])
-def test_a_metrics_port_that_is_taken_is_one_line_with_a_remedy(
+def test_a_service_says_that_redis_is_away_and_that_its_port_is_taken(
     database_url: str, redis_url: str, command: str
 ) -> None:
+    """A taken port ends it. It goes on without Redis."""
+    redis_url = _redis_with("password", redis_url)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         given = {"DATABASE_URL": database_url, "REDIS_URL": redis_url, "METRICS_PORT": port}
         answer = _chronos(command, **given, API_PORT=str(ports.free()))
     assert answer.returncode == 2, answer.stderr
-    told = json.loads(answer.stderr.splitlines()[-1])
+    lines = [json.loads(line) for line in answer.stderr.splitlines()]
+    [error] = [each["event"] for each in lines if each["level"] == "error"]
+    assert all(text in error for text in REDIS_FAULTS["password"])
+    told = lines[-1]
     assert told["level"] == "critical"
     assert f"127.0.0.1 port {port}: " in told["event"]
     assert "CHRONOS_METRICS_PORT" in told["event"]

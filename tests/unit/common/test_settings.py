@@ -2,6 +2,7 @@
 
 import os
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import FrozenInstanceError
 from ipaddress import ip_network
@@ -15,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from chronos_common import settings
+from chronos_common.broker import celery_app
 from chronos_common.domain.addresses import Sender
 from chronos_common.errors import SettingsInvalid
 from chronos_common.setting_types import OTHER_PROTOCOLS
@@ -135,6 +137,28 @@ def test_tasks_need_a_server_of_their_own(load: Load, url: str) -> None:
     """H1: on Chronos's own Redis, tasks that nobody takes stop every job."""
     with pytest.raises(SettingsInvalid, match=r"CHRONOS_TASKS_BROKER_URL.*another server"):
         load({"CHRONOS_TASKS_BROKER_URL": url})
+
+
+@pytest.mark.parametrize("name", ["REDIS_URL", "TASKS_BROKER_URL"])
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("rediss://:x@tls.example", "rediss://:x@tls.example?ssl_cert_reqs=required"),
+        (
+            "rediss://tls.example/1?ssl_ca_certs=/ca.pem",
+            "rediss://tls.example/1?ssl_ca_certs=/ca.pem&ssl_cert_reqs=required",
+        ),
+        *(("rediss://tls.example?ssl_cert_reqs=none",) * 2, ("redis://plain.example/0",) * 2),
+    ],
+)
+def test_certificates_of_redis_are_checked(load: Load, name: str, given: str, used: str) -> None:
+    assert getattr(load({f"CHRONOS_{name}": given}), name.lower()) == used
+
+
+def test_celery_checks_the_certificate_of_redis_as_the_url_says(load: Load) -> None:
+    url = load({"CHRONOS_REDIS_URL": "rediss://tls.example"}).redis_url
+    with celery_app(url).connection_for_write() as connection:
+        assert connection.ssl == {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 
 
 def test_tasks_may_have_another_server(load: Load) -> None:
