@@ -32,7 +32,7 @@ from chronos_api.exports import routes as exports
 from chronos_api.http import compression, cors, errors, idempotency, request_hooks
 from chronos_api.jobs import by_name_routes, preview_routes
 from chronos_api.jobs import routes as jobs
-from chronos_api.operations import metrics, metrics_port, readiness
+from chronos_api.operations import metrics, readiness
 from chronos_api.operations import routes as operations
 from chronos_api.preferences import routes as preferences
 from chronos_api.quotas import routes as quotas
@@ -98,7 +98,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     hub.register(app, shared.redis, limit=settings.event_streams)
     tokens.register(app, settings)
     request_hooks.register(app)
-    metrics_port.register(app, settings.metrics_port)
+    metrics.keep_apart(app, settings.metrics_port)
     host_check.register(app, settings)
     cors.register(app, settings.cors_origins)
     compression.register(app)

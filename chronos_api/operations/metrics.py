@@ -25,7 +25,7 @@ from chronos_common import clock
 from chronos_common.broker import Broker
 from chronos_common.domain.statuses import UNFINISHED
 from chronos_common.domain.timezones import files
-from chronos_common.errors import Unavailable
+from chronos_common.errors import NotFound, Unavailable
 from chronos_common.settings import Settings
 from chronos_common.storage import health, quotas, workers
 from chronos_common.storage.jobs import schedules
@@ -106,6 +106,28 @@ def register(app: Flask, settings: Settings, engine: Engine, broker: Broker) -> 
 def of(app: Flask) -> Metrics:
     """Return the metrics of the application."""
     return cast(Metrics, app.extensions[_EXTENSION])
+
+
+_PATH = "/metrics"
+_SHOWN_APART = frozenset({_PATH, "/health"})
+
+
+def keep_apart(app: Flask, port: int) -> None:
+    """Show metrics on ``port`` only, and nothing but them and health there. 0 is no such port.
+
+    So strangers, who need not reach that port, do not see them.
+    """
+    if not port:
+        return
+
+    def check() -> None:
+        if request.environ.get("SERVER_PORT") == str(port):
+            if request.path not in _SHOWN_APART:
+                raise NotFound(f"This port shows {' and '.join(sorted(_SHOWN_APART))} only.")
+        elif request.path == _PATH:
+            raise NotFound("Metrics are shown on a port of their own, CHRONOS_METRICS_PORT.")
+
+    app.before_request(check)
 
 
 def _count(response: Response) -> Response:
