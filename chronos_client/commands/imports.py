@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import PurePath
 from typing import Any
@@ -30,7 +31,7 @@ _PLACES_SHOWN = 8
     "import",
     cls=ExampleCommand,
     examples=[
-        "crontab -l | chronos import crontab --timezone Europe/Berlin > jobs.yaml",
+        "crontab -l | chronos import crontab --timezone Europe/Berlin --shadow > jobs.yaml",
         "kubectl get cronjobs -A -o yaml | chronos import kubernetes > jobs.yaml",
         "chronos import github-actions .github/workflows/nightly.yml --repository shop/api",
     ],
@@ -48,6 +49,11 @@ _PLACES_SHOWN = 8
 @click.option("--workflow", metavar="FILE", help="github-actions: the workflow's file name.")
 @click.option("--ref", metavar="BRANCH", help=f"github-actions.  [default: {_DEFAULT_REF}]")
 @click.option(
+    "--shadow",
+    is_flag=True,
+    help="The jobs only record their runs: to compare before they go live.",
+)
+@click.option(
     "--output", "-o", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True,
     help="Form of the file on standard output. json also makes the report lines of JSON.",
 )  # fmt: skip
@@ -59,6 +65,7 @@ def import_jobs(
     kind: str,
     file: str,
     scope: str | None,
+    shadow: bool,
     output: str,
     **given: Any,
 ) -> None:
@@ -75,9 +82,13 @@ def import_jobs(
         )
     options = _options(kind, KINDS[kind], given, file)
     outcome = KINDS[kind].read(_text_of(file), options)
+    outcome.leave_out_past(datetime.now(UTC))  # noqa: TID251 - the client is an entry point
     write = documents.as_json if output == "json" else documents.as_yaml
-    click.echo(write(outcome, (scope or kind)[: documents.MAX_SCOPE_LENGTH]), nl=False)
+    name = (scope or kind)[: documents.MAX_SCOPE_LENGTH]
+    click.echo(write(outcome, name, shadow=shadow), nl=False)
     _report(outcome, as_json=output == "json")
+    if shadow and output != "json":
+        say("They are shadow jobs. To go live, take 'shadow' out of 'defaults' and apply again.")
     ctx.exit(Exit.DONE if outcome.is_exact else Exit.FAILED)
 
 
@@ -124,7 +135,7 @@ def _report(outcome: Outcome, *, as_json: bool) -> None:
 
 def report_lines(outcome: Outcome) -> Iterator[str]:
     """Yield the report for people. Details that several jobs share stand there once."""
-    entries = [each for each in outcome.findings if each.job is None]
+    entries = [each for each in outcome.findings if each.job is None and each.is_left_out]
     details = [each for each in outcome.findings if each.job and each.is_left_out]
     notes = [each for each in outcome.findings if not each.is_left_out]
     for title, found in (("Left out", entries), ("Not kept", details), ("Note", notes)):

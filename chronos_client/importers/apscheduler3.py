@@ -62,9 +62,12 @@ def _read_trigger(trigger: Any, draft: Draft) -> None:
         case "CronTrigger":
             _read_cron(trigger, draft)
         case "IntervalTrigger":
-            times.set_interval(draft, trigger.interval.total_seconds(), counts_from="starts_at")
-            draft.remarks.clear()  # the phase is the source's, as it has a start
-            draft.set(starts_at=times.written(trigger.start_date))
+            times.set_interval(
+                draft,
+                trigger.interval.total_seconds(),
+                counts_from="its start",
+                starts_at=times.written(trigger.start_date),
+            )
         case "DateTrigger":
             draft.set(schedule_type="once", run_at=times.written(trigger.run_date))
             return

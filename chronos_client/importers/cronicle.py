@@ -4,7 +4,14 @@ from typing import Any
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace, expect
+from chronos_client.importers.outcome import (
+    Draft,
+    LeftOut,
+    Outcome,
+    SourcePlace,
+    expect,
+    refuse_unknown,
+)
 
 _PLUGINS = {"urlplug", "httpplug"}
 _FIELDS = (
@@ -15,6 +22,19 @@ _FIELDS = (
     ("day of week", "weekdays"),
 )
 _MOST_ATTEMPTS = 50
+#: Members that the importer reads, and those about machines, about logs, or about other members.
+_KNOWN = (
+    "id", "title", "enabled", "notes", "timing", "timezone", "plugin", "params", "timeout",
+    "max_children", "queue", "queue_max", "retries", "retry_delay", "catch_up", "notify_fail",
+    "category", "category_title", "group_title", "plugin_title", "target", "algo", "username",
+    "created", "modified", "api_key", "session_id", "salt", "detached", "log_expire_days",
+    "log_max_size", "cpu_sustain", "memory_sustain", "stagger",
+)  # fmt: skip
+
+
+_KNOWN_TO_XYOPS = (
+    "triggers", "limits", "actions", "targets", "type", "icon", "tags", "revision", "sort_order",
+)  # fmt: skip
 
 
 def read(text: str, *, timezone: str | None = None) -> Outcome:
@@ -103,16 +123,7 @@ def _read_policies(event: dict[str, Any], draft: Draft) -> None:
     draft.set(misfire_policy="run_all" if event.get("catch_up") else "skip")
     if addresses := event.get("notify_fail"):
         draft.set(notify=[each.strip() for each in addresses.split(",") if each.strip()])
-    for name in (
-        "notify_success",
-        "web_hook",
-        "chain",
-        "chain_error",
-        "memory_limit",
-        "cpu_limit",
-    ):
-        if event.get(name):
-            draft.lacks(name, "A job has nothing like it.")
+    refuse_unknown(event, _KNOWN, draft)
 
 
 def _read_rules(event: dict[str, Any], draft: Draft) -> None:
@@ -130,6 +141,7 @@ def _read_rules(event: dict[str, Any], draft: Draft) -> None:
                 draft.set(timeout_seconds=bound)
             case kind:
                 draft.lacks(f"limit {kind}", "A job has nothing like it.")
+    refuse_unknown(event, (*_KNOWN, *_KNOWN_TO_XYOPS), draft)
     for each in event.get("actions") or []:
         draft.lacks(f"action {each.get('type')}", "A job has nothing like it.")
 

@@ -6,20 +6,28 @@ from dataclasses import dataclass, field
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.shell import read_command
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace
+from chronos_client.importers.outcome import (
+    Draft,
+    ImportFinding,
+    LeftOut,
+    Outcome,
+    SourcePlace,
+)
 
 _VARIABLE = re.compile(r"\s*([A-Za-z_]\w*|\"[^\"]*\"|'[^']*')\s*=\s*(.*?)\s*")
 _FIELDS = 5
+#: A comment that explains the fields below it. No line up to it is about a job.
+_LEGEND = re.compile(r"m\s+h\s+dom\s+mon\s+dow\b|(?:\*\s+){5}|(?:\|\s+){4}|.*[.:]-{4,}")
 _RANDOM = "A random time ('~') has no equal. Write the first one, and set jitter_seconds."
 
 
 @dataclass(slots=True)
 class _Environment:
-    """The variables and the comment above a job."""
+    """What stands above a job: a comment, and variables, of which some mean something to cron."""
 
+    variables: dict[str, str] = field(default_factory=dict)
     timezone: str | None = None
     notify: list[str] | None = None
-    mail_user: str | None = None
     comment: list[str] = field(default_factory=list)
 
 
@@ -32,7 +40,7 @@ def read(text: str, *, has_users: bool = False, timezone: str | None = None) -> 
     outcome, environment = Outcome(), _Environment()
     for place, line in _lines(text):
         if line.startswith("#"):
-            environment.comment.append(line.lstrip("# ").rstrip())
+            _comment(environment, line.lstrip("# ").rstrip())
         elif not line:
             environment.comment.clear()
         elif variable := _VARIABLE.fullmatch(line):
@@ -43,6 +51,22 @@ def read(text: str, *, has_users: bool = False, timezone: str | None = None) -> 
                 _read_line(line, draft, environment, has_users=has_users, timezone=timezone)
             environment.comment.clear()
     return outcome
+
+
+def _comment(environment: _Environment, text: str) -> None:
+    """Add a line to the comment above a job. Legends and jobs that are off say nothing of it."""
+    if _LEGEND.match(text) or _is_job(text):
+        environment.comment.clear()
+    elif re.search(r"\w", text):
+        environment.comment.append(text.strip("-=* "))
+
+
+def _is_job(text: str) -> bool:
+    try:
+        times.classic(_divided(text)[0])
+    except LeftOut:
+        return False
+    return True
 
 
 def _lines(text: str) -> Iterator[tuple[SourcePlace, str]]:
@@ -57,9 +81,20 @@ def _unquoted(value: str) -> str:
 def _set(
     environment: _Environment, name: str, value: str, place: SourcePlace, outcome: Outcome
 ) -> None:
+    environment.variables[name] = value
     match name:
         case "CRON_TZ":
             environment.timezone = value or None
+        case "TZ":
+            outcome.findings.append(
+                ImportFinding(
+                    place,
+                    f"TZ={value}",
+                    "It is the zone of commands alone. Times follow CRON_TZ, or the machine. Give "
+                    f"--timezone {value} if the machine's zone is meant.",
+                    is_left_out=False,
+                )
+            )
         case "MAILTO":
             addresses = [each.strip() for each in value.split(",") if each.strip()]
             local = [each for each in addresses if "@" not in each]
@@ -87,8 +122,8 @@ def _read_line(
             raise LeftOut(f"The line has no command after the user {user!r}.")
         command = rest[0]
     command = _without_input(command)
-    request = read_command(command, draft)
-    times.set_cron(draft, times.classic(expression), environment.timezone)
+    request = read_command(command, draft, environment.variables)
+    times.set_cron(draft, _expression(expression), environment.timezone)
     if environment.timezone is None:
         times.set_zone_of_machine(draft, timezone)
     request.set_in(draft)
@@ -115,6 +150,17 @@ def _divided(line: str) -> tuple[str, str]:
     if "~" in expression:
         raise LeftOut(_RANDOM)
     return expression, parts[_FIELDS]
+
+
+def _expression(text: str) -> str:
+    """Return an expression that all crons read alike. Raises :class:`LeftOut`."""
+    expression = times.classic(text)
+    if step := re.search(r"(?:^|[\s,])(\w+)/(\d+)", expression):
+        raise LeftOut(
+            f"{step[0].strip(' ,')!r} is {step[1]} alone to some crons, and every {step[2]} from "
+            f"{step[1]} on to others. Write {step[1]}, or a range with the step."
+        )
+    return expression
 
 
 def _without_input(command: str) -> str:

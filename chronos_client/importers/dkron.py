@@ -6,10 +6,28 @@ from typing import Any
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace, expect, number
+from chronos_client.importers.outcome import (
+    Draft,
+    LeftOut,
+    Outcome,
+    SourcePlace,
+    expect,
+    number,
+    refuse_unknown,
+)
 
 _DEFAULT_TIMEOUT = 30
 _MOST_ATTEMPTS = 50
+#: Members that the importer reads, and those about the past or about people.
+_KNOWN = (
+    "id", "name", "displayname", "timezone", "schedule", "owner", "success_count", "error_count",
+    "last_success", "last_error", "disabled", "tags", "metadata", "retries", "dependent_jobs",
+    "parent_job", "concurrency", "executor", "executor_config", "status", "next", "expires_at",
+)  # fmt: skip
+_KNOWN_OF_CONFIG = (
+    "method", "url", "headers", "body", "timeout", "expectCode", "expectBody", "debug",
+    "tlsNoVerifyPeer", "tlsCertificateFile", "tlsCertificateKeyFile", "tlsRootCAsFile",
+)  # fmt: skip
 _MACROS = {"@minutely": "* * * * *"}
 
 
@@ -45,9 +63,9 @@ def _read_job(job: dict[str, Any], draft: Draft, timezone: str | None) -> None:
         )
     if job.get("expires_at"):
         draft.set(ends_at=times.written(times.instant(job["expires_at"], "expires_at")))
-    for name in ("processors", "ephemeral"):
-        if job.get(name):
-            draft.lacks(name, "A job has nothing like it.")
+    if job.get("tags"):
+        draft.lacks("tags", "They choose machines. A worker of Chronos makes one call.")
+    refuse_unknown(job, _KNOWN, draft)
 
 
 def _read_schedule(schedule: str, job: dict[str, Any], draft: Draft, timezone: str | None) -> None:
@@ -92,6 +110,7 @@ def _read_target(config: dict[str, Any], draft: Draft) -> None:
     draft.fields["payload"]["success_statuses"] = _statuses(str(config.get("expectCode") or "200"))
     if config.get("expectBody"):
         draft.lacks("expectBody", "The answer's body does not decide whether a run succeeded.")
+    refuse_unknown(config, _KNOWN_OF_CONFIG, draft)
     for name in ("tlsCertificateFile", "tlsCertificateKeyFile", "tlsRootCAsFile"):
         if config.get(name):
             raise LeftOut(f"It uses certificates of its own ({name}).")

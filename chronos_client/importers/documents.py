@@ -57,7 +57,8 @@ def read_yaml(text: str) -> list[Any]:
     try:
         found = list(yaml.load_all(text, Loader=_loader(yaml)))
     except yaml.YAMLError as error:
-        raise SourceUnreadable(f"The source is not YAML: {_one_line(error)}.") from error
+        remedy = " It has templates like {{ ... }}; render it first." if "{{" in text else ""
+        raise SourceUnreadable(f"The source is not YAML: {_one_line(error)}.{remedy}") from error
     except (ValueError, RecursionError) as error:
         raise SourceUnreadable(f"The source is not YAML that can be read: {error}.") from error
     _check_values(found)
@@ -139,17 +140,22 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def file_of(outcome: Outcome, scope: str) -> dict[str, Any]:
-    """Return the file of a scope, as ``chronos apply`` takes it."""
-    return {"scope": scope, "jobs": outcome.jobs}
+def file_of(outcome: Outcome, scope: str, *, shadow: bool = False) -> dict[str, Any]:
+    """Return the file of a scope, as ``chronos apply`` takes it.
+
+    With ``shadow`` its jobs only record their runs, until that is taken out of the defaults.
+    """
+    defaults = {"defaults": {"shadow": True}} if shadow else {}
+    return {"scope": scope, **defaults, "jobs": outcome.jobs}
 
 
-def as_json(outcome: Outcome, scope: str) -> str:
+def as_json(outcome: Outcome, scope: str, *, shadow: bool = False) -> str:
     """Return the file of a scope as JSON."""
-    return json.dumps(file_of(outcome, scope), indent=2, ensure_ascii=False) + "\n"
+    file = file_of(outcome, scope, shadow=shadow)
+    return json.dumps(file, indent=2, ensure_ascii=False) + "\n"
 
 
-def as_yaml(outcome: Outcome, scope: str) -> str:
+def as_yaml(outcome: Outcome, scope: str, *, shadow: bool = False) -> str:
     """Return the file of a scope as YAML. Raises :class:`SourceUnreadable` without PyYAML."""
     try:
         import yaml  # noqa: PLC0415 - an extra of the light distribution
@@ -158,6 +164,6 @@ def as_yaml(outcome: Outcome, scope: str) -> str:
             "YAML needs PyYAML. Run: pip install 'chronos-client[yaml]', or use --output json."
         ) from error
     # Through JSON, so that no value stands twice and becomes an alias.
-    plain = json.loads(as_json(outcome, scope))
+    plain = json.loads(as_json(outcome, scope, shadow=shadow))
     text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=100)
     return text

@@ -1,17 +1,35 @@
 """CronJobs of Kubernetes, as YAML or as ``kubectl get cronjobs -o yaml``."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
 from chronos_client.importers.http.shell import read_arguments, read_command
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace, expect
+from chronos_client.importers.outcome import (
+    Draft,
+    LeftOut,
+    Outcome,
+    SourcePlace,
+    expect,
+    refuse_unknown,
+)
 
 _OVERLAPS = {"Allow": "allow", "Forbid": "skip", "Replace": "cancel_running"}
 _ZONE_PREFIX = re.compile(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)")
 _SHELLS = {"sh", "/bin/sh", "bash", "/bin/bash", "ash", "/bin/ash"}
-_CURL_IMAGE = re.compile(r"(?:.*/)?curlimages/curl(?:[:@].*)?")
+#: Images whose entry point is curl.
+_CURL_IMAGE = re.compile(r"(?:.*/)?(?:curlimages/curl|alpine/curl|byrnedo/alpine-curl)(?:[:@].*)?")
+#: Members about the pods and objects that Kubernetes makes, and not about the call.
+_SPEC = (
+    "schedule", "timeZone", "suspend", "concurrencyPolicy", "startingDeadlineSeconds",
+    "jobTemplate", "successfulJobsHistoryLimit", "failedJobsHistoryLimit",
+)  # fmt: skip
+_JOB_SPEC = (
+    "template", "backoffLimit", "activeDeadlineSeconds", "parallelism", "completions",
+    "ttlSecondsAfterFinished", "completionMode",
+)  # fmt: skip
 #: The default of Kubernetes.
 _DEFAULT_RETRIES = 6
 
@@ -43,6 +61,7 @@ def _read_object(
         _read_schedule(spec, draft, timezone)
         _read_policies(spec, draft)
         _read_job(spec, draft)
+        refuse_unknown(spec, _SPEC, draft)
 
 
 def _read_schedule(spec: dict[str, Any], draft: Draft, timezone: str | None) -> None:
@@ -63,6 +82,12 @@ def _read_policies(spec: dict[str, Any], draft: Draft) -> None:
     if policy not in _OVERLAPS:
         raise LeftOut(f"concurrencyPolicy {policy!r} is not known.")
     draft.set(overlap_policy=_OVERLAPS[policy], status="paused" if spec.get("suspend") else None)
+    if policy == "Forbid":
+        draft.note(
+            "Forbid",
+            "Kubernetes makes up for the latest start once the run under way has ended. Chronos "
+            "skips it. overlap_policy queue_one lets it wait.",
+        )
     deadline = spec.get("startingDeadlineSeconds")
     if deadline is not None:
         draft.set(misfire_policy="skip", misfire_grace_seconds=deadline)
@@ -78,11 +103,11 @@ def _read_job(spec: dict[str, Any], draft: Draft) -> None:
     job = expect(template.get("spec"), dict, "jobTemplate.spec")
     if any(job.get(each) not in (None, 1) for each in ("parallelism", "completions")):
         raise LeftOut("It starts several pods.")
-    pod = expect(job.get("template"), dict, "template").get("spec")
-    request = _request(expect(pod, dict, "template.spec"), draft)
-    deadline = job.get("activeDeadlineSeconds")
-    if deadline is not None:
-        request.timeout = min(deadline, request.timeout or deadline)
+    pod = expect(expect(job.get("template"), dict, "template").get("spec"), dict, "template.spec")
+    request = _request(pod, draft)
+    bounds = [job.get("activeDeadlineSeconds"), pod.get("activeDeadlineSeconds"), request.timeout]
+    request.timeout = min((each for each in bounds if each is not None), default=None)
+    refuse_unknown(job, _JOB_SPEC, draft)
     request.set_in(draft, timeout="activeDeadlineSeconds")
     draft.set(max_attempts=1)
     if retries := job.get("backoffLimit", _DEFAULT_RETRIES):
@@ -100,26 +125,54 @@ def _request(pod: dict[str, Any], draft: Draft) -> HttpRequest:
     if len(containers) != 1:
         raise LeftOut(f"It has {len(containers)} containers. Only one with curl becomes a job.")
     container = expect(containers[0], dict, "the container")
-    command, arguments = (
-        _arguments_of(container.get("command")),
-        _arguments_of(container.get("args")),
-    )
+    variables = _variables(container)
+    words = _command_line(container, variables)
+    if words[0] in _SHELLS:
+        match words[1:]:
+            case [flag, script] if flag in {"-c", "-ec", "-ce", "-euc"}:
+                return read_command(script, draft, variables)
+        raise LeftOut("It runs a shell script.")
+    return read_arguments(words, draft)
+
+
+def _command_line(container: dict[str, Any], variables: Mapping[str, str]) -> list[str]:
+    """Return the program of a container, and its arguments."""
+    command = _arguments_of(container.get("command"))
+    arguments = _arguments_of(container.get("args"))
     image = str(container.get("image", ""))
     if not command and _CURL_IMAGE.fullmatch(image):
         command = ["curl"]
         if arguments[:1] == ["curl"]:  # the image's entry point takes it away, too
             arguments = arguments[1:]
-    words = [*command, *arguments]
-    if any(re.search(r"(?<!\$)\$\(\w+\)", each) for each in words):
-        raise LeftOut("It takes values from the container's environment, like $(NAME).")
+    words = [_expanded(each, variables) for each in (*command, *arguments)]
     if not words:
         raise LeftOut(f"It runs the image {image!r} with its own command.")
-    if words[0] in _SHELLS:
-        match words[1:]:
-            case [flag, script] if flag in {"-c", "-ec", "-ce", "-euc"}:
-                return read_command(script, draft)
-        raise LeftOut("It runs a shell script.")
-    return read_arguments(words, draft)
+    return words
+
+
+def _variables(container: dict[str, Any]) -> dict[str, str]:
+    """Return the variables of a container whose values stand in the object."""
+    return {
+        str(each["name"]): str(each["value"])
+        for each in container.get("env") or []
+        if "value" in each and "$(" not in str(each["value"])
+    }
+
+
+def _expanded(text: str, variables: Mapping[str, str]) -> str:
+    """Return an argument with the values that Kubernetes puts in the place of ``$(NAME)``."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] is None:
+            return "$"
+        if match[1] not in variables:
+            raise LeftOut(
+                f"It takes $({match[1]}) from the container's environment, whose value does not "
+                "stand in the object."
+            )
+        return variables[match[1]]
+
+    return re.sub(r"\$\$|\$\(([\w.-]+)\)", value, text)
 
 
 def _arguments_of(value: Any) -> list[str]:

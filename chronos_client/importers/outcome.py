@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from chronos_client.errors import ClientError
@@ -68,6 +69,15 @@ class Outcome:
     def is_exact(self) -> bool:
         """Whether nothing of the source was left out."""
         return not any(each.is_left_out for each in self.findings)
+
+    def leave_out_past(self, now: datetime) -> None:
+        """Leave out jobs whose only instant has passed, because the server refuses them."""
+        for job in [*self.jobs]:
+            at = job.get("run_at")
+            if at is not None and datetime.fromisoformat(at) < now:
+                self.jobs.remove(job)
+                self.findings = [each for each in self.findings if each.job != job["name"]]
+                self.leave_out(SourcePlace(job["name"]), job["name"], f"Its instant {at} is past.")
 
     def leave_out(self, place: SourcePlace, what: str, why: str) -> None:
         """Report something of the source that becomes no job."""
@@ -153,10 +163,10 @@ def _place_of(field_name: str) -> tuple[int, str]:
 
 
 def refuse_unknown(entry: Mapping[str, Any], known: Iterable[str], draft: Draft) -> None:
-    """Report the members of an entry that the importer does not know, if they say something."""
+    """Report the members of an entry that no job has, if they say something."""
     for name in sorted(entry.keys() - set(known)):
         if entry[name] not in (None, "", False, [], {}, 0):
-            draft.lacks(name, "This importer does not know it.")
+            draft.lacks(name, "It has no equal that this importer knows.")
 
 
 def expect(value: Any, kind: type[T] | tuple[type, ...], what: str) -> Any:

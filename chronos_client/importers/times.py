@@ -7,7 +7,6 @@ from chronos_client.importers.outcome import Draft, LeftOut
 
 LONGEST_INTERVAL = 31_536_000
 LONGEST_TIMEOUT = 300
-_FIELDS = 5
 
 MACROS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
 
@@ -24,6 +23,9 @@ _BOUNDS = {
     "day of week": (0, 7, _WEEKDAYS),
 }  # type: dict[str, tuple[int, int, list[str]]]
 
+#: The names of the five fields, in their order.
+FIELDS = tuple(_BOUNDS)[1:]
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhd])")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -36,9 +38,9 @@ def classic(expression: str) -> str:
     fields = expression.split()
     if len(fields) == 1 and fields[0].lower() in MACROS:
         return fields[0].lower()
-    if len(fields) != _FIELDS:
+    if len(fields) != len(FIELDS):
         raise LeftOut(f"{expression!r} is not a cron expression of five fields.")
-    for name, text in zip(list(_BOUNDS)[1:], fields, strict=True):
+    for name, text in zip(FIELDS, fields, strict=True):
         check_field(name, text)
     return " ".join(fields)
 
@@ -65,20 +67,45 @@ def _value(text: str, low: int, names: list[str]) -> int | None:
     return names.index(text.upper()) + low if text.upper() in names else None
 
 
+def unwrapped(name: str, text: str) -> str:
+    """Return a field in which lists stand for ranges over the end, such as ``FRI-MON``."""
+    return ",".join(_unwrapped_item(name, each) for each in text.split(","))
+
+
+def _unwrapped_item(name: str, item: str) -> str:
+    low, high, names = _BOUNDS[name]
+    match = _ITEM.fullmatch(item)
+    if match is None or match[2] is None:
+        return item
+    first, last = _value(match[1], low, names), _value(match[2], low, names)
+    if first is None or last is None or first <= last:
+        return item
+    if name == "day of week":
+        high = 6  # 7 is Sunday once more
+    numbers = [*range(first, high + 1), *range(low, last + 1)]
+    return ",".join(map(str, numbers[:: int(match[3] or 1)]))
+
+
 def either_day(expression: str) -> str:
     """Return an expression that means the days as Go's cron library reads them.
 
-    There only a bare ``*`` leaves a day field open. ``*/2`` restricts it, so either field will do.
-    In Chronos a field that begins with ``*`` makes both count, and ``1-31/2`` means the other.
+    There only a ``*`` without a step leaves a day field open, also in a list. ``*/2`` restricts
+    it, so either field will do. In Chronos a field that begins with ``*`` makes both count, and
+    ``1-31/2`` means the other.
     """
-    fields = expression.split()
-    if len(fields) != _FIELDS:
+    fields = expression.replace("?", "*").split()
+    if len(fields) != len(FIELDS):
         return expression
-    day, weekday = fields[2], fields[4]
-    if day not in {"*", "?"} and weekday not in {"*", "?"}:
-        fields[2] = re.sub(r"(?<![^,])\*(?=/)", "1-31", day)
-        fields[4] = re.sub(r"(?<![^,])\*(?=/)", "0-6", weekday)
+    fields[2], fields[4] = map(_opened, (fields[2], fields[4]))
+    if "*" not in (fields[2], fields[4]):
+        fields[2] = re.sub(r"(?<![^,])\*(?=/)", "1-31", fields[2])
+        fields[4] = re.sub(r"(?<![^,])\*(?=/)", "0-6", fields[4])
     return " ".join(fields)
+
+
+def _opened(field: str) -> str:
+    """Return ``*`` for a list that names every day without a step."""
+    return "*" if {"*", "*/1"} & {*field.split(",")} else field
 
 
 def duration(text: str) -> float:
@@ -89,19 +116,25 @@ def duration(text: str) -> float:
     return sum(float(number) * _SECONDS[unit] for number, unit in parts)
 
 
-def set_interval(draft: Draft, seconds: float, *, counts_from: str) -> None:
-    """Make the job run at an interval from its creation on. Raises :class:`LeftOut`."""
+def set_interval(
+    draft: Draft, seconds: float, *, counts_from: str, starts_at: str | None = None
+) -> None:
+    """Make the job run at an interval, from ``starts_at`` or from its creation on.
+
+    Raises :class:`LeftOut` if it cannot be said.
+    """
     if seconds != int(seconds) or not 1 <= seconds <= LONGEST_INTERVAL:
         raise LeftOut(
             f"An interval of {seconds:g} s cannot be said: whole seconds from 1 to "
             f"{LONGEST_INTERVAL} can."
         )
-    draft.set(schedule_type="interval", interval_seconds=int(seconds))
-    draft.note(
-        "phase",
-        f"The source counts its interval from {counts_from}. The job's first run is one interval "
-        "after it is created. starts_at sets another phase.",
-    )
+    draft.set(schedule_type="interval", interval_seconds=int(seconds), starts_at=starts_at)
+    if starts_at is None:
+        draft.note(
+            "phase",
+            f"The source counts its interval from {counts_from}. The job's first run is one "
+            "interval after it is created. starts_at sets another phase.",
+        )
 
 
 def set_cron(

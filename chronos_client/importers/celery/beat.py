@@ -18,7 +18,12 @@ _CRONTAB_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_we
 
 
 def export(app: Any) -> Outcome:
-    """Return the jobs of a Celery application's ``beat_schedule``."""
+    """Return the jobs of a Celery application's ``beat_schedule``.
+
+    Its tasks are imported first, as beat does, because their modules may add entries.
+    """
+    app.loader.import_default_modules()
+    app.finalize()
     outcome = Outcome()
     schedule: Mapping[str, Any] = app.conf.beat_schedule or {}
     for name, entry in schedule.items():

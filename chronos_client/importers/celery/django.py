@@ -77,7 +77,9 @@ def _set_times(
             cron = [schedule.get(name, "*") for name in _CRONTAB_FIELDS]
             set_crontab(draft, cron, schedule.get("timezone"), timezone)
         case "interval":
-            set_period(draft, expect(schedule.get("every"), int, "every"), schedule.get("period"))
+            every = expect(schedule.get("every"), int, "every")
+            starts_at = _instant(fields, "start_time")
+            set_period(draft, every, schedule.get("period"), starts_at=starts_at)
         case "clocked":
             if fields.get("total_run_count"):
                 raise LeftOut("It was for a single instant, and has run.")

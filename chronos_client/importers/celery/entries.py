@@ -59,7 +59,10 @@ def set_crontab(
 
     A date must match day and weekday both.
     """
-    texts = [field_text(each) for each in fields]
+    texts = [
+        times.unwrapped(name, field_text(each))
+        for name, each in zip(times.FIELDS, fields, strict=True)
+    ]
     expression = times.classic(" ".join(texts))
     day, weekday = texts[2], texts[4]
     both = not day.startswith("*") and not weekday.startswith("*")
@@ -77,8 +80,13 @@ def field_text(value: Any) -> str:
     return re.sub(r"[A-Za-z]{4,}", lambda match: match[0][:3], text).upper()
 
 
-def set_period(draft: Draft, every: Any, period: Any) -> None:
+def set_period(draft: Draft, every: Any, period: Any, *, starts_at: str | None) -> None:
     """Write an interval of so many periods. Raises :class:`LeftOut`."""
     if period not in _PERIODS:
         raise LeftOut(f"An interval in {period} cannot be said; seconds are the least.")
-    times.set_interval(draft, every * _PERIODS[period], counts_from="the task's last start")
+    times.set_interval(
+        draft,
+        every * _PERIODS[period],
+        counts_from="the task's last start",
+        starts_at=starts_at,
+    )

@@ -2,6 +2,7 @@
 
 import base64
 import re
+from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import quote_plus
 
@@ -12,22 +13,22 @@ from chronos_client.importers.outcome import Draft, LeftOut, number
 #: Only for the terminal, or for the exit code that cron does not look at.
 _SILENT = frozenset({
     "silent", "show-error", "fail", "fail-with-body", "verbose", "include", "no-progress-meter",
-    "progress-bar", "no-buffer", "globoff", "no-keepalive",
+    "progress-bar", "no-buffer", "globoff", "no-keepalive", "disable", "create-dirs",
+    "remote-header-name", "retry-all-errors", "retry-connrefused",
 })  # fmt: skip
-_FLAGS = _SILENT | {
-    "location",
-    "insecure",
-    "get",
-    "head",
-    "compressed",
-    "ipv4",
-    "ipv6",
-    "remote-name",
-}
+#: About the connection, which Chronos makes in its own way.
+_CONNECTION = frozenset({
+    "compressed", "ipv4", "ipv6", "http1.1", "http2", "tlsv1.2", "tlsv1.3", "max-redirs",
+    "connect-timeout",
+})  # fmt: skip
+_FLAGS = (_SILENT | _CONNECTION | {"location", "insecure", "get", "head", "remote-name"}) - {
+    "max-redirs", "connect-timeout",
+}  # fmt: skip
 _DATA = frozenset({"data", "data-raw", "data-ascii", "data-binary", "data-urlencode", "json"})
 _VALUES = _DATA | {
     "request", "header", "user", "user-agent", "referer", "cookie", "max-time", "connect-timeout",
     "url", "output", "write-out", "retry", "retry-delay", "retry-max-time", "oauth2-bearer",
+    "dump-header", "max-redirs",
 }  # fmt: skip
 
 _GRAMMAR = Grammar(
@@ -37,7 +38,8 @@ _GRAMMAR = Grammar(
         "progress-bar", "N": "no-buffer", "g": "globoff", "L": "location", "k": "insecure",
         "G": "get", "I": "head", "4": "ipv4", "6": "ipv6", "O": "remote-name", "d": "data",
         "X": "request", "H": "header", "u": "user", "A": "user-agent", "e": "referer",
-        "b": "cookie", "m": "max-time", "o": "output", "w": "write-out",
+        "b": "cookie", "m": "max-time", "o": "output", "w": "write-out", "q": "disable",
+        "D": "dump-header", "J": "remote-header-name",
     },
     frozenset(_VALUES),
     frozenset(_FLAGS),
@@ -55,6 +57,7 @@ def read(words: Sequence[str], draft: Draft) -> HttpRequest:
     options = [*_GRAMMAR.read(words)]
     request = HttpRequest(_url(options), follows_redirects=False)
     _read_data(options, request)
+    _report_repeated(options, draft)
     for name, value in options:
         _read_option(name, value, request, draft)
     return request
@@ -79,6 +82,8 @@ def _read_data(options: Sequence[tuple[str | None, str]], request: HttpRequest) 
     if "get" in names:
         request.url += ("&" if "?" in request.url else "?") + "&".join(parts)
         return
+    if "head" in names:
+        raise LeftOut("curl takes no data beside --head.")
     request.method = "POST"
     is_json = "json" in names
     request.body = "".join(parts) if is_json else "&".join(parts)
@@ -143,6 +148,16 @@ def _read_header(text: str, request: HttpRequest) -> None:
         raise LeftOut(f"The header {text!r} has no equal in a job.")
 
 
+def _report_repeated(options: Sequence[tuple[str | None, str]], draft: Draft) -> None:
+    headers = [value.partition(":")[0].strip() for name, value in options if name == "header"]
+    for header, number_of_times in Counter(map(str.lower, headers)).items():
+        if number_of_times > 1:
+            draft.lacks(
+                f"header {header}",
+                f"curl sends it {number_of_times} times. The job sends the last one.",
+            )
+
+
 def _report(name: str | None, value: str, draft: Draft) -> None:
     """Report an option that the job does not have and that does not change the request."""
     match name:
@@ -151,11 +166,11 @@ def _report(name: str | None, value: str, draft: Draft) -> None:
                 "--retry",
                 "curl tries again by rules of its own. The job is tried once. Set max_attempts.",
             )
-        case "output" if value not in {"/dev/null", "-"}:
-            draft.lacks("--output", "The answer is not saved. The history of each run keeps it.")
+        case "output" | "dump-header" if value not in {"/dev/null", "-"}:
+            draft.lacks(f"--{name}", "The answer is not saved. The history of each run keeps it.")
         case "remote-name":
             draft.lacks("--remote-name", "The answer is not saved. The history keeps it.")
         case "connect-timeout":
             draft.lacks("--connect-timeout", "A job has one time limit for a whole attempt.")
-        case "compressed" | "ipv4" | "ipv6":
+        case _ if name in _CONNECTION:
             draft.lacks(f"--{name}", "A job has no such option.")

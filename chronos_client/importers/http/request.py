@@ -1,11 +1,24 @@
 """A request that a source describes, and the webhook job that sends it."""
 
+import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
 from chronos_client.importers.outcome import Draft, LeftOut
 from chronos_client.importers.times import set_timeout
+
+#: Chronos or the connection sets these, and no job may.
+OWN_HEADERS = frozenset({
+    "connection", "content-length", "expect", "host", "keep-alive", "proxy-authorization", "te",
+    "trailer", "traceparent", "transfer-encoding", "upgrade", "webhook-id", "webhook-signature",
+    "webhook-timestamp", "x-chronos-attempt", "x-chronos-job-id", "x-chronos-scheduled-for",
+    "x-chronos-test",
+})  # fmt: skip
+_LOCAL_NAMES = (".svc", ".cluster.local", ".local", ".internal", ".lan")
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
@@ -33,9 +46,26 @@ class HttpRequest:
         """Write the job's payload. Raises :class:`LeftOut` if it cannot be sent."""
         if self.method not in METHODS:
             raise LeftOut(f"The method {self.method!r} is not one of {', '.join(METHODS)}.")
+        if self.method == "HEAD" and self.body is not None:
+            raise LeftOut("It sends a body with HEAD, which has none.")
+        self._drop_own_headers(draft)
         draft.set(type="webhook", payload=self.payload())
         set_timeout(draft, self.timeout, what=timeout)
         _note_local_host(self.url, draft)
+
+    def _drop_own_headers(self, draft: Draft) -> None:
+        host = urlsplit(address(self.url)).netloc.rpartition("@")[2]
+        for name, value in [*self.headers.items()]:
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(str(value).strip()):
+                raise LeftOut(f"The header {name!r} has characters that HTTP does not have there.")
+            if name.lower() == "host" and value != host:
+                raise LeftOut(
+                    f"It asks {host} for the host {value!r}. A job names its URL's host."
+                )
+            if name.lower() in OWN_HEADERS:
+                del self.headers[name]
+                if name.lower() != "host":
+                    draft.lacks(f"header {name}", "Chronos sets it itself.")
 
     def payload(self) -> dict[str, Any]:
         """Return the payload of a webhook."""
@@ -77,9 +107,16 @@ def address(url: str) -> str:
 
 def _note_local_host(url: str, draft: Draft) -> None:
     host = urlsplit(address(url)).hostname or ""
-    if "." not in host or host.endswith((".svc", ".local", ".internal")) or host == "127.0.0.1":
+    if "." not in host or host.endswith(_LOCAL_NAMES) or _is_private(host):
         draft.note(
             "host",
             f"{host!r} has a meaning in the source's network alone. Workers must reach it there, "
             "and the operator must allow private addresses.",
         )
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return False

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from chronos_client.importers.http import curl, wget
@@ -18,9 +18,21 @@ _SILENT = re.compile(r"\s*(?:[12]?>>?|&>>?|>&)\s*/dev/null\b|\s*2>&1|\s*</dev/nu
 _TO_FILE = re.compile(r"\s*(?:[12]?>>?|&>>?|>&)\s*([\w./~+-]+)")
 
 
-def read_command(command: str, draft: Draft) -> HttpRequest:
-    """Return the request of a line of a shell. Raises :class:`LeftOut` for any other command."""
-    bare = _without_redirections(command.strip(), draft)
+#: A variable of a shell. One behind a backslash is none.
+_VARIABLE = re.compile(r"(?<!\\)\$(?:(\w+)|\{(\w+)\})", re.ASCII)
+#: A value that stays one word where no quotes stand around it.
+_WORD = re.compile(r"[\w./:@%+=,-]+", re.ASCII)
+
+
+def read_command(
+    command: str, draft: Draft, variables: Mapping[str, str] | None = None
+) -> HttpRequest:
+    """Return the request of a line of a shell, with the variables that its source sets.
+
+    Raises :class:`LeftOut` for any other command.
+    """
+    whole = _expanded(_joined(command.strip()), variables or {})
+    bare = _in_foreground(_without_redirections(whole, draft))
     for found in _shell_parts(bare):
         raise LeftOut(_SHELL.format(found) if _mentions_http(bare) else _NO_TARGET)
     try:
@@ -42,6 +54,8 @@ def read_arguments(words: Sequence[str], draft: Draft) -> HttpRequest:
             return curl.read(rest, draft)
         case ["wget", *rest]:
             return wget.read(rest, draft)
+    if _mentions_http(" ".join(words[:-1])):
+        raise LeftOut(f"It runs {words[0]!r} around curl or wget, which a job does not have.")
     raise LeftOut(_NO_TARGET)
 
 
@@ -65,12 +79,45 @@ def _without_redirections(command: str, draft: Draft) -> str:
     return "".join(parts)
 
 
+def _joined(command: str) -> str:
+    """Return a command on one line: a backslash at the end of a line continues it."""
+    return "".join(
+        text if text.startswith("'") else text.replace("\\\n", "")
+        for text, _ in _by_quotes(command)
+    )
+
+
+def _in_foreground(command: str) -> str:
+    """Return a command without an ``&`` at its end. Nobody waits for a job either."""
+    return re.sub(r"(?<=[^&])\s*&$", "", command.rstrip())
+
+
+def _expanded(command: str, variables: Mapping[str, str]) -> str:
+    """Return a command with the values of known variables. The others stay."""
+
+    def quoted(match: re.Match[str]) -> str:
+        value = variables.get(match[1] or match[2])
+        return match[0] if value is None else re.sub(r'(["\\$`])', r"\\\1", value)
+
+    def bare(match: re.Match[str]) -> str:
+        value = variables.get(match[1] or match[2], "")
+        return value if _WORD.fullmatch(value) else match[0]
+
+    return "".join(
+        text if text.startswith("'") else _VARIABLE.sub(quoted if is_quoted else bare, text)
+        for text, is_quoted in _by_quotes(command)
+    )
+
+
 def _shell_parts(command: str) -> Iterator[str]:
     """Yield the parts that need a shell."""
     for text, is_quoted in _by_quotes(command):
         if text.startswith("'"):
             continue
-        special = re.search(r"[$`]" if is_quoted else r"[$`|&;<>(){}*?~!\n]|#(?=\s)", _bare(text))
+        bare = _bare(text)
+        if variable := _VARIABLE.search(bare):
+            yield f"the variable {variable[0]}, which its source does not set as one word"
+        special = re.search(r"[$`]" if is_quoted else r"[$`|&;<>(){}*?~!\n]|#(?=\s)", bare)
         if special:
             yield f"the character {special[0]!r}"
 

@@ -7,18 +7,22 @@ from chronos_client.importers.http.options import Grammar
 from chronos_client.importers.http.request import HttpRequest
 from chronos_client.importers.outcome import Draft, LeftOut
 
-_SILENT = frozenset({"quiet", "no-verbose", "verbose", "no-cache", "no-hsts", "delete-after"})
+_SILENT = frozenset({
+    "quiet", "no-verbose", "verbose", "no-cache", "no-hsts", "delete-after", "background",
+    "server-response",
+})  # fmt: skip
 _FLAGS = _SILENT | {"spider", "no-check-certificate"}
 _VALUES = frozenset({
     "output-document", "output-file", "append-output", "post-data", "body-data", "method",
     "header", "user", "password", "http-user", "http-password", "user-agent", "referer",
-    "timeout", "read-timeout", "connect-timeout", "tries",
+    "timeout", "read-timeout", "connect-timeout", "tries", "waitretry",
 })  # fmt: skip
 
 _GRAMMAR = Grammar(
     "wget",
     {"q": "quiet", "v": "verbose", "O": "output-document", "o": "output-file",
-     "a": "append-output", "T": "timeout", "t": "tries", "U": "user-agent"},
+     "a": "append-output", "T": "timeout", "t": "tries", "U": "user-agent", "b": "background",
+     "S": "server-response"},
     _VALUES,
     frozenset(_FLAGS),
 )  # fmt: skip

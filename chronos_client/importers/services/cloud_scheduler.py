@@ -6,10 +6,21 @@ from typing import Any
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace
+from chronos_client.importers.outcome import (
+    Draft,
+    LeftOut,
+    Outcome,
+    SourcePlace,
+    refuse_unknown,
+)
 
 #: Headers that Google sets by itself.
 _OWN_HEADERS = {"user-agent", "content-length", "host"}
+#: Members that the importer reads, and those about the past.
+_KNOWN = (
+    "name", "description", "schedule", "timeZone", "state", "attemptDeadline", "httpTarget",
+    "retryConfig", "scheduleTime", "lastAttemptTime", "userUpdateTime", "status",
+)  # fmt: skip
 _DEFAULT_DEADLINE = "180s"
 _MOST_ATTEMPTS = 50
 
@@ -29,6 +40,7 @@ def read(text: str) -> Outcome:
             )
             _read_target(each, draft)
             _read_retries(each.get("retryConfig") or {}, draft)
+            refuse_unknown(each, _KNOWN, draft)
     return outcome
 
 

@@ -7,7 +7,14 @@ from zoneinfo import ZoneInfo
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace, expect
+from chronos_client.importers.outcome import (
+    Draft,
+    LeftOut,
+    Outcome,
+    SourcePlace,
+    expect,
+    refuse_unknown,
+)
 
 _METHODS = ("GET", "POST", "OPTIONS", "HEAD", "PUT", "DELETE", "TRACE", "CONNECT", "PATCH")
 _FIELDS = (
@@ -17,6 +24,12 @@ _FIELDS = (
     ("month", "months"),
     ("day of week", "wdays"),
 )
+#: Members that the importer reads, and those about the past or about the service's pages.
+_KNOWN = (
+    "jobId", "enabled", "title", "saveResponses", "url", "lastStatus", "lastDuration",
+    "lastExecution", "nextExecution", "type", "requestTimeout", "redirectSuccess", "folderId",
+    "schedule", "requestMethod", "auth", "notification", "extendedData",
+)  # fmt: skip
 _DEFAULT_TIMEOUT = 30
 
 
@@ -26,12 +39,15 @@ def read(text: str) -> Outcome:
     value = documents.read_json(text)
     found = documents.entries(value, "jobs")
     for number, each in documents.mappings(found):
-        job = each["jobDetails"] if isinstance(each.get("jobDetails"), dict) else each
+        # "job" is the form in which the API takes one.
+        wrapped = [each[member] for member in ("jobDetails", "job") if member in each]
+        job = wrapped[0] if wrapped and isinstance(wrapped[0], dict) else each
         name = str(job.get("title") or job.get("url") or f"job {number}")
         with outcome.entry(SourcePlace(name), f"job {name}") as draft:
             draft.set(name=name, status=None if job.get("enabled", True) else "paused")
             _read_target(job, draft)
             _read_schedule(expect(job.get("schedule"), dict, "schedule"), draft)
+            refuse_unknown(job, _KNOWN, draft)
     return outcome
 
 

@@ -11,7 +11,13 @@ from zoneinfo import ZoneInfo
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import address
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace
+from chronos_client.importers.outcome import (
+    Draft,
+    LeftOut,
+    Outcome,
+    SourcePlace,
+    refuse_unknown,
+)
 
 _RATE = re.compile(r"rate\((\d+) (minute|hour|day)s?\)")
 _AT = re.compile(r"at\(([\d:T-]+)\)")
@@ -21,6 +27,14 @@ _WEEKDAY = re.compile(r"(?<![\w#/])([1-7])(?=$|[-,#L/])")
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 _NTH = re.compile(r"(\w+)#([1-5])")
 _LAST = re.compile(r"(\w+)L")
+#: Members that the importer reads, and those that only say who made the schedule and when.
+_KNOWN = (
+    "Name", "Description", "ScheduleExpression", "ScheduleExpressionTimezone", "StartDate",
+    "EndDate", "State", "Target", "FlexibleTimeWindow", "Arn", "GroupName", "CreationDate",
+    "LastModificationDate", "KmsKeyArn", "EventBusName", "RoleArn", "ManagedBy", "CreatedBy",
+    "ResponseMetadata", "ActionAfterCompletion",
+)  # fmt: skip
+_KNOWN_OF_TARGET = ("Arn", "RoleArn", "Input", "RetryPolicy", "DeadLetterConfig")
 _LONGEST_JITTER = 3600
 _MOST_ATTEMPTS = 50
 
@@ -32,11 +46,25 @@ def read(text: str, *, targets: Mapping[str, str]) -> Outcome:
     for number, each in documents.mappings(found):
         name = str(each.get("Name") or f"schedule {number}")
         with outcome.entry(SourcePlace(name), f"schedule {name}") as draft:
+            _check_form(each)
             draft.set(name=name, status="paused" if each.get("State") == "DISABLED" else None)
             draft.describe(each.get("Description"))
             _read_target(each, targets, draft)
             _read_times(each, draft)
+            refuse_unknown(each, _KNOWN, draft)
     return outcome
+
+
+def _check_form(schedule: dict[str, Any]) -> None:
+    """Raise :class:`LeftOut` for an object that says no times."""
+    if schedule.get("ScheduleExpression"):
+        return
+    if schedule.get("EventPattern"):
+        raise LeftOut("It waits for events, and has no times.")
+    raise LeftOut(
+        "It has no ScheduleExpression. list-schedules leaves it out; give the answer of aws "
+        "scheduler get-schedule for each schedule."
+    )
 
 
 def _read_target(schedule: dict[str, Any], targets: Mapping[str, str], draft: Draft) -> None:
@@ -60,6 +88,9 @@ def _read_target(schedule: dict[str, Any], targets: Mapping[str, str], draft: Dr
     _read_retries(target.get("RetryPolicy") or {}, draft)
     if target.get("DeadLetterConfig"):
         draft.lacks("DeadLetterConfig", "A failed run stays in the history. notify tells people.")
+    refuse_unknown(target, _KNOWN_OF_TARGET, draft)
+    if schedule.get("ActionAfterCompletion") == "DELETE":
+        draft.note("ActionAfterCompletion", "The job stays in the list when it is completed.")
 
 
 def _read_retries(policy: dict[str, Any], draft: Draft) -> None:
@@ -72,15 +103,18 @@ def _read_retries(policy: dict[str, Any], draft: Draft) -> None:
     if retries:
         age = policy.get("MaximumEventAgeInSeconds", 86_400)
         draft.lacks("MaximumEventAgeInSeconds", f"A job does not give up after {age} s.")
+        draft.note(
+            "retries", "AWS repeats with growing delays of its own. retry_delays sets the job's."
+        )
 
 
 def _read_times(schedule: dict[str, Any], draft: Draft) -> None:
     zone = schedule.get("ScheduleExpressionTimezone") or "UTC"
     expression = str(schedule.get("ScheduleExpression", "")).strip()
     if rate := _RATE.fullmatch(expression):
-        start = schedule.get("StartDate")
         seconds = int(rate[1]) * _UNITS[rate[2]]
-        times.set_interval(draft, seconds, counts_from="StartDate" if start else "its creation")
+        starts_at = _bound(schedule, "StartDate")
+        times.set_interval(draft, seconds, counts_from="its creation", starts_at=starts_at)
     elif moment := _AT.fullmatch(expression):
         local = times.instant(moment[1], "at(...)").replace(tzinfo=_zone(zone))
         draft.set(schedule_type="once", run_at=times.written(local))
@@ -88,10 +122,13 @@ def _read_times(schedule: dict[str, Any], draft: Draft) -> None:
         times.set_cron(draft, _expression(cron[1]), zone)
     else:
         raise LeftOut(f"{expression!r} is not cron(...), rate(...) or at(...).")
-    for name, ours in (("StartDate", "starts_at"), ("EndDate", "ends_at")):
-        if schedule.get(name):
-            draft.set(**{ours: times.written(times.instant(str(schedule[name]), name))})
+    draft.set(starts_at=_bound(schedule, "StartDate"), ends_at=_bound(schedule, "EndDate"))
     _read_window(schedule.get("FlexibleTimeWindow") or {}, draft)
+
+
+def _bound(schedule: dict[str, Any], name: str) -> str | None:
+    value = schedule.get(name)
+    return times.written(times.instant(str(value), name)) if value else None
 
 
 def _read_window(window: dict[str, Any], draft: Draft) -> None:

@@ -6,15 +6,24 @@ from typing import Any
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.request import HttpRequest
-from chronos_client.importers.outcome import Draft, LeftOut, Outcome, SourcePlace
+from chronos_client.importers.outcome import (
+    Draft,
+    LeftOut,
+    Outcome,
+    SourcePlace,
+    refuse_unknown,
+)
 
 _ZONE = re.compile(r"CRON_TZ=(\S+)\s+(.*)")
 _DEFAULT_RETRIES = 3
 _MOST_DELAYS = 20
 _MOST_ATTEMPTS = 50
 _DAY = 86_400
-_OTHERS = (
-    "callback", "failureCallback", "delay", "queueName", "flowControlKey", "retryDelayExpression",
+#: Members that the importer reads, and those about the past.
+_KNOWN = (
+    "scheduleId", "label", "cron", "destination", "method", "header", "body", "bodyBase64",
+    "retries", "timeout", "isPaused", "createdAt", "callerIP", "callerIp", "lastScheduleTime",
+    "nextScheduleTime", "lastScheduleStates",
 )  # fmt: skip
 
 
@@ -29,9 +38,7 @@ def read(text: str) -> Outcome:
             _read_cron(str(each.get("cron", "")), draft)
             _read_target(each, draft)
             _read_retries(each.get("retries", _DEFAULT_RETRIES), draft)
-            for other in _OTHERS:
-                if each.get(other):
-                    draft.lacks(other, "A job has nothing like it.")
+            refuse_unknown(each, _KNOWN, draft)
     return outcome
 
 

@@ -49,6 +49,31 @@ def test_json_is_for_programs_and_so_is_its_report() -> None:
     ]
 
 
+def test_shadow_jobs_only_record_their_runs() -> None:
+    result = run("crontab", *ZONE, "--shadow")
+    assert yaml.safe_load(result.stdout)["defaults"] == {"shadow": True}
+    assert "take 'shadow' out of 'defaults'" in result.stderr
+    assert json.loads(run("crontab", "-o", "json", "--shadow").stdout)["defaults"]["shadow"]
+
+
+def test_a_job_whose_only_instant_is_past_is_left_out() -> None:
+    def schedule(year: int) -> dict:
+        return {"Name": f"in {year}", "ScheduleExpression": f"at({year}-01-01T00:00:00)",
+                "Target": {"Arn": "x", "RetryPolicy": {"MaximumRetryAttempts": 0}}}  # fmt: skip
+
+    text = json.dumps({"Schedules": [schedule(2020), schedule(2990)]})
+    result = run("eventbridge", "--target", "x=https://example.com/", typed=text)
+    assert [each["name"] for each in yaml.safe_load(result.stdout)["jobs"]] == ["in 2990"]
+    assert "in 2020" in result.stderr
+    assert result.exit_code == 1
+
+
+def test_a_note_about_a_line_is_no_loss() -> None:
+    result = run("crontab", *ZONE, typed=f"TZ=Asia/Tokyo\n{EXACT}")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Note: TZ=Asia/Tokyo (line 1)")
+
+
 def test_a_file_is_read_and_names_the_workflow(tmp_path: Path) -> None:
     file = tmp_path / "nightly.yml"
     file.write_text("on: {schedule: [{cron: '0 5 * * *'}], workflow_dispatch: {}}")

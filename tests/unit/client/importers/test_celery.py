@@ -104,6 +104,16 @@ def test_a_day_and_a_weekday_must_both_match() -> None:
     assert outcome.jobs[1]["cron_expression"] == "0,30 */3 */2 * 1-5"
 
 
+def test_entries_that_modules_add_at_the_end_are_there() -> None:
+    app = Celery("shop", broker="memory://", set_as_current=False)
+
+    @app.on_after_finalize.connect
+    def add(sender: Celery, **_: object) -> None:
+        sender.add_periodic_task(crontab(minute=30), app.signature("tasks.late"), name="late")
+
+    assert [each["name"] for each in beat.export(app).jobs] == ["late"]
+
+
 class OwnSchedule(schedule):
     pass
 
