@@ -34,6 +34,7 @@ from chronos_worker.consumers.celery_app import Consumers, Task
 from chronos_worker.consumers.watchdog import Watchdog
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.emails.permission import MailPermission
+from chronos_worker.emails.thread_shares import threads_of
 from chronos_worker.executor import BlockingExecutor, Executor, earlier_attempts
 from chronos_worker.intake import Intake
 from chronos_worker.outbox.account_email_sender import AccountEmailSender
@@ -46,9 +47,6 @@ _log = structlog.get_logger(__name__)
 
 #: Claims, records and heartbeats are short. More connections would only queue in PostgreSQL.
 POOL_SIZE = 12
-
-#: Threads of each queue of blocking actions: mail servers refuse many connections of one client.
-MAX_BLOCKING_THREADS = 16
 
 #: How soon a request is released that this worker must not send any more.
 WATCH_SECONDS = 1.0
@@ -143,14 +141,14 @@ class Worker:
         """Return the functions that take the messages of each consumer, by list."""
         mailer = Mailer(self._settings)
         history = partial(earlier_attempts, self._engine)
-        permission = MailPermission(self._engine, self._settings)
         built = actions.build(
-            actions.Tools(self._settings, mailer, permission, history),
+            actions.Tools(self._settings, mailer, self._permission(), history),
             TYPES.keys() - {WEBHOOK.name},
         )
         blocking = BlockingExecutor(built, self._recorder)
         blocking_queues = [queues.QUEUE_OF[action_type] for action_type in built]
         channel, public_url = EmailChannel(mailer), self._settings.public_url
+        permission = self._permission()
         outboxes: list[OutboxSender[Any]] = [
             FailureEmailSender(self._engine, channel, permission, public_url=public_url),
             AccountEmailSender(
@@ -169,6 +167,10 @@ class Worker:
             queues.NOTIFICATIONS: {queues.NOTIFICATIONS: partial(send_each, outboxes)},
             queues.TESTS: {queues.TESTS: self._adhoc_runs.run},
         }
+
+    def _permission(self) -> MailPermission:
+        """Return the permission for a queue, whose threads workspaces share."""
+        return MailPermission(self._engine, self._settings)
 
     def _intake(self, queue: str, executor: Executor) -> Mapping[str, Task]:
         intake = Intake(
@@ -224,10 +226,8 @@ class Worker:
 
     def _threads(self, consumed: Iterable[str]) -> dict[str, int]:
         # A batch of webhooks keeps its thread only until its instant.
-        threads = self._settings.worker_threads
-        blocking = min(threads, MAX_BLOCKING_THREADS)
-        webhooks = dict.fromkeys(queues.lists_of(queues.WEBHOOKS), threads)
-        return dict.fromkeys(consumed, blocking) | webhooks
+        webhooks = dict.fromkeys(queues.lists_of(queues.WEBHOOKS), self._settings.worker_threads)
+        return dict.fromkeys(consumed, threads_of(self._settings)) | webhooks
 
     def _stop(self) -> None:
         self._stopping.set()

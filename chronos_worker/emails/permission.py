@@ -1,4 +1,4 @@
-"""Whether a workspace may send e-mails: its owner is verified, and its quota has room.
+"""Whether a workspace may send e-mails: its owner is verified, and quota and threads have room.
 
 Whoever registers with an address has not shown yet that the address is theirs. Where a mail server
 is set, such an account would mail strangers in the operator's name.
@@ -17,6 +17,7 @@ from chronos_common.storage import quotas
 from chronos_common.storage.accounts import workspaces
 from chronos_common.storage.postgres.database import transaction
 from chronos_worker.delivery import Delivery, NotDelivered
+from chronos_worker.emails.thread_shares import ThreadShares, threads_of
 
 _NOT_VERIFIED = (
     "No owner of the workspace has verified their e-mail address, so that it sends no e-mails. "
@@ -48,18 +49,26 @@ def unlimited(_workspace_id: UUID, _recipients: int) -> AbstractContextManager[S
 
 
 class MailPermission:
-    """Permits e-mails, and counts their recipients. Thread-safe."""
+    """Permits the e-mails of one queue, and counts their recipients. Thread-safe."""
 
     def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
+        #: Also lends threads to e-mails that belong to no workspace.
+        self.threads = ThreadShares(threads_of(settings))
 
     @contextmanager
     def sending(self, workspace_id: UUID, recipients: int) -> Iterator[Sending]:
         """Surround a sending. Recipients that did not get the e-mail are not counted in the end.
 
-        Raises :class:`NotPermitted`.
+        Raises :class:`NotPermitted`, and :class:`~chronos_worker.exhaustion.Exhausted` if the
+        workspace's e-mails hold its share of the threads.
         """
+        with self.threads.lent(workspace_id), self._counted(workspace_id, recipients) as sending:
+            yield sending
+
+    @contextmanager
+    def _counted(self, workspace_id: UUID, recipients: int) -> Iterator[Sending]:
         with transaction(self._engine) as connection:
             self._check_owner(connection, workspace_id)
             self._spend(connection, workspace_id, recipients)

@@ -140,6 +140,10 @@ class AccountEmailSender(OutboxSender[AccountEmail]):
         return row
 
     def _deliver(self, row: AccountEmail) -> Delivery:
+        with self._permission.threads.lent(row.workspace_id or row.kind):
+            return self._deliver_in_turn(row)
+
+    def _deliver_in_turn(self, row: AccountEmail) -> Delivery:
         recipient = row.recipient or ""
         if row.workspace_id:
             self._permission.check(row.workspace_id)

@@ -1,10 +1,12 @@
 """Who may send e-mails through the operator's server, how many, and to whom."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from threading import Barrier, Event
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -24,6 +26,7 @@ from chronos_common.storage.executions import executions
 from chronos_common.storage.outbox import failure_emails
 from chronos_worker.actions import email
 from chronos_worker.channels.email import EmailChannel
+from chronos_worker.delivery import NotDelivered
 from chronos_worker.emails.mailer import Mailer
 from chronos_worker.emails.permission import MailPermission
 from chronos_worker.exhaustion import Exhausted
@@ -123,6 +126,33 @@ def test_the_recipients_of_a_day_are_bounded_and_others_are_given_back(
     assert "quota mails" in outcome.error
     assert used() == 4
     assert len(server.envelopes) == 2
+
+
+def test_emails_that_hang_leave_threads_to_other_workspaces_and_cost_no_attempt(
+    engine: Engine, workspace: Workspace, server: MailServer, now: datetime
+) -> None:
+    with engine.begin() as connection:
+        other = factories.workspace(connection, now=now, email="other@example.com")
+    _verify(engine, workspace, now)
+    _verify(engine, other, now)
+    permission = permission_for(engine, smtp_url=server.url, worker_threads=4)
+    hanging, over = Barrier(4), Event()
+
+    def hang(*_: object, **__: object) -> Any:
+        hanging.wait(30)
+        over.wait(60)
+        raise NotDelivered("It took too long.")
+
+    with ThreadPoolExecutor(4) as threads:
+        slow = SimpleNamespace(send=hang)
+        held = [threads.submit(_send, slow, permission, workspace.id) for _ in range(3)]
+        hanging.wait(30)
+        with pytest.raises(Exhausted, match="share"):
+            _send(_mailer(server.url), permission, workspace.id)
+        assert _send(_mailer(server.url), permission, other.id) == Succeeded()
+        over.set()
+        assert all(isinstance(each.result(), Failed) for each in held)
+    assert _send(_mailer(server.url), permission, workspace.id) == Succeeded()
 
 
 def test_failures_are_told_to_nobody_by_a_workspace_without_a_verified_owner(

@@ -1,6 +1,7 @@
 """E-mails about accounts, from the outbox to a mail server."""
 
 import re
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from uuid import UUID
@@ -20,6 +21,7 @@ from chronos_common.storage.outbox.account_emails import AccountEmailKind
 from chronos_common.storage.outbox.outbox import FIRST_DELAY, MAX_ATTEMPTS
 from chronos_scheduler.notify import Notifier
 from chronos_worker.channels.email import EmailChannel
+from chronos_worker.emails.thread_shares import ThreadShares
 from chronos_worker.outbox.account_email_sender import AccountEmailSender
 from factories import OWNER_EMAIL, Workspace
 from mail_permissions import permission_for
@@ -156,6 +158,21 @@ def test_an_email_that_is_refused_for_now_is_sent_later(
     _send(engine, sender, at=clock.now() + FIRST_DELAY)
     assert len(server.messages) == 1
     assert _stored(engine)["sent_at"] is not None
+
+
+def test_emails_to_addresses_that_hang_hold_no_more_than_their_share_of_the_threads(
+    engine: Engine, sender: AccountEmailSender, server: MailServer, reset_id: UUID, now: datetime
+) -> None:
+    assert reset_id
+    sender._permission.threads = ThreadShares(4, patience_seconds=0)
+    with ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(sender._permission.threads.lent(AccountEmailKind.PASSWORD_RESET))
+        _send(engine, sender, at=now)
+        assert (_stored(engine)["attempts"], _stored(engine)["error"]) == (0, None)
+        assert server.messages == []
+    _send(engine, sender, at=clock.now() + POSTPONED_BY)
+    assert len(server.messages) == 1
 
 
 def test_an_email_whose_subject_is_gone_is_to_nobody(
