@@ -6,16 +6,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 import pytest
 import requests
 
-from acceptance.up import SECONDS_TO_START, Up, environment, running, up_command
+from acceptance.up import Up, environment, running, up_command
 from child_processes import lives
 from chronos_common.embedded import api_client
 from chronos_common.embedded.processes import exec_child, lock, orphans, ports
@@ -39,8 +39,16 @@ def log_in(up: Up) -> requests.Response:
 
 
 def is_healthy(up: Up) -> bool:
+    return answers(up, "health")
+
+
+def is_ready(up: Up) -> bool:
+    return answers(up, "ready")
+
+
+def answers(up: Up, probe: str) -> bool:
     try:
-        return requests.get(f"{up.address}/api/v1/health", timeout=2).ok
+        return requests.get(f"{up.address}/api/v1/{probe}", timeout=10).ok
     except requests.RequestException:
         return False
 
@@ -49,16 +57,13 @@ def is_healthy(up: Up) -> bool:
 def first_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Start on an empty folder, press Ctrl-C; return the folder and what was printed."""
     folder = tmp_path_factory.mktemp("up") / "data"
-    begun = time.monotonic()
     with running(folder) as up:
-        took = time.monotonic() - begun
         started = up.descendants()
         assert {"postgres", "valkey", "api", "scheduler", "worker"} <= set(up.children())
         assert is_healthy(up)
         up.press_ctrl_c()
         assert up.wait() == 0, up.output
         assert_nothing_is_left(folder, started)
-        assert took < SECONDS_TO_START / 2
         return folder, up.output
 
 
@@ -157,7 +162,9 @@ def test_whatever_is_killed_starts_again_and_it_still_stops_cleanly(folder: Path
         for name in names:
             up.wait_for(f"The {name} (process {before[name]}) was killed by SIGKILL")
             up.wait_for(f"The {name} runs again")
-        wait_until(lambda: is_healthy(up) and log_in(up).ok, within=60, every=0.05)
+        # A login at each look would soon be refused, as too many from one address.
+        wait_until(lambda: is_ready(up), within=60, every=0.05)
+        assert log_in(up).ok
         started = up.descendants()
         up.process.send_signal(signal.SIGTERM)
         assert up.wait() == 0, up.output
@@ -215,6 +222,15 @@ def test_the_demo_shows_executions_loads_its_jobs_once_and_leaves_them_paused(
         wait_until(lambda: statuses() == {"paused": 11, "completed": 1}, within=30, every=0.05)
 
 
+def users(processes: list[psutil.Process]) -> set[int]:
+    """Return the effective users of those processes that still run."""
+    found = set()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found.add(process.uids().effective)
+    return found
+
+
 @pytest.mark.skipif(not IS_ROOT, reason="the other tests run as an ordinary user already")
 def test_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
     """The user may pass closed folders, because this Python may be behind one; no more."""
@@ -233,7 +249,7 @@ def test_an_ordinary_user_starts_it_too(tmp_path: Path) -> None:
         become = (sys.executable, "-IS", exec_child.__file__, json.dumps(instructions))
         with running(folder, prefix=become, keep=(descriptor,)) as up:
             started = up.descendants()
-            assert {process.uids().effective for process in started} == {NOBODY}
+            assert users(started) == {NOBODY}
             assert log_in(up).ok
             up.press_ctrl_c()
             assert up.wait() == 0, up.output

@@ -16,7 +16,7 @@ from child_processes import inherited_environment
 from chronos_common.embedded.processes import orphans, ports
 from rigs import wait_until
 
-SECONDS_TO_START = 60
+SECONDS_TO_START = 120
 
 
 class Up:
@@ -69,7 +69,7 @@ class Up:
     def press_ctrl_c(self) -> None:
         os.killpg(self.process.pid, signal.SIGINT)
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, seconds: float = 120) -> int:
         """Wait for its end and return the exit code."""
         code = self.process.wait(seconds)
         self._reader.join(10)
