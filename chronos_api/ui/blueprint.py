@@ -4,6 +4,7 @@ Each page has two addresses: ``/ui/jobs`` shows the workspace that the user join
 ``/ui/w/<id>/jobs`` the one that it names.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -25,6 +26,7 @@ from chronos_api.context import current
 from chronos_api.http import errors, problems
 from chronos_api.http.problems import Problem
 from chronos_api.preferences import service as preferences
+from chronos_api.preferences.service import Theme
 from chronos_api.security import access, browser_sessions
 from chronos_api.transactions import account_call
 from chronos_api.ui import assets, wording
@@ -43,6 +45,11 @@ POLICY = (
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types chronos"
 )
 
+#: The colours that this browser showed last, for pages that know no user.
+_THEME_COOKIE = "chronos-theme"
+#: Browsers keep no cookie for longer.
+_THEME_LIFETIME = timedelta(days=400)
+
 #: All pages are below it.
 _START = "/ui/"
 
@@ -60,14 +67,14 @@ def _take_workspace(_: str | None, values: dict[str, Any] | None) -> None:
     g.workspace_in_path = str(workspace_id) if workspace_id else None
 
 
-def link(page: str, **values: Any) -> str:
+def link(page: str, /, **values: Any) -> str:
     """Return the address of a page, in the workspace of the current one."""
     if g.get("workspace_in_path"):
         return url_for(f"{IN_WORKSPACE}.{page}", workspace=g.workspace_in_path, **values)
     return url_for(f"{NAME}.{page}", **values)
 
 
-def to(page: str, **values: Any) -> AnyResponse:
+def to(page: str, /, **values: Any) -> AnyResponse:
     """Lead to a page, by a request that reads (303)."""
     return redirect(link(page, **values), HTTPStatus.SEE_OTHER)
 
@@ -80,13 +87,26 @@ def safe_page(path: str) -> str:
 
 def show(template: str, **values: Any) -> Response:
     """Return a page of a template, for a caller who has logged in."""
-    own = {
-        "memberships": workspaces.list_memberships(account_call()),
-        "preferences": preferences.read(account_call()),
-    }
-    response = _page(template, own | values)
+    liked = preferences.read(account_call())
+    memberships = workspaces.list_memberships(account_call())
+    response = _page(template, {"memberships": memberships, "preferences": liked} | values)
     _renew(response)
+    _keep_theme(response, liked.theme)
     return response
+
+
+def _keep_theme(response: Response, theme: str) -> None:
+    """Let the browser keep the colours of its user for the pages before the next login."""
+    if request.cookies.get(_THEME_COOKIE, Theme.AUTO) != theme:
+        response.set_cookie(
+            _THEME_COOKIE,
+            theme,
+            max_age=_THEME_LIFETIME,
+            path=url_for(f"{NAME}.overview"),
+            secure=request.is_secure,
+            httponly=True,
+            samesite="Lax",
+        )
 
 
 def _renew(response: Response) -> None:
@@ -100,12 +120,14 @@ def _renew(response: Response) -> None:
 
 def show_public(template: str, **values: Any) -> Response:
     """Return a page of a template for everybody. It asks no database."""
-    return _page(template, values)
+    kept = request.cookies.get(_THEME_COOKIE)
+    theme = next((each for each in Theme if each == kept), Theme.AUTO)
+    return _page(template, {"preferences": replace(preferences.DEFAULTS, theme=theme)} | values)
 
 
 def _page(template: str, values: dict[str, Any]) -> Response:
     session, member = g.get("browser_session"), access.membership()
-    chosen = values.setdefault("preferences", preferences.DEFAULTS)
+    chosen = values["preferences"]
     text = render_template(
         f"ui/{template}",
         asset=assets.address,

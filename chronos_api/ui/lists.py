@@ -46,14 +46,18 @@ def query_of(schema: type[Schema], *, is_paged: bool = True) -> ListQuery:
     """Return the query of the current address. An empty input of a form sets nothing."""
     whole = {"limit": LIMIT} if is_paged else {}
     given = {name: value for name, value in request.args.items() if value}
+    made = json_body.made(schema)
+    # Links repeat these. The router takes other names as its own, like "_scheme".
+    known = {field.data_key or name for name, field in made.fields.items()}
+    shown = {name: value for name, value in given.items() if name in known}
     try:
-        return ListQuery(given, json_body.made(schema).load({**whole, **given}), {})
+        return ListQuery(shown, made.load({**whole, **given}), {})
     except ValidationError as error:
         errors = json_body.flatten(error.messages)
     # An error may be about another field than the one to leave out. Without any, there is none.
-    right = {name: value for name, value in given.items() if name not in errors}
+    right = {name: value for name, value in shown.items() if name not in errors}
     try:
-        loaded = json_body.made(schema).load({**whole, **right})
+        loaded = made.load({**whole, **right})
     except ValidationError:
         loaded = json_body.load(schema, whole)
-    return ListQuery(given, loaded, errors)
+    return ListQuery(shown, loaded, errors)

@@ -173,6 +173,18 @@ def test_wrong_filters_are_named_and_left_out(caller: Caller, app: Flask) -> Non
     assert "Ping" in page.text
 
 
+def test_links_repeat_only_the_filters_of_an_address(caller: Caller, app: Flask) -> None:
+    """Fails if a link takes over the other names, of which the router has some of its own."""
+    for name in ("Ping", "Pong"):
+        caller.create(name=name)
+    hostile = "_scheme=javascript&_external=1&_anchor=x&workspace=1&page=1"
+    page = Browser(app, caller).get(f"/ui/jobs?limit=1&search=p&{hostile}")
+    (older,) = (each["href"] for each in page.all("a") if each.get("rel") == "next")
+    assert older.startswith("/ui/jobs?")
+    assert "search=p" in older
+    assert not [link for link in page.links() if "javascript" in link or "_anchor" in link]
+
+
 def test_assets_are_kept_for_ever_and_known_by_their_content(app: Flask) -> None:
     client = app.test_client()
     page = Page(client.get("/ui/login"))

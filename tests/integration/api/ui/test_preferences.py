@@ -27,6 +27,22 @@ def test_times_are_shown_in_the_chosen_zone_and_keep_utc(
     assert " UTC" in next(each["title"] for each in page.all("time") if "title" in each)
 
 
+def test_the_pages_before_a_login_keep_the_colours_of_the_last_user(
+    caller: Caller, app: Flask
+) -> None:
+    browser = Browser(app, caller)
+    caller.put("auth/me/preferences", {"theme": "dark"})
+    form = browser.get("/ui/").form("/logout")
+    browser.submit(form)
+    for path in ("login", "register", "forgot", "reset?token=x", "nothing"):
+        page = browser.get(f"/ui/{path}")
+        assert page.all("html")[0]["data-theme"] == "dark", path
+        scheme = next(each for each in page.all("meta") if each.get("name") == "color-scheme")
+        assert scheme["content"] == "dark"
+    browser.client.set_cookie("chronos-theme", "pink", path="/ui/")
+    assert browser.get("/ui/login").all("html")[0]["data-theme"] == "auto"
+
+
 def test_a_time_zone_that_is_none_is_named(caller: Caller, app: Flask) -> None:
     browser = Browser(app, caller)
     form = browser.get("/ui/account").form("/account/preferences")
