@@ -15,6 +15,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
 MILLISECOND = timedelta(milliseconds=1)
 #: The resolution of instants, here and in PostgreSQL.

@@ -291,19 +291,24 @@ def _check_sort(value: str) -> None:
         raise ValidationError(f"Must be one of {names}, with '-' in front for descending order.")
 
 
-class JobChoice(Strict):
-    """Conditions on jobs. Each one applies if it is given."""
+class JobTraits(Strict):
+    """Conditions on what jobs are. Each one applies if it is given."""
 
-    status = OneOf(JobStatus, metadata={"description": "Whether the schedule is followed"})
     type = OneOf(JobType, metadata={"description": "What the jobs do"})
-    name = Name(longest=bounds.MAX_NAME_LENGTH, metadata={"description": "Just this"})
-    tag = Name(longest=bounds.MAX_TAG_LENGTH)
+    tag = Name(longest=bounds.MAX_TAG_LENGTH, metadata={"description": "Jobs with this tag"})
     search = Text(
         longest=200,
         shortest=1,
         composed=True,
         metadata={"description": "A part of name or description, in small or capital letters"},
     )
+
+
+class JobChoice(JobTraits):
+    """Conditions on jobs. Each one applies if it is given."""
+
+    status = OneOf(JobStatus, metadata={"description": "Whether the schedule is followed"})
+    name = Name(longest=bounds.MAX_NAME_LENGTH, metadata={"description": "Just this"})
     next_run_after = Instant(
         metadata={"description": "Active jobs whose next run is at this instant or later"}
     )

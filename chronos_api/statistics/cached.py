@@ -1,17 +1,23 @@
 """Answers about the workspace's figures, kept for some seconds for everybody who looks at them."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from chronos_api.context import current
+from chronos_api.fields.pagination import filter_of
+from chronos_api.statistics import agenda as agendas
 from chronos_api.statistics import cache, dashboard, forecast
 from chronos_api.statistics.dashboard import Period
-from chronos_api.statistics.schemas import Stats, Tags, Trend, Upcoming
+from chronos_api.statistics.schemas import Stats, Tags, Trend
+from chronos_api.statistics.upcoming_schemas import Agenda, Upcoming
 from chronos_common import clock
 from chronos_common.storage.jobs import tags as counts
+from chronos_common.storage.jobs.schedules import DueFilter
 from chronos_common.storage.postgres.database import reading
 
 
@@ -43,19 +49,34 @@ def trend(workspace_id: UUID, period: Period) -> dict[str, Any]:
     )
 
 
-def upcoming(
-    workspace_id: UUID, *, hours: int, bucket_minutes: int, tag: str | None = None
-) -> dict[str, Any]:
-    """Return the forecast of the next hours."""
-    engine, step = current().engine, timedelta(minutes=bucket_minutes)
-    return cache.current().get(
-        f"{workspace_id}:upcoming:{hours}:{bucket_minutes}:{tag or ''}",
-        lambda: Upcoming.of(
+def upcoming(workspace_id: UUID, query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the forecast that ``query`` asks for, as :class:`UpcomingQuery` loads it."""
+    engine, chosen = current().engine, filter_of(DueFilter, query)
+    hours, minutes = query["hours"], query["bucket_minutes"]
+
+    def compute() -> dict[str, Any]:
+        step = timedelta(minutes=minutes)
+        return Upcoming.of(
             forecast.forecast(
-                engine, workspace_id, hours=hours, step=step, now=clock.now(), tag=tag
+                engine, workspace_id, hours=hours, step=step, now=clock.now(), chosen=chosen
             )
-        ),
-    )
+        )
+
+    key = json.dumps([hours, minutes, asdict(chosen)])
+    return cache.current().get(f"{workspace_id}:upcoming:{key}", compute)
+
+
+def agenda(workspace_id: UUID, query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the agenda that ``query`` asks for, as :class:`AgendaQuery` loads it."""
+    engine, chosen = current().engine, filter_of(DueFilter, query)
+    span = {name: query[name] for name in ("since", "until", "limit")}
+
+    def compute() -> dict[str, Any]:
+        found = agendas.agenda(engine, workspace_id, **span, chosen=chosen, now=clock.now())
+        return Agenda.of(found)
+
+    key = json.dumps([*map(str, span.values()), asdict(chosen)])
+    return cache.current().get(f"{workspace_id}:agenda:{key}", compute)
 
 
 def tags(workspace_id: UUID, *, prefix: str, limit: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from chronos_common.domain.schedules import counting
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.errors import Invalid
 from chronos_common.storage.jobs import jobs, schedules
+from chronos_common.storage.jobs.schedules import DueFilter
 from chronos_common.storage.postgres.database import transaction
 
 _log = structlog.get_logger(__name__)
@@ -25,6 +26,9 @@ BUDGET_SECONDS = 1.0
 
 #: Jobs that a bucket names: those that run least often in it, which the others would hide.
 NAMED = 5
+
+#: Chooses all jobs.
+ALL = DueFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +90,11 @@ def forecast(
     hours: int,
     step: timedelta,
     now: datetime,
-    tag: str | None = None,
+    chosen: DueFilter = ALL,
 ) -> Forecast:
-    """Return the runs to come, in buckets of length ``step``. The first one is under way.
+    """Return the runs to come of ``chosen`` jobs, in buckets of length ``step``.
 
-    With a ``tag``, only jobs that have it count.
+    The first bucket is under way.
     """
     first = clock.floor(now, step)
     number = -(-timedelta(hours=hours) // step)
@@ -98,7 +102,7 @@ def forecast(
     until = first + number * step
     with transaction(engine) as connection:
         rows, looked_at = schedules.due_groups(
-            connection, workspace_id, until=until, tag=tag, limit=MAX_JOBS + 1, named=NAMED
+            connection, workspace_id, until=until, chosen=chosen, limit=MAX_JOBS + 1, named=NAMED
         )
     counts = [_BucketCount() for _ in starts]
     considered = _fill(counts, rows, [now, *starts[1:], until], now)

@@ -17,6 +17,10 @@ from chronos_api.statistics.schemas import (
     Tags,
     TagsQuery,
     Trend,
+)
+from chronos_api.statistics.upcoming_schemas import (
+    Agenda,
+    AgendaQuery,
     Upcoming,
     UpcomingQuery,
 )
@@ -66,7 +70,19 @@ def get_forecast(query: dict[str, Any]) -> Response:
     Counts follow from the schedules of active jobs. Buckets are counted from midnight UTC. The
     first one is under way, and counts the runs that are still to come.
     """
-    return jsonify(cached.upcoming(principal().workspace_id, **query))
+    return jsonify(cached.upcoming(principal().workspace_id, query))
+
+
+@upcoming.route("/agenda", "GET")
+@upcoming.query(AgendaQuery)
+@upcoming.answers(200, Agenda)
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def get_agenda(query: dict[str, Any]) -> Response:
+    """List the runs of a span second by second, and where they collide within an hour.
+
+    Seconds without runs are left out. next_since says where the seconds go on.
+    """
+    return jsonify(cached.agenda(principal().workspace_id, query))
 
 
 tags = Blueprint("tags", __name__, url_prefix="/api/v1/tags", description="The words on jobs")

@@ -1,19 +1,16 @@
-"""The figures of a workspace and of a job, their course, and the forecast."""
+"""The figures of a workspace and of a job, and their course."""
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, validates_schema
+from marshmallow import fields
 
 from chronos_api.fields.base import Answer, Strict, ValueAnswer, computed
-from chronos_api.fields.fields import Digits, Instant, Name, OneOf, Text
+from chronos_api.fields.fields import Digits, Instant, OneOf, Text
 from chronos_api.statistics.dashboard import Period
 from chronos_common.domain.jobs import MAX_TAG_LENGTH
 from chronos_common.domain.statuses import JobStatus, Status
 from chronos_common.storage.jobs.tags import MAX_LOOKED_AT
 
-#: Buckets of a forecast.
-MAX_BUCKETS = 500
-_MINUTES_OF_HOUR = 60
 #: Executions that the figures of a job are made of.
 MAX_CONSIDERED = 500
 #: Tags of one answer.
@@ -189,66 +186,6 @@ class Trend(ValueAnswer):
     since = Instant()
     as_of = Instant()
     buckets = fields.List(fields.Nested(TrendBucket))
-
-
-class UpcomingQuery(Strict):
-    """How far ahead to look, and in which steps."""
-
-    hours = Digits(
-        low=1, high=168, load_default=24, metadata={"description": "How many hours ahead to look"}
-    )
-    bucket_minutes = Digits(
-        low=1,
-        high=1440,
-        load_default=60,
-        metadata={"description": f"Minutes of one step. There are at most {MAX_BUCKETS} steps"},
-    )
-    tag = Name(longest=MAX_TAG_LENGTH, metadata={"description": "Of jobs with this tag"})
-
-    @validates_schema
-    def _check_number(self, data: dict[str, int], **_: object) -> None:
-        if data["hours"] * _MINUTES_OF_HOUR > MAX_BUCKETS * data["bucket_minutes"]:
-            least = -(-data["hours"] * _MINUTES_OF_HOUR // MAX_BUCKETS)
-            raise ValidationError(
-                f"{data['hours']} hours need buckets of at least {least} minutes.",
-                "bucket_minutes",
-            )
-
-
-class UpcomingJob(ValueAnswer):
-    """A job that runs in a bucket."""
-
-    id = fields.UUID()
-    name = fields.String()
-    runs = fields.Integer()
-
-
-class UpcomingBucket(ValueAnswer):
-    """The runs within one span of time."""
-
-    at = Instant(metadata={"description": "Where the span begins"})
-    runs = fields.Integer(metadata={"description": "Occurrences that are due"})
-    jobs = fields.Integer(metadata={"description": "Jobs that they belong to"})
-    named = fields.List(
-        fields.Nested(UpcomingJob),
-        metadata={"description": "Up to 5 of the jobs, those that run least often first"},
-    )
-
-
-class Upcoming(ValueAnswer):
-    """The runs to come, by the schedules as they are now."""
-
-    as_of = Instant()
-    until = Instant()
-    bucket_seconds = fields.Integer()
-    jobs = fields.Integer(metadata={"description": "How many jobs were taken into account"})
-    runs = fields.Integer()
-    # Schema has something else by the name of partial.
-    is_partial = fields.Boolean(
-        data_key="partial",
-        metadata={"description": "True if the workspace has more jobs than could be looked at"},
-    )
-    buckets = fields.List(fields.Nested(UpcomingBucket))
 
 
 class StatisticsQuery(Strict):

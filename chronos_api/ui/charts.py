@@ -21,7 +21,7 @@ TREND_HEIGHT = 160.0
 STACK = (Status.SUCCEEDED, Status.CANCELLED, Status.SKIPPED, Status.FAILED)
 
 #: A bar of a few failures among thousands has to be seen, too.
-_LEAST_HEIGHT = 2.0
+LEAST_HEIGHT = 2.0
 _SPARK_WIDTH, _SPARK_HEIGHT, _SPARK_RUNS = 120.0, 24.0, 20
 
 
@@ -77,7 +77,7 @@ def _stacked(counts: Mapping[str, int], top: int) -> Iterator[BarPart]:
     y = TREND_HEIGHT
     for status in STACK:
         if counts[status]:
-            height = max(TREND_HEIGHT * counts[status] / top, _LEAST_HEIGHT)
+            height = max(TREND_HEIGHT * counts[status] / top, LEAST_HEIGHT)
             y = max(y - height, 0.0)
             yield BarPart(status, round(y, 2), round(height, 2))
 
@@ -181,7 +181,7 @@ def histogram(buckets: Sequence[Mapping[str, int]]) -> list[DriftBar]:
     width = WIDTH / max(len(buckets), 1)
     bars = []
     for index, bucket in enumerate(buckets):
-        height = max(DRIFT_HEIGHT * bucket["executions"] / most, _LEAST_HEIGHT)
+        height = max(DRIFT_HEIGHT * bucket["executions"] / most, LEAST_HEIGHT)
         y = DRIFT_HEIGHT - height
         bars.append(
             DriftBar(

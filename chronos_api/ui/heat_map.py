@@ -1,4 +1,4 @@
-"""A heat map of runs to come: one row for each day, one cell for each hour of the day."""
+"""A heat map of runs to come, hour by hour, and the bars of one hour, minute by minute."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import Any, Final
 
+from chronos_api.ui.charts import LEAST_HEIGHT, WIDTH
+from chronos_common.clock import HOUR, MINUTE
+
 #: Shades beside the one of nothing. More cannot be told apart.
 SHADES: Final = 4
+
+BARS_HEIGHT = 80.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +23,11 @@ class Cell:
     runs: int
     jobs: int
     shade: int
-    named: Sequence[Mapping[str, Any]]
+
+    @property
+    def until(self) -> datetime:
+        """Where the next hour begins."""
+        return self.at + HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,11 @@ class Day:
     date: datetime
     hours: Mapping[int, Sequence[Cell]]
 
+    @property
+    def until(self) -> datetime:
+        """Where the last hour of the day ends."""
+        return max(cell.until for cells in self.hours.values() for cell in cells)
+
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
@@ -39,11 +53,6 @@ class HeatMap:
 
     days: Sequence[Day]
     busiest: Cell | None
-
-    def cell(self, at: str) -> Cell | None:
-        """Return the cell that begins at that instant, as its link names it."""
-        cells = (cell for day in self.days for hour in day.hours.values() for cell in hour)
-        return next((cell for cell in cells if cell.at.isoformat() == at), None)
 
 
 def heat_map(buckets: Sequence[Mapping[str, Any]], zone: tzinfo) -> HeatMap:
@@ -65,4 +74,30 @@ def _cell(bucket: Mapping[str, Any], most: int, zone: tzinfo) -> Cell:
     # A logarithm: one hour with very many runs must not make all others look idle.
     shade = math.ceil(SHADES * math.log1p(runs) / math.log1p(most)) if runs else 0
     at = datetime.fromisoformat(bucket["at"]).astimezone(zone)
-    return Cell(at, runs, bucket["jobs"], shade, bucket["named"])
+    return Cell(at, runs, bucket["jobs"], shade)
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteBar:
+    """A minute: its place, its height, and how many runs are due in it."""
+
+    at: datetime
+    until: datetime
+    runs: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def minute_bars(minutes: Sequence[Mapping[str, Any]]) -> list[MinuteBar]:
+    """Return a bar for each minute of an agenda, as the API answers them."""
+    most = max((minute["runs"] for minute in minutes), default=0)
+    width = round(WIDTH / max(len(minutes), 1), 2)
+    bars = []
+    for index, minute in enumerate(minutes):
+        at, runs = datetime.fromisoformat(minute["at"]), minute["runs"]
+        height = round(max(BARS_HEIGHT * runs / most, LEAST_HEIGHT), 2) if runs else 0.0
+        x, y = round(index * width, 2), BARS_HEIGHT - height
+        bars.append(MinuteBar(at, at + MINUTE, runs, x, y, width, height))
+    return bars

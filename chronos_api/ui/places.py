@@ -28,6 +28,7 @@ PLACES: Final = (
     Place("settings", "Settings, members and keys", "s"),
     Place("audit", "Audit log", "a", Role.OWNER),
     Place("account", "Your account"),
+    Place("wall", "Wall, for a screen that everybody sees"),
     Place("system", "System"),
 )
 
@@ -50,6 +51,7 @@ SHORTCUTS: Final = (
     (("r", "p", "e"), "run, pause or resume, edit the row or the job"),
     (("c", "l"), "clone it, show its executions"),
     (("1", "2", "3", "4"), "the last hour, 6 hours, day, week"),
+    (("arrows",), "another hour or day in the calendar"),
     (("z",), "times in UTC or in your zone"),
     ((".",), "stop following what happens, or go on"),
     (("?",), "these keys"),

@@ -2,7 +2,7 @@
 
 Not collected by pytest. Starts ``chronos up --demo`` for some minutes, so that there is something
 to see, or takes the pictures of an installation that runs already, whose data folder and address
-are given.
+are given. With ``--every FOLDER`` it takes every page at three widths instead, to look at.
 """
 
 import argparse
@@ -30,6 +30,43 @@ SECONDS_OF_DEMO = 240
 
 #: The pages, by the names of their pictures.
 PAGES = {"overview": "", "jobs": "jobs?sort=next_run_at"}
+
+
+#: Every page, at a laptop's, a tablet's and a phone's width.
+WIDTHS = (1440, 768, 390)
+EVERY = {
+    "overview": "",
+    "wall": "wall",
+    "jobs": "jobs",
+    "jobs-none": "jobs?search=nothing+matches&status=paused",
+    "new-job": "jobs/new",
+    "deleted": "jobs/deleted",
+    "executions": "executions",
+    "failures": "failures",
+    "calendar": "calendar?span=7d",
+    "settings": "settings",
+    "audit": "audit",
+    "account": "account",
+    "second-factor": "account/second-factor",
+    "system": "system",
+    "missing": "nothing-here",
+    "login": "login",
+    "register": "register",
+    "forgot": "forgot",
+    "reset": "reset?token=none",
+    "verify": "verify?token=none",
+    "invitation": "invitations/accept?token=none",
+}
+#: Pages that a link of another page leads to: that page, and the selector of the link.
+LINKED = {
+    "hour": ("calendar?span=7d", "td a.shade-4"),
+    "job": ("jobs?sort=name", "a.name"),
+    "edit": ("jobs?sort=name", "tr .panel a[data-act=e]"),
+    "delete": ("jobs?sort=name", "tr .panel a[href$=delete]"),
+    "failed": ("executions?status=failed", "tbody td a"),
+    "succeeded": ("executions?status=succeeded", "tbody td a"),
+    "compare": ("failed", "a[href$=compare]"),
+}
 
 
 @contextmanager
@@ -68,14 +105,45 @@ def take(address: str, folder: Path) -> None:
                 page.screenshot(path=FOLDER / f"{name}-{scheme}.png")
 
 
+def every_page(page: Page, address: str) -> dict[str, str]:
+    """Return the addresses of all pages. One that nothing leads to yet is left out."""
+    found = {name: f"{address}/ui/{path}" for name, path in EVERY.items()}
+    for name, (path, selector) in LINKED.items():
+        page.goto(found.get(path, f"{address}/ui/{path}"))
+        links = page.locator(selector)
+        if links.count():
+            found[name] = links.first.evaluate("link => link.href")
+    return found
+
+
+def take_every(address: str, folder: Path, target: Path) -> None:
+    """Write a picture of every page at each width, and name those that are wider."""
+    target.mkdir(exist_ok=True)
+    for scheme in ("light", "dark"):
+        with browsing(color_scheme=scheme) as page:
+            log_in(page, address, folder)
+            pages = every_page(page, address)
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                for name, place in pages.items():
+                    page.goto(place)
+                    page.screenshot(path=target / f"{name}-{width}-{scheme}.png", full_page=True)
+                    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                        sys.stdout.write(f"{name} is wider than {width}\n")
+
+
 def main() -> None:
     """Take the pictures of the installation that the command line names, or of a new one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--address", help="of an installation, like http://127.0.0.1:8080")
     parser.add_argument("--data-dir", type=Path, help="its data folder")
+    parser.add_argument("--every", type=Path, help="folder for pictures of every page")
     given = parser.parse_args()
     with installation(given.address, given.data_dir) as (address, folder):
-        take(address, folder)
+        if given.every:
+            take_every(address, folder, given.every)
+        else:
+            take(address, folder)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ import { prepareSelection } from "./select.js";
 import { keepTimes } from "./times.js";
 import { prepareCopies } from "./copy.js";
 import { prepareLog } from "./log.js";
+import { prepareHeatMap } from "./heat.js";
 import { prepareKeys } from "./keys.js";
 import { preparePalette } from "./palette.js";
+import { prepareWall } from "./wall.js";
 import { prepareZoneSwitch } from "./zone.js";
 
 function closeMenus(event) {
@@ -30,6 +32,8 @@ prepareSelection();
 prepareZoneSwitch();
 prepareCopies();
 prepareLog();
+prepareHeatMap();
 prepareKeys();
 preparePalette();
+prepareWall();
 follow();

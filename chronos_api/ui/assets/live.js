@@ -80,10 +80,12 @@ function prepareState() {
     const text = isPaused ? "‖ paused" : STATES[state];
     button.hidden = false;
     if (button.textContent !== text) button.textContent = text;
+    // The wall has a text in its place.
+    if (!button.matches("button")) return;
     button.title = isPaused ? "Follow what happens again" : "Stop following what happens";
     button.setAttribute("aria-pressed", String(isPaused));
   };
-  button.addEventListener("click", () => {
+  if (button.matches("button")) button.addEventListener("click", () => {
     isPaused = !isPaused;
     show();
     if (!isPaused) soon(0);

@@ -1,7 +1,8 @@
-"""The first page: how the workspace stands, what failed, and what runs next."""
+"""How the workspace stands, what failed, and what runs next: the first page, and the wall."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask import request
@@ -26,6 +27,9 @@ from chronos_common.domain.statuses import Status
 from chronos_common.storage.executions.filters import HistoryFilter
 
 _SHOWN = 8
+_SHOWN_ON_WALL = 6
+#: Executions that wait for longer need attention.
+_OVERDUE_SECONDS = 60
 #: Executions of each status, among which those of one cause are counted.
 _CONSIDERED = 50
 
@@ -34,22 +38,44 @@ _CONSIDERED = 50
 @requires(Role.VIEWER, Scope.STATS_READ)
 def overview() -> AnyResponse:
     """Show how the workspace stands."""
-    query = json_body.load(PeriodQuery, {"period": request.args.get("period", Period.HOUR)})
-    period, workspace_id = query["period"], principal().workspace_id
-    stats = cached.stats(workspace_id, period)
-    trend = cached.trend(workspace_id, period)
+    shown = _figures()
+    stats = shown["stats"]
     return show(
         "overview.html",
-        period=period,
         periods=list(Period),
-        stats=stats,
-        trend=trend,
-        chart=charts.trend(trend["buckets"], trend["bucket_seconds"]),
         ring=charts.ring(stats),
         drift=charts.histogram(stats["drift_histogram"]),
-        troubles=_troubles(),
+        troubles=_troubles()[:_SHOWN],
         upcoming=_upcoming(),
+        **shown,
     )
+
+
+@blueprint.get("/wall")
+@requires(Role.VIEWER, Scope.STATS_READ)
+def wall() -> AnyResponse:
+    """Show how the workspace stands on a screen that everybody sees, the worst first."""
+    shown = _figures()
+    worst = sorted(_troubles(), key=lambda trouble: trouble.count, reverse=True)
+    return show(
+        "wall.html",
+        as_of=datetime.fromisoformat(shown["stats"]["as_of"]),
+        overdue=_OVERDUE_SECONDS,
+        troubles=worst[:_SHOWN_ON_WALL],
+        **shown,
+    )
+
+
+def _figures() -> dict[str, Any]:
+    """Return the figures of the period that the address names, and their chart."""
+    query = json_body.load(PeriodQuery, {"period": request.args.get("period", Period.HOUR)})
+    period, workspace_id = query["period"], principal().workspace_id
+    trend = cached.trend(workspace_id, period)
+    return {
+        "period": period,
+        "stats": cached.stats(workspace_id, period),
+        "chart": charts.trend(trend["buckets"], trend["bucket_seconds"]),
+    }
 
 
 @dataclass(slots=True)
@@ -67,7 +93,7 @@ def _troubles() -> list[Trouble]:
     for row in sorted(rows, key=lambda row: row["scheduled_for"], reverse=True):
         cause = row["job_id"], row["status"], row["reason"] or row["error"]
         troubles.setdefault(cause, Trouble(row, 0)).count += 1
-    return list(troubles.values())[:_SHOWN]
+    return list(troubles.values())
 
 
 def _latest(status: Status) -> Sequence[RowMapping]:

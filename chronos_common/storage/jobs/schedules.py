@@ -1,6 +1,7 @@
 """The statements on ``schedules``: the narrow rows with the next run of each job."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
@@ -279,14 +280,32 @@ def overdue(connection: Connection, *, before: datetime) -> tuple[int, datetime 
     return row.schedules, row.oldest
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueFilter:
+    """Conditions on the jobs of due schedules. Each one applies if it is set.
+
+    They mean the same as those of a list of jobs.
+    """
+
+    type: str | None = None
+    tag: str | None = None
+    search: str | None = None
+
+
 # Jobs with the same instants are one row. The offset of a jitter is each job's own. The largest
 # groups come first, so that whoever stops early has counted most jobs.
 _DUE_GROUPS = text(f"""
     WITH due AS MATERIALIZED (
         SELECT s.* FROM schedules s
          WHERE s.workspace_id = :workspace_id AND s.active AND s.next_run_at < :until
-           AND (CAST(:tag AS text) IS NULL OR EXISTS (
-                SELECT FROM jobs j WHERE j.id = s.job_id AND :tag = ANY(j.tags)))
+           AND (CAST(:type AS text) IS NULL OR s.job_type = :type)
+           AND (COALESCE(CAST(:tag AS text), :search) IS NULL OR EXISTS (
+                SELECT FROM jobs j
+                 WHERE j.id = s.job_id
+                   AND (CAST(:tag AS text) IS NULL OR :tag = ANY(j.tags))
+                   AND (CAST(:search AS text) IS NULL
+                        OR strpos(lower(j.name), lower(:search)) > 0
+                        OR strpos(lower(j.description), lower(:search)) > 0)))
          ORDER BY s.next_run_at LIMIT :limit)
     SELECT (array_agg(s.job_id))[1:CAST(:named AS integer)] AS job_ids, count(*) AS jobs,
            (SELECT count(*) FROM due) AS looked_at, s.runs_left, s.next_run_at, {INSTANTS_SQL}
@@ -301,11 +320,11 @@ def due_groups(
     workspace_id: UUID,
     *,
     until: datetime,
-    tag: str | None,
+    chosen: DueFilter,
     limit: int,
     named: int,
 ) -> tuple[Sequence[Row[Any]], int]:
-    """Return the schedules due before ``until`` in groups, and the number of jobs in them.
+    """Return schedules due before ``until`` in groups, and the number of jobs in them.
 
     Each group has its number of jobs, and the ids of up to ``named`` of them. At most ``limit``
     jobs are read, those that are due first.
@@ -313,9 +332,9 @@ def due_groups(
     parameters = {
         "workspace_id": workspace_id,
         "until": until,
-        "tag": tag,
         "limit": limit,
         "named": named,
+        **asdict(chosen),
     }
     rows = connection.execute(_DUE_GROUPS, parameters).all()
     return rows, rows[0].looked_at if rows else 0

@@ -76,6 +76,10 @@ BODIES: dict[tuple[str, str], object] = {
 }
 #: The query of each request that needs one.
 QUERIES: dict[tuple[str, str], str] = {
+    (
+        "GET",
+        "/api/v1/upcoming/agenda",
+    ): "?since=2030-01-01T00:00:00Z&until=2030-01-02T00:00:00Z",
     ("GET", "/api/v1/jobs/<uuid:job_id>/why"): "?at=2030-01-01T00:00:00Z",
     (
         "GET",

@@ -29,7 +29,6 @@ SHORT = {
     "chronos_api/audit/routes.py": "routes of one resource",
     "chronos_api/deletion/schemas.py": "requests and answers of one subject",
     "chronos_api/jobs/holdings.py": "every change of jobs stands on it",
-    "chronos_api/ui/routes/calendar_routes.py": "routes of one resource",
     "chronos_api/ui/routes/audit_routes.py": "routes of one resource",
     "chronos_api/ui/routes/system_routes.py": "routes of one resource",
     "chronos_api/context.py": "every module reads it, so that it stands on nothing of the API",

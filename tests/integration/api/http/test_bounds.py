@@ -203,6 +203,7 @@ def crowded(app: Flask, db: Engine) -> Crowded:
 
 QUERIES = {
     "/api/v1/upcoming": "?hours=168&bucket_minutes=21",
+    "/api/v1/upcoming/agenda": "?since=2029-01-01T00:00:00Z&until=2029-01-02T00:00:00Z&limit=100",
     "/api/v1/jobs/{job_id}/why": "?at=2026-11-20T09:00:00Z",
     "/api/v1/jobs/{job_id}/occurrences": "?since=2029-01-01T00:00:00Z&until=2029-01-02T00:00:00Z",
     "/api/v1/dashboard/trend": "?period=7d",

@@ -94,7 +94,7 @@ def test_jobs_with_one_schedule_are_counted_together_and_a_tag_chooses(
             connection,
             caller.workspace_id,
             until=clock.now() + 48 * HOUR,
-            tag=None,
+            chosen=forecast.ALL,
             limit=100,
             named=forecast.NAMED,
         )

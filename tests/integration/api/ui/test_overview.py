@@ -49,3 +49,18 @@ def test_figures_are_compared_with_the_period_before(
     check(page)
     assert "How late they started" in page.text
     assert "compared with the 1h before" in page.text
+
+
+def test_the_wall_shows_the_worst_first_and_asks_for_itself_again(
+    caller: Caller, app: Flask, db: Engine
+) -> None:
+    broken, other = caller.create(name="Broken"), caller.create(name="Other")
+    failed(db, caller, other["id"], minutes_ago=1)
+    for minute in range(3):
+        failed(db, caller, broken["id"], minutes_ago=minute + 5)
+    page = Browser(app, caller).get("/ui/wall?period=6h")
+    check(page)
+    assert page.text.index("Broken") < page.text.index("Other")
+    assert page.all("html")[0]["class"] == "wall"
+    assert {"http-equiv": "refresh", "content": "30"} in page.all("meta")
+    assert page.links().count("/ui/?period=6h") == 1

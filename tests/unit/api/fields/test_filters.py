@@ -14,7 +14,7 @@ import chronos_api.app  # noqa: F401 - loads every query
 from chronos_api.audit.schemas import AuditQuery, audit_filter
 from chronos_api.executions.schemas import ExecutionsQuery, history_filter
 from chronos_api.fields.pagination import PageQuery
-from chronos_api.jobs.schemas import JobChoice, JobsQuery, job_filter
+from chronos_api.jobs.schemas import JobChoice, JobsQuery, JobTraits, job_filter
 from chronos_common.domain.statuses import Status
 from chronos_common.storage import audit
 from chronos_common.storage.audit import AuditFilter
@@ -22,6 +22,7 @@ from chronos_common.storage.executions import filters as history_filters
 from chronos_common.storage.executions.filters import HistoryFilter
 from chronos_common.storage.jobs import filters
 from chronos_common.storage.jobs.filters import JobFilter
+from chronos_common.storage.jobs.schedules import DueFilter
 from chronos_common.storage.tables import executions
 
 AT = datetime(2026, 11, 30, tzinfo=UTC)
@@ -67,6 +68,7 @@ def test_every_field_of_a_query_is_a_condition(query: type[PageQuery]) -> None:
 
 def test_every_field_of_a_choice_of_jobs_is_a_condition() -> None:
     assert loaded(JobChoice) <= names(JobFilter)
+    assert loaded(JobTraits) == names(DueFilter)
 
 
 @pytest.mark.parametrize("query", [JobsQuery, ExecutionsQuery, AuditQuery])

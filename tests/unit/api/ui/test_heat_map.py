@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from chronos_api.ui.heat_map import SHADES, heat_map
+from chronos_api.ui.heat_map import BARS_HEIGHT, SHADES, heat_map, minute_bars
 
 
 def buckets(start: datetime, runs: list[int]) -> list[dict[str, Any]]:
     hour = timedelta(hours=1)
     return [
-        {"at": (start + index * hour).isoformat(), "runs": each, "jobs": 1, "named": []}
+        {"at": (start + index * hour).isoformat(), "runs": each, "jobs": 1}
         for index, each in enumerate(runs)
     ]
 
@@ -41,3 +41,11 @@ def test_the_hour_that_does_not_come_has_no_cell() -> None:
 def test_nothing_to_run_has_no_busiest_hour() -> None:
     assert heat_map(buckets(datetime(2026, 12, 1, tzinfo=UTC), [0, 0]), UTC).busiest is None
     assert heat_map([], UTC).days == []
+
+
+def test_the_busiest_minute_is_the_highest_and_a_few_runs_are_seen() -> None:
+    minutes = buckets(datetime(2026, 12, 1, tzinfo=UTC), [0, 1, 5000])
+    idle, few, most = minute_bars(minutes)
+    assert (idle.height, most.height, most.y) == (0, BARS_HEIGHT, 0)
+    assert 1 < few.height < BARS_HEIGHT / 10
+    assert minute_bars([]) == []
