@@ -19,6 +19,7 @@ from chronos_api.accounts import (
 from chronos_api.adhoc_runs import routes as test_runs
 from chronos_api.audit import routes as audit
 from chronos_api.bulk import routes as bulk
+from chronos_api.bulk import runner as bulk_runner
 from chronos_api.context import Context
 from chronos_api.deleted_jobs import routes as deleted_jobs
 from chronos_api.deletion import routes as deletion
@@ -65,7 +66,7 @@ _BLUEPRINTS = (
     exports.blueprint,
     deletion.blueprint,
     jobs.blueprint,
-    bulk.blueprint,
+    *bulk.BLUEPRINTS,
     scopes.blueprint,
     deleted_jobs.blueprint,
     by_name_routes.blueprint,
@@ -95,6 +96,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> Flask:
     metrics.register(app, settings, shared.engine, shared.broker)
     readiness.register(app)
     cache.register(app, shared.redis, seconds=settings.statistics_cache_seconds)
+    bulk_runner.register(app)
     hub.register(app, shared.redis, limit=settings.event_streams)
     tokens.register(app, settings)
     request_hooks.register(app)

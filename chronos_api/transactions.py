@@ -29,8 +29,11 @@ from chronos_common.storage.accounts import authentication, users
 from chronos_common.storage.postgres import database
 
 #: Actions that stop, revoke or delete something. No quota refuses them, although they are counted.
+#: The start of a bulk change is one, because its jobs are refused one by one.
 NEVER_REFUSED: Final = frozenset(
     {
+        "bulk.cancel",
+        "bulk.start",
         "execution.cancel",
         "invitation.revoke",
         "job.delete",

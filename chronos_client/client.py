@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from chronos_client.events import EventStream
 from chronos_client.executions import Executions
-from chronos_client.jobs import Jobs, Schedules
+from chronos_client.jobs import BulkChanges, Jobs, Schedules
 from chronos_client.recovery import Failures, Replays
 from chronos_client.transport import Transport
 from chronos_client.workspace import ApiKeys, WorkspaceMembers
@@ -41,6 +41,7 @@ class Chronos:
             timeout_seconds=timeout_seconds,
         )
         self.jobs = Jobs(self._transport)
+        self.bulk_changes = BulkChanges(self._transport)
         self.executions = Executions(self._transport)
         self.failures = Failures(self._transport)
         self.replays = Replays(self._transport)

@@ -1,4 +1,4 @@
-"""Jobs: find, read, change and run them. Schedules: try one before a job has it."""
+"""Jobs: find, read, change and run them. Bulk changes of many jobs, and trials of schedules."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from chronos_client import documents, errors, pages
-from chronos_client.models import Execution, Job, SchedulePreview, WhyAnswer
+from chronos_client.models import BulkChange, Execution, Job, SchedulePreview, WhyAnswer
 from chronos_client.transport import Transport
 
 #: Jobs that are looked at to find the one whose name begins so.
@@ -18,7 +18,7 @@ _LOOKED_AT = 1000
 #: Matches that an error names.
 _NAMED = 10
 
-BulkAction = Literal["pause", "resume", "execute", "delete"]
+BulkAction = Literal["pause", "resume", "execute", "delete", "tag"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +146,70 @@ class Jobs:
         ids: Sequence[str] | None = None,
         chosen_by: Mapping[str, Any] | None = None,
         dry_run: bool = False,
+        **options: Any,
     ) -> dict[str, Any]:
-        """Do one thing to up to 1,000 jobs, by their ids or by a filter, as the API answers it."""
+        """Do one thing to up to 1,000 jobs, by their ids or by a filter, as the API answers it.
+
+        ``options`` are those of the action: ``note`` and ``until`` of a pause, ``add`` and
+        ``remove`` of tags. :meth:`BulkChanges.start` changes more jobs.
+        """
         which = {"ids": list(ids)} if ids is not None else {"filter": dict(chosen_by or {})}
-        body = {**which, "dry_run": dry_run}
+        body = {**which, "dry_run": dry_run, **options}
         return dict(self._transport.send("POST", f"/jobs/bulk/{action}", body=body).content)
 
     def _job(self, method: str, path: str, **options: Any) -> Job:
         return documents.read(Job, self._transport.send(method, path, **options).content)
+
+
+class BulkChanges:
+    """The changes of many jobs that the server makes in the background."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def start(
+        self,
+        action: BulkAction,
+        chosen_by: Mapping[str, Any],
+        *,
+        matched: int | None = None,
+        **options: Any,
+    ) -> BulkChange:
+        """Begin to change all jobs that a filter finds, up to a million.
+
+        ``matched`` is the number that :meth:`Jobs.bulk` counted. If another number matches now,
+        nothing begins. ``options`` are those of the action, for example ``note`` of a pause.
+        """
+        body = {"filter": dict(chosen_by), "in_background": True, "matched": matched, **options}
+        given = {name: value for name, value in body.items() if value is not None}
+        reply = self._transport.send("POST", f"/jobs/bulk/{action}", body=given)
+        return documents.read(BulkChange, reply.content)
+
+    def list(self) -> Iterator[BulkChange]:
+        """Yield the bulk changes, the latest first."""
+        return pages.items(self._transport, "/bulk-changes", BulkChange, {})
+
+    def get(self, change_id: str) -> BulkChange:
+        """Return a bulk change: how far it is, and its results so far."""
+        reply = self._transport.send("GET", f"/bulk-changes/{change_id}")
+        return documents.read(BulkChange, reply.content)
+
+    def cancel(self, change_id: str) -> BulkChange:
+        """End a bulk change, and return it. Jobs that it has changed stay so."""
+        reply = self._transport.send("POST", f"/bulk-changes/{change_id}/cancel")
+        return documents.read(BulkChange, reply.content)
+
+    def watch(self, change_id: str, *, timeout: float = 86_400.0) -> Iterator[BulkChange]:
+        """Yield the change every second until it has ended.
+
+        Raises :class:`~chronos_client.errors.WaitTimedOut` after ``timeout`` seconds.
+        """
+        return pages.watch(
+            lambda: self.get(change_id),
+            lambda change: change.is_finished,
+            name=f"Bulk change {change_id}",
+            timeout=timeout,
+        )
 
 
 class Schedules:

@@ -234,6 +234,36 @@ class Replay(Answered):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BulkChange(Answered):
+    """A change of many jobs that goes on by itself."""
+
+    id: str
+    action: str
+    state: str
+    #: Why Chronos has ended it by itself.
+    stopped_because: str | None
+    filter: Mapping[str, Any] | None
+    matched: int
+    handled: int
+    changed: int
+    unchanged: int
+    conflicts: int
+    not_found: int
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+    #: The number of conflicts by their reason, and some of these jobs. Empty in a list.
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    sample: tuple[Mapping[str, str], ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it changes no further jobs."""
+        return self.finished_at is not None
+
+
+@dataclass(frozen=True, kw_only=True)
 class LogEntry(Answered):
     """A line of an execution's log."""
 

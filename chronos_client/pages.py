@@ -1,13 +1,18 @@
-"""Lists of the API, page by page by cursor, as one lazy sequence."""
+"""Lazy sequences: a list of the API, page by page, and a thing that is read until it is over."""
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from chronos_client import documents
+from chronos_client.errors import WaitTimedOut
 from chronos_client.transport import Transport
 
 #: The most that the API gives at once.
 PAGE_ITEMS = 100
+
+#: How often a thing that goes on is looked at.
+_LOOK_SECONDS = 1.0
 
 _T = TypeVar("_T")
 
@@ -40,3 +45,27 @@ def total(transport: Transport, path: str, query: Mapping[str, Any]) -> tuple[in
     """Return how many items there are, and whether that is exact. The API stops at 10,000."""
     page = transport.send("GET", path, query={**query, "limit": 1}).content
     return page["total"], page.get("total_is_exact", True)
+
+
+def watch(
+    read: Callable[[], _T],
+    is_over: Callable[[_T], bool],
+    *,
+    name: str,
+    timeout: float,
+    sleep: Callable[[float], None] = time.sleep,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Iterator[_T]:
+    """Yield the thing that ``read`` returns every second, the last time when it is over.
+
+    Raises :class:`WaitTimedOut` with its ``name`` after ``timeout`` seconds.
+    """
+    ends = monotonic() + timeout
+    while True:
+        found = read()
+        yield found
+        if is_over(found):
+            return
+        if monotonic() > ends:
+            raise WaitTimedOut(f"{name} has not ended after {timeout:g} s.")
+        sleep(_LOOK_SECONDS)

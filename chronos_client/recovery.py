@@ -8,12 +8,8 @@ from typing import Any
 
 from chronos_client import documents, pages
 from chronos_client.documents import instant
-from chronos_client.errors import WaitTimedOut
 from chronos_client.models import Execution, FailureCount, Replay
 from chronos_client.transport import Transport
-
-#: How often a replay is looked at while it is awaited.
-_LOOK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +105,16 @@ class Replays:
     ) -> Iterator[Replay]:
         """Yield the replay every second until it has ended or is paused.
 
-        Raises :class:`WaitTimedOut` after ``timeout`` seconds.
+        Raises :class:`~chronos_client.errors.WaitTimedOut` after ``timeout`` seconds.
         """
-        ends = monotonic() + timeout
-        while True:
-            replay = self.get(replay_id)
-            yield replay
-            if replay.is_finished or replay.state == "paused":
-                return
-            if monotonic() > ends:
-                raise WaitTimedOut(f"Replay {replay_id} has not ended after {timeout:g} s.")
-            sleep(_LOOK_SECONDS)
+        return pages.watch(
+            lambda: self.get(replay_id),
+            lambda replay: replay.is_finished or replay.state == "paused",
+            name=f"Replay {replay_id}",
+            timeout=timeout,
+            sleep=sleep,
+            monotonic=monotonic,
+        )
 
 
 def _open(filters: Mapping[str, Any]) -> dict[str, Any]:

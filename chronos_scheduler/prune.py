@@ -14,7 +14,14 @@ import structlog
 from sqlalchemy import Engine
 
 from chronos_common import clock, failpoints
-from chronos_common.storage import adhoc_runs, audit, consequences, idempotency, replays
+from chronos_common.storage import (
+    adhoc_runs,
+    audit,
+    bulk_changes,
+    consequences,
+    idempotency,
+    replays,
+)
 from chronos_common.storage.accounts import (
     api_keys,
     deletions,
@@ -108,6 +115,7 @@ class Pruner:
             idempotency.prune(connection, now=now)
             adhoc_runs.prune(connection, now=now)
             replays.prune(connection, before=oldest)
+            bulk_changes.prune(connection, before=oldest)
 
 
 def oldest_kept(existing: Sequence[date], *, retention: timedelta, now: datetime) -> datetime:

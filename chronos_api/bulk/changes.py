@@ -26,6 +26,9 @@ from chronos_common.storage.jobs.filters import JobFilter
 #: The locks of one transaction, and the length of its answer.
 MAX_JOBS = 1000
 
+#: The jobs of a change in the background, and those that a dry run counts.
+MAX_MATCHED = 1_000_000
+
 
 class Action(StrEnum):
     """The changes that one request can make to many jobs."""
@@ -47,7 +50,7 @@ class ItemOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BulkChange:
+class JobsChange:
     """An action, and its jobs: those with ``ids``, or those that match ``filters``."""
 
     action: Action
@@ -88,22 +91,28 @@ class BulkOutcome:
         return sum(item.outcome is ItemOutcome.CHANGED for item in self.items)
 
 
-def apply(call: Call, change: BulkChange) -> BulkOutcome:
+def apply(call: Call, change: JobsChange) -> BulkOutcome:
     """Change the jobs. Raises :class:`Invalid` if more than :data:`MAX_JOBS` match."""
     with begin(call) as tx:
-        pause_of(tx, change.note, change.until)
         job_ids = _matching(tx, change)
         if len(job_ids) > MAX_JOBS:
             raise Invalid({"filter": [_TOO_MANY]})
-        rows = jobs.lock(tx.connection, tx.workspace_id, job_ids)
-        results = _results(change, job_ids, rows)
-        changed = [row for row in rows if results[row["id"]].outcome is ItemOutcome.CHANGED]
-        if changed:
-            results |= _apply(tx, change, changed)
-    return BulkOutcome(change.action, len(job_ids), list(results.values()))
+        results = apply_to(tx, change, job_ids)
+    return BulkOutcome(change.action, len(job_ids), results)
 
 
-def dry_run(call: Call, change: BulkChange) -> BulkOutcome:
+def apply_to(tx: Transaction, change: JobsChange, job_ids: Sequence[UUID]) -> list[ItemResult]:
+    """Make the change of these jobs, as a part of the transaction, and return their results."""
+    pause_of(tx, change.note, change.until)
+    rows = jobs.lock(tx.connection, tx.workspace_id, job_ids)
+    results = _results(change, job_ids, rows)
+    changed = [row for row in rows if results[row["id"]].outcome is ItemOutcome.CHANGED]
+    if changed:
+        results |= _apply(tx, change, changed)
+    return list(results.values())
+
+
+def dry_run(call: Call, change: JobsChange) -> BulkOutcome:
     """Return the results that :func:`apply` would have for the first :data:`MAX_JOBS` jobs."""
     with reading(call) as session:
         pause_of(session, change.note, change.until)
@@ -112,7 +121,9 @@ def dry_run(call: Call, change: BulkChange) -> BulkOutcome:
         results = list(_results(change, job_ids, rows).values())
         if change.filters is None or len(job_ids) < MAX_JOBS:
             return BulkOutcome(change.action, len(job_ids), results, dry_run=True)
-        matched = lists.count(session.connection, session.workspace_id, change.filters)
+        matched = lists.count_matching(
+            session.connection, session.workspace_id, change.filters, at_most=MAX_MATCHED
+        )
     return BulkOutcome(
         change.action,
         matched.number,
@@ -130,11 +141,11 @@ def names(call: Call, job_ids: Sequence[UUID]) -> list[str]:
 
 
 _TOO_MANY = (
-    f"Matches more than {MAX_JOBS} jobs; narrow it, or list the jobs and send their ids in parts."
+    f"Matches more than {MAX_JOBS} jobs; narrow it, or send in_background to change them all."
 )
 
 
-def _matching(session: Session, change: BulkChange) -> list[UUID]:
+def _matching(session: Session, change: JobsChange) -> list[UUID]:
     """Return the ids that were given, or those of at most :data:`MAX_JOBS` + 1 jobs."""
     if change.filters is None:
         return list(dict.fromkeys(change.ids or ()))
@@ -144,14 +155,14 @@ def _matching(session: Session, change: BulkChange) -> list[UUID]:
 
 
 def _results(
-    change: BulkChange, job_ids: Sequence[UUID], rows: Sequence[RowMapping]
+    change: JobsChange, job_ids: Sequence[UUID], rows: Sequence[RowMapping]
 ) -> dict[UUID, ItemResult]:
     """Return each job's result, by its id, before anything is changed."""
     results = {job_id: ItemResult(job_id, ItemOutcome.NOT_FOUND) for job_id in job_ids}
     return results | {row["id"]: _result(change, row) for row in rows}
 
 
-def _result(change: BulkChange, row: RowMapping) -> ItemResult:
+def _result(change: JobsChange, row: RowMapping) -> ItemResult:
     match change.action:
         case Action.PAUSE:
             return _paused(change, row)
@@ -171,14 +182,14 @@ def _moved(row: RowMapping, status: JobStatus) -> ItemResult:
     return ItemResult(row["id"], ItemOutcome.CHANGED)
 
 
-def _paused(change: BulkChange, row: RowMapping) -> ItemResult:
+def _paused(change: JobsChange, row: RowMapping) -> ItemResult:
     pause = Pause(note=change.note, until=change.until)
     if row["status"] == JobStatus.PAUSED and is_other_pause(row, pause):
         return ItemResult(row["id"], ItemOutcome.CHANGED)
     return _moved(row, JobStatus.PAUSED)
 
 
-def _tagged(change: BulkChange, row: RowMapping) -> ItemResult:
+def _tagged(change: JobsChange, row: RowMapping) -> ItemResult:
     tags = _tags(change, row)
     if tags == list(row["tags"]):
         return ItemResult(row["id"], ItemOutcome.UNCHANGED)
@@ -188,13 +199,13 @@ def _tagged(change: BulkChange, row: RowMapping) -> ItemResult:
     return ItemResult(row["id"], ItemOutcome.CHANGED)
 
 
-def _tags(change: BulkChange, row: RowMapping) -> list[str]:
+def _tags(change: JobsChange, row: RowMapping) -> list[str]:
     kept = [tag for tag in row["tags"] if tag not in set(change.remove_tags)]
     return list(dict.fromkeys([*kept, *change.add_tags]))
 
 
 def _apply(
-    tx: Transaction, change: BulkChange, rows: Sequence[RowMapping]
+    tx: Transaction, change: JobsChange, rows: Sequence[RowMapping]
 ) -> dict[UUID, ItemResult]:
     """Change locked jobs, and return the results that say more than before."""
     match change.action:
@@ -216,7 +227,7 @@ def _apply(
     return {}
 
 
-def _pause(tx: Transaction, change: BulkChange, rows: Sequence[RowMapping]) -> None:
+def _pause(tx: Transaction, change: JobsChange, rows: Sequence[RowMapping]) -> None:
     pause = pause_of(tx, change.note, change.until)
     paused = [row for row in rows if row["status"] == JobStatus.PAUSED]
     active = [row for row in rows if row["status"] != JobStatus.PAUSED]

@@ -1,12 +1,18 @@
-"""``/api/v1/jobs/bulk``."""
+"""``/api/v1/jobs/bulk`` and ``/api/v1/bulk-changes``."""
 
+from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
-from flask import Response, jsonify
+from flask import Response, jsonify, url_for
 
-from chronos_api.bulk import changes, creation
-from chronos_api.bulk.changes import Action, BulkChange
+from chronos_api.bulk import background, changes, creation
+from chronos_api.bulk.changes import Action, JobsChange
 from chronos_api.bulk.schemas import (
+    BulkChangeAnswer,
+    BulkChangeDetail,
+    BulkChangePage,
+    BulkChangesQuery,
     BulkCreated,
     BulkJobs,
     BulkPause,
@@ -15,7 +21,9 @@ from chronos_api.bulk.schemas import (
     BulkTags,
     RawBulkJobs,
 )
-from chronos_api.http.blueprint import Blueprint
+from chronos_api.fields import cursors
+from chronos_api.http import problems
+from chronos_api.http.blueprint import LOCATION, Blueprint
 from chronos_api.jobs import snapshots
 from chronos_api.jobs.schemas import job_filter
 from chronos_api.security.access import Role, Scope, requires
@@ -23,6 +31,12 @@ from chronos_api.transactions import call
 
 blueprint = Blueprint(
     "bulk", __name__, url_prefix="/api/v1/jobs/bulk", description="Many jobs at once"
+)
+stored = Blueprint(
+    "bulk_changes",
+    __name__,
+    url_prefix="/api/v1/bulk-changes",
+    description="Changes of many jobs that go on by themselves",
 )
 
 _JOBS = {
@@ -57,6 +71,8 @@ def create_jobs(body: dict[str, Any]) -> Response:
 @blueprint.route("/pause", "POST")
 @blueprint.body(BulkPause, example={**_FILTER, "note": "The shop moves to a new server"})
 @blueprint.answers(200, BulkResult)
+@blueprint.or_answers(202, BulkChangeAnswer, headers=LOCATION)
+@blueprint.problems(problems.CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def pause_jobs(body: dict[str, Any]) -> Response:
     """Pause jobs, up to 1,000 at once, with a note and an end if they are given.
@@ -70,6 +86,8 @@ def pause_jobs(body: dict[str, Any]) -> Response:
 @blueprint.route("/resume", "POST")
 @blueprint.body(BulkRequest, example=_FILTER)
 @blueprint.answers(200, BulkResult)
+@blueprint.or_answers(202, BulkChangeAnswer, headers=LOCATION)
+@blueprint.problems(problems.CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def resume_jobs(body: dict[str, Any]) -> Response:
     """Resume paused jobs, up to 1,000 at once.
@@ -82,6 +100,8 @@ def resume_jobs(body: dict[str, Any]) -> Response:
 @blueprint.route("/execute", "POST")
 @blueprint.body(BulkRequest, example=_FILTER)
 @blueprint.answers(200, BulkResult)
+@blueprint.or_answers(202, BulkChangeAnswer, headers=LOCATION)
+@blueprint.problems(problems.CONFLICT)
 @requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
 def execute_jobs(body: dict[str, Any]) -> Response:
     """Run jobs now, up to 1,000 at once, independently of their schedules."""
@@ -91,6 +111,8 @@ def execute_jobs(body: dict[str, Any]) -> Response:
 @blueprint.route("/delete", "POST")
 @blueprint.body(BulkRequest, example=_FILTER)
 @blueprint.answers(200, BulkResult)
+@blueprint.or_answers(202, BulkChangeAnswer, headers=LOCATION)
+@blueprint.problems(problems.CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def delete_jobs(body: dict[str, Any]) -> Response:
     """Delete jobs, up to 1,000 at once.
@@ -103,6 +125,8 @@ def delete_jobs(body: dict[str, Any]) -> Response:
 @blueprint.route("/tag", "POST")
 @blueprint.body(BulkTags, example={**_FILTER, "add": ["night"], "remove": ["day"]})
 @blueprint.answers(200, BulkResult)
+@blueprint.or_answers(202, BulkChangeAnswer, headers=LOCATION)
+@blueprint.problems(problems.CONFLICT)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def tag_jobs(body: dict[str, Any]) -> Response:
     """Add tags to jobs, and remove tags, up to 1,000 jobs at once."""
@@ -110,14 +134,58 @@ def tag_jobs(body: dict[str, Any]) -> Response:
 
 
 def _change(action: Action, body: dict[str, Any]) -> Response:
-    change = BulkChange(
+    given = body.get("filter")
+    change = JobsChange(
         action=action,
         ids=body.get("ids"),
-        filters=job_filter(body["filter"]) if "filter" in body else None,
+        filters=None if given is None else job_filter(given),
         add_tags=body.get("add", ()),
         remove_tags=body.get("remove", ()),
         note=body.get("note"),
         until=body.get("until"),
     )
-    apply = changes.dry_run if body["dry_run"] else changes.apply
-    return jsonify(BulkResult.of(apply(call(), change)))
+    if body["dry_run"]:
+        return jsonify(BulkResult.of(changes.dry_run(call(), change)))
+    if not body["in_background"]:
+        return jsonify(BulkResult.of(changes.apply(call(), change)))
+    row = background.start(call(), change, expected=body.get("matched"))
+    response = jsonify(BulkChangeAnswer.of(row))
+    response.status_code = HTTPStatus.ACCEPTED
+    response.headers["Location"] = url_for("bulk_changes.get_bulk_change", change_id=row["id"])
+    return response
+
+
+@stored.route("", "GET")
+@stored.query(BulkChangesQuery)
+@stored.answers(200, BulkChangePage)
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def list_bulk_changes(query: dict[str, Any]) -> Response:
+    """List the bulk changes of the workspace, the latest first."""
+    found = background.list_changes(
+        call(),
+        after=cursors.read(query.get("cursor")),
+        page=query["page"],
+        limit=query["limit"],
+    )
+    return jsonify(BulkChangePage.of(found.source(query)))
+
+
+@stored.route("/<uuid:change_id>", "GET")
+@stored.answers(200, BulkChangeDetail)
+@stored.problems(problems.NOT_FOUND)
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def get_bulk_change(change_id: UUID) -> Response:
+    """Read how far a bulk change is, and its results so far."""
+    return jsonify(BulkChangeDetail.of(background.read(call(), change_id)))
+
+
+@stored.route("/<uuid:change_id>/cancel", "POST")
+@stored.answers(200, BulkChangeAnswer)
+@stored.problems(problems.NOT_FOUND, problems.CONFLICT)
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def cancel_bulk_change(change_id: UUID) -> Response:
+    """End a bulk change. The jobs that it has changed stay so."""
+    return jsonify(BulkChangeAnswer.of(background.cancel(call(), change_id)))
+
+
+BLUEPRINTS = (blueprint, stored)

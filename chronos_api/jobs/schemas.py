@@ -39,7 +39,7 @@ from chronos_common.domain.schedules.schedule import (
 )
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.storage.jobs.filters import JobFilter, LastOutcome
-from chronos_common.storage.jobs.lists import MAX_LOOKED_AT, SORTS
+from chronos_common.storage.jobs.lists import MAX_EXAMINED, MAX_LOOKED_AT, SORTS
 
 MAX_EXPRESSION_LENGTH = 256
 
@@ -315,6 +315,14 @@ class JobChoice(JobTraits):
     next_run_before = Instant(
         metadata={"description": "Active jobs whose next run is before this instant"}
     )
+    last_outcome = OneOf(
+        LastOutcome,
+        metadata={
+            "description": "How the latest finished execution ended. So many jobs are looked at "
+            f"for one page of a list: {MAX_LOOKED_AT}. A page may hold fewer than limit, or none, "
+            f"although next_cursor goes on. A bulk request looks at {MAX_EXAMINED:,} at most"
+        },
+    )
 
 
 def job_filter(query: Mapping[str, Any]) -> JobFilter:
@@ -327,14 +335,6 @@ class JobsQuery(StableQuery, JobChoice):
 
     conditions = JobFilter
 
-    last_outcome = OneOf(
-        LastOutcome,
-        metadata={
-            "description": "How the latest finished execution ended. So many jobs are looked at "
-            f"for one page: {MAX_LOOKED_AT}. A page may hold fewer than limit, or none, although "
-            "next_cursor goes on"
-        },
-    )
     sort = Text(
         longest=20,
         load_default="-created_at",

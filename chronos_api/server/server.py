@@ -21,6 +21,7 @@ from sqlalchemy import Engine, event
 
 from chronos_api import context
 from chronos_api.app import create_app
+from chronos_api.bulk import runner as bulk_runner
 from chronos_api.events import hub
 from chronos_api.events.hub import Hub
 from chronos_api.operations import metrics
@@ -132,6 +133,7 @@ def _begin(worker: Any) -> None:
     exec_child.end_with(worker.ppid, stop_signal=signal.SIGTERM)
     shared = context.of(worker.app.callable)
     Loop("clock", Clock(shared.engine).tick, idle_seconds=_CLOCK_SECONDS).start()
+    bulk_runner.of(worker.app.callable).begin()
     _end_streams_first(hub.of(worker.app.callable))
 
 

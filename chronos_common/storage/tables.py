@@ -273,8 +273,7 @@ executions = Table(
     Column("missed_count", BigInteger),
     Column("missed_until", _MOMENT),
     Column("retry_of", Uuid()),
-    Column("attempt", SmallInteger, nullable=False),
-    Column("redeliveries", SmallInteger, nullable=False),
+    *_required(SmallInteger(), "attempt", "redeliveries"),
     Column("http_status", SmallInteger),
     *_optional(Text(), "error", "reason"),
     Column("attempts", JSON, nullable=False),
@@ -297,15 +296,31 @@ replays = Table(
     *_required(BigInteger(), "matched", "created", "refused"),
 )
 
+bulk_changes = Table(
+    "bulk_changes",
+    metadata,
+    _id(primary_key=True),
+    _workspace(),
+    *_required(_MOMENT, "created_at", "next_at", "updated_at"),
+    *_optional(_MOMENT, "finished_at"),
+    _id("created_by"),
+    *_optional(Uuid(), "key_id"),
+    *_required(Text(), "action", "state"),
+    *_optional(Text(), "stopped_because"),
+    *_required(JSON(), "options"),
+    Column("filter", JSON(none_as_null=True)),
+    Column("job_ids", ARRAY(Uuid()), nullable=False),
+    *_required(BigInteger(), "matched", "handled"),
+    *_required(JSONB(), "results", "reasons", "sample"),
+)
+
 workers = Table(
     "workers",
     metadata,
     _id(primary_key=True),
-    Column("hostname", Text, nullable=False),
-    Column("pid", Integer, nullable=False),
-    *_required(Text(), "kind", "version"),
+    *_required(Text(), "hostname", "kind", "version"),
+    *_required(Integer(), "pid", "in_flight"),
     *_required(_MOMENT, "started_at", "heartbeat_at"),
-    Column("in_flight", Integer, nullable=False),
 )
 
 notifications = Table(
@@ -377,10 +392,9 @@ test_runs = Table(
     metadata,
     _id(primary_key=True),
     _workspace(),
-    Column("type", Text, nullable=False),
+    *_required(Text(), "type", "status"),
     Column("payload", JSON, nullable=False),
     Column("timeout_seconds", Float, nullable=False),
-    Column("status", Text, nullable=False),
     Column("result", JSON(none_as_null=True)),
     *_required(_MOMENT, "created_at", "expires_at"),
 )

@@ -11,7 +11,7 @@ from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
 from chronos_api.bulk import changes
-from chronos_api.bulk.changes import Action, BulkChange, BulkOutcome, ItemOutcome
+from chronos_api.bulk.changes import Action, BulkOutcome, ItemOutcome, JobsChange
 from chronos_api.bulk.schemas import BulkRequest
 from chronos_api.deleted_jobs import service as deleted_jobs
 from chronos_api.deleted_jobs.schemas import DeletedJobsQuery
@@ -117,20 +117,20 @@ def _action() -> Action:
     return action
 
 
-def _change(action: Action) -> BulkChange:
+def _change(action: Action) -> JobsChange:
     """Return the change of the jobs that are checked, or of all that the filters match."""
     if "all" in request.form:
         given = filters_in(dict(parse_qsl(request.form.get("view", ""))))
-        return BulkChange(action=action, filters=job_filter(json_body.load(JobsQuery, given)))
+        return JobsChange(action=action, filters=job_filter(json_body.load(JobsQuery, given)))
     ids = request.form.getlist("job")
     if not ids:
         raise Invalid({"job": ["Check at least one job, or choose all that match."]})
     return _by_ids(action, ids)
 
 
-def _by_ids(action: Action, ids: list[str]) -> BulkChange:
+def _by_ids(action: Action, ids: list[str]) -> JobsChange:
     loaded: dict[str, Any] = json_body.load(BulkRequest, {"ids": ids})
-    return BulkChange(action=action, ids=loaded["ids"])
+    return JobsChange(action=action, ids=loaded["ids"])
 
 
 def _ask(

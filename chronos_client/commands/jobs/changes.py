@@ -17,7 +17,7 @@ from chronos_client.errors import ApiProblem
 from chronos_client.models import Job
 
 if TYPE_CHECKING:
-    from chronos_client.client import Chronos
+    pass
 
 #: The server shows secrets so.
 _REDACTED = "[redacted]"
@@ -149,11 +149,9 @@ def clone_job(*, job: str, name: str, **options: Any) -> None:
 @click.option("--note", help="Why, for others.")
 def pause_jobs(*, until: datetime | None, note: str | None, **choice: Any) -> None:
     """Stop following the schedules of jobs."""
-
-    def pause(client: "Chronos", job: Job) -> None:
-        client.jobs.pause(job.id, until=until, note=note)
-
-    act("pause", "Paused", one_by_one=pause if until or note else None, **choice)
+    given = {"until": until and until.isoformat(), "note": note}
+    options = {name: value for name, value in given.items() if value}
+    act("pause", "Paused", options=options, **choice)
 
 
 @click.command(
@@ -165,6 +163,24 @@ def pause_jobs(*, until: datetime | None, note: str | None, **choice: Any) -> No
 def resume_jobs(**choice: Any) -> None:
     """Follow the schedules of jobs again."""
     act("resume", "Resumed", **choice)
+
+
+@click.command(
+    "tag",
+    cls=ClientCommand,
+    examples=[
+        "chronos jobs tag 'Nightly report' --add night --remove day",
+        "chronos jobs tag --search report --add report --yes",
+    ],
+)
+@bulk_options
+@click.option("--add", multiple=True, metavar="TAG", help="A tag that the jobs get.")
+@click.option("--remove", multiple=True, metavar="TAG", help="A tag that the jobs lose.")
+def tag_jobs(*, add: Sequence[str], remove: Sequence[str], **choice: Any) -> None:
+    """Add tags to jobs, and remove tags."""
+    if not add and not remove:
+        raise click.UsageError("Give a tag to --add, or to --remove.")
+    act("tag", "Tagged", options={"add": list(add), "remove": list(remove)}, **choice)
 
 
 @click.command(

@@ -10,6 +10,7 @@ from chronos_client.commands.jobs.changes import (
     edit_job,
     pause_jobs,
     resume_jobs,
+    tag_jobs,
 )
 from chronos_client.commands.jobs.runs import run_job
 from chronos_client.commands.jobs.views import get_job, history, list_jobs, next_runs, why
@@ -40,6 +41,7 @@ for _command in (
     delete_jobs,
     pause_jobs,
     resume_jobs,
+    tag_jobs,
     run_job,
     next_runs,
     why,

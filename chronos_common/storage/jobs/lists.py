@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from chronos_common import ids
 from chronos_common.domain.statuses import FINAL, JobStatus
+from chronos_common.errors import Invalid
 from chronos_common.storage.jobs.filters import (
     WORKSPACE,
     JobFilter,
@@ -55,6 +56,10 @@ MAX_COUNT = 10_000
 
 #: The number of jobs to look at for one page of a filter by the last outcome.
 MAX_LOOKED_AT = 500
+
+
+#: The number of jobs whose last outcome one statement looks up, each in the history.
+MAX_EXAMINED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,10 +313,41 @@ def _counted(
     return connection.execute(counted, {"workspace_id": workspace_id}).scalar_one()
 
 
+def matching_query(
+    connection: Connection, workspace_id: UUID, filters: JobFilter, *, at_most: int
+) -> Select[Any]:
+    """Return the query for the ids of up to ``at_most`` jobs, the oldest first.
+
+    Its parameter is ``workspace_id``. Unlike a page of a list, it looks at all jobs for a filter
+    by the last outcome. Raises :class:`Invalid` if they are too many for that.
+    """
+    is_common = are_common(connection, workspace_id, filters)
+    query = _ids(filters, by_terms=not is_common)
+    if filters.last_outcome:
+        examined = _counted(connection, workspace_id, query, at_most=MAX_EXAMINED + 1)
+        if examined > MAX_EXAMINED:
+            raise Invalid({"filter.last_outcome": [_TOO_MANY_EXAMINED]})
+        query = query.where(_fits(filters.last_outcome))
+    return query.order_by(jobs.c.id).limit(at_most)
+
+
+_TOO_MANY_EXAMINED = (
+    f"Looks at {MAX_EXAMINED:,} jobs at most, and more match the other conditions; add one."
+)
+
+
 def matching(
     connection: Connection, workspace_id: UUID, filters: JobFilter, *, at_most: int
 ) -> list[UUID]:
-    """Return the ids of up to ``at_most`` jobs, the oldest first."""
-    is_common = are_common(connection, workspace_id, filters)
-    query = _ids(filters, by_terms=not is_common).order_by(jobs.c.id).limit(at_most)
+    """Return the ids of up to ``at_most`` jobs, as :func:`matching_query` does."""
+    query = matching_query(connection, workspace_id, filters, at_most=at_most)
     return list(connection.execute(query, {"workspace_id": workspace_id}).scalars())
+
+
+def count_matching(
+    connection: Connection, workspace_id: UUID, filters: JobFilter, *, at_most: int
+) -> Count:
+    """Count the jobs that :func:`matching_query` finds. It looks at each of them."""
+    query = matching_query(connection, workspace_id, filters, at_most=at_most + 1)
+    number = _counted(connection, workspace_id, query, at_most=at_most + 1)
+    return counted_to(at_most, number)

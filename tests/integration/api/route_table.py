@@ -13,7 +13,9 @@ from sqlalchemy import Engine
 from chronos_api.security import access
 from chronos_api.security.access import Access, Audience, Scope
 from chronos_common import clock
+from chronos_common.storage import bulk_changes
 from chronos_common.storage.accounts import deletions, users
+from chronos_common.storage.bulk_changes import NewBulkChange
 from integration.api.callers import Caller, job, join
 
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
@@ -191,6 +193,7 @@ class Places:
             "session_id": self._session,
             "key_id": lambda: self._made("keys", {"name": "CI", "scopes": list(Scope)}),
             "replay_id": self._replay,
+            "change_id": self._bulk_change,
             "name": lambda: f"Name-{uuid4()}",
             "workspace_id": self._deleted_workspace,
         }
@@ -234,6 +237,22 @@ class Places:
         execution_id = self._made(f"jobs/{self._job()}/execute", None)
         assert self._owner.post(f"executions/{execution_id}/cancel").status_code == 200
         return self._made("executions/bulk/retry", {"ids": [execution_id]})
+
+    def _bulk_change(self) -> str:
+        """Store a change that is not due, so that it changes nothing meanwhile."""
+        new = NewBulkChange(
+            action="pause",
+            options={},
+            filter=None,
+            created_by=self._owner.user_id,
+            key_id=None,
+        )
+        tomorrow = clock.now() + timedelta(days=1)
+        with self._db.begin() as connection:
+            row = bulk_changes.add(
+                connection, self._owner.workspace_id, new, [UUID(self._job())], now=tomorrow
+            )
+        return str(row["id"])
 
     def _made(self, path: str, body: object) -> str:
         answer = self._owner.post(path, body)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Engine, RowMapping, select
+from sqlalchemy import Engine, RowMapping, select, text
 
 from chronos_common import clock, ids
 from chronos_common.clock import to_milliseconds
@@ -42,6 +42,18 @@ def plan(db: Engine, caller: Caller, job_id: str, instants: Sequence[datetime]) 
     with db.begin() as connection:
         storage.add(connection, planned)
     return [each.id for each in planned]
+
+
+def end(db: Engine, execution_id: UUID, status: str) -> None:
+    """End an execution as a worker, or somebody who cancels it, does."""
+    with db.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE executions SET status = :status, reason = 'cancelled', "
+                "started_at = now(), finished_at = now() WHERE id = :id"
+            ),
+            {"id": execution_id, "status": status},
+        )
 
 
 def fates(db: Engine, identifiers: Sequence[UUID]) -> list[tuple[str, str | None]]:

@@ -4,6 +4,7 @@ from dataclasses import fields
 
 import pytest
 
+from chronos_api.bulk.schemas import BulkChangeDetail
 from chronos_api.executions.schemas import AttemptAnswer, ExecutionDetail, LogLine
 from chronos_api.explanations.schemas import Why
 from chronos_api.jobs.preview_schemas import Occurrence, Preview
@@ -19,6 +20,7 @@ ANSWERS = {
     models.ExecutionAttempt: AttemptAnswer,
     models.FailureCount: FailureGroup,
     models.Replay: ReplayDetail,
+    models.BulkChange: BulkChangeDetail,
     models.LogEntry: LogLine,
     models.WhyAnswer: Why,
     models.SchedulePreview: Preview,

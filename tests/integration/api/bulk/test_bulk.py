@@ -169,7 +169,9 @@ def test_more_than_are_changed_at_once_are_refused_and_counted(
         ({"ids": ["x"]}, "ids.0"),
         ({"ids": [str(UUID(int=1))] * 1001}, "ids"),
         ({"filter": {"stauts": "active"}}, "filter.stauts"),
-        ({"filter": {"last_outcome": "failed"}}, "filter.last_outcome"),
+        ({"filter": {"last_outcome": "gone"}}, "filter.last_outcome"),
+        ({"filter": {}, "matched": 3}, "matched"),
+        ({"filter": {}, "matched": 0, "in_background": True}, "matched"),
         ({"filter": {}, "dry_run": "yes"}, "dry_run"),
     ],
 )

@@ -113,6 +113,26 @@ def test_several_jobs_are_counted_and_need_a_yes(
     assert client.jobs.count() == (0, True)
 
 
+@pytest.mark.usefixtures("two_jobs")
+def test_more_jobs_than_one_request_takes_change_in_the_background(
+    run: Run, client: Chronos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chronos_client.commands.jobs.bulk._AT_ONCE", 1)
+    asked = run("jobs", "pause", "--tag", "mail", "--note", "Moving")
+    assert (asked.exit_code, "Pause 2 jobs?" in asked.stderr) == (2, True)
+    assert client.jobs.count(status="paused") == (0, True)
+    paused = run("jobs", "pause", "--tag", "mail", "--note", "Moving", "--yes")
+    [change] = client.bulk_changes.list()
+    assert f"Started bulk change {change.id}" in paused.stderr
+    assert "Paused 2 of 2" in paused.stderr
+    assert {job.pause_note for job in client.jobs.list(status="paused")} == {"Moving"}
+    tagged = run("jobs", "tag", "--tag", "mail", "--add", "night", "--remove", "mail", "--yes")
+    assert "Tagged 2 of 2" in tagged.stderr
+    assert {job.tags for job in client.jobs.list()} == {("night",)}
+    begun = client.bulk_changes.start("delete", {"tag": "night"}, matched=2)
+    assert client.bulk_changes.get(begun.id).filter == {"tag": "night"}
+
+
 def test_jobs_are_paused_for_a_time_and_with_a_note(
     run: Run, client: Chronos, two_jobs: list[dict]
 ) -> None:

@@ -203,6 +203,12 @@ _OTHER_ROWS = {
                              resumed_at, updated_at)
         VALUES (:id, :workspace_id, now(), '{}', now(), 1, true, 1, true, 'running', now(),
                 now(), now())""",
+    "bulk_changes": """
+        INSERT INTO bulk_changes (id, workspace_id, created_by, created_at, action, options,
+                                  job_ids, matched, handled, results, reasons, sample, state,
+                                  next_at, updated_at)
+        VALUES (:id, :workspace_id, :id, now(), 'pause', '{}', '{}', 0, 0, '{}', '{}', '[]',
+                'running', now(), now())""",
     "test_runs": """
         INSERT INTO test_runs (id, workspace_id, type, payload, timeout_seconds, status,
                                created_at, expires_at)

@@ -28,6 +28,7 @@ KINDS = {
     "execution_stats_hourly": None,
     "idempotency_keys": None,  # answers of the last day
     "test_runs": None,  # kept for minutes
+    "bulk_changes": None,  # the audit log has each change of a job
     "replays": None,  # their executions are there
     "workspace_quotas": None,  # shown by GET /workspace
 }

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, text, update
 
+from chronos_api.bulk.runner import MAX_REASON_LENGTH, MAX_REASONS, MAX_SAMPLE
 from chronos_api.executions import attempts
-from chronos_common import clock
+from chronos_common import clock, ids
 from chronos_common.domain.executions import MAX_ERROR_LENGTH
 from chronos_common.domain.jobs import MAX_ATTEMPTS
 from chronos_common.storage.jobs.lists import MAX_LISTED_PAYLOAD_BYTES
@@ -82,6 +83,8 @@ class Crowded:
         self._clone("executions", self.execution_id, 99)
         self._replay_id = self._replay()
         self._clone("replays", self._replay_id, 99)
+        self._change_id = self._bulk_change()
+        self._clone("bulk_changes", self._change_id, 99)
         self._clone("workspaces", str(owner.workspace_id), 99)
         self._members()
         self._key_id = owner.post("keys", {"name": "k" * 100, "scopes": ["jobs:read"]}).json["id"]
@@ -95,6 +98,7 @@ class Crowded:
             "execution_id": self.execution_id,
             "key_id": self._key_id,
             "replay_id": self._replay_id,
+            "change_id": self._change_id,
             "workspace_id": str(self.owner.workspace_id),
         }
 
@@ -170,6 +174,24 @@ class Crowded:
         answer = self.owner.post("executions/bulk/retry", body)
         assert answer.status_code == 202, answer.text
         return str(answer.json["id"])
+
+    def _bulk_change(self) -> str:
+        identifier = str(ids.new_id(clock.now()))
+        reason = WIDE * MAX_REASON_LENGTH
+        self._run(
+            "INSERT INTO bulk_changes (id, workspace_id, created_by, created_at, action, options,"
+            " filter, job_ids, matched, handled, results, reasons, sample, state, next_at,"
+            " updated_at, finished_at)"
+            " VALUES (:id, :workspace, :id, now(), 'pause', '{}', CAST(:filter AS json), '{}', 0,"
+            " 0, '{}', CAST(:reasons AS jsonb), CAST(:sample AS jsonb), 'done', now(), now(),"
+            " now())",
+            id=identifier,
+            workspace=self.owner.workspace_id,
+            filter=json.dumps({"search": WIDE * 200, "tag": WIDE * 50, "name": WIDE * 200}),
+            reasons=json.dumps({f"{n:02}{reason}": 1 for n in range(MAX_REASONS + 1)}),
+            sample=json.dumps([{"id": identifier, "reason": reason}] * MAX_SAMPLE),
+        )
+        return identifier
 
     def _latest(self, table: str) -> str:
         with self._db.connect() as connection:

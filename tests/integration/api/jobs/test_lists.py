@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from itertools import islice
-from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from chronos_api.executions import service as execution_services
 from chronos_api.fields.count_cache import LongLists
@@ -17,7 +16,7 @@ from chronos_common.storage.jobs import lists
 from chronos_common.storage.jobs.filters import LastOutcome
 from chronos_common.storage.tables import jobs, schedules
 from integration.api.callers import Caller, errors_of
-from integration.api.rows import in_seconds, plan
+from integration.api.rows import end, in_seconds, plan
 
 SORTS = [f"{sign}{name}" for name in lists.SORTS for sign in ("", "-")]
 
@@ -151,17 +150,6 @@ def test_jobs_are_found_by_their_next_run_and_name(caller: Caller, seven: list[s
     assert {each["id"] for each in named} == {seven[1], seven[4]}
 
 
-def ended(db: Engine, execution_id: UUID, status: str) -> None:
-    with db.begin() as connection:
-        connection.execute(
-            text(
-                "UPDATE executions SET status = :status, reason = 'cancelled', "
-                "started_at = now(), finished_at = now() WHERE id = :id"
-            ),
-            {"id": execution_id, "status": status},
-        )
-
-
 def test_jobs_are_found_by_their_last_outcome(
     caller: Caller, db: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +159,7 @@ def test_jobs_are_found_by_their_last_outcome(
         instants = [in_seconds(offset - 60) for offset in range(len(statuses) + 1)]
         planned = plan(db, caller, made[number], instants)
         for identifier, status in zip(planned, statuses, strict=False):
-            ended(db, identifier, status)
+            end(db, identifier, status)
 
     def found(outcome: str, limit: int = 20) -> list[str]:
         return walk(caller, f"last_outcome={outcome}&sort=name&limit={limit}")

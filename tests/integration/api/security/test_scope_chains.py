@@ -15,8 +15,8 @@ from integration.api.route_table import BODIES, Places, Route, routes
 
 #: What a key of each scope may change: tables, or columns of the workspace.
 CHANGES: Mapping[Scope, set[str]] = {
-    Scope.JOBS_WRITE: {"jobs", "schedules", "executions", "test_runs"},
-    Scope.EXECUTIONS_WRITE: {"executions", "replays"},
+    Scope.JOBS_WRITE: {"jobs", "schedules", "executions", "test_runs", "bulk_changes"},
+    Scope.EXECUTIONS_WRITE: {"executions", "replays", "bulk_changes"},
     Scope.WORKSPACE_WRITE: {"workspaces.name"},
 }
 #: Written by the way: logs, sums, answers to repeat, and the use of a key or quota.
