@@ -11,8 +11,9 @@ from chronos_api.http.errors import problem_of
 from chronos_api.jobs import changes, service, snapshots
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
-from chronos_api.ui import definitions, form_inputs, job_form
+from chronos_api.ui import definitions
 from chronos_api.ui.blueprint import blueprint, show, to
+from chronos_api.ui.forms import form_inputs, job_form
 from chronos_common import clock, ids
 from chronos_common.domain.payloads.webhook import METHODS
 from chronos_common.domain.schedules import fields

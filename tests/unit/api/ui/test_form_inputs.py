@@ -7,8 +7,9 @@ from marshmallow import fields
 
 from chronos_api.fields.fields import Flag, Instant, Number, OneOf, Text
 from chronos_api.jobs.schemas import JobFields
-from chronos_api.ui import definitions, form_inputs, job_form
-from chronos_api.ui.form_inputs import NONE, OWN, Section, inputs_of
+from chronos_api.ui import definitions
+from chronos_api.ui.forms import form_inputs, job_form
+from chronos_api.ui.forms.form_inputs import NONE, OWN, Section, inputs_of
 from chronos_common.domain.statuses import Status
 from repository import ROOT
 

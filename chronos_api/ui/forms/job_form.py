@@ -10,7 +10,7 @@ from dataclasses import fields as fields_of_class
 from datetime import datetime
 from typing import Any, Final
 
-from chronos_api.ui.form_inputs import INPUTS
+from chronos_api.ui.forms.form_inputs import INPUTS
 from chronos_common import clock
 from chronos_common.domain.cron.dates import DayMatch
 from chronos_common.domain.jobs import JobDefinition
