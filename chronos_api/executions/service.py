@@ -20,6 +20,7 @@ from chronos_common.errors import Conflict, ExecutionNotFound, JobNotFound
 from chronos_common.quotas import CHANGE_BYTES
 from chronos_common.storage.executions import executions, history
 from chronos_common.storage.executions.filters import HistoryFilter
+from chronos_common.storage.executions.history import Neighbours
 from chronos_common.storage.jobs import jobs
 from chronos_common.storage.pages import Count
 
@@ -139,6 +140,12 @@ def read(call: Call, execution_id: UUID) -> RowMapping:
     """Return an execution with its attempts. Raises :class:`ExecutionNotFound`."""
     with reading(call) as session:
         return _find(session, execution_id, with_attempts=True)
+
+
+def neighbours(call: Call, row: RowMapping) -> Neighbours:
+    """Return the executions of the job before and after this one."""
+    with reading(call) as session:
+        return history.neighbours(session.connection, row["job_id"], row["id"])
 
 
 def cancel(call: Call, execution_id: UUID) -> RowMapping:

@@ -98,4 +98,5 @@ def _loggable(row: RowMapping) -> dict[str, Any]:
         "status": row["status"],
         "scope": row["scope"],
         "scope_key": row["scope_key"],
+        "version": row["version"],
     }

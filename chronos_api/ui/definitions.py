@@ -1,15 +1,18 @@
 """The definition of a job in plain words: for its page, and for the choices of its form."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
+from chronos_api.audit.service import LEFT_OUT
 from chronos_api.http.json_body import made
 from chronos_api.jobs.definition.payload_schemas import JobType
 from chronos_api.jobs.schemas import JobFields
 from chronos_api.ui import wording
 from chronos_common.domain.cron.dates import DayMatch
+from chronos_common.domain.jobs import is_same_json
 from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.schedules.misfires import MisfirePolicy
 
@@ -128,3 +131,80 @@ def facts(job: Mapping[str, Any], further: Sequence[str] = _FURTHER) -> Iterator
     for field in further:
         if job[field]:
             yield Fact(name_of(field), str(job[field]))
+
+
+#: What members and Chronos do to jobs, by the actions of the audit log.
+ACTIONS: Final[Mapping[str, str]] = {
+    "job.create": "created it",
+    "job.update": "edited it",
+    "job.pause": "paused it",
+    "job.resume": "resumed it",
+    "job.delete": "deleted it",
+    "job.restore": "restored it",
+    "job.execute": "ran it",
+}
+
+
+def action_of(entry: Mapping[str, Any]) -> str:
+    """Return in words what an entry of the audit log did to a job."""
+    action: str = entry["action"]
+    return ACTIONS.get(action, action.partition(".")[2].replace("_", " "))
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedField:
+    """A field of two states of a job that differ, with its values in words."""
+
+    name: str
+    before: str
+    after: str
+
+
+def fields_changed_in(entry: Mapping[str, Any]) -> list[ChangedField]:
+    """Return the fields that an entry of the audit log changed, if it is of a changed job."""
+    details = entry["details"]
+    if "after" not in details:
+        return []
+    return list(changed_fields(details["before"], details["after"]))
+
+
+#: A payload is compared member by member down to this depth, so that a change is easy to find.
+_MEMBER_DEPTH = 4
+
+
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ChangedField]:
+    """Yield the fields that differ between two states of a job, without its version."""
+    for field in dict.fromkeys([*before, *after]):
+        if field == "version":
+            continue
+        one, other = before.get(field), after.get(field)
+        if field == "payload":
+            yield from _changed_members("Payload", one, other, depth=_MEMBER_DEPTH)
+        elif not is_same_json(one, other):
+            yield ChangedField(name_of(field), _value(field, one), _value(field, other))
+
+
+def _changed_members(name: str, one: Any, other: Any, *, depth: int) -> Iterator[ChangedField]:
+    if depth and isinstance(one, Mapping) and isinstance(other, Mapping):
+        for member in dict.fromkeys([*one, *other]):
+            place = f"{name}: {member}" if depth == _MEMBER_DEPTH else f"{name}.{member}"
+            yield from _changed_members(place, one.get(member), other.get(member), depth=depth - 1)
+    elif not is_same_json(one, other):
+        yield ChangedField(name, _json(one), _json(other))
+
+
+def _value(field: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if field in _FIELDS and value not in (None, LEFT_OUT):
+        return _FIELDS[field][1](value)
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value) or wording.NONE
+    return _json(value)
+
+
+def _json(value: Any) -> str:
+    """Return a value as JSON, or a text as it is."""
+    if value is None or value == "":
+        return wording.NONE
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -50,6 +50,7 @@ SHORTCUTS: Final = (
     (("o", "Enter"), "open the row"),
     (("r", "p", "e"), "run, pause or resume, edit the row or the job"),
     (("c", "l"), "clone it, show its executions"),
+    (("[", "]"), "previous and next execution of the job"),
     (("1", "2", "3", "4"), "the last hour, 6 hours, day, week"),
     (("arrows",), "another hour or day in the calendar"),
     (("z",), "times in UTC or in your zone"),

@@ -5,11 +5,12 @@ API checks it, so that a form and a program get the same errors.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields as fields_of_class
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from chronos_api.ui.forms import texts
 from chronos_api.ui.forms.form_inputs import INPUTS
 from chronos_common import clock
 from chronos_common.domain.cron.dates import DayMatch
@@ -19,6 +20,7 @@ from chronos_common.domain.retries import RetryPolicy
 from chronos_common.errors import Invalid
 
 Form = Mapping[str, str]
+T = TypeVar("T")
 
 #: The fields of a form that are those of the API, as they are written.
 _TEXTS = (
@@ -82,9 +84,9 @@ def body_of(form: Form) -> dict[str, Any]:
         body["retry_delays"] = reader.numbers("retry_delays")
     if "shadow" in form:
         body["shadow"] = form["shadow"] == "true"
-    body["tags"] = _parts(form.get("tags", ""))
+    body["tags"] = texts.parts(form.get("tags", ""))
     if form.get("notify_whom") != "creator":
-        body["notify"] = _parts(form.get("notify", ""))
+        body["notify"] = texts.parts(form.get("notify", ""))
     if reader.errors:
         raise Invalid(reader.errors)
     return body
@@ -100,70 +102,34 @@ class _FormReader:
     def payload(self, action_type: str) -> dict[str, Any]:
         """Return the payload: the fields of a webhook, or the JSON of any other type."""
         if action_type != DEFAULT_TYPE:
-            return self._json_object("payload")
+            return self._read("payload", texts.json_object, self._form.get("payload", "")) or {}
         payload: dict[str, Any] = {"method": self._form.get("method", "POST")}
         if url := self._form.get("url", "").strip():
             payload["url"] = url
         if headers := self._form.get("headers", "").strip():
-            payload["headers"] = self._headers(headers)
+            payload["headers"] = self._read("payload.headers", texts.headers, headers)
         if body := self._form.get("body", "").strip():
-            payload["body"] = _json_or_text(body)
+            payload["body"] = texts.json_or_text(body)
         return payload | self._more()
 
     def _more(self) -> dict[str, Any]:
         """Return the fields of the payload that have no input of their own."""
-        return self._json_object("payload_more") if self._form.get("payload_more") else {}
+        return self._read("payload", texts.json_object, self._form.get("payload_more", "")) or {}
 
-    def _json_object(self, name: str) -> dict[str, Any]:
-        try:
-            value = json.loads(self._form.get(name, "") or "{}")
-        except (ValueError, RecursionError) as error:
-            self.errors["payload"] = [f"Is not JSON: {error}."]
-            return {}
-        if not isinstance(value, dict):
-            self.errors["payload"] = ['Must be a JSON object, like {"to": ["a@example.com"]}.']
-            return {}
-        return value
+    def number(self, name: str) -> float | None:
+        """Return the number in a field, or None with an error."""
+        return self._read(name, texts.number, self._form[name])
 
-    def _headers(self, text: str) -> dict[str, str]:
-        found = {}
-        for line in text.splitlines():
-            name, colon, value = line.partition(":")
-            if not line.strip():
-                continue
-            if not colon:
-                self.errors["payload.headers"] = [f"{line[:40]!r} is no 'Name: value'."]
-            found[name.strip()] = value.strip()
-        return found
-
-    def number(self, name: str) -> float:
-        """Return the number in a field, or 0 with an error."""
-        return self._number(name, self._form[name])
-
-    def numbers(self, name: str) -> list[float]:
+    def numbers(self, name: str) -> list[float | None]:
         """Return the numbers in a field."""
-        return [self._number(name, each) for each in _parts(self._form[name])]
+        return [self._read(name, texts.number, each) for each in texts.parts(self._form[name])]
 
-    def _number(self, name: str, text: str) -> float:
+    def _read(self, name: str, read: Callable[[str], T], text: str) -> T | None:
         try:
-            value = float(text)
-        except ValueError:
-            self.errors[name] = [f"{text.strip()[:40]!r} is not a number."]
-            return 0
-        return int(value) if value.is_integer() else value
-
-
-def _parts(text: str) -> list[str]:
-    """Return the parts of a list that is separated by commas or lines."""
-    return [each.strip() for each in text.replace("\n", ",").split(",") if each.strip()]
-
-
-def _json_or_text(text: str) -> Any:
-    """Return the value of a text that is JSON, or else the text."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+            return read(text)
+        except ValueError as error:
+            self.errors[name] = [str(error)]
+            return None
 
 
 #: The parts of a webhook's payload that have inputs of their own.
@@ -195,16 +161,9 @@ def _payload_form(action_type: str, payload: Mapping[str, Any]) -> dict[str, str
         "url": payload.get("url", ""),
         "method": payload.get("method", "POST"),
         "headers": "\n".join(f"{name}: {value}" for name, value in headers.items()),
-        "body": "" if body is None else _body_text(body),
+        "body": "" if body is None else texts.text_of(body),
         "payload_more": json.dumps(more, indent=2, ensure_ascii=False) if more else "",
     }
-
-
-def _body_text(body: Any) -> str:
-    """Return a text that :func:`_json_or_text` reads as this body."""
-    if isinstance(body, str) and _json_or_text(body) == body:
-        return body
-    return json.dumps(body, indent=2, ensure_ascii=False)
 
 
 def _text(value: Any) -> str:

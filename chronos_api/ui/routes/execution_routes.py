@@ -1,5 +1,6 @@
 """The pages of executions: the history, and one execution with its attempts and its log."""
 
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from flask import Response, request
@@ -9,15 +10,20 @@ from werkzeug.wrappers import Response as AnyResponse
 from chronos_api.context import current
 from chronos_api.executions import attempts, logs, service
 from chronos_api.executions.schemas import ExecutionsQuery, history_filter
+from chronos_api.executions.service import RunOptions
 from chronos_api.explanations import service as explanations
+from chronos_api.http.errors import problem_of
+from chronos_api.jobs import service as jobs
+from chronos_api.jobs.definition import secrets
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
 from chronos_api.ui import charts, comparison
 from chronos_api.ui.blueprint import blueprint, show, to
+from chronos_api.ui.forms import run_form
 from chronos_api.ui.lists import query_of
 from chronos_common import clock
 from chronos_common.domain.statuses import Status, Trigger
-from chronos_common.errors import ExecutionNotFound
+from chronos_common.errors import ChronosError, ExecutionNotFound
 from chronos_common.storage.executions.filters import HistoryFilter
 
 
@@ -57,6 +63,8 @@ def execution(execution_id: UUID) -> AnyResponse:
         attempts=list(reversed(shown)),
         phases={each["number"]: charts.phases(each.get("timing_ms")) for each in shown},
         lines=logs.lines_of(row),
+        own_payload=secrets.shown(row["action_type"], row["payload"]) if row["payload"] else None,
+        beside=service.neighbours(call(), row),
         is_final=row["finished_at"] is not None,
     )
 
@@ -122,3 +130,61 @@ def retry_execution(execution_id: UUID) -> AnyResponse:
     """Run an execution's job again, and show the new execution."""
     row = service.retry(call(), execution_id)
     return to("execution", execution_id=row["id"])
+
+
+@blueprint.get("/jobs/<uuid:job_id>/run-with")
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+def edit_run(job_id: UUID) -> AnyResponse:
+    """Show the form of a run that differs from its job."""
+    job = jobs.read(call(), job_id)
+    return _run_form(job, run_form.form_of(job))
+
+
+@blueprint.post("/jobs/<uuid:job_id>/run-with")
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+def run_edited(job_id: UUID) -> AnyResponse:
+    """Run a job as the form says, and show the execution. The job stays as it is."""
+    return _run_edited(job_id, lambda options: service.trigger(call(), job_id, options))
+
+
+@blueprint.get("/executions/<uuid:execution_id>/retry-with")
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+def edit_retry(execution_id: UUID) -> AnyResponse:
+    """Show the form of a retry that differs from its job as it is now."""
+    row = service.read(call(), execution_id)
+    job = jobs.read(call(), row["job_id"])
+    return _run_form(job, run_form.form_of(job), row)
+
+
+@blueprint.post("/executions/<uuid:execution_id>/retry-with")
+@requires(Role.EDITOR, Scope.EXECUTIONS_WRITE)
+def retry_edited(execution_id: UUID) -> AnyResponse:
+    """Run an execution's job again as the form says, and show the new execution."""
+    row = service.read(call(), execution_id)
+    return _run_edited(
+        row["job_id"], lambda options: service.retry(call(), execution_id, options), row
+    )
+
+
+def _run_edited(
+    job_id: UUID, run: Callable[[RunOptions], RowMapping], retried: RowMapping | None = None
+) -> AnyResponse:
+    form, job = request.form.to_dict(), jobs.read(call(), job_id)
+    try:
+        row = run(run_form.options_of(form, job, now=clock.now()))
+    except ChronosError as error:
+        return _run_form(job, form, retried, error)
+    return to("execution", execution_id=row["id"])
+
+
+def _run_form(
+    job: RowMapping,
+    form: Mapping[str, str],
+    retried: RowMapping | None = None,
+    error: ChronosError | None = None,
+) -> AnyResponse:
+    problem = problem_of(run_form.named(error)) if error else None
+    response = show("run_form.html", job=job, form=form, retried=retried, problem=problem)
+    if problem:
+        response.status_code = int(problem.kind.status)
+    return response

@@ -1,6 +1,7 @@
 """The pages of jobs: the list, one job, and what can be done to it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -13,11 +14,12 @@ from chronos_api.context import current
 from chronos_api.executions import service as executions
 from chronos_api.explanations import service as explanations
 from chronos_api.explanations.schemas import WhyQuery
-from chronos_api.fields.pagination import MAX_LIMIT
+from chronos_api.fields import cursors
+from chronos_api.fields.pagination import MAX_LIMIT, Page
 from chronos_api.http import json_body
 from chronos_api.jobs import changes, service, snapshots
 from chronos_api.jobs.definition.payload_schemas import JobType
-from chronos_api.jobs.schemas import JobsQuery, PauseFields, job_filter
+from chronos_api.jobs.schemas import JobChangesQuery, JobsQuery, PauseFields, job_filter
 from chronos_api.jobs.service import JobListing
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.statistics import job_statistics
@@ -33,6 +35,7 @@ from chronos_common.storage.jobs.filters import LastOutcome
 
 _RUNS_IN_ROW = 20
 _RUNS_ON_PAGE = 20
+_CHANGES_ON_PAGE = 5
 _CONSIDERED = 100
 _SIZES = (20, 50, MAX_LIMIT)
 
@@ -81,8 +84,34 @@ def job(job_id: UUID) -> AnyResponse:
         facts=list(definitions.facts(shown)),
         types=definitions.types(),
         rows=page.rows,
+        changes=_changes(job_id, limit=_CHANGES_ON_PAGE).rows,
         answer=_why(job_id),
         one_day=timedelta(days=1),
+    )
+
+
+def _changes(job_id: UUID, *, limit: int, before: UUID | None = None) -> Page[UUID]:
+    """Return changes of the job, each with its action and its fields in words."""
+    page = service.list_changes(call(), job_id, before=before, page=1, limit=limit)
+    rows = [
+        {**row, "did": definitions.action_of(row), "fields": definitions.fields_changed_in(row)}
+        for row in page.rows
+    ]
+    return replace(page, rows=rows)
+
+
+@blueprint.get("/jobs/<uuid:job_id>/changes")
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def job_changes(job_id: UUID) -> AnyResponse:
+    """Show who changed a job and how, the latest change first. The job may be deleted."""
+    query = query_of(JobChangesQuery)
+    before = cursors.read(query.loaded.get("cursor"))
+    page = _changes(job_id, limit=query.loaded["limit"], before=before)
+    return show(
+        "job_changes.html",
+        job=service.overview_of_any(call(), job_id),
+        changes=page.rows,
+        next_cursor=page.source(query.loaded)["next_cursor"],
     )
 
 

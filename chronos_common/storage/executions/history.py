@@ -160,6 +160,28 @@ def recent_of_job(connection: Connection, job_id: UUID, *, limit: int) -> Sequen
     return connection.execute(_RECENT_OF_JOB, {"job_id": job_id, "limit": limit}).mappings().all()
 
 
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """The executions of a job before and after one of them, as far as there are any."""
+
+    previous: UUID | None
+    following: UUID | None
+
+
+# Each of the two enters the index (job_id, id) once in a partition, and stops at the first row.
+_NEIGHBOURS = text("""
+    SELECT (SELECT id FROM executions WHERE job_id = :job_id AND id < :id
+             ORDER BY id DESC LIMIT 1) AS previous,
+           (SELECT id FROM executions WHERE job_id = :job_id AND id > :id
+             ORDER BY id LIMIT 1) AS following""")
+
+
+def neighbours(connection: Connection, job_id: UUID, execution_id: UUID) -> Neighbours:
+    """Return the job's executions beside this one, in the order in which they are due."""
+    row = connection.execute(_NEIGHBOURS, {"job_id": job_id, "id": execution_id}).one()
+    return Neighbours(row.previous, row.following)
+
+
 # One descent of the index (job_id, id) for each job, newest partition first. The length of its
 # history does not matter.
 _RECENT_OF_EACH = text("""

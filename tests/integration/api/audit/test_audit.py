@@ -74,7 +74,8 @@ def test_an_update_shows_before_and_after_without_secrets(caller: Caller) -> Non
     caller.delete(f"jobs/{job_id}")
     deleted, updated = entries(caller)[:2]
     details = updated["details"]
-    assert details["before"].keys() == details["after"].keys() == {"tags", "payload"}
+    assert details["before"].keys() == details["after"].keys() == {"tags", "payload", "version"}
+    assert (details["before"]["version"], details["after"]["version"]) == (1, 2)
     assert (details["before"]["tags"], details["after"]["tags"]) == (["old"], ["new"])
     assert details["after"]["payload"]["headers"]["X-Trace"] == "on"
     assert deleted["details"]["before"]["tags"] == ["new"]

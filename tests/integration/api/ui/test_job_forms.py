@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from integration.api.callers import Caller
 from integration.api.ui.pages import Browser, Page, failed
+from integration.api.ui.test_pages import check
 
 NEW = {"name": "Nightly", "url": "https://example.com/hook", "cron_expression": "30 2 * * *"}
 
@@ -224,3 +225,29 @@ def test_an_instant_is_explained_on_the_page_of_the_job(browser: Browser, caller
     page = browser.get(f"/ui/jobs/{made['id']}?why=2040-01-01T09:30:00Z")
     assert "is no instant of the schedule" in page.text
     assert browser.get(f"/ui/jobs/{made['id']}?why=yesterday").status == 422
+
+
+def test_the_changes_of_a_job_are_told_field_by_field(browser: Browser, caller: Caller) -> None:
+    made = caller.create(
+        name="Report", payload={"url": "https://example.com/", "body": {"a": 1, "b": 2}}
+    )
+    caller.patch(
+        f"jobs/{made['id']}",
+        {
+            "cron_expression": "30 6 * * *",
+            "timeout_seconds": 90,
+            "payload": {"url": "https://example.com/", "body": {"a": 1, "b": 3}},
+        },
+    )
+    page = browser.get(f"/ui/jobs/{made['id']}")
+    assert "v1 → v2" in page.text
+    for text in ("30 6 * * *", "30 s 1 min 30 s", "Payload: body.b 2 3", "edited it"):
+        assert text in page.text
+    assert "body.a" not in page.text
+    caller.delete(f"jobs/{made['id']}")
+    changes = browser.get(f"/ui/jobs/{made['id']}/changes?limit=2")
+    check(changes)
+    assert "deleted it" in changes.text
+    assert "created it" not in changes.text
+    (older,) = [link for link in changes.links() if "cursor=" in link]
+    assert "created it" in browser.get(older).text
