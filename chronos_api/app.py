@@ -31,8 +31,9 @@ from chronos_api.executions import routes as executions
 from chronos_api.explanations import routes as why
 from chronos_api.exports import routes as exports
 from chronos_api.http import compression, cors, errors, idempotency, request_hooks
-from chronos_api.jobs import by_name_routes, preview_routes
+from chronos_api.jobs import by_name_routes
 from chronos_api.jobs import routes as jobs
+from chronos_api.jobs.previews import routes as preview_routes
 from chronos_api.operations import metrics, readiness
 from chronos_api.operations import routes as operations
 from chronos_api.preferences import routes as preferences

@@ -298,12 +298,40 @@ class ScheduleInstant(Answered):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScheduleClockChange(Answered):
+    """A change of the clocks that meets a schedule."""
+
+    at: datetime
+    #: "skipped" or "repeated".
+    kind: str
+    #: Times of the clock, without a zone.
+    readings: tuple[str, ...]
+    #: When it runs for these readings.
+    runs: tuple[ScheduleInstant, ...]
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleReplacement(Answered):
+    """The instants of a job that a new schedule drops and adds."""
+
+    dropped: tuple[ScheduleInstant, ...]
+    added: tuple[ScheduleInstant, ...]
+    kept: int
+    #: The last instant compared, or None if all that are left are.
+    until: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SchedulePreview(Answered):
-    """A schedule in plain words, and its next instants."""
+    """A schedule in plain words, its next instants, and what clock changes do to it."""
 
     description: str
     timezone: str
     next_runs: tuple[ScheduleInstant, ...]
+    clock_changes: tuple[ScheduleClockChange, ...] = ()
+    #: Of a preview for a job.
+    replacement: ScheduleReplacement | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

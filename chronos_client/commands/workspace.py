@@ -41,6 +41,8 @@ def explain(*, expression: str, timezone: str | None, count: int) -> None:
         Column("HERE", lambda each: each.at),
     )
     show_list(preview.next_runs, columns, name=lambda each: each.at.isoformat())
+    for change in preview.clock_changes:
+        click.echo(f"\n{change.description}")
 
 
 @click.command(

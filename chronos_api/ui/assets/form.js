@@ -1,5 +1,7 @@
 // The form of a job: shows the inputs that are needed, the next runs while one types, and a test.
 
+import { parsed } from "./policy.js";
+
 const PAUSE = 250;
 
 function chosen(form, name) {
@@ -13,20 +15,6 @@ function showNeeded(form) {
       each.hidden = !each.dataset[attribute].split(" ").includes(value);
     }
   }
-}
-
-function number(text) {
-  return text === "" ? null : Number(text);
-}
-
-function schedule(form) {
-  const kind = chosen(form, "schedule_type");
-  const data = new FormData(form);
-  const body = { schedule_type: kind, timezone: data.get("timezone") || null, count: 10 };
-  if (kind === "cron") Object.assign(body, { cron_expression: data.get("cron_expression"), day_match: data.get("day_match") });
-  if (kind === "interval") body.interval_seconds = number(data.get("interval_seconds"));
-  if (kind === "once") body.run_at = data.get("run_at");
-  return body;
 }
 
 async function post(form, address, body) {
@@ -54,27 +42,23 @@ function problems(problem) {
   return (problem.errors ?? [{ message: problem.detail }]).map((each) => element("p", each.message ?? each.detail, "error"));
 }
 
-function instants(preview) {
-  const list = document.createElement("ol");
-  for (const { at, local } of preview.next_runs) {
-    const item = document.createElement("li");
-    const time = element("time", local.replace("T", " "));
-    time.dateTime = at;
-    item.append(time);
-    list.append(item);
-  }
-  return [element("p", preview.description, "when"), list];
+/** Ask the server for this form's page, and take its preview: only the server knows instants. */
+async function asked(form) {
+  const data = new URLSearchParams(new FormData(form));
+  data.set("do", "preview");
+  const answer = await fetch(form.action, { method: "POST", body: data, headers: { Accept: "text/html" } });
+  return parsed(await answer.text()).querySelector("[data-preview-box]");
 }
 
 function previewing(form) {
   const box = form.querySelector("[data-preview-box]");
-  let asked = 0;
+  let turns = 0;
   let timer = 0;
   const ask = async () => {
-    const turn = ++asked;
-    const [ok, answer] = await post(form, form.dataset.preview, schedule(form));
+    const turn = ++turns;
+    const fresh = await asked(form);
     // An older answer never replaces a newer one.
-    if (turn === asked) box.replaceChildren(...(ok ? instants(answer) : problems(answer)));
+    if (turn === turns && fresh) box.replaceChildren(...fresh.childNodes);
   };
   return () => {
     clearTimeout(timer);

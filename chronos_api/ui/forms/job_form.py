@@ -10,6 +10,9 @@ from dataclasses import fields as fields_of_class
 from datetime import datetime
 from typing import Any, Final, TypeVar
 
+from chronos_api.jobs.definition.definitions import SCHEDULE_FIELDS
+from chronos_api.ui import definitions, wording
+from chronos_api.ui.definitions import ChangedField
 from chronos_api.ui.forms import texts
 from chronos_api.ui.forms.form_inputs import INPUTS
 from chronos_common import clock
@@ -48,6 +51,9 @@ _FIELD_OF_KIND = {"cron": "cron_expression", "interval": "interval_seconds", "on
 _POLICY: Final = RetryPolicy()
 _DEFAULTS: Final = {each.name: each.default for each in fields_of_class(JobDefinition)}
 
+#: Inputs that are no fields of a job.
+_NO_FIELDS = frozenset({"csrf_token", "version", "do"})
+
 #: A new job's form.
 BLANK: Final[Form] = {
     "type": DEFAULT_TYPE,
@@ -69,7 +75,33 @@ def body_of(form: Form) -> dict[str, Any]:
     reader = _FormReader(form)
     action_type = form.get("type", DEFAULT_TYPE)
     body: dict[str, Any] = {"type": action_type, "payload": reader.payload(action_type)}
-    body |= {name: form[name].strip() for name in _TEXTS if form.get(name, "").strip()}
+    body |= _plain_fields(form, reader)
+    if form.get("retry_delays", "").strip():
+        body["retry_delays"] = reader.numbers("retry_delays")
+    if "shadow" in form:
+        body["shadow"] = form["shadow"] == "true"
+    body["tags"] = texts.parts(form.get("tags", ""))
+    if form.get("notify_whom") != "creator":
+        body["notify"] = texts.parts(form.get("notify", ""))
+    if reader.errors:
+        raise Invalid(reader.errors)
+    return body
+
+
+def schedule_of(form: Form) -> dict[str, Any]:
+    """Return the part of the body that says when. Raises :class:`Invalid`."""
+    reader = _FormReader(form)
+    body = _plain_fields(form, reader)
+    if errors := {name: each for name, each in reader.errors.items() if name in SCHEDULE_FIELDS}:
+        raise Invalid(errors)
+    return {name: value for name, value in body.items() if name in SCHEDULE_FIELDS}
+
+
+def _plain_fields(form: Form, reader: "_FormReader") -> dict[str, Any]:
+    """Return the texts and numbers of the form, without those of other kinds of schedule."""
+    body: dict[str, Any] = {
+        name: form[name].strip() for name in _TEXTS if form.get(name, "").strip()
+    }
     body |= {name: reader.number(name) for name in _NUMBERS if form.get(name, "").strip()}
     kind = form.get("schedule_type", "")
     for other, name in _FIELD_OF_KIND.items():
@@ -80,15 +112,6 @@ def body_of(form: Form) -> dict[str, Any]:
         body["day_match"] = form.get("day_match", "").strip() or DayMatch.ANY.value
     if kind == "once":
         body["run_at"] = form.get("run_at", "").strip()
-    if form.get("retry_delays", "").strip():
-        body["retry_delays"] = reader.numbers("retry_delays")
-    if "shadow" in form:
-        body["shadow"] = form["shadow"] == "true"
-    body["tags"] = texts.parts(form.get("tags", ""))
-    if form.get("notify_whom") != "creator":
-        body["notify"] = texts.parts(form.get("notify", ""))
-    if reader.errors:
-        raise Invalid(reader.errors)
     return body
 
 
@@ -149,6 +172,21 @@ def form_of(job: Mapping[str, Any]) -> dict[str, str]:
     form["notify"] = ", ".join(job["notify"] or ())
     form["retry_delays"] = ", ".join(f"{each:g}" for each in job["retry_delays"])
     return form | _payload_form(job["type"], job["payload"])
+
+
+def differences(stored: Form, typed: Form) -> list[ChangedField]:
+    """Return the fields of a stored job's form that somebody has typed otherwise."""
+    pairs = ((name, _lines(stored.get(name, "")), _lines(typed[name])) for name in typed)
+    return [
+        ChangedField(definitions.name_of(name), before or wording.NONE, after or wording.NONE)
+        for name, before, after in pairs
+        if before != after and name not in _NO_FIELDS
+    ]
+
+
+def _lines(text: str) -> str:
+    """Return a text with the ends of lines that ours have. Browsers send those of HTTP."""
+    return text.strip().replace("\r\n", "\n")
 
 
 def _payload_form(action_type: str, payload: Mapping[str, Any]) -> dict[str, str]:

@@ -1,25 +1,27 @@
 """The pages on which a job is created and edited."""
 
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
+from chronos_api.http import json_body
 from chronos_api.http.errors import problem_of
 from chronos_api.jobs import changes, service, snapshots
+from chronos_api.jobs.previews import service as previews
+from chronos_api.jobs.previews.schemas import PreviewRequest
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
 from chronos_api.ui import definitions
 from chronos_api.ui.blueprint import blueprint, show, to
 from chronos_api.ui.forms import form_inputs, job_form
-from chronos_common import clock, ids
+from chronos_common import clock
 from chronos_common.domain.payloads.webhook import METHODS
-from chronos_common.domain.schedules import fields
 from chronos_common.domain.schedules.schedule import ScheduleKind
-from chronos_common.domain.timezones.zones import zone_of
-from chronos_common.errors import ChronosError, Invalid
+from chronos_common.errors import ChronosError, Invalid, VersionConflict
 
 _PREVIEWED = 10
 _PREVIEW = "preview"
@@ -69,6 +71,8 @@ def change_job(job_id: UUID) -> AnyResponse:
         body = job_form.body_of(form)
         version = int(form["version"]) if form.get("version", "").isdecimal() else 0
         changes.change(call(), job_id, _resets(job) | body, expected=frozenset({version}))
+    except VersionConflict as error:
+        return _form(form | {"version": str(job["version"])}, error, job=job, is_conflict=True)
     except ChronosError as error:
         return _form(form, error, job=job)
     return to("job", job_id=job_id)
@@ -88,6 +92,7 @@ def _form(
     error: ChronosError | None = None,
     *,
     job: Mapping[str, Any] | None = None,
+    is_conflict: bool = False,
 ) -> AnyResponse:
     problem = problem_of(error) if error else None
     response = show(
@@ -96,9 +101,11 @@ def _form(
         job=job,
         problem=problem,
         errors=problem.fields if problem else {},
-        preview=_preview(form),
+        conflict=_conflict(form, job) if job and is_conflict else None,
+        preview=_preview(form, job),
         types=definitions.types(),
         methods=METHODS,
+        utc=UTC,
         kinds=list(ScheduleKind),
         misfire_policies=definitions.MISFIRES,
         overlap_policies=definitions.OVERLAPS,
@@ -110,17 +117,20 @@ def _form(
     return response
 
 
-def _preview(form: Mapping[str, str]) -> dict[str, Any]:
-    """Return the schedule of a form in plain words, with its next instants, or its errors."""
-    now = clock.now()
+def _conflict(form: Mapping[str, str], job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return who changed the job since the form was shown, and where the two differ."""
+    latest = service.list_changes(call(), job["id"], before=None, page=1, limit=1).rows
+    return {
+        "latest": latest[0] if latest else None,
+        "fields": job_form.differences(job_form.form_of(job), form),
+    }
+
+
+def _preview(form: Mapping[str, str], job: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the preview of a form's schedule, or its errors."""
+    more = {"count": _PREVIEWED, "job_id": str(job["id"]) if job else None}
     try:
-        body = job_form.body_of({**form, "type": "email", "payload": "{}"})
-        schedule = fields.from_fields(body, job_id=ids.new_id(now), now=now)
+        body = json_body.load(PreviewRequest, job_form.schedule_of(form) | more)
+        return {"schedule": previews.preview(call(), body)}
     except Invalid as error:
         return {"errors": error.fields}
-    zone = zone_of(schedule.timezone)
-    instants = schedule.upcoming(now, _PREVIEWED)
-    return {
-        "description": schedule.describe(),
-        "instants": [(instant, instant.astimezone(zone)) for instant in instants],
-    }

@@ -14,7 +14,7 @@ time. Unlike Debian's cron, this holds for changes of any length.
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import lru_cache
@@ -169,6 +169,15 @@ class Parsed:
         if at is None:
             day, at = self._date_from(day + DAY), self._first_time()
         return datetime.combine(day, at)
+
+    def between(self, start: datetime, end: datetime) -> Iterator[datetime]:
+        """Yield the readings that match from ``start`` up to, not including, ``end``."""
+        wall = start - SECOND
+        try:
+            while (wall := self.after(wall)) < end:
+                yield wall
+        except (_NeverAgain, OverflowError):
+            return
 
     def names(self, day: date) -> bool:
         """Return whether the date matches."""

@@ -5,12 +5,13 @@ that came twice stands for two. The functions follow the offsets of the IANA dat
 for half-hour changes, changes at midnight and skipped days as well.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from chronos_common.clock import SECOND
+from chronos_common.clock import DAY, SECOND
 from chronos_common.domain.timezones import files
 from chronos_common.domain.timezones import names as zone_names
 from chronos_common.errors import Invalid
@@ -72,6 +73,19 @@ def repetition_at(local: datetime) -> Repetition | None:
     change = _change_between(early.astimezone(UTC), late.astimezone(UTC), zone)
     naive_change = change.replace(tzinfo=None)
     return Repetition(start=naive_change + after, end=naive_change + before)
+
+
+def changes_between(zone: ZoneInfo, after: datetime, until: datetime) -> Iterator[datetime]:
+    """Yield the instants in (``after``, ``until``] from which on the clocks stand otherwise.
+
+    Two changes within a day that undo each other are not found.
+    """
+    low = after.astimezone(UTC).replace(microsecond=0)
+    while low < until:
+        high = min(low + DAY, until)
+        if low.astimezone(zone).utcoffset() != high.astimezone(zone).utcoffset():
+            yield _change_between(low, high, zone)
+        low = high
 
 
 def _both(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -7,7 +7,12 @@ import pytest
 from chronos_api.bulk.schemas import BulkChangeDetail
 from chronos_api.executions.schemas import AttemptAnswer, ExecutionDetail, LogLine
 from chronos_api.explanations.schemas import Why
-from chronos_api.jobs.preview_schemas import Occurrence, Preview
+from chronos_api.jobs.previews.schemas import (
+    ClockChangeAnswer,
+    Occurrence,
+    Preview,
+    ReplacementAnswer,
+)
 from chronos_api.jobs.schemas import JobDetail, JobFields
 from chronos_api.recovery.schemas import FailureGroup, ReplayDetail
 from chronos_api.workspaces.key_schemas import NewKeyAnswer
@@ -25,6 +30,8 @@ ANSWERS = {
     models.WhyAnswer: Why,
     models.SchedulePreview: Preview,
     models.ScheduleInstant: Occurrence,
+    models.ScheduleClockChange: ClockChangeAnswer,
+    models.ScheduleReplacement: ReplacementAnswer,
     models.ApiKey: NewKeyAnswer,
     models.WorkspaceMember: Member,
 }

@@ -28,6 +28,7 @@ SHORT = {
     "chronos_api/adhoc_runs/routes.py": "routes of one resource",
     "chronos_api/audit/routes.py": "routes of one resource",
     "chronos_api/deletion/schemas.py": "requests and answers of one subject",
+    "chronos_api/jobs/previews/routes.py": "routes of one resource",
     "chronos_api/jobs/holdings.py": "every change of jobs stands on it",
     "chronos_api/ui/routes/audit_routes.py": "routes of one resource",
     "chronos_api/ui/routes/system_routes.py": "routes of one resource",

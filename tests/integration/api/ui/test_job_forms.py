@@ -148,8 +148,14 @@ def test_a_job_that_somebody_else_changed_meanwhile_is_not_overwritten(
     caller.patch(f"jobs/{made['id']}", {"name": "Theirs"})
     page = Page(browser.submit(form, name="Mine"))
     assert page.status == 412
+    check(page)
     assert page.form("/edit").fields["name"] == "Mine"
     assert caller.get(f"jobs/{made['id']}").json["name"] == "Theirs"
+    assert "has saved version 2" in page.text
+    assert "Name Theirs Mine" in page.text
+    assert page.text.count("Theirs Mine") == 1
+    browser.follow(browser.submit(page.form("/edit")))
+    assert caller.get(f"jobs/{made['id']}").json["name"] == "Mine"
 
 
 def test_the_next_runs_are_shown_without_a_script(browser: Browser, caller: Caller) -> None:
@@ -157,7 +163,28 @@ def test_the_next_runs_are_shown_without_a_script(browser: Browser, caller: Call
     page = Page(browser.submit(form, **NEW, timezone="Europe/Berlin", do="preview"))
     assert "At 02:30 every day (Europe/Berlin)" in page.text
     assert len([given for given in page.all("time") if given["datetime"]]) == 10
+    assert "28 Mar" in page.text
+    assert page.text.count("⚠") == 2
+    once = Page(
+        browser.submit(form, schedule_type="once", run_at="2040-01-01T09:00Z", do="preview")
+    )
+    assert "Once, at 2040-01-01 09:00:00 UTC" in once.text
+    wrong = Page(
+        browser.submit(form, **NEW, jitter_seconds="some", max_attempts="x", do="preview")
+    )
+    assert "'some' is not a number" in wrong.text
     assert jobs_of(caller) == []
+
+
+def test_an_edit_tells_which_instants_it_drops_and_adds(browser: Browser, caller: Caller) -> None:
+    made = caller.create(cron_expression="30 2 * * *")
+    form = browser.get(f"/ui/jobs/{made['id']}/edit").form("/edit")
+    assert "If you save" not in Page(browser.submit(form, do="preview")).text
+    page = Page(browser.submit(form, cron_expression="30 2,14 * * MON-FRI", do="preview"))
+    check(page)
+    for text in ("version 1 becomes 2", "drops", "adds", "stay."):
+        assert text in page.text
+    assert caller.get(f"jobs/{made['id']}").json["version"] == 1
 
 
 def test_a_clone_is_a_new_job(browser: Browser, caller: Caller) -> None:

@@ -4,12 +4,12 @@ from typing import Any
 
 from flask import Response, jsonify
 
+from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
-from chronos_api.jobs.preview_schemas import Preview, PreviewRequest
+from chronos_api.jobs.previews import service
+from chronos_api.jobs.previews.schemas import Preview, PreviewRequest
 from chronos_api.security.access import Role, Scope, requires
-from chronos_common import clock, ids
-from chronos_common.domain.schedules import fields
-from chronos_common.domain.timezones.zones import zone_of
+from chronos_api.transactions import call
 
 blueprint = Blueprint(
     "schedules", __name__, url_prefix="/api/v1/schedules", description="Schedules without a job"
@@ -26,19 +26,13 @@ _EXAMPLE = {
 @blueprint.route("/preview", "POST")
 @blueprint.body(PreviewRequest, example=_EXAMPLE)
 @blueprint.answers(200, Preview)
+@blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.JOBS_READ)
 def preview_schedule(body: dict[str, Any]) -> Response:
     """Preview the instants of a schedule, without saving it.
 
-    A jitter is drawn anew for each job, so that of a preview is an example.
+    It also tells the next clock changes that meet the schedule. With a `job_id` it tells which
+    instants the job would lose and gain. A jitter is drawn anew for each job, so that of a preview
+    without a job is an example.
     """
-    now = clock.now()
-    schedule = fields.from_fields(body, job_id=ids.new_id(now), now=now)
-    instants = schedule.upcoming(body.get("after") or now, body["count"])
-    zone = zone_of(schedule.timezone)
-    preview = {
-        "description": schedule.describe(),
-        "timezone": schedule.timezone,
-        "next_runs": [instant.astimezone(zone) for instant in instants],
-    }
-    return jsonify(Preview.of(preview))
+    return jsonify(Preview.of(service.preview(call(), body)))

@@ -1,0 +1,1 @@
+"""Schedules that are tried out before they are saved."""
