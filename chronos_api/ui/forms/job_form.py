@@ -161,17 +161,20 @@ _WEBHOOK_INPUTS = frozenset({"url", "method", "headers", "body"})
 
 def form_of(job: Mapping[str, Any]) -> dict[str, str]:
     """Return the form of a job, whose snapshot is given, so that :func:`body_of` means it."""
-    form = {
-        name: _text(job[name])
-        for name in (*_TEXTS, *_NUMBERS, "cron_expression", "day_match", "run_at", "type")
-        if job[name] is not None
-    }
-    form["shadow"] = "true" if job["shadow"] else ""
-    form["tags"] = ", ".join(job["tags"])
-    form["notify_whom"] = "creator" if job["notify"] is None else "these"
-    form["notify"] = ", ".join(job["notify"] or ())
-    form["retry_delays"] = ", ".join(f"{each:g}" for each in job["retry_delays"])
+    names = (*_TEXTS, *_NUMBERS, "cron_expression", "day_match", "run_at", "type")
+    form = {name: _text(job[name]) for name in names if job.get(name) is not None}
+    form["shadow"] = "true" if job.get("shadow") else ""
+    form["tags"] = ", ".join(job.get("tags", ()))
+    form["notify_whom"] = "creator" if job.get("notify") is None else "these"
+    form["notify"] = ", ".join(job.get("notify") or ())
+    if "retry_delays" in job:
+        form["retry_delays"] = ", ".join(f"{each:g}" for each in job["retry_delays"])
     return form | _payload_form(job["type"], job["payload"])
+
+
+def filled(job: Mapping[str, Any]) -> Form:
+    """Return the form of a new job, of which ``job`` gives some fields."""
+    return {**BLANK, **form_of(job)}
 
 
 def differences(stored: Form, typed: Form) -> list[ChangedField]:

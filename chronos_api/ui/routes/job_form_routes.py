@@ -1,6 +1,6 @@
 """The pages on which a job is created and edited."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -17,14 +17,17 @@ from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
 from chronos_api.ui import definitions
 from chronos_api.ui.blueprint import blueprint, show, to
-from chronos_api.ui.forms import form_inputs, job_form
+from chronos_api.ui.forms import as_code, form_inputs, job_form, pasted
+from chronos_client.importers.outcome import ImportFinding
 from chronos_common import clock
 from chronos_common.domain.payloads.webhook import METHODS
 from chronos_common.domain.schedules.schedule import ScheduleKind
 from chronos_common.errors import ChronosError, Invalid, VersionConflict
 
 _PREVIEWED = 10
-_PREVIEW = "preview"
+
+#: The buttons of the form that save nothing.
+_PREVIEW, _AS_CODE = "preview", "yaml"
 
 
 @blueprint.get("/jobs/new")
@@ -52,6 +55,18 @@ def create_job() -> AnyResponse:
     return to("job", job_id=row["id"])
 
 
+@blueprint.post("/jobs/new/pasted")
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def fill_job() -> AnyResponse:
+    """Show the form of the job that a pasted text means. Nothing is saved."""
+    text = request.form.get(pasted.FIELD, "")
+    try:
+        found = pasted.read(text)
+    except Invalid as error:
+        return _form({**job_form.BLANK, pasted.FIELD: text}, error)
+    return _form(found.form, findings=found.findings)
+
+
 @blueprint.get("/jobs/<uuid:job_id>/edit")
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def edit_job(job_id: UUID) -> AnyResponse:
@@ -63,12 +78,19 @@ def edit_job(job_id: UUID) -> AnyResponse:
 @blueprint.post("/jobs/<uuid:job_id>/edit")
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def change_job(job_id: UUID) -> AnyResponse:
-    """Change a job, unless somebody else has changed it since the form was shown."""
-    form, job = request.form.to_dict(), _snapshot(job_id)
+    """Change a job, unless somebody else has changed it since the form was shown.
+
+    Other buttons of the form show a preview, or the edit as YAML.
+    """
+    form, row = request.form.to_dict(), service.read(call(), job_id)
+    job = snapshots.snapshot(row, now=clock.now())
     if form.get("do") == _PREVIEW:
         return _form(form, job=job)
     try:
         body = job_form.body_of(form)
+        if form.get("do") == _AS_CODE:
+            text = as_code.of_edit(call(), row, _resets(job) | body)
+            return _form(form, job=job, yaml=text)
         version = int(form["version"]) if form.get("version", "").isdecimal() else 0
         changes.change(call(), job_id, _resets(job) | body, expected=frozenset({version}))
     except VersionConflict as error:
@@ -93,6 +115,8 @@ def _form(
     *,
     job: Mapping[str, Any] | None = None,
     is_conflict: bool = False,
+    findings: Sequence[ImportFinding] | None = None,
+    yaml: str = "",
 ) -> AnyResponse:
     problem = problem_of(error) if error else None
     response = show(
@@ -101,11 +125,14 @@ def _form(
         job=job,
         problem=problem,
         errors=problem.fields if problem else {},
+        findings=findings,
+        yaml=yaml,
         conflict=_conflict(form, job) if job and is_conflict else None,
         preview=_preview(form, job),
         types=definitions.types(),
         methods=METHODS,
         utc=UTC,
+        max_pasted=pasted.MAX_LENGTH,
         kinds=list(ScheduleKind),
         misfire_policies=definitions.MISFIRES,
         overlap_policies=definitions.OVERLAPS,

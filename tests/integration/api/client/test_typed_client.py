@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from datetime import UTC, datetime
 from types import UnionType
 from typing import get_args, get_origin, get_type_hints
@@ -33,6 +34,8 @@ DOCUMENTS = {
     models.WhyAnswer: "Why",
     models.SchedulePreview: "Preview",
     models.ScheduleInstant: "Occurrence",
+    models.ScheduleClockChange: "ClockChangeAnswer",
+    models.ScheduleReplacement: "ReplacementAnswer",
     models.ApiKey: "NewKeyAnswer",
     models.WorkspaceMember: "Member",
 }
@@ -57,7 +60,8 @@ def test_the_dataclasses_are_those_of_the_openapi_document(app: Flask, model: ty
         kinds = set(get_args(hint)) if isinstance(hint, UnionType) else {hint}
         assert "null" not in types or type(None) in kinds, name
         (kind,) = kinds - {type(None)}
-        assert JSON_TYPES[get_origin(kind) or kind] >= types - {"null"}, name
+        allowed = {"object"} if is_dataclass(kind) else JSON_TYPES[get_origin(kind) or kind]
+        assert allowed >= types - {"null"}, name
 
 
 def json_types(schema: dict) -> set[str]:

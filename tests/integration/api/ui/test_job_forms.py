@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+import yaml
 from flask import Flask
 from sqlalchemy import Engine
 
 from integration.api.callers import Caller
+from integration.api.callers import job as job_body
 from integration.api.ui.pages import Browser, Page, failed
 from integration.api.ui.test_pages import check
 
@@ -278,3 +280,45 @@ def test_the_changes_of_a_job_are_told_field_by_field(browser: Browser, caller: 
     assert "created it" not in changes.text
     (older,) = [link for link in changes.links() if "cursor=" in link]
     assert "created it" in browser.get(older).text
+
+
+def test_a_pasted_command_fills_the_form_and_its_job_is_created(
+    browser: Browser, caller: Caller
+) -> None:
+    paste = browser.get("/ui/jobs/new").form("/pasted")
+    line = "15 6 * * * curl -X PUT -H 'X-Team: mail' https://example.com/ping"
+    page = Page(browser.submit(paste, pasted=line))
+    check(page)
+    assert "does not name its time zone" in page.text
+    browser.follow(browser.submit(page.form("/jobs/new")))
+    (job,) = jobs_of(caller)
+    assert job["cron_expression"] == "15 6 * * *"
+    assert job["payload"]["headers"] == {"X-Team": "mail"}
+    wrong = Page(browser.submit(paste, pasted="curl --proxy p https://example.com/"))
+    check(wrong)
+    assert (wrong.status, "--proxy" in wrong.text) == (422, True)
+    assert "--proxy" in wrong.form("/pasted").fields["pasted"]
+
+
+def test_an_edit_of_a_managed_job_is_offered_as_yaml(browser: Browser, caller: Caller) -> None:
+    file = {"scope": "shop", "jobs": [{**job_body(), "name": "Report", "key": "report"}]}
+    assert caller.post("apply", file).status_code == 200
+    (made,) = jobs_of(caller)
+    page = browser.get(f"/ui/jobs/{made['id']}/edit")
+    assert "file of the scope shop manages this job under the key report" in page.text
+    answer = browser.submit(
+        page.form("/edit"), name="Sales", timeout_seconds="45", max_attempts="4", do="yaml"
+    )
+    shown = Page(answer)
+    check(shown)
+    (entry,) = yaml.safe_load(shown.html.split('id="yaml-text">')[1].split("</pre>")[0])
+    assert caller.get(f"jobs/{made['id']}").json["version"] == 1
+    plan = caller.post("apply", {"scope": "shop", "jobs": [entry], "dry_run": True}).json
+    (item,) = plan["items"]
+    assert {each["field"] for each in item["differences"]} == {"name", "timeout_seconds"}
+    assert (item["key"], entry["timeout_seconds"], "max_attempts" in entry) == (
+        "report",
+        45,
+        False,
+    )
+    assert "YAML" not in browser.get(f"/ui/jobs/{caller.create()['id']}/edit").text
