@@ -8,17 +8,14 @@ Payloads of users are json and not jsonb, which would sort their members.
 The columns of a job's definition follow from the fields of its classes in the domain.
 """
 
-from typing import Any, get_type_hints
-from uuid import UUID
+from typing import get_type_hints
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     Boolean,
     Column,
-    Computed,
     Date,
-    DateTime,
     Float,
     ForeignKey,
     Integer,
@@ -30,88 +27,58 @@ from sqlalchemy import (
     Uuid,
 )
 from sqlalchemy.dialects.postgresql import JSON, JSONB
-from sqlalchemy.types import TypeEngine
 
 from chronos_common.domain.jobs import JobDefinition, SchedulerFields
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules.schedule import Schedule
+from chronos_common.storage.postgres.columns import (
+    MOMENT,
+    email_key_column,
+    id_column,
+    optional,
+    required,
+    user_column,
+    workspace_column,
+)
 from chronos_common.storage.postgres.field_columns import of_fields
 
 metadata = MetaData()
 
-_MOMENT = DateTime(timezone=True)
-
-
-def _email_key() -> Column[str]:
-    """Return the column of the address as it is compared, which no locale changes."""
-    return Column(
-        "email_key", Text, Computed('lower(email COLLATE "C")', persisted=True), nullable=False
-    )
-
-
-def _id(name: str = "id", *, primary_key: bool = False) -> Column[UUID]:
-    return Column(name, Uuid(), primary_key=primary_key, nullable=False)
-
-
-def _workspace(*, primary_key: bool = False) -> Column[UUID]:
-    return Column(
-        "workspace_id",
-        Uuid(),
-        ForeignKey("workspaces.id", ondelete="CASCADE"),
-        primary_key=primary_key,
-        nullable=False,
-    )
-
-
-def _user(*, primary_key: bool = False) -> Column[UUID]:
-    """Return the column of the user with whom a row goes."""
-    key = ForeignKey("users.id", ondelete="CASCADE")
-    return Column("user_id", Uuid(), key, primary_key=primary_key, nullable=False)
-
-
-def _required(kind: TypeEngine[Any], *names: str) -> list[Column[Any]]:
-    return [Column(name, kind, nullable=False) for name in names]
-
-
-def _optional(kind: TypeEngine[Any], *names: str) -> list[Column[Any]]:
-    return [Column(name, kind) for name in names]
-
-
 workspaces = Table(
     "workspaces",
     metadata,
-    _id(primary_key=True),
-    *_required(Text(), "name", "signing_secret"),
+    id_column(primary_key=True),
+    *required(Text(), "name", "signing_secret"),
     Column("previous_signing_secret", Text),
-    Column("previous_secret_until", _MOMENT),
+    Column("previous_secret_until", MOMENT),
     Column("default_webhook_url", Text),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("purge_at", _MOMENT),
+    Column("created_at", MOMENT, nullable=False),
+    Column("purge_at", MOMENT),
 )
 
 users = Table(
     "users",
     metadata,
-    _id(primary_key=True),
+    id_column(primary_key=True),
     Column("email", Text, nullable=False),
-    _email_key(),
+    email_key_column(),
     Column("password_hash", Text, nullable=False),
-    Column("created_at", _MOMENT, nullable=False),
-    *_optional(_MOMENT, "disabled_at", "verified_at"),
+    Column("created_at", MOMENT, nullable=False),
+    *optional(MOMENT, "disabled_at", "verified_at"),
     Column("is_operator", Boolean, nullable=False),
 )
 
 user_preferences = Table(
     "user_preferences",
     metadata,
-    _user(primary_key=True),
+    user_column(primary_key=True),
     Column("preferences", JSONB, nullable=False),
 )
 
 workspace_quotas = Table(
     "workspace_quotas",
     metadata,
-    _workspace(primary_key=True),
+    workspace_column(primary_key=True),
     Column("quota", Text, primary_key=True, nullable=False),
     Column("used", BigInteger, nullable=False, server_default="0"),
     Column("bound", BigInteger),
@@ -121,19 +88,19 @@ workspace_quotas = Table(
 memberships = Table(
     "memberships",
     metadata,
-    _workspace(primary_key=True),
-    _user(primary_key=True),
+    workspace_column(primary_key=True),
+    user_column(primary_key=True),
     Column("role", Text, nullable=False),
-    Column("created_at", _MOMENT, nullable=False),
+    Column("created_at", MOMENT, nullable=False),
 )
 
 second_factors = Table(
     "second_factors",
     metadata,
-    _user(primary_key=True),
+    user_column(primary_key=True),
     Column("salt", LargeBinary, nullable=False),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("confirmed_at", _MOMENT),
+    Column("created_at", MOMENT, nullable=False),
+    Column("confirmed_at", MOMENT),
     Column("last_step", BigInteger, nullable=False),
     Column("recovery_sha256", ARRAY(Text), nullable=False, server_default="{}"),
 )
@@ -141,88 +108,88 @@ second_factors = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    _id(primary_key=True),
-    _workspace(),
-    _user(),
-    *_required(Text(), "name", "prefix", "secret_sha256"),
+    id_column(primary_key=True),
+    workspace_column(),
+    user_column(),
+    *required(Text(), "name", "prefix", "secret_sha256"),
     Column("scopes", ARRAY(Text), nullable=False),
-    Column("created_at", _MOMENT, nullable=False),
-    *_optional(_MOMENT, "expires_at", "last_used_at", "revoked_at"),
+    Column("created_at", MOMENT, nullable=False),
+    *optional(MOMENT, "expires_at", "last_used_at", "revoked_at"),
 )
 
 refresh_tokens = Table(
     "refresh_tokens",
     metadata,
-    _id(primary_key=True),
-    _user(),
-    _id("family_id"),
-    *_required(_MOMENT, "issued_at", "expires_at"),
-    *_optional(_MOMENT, "used_at", "revoked_at"),
-    *_optional(Text(), "user_agent", "address"),
+    id_column(primary_key=True),
+    user_column(),
+    id_column("family_id"),
+    *required(MOMENT, "issued_at", "expires_at"),
+    *optional(MOMENT, "used_at", "revoked_at"),
+    *optional(Text(), "user_agent", "address"),
 )
 
 invitations = Table(
     "invitations",
     metadata,
-    _id(primary_key=True),
-    _workspace(),
+    id_column(primary_key=True),
+    workspace_column(),
     Column("email", Text, nullable=False),
-    _email_key(),
+    email_key_column(),
     Column("role", Text, nullable=False),
     Column("invited_by", Uuid(), ForeignKey("users.id", ondelete="SET NULL")),
     Column("token_sha256", Text),
-    *_required(_MOMENT, "created_at", "expires_at"),
-    *_optional(_MOMENT, "accepted_at", "revoked_at"),
+    *required(MOMENT, "created_at", "expires_at"),
+    *optional(MOMENT, "accepted_at", "revoked_at"),
 )
 
 email_tokens = Table(
     "email_tokens",
     metadata,
-    _id(primary_key=True),
-    _user(),
+    id_column(primary_key=True),
+    user_column(),
     Column("purpose", Text, nullable=False),
     Column("token_sha256", Text),
-    *_required(_MOMENT, "created_at", "expires_at"),
-    Column("used_at", _MOMENT),
+    *required(MOMENT, "created_at", "expires_at"),
+    Column("used_at", MOMENT),
 )
 
 registrations = Table(
     "registrations",
     metadata,
-    _id(primary_key=True),
+    id_column(primary_key=True),
     Column("email", Text, nullable=False),
-    _email_key(),
+    email_key_column(),
     Column("password_hash", Text, nullable=False),
     Column("token_sha256", Text),
-    *_required(_MOMENT, "created_at", "expires_at"),
+    *required(MOMENT, "created_at", "expires_at"),
 )
 
 letters = Table(
     "letters",
     metadata,
-    _id(primary_key=True),
+    id_column(primary_key=True),
     Column("kind", Text, nullable=False),
-    _id("subject_id"),
-    *_required(_MOMENT, "created_at", "due_at"),
+    id_column("subject_id"),
+    *required(MOMENT, "created_at", "due_at"),
     Column("attempts", SmallInteger, nullable=False),
-    *_optional(_MOMENT, "held_until", "sent_at", "abandoned_at"),
+    *optional(MOMENT, "held_until", "sent_at", "abandoned_at"),
     Column("error", Text),
 )
 
 jobs = Table(
     "jobs",
     metadata,
-    _id(primary_key=True),
-    _workspace(),
+    id_column(primary_key=True),
+    workspace_column(),
     Column("created_by", Uuid(), ForeignKey("users.id", ondelete="SET NULL")),
     *of_fields(JobDefinition, without={"policy", *get_type_hints(SchedulerFields)}),
     *of_fields(RetryPolicy, max_attempts=SmallInteger()),
     Column("status", Text, nullable=False),
     Column("version", Integer, nullable=False),
-    *_required(_MOMENT, "created_at", "updated_at"),
-    *_optional(_MOMENT, "deleted_at", "paused_at", "paused_until"),
+    *required(MOMENT, "created_at", "updated_at"),
+    *optional(MOMENT, "deleted_at", "paused_at", "paused_until"),
     Column("paused_by", Uuid()),
-    *_optional(Text(), "pause_note", "scope", "scope_key"),
+    *optional(Text(), "pause_note", "scope", "scope_key"),
     Column("applied", JSON(none_as_null=True)),
 )
 
@@ -236,14 +203,14 @@ schedules = Table(
         primary_key=True,
         nullable=False,
     ),
-    _workspace(),
+    workspace_column(),
     # The offset of the jitter follows from jitter_seconds and the job's id.
     *of_fields(Schedule, without={"jitter"}),
     *of_fields(SchedulerFields, without={"schedule"}),
     Column("job_type", Text, nullable=False),
     Column("runs_left", Integer),
     Column("active", Boolean, nullable=False),
-    *_optional(_MOMENT, "resumed_at", "next_run_at"),
+    *optional(MOMENT, "resumed_at", "next_run_at"),
     Column("zone_rules", BigInteger),
 )
 
@@ -253,92 +220,92 @@ zone_databases = Table(
     Column("digest", Text, primary_key=True),
     Column("version", Text, nullable=False),
     Column("archive", LargeBinary, nullable=False),
-    Column("adopted_at", _MOMENT),
+    Column("adopted_at", MOMENT),
 )
 
 executions = Table(
     "executions",
     metadata,
-    _id(primary_key=True),
-    _id("workspace_id"),
-    _id("job_id"),
-    *_required(Text(), "trigger", "status", "queue"),
-    *_required(_MOMENT, "scheduled_for", "due_at"),
-    *_optional(_MOMENT, "dispatched_at", "claimed_at", "started_at", "finished_at"),
-    *_optional(Uuid(), "worker_id", "replay_id", "resolved_by"),
-    *_optional(_MOMENT, "logical_for", "resolved_at"),
-    *_optional(Text(), "resolution", "note"),
+    id_column(primary_key=True),
+    id_column("workspace_id"),
+    id_column("job_id"),
+    *required(Text(), "trigger", "status", "queue"),
+    *required(MOMENT, "scheduled_for", "due_at"),
+    *optional(MOMENT, "dispatched_at", "claimed_at", "started_at", "finished_at"),
+    *optional(Uuid(), "worker_id", "replay_id", "resolved_by"),
+    *optional(MOMENT, "logical_for", "resolved_at"),
+    *optional(Text(), "resolution", "note"),
     Column("payload", JSON(none_as_null=True)),
     Column("duration_ms", Integer),
     Column("missed_count", BigInteger),
-    Column("missed_until", _MOMENT),
+    Column("missed_until", MOMENT),
     Column("retry_of", Uuid()),
-    *_required(SmallInteger(), "attempt", "redeliveries"),
+    *required(SmallInteger(), "attempt", "redeliveries"),
     Column("http_status", SmallInteger),
-    *_optional(Text(), "error", "reason"),
+    *optional(Text(), "error", "reason"),
     Column("attempts", JSON, nullable=False),
 )
 
 replays = Table(
     "replays",
     metadata,
-    _id(primary_key=True),
-    _workspace(),
-    *_required(_MOMENT, "created_at", "as_of", "next_at", "resumed_at", "updated_at"),
-    *_optional(_MOMENT, "finished_at"),
-    *_optional(Uuid(), "created_by", "cursor"),
-    *_required(Text(), "state"),
-    *_optional(Text(), "note", "stopped_because"),
+    id_column(primary_key=True),
+    workspace_column(),
+    *required(MOMENT, "created_at", "as_of", "next_at", "resumed_at", "updated_at"),
+    *optional(MOMENT, "finished_at"),
+    *optional(Uuid(), "created_by", "cursor"),
+    *required(Text(), "state"),
+    *optional(Text(), "note", "stopped_because"),
     Column("ids", ARRAY(Uuid())),
-    *_required(JSON(), "filter"),
-    *_required(Float(), "rate_per_second"),
-    *_required(Boolean(), "oldest_first", "matched_is_exact"),
-    *_required(BigInteger(), "matched", "created", "refused"),
+    *required(JSON(), "filter"),
+    *required(Float(), "rate_per_second"),
+    *required(Boolean(), "oldest_first", "matched_is_exact"),
+    *required(BigInteger(), "matched", "created", "refused"),
 )
 
 bulk_changes = Table(
     "bulk_changes",
     metadata,
-    _id(primary_key=True),
-    _workspace(),
-    *_required(_MOMENT, "created_at", "next_at", "updated_at"),
-    *_optional(_MOMENT, "finished_at"),
-    _id("created_by"),
-    *_optional(Uuid(), "key_id"),
-    *_required(Text(), "action", "state"),
-    *_optional(Text(), "stopped_because"),
-    *_required(JSON(), "options"),
+    id_column(primary_key=True),
+    workspace_column(),
+    *required(MOMENT, "created_at", "next_at", "updated_at"),
+    *optional(MOMENT, "finished_at"),
+    id_column("created_by"),
+    *optional(Uuid(), "key_id"),
+    *required(Text(), "action", "state"),
+    *optional(Text(), "stopped_because"),
+    *required(JSON(), "options"),
     Column("filter", JSON(none_as_null=True)),
     Column("job_ids", ARRAY(Uuid()), nullable=False),
-    *_required(BigInteger(), "matched", "handled"),
-    *_required(JSONB(), "results", "reasons", "sample"),
+    *required(BigInteger(), "matched", "handled"),
+    *required(JSONB(), "results", "reasons", "sample"),
 )
 
 workers = Table(
     "workers",
     metadata,
-    _id(primary_key=True),
-    *_required(Text(), "hostname", "kind", "version"),
-    *_required(Integer(), "pid", "in_flight"),
-    *_required(_MOMENT, "started_at", "heartbeat_at"),
+    id_column(primary_key=True),
+    *required(Text(), "hostname", "kind", "version"),
+    *required(Integer(), "pid", "in_flight"),
+    *required(MOMENT, "started_at", "heartbeat_at"),
 )
 
 notifications = Table(
     "notifications",
     metadata,
-    _id(primary_key=True),
-    _workspace(),
-    _id("job_id"),
-    _id("execution_id"),
+    id_column(primary_key=True),
+    workspace_column(),
+    id_column("job_id"),
+    id_column("execution_id"),
     Column("recipients", ARRAY(Text), nullable=False),
-    *_required(_MOMENT, "created_at", "due_at"),
+    *required(MOMENT, "created_at", "due_at"),
     Column("attempts", SmallInteger, nullable=False),
-    *_optional(_MOMENT, "held_until", "sent_at", "abandoned_at"),
+    *optional(MOMENT, "held_until", "sent_at", "abandoned_at"),
     Column("error", Text),
     Column("delivered", ARRAY(Text), nullable=False, server_default="{}"),
     Column("refused", JSONB, nullable=False, server_default="{}"),
     Column("failures", Integer, nullable=False, server_default="1"),
-    *_optional(_MOMENT, "last_failed_at", "window_ends_at"),
+    *optional(MOMENT, "last_failed_at", "window_ends_at"),
 )
 
 
@@ -346,8 +313,8 @@ def _sums(name: str, span: str) -> Table:
     return Table(
         name,
         metadata,
-        _workspace(primary_key=True),
-        Column(span, _MOMENT, primary_key=True, nullable=False),
+        workspace_column(primary_key=True),
+        Column(span, MOMENT, primary_key=True, nullable=False),
         Column("status", Text, primary_key=True, nullable=False),
         Column("executions", BigInteger, nullable=False),
         Column("duration_ms_sum", BigInteger, nullable=False),
@@ -363,25 +330,25 @@ execution_stats_hourly = _sums("execution_stats_hourly", "hour")
 audit_log = Table(
     "audit_log",
     metadata,
-    _id(primary_key=True),
+    id_column(primary_key=True),
     Column("workspace_id", Uuid(), ForeignKey("workspaces.id", ondelete="CASCADE")),
     Column("user_id", Uuid()),
     Column("key_id", Uuid()),
-    *_required(Text(), "action", "subject_type"),
-    _id("subject_id"),
+    *required(Text(), "action", "subject_type"),
+    id_column("subject_id"),
     Column("details", JSON, nullable=False),
-    Column("at", _MOMENT, nullable=False),
+    Column("at", MOMENT, nullable=False),
 )
 
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
-    _workspace(primary_key=True),
-    _user(primary_key=True),
+    workspace_column(primary_key=True),
+    user_column(primary_key=True),
     Column("key", Text, primary_key=True, nullable=False),
     Column("fingerprint", Text, nullable=False),
-    Column("created_at", _MOMENT, nullable=False),
-    Column("finished_at", _MOMENT),
+    Column("created_at", MOMENT, nullable=False),
+    Column("finished_at", MOMENT),
     Column("status", SmallInteger),
     Column("headers", JSONB),
     Column("body", Text),
@@ -390,11 +357,11 @@ idempotency_keys = Table(
 test_runs = Table(
     "test_runs",
     metadata,
-    _id(primary_key=True),
-    _workspace(),
-    *_required(Text(), "type", "status"),
+    id_column(primary_key=True),
+    workspace_column(),
+    *required(Text(), "type", "status"),
     Column("payload", JSON, nullable=False),
     Column("timeout_seconds", Float, nullable=False),
     Column("result", JSON(none_as_null=True)),
-    *_required(_MOMENT, "created_at", "expires_at"),
+    *required(MOMENT, "created_at", "expires_at"),
 )
