@@ -5,12 +5,11 @@ from uuid import UUID
 
 from flask import Response, jsonify, url_for
 
-from chronos_api.context import current
 from chronos_api.fields import cursors
 from chronos_api.fields.pagination import PageQuery
 from chronos_api.http import problems
 from chronos_api.http.blueprint import LOCATION, Blueprint
-from chronos_api.security.access import Role, UnverifiedAccount, account, requires
+from chronos_api.security.access import Role, requires
 from chronos_api.transactions import call
 from chronos_api.workspaces import keys
 from chronos_api.workspaces.key_schemas import KeyAnswer, KeyFields, KeyPage, NewKeyAnswer
@@ -32,8 +31,6 @@ def create_api_key(body: dict[str, Any]) -> Response:
     It acts as you in this workspace, as far as its scopes go, and ends with your membership. The
     answer shows it this once.
     """
-    if current().settings.verifies_email and not account().is_verified:
-        raise UnverifiedAccount
     made = keys.create(
         call(),
         name=body["name"],

@@ -9,14 +9,15 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
+from chronos_api.context import current
 from chronos_api.fields.pagination import Page, read_page
 from chronos_api.security import credentials
-from chronos_api.security.access import Scope
+from chronos_api.security.access import Scope, UnverifiedAccount
 from chronos_api.security.credentials import KeyText
-from chronos_api.transactions import Call, Session, begin, reading
+from chronos_api.transactions import Call, Session, Transaction, begin, reading
 from chronos_common import ids
 from chronos_common.errors import Conflict, Invalid, NotFound
-from chronos_common.storage.accounts import api_keys, workspaces
+from chronos_common.storage.accounts import api_keys, users, workspaces
 
 MAX_KEYS = 200
 
@@ -40,35 +41,55 @@ class NewKey:
 def create(
     call: Call, *, name: str, scopes: Sequence[Scope], expires_at: datetime | None
 ) -> NewKey:
+    """Create a key in a transaction of its own. See :func:`add`."""
+    with begin(call) as tx:
+        return add(tx, name=name, scopes=scopes, expires_at=expires_at)
+
+
+def add(
+    tx: Transaction, *, name: str, scopes: Sequence[Scope], expires_at: datetime | None
+) -> NewKey:
     """Create a key that acts as the member who calls, limited to ``scopes``.
 
-    Raises :class:`Invalid` if it would have expired, and :class:`TooManyKeys`.
+    Raises :class:`TooManyKeys`, and the errors of :func:`check_permitted`.
     """
-    if expires_at is not None and expires_at <= call.now:
-        raise Invalid({"expires_at": ["Must be in the future."]})
-    key_id, text = ids.new_id(call.now), credentials.new_key()
+    check_permitted(tx, expires_at=expires_at)
+    key_id, text = ids.new_id(tx.now), credentials.new_key()
     stored = KeyText.read(text)
-    with begin(call) as tx:
-        tx.confirm_caller()
-        # Locked, so that requests side by side do not pass the bound together.
-        workspaces.find(tx.connection, tx.workspace_id, lock=True)
-        if api_keys.count_usable(tx.connection, tx.workspace_id, now=tx.now) >= MAX_KEYS:
-            raise TooManyKeys
-        api_keys.insert_key(
-            tx.connection,
-            key_id,
-            workspace_id=tx.workspace_id,
-            user_id=tx.principal.user_id,
-            name=name,
-            prefix=stored.prefix,
-            secret_sha256=stored.sha256,
-            scopes=sorted(set(scopes)),
-            expires_at=expires_at,
-            now=tx.now,
-        )
-        row = _find(tx, key_id)
-        tx.audit("key.create", "key", {key_id: _details(row)})
-        return NewKey(row, text)
+    # Locked, so that requests side by side do not pass the bound together.
+    workspaces.find(tx.connection, tx.workspace_id, lock=True)
+    if api_keys.count_usable(tx.connection, tx.workspace_id, now=tx.now) >= MAX_KEYS:
+        raise TooManyKeys
+    api_keys.insert_key(
+        tx.connection,
+        key_id,
+        workspace_id=tx.workspace_id,
+        user_id=tx.principal.user_id,
+        name=name,
+        prefix=stored.prefix,
+        secret_sha256=stored.sha256,
+        scopes=sorted(set(scopes)),
+        expires_at=expires_at,
+        now=tx.now,
+    )
+    row = _find(tx, key_id)
+    tx.audit("key.create", "key", {key_id: _details(row)})
+    return NewKey(row, text)
+
+
+def check_permitted(tx: Transaction, *, expires_at: datetime | None) -> None:
+    """Raise if the caller may not make a key now that expires then.
+
+    Raises :class:`Invalid`, :class:`UnverifiedAccount`, and
+    :class:`~chronos_api.transactions.CallerEnded`.
+    """
+    if expires_at is not None and expires_at <= tx.now:
+        raise Invalid({"expires_at": ["Must be in the future."]})
+    tx.confirm_caller()
+    if current().settings.verifies_email:
+        user = users.find(tx.connection, tx.account.user_id)
+        if user is None or user["verified_at"] is None:
+            raise UnverifiedAccount
 
 
 def list_keys(call: Call, *, after: UUID | None, page: int, limit: int) -> Page[UUID]:

@@ -16,6 +16,7 @@ from chronos_common.storage.tables import registrations, users
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, errors_of, register
 from integration.api.inbox import Inbox
+from integration.api.ui.pages import Browser
 
 PASSWORD, ANOTHER = "SecurePass123!", "Another password"
 
@@ -180,6 +181,9 @@ def test_an_unverified_account_makes_no_keys_where_there_is_mail(
     owner = register(with_mail, db)
     body = {"name": "CI", "scopes": ["jobs:read"]}
     assert owner.post("keys", body).status_code == 403
+    browser = Browser(with_mail, owner)
+    form = browser.get("/ui/settings").form("/settings/keys")
+    assert browser.submit(form, name="CI", scopes="jobs:read").status_code == 403
     with db.begin() as connection:
         query = update(users).where(users.c.id == owner.user_id)
         connection.execute(query.values(verified_at=clock.now()))
