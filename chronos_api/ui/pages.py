@@ -8,19 +8,21 @@ from chronos_api.security.access import public
 from chronos_api.ui import assets
 from chronos_api.ui.blueprint import IN_WORKSPACE, blueprint
 from chronos_api.ui.routes import (
-    account_routes,
     audit_routes,
     bulk_routes,
     calendar_routes,
-    email_routes,
     execution_routes,
     failure_routes,
     job_form_routes,
     job_routes,
     overview_routes,
-    preference_routes,
     settings_routes,
     system_routes,
+)
+from chronos_api.ui.routes.accounts import (
+    account_routes,
+    email_routes,
+    preference_routes,
 )
 
 #: The modules that add their routes to the blueprint when they are loaded.

@@ -1,0 +1,1 @@
+"""The pages of an account, and those that lead into one."""
