@@ -23,6 +23,7 @@ from chronos_api.bulk import runner as bulk_runner
 from chronos_api.context import Context
 from chronos_api.deleted_jobs import routes as deleted_jobs
 from chronos_api.deletion import routes as deletion
+from chronos_api.device_logins import routes as device_logins
 from chronos_api.docs import openapi
 from chronos_api.docs import routes as docs
 from chronos_api.events import hub
@@ -53,6 +54,7 @@ from chronos_common.storage import change_feed
 
 _BLUEPRINTS = (
     auth_routes.blueprint,
+    device_logins.blueprint,
     password_routes.blueprint,
     second_factor_routes.blueprint,
     verification_routes.blueprint,

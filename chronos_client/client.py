@@ -8,7 +8,7 @@ from chronos_client.executions import Executions
 from chronos_client.jobs import BulkChanges, Jobs, Schedules
 from chronos_client.recovery import Failures, Replays
 from chronos_client.transport import Transport
-from chronos_client.workspace import ApiKeys, WorkspaceMembers
+from chronos_client.workspace import ApiKeys, DeviceLogins, WorkspaceMembers
 
 
 class Chronos:
@@ -48,6 +48,7 @@ class Chronos:
         self.schedules = Schedules(self._transport)
         self.keys = ApiKeys(self._transport)
         self.members = WorkspaceMembers(self._transport)
+        self.device_logins = DeviceLogins(self._transport)
         self.events = EventStream(self._transport)
 
     @property

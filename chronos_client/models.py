@@ -350,6 +350,21 @@ class ApiKey(Answered):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeviceCodes(Answered):
+    """What a program that asks to be let in shows, and its secret."""
+
+    device_code: str = field(repr=False)
+    user_code: str
+    verification_uri: str
+    #: The same page, with the code filled in.
+    verification_uri_complete: str
+    #: Seconds until the codes expire.
+    expires_in: int
+    #: Seconds between two polls.
+    interval: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class WorkspaceMember(Answered):
     """A member of the workspace, with a role."""
 

@@ -1,10 +1,13 @@
-"""The workspace: its members, and the API keys that act in it."""
+"""The workspace: its members, the API keys that act in it, and logins that make such a key."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from http import HTTPStatus
 
 from chronos_client import documents, pages
-from chronos_client.models import ApiKey, WorkspaceMember
+from chronos_client.errors import WaitTimedOut
+from chronos_client.models import SCOPES, ApiKey, DeviceCodes, WorkspaceMember
 from chronos_client.transport import Transport
 
 
@@ -32,6 +35,45 @@ class ApiKeys:
     def revoke(self, key_id: str) -> None:
         """Revoke a key. It is refused from now on."""
         self._transport.send("DELETE", f"/keys/{key_id}")
+
+
+class DeviceLogins:
+    """Logins through the dashboard, where a person approves them (RFC 8628). They need no key."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def request(self, name: str, *, scopes: Sequence[str] = SCOPES) -> DeviceCodes:
+        """Ask to be let in. The person needs the ``user_code`` and ``verification_uri``.
+
+        ``name`` becomes that of the API key. The person may choose other scopes.
+        """
+        body = {"name": name, "scopes": list(scopes)}
+        reply = self._transport.send("POST", "/auth/device", body=body)
+        return documents.read(DeviceCodes, reply.content)
+
+    def wait(
+        self,
+        codes: DeviceCodes,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> ApiKey:
+        """Return the API key when the person has approved.
+
+        Raises :class:`ApiProblem` if the person refused, and :class:`WaitTimedOut` when the codes
+        have expired.
+        """
+        ends = monotonic() + codes.expires_in
+        interval = codes.interval
+        while monotonic() + interval < ends:
+            sleep(interval)
+            body = {"device_code": codes.device_code}
+            reply = self._transport.send("POST", "/auth/device/token", body=body)
+            if reply.status == HTTPStatus.OK:
+                return documents.read(ApiKey, reply.content)
+            interval = reply.content["interval"]
+        raise WaitTimedOut("Nobody has approved it in time. Begin again.")
 
 
 class WorkspaceMembers:

@@ -25,6 +25,7 @@ from chronos_common.storage import (
 from chronos_common.storage.accounts import (
     api_keys,
     deletions,
+    device_logins,
     email_tokens,
     invitations,
     registrations,
@@ -108,6 +109,7 @@ class Pruner:
             partitions.prune_default(connection, before=oldest)
             statistics.prune(connection, before=oldest_sums, now=now)
             users.prune_refresh_tokens(connection, before=now)
+            device_logins.prune(connection, before=now)
             for box in (failure_emails.outbox, account_emails.outbox):
                 box.prune(connection, before=oldest)
             for each in (invitations, registrations, email_tokens, api_keys):

@@ -21,6 +21,7 @@ from chronos_api.ui.routes import (
 )
 from chronos_api.ui.routes.accounts import (
     account_routes,
+    device_routes,
     email_routes,
     preference_routes,
 )
@@ -28,6 +29,7 @@ from chronos_api.ui.routes.accounts import (
 #: The modules that add their routes to the blueprint when they are loaded.
 SUBJECTS = (
     account_routes,
+    device_routes,
     email_routes,
     preference_routes,
     overview_routes,

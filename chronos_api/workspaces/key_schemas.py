@@ -8,13 +8,14 @@ from chronos_api.fields.fields import BoundedList, Instant, Name, OneOf
 from chronos_api.fields.pagination import page_of
 from chronos_api.security.access import Scope
 
+MAX_KEY_NAME = 100
+
 _SCOPES = len(Scope)
 
 
-class KeyFields(Strict):
-    """A new API key."""
+class KeyRights(Strict):
+    """What an API key may do, and until when."""
 
-    name = Name(longest=100, required=True)
     scopes = BoundedList(
         OneOf(Scope),
         required=True,
@@ -27,6 +28,12 @@ class KeyFields(Strict):
     expires_at = Instant(
         allow_none=True, metadata={"description": "When it expires, or null for never"}
     )
+
+
+class KeyFields(KeyRights):
+    """A new API key."""
+
+    name = Name(longest=MAX_KEY_NAME, required=True)
 
 
 class KeyAnswer(Answer):

@@ -3,6 +3,8 @@
 import platform
 import re
 import sys
+import webbrowser
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,9 +13,9 @@ import click
 
 from chronos_client import profiles
 from chronos_client.commands import session
-from chronos_client.commands.command import ClientCommand, ClientGroup, say
+from chronos_client.commands.command import ClientCommand, ClientGroup, CommandFailed, Exit, say
 from chronos_client.commands.output import Column, show_list
-from chronos_client.errors import ProfileUnusable
+from chronos_client.errors import ObjectMissing, ProfileUnusable
 from chronos_client.models import SCOPES
 from chronos_client.profiles import ServerProfile
 
@@ -28,41 +30,76 @@ _READING = tuple(each for each in SCOPES if each.endswith(":read"))
     examples=[
         "chronos login https://chronos.example.com",
         "chronos login https://chronos.example.com --name production --read-only",
+        "chronos login https://chronos.example.com --email ada@example.com",
         "chronos login https://chronos.example.com --with-key < key.txt",
     ],
 )
 @click.argument("url", default=_LOCAL_URL)
 @click.option("--name", help="Name of the profile.  [default: the server's host]")
-@click.option("--email", help="Account to log in with.  [default: asked for]")
+@click.option("--web", is_flag=True, help="Log in through the dashboard, in any browser.")
+@click.option("--email", help="Log in with the password of this account.")
 @click.option("--with-key", is_flag=True, help="Keep an API key that you have.")
 @click.option("--read-only", is_flag=True, help="Make a key that changes nothing.")
 def login(
-    *, url: str, name: str | None, email: str | None, with_key: bool, read_only: bool
+    *, url: str, name: str | None, web: bool, email: str | None, with_key: bool, read_only: bool
 ) -> None:
     """Make a profile for a server, and use it from now on.
 
-    You log in once with your password. Chronos then makes an API key for this machine, and keeps
-    it in a file that only you can read. The password is not kept. Passwords and keys are asked
-    for, or read from standard input. They are no arguments, which other users could see.
+    You log in through the dashboard, in a browser of any machine. With --email, or without a
+    terminal, you log in with your password. Chronos then makes an API key for this machine, and
+    keeps it in a file that only you can read. The password is not kept. Passwords and keys are
+    asked for, or read from standard input. They are no arguments, which other users could see.
     """
+    if sum((web, with_key, email is not None)) > 1:
+        raise click.UsageError("--web, --email and --with-key exclude each other.")
     path = profiles.location()
     content = profiles.load(path)
+    scopes = _READING if read_only else SCOPES
     if with_key:
-        key = _read_key()
-        session.open_client(url, key).jobs.page(1)
-        made = ServerProfile(url=url, key=key)
+        made = _by_key(url)
+    elif web or (email is None and sys.stdin.isatty()):
+        made = _by_browser(url, scopes)
     else:
-        person = session.log_in(url, email)
-        title = f"chronos on {platform.node() or 'a machine'}"[:100]
-        scopes = _READING if read_only else SCOPES
-        made = ServerProfile(
-            url=url,
-            key=person.keys.create(title, scopes=scopes).key,
-            email=person.me()["user"]["email"],
-        )
+        made = _by_password(url, email, scopes)
     called = name or _name_for(url)
     profiles.save(path, content.with_profile(called, made, use=True))
     say(f"Logged in to {url}. It is the profile {called!r} in {path}.")
+
+
+def _by_key(url: str) -> ServerProfile:
+    key = _read_key()
+    session.open_client(url, key).jobs.page(1)
+    return ServerProfile(url=url, key=key)
+
+
+def _by_password(url: str, email: str | None, scopes: Sequence[str]) -> ServerProfile:
+    person = session.log_in(url, email)
+    key = person.keys.create(_title(), scopes=scopes).key
+    return ServerProfile(url=url, key=key, email=person.me()["user"]["email"])
+
+
+def _by_browser(url: str, scopes: Sequence[str]) -> ServerProfile:
+    client = session.open_client(url, None)
+    try:
+        codes = client.device_logins.request(_title(), scopes=scopes)
+    except ObjectMissing as error:
+        raise CommandFailed(
+            f"{url} has no login through the dashboard. Log in with --email or --with-key.",
+            Exit.MISSING,
+        ) from error
+    say(f"Open {codes.verification_uri} and type the code {codes.user_code}")
+    page = codes.verification_uri_complete
+    # An address of another scheme may start another program than a browser.
+    if urlsplit(page).scheme in ("http", "https") and webbrowser.open(page):
+        say("A browser was opened, with the code. Compare it, and approve.")
+    say(f"Waiting for up to {codes.expires_in // 60} minutes …")
+    key = client.device_logins.wait(codes)
+    return ServerProfile(url=url, key=key.key, email=key.created_by)
+
+
+def _title() -> str:
+    """Return the name of the API key of this machine."""
+    return f"chronos on {platform.node() or 'a machine'}"[:100]
 
 
 @click.group(

@@ -164,6 +164,23 @@ registrations = Table(
     *required(MOMENT, "created_at", "expires_at"),
 )
 
+device_logins = Table(
+    "device_logins",
+    metadata,
+    id_column(primary_key=True),
+    *required(Text(), "device_sha256", "user_code", "name"),
+    Column("address", Text),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("user_id", Uuid(), ForeignKey("users.id", ondelete="CASCADE")),
+    Column("family_id", Uuid()),
+    Column("workspace_id", Uuid(), ForeignKey("workspaces.id", ondelete="CASCADE")),
+    Column("key_expires_at", MOMENT),
+    Column("interval_seconds", SmallInteger, nullable=False),
+    Column("polled_at", MOMENT),
+    *required(MOMENT, "created_at", "expires_at"),
+)
+
 letters = Table(
     "letters",
     metadata,

@@ -24,6 +24,7 @@ PAGES = (
     "audit",
     "account",
     "account/second-factor",
+    "device",
     "system",
     "nothing-here",
 )

@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 
 from chronos_api.bulk.schemas import BulkChangeDetail
+from chronos_api.device_logins.schemas import DeviceCodesAnswer
 from chronos_api.executions.schemas import AttemptAnswer, ExecutionDetail, LogLine
 from chronos_api.explanations.schemas import Why
 from chronos_api.jobs.previews.schemas import (
@@ -33,6 +34,7 @@ ANSWERS = {
     models.ScheduleClockChange: ClockChangeAnswer,
     models.ScheduleReplacement: ReplacementAnswer,
     models.ApiKey: NewKeyAnswer,
+    models.DeviceCodes: DeviceCodesAnswer,
     models.WorkspaceMember: Member,
 }
 

@@ -2,14 +2,22 @@
 
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
+from chronos_client.client import Chronos
+from chronos_client.errors import WaitTimedOut
 from integration.api.callers import Caller
 from integration.api.client.conftest import Place, Run
+from integration.api.ui.pages import Browser, Page
+from rigs import wait_until
 
 NO_SERVER = {"CHRONOS_URL": None, "CHRONOS_API_KEY": None}
+PROGRAM = "from chronos_client.commands.program import main; main()"
 PASSWORD = "a long pass phrase of a test"
 
 
@@ -46,6 +54,51 @@ def test_a_profile_is_chosen_and_forgotten(run: Run, logged_in: Path, url: str, 
     missing = run("jobs", "list", "--profile", "other", **NO_SERVER)
     assert missing.exit_code == 2
     assert "There are: here" in missing.stderr
+
+
+@pytest.mark.parametrize(("answer", "code"), [("approve", 0), ("refuse", 4)])
+def test_login_through_the_dashboard(
+    app: Flask, caller: Caller, run: Run, place: Place, url: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, answer: str, code: int,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("chronos_api.device_logins.service.INTERVAL_SECONDS", 1)
+    opened = tmp_path / "opened"
+    browser_program = f"sh -c 'echo $0 > {opened}.part; mv {opened}.part {opened}' %s"
+    for name, value in (place.variables | {"BROWSER": browser_program}).items():
+        monkeypatch.setenv(name, value)
+    words = [sys.executable, "-c", PROGRAM, "login", url, "--web", "--read-only", "--name", "web"]
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(opened.exists, within=60, every=0.05)
+        browser = Browser(app, caller)
+        page = opened.read_text().strip().removeprefix(url)
+        filled = Page(browser.client.get(page)).form("/device")
+        form = Page(browser.submit(filled)).form(f"/device/{answer}")
+        assert browser.submit(form, scopes="jobs:read").status_code == 200
+        _, told = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == code, told
+    assert f"{url}/ui/device and type the code {filled.fields['code']}" in told
+    assert ("was refused in the dashboard" in told) == (answer == "refuse")
+    listed = run("jobs", "list", "--profile", "web", **NO_SERVER)
+    assert listed.exit_code == (0 if answer == "approve" else 2)
+
+
+def test_a_login_that_nobody_approves_ends(url: str) -> None:
+    with Chronos(url) as client:
+        codes = client.device_logins.request("CLI")
+        seconds = iter(range(0, 6000, 299))
+        with pytest.raises(WaitTimedOut, match="approved it in time"):
+            client.device_logins.wait(
+                codes, sleep=lambda _: None, monotonic=lambda: float(next(seconds))
+            )
+
+
+def test_ways_to_log_in_exclude_each_other(run: Run, url: str) -> None:
+    result = run("login", url, "--web", "--with-key", **NO_SERVER)
+    assert (result.exit_code, "exclude each other" in result.stderr) == (2, True)
 
 
 def test_a_wrong_password_or_key_makes_no_profile(run: Run, url: str, email: str) -> None:

@@ -38,6 +38,7 @@ DOCUMENTS = {
     models.ScheduleReplacement: "ReplacementAnswer",
     models.ApiKey: "NewKeyAnswer",
     models.WorkspaceMember: "Member",
+    models.DeviceCodes: "DeviceCodesAnswer",
 }
 JSON_TYPES = {
     str: {"string"},

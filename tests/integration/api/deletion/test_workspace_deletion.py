@@ -188,6 +188,11 @@ def test_nobody_joins_a_deleted_workspace(owner: Caller, stranger: Caller, db: E
 
 #: Rows that no request makes, by their tables.
 _OTHER_ROWS = {
+    "device_logins": """
+        INSERT INTO device_logins (id, workspace_id, device_sha256, user_code, name, scopes,
+                                   decision, interval_seconds, created_at, expires_at)
+        VALUES (:id, :workspace_id, CAST(:id AS text), CAST(:id AS text), 'CLI', '{}', 'pending',
+                5, now(), now())""",
     "notifications": """
         INSERT INTO notifications (id, workspace_id, job_id, execution_id, recipients,
                                    created_at, due_at, attempts)

@@ -29,6 +29,7 @@ KINDS = {
     "idempotency_keys": None,  # answers of the last day
     "test_runs": None,  # kept for minutes
     "bulk_changes": None,  # the audit log has each change of a job
+    "device_logins": None,  # kept for minutes
     "replays": None,  # their executions are there
     "workspace_quotas": None,  # shown by GET /workspace
 }

@@ -1,0 +1,1 @@
+"""Logins of programs without a password: a person approves them in the dashboard (RFC 8628)."""
