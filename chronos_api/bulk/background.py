@@ -97,6 +97,12 @@ def list_changes(call: Call, *, after: UUID | None, page: int, limit: int) -> Pa
         return read_page(query, page=page, limit=limit)
 
 
+def list_under_way(call: Call) -> Sequence[RowMapping]:
+    """Return the workspace's bulk changes that are not over."""
+    with reading(call) as session:
+        return bulk_changes.running(session.connection, session.workspace_id)
+
+
 def read(call: Call, identifier: UUID) -> RowMapping:
     """Return a bulk change. Raises :class:`BulkChangeNotFound`."""
     with reading(call) as session:

@@ -133,11 +133,11 @@ def dry_run(call: Call, change: JobsChange) -> BulkOutcome:
     )
 
 
-def names(call: Call, job_ids: Sequence[UUID]) -> list[str]:
-    """Return the names of jobs that a dry run has found."""
+def names(call: Call, job_ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the names of those of the jobs that are there, in the same order."""
     with reading(call) as session:
         found = jobs.names_of(session.connection, job_ids)
-    return [found[job_id] for job_id in job_ids if job_id in found]
+    return {job_id: found[job_id] for job_id in job_ids if job_id in found}
 
 
 _TOO_MANY = (

@@ -110,8 +110,8 @@ class BulkPause(BulkRequest, PauseFields):
     """Which jobs to pause, why, and for how long."""
 
 
-class BulkTags(BulkRequest):
-    """Which jobs, and which tags to add and to remove."""
+class TagFields(Strict):
+    """Tags to add and to remove."""
 
     add = BoundedList(
         Name(longest=bounds.MAX_TAG_LENGTH),
@@ -130,6 +130,10 @@ class BulkTags(BulkRequest):
     def _check_tags(self, data: dict[str, Any], **_: object) -> None:
         if not data["add"] and not data["remove"]:
             raise ValidationError("Give tags to add or to remove.", "add")
+
+
+class BulkTags(BulkRequest, TagFields):
+    """Which jobs, and which tags to add and to remove."""
 
 
 class BulkItem(ValueAnswer):

@@ -139,6 +139,14 @@ def page(
     return pages.page(connection, query, key, after=after, offset=offset, limit=limit)
 
 
+def running(connection: Connection, workspace_id: UUID) -> Sequence[RowMapping]:
+    """Return the bulk changes of the workspace that are not over, the oldest first."""
+    query = select(*_SHORT).where(
+        bulk_changes.c.workspace_id == workspace_id, bulk_changes.c.state == BulkState.RUNNING
+    )
+    return connection.execute(query.order_by(bulk_changes.c.id)).mappings().all()
+
+
 _NEXT = text("""
     SELECT c.id, c.workspace_id, c.created_by, c.key_id, c.next_at FROM bulk_changes c
      WHERE c.state = 'running'

@@ -1,8 +1,11 @@
-"""Changes of many jobs: a dry run says how many, then just those change, and it can be undone."""
+"""Changes of many jobs: a dry run says how many, then just those change, and it can be undone.
+
+More than one request may change are changed in the background, on a page of their own.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -10,9 +13,9 @@ from uuid import UUID
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
-from chronos_api.bulk import changes
-from chronos_api.bulk.changes import Action, BulkOutcome, ItemOutcome, JobsChange
-from chronos_api.bulk.schemas import BulkRequest
+from chronos_api.bulk import background, changes
+from chronos_api.bulk.changes import Action, ItemOutcome, JobsChange
+from chronos_api.bulk.schemas import BulkRequest, TagFields
 from chronos_api.deleted_jobs import service as deleted_jobs
 from chronos_api.deleted_jobs.schemas import DeletedJobsQuery
 from chronos_api.fields import cursors
@@ -24,6 +27,7 @@ from chronos_api.ui.blueprint import blueprint, show, to
 from chronos_api.ui.lists import filters_in, query_of
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.errors import Invalid
+from chronos_common.storage.bulk_changes import BulkState
 
 #: Names on the page that asks. The list of jobs has them all.
 _NAMED: Final = 10
@@ -50,6 +54,7 @@ ACTIONS: Final[Mapping[Action, ActionTexts]] = {
     Action.DELETE: ActionTexts(
         "Delete", "deleted", "They do not run any more. They can be restored from 'Deleted jobs'."
     ),
+    Action.TAG: ActionTexts("Tag", "tagged", "They keep their other tags."),
 }
 
 
@@ -58,7 +63,12 @@ ACTIONS: Final[Mapping[Action, ActionTexts]] = {
 def ask_bulk() -> AnyResponse:
     """Make a dry run of a change of the checked jobs, or of all that match, and ask."""
     action = _action()
-    return _ask(action, changes.dry_run(call(), _change(action)))
+    if "all" in request.form:
+        return _ask(_of_view(action))
+    ids = request.form.getlist("job")
+    if not ids:
+        raise Invalid({"job": ["Check at least one job, or choose all that match."]})
+    return _ask(_of_ids(action, ids))
 
 
 @blueprint.post("/jobs/bulk/apply")
@@ -66,11 +76,15 @@ def ask_bulk() -> AnyResponse:
 def apply_bulk() -> AnyResponse:
     """Change the jobs that the page has asked about."""
     action = _action()
+    if "matched" in request.form:
+        return _start(_of_view(action))
     ids = [each for each in request.form.get("ids", "").split(",") if each]
-    if action is Action.DELETE and request.form.get("number", "").strip() != str(len(ids)):
-        errors = {"number": [f"Type {len(ids)}, the number of jobs to delete."]}
-        return _ask(action, changes.dry_run(call(), _by_ids(action, ids)), errors)
-    outcome = changes.apply(call(), _by_ids(action, ids))
+    change = _of_ids(action, ids)
+    try:
+        change = _confirmed(change, len(ids))
+    except Invalid as error:
+        return _ask(change, error.fields)
+    outcome = changes.apply(call(), change)
     if action is Action.EXECUTE:
         # Loading a result again would run them again.
         return to("executions", trigger="manual")
@@ -82,6 +96,40 @@ def apply_bulk() -> AnyResponse:
         changed=[item.job_id for item in outcome.items if item.outcome is ItemOutcome.CHANGED],
         conflicts=Counter(item.reason for item in outcome.items if item.reason),
     )
+
+
+def _start(change: JobsChange) -> AnyResponse:
+    """Begin a change in the background, and show it."""
+    matched = _number(request.form["matched"])
+    try:
+        change = _confirmed(change, matched)
+    except Invalid as error:
+        return _ask(change, error.fields)
+    row = background.start(call(), change, expected=matched)
+    return to("bulk_change", change_id=row["id"])
+
+
+@blueprint.get("/jobs/changes/<uuid:change_id>")
+@requires(Role.VIEWER, Scope.JOBS_READ)
+def bulk_change(change_id: UUID) -> AnyResponse:
+    """Show how far a bulk change is, and its results."""
+    row = background.read(call(), change_id)
+    refused = [UUID(each["id"]) for each in row["sample"]]
+    return show(
+        "bulk_change.html",
+        row=row,
+        wording_of=ACTIONS,
+        names={str(job_id): name for job_id, name in changes.names(call(), refused).items()},
+        is_open=row["state"] == BulkState.RUNNING,
+    )
+
+
+@blueprint.post("/jobs/changes/<uuid:change_id>/cancel")
+@requires(Role.EDITOR, Scope.JOBS_WRITE)
+def cancel_bulk_change(change_id: UUID) -> AnyResponse:
+    """End a bulk change, and show its report."""
+    background.cancel(call(), change_id)
+    return to("bulk_change", change_id=change_id)
 
 
 @blueprint.get("/jobs/deleted")
@@ -109,45 +157,65 @@ def restore_job(job_id: UUID) -> AnyResponse:
 
 def _action() -> Action:
     try:
-        action = Action(request.form.get("action", ""))
-    except ValueError:
-        action = Action.TAG
-    if action not in ACTIONS:
-        raise Invalid({"action": ["Choose what to do with the jobs."]})
-    return action
+        return Action(request.form.get("action", ""))
+    except ValueError as error:
+        raise Invalid({"action": ["Choose what to do with the jobs."]}) from error
 
 
-def _change(action: Action) -> JobsChange:
-    """Return the change of the jobs that are checked, or of all that the filters match."""
-    if "all" in request.form:
-        given = filters_in(dict(parse_qsl(request.form.get("view", ""))))
-        return JobsChange(action=action, filters=job_filter(json_body.load(JobsQuery, given)))
-    ids = request.form.getlist("job")
-    if not ids:
-        raise Invalid({"job": ["Check at least one job, or choose all that match."]})
-    return _by_ids(action, ids)
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise Invalid({"matched": ["Must be a number."]}) from error
 
 
-def _by_ids(action: Action, ids: list[str]) -> JobsChange:
+def _of_view(action: Action) -> JobsChange:
+    """Return the change of all jobs that the filters of the list match."""
+    given = filters_in(dict(parse_qsl(request.form.get("view", ""))))
+    return JobsChange(action=action, filters=job_filter(json_body.load(JobsQuery, given)))
+
+
+def _of_ids(action: Action, ids: list[str]) -> JobsChange:
     loaded: dict[str, Any] = json_body.load(BulkRequest, {"ids": ids})
     return JobsChange(action=action, ids=loaded["ids"])
 
 
-def _ask(
-    action: Action, outcome: BulkOutcome, errors: Mapping[str, list[str]] | None = None
-) -> AnyResponse:
-    changed = [item.job_id for item in outcome.items if item.outcome is ItemOutcome.CHANGED]
+def _confirmed(change: JobsChange, number: int) -> JobsChange:
+    """Return a change of so many jobs with what the form adds to it. Raises :class:`Invalid`."""
+    if change.action is Action.DELETE and request.form.get("number", "").strip() != str(number):
+        raise Invalid({"number": [f"Type {number}, the number of jobs to delete."]})
+    if change.action is not Action.TAG:
+        return change
+    given = {
+        name: [tag for tag in request.form.get(name, "").split(",") if tag.strip()]
+        for name in ("add", "remove")
+    }
+    tags = json_body.load(TagFields, given)
+    return replace(change, add_tags=tags["add"], remove_tags=tags["remove"])
+
+
+def _ask(change: JobsChange, errors: Mapping[str, list[str]] | None = None) -> AnyResponse:
+    outcome = changes.dry_run(call(), change)
+    # Which of them the tags change is not known before they are typed.
+    wanted = (
+        {ItemOutcome.CHANGED, ItemOutcome.UNCHANGED}
+        if change.action is Action.TAG
+        else {ItemOutcome.CHANGED}
+    )
+    meant = [item.job_id for item in outcome.items if item.outcome in wanted]
+    others = [item for item in outcome.items if item.outcome not in wanted]
     response = show(
         "bulk.html",
-        action=action,
-        words=ACTIONS[action],
+        action=change.action,
+        words=ACTIONS[change.action],
         outcome=outcome,
-        limit=changes.MAX_JOBS,
-        changed=changed,
-        names=changes.names(call(), changed[:_NAMED]),
-        others=Counter(item.reason or item.outcome.value for item in outcome.items)
-        - Counter({ItemOutcome.CHANGED.value: len(changed)}),
-        errors=errors or {},
+        in_background=outcome.matched > changes.MAX_JOBS,
+        view=request.form.get("view", ""),
+        meant=meant,
+        names=list(changes.names(call(), meant[:_NAMED]).values()),
+        others=Counter(item.reason or item.outcome.value for item in others),
+        given={name: request.form.get(name, "") for name in ("add", "remove")},
+        errors={name.partition(".")[0]: texts for name, texts in (errors or {}).items()},
     )
     response.status_code = 422 if errors else 200
     return response

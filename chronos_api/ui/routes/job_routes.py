@@ -10,6 +10,7 @@ from uuid import UUID
 from flask import request
 from werkzeug.wrappers import Response as AnyResponse
 
+from chronos_api.bulk import background
 from chronos_api.context import current
 from chronos_api.executions import service as executions
 from chronos_api.explanations import service as explanations
@@ -54,6 +55,7 @@ def jobs() -> AnyResponse:
         rows=rows,
         runs=runs,
         sparks={job_id: charts.sparkline(latest) for job_id, latest in runs.items()},
+        under_way=background.list_under_way(call()),
         total=page.total,
         total_is_exact=page.total_is_exact,
         next_cursor=page.source(query.loaded, now=now)["next_cursor"],

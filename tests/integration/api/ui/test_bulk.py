@@ -5,11 +5,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import Engine
 
 from chronos_api.bulk import changes
+from chronos_common.storage import bulk_changes
 from integration.api.callers import Caller
+from integration.api.rows import end, in_seconds, plan
 from integration.api.ui.pages import Browser, Page
 from integration.api.ui.test_pages import check
+from rigs import wait_until
 
 
 def ask(browser: Browser, action: str, path: str = "/ui/jobs", **fields: Any) -> Page:
@@ -82,15 +86,73 @@ def test_runs_of_many_jobs_lead_to_their_executions(caller: Caller, app: Flask) 
     assert browser.follow(answer).text.count("queued") >= 1
 
 
-def test_more_jobs_than_one_change_may_have_are_not_offered(
+def test_more_jobs_than_one_request_may_change_change_in_the_background(
+    caller: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "MAX_JOBS", 1)
+    for name in ("A", "B"):
+        caller.create(name=name)
+    browser = Browser(app, caller)
+    page = ask(browser, "pause", "/ui/jobs?search=a", all="yes")
+    assert "Pause 1 job?" in page.text
+    page = ask(browser, "pause", all="yes")
+    assert "Pause 2 jobs?" in page.text
+    with monkeypatch.context() as patched:
+        # No process goes on with it.
+        patched.setattr(bulk_changes, "next_due", lambda _: None)
+        shown = browser.follow(browser.submit(page.form("/apply")))
+        check(shown)
+        assert "Pause 2 jobs: running" in shown.text
+        assert "0 of 2 jobs" in browser.get("/ui/jobs").text
+        ended = browser.follow(browser.submit(shown.form("/cancel")))
+    assert "Pause 2 jobs: cancelled" in ended.text
+    assert statuses(caller) == {"A": "active", "B": "active"}
+    # A job that came since is not among those that were asked about.
+    caller.create(name="C")
+    refused = browser.submit(page.form("/apply"))
+    assert (refused.status_code, "3 jobs match now" in refused.text) == (409, True)
+    page = ask(browser, "delete", all="yes")
+    assert browser.submit(page.form("/apply"), number="2").status_code == 422
+    address = browser.submit(page.form("/apply"), number="3").headers["Location"]
+    wait_until(lambda: "Delete 3 jobs: done" in browser.get(address).text, within=30, every=0.1)
+    assert statuses(caller) == {}
+
+
+def test_more_jobs_than_any_change_may_have_are_not_offered(
     caller: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("A", "B"):
         caller.create(name=name)
     monkeypatch.setattr(changes, "MAX_JOBS", 1)
+    monkeypatch.setattr(changes, "MAX_MATCHED", 1)
     page = ask(Browser(app, caller), "pause", all="yes")
     assert "Too many jobs at once" in page.text
     assert not [form for form in page.forms if form.action.endswith("/apply")]
+
+
+def test_jobs_get_and_lose_tags(caller: Caller, app: Flask) -> None:
+    jobs = [caller.create(name=name, tags=["day"]) for name in ("A", "B")]
+    browser = Browser(app, caller)
+    page = ask(browser, "tag", job=[each["id"] for each in jobs])
+    assert "Tag 2 jobs?" in page.text
+    refused = browser.submit(page.form("/apply"))
+    assert (refused.status_code, "Give tags to add" in refused.text) == (422, True)
+    done = Page(browser.submit(Page(refused).form("/apply"), add="night, mail", remove="day"))
+    assert "2 jobs were tagged" in done.text
+    items = caller.get("jobs").json["items"]
+    assert [each["tags"] for each in items] == [["night", "mail"]] * 2
+
+
+def test_all_with_a_last_outcome_are_no_others(caller: Caller, app: Flask, db: Engine) -> None:
+    failing = caller.create(name="Failing")["id"]
+    caller.create(name="Fine")
+    [execution_id] = plan(db, caller, failing, [in_seconds(-5)])
+    end(db, execution_id, "failed")
+    browser = Browser(app, caller)
+    page = ask(browser, "pause", "/ui/jobs?last_outcome=failed", all="yes")
+    assert "Pause 1 job?" in page.text
+    browser.submit(page.form("/apply"))
+    assert statuses(caller) == {"Failing": "paused", "Fine": "active"}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +160,6 @@ def test_more_jobs_than_one_change_may_have_are_not_offered(
     [
         ({"action": "pause"}, "Check at least one job"),
         ({"action": "explode", "all": "yes"}, "Choose what to do"),
-        ({"action": "tag", "all": "yes"}, "Choose what to do"),
         ({"action": "pause", "job": "none"}, "id of a job"),
     ],
 )
