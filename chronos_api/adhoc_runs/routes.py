@@ -22,13 +22,14 @@ blueprint = Blueprint(
 @blueprint.route("", "POST")
 @blueprint.body(TestRunRequest, example={"payload": PAYLOAD_EXAMPLE})
 @blueprint.answers(200, TestRunResult)
-@blueprint.problems(problems.NO_ANSWER)
+@blueprint.problems(problems.NO_ANSWER, problems.NOT_FOUND)
 @requires(Role.EDITOR, Scope.JOBS_WRITE)
 def run_test(body: dict[str, Any]) -> Response:
     """Perform a payload once, now, without saving a job.
 
     A worker does the same as for an execution. The header X-Chronos-Test lets the target
-    recognise it. The answer comes after the target's, with the redactions of the history.
+    recognise it. The answer comes after the target's, with the redactions of the history. With
+    job_id, places of the payload that are [redacted] have the secrets of that job.
     """
     identifier, result = service.run(call(), current().broker, body)
     whole = attempts.within(result, attempts.MAX_WHOLE_BYTES)

@@ -28,6 +28,13 @@ class TestRunRequest(Strict):
         required=True,
         metadata={"description": "As that of a job", "examples": [PAYLOAD_EXAMPLE]},
     )
+    job_id = fields.UUID(
+        error_messages={"invalid_uuid": "Must be the id of a job."},
+        metadata={
+            "description": "A job whose secrets are sent where the payload has [redacted], if it "
+            "goes to the same server as the job"
+        },
+    )
     timeout_seconds = Number(
         low=MIN_TIMEOUT_SECONDS,
         high=MAX_TIMEOUT_SECONDS,

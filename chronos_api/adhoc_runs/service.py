@@ -8,13 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from chronos_api import leases
-from chronos_api.jobs.definition import definitions, payload_rules
-from chronos_api.transactions import Call, begin, reading
+from chronos_api.jobs import service as jobs
+from chronos_api.jobs.definition import definitions, payload_rules, secrets
+from chronos_api.transactions import Call, Session, begin, reading
 from chronos_api.workspaces import mail_permission
 from chronos_common import ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain import queues
-from chronos_common.errors import NoAnswer, Unavailable
+from chronos_common.errors import Invalid, NoAnswer, Unavailable
 from chronos_common.quotas import TEST_RUNS
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.adhoc_runs import TestRun
@@ -46,18 +47,19 @@ def run(
 ) -> tuple[UUID, Mapping[str, Any]]:
     """Have a worker perform a payload, and return the id of the run and its result.
 
-    Raises :class:`Invalid`, :class:`QuotaExceeded`, :class:`Unavailable` and
-    :class:`NoWorkerAnswered`.
+    Raises :class:`Invalid`, :class:`JobNotFound`, :class:`QuotaExceeded`, :class:`Unavailable`
+    and :class:`NoWorkerAnswered`.
     """
     with reading(call) as session:
+        payload = _with_secrets(session, request)
         default_url = definitions.default_url_for(session, request)
         mail_permission.check_fields(session, request["type"])
-    payload_rules.check(request["type"], request["payload"], default_url=default_url)
+    payload_rules.check(request["type"], payload, default_url=default_url)
     started = TestRun(
         id=ids.new_id(call.now),
         workspace_id=call.workspace_id,
         type=request["type"],
-        payload=request["payload"],
+        payload=payload,
         timeout_seconds=request["timeout_seconds"],
     )
     lease = leases.take(call, TEST_RUNS)
@@ -65,6 +67,22 @@ def run(
         return started.id, _permitted(call, broker, started, grace)
     finally:
         lease.release()
+
+
+def _with_secrets(session: Session, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the payload with the secrets of the job that the request names.
+
+    They go where an edit of the job would let them go: to the same server.
+    """
+    payload: Mapping[str, Any] = request["payload"]
+    if "job_id" not in request:
+        return payload
+    row = jobs.find(session, request["job_id"])
+    stored = row["payload"] if row["type"] == request["type"] else None
+    restored, faults = secrets.restored(request["type"], payload, stored)
+    if faults:
+        raise Invalid(faults)
+    return restored
 
 
 def _permitted(

@@ -81,6 +81,11 @@ function payload(form) {
   return { type, payload: { ...made, ...json(data.get("payload_more") || "{}") } };
 }
 
+/** The job whose secrets the form does not show. */
+function saved(form) {
+  return form.dataset.testJob ? { job_id: form.dataset.testJob } : {};
+}
+
 function testing(form) {
   const button = form.querySelector("[data-test-run]");
   const result = form.querySelector("[data-test-result]");
@@ -89,7 +94,7 @@ function testing(form) {
     button.disabled = true;
     result.textContent = "Testing…";
     try {
-      const [ok, answer] = await post(form, form.dataset.test, payload(form));
+      const [ok, answer] = await post(form, form.dataset.test, { ...payload(form), ...saved(form) });
       if (!ok) result.replaceChildren(...problems(answer));
       else {
         const status = answer.http_status ? `HTTP ${answer.http_status}, ` : "";

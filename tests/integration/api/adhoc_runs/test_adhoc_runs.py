@@ -264,6 +264,25 @@ def test_so_many_at_once_and_no_more(caller: Caller) -> None:
                 service._permits.release()
 
 
+@pytest.mark.usefixtures("running")
+def test_a_saved_job_is_tried_out_with_its_secrets_at_its_own_server_alone(
+    caller: Caller, stranger: Caller, target: Target
+) -> None:
+    headers = {"Authorization": "Bearer hidden"}
+    job = caller.create(payload={"url": f"{target.url}/tea", "headers": headers})
+    assert job["payload"]["headers"] == {"Authorization": "[redacted]"}
+    again = {"job_id": job["id"], "payload": job["payload"] | {"url": f"{target.url}/milk"}}
+    assert caller.post("jobs/test", again).json["status"] == "succeeded"
+    (received,) = target.received
+    sent = {name.lower(): value for name, value in received.headers.items()}
+    assert sent["authorization"] == "Bearer hidden"
+    elsewhere = again | {"payload": job["payload"] | {"url": "http://127.0.0.1:9/"}}
+    refused = errors_of(caller.post("jobs/test", elsewhere))
+    assert "another server" in refused["payload.headers.Authorization"]
+    assert stranger.post("jobs/test", again).status_code == 404
+    assert len(target.received) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
