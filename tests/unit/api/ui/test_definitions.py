@@ -2,27 +2,24 @@
 
 import pytest
 
+from chronos_api.jobs.schemas import JobFields
 from chronos_api.ui import definitions
 from chronos_common.domain.overlaps import OverlapPolicy
 from chronos_common.domain.payloads import TYPES
 from chronos_common.domain.schedules.misfires import MisfirePolicy
 
-JOB = {
+JOB = dict.fromkeys(JobFields().fields) | {
     "cron_expression": "0 9 * * *",
-    "interval_seconds": None,
     "timezone": "Europe/Berlin",
     "day_match": "any",
     "jitter_seconds": 0.0,
-    "max_runs": None,
     "overlap_policy": "queue_one",
     "misfire_policy": "skip",
     "misfire_grace_seconds": 90.0,
     "max_attempts": 4,
     "retry_delays": [1.5, 60.0, 7200.0],
     "retry_jitter": 0.0,
-    "backoff_seconds": None,
     "timeout_seconds": 30.0,
-    "notify": None,
     "shadow": False,
 }
 
