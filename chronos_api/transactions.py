@@ -221,7 +221,7 @@ def account_call() -> Call:
 
 
 def public_call() -> Call:
-    """Return a call for which nobody has to log in."""
+    """Return a call that needs no login."""
     return _call(None)
 
 

@@ -2,7 +2,7 @@
 
 - Workers without a heartbeat for ``worker_timeout`` are declared lost. Their running executions go
   back to queued, or fail once they were handed out too often. While the database was away, or took
-  no changes, no worker could renew its heartbeat. So nobody is declared lost until this process
+  no changes, no worker could renew its heartbeat. So no worker is declared lost until this process
   itself has renewed its own in time for ``worker_timeout``.
 - Queued executions that are well past due although their message has left the queue are
   dispatched again. Whether it has left is exact: each list of a queue is first in, first out, so

@@ -31,7 +31,7 @@ BATCH = 1000
 #: Plan and rescue need seconds, so an older row was overlooked.
 PATIENCE = timedelta(minutes=2)
 
-#: Schedules of which a sweep examines the next run.
+#: Schedules whose next run one sweep examines.
 PAGE = 2000
 
 #: More than plan looks ahead. No occurrence after it is planned yet.

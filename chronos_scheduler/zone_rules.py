@@ -12,7 +12,7 @@ instant is known.
    and audit entry are written together. A schedule moves once, because it has the new mark then: a
    scheduler that comes to it again skips it.
 4. Only after the last page it adopts its database. A scheduler that dies before leaves the old one
-   adopted, so the next one goes through all pages, most of which are done.
+   adopted. The next one goes through all pages again, and most of them are done.
 
 Schedulers and APIs of both databases may run beside each other while an installation is updated. A
 scheduler plans no schedule whose mark is not its own. It first moves schedules that an older API

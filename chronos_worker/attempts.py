@@ -70,7 +70,7 @@ def unperformed(claimed: Claimed, job: JobSpec, error: Exception) -> Finished:
 
 
 def not_attempted(claimed: Claimed, job: JobSpec, reason: str) -> Finished:
-    """Return the end of an execution of which nothing has left."""
+    """Return the end of an execution that has sent nothing."""
     return _without_attempt(claimed, job, NotAttempted(reason))
 
 

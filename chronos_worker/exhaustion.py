@@ -1,4 +1,4 @@
-"""Exhaustion: what this worker itself lacks, which is no fault of a job or of its target.
+"""Exhaustion: a lack of this worker itself, which is no fault of a job or of its target.
 
 An attempt that fails for such a reason before anything has left counts as not attempted. Actions
 let the error through, or raise :class:`Exhausted`.

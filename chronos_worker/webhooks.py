@@ -38,7 +38,7 @@ MAX_WAITING = 20_000
 
 #: Batches that are claimed and prepared at once.
 BATCHES = 4
-#: Late requests that make the next batch wait. A backlog leaves room for what is within a share.
+#: Late requests that make the next batch wait. A backlog leaves room for messages of a share.
 MAX_BEHIND = 4000
 MAX_BACKLOG_BEHIND = 1000
 #: The longest wait of a batch for late requests.

@@ -1,4 +1,4 @@
-"""Recovery: whoever recovers an account, by the mail of its address, has it alone from then on."""
+"""Recovery: a user who recovers an account by e-mail has it alone from then on."""
 
 from typing import Any
 from uuid import UUID

@@ -58,8 +58,8 @@ def restore_workspace(workspace_id: UUID) -> Response:
 def delete_account(body: dict[str, str]) -> Response:
     """Delete your account at once.
 
-    Workspaces of which you are the only member are deleted with it, and cannot be restored. You
-    leave the others. If one of them has no other owner, the request is refused.
+    Workspaces without another member are deleted with it, and cannot be restored. You leave the
+    others. If one of them has no other owner, the request is refused.
     """
     with passwords.guarding(account().email, "current password"):
         accounts.delete_own(account_call(), **body)

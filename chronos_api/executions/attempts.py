@@ -26,7 +26,7 @@ class AttemptNotFound(NotFound):
 
 
 def shown(attempts: Sequence[Attempt], number: int | None = None) -> list[Attempt]:
-    """Return all attempts, of which only the last one is whole.
+    """Return all attempts. Only the last one is whole.
 
     With a ``number``, return only that attempt, whole.
 

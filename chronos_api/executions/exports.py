@@ -56,7 +56,7 @@ def stream(call: Call, filters: HistoryFilter, media_type: str) -> Response:
     response = Response(
         write(_pages(call, filters, permit)), content_type=_CONTENT_TYPES[media_type]
     )
-    # Also of one that nobody began to read.
+    # Also if the client has read nothing.
     response.call_on_close(permit.release)
     extension = "csv" if media_type == CSV else "ndjson"
     response.headers["Content-Disposition"] = f"attachment; filename=executions.{extension}"

@@ -59,9 +59,9 @@ def list_executions(query: dict[str, Any]) -> Response:
 def get_execution(query: dict[str, int], execution_id: UUID) -> Response:
     """Read an execution with its attempts.
 
-    The last attempt is whole. An earlier one that takes more than 8 KiB is marked as shortened:
-    its texts, the response's body among them, end after 1,000 characters, and long headers are
-    left out. `?attempt=2` answers that attempt alone, and whole.
+    The last attempt is whole. An earlier one that takes more than 8 KiB is marked as shortened.
+    Its texts, the response's body among them, end after 1,000 characters, and it lacks long
+    headers. `?attempt=2` answers that attempt alone, and whole.
     """
     row = service.read(call(), execution_id)
     shown = attempts.shown(row["attempts"], query.get("attempt"))

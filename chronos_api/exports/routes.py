@@ -44,7 +44,7 @@ def export_account() -> Response:
 def _stream(caller: Call, pages: Pages, name: str) -> Response:
     permit = ExportPermit(caller)
     response = Response(lines_of(pages), content_type=NDJSON)
-    # Also of one that nobody began to read.
+    # Also if the client has read nothing.
     response.call_on_close(permit.release)
     response.headers["Content-Disposition"] = f"attachment; filename={name}.ndjson"
     return response

@@ -1,1 +1,1 @@
-"""Fields, base classes and pages of which schemas are made."""
+"""The fields, base classes and pages of schemas."""

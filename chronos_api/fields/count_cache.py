@@ -1,7 +1,7 @@
 """Lists that were too long to count to their end, remembered for some seconds.
 
-Counting a long list takes PostgreSQL more time than finding a page of it, and a user who looks at
-a long list asks for more of its pages.
+Counting a long list takes PostgreSQL more time than finding a page of it. A user who looks at a
+long list asks for more of its pages.
 """
 
 import time

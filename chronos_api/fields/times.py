@@ -148,7 +148,7 @@ def _zone_fault(found: re.Match[str]) -> str:
     )
 
 
-#: Usual mistakes, the first of which counts.
+#: Usual mistakes. The first one that matches counts.
 _FORMS: Sequence[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
     (re.compile(r"\s*"), lambda _: f"Is empty; {_EXAMPLE}."),
     (re.compile(r"\s.*|.*\s", re.DOTALL), lambda _: f"Has white space around it; {_EXAMPLE}."),

@@ -24,7 +24,7 @@ Decorator = Callable[[View], View]
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no types of its own
-    """Routes with their documentation, part of which follows from their access."""
+    """Routes with their documentation. A part of it follows from their access."""
 
     ARGUMENTS_PARSER = json_body.Parser()
 

@@ -12,7 +12,7 @@ from chronos_common.quotas import ALL, BY_NAME, Quota, Use
 from chronos_common.storage import quotas
 from chronos_common.storage.accounts import workspaces
 
-#: The quotas of which a workspace can have a bound of its own.
+#: The quotas that can have another bound for one workspace.
 RAISABLE = tuple(each for each in ALL if each.kind != "size" and not each.is_of_user)
 
 

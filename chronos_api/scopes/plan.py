@@ -168,7 +168,7 @@ def _item(
 
 
 def unclear(key: str, fields: Mapping[str, Any], reason: str) -> Item:
-    """Return the verdict on a job of the file of which it is not clear which live job it means."""
+    """Return the verdict on a job of the file that may mean several live jobs."""
     return Item(
         key=key,
         name=str(fields.get("name", key)),

@@ -95,7 +95,7 @@ def _plan(session: Session, application: Application, *, lock: bool) -> Plan:
 
 
 def _with_authors(session: Session, items: Sequence[Item]) -> list[Item]:
-    """Return the items, where somebody changed a job elsewhere with that user and instant."""
+    """Return the items. A job that was changed elsewhere has the user and the instant of it."""
     drifted = [
         each.row["id"]
         for each in items

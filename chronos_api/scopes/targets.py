@@ -33,7 +33,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """A job of the file of which it is not clear which live job it means, and why."""
+    """A job of the file that may mean several live jobs, with the reason."""
 
     key: str
     fields: Mapping[str, Any]

@@ -126,9 +126,9 @@ def requires(
 ) -> Callable[[View], View]:
     """Let only members with ``role``, or one that includes it, call the decorated route.
 
-    An API key needs ``scope`` as well (None: no key may). ``key_parameter`` takes the key as
-    ``api_key`` too, in the query or the JSON body, and ``ticket`` takes a ticket in the query,
-    which the route then has to expect.
+    An API key needs ``scope`` as well (None: no key may). With ``key_parameter``, ``api_key`` in
+    the query or the JSON body is a key, too. With ``ticket``, the query may have a ticket, which
+    the route then has to expect.
     """
     return _declare(Access(Audience.MEMBERS, role, scope, rate, key_parameter, ticket))
 

@@ -103,7 +103,7 @@ def end(response: Response) -> None:
 
 
 def form_token() -> str:
-    """Return the token of a form for which nobody is logged in yet."""
+    """Return the token of a form that needs no login."""
     return request.cookies.get(_name(_FORM_COOKIE, _PLAIN_FORM_COOKIE)) or secrets.token_urlsafe(
         24
     )

@@ -28,7 +28,7 @@ from chronos_common.errors import TooManyRequests, Unauthenticated
 
 #: Everybody mistypes a password some times.
 FREE_FAILURES = 5
-#: Failures of an account in all networks together before everybody waits.
+#: Failures of an account in all networks together before logins from everywhere wait.
 FREE_FAILURES_OF_ACCOUNT = 50
 FIRST_WAIT_SECONDS = 2
 LONGEST_WAIT_SECONDS = 15 * 60
@@ -116,7 +116,7 @@ def trust_network(account: str) -> None:
 
 
 def wait_after(failures: int, free: int = FREE_FAILURES) -> int:
-    """Return the seconds to wait after so many failures, of which some are ``free``."""
+    """Return the seconds to wait after so many failures. The first ``free`` ones cost nothing."""
     if failures < free:
         return 0
     doublings = min(failures - free, 16)

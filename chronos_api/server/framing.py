@@ -1,6 +1,6 @@
 """Where a request ends in the bytes of a connection, so that it is read before a thread has it.
 
-What the bytes mean is decided by gunicorn's parser, which reads them from memory afterwards.
+gunicorn's parser reads the bytes from memory afterwards, and decides about their meaning.
 """
 
 import io

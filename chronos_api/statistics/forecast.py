@@ -42,7 +42,7 @@ class JobRuns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastBucket:
-    """How many occurrences are due from ``at`` on, of how many jobs, some of which are named."""
+    """The number of occurrences due from ``at`` on, and of their jobs. Some jobs are named."""
 
     at: datetime
     runs: int

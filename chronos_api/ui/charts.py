@@ -134,7 +134,7 @@ class SparkBar:
 
 
 def sparkline(rows: Sequence[RowMapping]) -> list[SparkBar]:
-    """Return the bars of a job's latest executions, of which ``rows`` has the latest first."""
+    """Return the bars of a job's latest executions. ``rows`` has the latest first."""
     shown = list(reversed(rows[:_SPARK_RUNS]))
     longest = max((row["duration_ms"] or 0 for row in shown), default=0)
     step = _SPARK_WIDTH / _SPARK_RUNS

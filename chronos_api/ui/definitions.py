@@ -43,7 +43,7 @@ MISFIRES: Final[Mapping[str, str]] = {
 
 
 def types() -> dict[str, str]:
-    """Return the names of all types, of which others may be added."""
+    """Return the names of all types, also of those without words of their own."""
     return {**TYPES, **{each: each.replace("_", " ") for each in JobType if each not in TYPES}}
 
 

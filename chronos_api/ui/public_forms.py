@@ -1,4 +1,4 @@
-"""Forms for which nobody has to be logged in: they have a token that this browser keeps."""
+"""Forms that need no login: they have a token that this browser keeps."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta

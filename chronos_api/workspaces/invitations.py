@@ -35,7 +35,7 @@ class AnotherAddress(Forbidden):
 
 
 class AlreadyMember(Conflict):
-    """Whoever has this e-mail address is a member of this workspace already."""
+    """The user with this e-mail address is a member of this workspace already."""
 
 
 class TooManyMembers(Conflict):
@@ -163,7 +163,7 @@ def join(tx: Transaction, user_id: UUID, email: str, token: str) -> UUID:
         now=tx.now,
     )
     invitations.accept(tx.connection, invitation["id"], now=tx.now)
-    # Whoever has the token reads the address's mail.
+    # A user who has the token reads the address's mail.
     users.set_verified(tx.connection, user_id, now=tx.now)
     details = {invitation["id"]: _details(invitation)}
     tx.audit_in(workspace_id, "invitation.accept", "invitation", details, user_id=user_id)

@@ -1,6 +1,6 @@
 """Whether a workspace may send e-mails, where the operator has set a mail server, and to whom.
 
-Whoever registers with an address has not shown yet that the address is theirs, and would mail
+A user who registers with an address has not shown yet that the address is theirs. They could mail
 strangers in the operator's name. Workers check it again (``chronos_worker.emails.permission``).
 """
 

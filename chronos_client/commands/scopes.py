@@ -74,7 +74,7 @@ def apply(*, file: Any, dry_run: bool, yes: bool, **options: Any) -> None:
     if dry_run:
         return
     if all(each["action"] == "keep" for each in plan["items"]):
-        # What is the same anyway is remembered as applied.
+        # Values that are the same anyway are remembered as applied.
         _plan(client, jobs, plan=plan["plan"], **options)
         say("Nothing to change.")
         return

@@ -117,7 +117,7 @@ def _nth(which: str, name: str) -> str:
 
 
 def _weekdays(item: str) -> str:
-    """Return the names of days of week, of which 0 is Monday there and Sunday in cron."""
+    """Return the names of days of week. 0 is Monday there, and Sunday in cron."""
     match = _WEEKDAY_ITEM.fullmatch(item)
     if match is None:
         raise LeftOut(f"The days of week {item!r} cannot be said.")

@@ -38,7 +38,7 @@ def fine(topic: str, says: str) -> Finding:
 
 
 def warning(topic: str, says: str, remedy: str) -> Finding:
-    """Return the finding of a fault in spite of which jobs run."""
+    """Return the finding of a fault that lets jobs run."""
     return Finding(topic, Level.WARNING, says, remedy)
 
 

@@ -25,8 +25,8 @@ from chronos_common.errors import Invalid
 _GOOD_LENGTH: Final = 78
 #: Bytes in an encoded word. With its frame and a header's name, a line stays below 76 (RFC 2047).
 _MAX_WORD_BYTES: Final = 39
-# A line that needs no encoding. It is no longer than SMTP allows, has no space at its end, which
-# could get lost, and does not look like the line between two messages in a mailbox file.
+# A line that needs no encoding. It is no longer than SMTP allows. It has no space at its end,
+# which could get lost. It does not look like the line between two messages in a mailbox file.
 _PLAIN_LINE: Final = re.compile(r"(?!From )(?:[\t -~]{0,997}[!-~])?")
 #: Bytes that no line of a header may hold.
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f-\xff]")

@@ -1,7 +1,7 @@
 """Whether a workspace may send e-mails: its owner is verified, and quota and threads have room.
 
-Whoever registers with an address has not shown yet that the address is theirs. Where a mail server
-is set, such an account would mail strangers in the operator's name.
+A user who registers with an address has not shown yet that the address is theirs. Where a mail
+server is set, such an account could mail strangers in the operator's name.
 """
 
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ class NotPermitted(NotDelivered):
 
 
 class Sending:
-    """A sending to some recipients, of which ``delivery`` tells how it ended."""
+    """A sending to some recipients. ``delivery`` tells how it ended."""
 
     def __init__(self) -> None:
         self.delivery: Delivery | None = None

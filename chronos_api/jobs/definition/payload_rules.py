@@ -1,4 +1,4 @@
-"""What this installation takes as a payload: what its type allows, and what the operator allows.
+"""The rules of payloads in this installation: those of the type, and those of the operator.
 
 Workers check stored payloads again by the same rules of the type and of Celery tasks.
 """

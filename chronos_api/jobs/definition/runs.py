@@ -1,7 +1,7 @@
 """The options of a run by hand: another instant, a note, and a payload that differs.
 
-A payload is changed by a merge patch (RFC 7396) of the job's payload as answers show it, so that
-its secrets stay under the rules of an edited job: they never go to another server.
+A payload is changed by a merge patch (RFC 7396) of the job's payload as answers show it. So its
+secrets stay under the rules of an edited job, and never go to another server.
 """
 
 from collections.abc import Mapping

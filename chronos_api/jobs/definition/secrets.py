@@ -1,9 +1,9 @@
 """Secrets in payloads: hidden in answers, and put back where an answer is sent back.
 
 Each type of payload declares the fields that hold secrets. An answer shows ``[redacted]`` for a
-secret value, at any depth, and a URL without its user information. Whoever edits a job sends that
-back unchanged. Then the stored value stays, as long as it goes to the same origin: otherwise an
-editor could have it sent to a server of their own.
+secret value, at any depth, and a URL without its user information. A client that edits a job sends
+these back unchanged. Then the stored value stays, as long as it goes to the same origin. Otherwise
+an editor could have it sent to a server of their own.
 """
 
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ class _Secrets:
         )
 
     def _restored(self, place: str, given: Any, stored: Any, hidden: Any) -> Any:
-        """Return ``given``, of which an answer shows ``stored`` as ``hidden``."""
+        """Return ``given`` with its secrets. An answer shows ``stored`` as ``hidden``."""
         if isinstance(given, dict):
             return self._restored_object(place, given, stored, hidden)
         if hidden is not _MISSING and is_same_json(given, hidden):

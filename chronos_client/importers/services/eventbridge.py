@@ -150,7 +150,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _expression(text: str) -> str:
-    """Return five fields for the six of AWS, of which the last is the year."""
+    """Return five fields for the six of AWS. The last one there is the year."""
     fields = text.split()
     if len(fields) != 6:  # noqa: PLR2004 - AWS has six
         raise LeftOut(f"cron({text}) does not have six fields.")

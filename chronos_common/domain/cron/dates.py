@@ -2,7 +2,7 @@
 
 The days of the first month are computed here. Beyond it, croniter finds the dates of plain
 numbers. Days that move within the month (``L``, ``LW``, ``L-3``, ``15W``, ``5#2``, ``5L``) are
-searched month by month: croniter does not know all of them, and confuses lists that hold them.
+searched month by month. croniter does not know all of them, and confuses lists that hold them.
 """
 
 import calendar
@@ -107,7 +107,7 @@ def _by_croniter(dates: Dates, year: int, month: int) -> date | None:
 
 @lru_cache(maxsize=4096)
 def _calendar(dates: Dates) -> croniter:
-    """Return an iterator over the midnights of dates, none of which move within the month."""
+    """Return an iterator over the midnights of dates that do not move within the month."""
     rules = (
         _field_of(dates.days.numbers, ALL_DAYS.numbers),
         _field_of(dates.months, ALL_MONTHS),

@@ -6,7 +6,7 @@ cron (crontab(5)): if either starts with ``*``, both must match, otherwise any o
 ``dates`` finds the dates. Times of day and clock changes are handled here.
 
 **Clock changes** follow Debian's cron (cron(8), and the cronsim library after it). A job with a
-wildcard as its minute or hour keeps its rhythm: it runs whenever the clock shows a matching time,
+wildcard as its minute or hour keeps its rhythm. It runs whenever the clock shows a matching time,
 so every 15 minutes stays every 15 real minutes. Every other job runs at a fixed time. If the clock
 skips that time, it runs once, right after the gap. If the time comes twice, it runs the first
 time. Unlike Debian's cron, this holds for changes of any length.

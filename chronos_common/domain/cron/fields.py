@@ -1,8 +1,8 @@
 """The fields of a cron expression: the values that the text of each field names.
 
 Ranges, steps and names are spelled out here, because croniter reads some of them in ways of its
-own: ``5-5`` as the whole hour, ``23-4/2`` without the 1, ``R`` differently in every process, and
-any list of 31 days as ``*``.
+own. It takes ``5-5`` for the whole hour, and any list of 31 days for ``*``. It reads ``23-4/2``
+without the 1, and ``R`` differently in every process.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The bytes of a webhook's body: what its ``Content-Type`` says, in form and in encoding."""
+"""The bytes of a webhook's body, in the form and the encoding of its ``Content-Type``."""
 
 import json
 import re
@@ -12,13 +12,13 @@ TEXT: Final = "text/plain; charset=utf-8"
 BINARY: Final = "application/octet-stream"
 _FORM: Final = "application/x-www-form-urlencoded"
 
-# What is one JSON value: by its suffix (RFC 6839), and the names of JSON before it had a suffix.
+# Types of one JSON value: by their suffix (RFC 6839), and names from before it had a suffix.
 _JSON_TYPE: Final = re.compile(
     r".+/json|.+\+json|.+/x-json|application/(?:json-rpc|jsonrequest|csp-report)"
     r"|application/x-amz-json-[0-9.]+"
 )
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
-# What a form is made of beside its texts, in any encoding that it may have.
+# The signs of a form beside its texts, in any encoding that it may have.
 _ASCII: Final = "&=+%"
 _WRITER: Final = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), allow_nan=False, check_circular=False
@@ -29,7 +29,7 @@ _MAX_SHOWN: Final = 100
 def encoded(body: Any, content_type: str) -> bytes:
     """Return ``body`` as ``content_type`` says: a string as it is, other values as JSON or form.
 
-    Raises :class:`ValueError`, in words, for what cannot be sent so.
+    Raises :class:`ValueError` with the reason for a body that cannot be sent so.
     """
     media_type = content_type.partition(";")[0].strip().lower()
     found = _CHARSET.search(content_type)

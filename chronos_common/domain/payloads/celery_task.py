@@ -21,9 +21,9 @@ from chronos_common.errors import Invalid
 MAX_NAME_BYTES: Final = 255
 _SPACE: Final = re.compile(r"\s")
 
-# kombu's Redis transport keeps what is not acknowledged, the bindings and its locks beside the
-# queues, as hashes and sets: a list of such a name ends every worker of the broker. Broadcasts go
-# to "/0.name". Remote control, events, delayed delivery and results have queues and keys of their
+# kombu's Redis transport keeps unacknowledged messages, bindings and locks beside the queues, as
+# hashes and sets. A list of such a name ends every worker of the broker. Broadcasts go to
+# "/0.name". Remote control, events, delayed delivery and results have queues and keys of their
 # own. RabbitMQ reserves "amq.", and RedBeat keeps its schedule under "redbeat:".
 _RESERVED: Final = re.compile(
     r"unacked.*|_kombu.*|/.*|amq\..*"

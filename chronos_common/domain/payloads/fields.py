@@ -20,7 +20,7 @@ MAX_FAULTS: Final = 50
 
 
 class TooManyFaults(Exception):
-    """Nobody reads more faults than these."""
+    """More faults than these would not be read."""
 
 
 class Faults:

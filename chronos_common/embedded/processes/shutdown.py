@@ -78,7 +78,7 @@ def wait_until(
 ) -> bool:
     """Poll ``condition``. Return whether it came true within ``seconds``.
 
-    Raises :class:`StartStopped` as soon as ``stop`` is asked for, whatever the condition says:
+    Raises :class:`StartStopped` as soon as ``stop`` is asked for, even if the condition is true:
     a child that is about to leave the terminal's group dies of the same Ctrl-C.
     """
     deadline = time.monotonic() + seconds

@@ -76,7 +76,7 @@ _SET_RECOVERY = text("""
 
 
 def set_recovery_codes(connection: Connection, user_id: UUID, digests: Sequence[str]) -> None:
-    """Replace the recovery codes by others, of which the hashes are stored."""
+    """Replace the recovery codes by others. Their hashes are stored."""
     connection.execute(_SET_RECOVERY, {"user_id": user_id, "digests": list(digests)})
 
 

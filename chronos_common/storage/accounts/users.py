@@ -76,7 +76,8 @@ def find_by_email(connection: Connection, email: str) -> RowMapping | None:
 def find(connection: Connection, user_id: UUID, *, lock: bool = False) -> RowMapping | None:
     """Return the user, disabled or not, or None. ``lock`` keeps others from changing them.
 
-    Whatever ends the logins of a user locks them first, and so does whatever outlives a login.
+    A statement that ends the logins of a user locks the user first. So does one whose effect
+    outlives a login.
     """
     query = select(users).where(users.c.id == user_id)
     query = query.with_for_update(key_share=True) if lock else query

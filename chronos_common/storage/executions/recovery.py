@@ -131,7 +131,7 @@ def _key(columns: Any, by: GroupKey) -> ColumnElement[Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Executions that match ``filters``, and of which ``ids`` has those of a list.
+    """Executions that match ``filters``, or those of them that ``ids`` lists.
 
     Those that ended after ``as_of`` are left out.
     """

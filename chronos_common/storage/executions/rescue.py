@@ -60,7 +60,7 @@ _SUSPECT = text("""
 def suspect(
     connection: Connection, *, alive_since: datetime, before: datetime, horizon: datetime
 ) -> Suspicion:
-    """Return what :func:`lost`, :func:`unclaimed` and ``undispatched.lock_due`` may find.
+    """Return which of :func:`lost`, :func:`unclaimed` and ``undispatched.lock_due`` may find rows.
 
     A process that gave no sign since ``alive_since`` counts as lost.
     """

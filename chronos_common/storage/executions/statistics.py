@@ -1,7 +1,8 @@
 """The statements that write ``execution_stats`` and ``execution_stats_hourly``.
 
-Both hold the same sums per workspace, final status and span of time: one row for each minute,
-and one for each hour, so that days are added up from few rows. ``trends`` reads them.
+Both hold the same sums per workspace, final status and span of time. One has a row for each
+minute, the other a row for each hour, so that days are added up from few rows. ``trends`` reads
+them.
 """
 
 from collections.abc import Sequence

@@ -55,8 +55,8 @@ class JobFilter:
         return bool(self.next_run_after or self.next_run_before)
 
 
-# The same expression as in the index, on both sides, and nothing beside it: a planner that has
-# other conditions to begin with would not know which words are rare in which workspace.
+# The same expression as in the index, on both sides, and nothing beside it. With other conditions
+# the planner would begin with those: it does not know which words are rare in which workspace.
 _HAS_TERMS = """
     SELECT found.id FROM jobs AS found
      WHERE job_terms(found.workspace_id, found.name || chr(10) || found.description, found.tags)

@@ -1,7 +1,7 @@
 """The statements that list ``jobs``: filters, sorts and counts that stay cheap for a million.
 
-A list is found by an index in the order that was asked for, and only the jobs of the page are
-joined with the rest of their columns. A text search uses the index ``jobs_terms``.
+An index finds a list in the order that was asked for. Only the jobs of the page are joined with
+the rest of their columns. A text search uses the index ``jobs_terms``.
 """
 
 from collections.abc import Mapping, Sequence

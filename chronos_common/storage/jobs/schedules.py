@@ -75,8 +75,7 @@ _CLAIM_DUE = text(f"""
        FOR UPDATE SKIP LOCKED""")  # noqa: S608 - names of our own columns
 
 # One probe of an index for each workspace. Comparing rows, and not the columns one by one, leaves
-# no other index to choose, whatever the statistics say. The workspaces come in order, and LIMIT
-# ends the search.
+# the planner no other index to choose. The workspaces come in order, and LIMIT ends the search.
 _CLAIM_IN_TURN = text(f"""
     WITH turns AS MATERIALIZED (SELECT id FROM workspaces WHERE id > :after ORDER BY id)
     SELECT due.* FROM turns CROSS JOIN LATERAL (
@@ -293,7 +292,7 @@ class DueFilter:
 
 
 # Jobs with the same instants are one row. The offset of a jitter is each job's own. The largest
-# groups come first, so that whoever stops early has counted most jobs.
+# groups come first, so that a caller that stops early has counted most jobs.
 _DUE_GROUPS = text(f"""
     WITH due AS MATERIALIZED (
         SELECT s.* FROM schedules s

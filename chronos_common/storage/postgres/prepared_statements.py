@@ -4,10 +4,10 @@ For a statement that finds a few rows by their keys, reading and planning is mos
 psycopg2 sends each statement as text, so this says PREPARE before the first use on a connection,
 and EXECUTE from then on.
 
-Only for statements that each request or tick needs, whose best plan does not depend on the
-values: there are as many plans in each connection as there are such statements. A change of the
-schema makes them anew by itself, unless it changes the types of their results. Then every
-connection is replaced, as after an outage, and the callers retry.
+Only for statements that each request or tick needs, and whose best plan does not depend on the
+values. Each connection holds a plan for each such statement. A change of the schema makes them
+anew by itself, unless it changes the types of their results. Then every connection is replaced, as
+after an outage, and the callers retry.
 """
 
 import re

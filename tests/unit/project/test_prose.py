@@ -1,7 +1,7 @@
 """Docstrings and comments of the product are plain English: one idea a sentence, with its noun.
 
 In the codebases that this one was measured against, one sentence in two hundred has a semicolon or
-a "what" that stands for a noun.
+a "what" that stands for a noun. Long sentences are counted, too, and words that make riddles.
 """
 
 import ast
@@ -9,6 +9,7 @@ import io
 import re
 import tokenize
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ PACKAGES = (
 
 #: The part of a folder's sentences that may be hard to read. A small folder may have one.
 MOST = 0.03
+
+#: The words of a sentence that can be read at once.
+MOST_WORDS = 28
+RIDDLE = re.compile(r"\b(?:whatever|whoever|whomever|but for|of (?:which|whom))\b", re.IGNORECASE)
 
 #: Code and quotations, in which no word or sign is ours.
 QUOTED = re.compile(r"``[^`]*``|`[^`]*`|\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?!\w)")
@@ -60,12 +65,25 @@ def sentences(source: str) -> Iterator[tuple[int, str]]:
                 yield line, " ".join(sentence.split())
 
 
+@cache
+def sentences_of(path: Path) -> list[tuple[int, str]]:
+    return list(sentences(path.read_text()))
+
+
 def has_semicolon(sentence: str) -> bool:
     return ";" in sentence
 
 
 def has_free_what(sentence: str) -> bool:
     return not sentence.endswith("?") and bool(re.search(r"\bwhat\b", sentence, re.IGNORECASE))
+
+
+def is_long(sentence: str) -> bool:
+    return len(sentence.split()) > MOST_WORDS
+
+
+def has_riddle(sentence: str) -> bool:
+    return bool(RIDDLE.search(sentence))
 
 
 def modules(folder: str) -> list[Path]:
@@ -81,9 +99,9 @@ FOLDERS = [
 
 
 @pytest.mark.parametrize("folder", [each for each in FOLDERS if modules(each)])
-@pytest.mark.parametrize("is_hard", [has_semicolon, has_free_what])
+@pytest.mark.parametrize("is_hard", [has_semicolon, has_free_what, has_riddle, is_long])
 def test_few_sentences_are_hard_to_read(folder: str, is_hard: Callable[[str], bool]) -> None:
-    found = [(path, *each) for path in modules(folder) for each in sentences(path.read_text())]
+    found = [(path, *each) for path in modules(folder) for each in sentences_of(path)]
     hard = [
         f"{path.relative_to(ROOT)}:{line}: {text}" for path, line, text in found if is_hard(text)
     ]
@@ -97,10 +115,13 @@ def test_hard_sentences_are_found_wherever_they_stand() -> None:
 def f():
     """Split ``a; b`` by it. What does 'what; then' mean?"""
     # It ends; nothing
-    # is left.
+    # is left. Of which?
     return None  # noqa: RET501 - nothing is what it returns
 '''
     found = [text for _, text in sentences(source)]
+    assert [text for text in found if has_riddle(text)] == ["Of which?"]
+    assert not any(map(is_long, found))
+    assert is_long("word " * (MOST_WORDS + 1))
     assert [text for text in found if has_semicolon(text)] == ["It ends; nothing is left."]
     assert [text for text in found if has_free_what(text)] == [
         "Return what was taken meanwhile.",
