@@ -65,7 +65,6 @@ LINKED = {
     "delete": ("jobs?sort=name", "tr .panel a[href$=delete]"),
     "failed": ("executions?status=failed", "tbody td a"),
     "succeeded": ("executions?status=succeeded", "tbody td a"),
-    "compare": ("failed", "a[href$=compare]"),
 }
 
 
@@ -113,6 +112,9 @@ def every_page(page: Page, address: str) -> dict[str, str]:
         links = page.locator(selector)
         if links.count():
             found[name] = links.first.evaluate("link => link.href")
+    if "failed" in found and "succeeded" in found:
+        other = found["succeeded"].rpartition("/")[2]
+        found["compare"] = f"{found['failed']}/compare?with={other}&all=yes"
     return found
 
 

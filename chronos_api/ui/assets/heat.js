@@ -28,7 +28,11 @@ export function prepareHeatMap() {
   if (!table) return;
   const links = [...table.querySelectorAll("tbody a")];
   const show = (stop) => { for (const link of links) link.tabIndex = link === stop ? 0 : -1; };
-  show(table.querySelector("[aria-current]") ?? links[0]);
+  const first = table.querySelector("[aria-current]") ?? table.querySelector("td a") ?? links[0];
+  show(first);
+  // A narrow screen begins with the first hour that comes, beside the names of the days.
+  const edge = table.querySelector("th").getBoundingClientRect().right;
+  table.parentElement.scrollLeft = first.getBoundingClientRect().left - edge;
   table.addEventListener("keydown", (event) => {
     const next = wanted(event.key, event.target.closest("a"), links);
     if (!next) return;

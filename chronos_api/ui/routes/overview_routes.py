@@ -27,7 +27,7 @@ from chronos_common.domain.statuses import Status
 from chronos_common.storage.executions.filters import HistoryFilter
 
 _SHOWN = 8
-_SHOWN_ON_WALL = 6
+_SHOWN_ON_WALL = 5
 #: Executions that wait for longer need attention.
 _OVERDUE_SECONDS = 60
 #: Executions of each status, among which those of one cause are counted.
