@@ -32,6 +32,7 @@ def of_edit(call: Call, row: RowMapping, body: Mapping[str, Any]) -> str:
             now=call.now,
             stored=row,
             default_url=definitions.default_url_for(session, fields),
+            is_payload_given="payload" in body,
         )
     job = {**NormalForm.of_definition(definition, None).fields, "status": row["status"]}
     key = {} if row["scope_key"] == job["name"] else {"key": row["scope_key"]}

@@ -88,6 +88,21 @@ def body_of(form: Form) -> dict[str, Any]:
     return body
 
 
+def edit_of(form: Form, stored: Form) -> dict[str, Any]:
+    """Return the body of a change that the form of a job means. Raises :class:`Invalid`.
+
+    A payload that nobody has touched is left out, so that the stored one stays to the letter.
+    """
+    body = body_of(form)
+    if not any(_differs(form, stored, name) for name in _PAYLOAD_INPUTS):
+        del body["payload"]
+    return body
+
+
+def _differs(typed: Form, stored: Form, name: str) -> bool:
+    return _lines(typed.get(name, "")) != _lines(stored.get(name, ""))
+
+
 def schedule_of(form: Form) -> dict[str, Any]:
     """Return the part of the body that says when. Raises :class:`Invalid`."""
     reader = _FormReader(form)
@@ -157,6 +172,7 @@ class _FormReader:
 
 #: The parts of a webhook's payload that have inputs of their own.
 _WEBHOOK_INPUTS = frozenset({"url", "method", "headers", "body"})
+_PAYLOAD_INPUTS = _WEBHOOK_INPUTS | {"payload", "payload_more"}
 
 
 def form_of(job: Mapping[str, Any]) -> dict[str, str]:
@@ -179,11 +195,12 @@ def filled(job: Mapping[str, Any]) -> Form:
 
 def differences(stored: Form, typed: Form) -> list[ChangedField]:
     """Return the fields of a stored job's form that somebody has typed otherwise."""
-    pairs = ((name, _lines(stored.get(name, "")), _lines(typed[name])) for name in typed)
     return [
-        ChangedField(definitions.name_of(name), before or wording.NONE, after or wording.NONE)
-        for name, before, after in pairs
-        if before != after and name not in _NO_FIELDS
+        ChangedField(
+            definitions.name_of(name), stored.get(name) or wording.NONE, value or wording.NONE
+        )
+        for name, value in typed.items()
+        if name not in _NO_FIELDS and _differs(typed, stored, name)
     ]
 
 

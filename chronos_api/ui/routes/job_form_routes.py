@@ -87,7 +87,7 @@ def change_job(job_id: UUID) -> AnyResponse:
     if form.get("do") == _PREVIEW:
         return _form(form, job=job)
     try:
-        body = job_form.body_of(form)
+        body = job_form.edit_of(form, job_form.form_of(job))
         if form.get("do") == _AS_CODE:
             text = as_code.of_edit(call(), row, _resets(job) | body)
             return _form(form, job=job, yaml=text)
