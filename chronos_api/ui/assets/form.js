@@ -86,6 +86,20 @@ function saved(form) {
   return form.dataset.testJob ? { job_id: form.dataset.testJob } : {};
 }
 
+// Each figure says when its phase ended.
+const PHASES = [["dns", "look-up"], ["connect", "connection"], ["tls", "TLS"], ["first_byte", "waiting"], ["total", "answer"]];
+
+function phases(timing) {
+  let begin = 0;
+  const found = [];
+  for (const [key, name] of PHASES) {
+    const end = timing?.[key] ?? 0;
+    if (end > begin) found.push(`${name} ${(end - begin).toFixed(1)} ms`);
+    begin = Math.max(begin, end);
+  }
+  return found.join(" · ");
+}
+
 function testing(form) {
   const button = form.querySelector("[data-test-run]");
   const result = form.querySelector("[data-test-result]");
@@ -99,7 +113,7 @@ function testing(form) {
       else {
         const status = answer.http_status ? `HTTP ${answer.http_status}, ` : "";
         const text = `${answer.status === "succeeded" ? "✓" : "✕"} ${status}${answer.duration_ms} ms${answer.error ? `: ${answer.error}` : ""}`;
-        result.replaceChildren(element("span", text, `status ${answer.status}`));
+        result.replaceChildren(element("span", text, `status ${answer.status}`), element("small", phases(answer.timing_ms)));
       }
     } catch {
       result.textContent = "The server did not answer. Try again.";

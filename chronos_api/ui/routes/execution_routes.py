@@ -1,6 +1,7 @@
 """The pages of executions: the history, and one execution with its attempts and its log."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from flask import Response, request
@@ -9,6 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from chronos_api.context import current
 from chronos_api.executions import attempts, logs, service
+from chronos_api.executions.attempts import Attempt
 from chronos_api.executions.schemas import ExecutionsQuery, history_filter
 from chronos_api.executions.service import RunOptions
 from chronos_api.explanations import service as explanations
@@ -22,8 +24,9 @@ from chronos_api.ui.blueprint import blueprint, show, to
 from chronos_api.ui.forms import run_form
 from chronos_api.ui.lists import query_of
 from chronos_common import clock
+from chronos_common.domain.payloads import bodies
 from chronos_common.domain.statuses import Status, Trigger
-from chronos_common.errors import ChronosError, ExecutionNotFound
+from chronos_common.errors import ChronosError, ExecutionNotFound, JobNotFound
 from chronos_common.storage.executions.filters import HistoryFilter
 
 
@@ -62,11 +65,41 @@ def execution(execution_id: UUID) -> AnyResponse:
         ),
         attempts=list(reversed(shown)),
         phases={each["number"]: charts.phases(each.get("timing_ms")) for each in shown},
+        bodies=_sent_bodies(row, shown),
         lines=logs.lines_of(row),
         own_payload=secrets.shown(row["action_type"], row["payload"]) if row["payload"] else None,
         beside=service.neighbours(call(), row),
         is_final=row["finished_at"] is not None,
     )
+
+
+def _sent_bodies(row: RowMapping, shown: Sequence[Attempt]) -> dict[int, str | None]:
+    """Return the body that each attempt sent, without secrets, or None if it is not known.
+
+    Histories keep no bodies of requests. The execution's own payload has it, or that of the job,
+    if the job still has the version that was performed.
+    """
+    payload, version = row["payload"], None
+    if payload is None:
+        try:
+            job = jobs.read(call(), row["job_id"])
+        except JobNotFound:
+            return {}
+        payload, version = job["payload"], job["version"]
+    body = secrets.shown(row["action_type"], payload).get("body")
+    return {
+        each["number"]: "" if body is None else _body_text(body, each.get("request") or {})
+        for each in shown
+        if version is None or each.get("job_version") == version
+    }
+
+
+def _body_text(body: Any, request: Mapping[str, Any]) -> str | None:
+    headers = {name.lower(): value for name, value in (request.get("headers") or {}).items()}
+    try:
+        return bodies.encoded(body, headers.get("content-type", bodies.JSON)).decode()
+    except ValueError:
+        return None
 
 
 @blueprint.get("/executions/<uuid:execution_id>/compare")

@@ -23,6 +23,8 @@ def test_the_instant_of_a_clock_change_is_the_one_that_runs(caller: Caller) -> N
     just_before = {**NIGHTLY, "after": "2027-03-28T00:59:00Z", "count": 1}
     preview = caller.post("schedules/preview", just_before).json
     assert preview["next_runs"] == preview["clock_changes"][0]["runs"]
+    job = caller.create(**NIGHTLY, starts_at="2027-03-28T00:59:00Z")
+    assert job["next_run_at"] == preview["next_runs"][0]["at"]
 
 
 def test_a_preview_for_a_job_compares_with_its_schedule(caller: Caller, stranger: Caller) -> None:

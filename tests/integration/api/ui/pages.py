@@ -138,6 +138,7 @@ def failed(
     error: str = "The target answered 503.",
     *,
     minutes_ago: int = 1,
+    job_version: int | None = None,
 ) -> str:
     """Store an execution of the job that failed some minutes ago, and return its id."""
     at = in_seconds(-60 * minutes_ago)
@@ -151,6 +152,7 @@ def failed(
         "error": error,
         "request": {"method": "POST", "url": "https://example.com/", "headers": {"X-Text": error}},
         "response": {"status": 503, "headers": {"X-Text": error}, "body": error},
+        "job_version": job_version,
         "timing_ms": {"dns": 2, "connect": 13, "tls": 37, "first_byte": 80, "total": 88},
     }
     with db.begin() as connection:

@@ -116,3 +116,18 @@ def test_the_executions_of_a_job_lead_to_each_other(
     assert beside == {"[": f"/ui/executions/{first}", "]": f"/ui/executions/{last}"}
     assert "Previous execution" not in browser.get(f"/ui/executions/{first}").text
     assert "Next execution" not in browser.get(f"/ui/executions/{last}").text
+
+
+def test_the_command_of_a_request_has_its_body_while_that_is_known(
+    browser: Browser, caller: Caller, db: Engine
+) -> None:
+    body = {"a": "b c", "token": "secret"}
+    job = caller.create(payload={"url": "https://example.com/", "body": body})["id"]
+    execution = failed(db, caller, job, job_version=1)
+    page = browser.get(f"/ui/executions/{execution}")
+    assert """--data-raw '{"a":"b c","token":"[redacted]"}'""" in page.text
+    caller.patch(f"jobs/{job}", {"payload": {"url": "https://example.com/", "body": "other"}})
+    page = browser.get(f"/ui/executions/{execution}")
+    assert ("--data-raw" in page.text, "body is not recorded" in page.text) == (False, True)
+    caller.delete(f"jobs/{job}")
+    assert "body is not recorded" in browser.get(f"/ui/executions/{execution}").text
