@@ -23,7 +23,7 @@ from chronos_api.security.access import Account, Principal
 from chronos_common import clock
 from chronos_common.domain.executions import Moved
 from chronos_common.errors import Unauthenticated
-from chronos_common.quotas import CHANGE_BYTES, JOB_BYTES, Quota
+from chronos_common.quotas import CHANGE_BYTES, ENTRY_BYTES, JOB_BYTES, Quota
 from chronos_common.storage import audit, consequences, quotas
 from chronos_common.storage.accounts import authentication, users
 from chronos_common.storage.postgres import database
@@ -45,9 +45,6 @@ NEVER_REFUSED: Final = frozenset(
         "workspace.rotate_secret",
     }
 )
-
-#: The bytes of an entry of the audit log beside its details: ids, names, and its place in indexes.
-ENTRY_BYTES: Final = 256
 
 
 class CallerEnded(Unauthenticated):

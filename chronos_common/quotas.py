@@ -138,6 +138,9 @@ CHANGE_BYTES: Final = Quota(
     "bytes that changes of a workspace write in a day",
     "Go on tomorrow (UTC). Pausing, cancelling, revoking and deleting are still possible.",
 )
+#: The bytes of a small row beside its content: ids, names, and its place in indexes.
+ENTRY_BYTES: Final = 256
+
 PAYLOAD_BYTES: Final = Quota(
     "payload_bytes",
     "bytes",

@@ -1,14 +1,16 @@
 """``Idempotency-Key``: a POST that is sent again has its effect once (the IETF's draft).
 
 Answers are kept for a day, but only of routes whose scope is about jobs and executions:
-other answers may hold a key or a token.
+other answers may hold a key or a token. They count as bytes that the workspace has written.
 """
 
 import hashlib
 import re
+from functools import partial
 
 import structlog
 from flask import Flask, Response, g, request
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_api.context import current
@@ -16,7 +18,8 @@ from chronos_api.security import access
 from chronos_api.security.access import Scope
 from chronos_common import clock
 from chronos_common.errors import Conflict, Invalid
-from chronos_common.storage import idempotency
+from chronos_common.quotas import CHANGE_BYTES, ENTRY_BYTES, QuotaExceeded
+from chronos_common.storage import idempotency, quotas
 from chronos_common.storage.idempotency import FirstRequest, Key
 from chronos_common.storage.postgres.database import transaction
 
@@ -94,24 +97,36 @@ def _finish(response: Response) -> Response:
     try:
         with transaction(current().engine) as connection:
             if response.status_code < 300:  # noqa: PLR2004 - RFC 9110, section 15
-                idempotency.keep(
-                    connection,
-                    key,
-                    status=response.status_code,
-                    headers={
-                        name: response.headers[name]
-                        for name in _KEPT_HEADERS
-                        if name in response.headers
-                    },
-                    body=_body(response),
-                    now=clock.now(),
-                )
+                _keep(connection, key, response)
             else:
                 idempotency.give_back(connection, key)
     except SQLAlchemyError:
         # The request had its effect, or had none: its own answer says so.
         _log.exception("idempotency key left in use")
     return response
+
+
+def _keep(connection: Connection, key: Key, response: Response) -> None:
+    """Keep the answer, or its status alone if the workspace has written too much today."""
+    now, body = clock.now(), _body(response)
+    spend = partial(
+        quotas.spend, connection, key.workspace_id, settings=current().settings, now=now
+    )
+    try:
+        spend({CHANGE_BYTES: ENTRY_BYTES + len((body or "").encode())})
+    except QuotaExceeded:
+        body = None
+        spend({CHANGE_BYTES: ENTRY_BYTES}, unrefusable={CHANGE_BYTES})
+    idempotency.keep(
+        connection,
+        key,
+        status=response.status_code,
+        headers={
+            name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers
+        },
+        body=body,
+        now=now,
+    )
 
 
 def _body(response: Response) -> str | None:

@@ -14,7 +14,7 @@ from redis import Redis
 from sqlalchemy import Engine
 
 from chronos_common import broker, clock, setting_types, settings
-from chronos_common.doctor import cluster, servers, usage
+from chronos_common.doctor import cluster, disk, servers, usage
 from chronos_common.doctor.api import api
 from chronos_common.doctor.cluster import Cluster
 from chronos_common.doctor.findings import (
@@ -59,7 +59,8 @@ def run(data_dir: Path | None, *, as_json: bool) -> None:
     client = broker.connect_redis(loaded.redis_url)
     queues = broker.Broker(loaded.redis_url)
     try:
-        findings = list(examine(engine, client, queues, loaded))
+        data = place if is_of_up else None
+        findings = list(examine(engine, client, queues, loaded, data=data))
         findings += api(settings.given("PUBLIC_URL"))
     finally:
         queues.close()
@@ -85,9 +86,17 @@ def _show(findings: Sequence[Finding], *, as_json: bool) -> NoReturn:
 
 
 def examine(
-    engine: Engine, client: Redis, queues: broker.Broker, loaded: Settings
+    engine: Engine,
+    client: Redis,
+    queues: broker.Broker,
+    loaded: Settings,
+    *,
+    data: Path | None = None,
 ) -> Iterator[Finding]:
-    """Yield the findings of every check. Without PostgreSQL, skip the checks that read from it."""
+    """Yield the findings of every check. Without PostgreSQL, skip the checks that read from it.
+
+    ``data`` is a folder on the disk of PostgreSQL, if that is on this machine.
+    """
     found = list(collect([("database", partial(servers.database, engine))]))
     yield from found
     of_redis = list(collect([("redis", partial(servers.redis, client))]))
@@ -98,12 +107,9 @@ def examine(
         return
     with transaction(engine) as connection:
         clock.correct_by(measure_clock(connection))
+    retention, now = timedelta(days=loaded.retention_days), clock.now()
     seen = Cluster(
-        engine,
-        queues,
-        worker_timeout=loaded.worker_timeout,
-        retention=timedelta(days=loaded.retention_days),
-        now=clock.now(),
+        engine, queues, worker_timeout=loaded.worker_timeout, retention=retention, now=now
     )
     checks: list[tuple[str, Check]] = [
         ("clock", partial(servers.clock, engine)),
@@ -112,9 +118,10 @@ def examine(
         ("queues", partial(cluster.queues, seen)),
         ("planning", partial(cluster.lateness, seen)),
         ("partitions", partial(cluster.storage, seen)),
+        ("disk", partial(disk.disk, engine, retention=retention, now=now, folder=data)),
         ("notifications", partial(cluster.mail, seen)),
         ("outcomes", partial(cluster.outcomes, seen)),
-        ("quotas", partial(usage.bounds, engine, loaded, now=clock.now())),
+        ("quotas", partial(usage.bounds, engine, loaded, now=now)),
     ]
     yield from collect(checks)
 

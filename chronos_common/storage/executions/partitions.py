@@ -37,6 +37,27 @@ def existing(connection: Connection) -> Sequence[date]:
     return [_day_of(name) for name in connection.execute(_EXISTING).scalars()]
 
 
+_SIZES = text("""
+    SELECT c.relname AS name, pg_total_relation_size(c.oid) AS bytes
+      FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+     WHERE i.inhparent = 'executions'::regclass AND c.relname <> 'executions_default'""")
+
+
+def sizes(connection: Connection) -> dict[date, int]:
+    """Return the bytes of each day on disk, its indexes included."""
+    return {_day_of(row.name): row.bytes for row in connection.execute(_SIZES)}
+
+
+_FIRST = text("SELECT id FROM executions WHERE id >= :lowest AND id < :end ORDER BY id LIMIT 1")
+
+
+def first_of(connection: Connection, day: date) -> datetime | None:
+    """Return the instant of the first occurrence of ``day``, or None if it has none."""
+    parameters = {"lowest": _lowest(day), "end": _lowest(day + _DAY)}
+    first = connection.execute(_FIRST, parameters).scalar_one_or_none()
+    return ids.moment_of(first) if first else None
+
+
 def create(connection: Connection, day: date) -> bool:
     """Create the partition of ``day``. Return False if the default partition holds rows of it.
 

@@ -34,6 +34,31 @@ def test_payloads_and_entries_of_the_audit_log_count(caller: Caller) -> None:
     assert used(caller) - before - created - executed > 256
 
 
+def test_kept_answers_count_and_at_the_bound_only_their_status_is_kept(
+    caller: Caller, db: Engine
+) -> None:
+    payload = {"url": "https://example.com", "body": "x" * 5000}
+    made = caller.create(payload=payload)["id"]
+    before = used(caller)
+    caller.post(f"jobs/{made}/pause")
+    entry = used(caller) - before
+    caller.post(f"jobs/{made}/resume")
+    before = used(caller)
+    kept = caller.post(f"jobs/{made}/pause", headers={"Idempotency-Key": "kept"})
+    assert used(caller) - before > entry + 5000
+    fill(db, caller)
+    before = used(caller)
+    assert caller.delete(f"jobs/{made}").status_code == 204
+    other = caller.post("jobs/bulk/delete", {"ids": [made]}, headers={"Idempotency-Key": "not"})
+    assert other.status_code == 200
+    assert before < used(caller) < before + 8000
+    again = caller.post(f"jobs/{made}/pause", headers={"Idempotency-Key": "kept"})
+    assert again.json == kept.json
+    refused = caller.post("jobs/bulk/delete", {"ids": [made]}, headers={"Idempotency-Key": "not"})
+    assert refused.status_code == 409
+    assert "not kept" in refused.json["detail"]
+
+
 REFUSED: list[Callable[[Caller, str, str], int]] = [
     lambda caller, _, __: caller.post("jobs", job()).status_code,
     lambda caller, _, __: caller.post("jobs/bulk", {"jobs": [job()]}).status_code,

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError, fields
 
+from chronos_api.fields import fields as fields_module
 from chronos_api.fields.fields import (
     Digits,
     EmailAddress,
@@ -126,3 +127,18 @@ def test_the_place_of_a_wrong_text_is_named() -> None:
     with pytest.raises(ValidationError) as caught:
         FreeObject().deserialize({"a": {"b": ["x", "\x00"]}, "c\x00": 1})
     assert set(caught.value.messages) == {"a.b.1", "c\x00"}
+
+
+def test_an_object_that_can_be_stored_is_not_visited_text_by_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Visiting 200,000 texts takes a tenth of a second, before their size is looked at."""
+
+    def visit(*_: object) -> None:
+        raise AssertionError("a text was visited")
+
+    monkeypatch.setattr(fields_module, "_texts", visit)
+    value = {"a": ["x"] * 1000, "b": {"é\N{GRINNING FACE}": 10**400, "c": 1.5}}
+    assert FreeObject().deserialize(value) == value
+    with pytest.raises(AssertionError):
+        FreeObject().deserialize({"a": ["x\x00"]})
