@@ -29,6 +29,7 @@ from chronos_common.storage.accounts import authentication, users
 from chronos_common.storage.postgres import database
 
 #: Actions that stop, revoke or delete something. No quota refuses them, although they are counted.
+#: What can be done again and again, like a rotation, has a low rate limit.
 #: The start of a bulk change is one, because its jobs are refused one by one.
 NEVER_REFUSED: Final = frozenset(
     {

@@ -223,6 +223,9 @@ class Settings:
     tasks_queue_length: int = types.integer(
         1000, 1, None, "waiting tasks of a queue at which further ones are tried again later"
     )
+    kept_answer_bytes: int = types.integer(
+        1 << 30, 0, None, "bytes of answers that a worker keeps for a workspace in a day"
+    )
     # observability
     log_level: str = types.choice(
         "info", ["debug", "info", "warning", "error"], "`debug`, `info`, `warning` or `error`"

@@ -44,6 +44,7 @@ from chronos_common.storage.executions import claims, executions
 from chronos_common.storage.executions.executions import Move
 from chronos_common.storage.postgres.database import is_outage, transaction
 from chronos_worker.attempts import Finished
+from chronos_worker.kept_answers import KeptAnswers
 
 _log = structlog.get_logger(__name__)
 
@@ -78,10 +79,12 @@ class Recorder:
         *,
         consequences: Sequence[Consequence] = CONSEQUENCES,
         is_late: Callable[[], bool] = lambda: False,
+        answers: KeptAnswers | None = None,
     ) -> None:
         self._engine = engine
         self._consequences = consequences
         self._is_late = is_late
+        self._answers = answers or KeptAnswers()
         self._is_caught_up = True
         self._finished: SimpleQueue[Finished | None] = SimpleQueue()  # None ends a wait
         self._changed = Condition()
@@ -95,8 +98,10 @@ class Recorder:
         self._thread.start()
 
     def put(self, finished: Finished) -> None:
-        """Queue a finished attempt, without waiting."""
+        """Queue a finished attempt, without waiting. Its answer is cut if there is no room."""
+        now = clock.now()
         with self._changed:
+            finished = self._answers.fit(finished, now=now)
             self._progress_at = self._progress_at if self._backlog else monotonic()  # it was idle
             self._backlog += 1
         self._finished.put(finished)
@@ -133,7 +138,7 @@ class Recorder:
         while not self._stop.is_set():
             if batch := self._gather():
                 self._write_persistently(batch)
-                self._forget(len(batch))
+                self._forget(batch)
 
     def _gather(self) -> list[Finished]:
         """Wait for an attempt, and then for the batch window, unless a backlog waits already."""
@@ -153,9 +158,10 @@ class Recorder:
         self._is_caught_up = len(batch) < MAX_BATCH
         return batch
 
-    def _forget(self, count: int) -> None:
+    def _forget(self, batch: Sequence[Finished]) -> None:
         with self._changed:
-            self._backlog -= count
+            self._backlog -= len(batch)
+            self._answers.release(batch)
             self._changed.notify_all()
         metrics.RECORDER_BACKLOG.set(self._backlog)
 

@@ -37,6 +37,7 @@ from chronos_worker.emails.permission import MailPermission
 from chronos_worker.emails.thread_shares import threads_of
 from chronos_worker.executor import BlockingExecutor, Executor, earlier_attempts
 from chronos_worker.intake import Intake
+from chronos_worker.kept_answers import KeptAnswers
 from chronos_worker.outbox.account_email_sender import AccountEmailSender
 from chronos_worker.outbox.failure_email_sender import FailureEmailSender
 from chronos_worker.outbox.sender import OutboxSender, send_each
@@ -82,7 +83,11 @@ class Worker:
             timeout=settings.worker_timeout,
             in_flight=lambda: self._webhooks.in_flight,
         )
-        self._recorder = Recorder(self._engine, is_late=lambda: self._webhooks.is_late)
+        self._recorder = Recorder(
+            self._engine,
+            is_late=lambda: self._webhooks.is_late,
+            answers=KeptAnswers(settings.kept_answer_bytes),
+        )
         self._webhooks = Webhooks(
             self._engine,
             self._recorder,

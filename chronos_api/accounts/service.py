@@ -137,7 +137,11 @@ def extend(call: Call, *, lifetime: timedelta) -> None:
     if account.family_id is None:
         return
     with begin(call) as tx:
-        _issue(tx, account.user_id, account.family_id, lifetime=lifetime)
+        login = _issue(tx, account.user_id, account.family_id, lifetime=lifetime)
+        # Browsers hold a cookie in place of its tokens.
+        users.forget_refresh_tokens(
+            tx.connection, account.family_id, last=login.refresh_token_id, unused=True
+        )
 
 
 def refresh(call: Call, token: str, *, lifetime: timedelta) -> Login:
@@ -153,6 +157,7 @@ def refresh(call: Call, token: str, *, lifetime: timedelta) -> Login:
     with begin(call) as tx:
         family_id = users.use_refresh_token(tx.connection, claims.id, now=tx.now)
         if family_id is not None:
+            users.forget_refresh_tokens(tx.connection, family_id, last=claims.id)
             return _issue(tx, claims.user_id, family_id, lifetime=lifetime)
         if users.revoke_family(tx.connection, claims.family_id, now=tx.now):
             tx.audit_account(claims.user_id, "user.token_reused")

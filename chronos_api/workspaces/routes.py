@@ -11,6 +11,7 @@ from chronos_api.http.blueprint import Blueprint
 from chronos_api.quotas import service as quotas
 from chronos_api.security import access
 from chronos_api.security.access import Role, Scope, principal, requires, requires_login
+from chronos_api.security.rate_limits import Rate
 from chronos_api.transactions import account_call, call
 from chronos_api.workspaces import service
 from chronos_api.workspaces.schemas import (
@@ -84,7 +85,7 @@ def get_signing_secret() -> Response:
 @blueprint.route("/workspace/signing-secret/rotate", "POST")
 @blueprint.body(Rotation)
 @blueprint.answers(200, SigningSecret)
-@requires(Role.OWNER, None)
+@requires(Role.OWNER, None, rate=Rate.LOGIN)
 def rotate_signing_secret(body: dict[str, int]) -> Response:
     """Sign webhooks with a new secret.
 

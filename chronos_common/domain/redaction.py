@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 REDACTED = "[redacted]"
@@ -42,13 +42,23 @@ _SEPARATORS = re.compile(r"[_\s.]+")
 _URL_HEADERS = frozenset({"location", "content-location", "referer"})
 
 
-@lru_cache(maxsize=4096)
+#: Longer names are not cached: users write them.
+_LONGEST_CACHED: Final = 128
+
+
 def is_secret(name: str) -> bool:
     """Return whether the value of a header, query parameter or field called ``name`` is secret."""
+    return _cached(name) if len(name) <= _LONGEST_CACHED else _is_secret(name)
+
+
+def _is_secret(name: str) -> bool:
     name = _SEPARATORS.sub("-", name.lower())
     if name in _HARMLESS:
         return False
     return bool(_ANYWHERE.search(name) or _AS_A_WORD.search(name))
+
+
+_cached = lru_cache(maxsize=4096)(_is_secret)
 
 
 def headers(values: Mapping[str, str]) -> dict[str, str]:

@@ -69,13 +69,24 @@ def decode(body: bytes, content_type: str, *, is_cut: bool) -> str:
     return text if encoding == "utf-8" else _SURROGATES.sub("\ufffd", text)
 
 
-@lru_cache(maxsize=1024)
+#: Longer values are not cached: targets write them.
+_LONGEST_CACHED: Final = 256
+
+
 def declared_by(content_type: str) -> str | None:
     """Return Python's name of the charset that ``Content-Type`` declares, if it knows it."""
+    is_short = len(content_type) <= _LONGEST_CACHED
+    return _cached(content_type) if is_short else _declared_by(content_type)
+
+
+def _declared_by(content_type: str) -> str | None:
     for name, quoted, plain in _PARAMETER.findall(content_type):
         if name.lower() == "charset":
             return _known(_ESCAPED.sub(r"\1", quoted) or plain.strip())
     return None
+
+
+_cached = lru_cache(maxsize=1024)(_declared_by)
 
 
 def _known(charset: str) -> str | None:

@@ -1,5 +1,6 @@
 """Building the template of a job's requests from its payload, once for many executions."""
 
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
@@ -13,7 +14,11 @@ from chronos_worker.http.redirects import origin_of
 from chronos_worker.http.request import RequestTemplate
 
 _MAX_CACHED: Final = 20_000
-_LARGEST_CACHED_BODY: Final = 4 << 10
+#: Longer requests are not cached.
+_LARGEST_CACHED: Final = 4 << 10
+
+#: The history keeps no more of a request's header than this.
+_SHOWN_BYTES: Final = 8 << 10
 
 #: A user's headers that describe the message. They also go to the target of a redirect.
 _DESCRIPTIVE: Final = frozenset({"accept", "accept-language", "content-type", "user-agent"})
@@ -30,9 +35,14 @@ def template_of(job: JobSpec) -> RequestTemplate:
     if cached and (cached[0] is job or _is_same(cached[0], job)):
         return cached[1]
     template = _build(job)
-    if len(template.body or b"") <= _LARGEST_CACHED_BODY:
+    if _size(template) <= _LARGEST_CACHED:
         _remember(job, template)
     return template
+
+
+def _size(template: RequestTemplate) -> int:
+    lines = (*template.headers, *template.private_headers)
+    return len(template.url) + len(template.body or b"") + sum(map(len, lines))
 
 
 def _is_same(one: JobSpec, other: JobSpec) -> bool:
@@ -72,9 +82,19 @@ def _build(job: JobSpec) -> RequestTemplate:
         shown={
             "method": webhook.method,
             "url": redaction.url(webhook.url),
-            "headers": redaction.headers(webhook.headers),
+            "headers": _shown(redaction.headers(webhook.headers)),
         },
     )
+
+
+def _shown(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of the header that the history keeps. A value beyond it ends with "…"."""
+    shown, room = {}, _SHOWN_BYTES
+    for name, value in headers.items():
+        room -= len(name)
+        shown[name] = value if len(value) <= room else f"{value[: max(room, 0)]}…"
+        room -= len(value)
+    return shown
 
 
 def _header_lines(webhook: Webhook) -> tuple[list[bytes], list[bytes]]:

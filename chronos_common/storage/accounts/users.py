@@ -225,6 +225,28 @@ def use_refresh_token(connection: Connection, token_id: UUID, *, now: datetime) 
     return connection.execute(_USE, {"id": token_id, "now": now}).scalar_one_or_none()
 
 
+# The first token says when the login began. A revoked one ends it, also for a token that a
+# rotation has stored meanwhile.
+_FORGET = text("""
+    DELETE FROM refresh_tokens t
+     WHERE family_id = :family_id AND id <> :last AND revoked_at IS NULL
+       AND (used_at IS NOT NULL OR :unused)
+       AND EXISTS (SELECT FROM refresh_tokens e
+                    WHERE e.family_id = t.family_id AND e.issued_at < t.issued_at)""")
+
+
+def forget_refresh_tokens(
+    connection: Connection, family_id: UUID, *, last: UUID, unused: bool = False
+) -> None:
+    """Remove tokens between the first of a login and its ``last``, and also ``unused`` ones.
+
+    A login is read with every request, so it must stay short. A token that is unknown ends its
+    login like one that was used.
+    """
+    parameters = {"family_id": family_id, "last": last, "unused": unused}
+    connection.execute(_FORGET, parameters)
+
+
 def revoke_family(connection: Connection, family_id: UUID, *, now: datetime) -> bool:
     """End every refresh token of a login, and with it the access tokens made from them.
 

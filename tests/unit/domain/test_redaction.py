@@ -166,3 +166,11 @@ def test_the_fragment_of_a_url_is_redacted_as_its_query_is() -> None:
     assert redaction.url("https://h/#access_token=t&a=b") == (
         f"https://h/#access_token={REDACTED}&a=b"
     )
+
+
+def test_long_names_are_not_cached() -> None:
+    """Users write them, and thousands of 256 KiB would fill the memory."""
+    before = redaction._cached.cache_info().currsize
+    assert redaction.is_secret("x" * 1000 + "-password")
+    assert not redaction.is_secret("x" * 1000)
+    assert redaction._cached.cache_info().currsize == before

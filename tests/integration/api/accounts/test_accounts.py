@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from chronos_api import context
 from chronos_api.app import create_app
@@ -161,6 +161,27 @@ def test_using_a_refresh_token_twice_ends_the_login(nobody: Caller, email: str) 
     for answer in (stolen, thief):
         assert Caller(nobody.app, answer["access_token"]).get("auth/me").status_code == 401
     assert Caller(nobody.app, other_login["access_token"]).get("auth/me").status_code == 200
+
+
+def test_a_login_keeps_few_tokens_however_often_it_is_refreshed(
+    nobody: Caller, email: str, db: Engine
+) -> None:
+    """Every request of the login reads them all."""
+    answer = nobody.post("auth/register", {"email": email, "password": PASSWORD}).json
+    early = answer = nobody.post("auth/refresh", {"refresh_token": answer["refresh_token"]}).json
+    for _ in range(4):
+        answer = nobody.post("auth/refresh", {"refresh_token": answer["refresh_token"]}).json
+    with nobody.app.app_context():
+        family_id = tokens.read(answer["refresh_token"], tokens.REFRESH).family_id
+    with db.connect() as connection:
+        kept = connection.execute(
+            select(func.count()).where(refresh_tokens.c.family_id == family_id)
+        ).scalar_one()
+    assert kept == 3
+    thief = nobody.post("auth/refresh", {"refresh_token": early["refresh_token"]})
+    assert thief.status_code == 401
+    ended = nobody.post("auth/refresh", {"refresh_token": answer["refresh_token"]})
+    assert ended.status_code == 401
 
 
 def test_a_token_stored_while_its_login_was_ended_does_not_refresh(

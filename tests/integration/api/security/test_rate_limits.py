@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Iterator
+from functools import partial
 from time import monotonic
 
 import pytest
@@ -147,6 +148,14 @@ def test_logging_in_has_a_limit_of_its_own(db: Engine, redis_url: str) -> None:
     assert answers == [401, 401, 429]
     assert nobody.post("auth/register", {}).status_code == 422
     assert register(app, db).get("jobs").status_code == 200
+
+
+def test_a_rotation_which_no_quota_refuses_has_the_limit_of_logins(
+    db: Engine, redis_url: str
+) -> None:
+    owner = register(limited(db, redis_url), db)
+    rotate = partial(owner.post, "workspace/signing-secret/rotate", {"grace_hours": 0})
+    assert [rotate().status_code for _ in range(3)] == [200, 200, 429]
 
 
 @pytest.mark.parametrize(("proxies", "last"), [(0, 429), (1, 401), (2, 429)])

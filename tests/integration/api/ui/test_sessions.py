@@ -206,4 +206,8 @@ def test_a_session_that_is_used_goes_on(
         families = {row.family_id for row in connection.execute(query)}
         rows = connection.execute(query).all()
     assert (len(families), len(rows)) == (1, 2)
+    # Whoever repeats a session that is due makes no further rows.
     assert browser.get("/ui/jobs").status == 200
+    assert browser.get("/ui/jobs").status == 200
+    with db.connect() as connection:
+        assert len(connection.execute(query).all()) == 2

@@ -198,3 +198,10 @@ def test_a_long_content_type_is_read_in_no_time() -> None:
     for text in ('; a="' * 20_000, ";" * 100_000, "; a" * 30_000, '; a="\\' * 20_000):
         charsets.declared_by(text)
     assert time.process_time() - started < 5
+
+
+def test_long_values_are_not_cached() -> None:
+    """Targets write them, and thousands of 16 KiB would fill the memory."""
+    before = charsets._cached.cache_info().currsize
+    assert charsets.declared_by("text/plain; x=" + "y" * 1000 + "; charset=latin-1") == "iso8859-1"
+    assert charsets._cached.cache_info().currsize == before

@@ -239,3 +239,16 @@ def test_the_history_shows_the_request_without_its_secrets() -> None:
         "url": f"https://example.com/hook?token={REDACTED}&a=1&api_key={REDACTED}",
         "headers": {"X-Tenant": "acme", "Authorization": REDACTED},
     }
+
+
+def test_large_headers_fill_neither_the_cache_nor_the_history() -> None:
+    headers = {f"X-{number}": "y" * 8000 for number in range(20)}
+    job = specimens.job({"url": "https://example.com", "headers": headers})
+    template = request_template.template_of(job)
+    assert job.id not in request_template._cache
+    assert sum(map(len, template.headers + template.private_headers)) > 160_000
+    shown = template.shown["headers"]
+    assert list(shown) == list(headers)
+    assert shown["X-0"] == "y" * 8000
+    assert shown["X-19"] == "…"
+    assert sum(map(len, shown.values())) < 9000
