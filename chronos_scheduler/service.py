@@ -82,6 +82,7 @@ class Scheduler:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._lookahead = timedelta(seconds=settings.lookahead_seconds)
+        self._max_queued = timedelta(seconds=settings.max_queued_seconds)
         self._engine = connect(settings.database_url, name="chronos-scheduler", pool_size=8)
         self._broker = Broker(settings.redis_url)
         self._events = EventPublisher(connect_redis(settings.redis_url))
@@ -91,9 +92,12 @@ class Scheduler:
         )
         self._zone_rules = ZoneRules(self._engine, lookahead=self._lookahead)
         self._pruner = Pruner(self._engine, retention=timedelta(days=settings.retention_days))
+        self._notifier = Notifier(self._engine, self._broker, max_queued=self._max_queued)
         self._listener = Listener(connect_redis(settings.redis_url), self._hint)
         sweep = Loop(
-            "sweep", Sweeper(self._engine).tick, idle_seconds=settings.sweep_interval_seconds
+            "sweep",
+            Sweeper(self._engine, are_mails_held_up=lambda: self._notifier.is_held_up).tick,
+            idle_seconds=settings.sweep_interval_seconds,
         )
         dispatcher = self._build_dispatcher(on_failure=sweep.wake)
         self._followers = self._build_followers(dispatcher)
@@ -121,7 +125,7 @@ class Scheduler:
             lookahead=self._lookahead,
             batch=DISPATCH_TICK,
             message_size=self._settings.dispatch_batch,
-            max_queued=timedelta(seconds=self._settings.max_queued_seconds),
+            max_queued=self._max_queued,
             on_failure=on_failure,
         )
 
@@ -191,7 +195,7 @@ class Scheduler:
         return [
             Loop(
                 "notify",
-                Notifier(self._engine, self._broker).tick,
+                self._notifier.tick,
                 idle_seconds=NOTIFY_IDLE_SECONDS,
                 quiet_seconds=NOTIFY_QUIET_SECONDS,
             ),

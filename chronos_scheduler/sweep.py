@@ -4,6 +4,7 @@ Every five minutes, at start and after a failed publish it searches for states t
 impossible. Each find is repaired, counted and logged. In a healthy system it finds nothing.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -47,10 +48,16 @@ LONGEST_ATTEMPT = timedelta(seconds=MAX_TIMEOUT_SECONDS) + PATIENCE
 
 
 class Sweeper:
-    """Searches for impossible states at each tick."""
+    """Searches for impossible states at each tick.
 
-    def __init__(self, engine: Engine) -> None:
+    ``are_mails_held_up`` returns whether e-mails have a reason to wait.
+    """
+
+    def __init__(
+        self, engine: Engine, *, are_mails_held_up: Callable[[], bool] = lambda: False
+    ) -> None:
         self._engine = engine
+        self._are_mails_held_up = are_mails_held_up
         self._able_since = monotonic()
         self._silent = SilentSchedules()
 
@@ -69,7 +76,8 @@ class Sweeper:
             # them.
             if monotonic() - self._able_since >= PATIENCE.total_seconds():
                 self._find_unplanned(connection, now=now)
-                self._find_unsent(connection, now=now)
+                if not self._are_mails_held_up():
+                    self._find_unsent(connection, now=now)
             _report("schedule_silent", self._silent.mend(connection, now=now))
             stuck = self._free_stuck(connection, now=now)
             failpoints.hit("sweep.halfway")

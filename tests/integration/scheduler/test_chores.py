@@ -112,6 +112,27 @@ def test_a_sweep_counts_and_repairs_what_should_be_impossible(
         assert (row["status"], row["dispatched_at"]) == ("queued", None)
 
 
+def test_emails_that_wait_for_their_queue_are_no_find(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> None:
+    job_id = _hourly_job(engine, workspace, now)
+    with engine.begin() as connection:
+        failed = executions.end(
+            connection,
+            [_trigger(engine, workspace, job_id)],
+            status=executions.Status.FAILED,
+            reason=executions.Reason.WORKER_LOST,
+            now=now,
+        )
+        failure_emails.enqueue(connection, failed, now=now - DAY)
+    for is_held_up in (True, False):
+        before = _finds("notification_overdue")
+        sweeper = Sweeper(engine, are_mails_held_up=lambda: is_held_up)  # noqa: B023 - called here
+        sweeper._able_since -= PATIENCE.total_seconds()
+        sweeper.tick()
+        assert (_finds("notification_overdue") == before) is is_held_up
+
+
 def test_what_an_outage_held_up_is_no_find(
     engine: Engine, workspace: Workspace, now: datetime
 ) -> None:
@@ -380,13 +401,22 @@ def test_a_notification_is_published_and_comes_back_until_it_is_sent(
             now=now,
         )
         failure_emails.enqueue(connection, failed, now=now)
-    notifier = Notifier(engine, broker)
+    notifier = Notifier(engine, broker, max_queued=timedelta(hours=1))
     notifier.tick()
     notifier.tick()
     assert broker.depths()["notifications"] == 1
     _change(engine, "UPDATE notifications SET due_at = now()")
     notifier.tick()
     assert broker.depths()["notifications"] == 2
+    # While messages wait for long, or Redis is away, it waits in PostgreSQL, and is not tried.
+    _change(engine, "UPDATE notifications SET due_at = now()")
+    away = Broker("redis://127.0.0.1:1/0")
+    for each in (broker, away):
+        assert Notifier(engine, each, max_queued=timedelta(0)).tick() is False
+    away.close()
+    assert broker.depths()["notifications"] == 2
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT attempts FROM notifications")).scalar_one() == 2
 
 
 def test_nobody_is_told_when_a_job_wants_nobody_told(

@@ -83,7 +83,7 @@ def test_an_email_goes_through_the_queue_of_notifications(
     engine: Engine, broker: Broker, reset_id: UUID
 ) -> None:
     assert reset_id
-    notifier = Notifier(engine, broker)
+    notifier = Notifier(engine, broker, max_queued=timedelta(hours=1))
     assert notifier.tick() is False
     assert broker.depths()[queues.NOTIFICATIONS] == 1
     # It is taken for a while, so that it is not sent twice.
