@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import bench, installation, machine, report
+from benchmarks import bench, chromium, installation, machine, report
 from benchmarks.bench import Bench, Options
 from benchmarks.large_database import Size
 from benchmarks.report import Report
 from benchmarks.results import Result, faults_of
-from benchmarks.scenarios import ONCE, QUICK, SCENARIOS, SUMMARIES, Scenario
+from benchmarks.scenarios import IN_BROWSER, ONCE, QUICK, SCENARIOS, SUMMARIES, Scenario
 from benchmarks.trial import Timing
 
 _QUICK = Options(
@@ -26,6 +26,7 @@ _QUICK = Options(
     rest_seconds=3,
     flood=20_000,
     large=Size(jobs=2000, executions=30_000),
+    ui=Size(jobs=2000, executions=30_000),
     nginx_wanted=False,
 )
 #: Width of the tables without a terminal.
@@ -66,6 +67,13 @@ _EPILOG = "\b\nScenarios, in the order in which they run:\n" + "\n".join(
     help="Of the scenario 'large', with a tenth as many jobs.",
 )
 @click.option(
+    "--ui-jobs",
+    type=click.IntRange(100),
+    default=100_000,
+    show_default=True,
+    help="Of the scenario 'ui', with ten times as many executions.",
+)
+@click.option(
     "--target",
     type=click.Choice(["auto", "own"]),
     default="auto",
@@ -104,7 +112,10 @@ def main(
     else:
         options = _QUICK if quick else _options(chosen)
         named = {n: SCENARIOS[n] for n in SCENARIOS if n in scenarios}
-        found = _measure(options, named or (QUICK if quick else SCENARIOS), console, output)
+        picked = named or (QUICK if quick else SCENARIOS)
+        if IN_BROWSER & picked.keys():
+            chromium.check()
+        found = _measure(options, picked, console, output)
     found.show(console)
     if output:
         found.save(output)
@@ -117,6 +128,7 @@ def _options(chosen: Mapping[str, object]) -> Options:
     ladder = tuple(int(text) for text in str(chosen["ladder"]).split(","))
     rate = chosen["rate"]
     executions = int(str(chosen["executions"]))
+    ui_jobs = int(str(chosen["ui_jobs"]))
     return Options(
         timing=Timing(int(str(chosen["warmup"])), int(str(chosen["window"]))),
         repeats=int(str(chosen["repeats"])),
@@ -125,6 +137,7 @@ def _options(chosen: Mapping[str, object]) -> Options:
         memory_seconds=int(str(chosen["memory_seconds"])),
         idle_jobs=int(str(chosen["idle_jobs"])),
         large=Size(executions // 10, executions),
+        ui=Size(ui_jobs, 10 * ui_jobs),
         nginx_wanted=chosen["target"] == "auto",
     )
 
@@ -181,6 +194,10 @@ _SHOWN = (
     "peak_mib",
     "cpu_percent",
     "wakeups_per_s",
+    "ttfb_ms",
+    "lcp_ms",
+    "html_kb",
+    "busy_percent",
 )
 
 

@@ -22,6 +22,7 @@ class Options:
     timing: Timing
     repeats: int
     large: Size
+    ui: Size
     ladder: Sequence[int] = LADDER
     rate: int | None = None
     memory_seconds: int = 600

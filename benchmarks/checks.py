@@ -16,6 +16,8 @@ from benchmarks.scenarios import (
     memory,
     rest,
     spread,
+    tabs,
+    ui,
     workers,
 )
 
@@ -231,6 +233,29 @@ def _workers(results: Sequence[Result]) -> Iterator[Check]:
         yield _at_least("two workers against one, targets being slow", two / one, 1.5, " times")
 
 
+def _ui(results: Sequence[Result]) -> Iterator[Check]:
+    """Judge the worst page of each figure."""
+    for limit in ui.LIMITS:
+        found = [each for each in _of(results, ui.NAME) if limit.concerns(each)]
+        if found:
+            worst = max(found, key=lambda each: each.figures[limit.figure])
+            what = f"pages: {limit.what} (the worst: {worst.case})"
+            yield _at_most(what, worst.figures[limit.figure], limit.most, limit.unit)
+
+
+def _tabs(results: Sequence[Result]) -> Iterator[Check]:
+    cases = [_of(results, tabs.NAME, case) for case in (tabs.WITHOUT, tabs.BESIDE)]
+    if not all(cases):
+        return
+    (without,), (beside,) = cases
+    lost = 100 * (1 - beside.figures["done_per_s"] / without.figures["done_per_s"])
+    yield _at_most("executions that eight tabs cost", lost, 3, " %", beside)
+    yield _at_most("a tab's main thread", beside.figures["busy_percent"], 5, " % busy")
+    yield _at_most("event streams of eight tabs", beside.figures["streams"], 1, "")
+    if beside.figures["watched_s"] >= tabs.LONG:
+        yield _at_most("growth of a tab's memory", beside.figures["heap_growth_mb"], 2, " MB")
+
+
 _PARTS: tuple[Callable[[Sequence[Result]], Iterator[Check]], ...] = (
     _faults,
     _capacity,
@@ -244,4 +269,6 @@ _PARTS: tuple[Callable[[Sequence[Result]], Iterator[Check]], ...] = (
     _memory,
     _rest,
     _workers,
+    _ui,
+    _tabs,
 )

@@ -29,7 +29,7 @@ from chronos_common.embedded.servers.servers import Servers
 from chronos_common.migrations import schema
 
 EMAIL = "benchmark@example.com"
-_PASSWORD = secrets.token_urlsafe(12)
+PASSWORD = secrets.token_urlsafe(12)
 _SECONDS_TO_START = 60.0
 
 _SETTINGS = {
@@ -201,7 +201,7 @@ def _wait_until_ready(api_url: str, children: Mapping[str, Child]) -> None:
 
 
 def _log_in(api_url: str) -> str:
-    account = {"email": EMAIL, "password": _PASSWORD}
+    account = {"email": EMAIL, "password": PASSWORD}
     requests.post(f"{api_url}/api/v1/auth/register", json=account, timeout=15).raise_for_status()
     answer = requests.post(f"{api_url}/api/v1/auth/login", json=account, timeout=15)
     answer.raise_for_status()

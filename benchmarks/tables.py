@@ -17,6 +17,8 @@ from benchmarks.scenarios import (
     memory,
     rest,
     retries,
+    tabs,
+    ui,
 )
 
 _CONTROLS = (ceilings.NAME, celery_classic.NAME, celery_beat.NAME, apscheduler.NAME)
@@ -147,6 +149,25 @@ _OTHERS = {
         "s to the first line": "seconds",
         "CPU s": "cpu_s",
     },
+    ui.NAME: {
+        "first byte ms": "ttfb_ms",
+        "first paint ms": "fcp_ms",
+        "largest paint ms": "lcp_ms",
+        "blocked ms": "blocked_ms",
+        "click ms": "click_ms",
+        "HTML kB": "html_kb",
+        "JS kB": "js_kb",
+        "requests": "requests",
+        "elements": "nodes",
+        "rows": "rows",
+    },
+    tabs.NAME: {
+        "done/s": "done_per_s",
+        "busy %": "busy_percent",
+        "memory growth MB": "heap_growth_mb",
+        "refreshes of a tab": "refreshes_per_tab",
+        "streams": "streams",
+    },
     memory.NAME: {
         f"{name} MiB {when}": f"{name}_mib_{key}"
         for name in ("scheduler", "worker", "api")
@@ -161,6 +182,8 @@ _HEADINGS = {
     api.NAME: "API: milliseconds to the answer",
     large.NAME: "A large database: the first answer and the median of five, and upkeep",
     memory.NAME: "Growth",
+    ui.NAME: "Pages in a browser: medians of five loads without a cache",
+    tabs.NAME: "Eight open tabs beside the load",
     rest.NAME: "At rest: chronos up with nothing to do, and its help",
 }
 

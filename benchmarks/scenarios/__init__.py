@@ -23,6 +23,8 @@ from benchmarks.scenarios import (
     retries,
     smoke,
     spread,
+    tabs,
+    ui,
     workers,
 )
 
@@ -44,6 +46,8 @@ _ALL: tuple[ModuleType, ...] = (
     rest,
     workers,
     large,
+    ui,
+    tabs,
     memory,
     profile,
 )
@@ -55,7 +59,10 @@ SCENARIOS: Mapping[str, Scenario] = {module.NAME: module.run for module in _ALL}
 QUICK: Mapping[str, Scenario] = {module.NAME: module.run for module in (smoke, api, large, rest)}
 
 #: Run once, however many repeats there are.
-ONCE = frozenset({large.NAME, memory.NAME, profile.NAME})
+ONCE = frozenset({large.NAME, ui.NAME, memory.NAME, profile.NAME})
+
+#: They need a browser.
+IN_BROWSER = frozenset({ui.NAME, tabs.NAME})
 
 SUMMARIES: Mapping[str, str] = {
     module.NAME: (module.__doc__ or "").partition("\n")[0] for module in (*_ALL, smoke)
