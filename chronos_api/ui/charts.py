@@ -22,7 +22,9 @@ STACK = (Status.SUCCEEDED, Status.CANCELLED, Status.SKIPPED, Status.FAILED)
 
 #: A bar of a few failures among thousands has to be seen, too.
 LEAST_HEIGHT = 2.0
-_SPARK_WIDTH, _SPARK_HEIGHT, _SPARK_RUNS = 120.0, 24.0, 20
+#: Rows of a chart's table, which a reader hears one by one.
+_MOST_ROWS = 30
+_SPARK_WIDTH, _SPARK_HEIGHT, _SPARK_LEAST, _SPARK_RUNS = 120, 24, 4, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,33 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class TrendRow:
+    """A row of the chart's table: some bars that follow each other."""
+
+    at: datetime
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class TrendChart:
     """Stacked bars over time. ``top`` is the number at the upper edge."""
 
     bars: Sequence[Bar]
     top: int
+
+    @property
+    def rows(self) -> list[TrendRow]:
+        """The same as a table that can be read: the latest first, bars joined if they are many."""
+        joined = math.ceil(len(self.bars) / _MOST_ROWS)
+        spans = [
+            self.bars[index : index + joined] for index in range(0, len(self.bars), joined or 1)
+        ]
+        rows = [
+            TrendRow(bars[0].at, {name: sum(each.counts[name] for each in bars) for name in STACK})
+            for bars in spans
+            if any(each.total for each in bars)
+        ]
+        return rows[::-1]
 
 
 def trend(buckets: Sequence[Mapping[str, Any]], seconds: int) -> TrendChart:
@@ -120,43 +144,39 @@ def ring(counts: Mapping[str, int]) -> list[Slice]:
 
 
 @dataclass(frozen=True, slots=True)
-class SparkBar:
-    """A bar of a sparkline: one execution. Its height tells how long it took."""
+class SparkBars:
+    """The executions of a sparkline that ended alike. ``path`` draws a bar for each.
 
-    id: str
+    One element for many bars keeps a list of jobs light.
+    """
+
     status: str
-    x: float
-    y: float
-    width: float
-    height: float
-    scheduled_for: datetime
-    duration_ms: int | None
+    path: str
+    count: int
 
 
-def sparkline(rows: Sequence[RowMapping]) -> list[SparkBar]:
-    """Return the bars of a job's latest executions. ``rows`` has the latest first."""
+def sparkline(rows: Sequence[RowMapping]) -> list[SparkBars]:
+    """Return the bars of a job's latest executions. ``rows`` has the latest first.
+
+    The height of a bar tells how long its execution took.
+    """
     shown = list(reversed(rows[:_SPARK_RUNS]))
     longest = max((row["duration_ms"] or 0 for row in shown), default=0)
-    step = _SPARK_WIDTH / _SPARK_RUNS
+    step = _SPARK_WIDTH // _SPARK_RUNS
     # The latest one stands at the right edge, however many there are.
     first = _SPARK_WIDTH - step * len(shown)
-    return [_run(row, first + index * step, step - 1, longest) for index, row in enumerate(shown)]
+    bars: dict[str, list[str]] = {}
+    for index, row in enumerate(shown):
+        height = _spark_height(row["duration_ms"] or 0, longest)
+        bar = f"M{first + index * step} {_SPARK_HEIGHT}v-{height}h{step - 1}v{height}z"
+        bars.setdefault(row["status"], []).append(bar)
+    return [SparkBars(status, "".join(each), len(each)) for status, each in bars.items()]
 
 
-def _run(row: RowMapping, x: float, width: float, longest: int) -> SparkBar:
+def _spark_height(duration_ms: int, longest: int) -> int:
     # A logarithm: one slow execution must not flatten the others.
-    share = math.log1p(row["duration_ms"] or 0) / math.log1p(longest) if longest else 0.0
-    height = round(4 + (_SPARK_HEIGHT - 4) * share, 1)
-    return SparkBar(
-        id=str(row["id"]),
-        status=row["status"],
-        x=round(x, 1),
-        y=_SPARK_HEIGHT - height,
-        width=width,
-        height=height,
-        scheduled_for=row["scheduled_for"],
-        duration_ms=row["duration_ms"],
-    )
+    share = math.log1p(duration_ms) / math.log1p(longest) if longest else 0.0
+    return round(_SPARK_LEAST + (_SPARK_HEIGHT - _SPARK_LEAST) * share)
 
 
 @dataclass(frozen=True, slots=True)

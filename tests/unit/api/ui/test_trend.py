@@ -1,0 +1,31 @@
+"""The trend as a table, for those who do not see the chart."""
+
+from datetime import UTC, datetime, timedelta
+
+from chronos_api.ui import charts
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+NOTHING = dict.fromkeys(map(str, charts.STACK), 0)
+
+
+def chart(ended: dict[int, int], *, buckets: int) -> charts.TrendChart:
+    """Return the trend of hours, in some of which executions succeeded."""
+    hours = [
+        {"at": (START + timedelta(hours=n)).isoformat(), **NOTHING, "succeeded": ended.get(n, 0)}
+        for n in range(buckets)
+    ]
+    return charts.trend(hours, 3600)
+
+
+def test_a_week_has_rows_of_some_hours_and_loses_nothing() -> None:
+    found = chart({0: 1, 5: 2, 6: 4, 167: 8}, buckets=168).rows
+    assert [(row.at, row.counts["succeeded"]) for row in found] == [
+        (START + timedelta(hours=162), 8),
+        (START + timedelta(hours=6), 4),
+        (START, 3),
+    ]
+
+
+def test_without_executions_there_is_no_row() -> None:
+    assert chart({}, buckets=60).rows == []
+    assert chart({}, buckets=0).rows == []
