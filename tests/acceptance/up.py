@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -23,7 +24,12 @@ class Up:
     """A running ``chronos up``; ``output`` is what it has printed so far."""
 
     def __init__(
-        self, folder: Path, *words: str, prefix: tuple[str, ...] = (), keep: tuple[int, ...] = ()
+        self,
+        folder: Path,
+        *words: str,
+        prefix: tuple[str, ...] = (),
+        keep: tuple[int, ...] = (),
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.profiles = folder.with_name(f"{folder.name}-profiles.json")
@@ -32,7 +38,9 @@ class Up:
         command = [*up_command(folder, self.port), *words]
         self.process = subprocess.Popen(
             [*prefix, *command],
-            env=environment() | {"CHRONOS_PROFILES_FILE": str(self.profiles)},
+            env=environment()
+            | {"CHRONOS_PROFILES_FILE": str(self.profiles)}
+            | dict(settings or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -100,11 +108,9 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(
-    folder: Path, *words: str, prefix: tuple[str, ...] = (), keep: tuple[int, ...] = ()
-) -> Iterator[Up]:
+def running(folder: Path, *words: str, **options: Any) -> Iterator[Up]:
     """Start it and wait for the welcome; end it after."""
-    up = Up(folder, *words, prefix=prefix, keep=keep)
+    up = Up(folder, *words, **options)
     try:
         up.wait_for("Ctrl-C stops everything")
         yield up

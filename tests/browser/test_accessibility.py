@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from acceptance.up import Up
-from browser.conftest import visiting
+from browser.desk import visiting
 
 # Some pages in each, which axe takes seconds to examine on a slow machine.
 pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from acceptance.up import Up
-from browser.conftest import Visit, visiting
+from browser.desk import Visit, visiting
 from targets import Target, reply
 
 # Each start takes both cores of a small machine, as those of test_up do.

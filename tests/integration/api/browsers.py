@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -30,8 +30,7 @@ def browsing(
     java_script_enabled: bool = True,
 ) -> Iterator[Page]:
     """Open an empty page in a browser of its own; skip the test where there is no browser."""
-    if not CHROMIUM.exists():
-        pytest.skip(f"There is no browser at {CHROMIUM}: apt-get install chromium.")
+    _skip_without_chromium()
     with TemporaryDirectory() as folder, sync_playwright() as playwright:
         context: BrowserContext = playwright.chromium.launch_persistent_context(
             folder,
@@ -43,3 +42,20 @@ def browsing(
         )
         yield context.pages[0]
         context.close()
+
+
+@contextmanager
+def launched(*arguments: str) -> Iterator[Browser]:
+    """Start a browser for many profiles; skip the tests where there is none."""
+    _skip_without_chromium()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*_ARGUMENTS, *arguments]
+        )
+        yield browser
+        browser.close()
+
+
+def _skip_without_chromium() -> None:
+    if not CHROMIUM.exists():
+        pytest.skip(f"There is no browser at {CHROMIUM}: apt-get install chromium.")
