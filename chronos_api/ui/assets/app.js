@@ -23,9 +23,16 @@ function closeMenus(event) {
   }
 }
 
+/** Take the token of an e-mail out of the address, which histories and screens keep. The form has it. */
+function hideToken() {
+  const given = new URLSearchParams(location.search);
+  if (given.has("token") || given.has("invitation")) history.replaceState(null, "", location.pathname);
+}
+
 document.addEventListener("click", closeMenus);
 document.addEventListener("keydown", closeMenus);
 document.querySelector("[data-focus]")?.focus();
+hideToken();
 keepTimes();
 prepareForms();
 prepareSelection();

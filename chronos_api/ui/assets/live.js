@@ -1,5 +1,6 @@
 // Live parts: when the workspace changes, the same page is asked for again, and the parts that
-// differ are put in place. Rows keep their elements, so that nothing jumps or loses the focus.
+// differ are put in place. Rows keep their elements, so that nothing jumps or loses the focus. A
+// part that is touched waits, and so do new rows of a table that is read. A button tells of them.
 
 import { connect } from "./connection.js";
 import { parsed } from "./policy.js";
@@ -15,6 +16,11 @@ const STATS_PAUSE = 15000;
 let last = 0;
 let timer = 0;
 let isPaused = false;
+// What happened since the parts were put in place, and whether the page holds some of it back.
+let missed = 0;
+let isHeld = false;
+// The reader has asked for all of it.
+let isForced = false;
 
 function isTouched(part) {
   const selected = getSelection();
@@ -23,11 +29,29 @@ function isTouched(part) {
     || (!selected.isCollapsed && part.contains(selected.anchorNode));
 }
 
+function rowsOf(table) {
+  return new Map([...table.children].filter((each) => each.dataset.key).map((each) => [each.dataset.key, each]));
+}
+
+/** Whether new rows would move the ones that somebody reads or points at. */
+function wouldJump(old, fresh) {
+  if (isForced || old.tagName !== "TBODY") return false;
+  const known = rowsOf(old);
+  const isRead = old.matches(":hover") || old.getBoundingClientRect().top < 0;
+  return isRead && known.size > 0 && [...rowsOf(fresh).keys()].some((key) => !known.has(key));
+}
+
 /** Make `old` like `fresh`: children with a key keep their elements. */
 export function patch(old, fresh) {
   if (old.isEqualNode(fresh)) return;
   if (old.nodeType !== Node.ELEMENT_NODE || old.tagName !== fresh.tagName) {
     old.replaceWith(fresh);
+    return;
+  }
+  if (wouldJump(old, fresh)) {
+    isHeld = true;
+    const rows = rowsOf(fresh);
+    for (const [key, row] of rowsOf(old)) if (rows.has(key)) patch(row, rows.get(key));
     return;
   }
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && name !== "open") old.removeAttribute(name);
@@ -59,14 +83,44 @@ async function refresh() {
   timer = 0;
   last = Date.now();
   const parts = document.querySelectorAll("[data-live]");
-  if (isPaused || document.hidden || [...parts].some(isTouched)) return;
+  if (isPaused || document.hidden) return;
+  if (!isForced && [...parts].some(isTouched)) {
+    isHeld = true;
+    showNews();
+    // Looked for again soon, without asking the server.
+    soon(LEAST_PAUSE);
+    return;
+  }
+  const told = missed;
   const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
+  // The session has ended. The page leads to the login, and from there back.
+  if (answer.type === "opaqueredirect") location.reload();
   if (!answer.ok) return;
   const page = parsed(await answer.text());
   const fresh = page.querySelectorAll("[data-live]");
+  isHeld = false;
   for (const [index, part] of parts.entries()) if (fresh[index]) patch(part, fresh[index]);
+  isForced = false;
+  if (!isHeld) missed -= told;
+  showNews();
   // Scripts show again the things that a page without scripts does not have.
   document.dispatchEvent(new Event(PATCHED));
+}
+
+function showNews() {
+  const button = document.querySelector("[data-live-news]");
+  button.hidden = !isHeld;
+  button.textContent = missed ? `↑ ${missed.toLocaleString("en")} since – update` : "↑ Update";
+}
+
+function prepareNews() {
+  document.querySelector("[data-live-news]").addEventListener("click", () => {
+    isForced = true;
+    clearTimeout(timer);
+    timer = 0;
+    last = 0;
+    soon(0);
+  });
 }
 
 function soon(pause) {
@@ -93,8 +147,10 @@ function prepareState() {
   return (next) => { state = next; show(); };
 }
 
-function take(say, { state, event }) {
+function take(say, { state, event, count = 0 }) {
   if (state) say(state);
+  missed += count;
+  if (count) showNews();
   if (event === "changes") soon(LEAST_PAUSE);
   if (event === "reset" || event === "poll") soon(0);
 }
@@ -104,6 +160,7 @@ export function follow() {
   if (!document.querySelector("[data-live]") || !document.body.dataset.events) return;
   last = Date.now();
   const say = prepareState();
+  prepareNews();
   connect((message) => take(say, message));
   document.addEventListener("visibilitychange", () => { if (!document.hidden) soon(0); });
   // A busy workspace does not name each execution in its events. This one is asked for.

@@ -6,7 +6,14 @@ const LONGEST_PAUSE = 30000;
 // A page that is hidden for a moment, or loads its next one, keeps the stream.
 const LINGER = 20000;
 
+const ENDS = ["succeeded", "failed", "cancelled", "skipped"];
+
 export const STATES = { live: "● live", reconnecting: "◌ reconnecting", polling: "⏲ every 10 s" };
+
+/** Return how much a summary of changes tells: executions that ended, and actions of users. */
+function happened({ executions, actions, omitted }) {
+  return ENDS.reduce((sum, status) => sum + (executions[status] ?? 0), actions.length + omitted);
+}
 
 /** Opens the stream while some page is seen, and tells `tell(message)` what it says. */
 export class Stream {
@@ -36,7 +43,7 @@ export class Stream {
       this.say("live");
     };
     this.source.onerror = () => this.failed();
-    this.source.addEventListener("changes", () => this.tell({ event: "changes" }));
+    this.source.addEventListener("changes", ({ data }) => this.tell({ event: "changes", count: happened(JSON.parse(data)) }));
     this.source.addEventListener("reset", () => this.tell({ event: "reset" }));
   }
 
