@@ -2,29 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from typing import Any
 
 from chronos_client import documents, errors, pages
 from chronos_client.errors import WaitTimedOut
 from chronos_client.models import Execution, LogEntry
+from chronos_client.pages import LEAST_DIGITS, LOOKED_AT, NAMED, IdBeginning
 from chronos_client.transport import Transport
 
 #: How often an execution is looked at while it is awaited: first, and at most after a while.
 _FIRST_LOOK_SECONDS = 0.1
 _USUAL_LOOK_SECONDS = 2.0
 _LOOK_GROWTH = 1.5
-
-
-#: Digits of an id, of the beginning of one at least, and of the millisecond in it.
-_DIGITS = 32
-_LEAST_DIGITS = 8
-_DIGITS_OF_TIME = 12
-_HEXADECIMAL = frozenset("0123456789abcdef")
-#: Executions that are looked at to find one by the beginning of its id, and those that are named.
-_LOOKED_AT = 1000
-_NAMED = 10
 
 
 class Executions:
@@ -54,28 +45,23 @@ class Executions:
         The first twelve digits of an id are its scheduled millisecond, so eight of them find a
         minute. Raises :class:`ObjectMissing`, or :class:`SeveralMatches`.
         """
-        digits = reference.replace("-", "").lower()
-        if len(digits) >= _DIGITS:
-            return self.get(reference)
-        if len(digits) < _LEAST_DIGITS or not set(digits) <= _HEXADECIMAL:
+        beginning = IdBeginning.read(reference)
+        if beginning is None:
             raise errors.missing(
                 f"{reference!r} is no id of an execution, and no beginning of one of at least "
-                f"{_LEAST_DIGITS} digits."
+                f"{LEAST_DIGITS} digits."
             )
-        first, last = (_scheduled(digits, fill) for fill in "0f")
-        window = self.list(since=first, until=last + timedelta(milliseconds=1))
-        found = [
-            each
-            for each in islice(window, _LOOKED_AT)
-            if each.id.replace("-", "").startswith(digits)
-        ]
+        if beginning.is_whole:
+            return self.get(reference)
+        window = self.list(since=beginning.first, until=beginning.last + timedelta(milliseconds=1))
+        found = [each for each in islice(window, LOOKED_AT) if beginning.begins(each.id)]
         match found:
             case []:
                 raise errors.missing(f"There is no execution {reference!r} in this workspace.")
             case [execution]:
                 return self.get(execution.id)
             case _:
-                matches = [f"{each.id}  {each.job_name}" for each in found[:_NAMED]]
+                matches = [f"{each.id}  {each.job_name}" for each in found[:NAMED]]
                 raise errors.SeveralMatches(reference, matches)
 
     def logs(self, execution_id: str) -> tuple[LogEntry, ...]:
@@ -117,9 +103,3 @@ class Executions:
                 )
             sleep(pause)
             pause = min(pause * _LOOK_GROWTH, _USUAL_LOOK_SECONDS)
-
-
-def _scheduled(digits: str, fill: str) -> datetime:
-    """Return the scheduled instant of an id that begins so and goes on with ``fill``."""
-    milliseconds = int(digits[:_DIGITS_OF_TIME].ljust(_DIGITS_OF_TIME, fill), 16)
-    return datetime.fromtimestamp(milliseconds / 1000, UTC)

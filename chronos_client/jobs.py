@@ -7,16 +7,11 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any, Literal
 from urllib.parse import quote
-from uuid import UUID
 
 from chronos_client import documents, errors, pages
 from chronos_client.models import BulkChange, Execution, Job, SchedulePreview, WhyAnswer
+from chronos_client.pages import LOOKED_AT, NAMED, IdBeginning
 from chronos_client.transport import Transport
-
-#: Jobs that are looked at to find the one whose name begins so.
-_LOOKED_AT = 1000
-#: Matches that an error names.
-_NAMED = 10
 
 BulkAction = Literal["pause", "resume", "execute", "delete", "tag"]
 
@@ -57,25 +52,39 @@ class Jobs:
         return self._job("GET", f"/jobs/{quote(job_id, safe='')}")
 
     def find(self, reference: str) -> Job:
-        """Return the job with this id, this name, or the only one whose name begins so.
+        """Return the job with this id, this name, or the only one whose name or id begins so.
 
-        Raises :class:`ObjectMissing`, or :class:`SeveralMatches` with the jobs that it may mean.
+        The beginning of an id has at least eight digits. Raises :class:`ObjectMissing`, or
+        :class:`SeveralMatches` with the jobs that it may mean.
         """
-        if _is_id(reference):
+        beginning = IdBeginning.read(reference)
+        if beginning and beginning.is_whole:
             return self.get(reference)
-        found = list(islice(self.list(name=reference), _NAMED))
+        found = list(islice(self.list(name=reference), NAMED))
         if not found:
-            candidates = islice(self.list(search=reference), _LOOKED_AT)
-            beginning = reference.casefold()
-            found = [job for job in candidates if job.name.casefold().startswith(beginning)]
+            found = [*self._by_name_beginning(reference)]
+            found += self._by_id_beginning(beginning) if beginning else ()
         match found:
             case []:
                 raise errors.missing(f"There is no job {reference!r} in this workspace.")
             case [job]:
                 return self.get(job.id)
             case _:
-                matches = [f"{job.id}  {job.name}" for job in found[:_NAMED]]
+                matches = [f"{job.id}  {job.name}" for job in found[:NAMED]]
                 raise errors.SeveralMatches(reference, matches)
+
+    def _by_name_beginning(self, reference: str) -> Iterator[Job]:
+        beginning = reference.casefold()
+        for job in islice(self.list(search=reference), LOOKED_AT):
+            if job.name.casefold().startswith(beginning):
+                yield job
+
+    def _by_id_beginning(self, beginning: IdBeginning) -> Iterator[Job]:
+        for job in islice(self.list(as_of=beginning.last), LOOKED_AT):
+            if job.created_at < beginning.first:
+                return
+            if beginning.begins(job.id):
+                yield job
 
     def create(self, definition: Mapping[str, Any]) -> Job:
         """Create a job from its definition, as ``POST /jobs`` takes it."""
@@ -240,11 +249,3 @@ class Schedules:
 
 def _if_match(version: int | None) -> Mapping[str, str]:
     return {} if version is None else {"If-Match": f'"{version}"'}
-
-
-def _is_id(reference: str) -> bool:
-    try:
-        UUID(reference)
-    except ValueError:
-        return False
-    return True

@@ -24,7 +24,7 @@ _MAX_FILE_BYTES = 4 * 1024 * 1024
 
 
 class JobReference(click.ParamType[str]):
-    """A job: its id, its name, or the only one whose name begins so."""
+    """A job: its id, its name, or the only one whose name or id begins so."""
 
     name = "job"
 

@@ -131,11 +131,28 @@ def test_a_job_is_found_by_id_name_or_the_beginning_of_one(client: Chronos) -> N
         client.jobs.find("backup")  # it is in a name, but not at its beginning
 
 
+def test_a_job_is_found_by_the_beginning_of_its_id(client: Chronos) -> None:
+    first, second = client.jobs.create(job(name="One")), client.jobs.create(job(name="Two"))
+    tail = len("01a22f88-dcc3-7225")
+    for each in (first, second):
+        assert client.jobs.find(each.id[:tail]).id == each.id
+        assert client.jobs.find(each.id.replace("-", "").upper()[:20]).id == each.id
+    with pytest.raises(SeveralMatches) as several:
+        client.jobs.find(first.id[:8])
+    assert several.value.matches == (f"{second.id}  Two", f"{first.id}  One")
+    for wrong in (first.id[:6], "ffffffff", "00000000"):
+        with pytest.raises(ObjectMissing):
+            client.jobs.find(wrong)
+    named = client.jobs.create(job(name=f"{first.id[:tail]} is not mine"))
+    with pytest.raises(SeveralMatches, match=named.id):
+        client.jobs.find(first.id[:tail])
+
+
 def test_an_execution_is_found_by_the_beginning_of_its_id(client: Chronos) -> None:
     started = client.jobs.run(client.jobs.create(job()).id)
     assert client.executions.find(started.id[:13]).id == started.id
     assert client.executions.find(started.id).id == started.id
-    for wrong in (started.id[:6], "00000000", "not an id"):
+    for wrong in (started.id[:6], "00000000", "ffffffff", "not an id"):
         with pytest.raises(ObjectMissing):
             client.executions.find(wrong)
 
