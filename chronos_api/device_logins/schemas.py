@@ -3,9 +3,8 @@
 from marshmallow import fields
 
 from chronos_api.fields.base import Answer, Strict
-from chronos_api.fields.fields import BoundedList, Name, OneOf, Text
-from chronos_api.security.access import Scope
-from chronos_api.workspaces.key_schemas import MAX_KEY_NAME, KeyRights
+from chronos_api.fields.fields import Name, Text
+from chronos_api.workspaces.key_schemas import MAX_KEY_NAME, KeyRights, scopes_field
 
 _LONGEST_CODE = 100
 
@@ -21,11 +20,7 @@ class DeviceLoginFields(Strict):
             "examples": ["chronos on laptop"],
         },
     )
-    scopes = BoundedList(
-        OneOf(Scope),
-        load_default=list(Scope),
-        metadata={"description": "The rights that it asks for. The person may choose others"},
-    )
+    scopes = scopes_field("The rights that it asks for. The person may choose others")
 
 
 class DeviceCodesAnswer(Answer):
@@ -50,7 +45,12 @@ class DeviceCodesAnswer(Answer):
 class DeviceCode(Strict):
     """The secret of a program that asks to be let in."""
 
-    device_code = Text(longest=_LONGEST_CODE, shortest=1, required=True)
+    device_code = Text(
+        longest=_LONGEST_CODE,
+        shortest=1,
+        required=True,
+        metadata={"description": "The device_code of auth/device"},
+    )
 
 
 class StillPending(Answer):

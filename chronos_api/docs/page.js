@@ -8,7 +8,7 @@ const EXAMPLES = "The examples run as they stand in a shell. They read what only
   + "`$TOKEN` is an access token or an API key, `$JOB_ID` the id of a job, and so on.";
 
 // What only the caller knows, and therefore gives to the shell in a variable.
-const VARIABLES = { refresh_token: "$REFRESH_TOKEN", token: "$EMAIL_TOKEN", current_password: "$PASSWORD", code: "$CODE" };
+const VARIABLES = { refresh_token: "$REFRESH_TOKEN", token: "$EMAIL_TOKEN", current_password: "$PASSWORD", code: "$CODE", device_code: "$DEVICE_CODE" };
 
 function el(name, attributes = {}, ...children) {
   const node = document.createElement(name);

@@ -13,18 +13,20 @@ MAX_KEY_NAME = 100
 _SCOPES = len(Scope)
 
 
-class KeyRights(Strict):
-    """What an API key may do, and until when."""
-
-    scopes = BoundedList(
+def scopes_field(description: str) -> BoundedList:
+    """Return the field of the scopes of a key."""
+    return BoundedList(
         OneOf(Scope),
         required=True,
         validate=Length(min=1, max=_SCOPES, error=f"From 1 to {_SCOPES} scopes."),
-        metadata={
-            "description": "The rights of the key, as far as its maker has them",
-            "examples": [["jobs:read", "jobs:write"]],
-        },
+        metadata={"description": description, "examples": [["jobs:read", "jobs:write"]]},
     )
+
+
+class KeyRights(Strict):
+    """What an API key may do, and until when."""
+
+    scopes = scopes_field("The rights of the key, as far as its maker has them")
     expires_at = Instant(
         allow_none=True, metadata={"description": "When it expires, or null for never"}
     )

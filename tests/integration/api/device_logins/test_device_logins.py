@@ -16,6 +16,7 @@ from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, errors_of
 from integration.api.ui.pages import Browser, Form, Page
 
+WISH = {"name": "CLI", "scopes": ["jobs:read"]}
 READING = ["executions:read", "jobs:read"]
 
 
@@ -204,7 +205,7 @@ def test_requests_from_one_network_are_limited_as_logins_are(db: Engine, servers
     limited = create_app(settings_for(url, servers.redis_url, login_rate_limit="2 per minute"), db)
     network = {"REMOTE_ADDR": "198.51.100.77"}
     statuses = [
-        Caller(limited).post("auth/device", {"name": "CLI"}, environ_base=network).status_code
+        Caller(limited).post("auth/device", WISH, environ_base=network).status_code
         for _ in range(3)
     ]
     assert statuses == [200, 200, 429]
@@ -213,7 +214,7 @@ def test_requests_from_one_network_are_limited_as_logins_are(db: Engine, servers
 def test_without_a_dashboard_there_is_no_such_login(db: Engine, servers: Servers) -> None:
     url = db.url.render_as_string(hide_password=False)
     bare = create_app(settings_for(url, servers.redis_url, dashboard=False), db)
-    answer = Caller(bare).post("auth/device", {"name": "CLI"})
+    answer = Caller(bare).post("auth/device", WISH)
     assert (answer.status_code, "no dashboard" in answer.json["detail"]) == (404, True)
 
 

@@ -229,6 +229,9 @@ class Reader:
             self._secret = base64.b32decode(made.json["secret"])
         if self._secret is not None:
             known["CODE"] = self._code()
+        if operation == "poll_device_login":
+            wish = {"name": "CLI", "scopes": ["jobs:read"]}
+            known["DEVICE_CODE"] = Caller(self._app).post("auth/device", wish).json["device_code"]
         if operation == "end_session":
             own = Caller(self._app, tokens["access_token"]).get("auth/sessions")
             known["SESSION_ID"] = own.json["items"][0]["id"]
