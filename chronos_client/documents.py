@@ -39,6 +39,15 @@ def read(kind: type[_T], document: Mapping[str, Any]) -> _T:
         ) from error
 
 
+def written(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members that have a value as JSON has them: instants as texts."""
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
 def instant(text: str) -> datetime:
     """Return the instant that an RFC 3339 text of the server names."""
     return datetime.fromisoformat(text)

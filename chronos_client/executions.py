@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, Unpack
 
 from chronos_client import documents, errors, pages
 from chronos_client.errors import WaitTimedOut
-from chronos_client.models import Execution, LogEntry
+from chronos_client.models import Execution, LogEntry, RunRequest
 from chronos_client.pages import LEAST_DIGITS, LOOKED_AT, NAMED, IdBeginning
 from chronos_client.transport import Transport
 
@@ -74,9 +74,10 @@ class Executions:
         reply = self._transport.send("POST", f"/executions/{execution_id}/cancel")
         return documents.read(Execution, reply.content)
 
-    def retry(self, execution_id: str) -> Execution:
-        """Run a finished execution again. Return the new one."""
-        reply = self._transport.send("POST", f"/executions/{execution_id}/retry")
+    def retry(self, execution_id: str, **options: Unpack[RunRequest]) -> Execution:
+        """Run a finished execution again, now or as the options say. Return the new one."""
+        body = documents.written(options) or None
+        reply = self._transport.send("POST", f"/executions/{execution_id}/retry", body=body)
         return documents.read(Execution, reply.content)
 
     def wait(

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
 from chronos_client import documents, errors, pages
-from chronos_client.models import BulkChange, Execution, Job, SchedulePreview, WhyAnswer
+from chronos_client.models import (
+    BulkChange,
+    Execution,
+    Job,
+    RunRequest,
+    SchedulePreview,
+    WhyAnswer,
+)
 from chronos_client.pages import LOOKED_AT, NAMED, IdBeginning
 from chronos_client.transport import Transport
 
@@ -126,9 +133,13 @@ class Jobs:
         """Follow the job's schedule again."""
         return self._job("POST", f"/jobs/{job_id}/resume")
 
-    def run(self, job_id: str) -> Execution:
-        """Start the job now, beside its schedule. Return the execution, which has yet to run."""
-        reply = self._transport.send("POST", f"/jobs/{job_id}/execute")
+    def run(self, job_id: str, **options: Unpack[RunRequest]) -> Execution:
+        """Run the job beside its schedule, now or as the options say. Return the execution.
+
+        It has yet to run, unless it ended within ``wait_seconds``.
+        """
+        body = documents.written(options) or None
+        reply = self._transport.send("POST", f"/jobs/{job_id}/execute", body=body)
         return documents.read(Execution, reply.content)
 
     def why(self, job_id: str, at: datetime) -> WhyAnswer:

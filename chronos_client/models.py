@@ -6,7 +6,7 @@ Statuses and other words are plain texts, so that a client reads the words of a 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 #: The statuses of an execution that will not change any more.
 FINAL = frozenset({"succeeded", "failed", "cancelled", "skipped"})
@@ -110,6 +110,20 @@ class Job(Answered):
     def definition(self) -> dict[str, Any]:
         """The fields that define it, as a request has them. Secrets are redacted."""
         return {name: each for name, each in self.document.items() if name not in NOT_DEFINED}
+
+
+class RunRequest(TypedDict, total=False):
+    """How a run by hand differs from its job. None is as good as a missing one."""
+
+    #: A merge patch (RFC 7396) of the job's payload, for this run alone.
+    payload_patch: Mapping[str, Any] | None
+    #: Why, for others.
+    note: str | None
+    #: Not before this instant, or after so many seconds: one of the two, within 30 days.
+    run_at: datetime | None
+    delay_seconds: float | None
+    #: Seconds to wait for the end, at most 30. The server may wait for a shorter time.
+    wait_seconds: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +245,11 @@ class Replay(Answered):
     def is_finished(self) -> bool:
         """Whether it makes no further executions."""
         return self.finished_at is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all executions that it has made have finished, too."""
+        return self.is_finished and FINAL.issuperset(self.outcomes)
 
 
 @dataclass(frozen=True, kw_only=True)

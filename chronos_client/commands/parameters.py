@@ -96,9 +96,26 @@ class FieldChange(click.ParamType[tuple[str, Any]]):
             return name, text
 
 
+class PayloadPatch(click.ParamType[dict[str, Any]]):
+    """A change of a payload, as JSON, or as ``@`` and the name of a file of JSON or YAML."""
+
+    name = "JSON"
+
+    def convert(
+        self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None
+    ) -> dict[str, Any]:
+        """Return the mapping."""
+        if isinstance(value, dict):
+            return value
+        if value.startswith("@"):
+            return read_document(Path(value[1:]))
+        return parse_document(value, "The patch")
+
+
 JOB = JobReference()
 INSTANT = InstantText()
 FIELD = FieldChange()
+PATCH = PayloadPatch()
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -106,8 +123,13 @@ def read_document(path: Path) -> dict[str, Any]:
 
     Raises a usage error with the place of the first mistake.
     """
-    with click.open_file(str(path), encoding="utf-8") as file:
-        text = file.read(_MAX_FILE_BYTES + 1)
+    try:
+        with click.open_file(str(path), encoding="utf-8") as file:
+            text = file.read(_MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise click.UsageError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{path} is no text in UTF-8.") from error
     if len(text) > _MAX_FILE_BYTES:
         raise click.UsageError(f"{path} is longer than {_MAX_FILE_BYTES} characters.")
     return parse_document(text, str(path))
@@ -120,7 +142,7 @@ def parse_document(text: str, source: str) -> dict[str, Any]:
     except ValueError as error:
         document = _parse_yaml(text, source, error)
     if not isinstance(document, dict):
-        raise click.UsageError(f"{source} has no mapping of a job's fields to their values.")
+        raise click.UsageError(f"{source} has no mapping of fields to their values.")
     return document
 
 

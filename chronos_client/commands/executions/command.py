@@ -1,6 +1,7 @@
 """``chronos executions``: the group of all commands about executions, and changes of them."""
 
 from collections.abc import Sequence
+from typing import Any, cast
 
 import click
 
@@ -8,8 +9,9 @@ from chronos_client.commands import session
 from chronos_client.commands.command import ClientCommand, ClientGroup, CommandFailed, Exit, say
 from chronos_client.commands.executions.views import get_execution, list_executions, logs
 from chronos_client.commands.jobs.bulk import confirm
-from chronos_client.commands.jobs.runs import await_end, waiting_options
+from chronos_client.commands.jobs.runs import await_end, run_options, waiting_options
 from chronos_client.errors import ApiProblem
+from chronos_client.models import RunRequest
 
 
 @click.group(
@@ -53,15 +55,16 @@ def cancel(*, references: Sequence[str], yes: bool) -> None:
     "retry", cls=ClientCommand, examples=["chronos executions retry 01a22f88-dcc3 --wait"]
 )
 @click.argument("execution")
+@run_options
 @waiting_options
-def retry(*, execution: str, waits: bool, follows: bool, timeout: float) -> None:
-    """Run an execution that has ended again.
+def retry(*, execution: str, waits: bool, follows: bool, timeout: float, **options: Any) -> None:
+    """Run an execution that has ended again: now, or later.
 
     With --wait or --follow the exit code tells its end, as for 'chronos jobs run'.
     """
     client = session.connect()
     found = client.executions.find(execution)
-    started = client.executions.retry(found.id)
+    started = client.executions.retry(found.id, **cast(RunRequest, options))
     say(f"Started {started.job_name!r} again as {started.id}.")
     await_end(started, waits=waits, follows=follows, timeout=timeout)
 

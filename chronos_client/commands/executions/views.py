@@ -1,5 +1,6 @@
 """Looking at executions: lists, one execution with its attempts, and its log."""
 
+import json
 from datetime import datetime
 
 import click
@@ -44,6 +45,12 @@ def _attempts(execution: Execution) -> str:
     )
 
 
+def _payload(execution: Execution) -> str | None:
+    if execution.payload is None:
+        return None
+    return json.dumps(execution.payload, ensure_ascii=False)
+
+
 FIELDS = (
     Column("Id", lambda each: each.id),
     Column("Job", lambda each: each.job_name),
@@ -59,6 +66,12 @@ FIELDS = (
     Column("HTTP status", lambda each: each.http_status),
     Column("Error", lambda each: each.error),
     Column("Retry of", lambda each: each.retry_of),
+    Column("Replay", lambda each: each.replay_id),
+    Column("Note", lambda each: each.note),
+    Column("Stands for", lambda each: each.logical_for),
+    Column("Job's version", lambda each: each.job_version),
+    Column("Own payload", _payload),
+    Column("Resolved", lambda each: each.resolution),
     Column("Attempts", _attempts),
 )
 

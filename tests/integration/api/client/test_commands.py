@@ -3,13 +3,17 @@
 import csv
 import io
 import json
+import re
 import threading
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import yaml
 from sqlalchemy import Engine
 
 from chronos_client.client import Chronos
+from chronos_common import clock
 from integration.api.callers import Caller, job
 from integration.api.client.conftest import Run, end
 from rigs import wait_until
@@ -221,6 +225,40 @@ def test_a_run_that_takes_too_long_is_no_success(run: Run, client: Chronos) -> N
     result = run("jobs", "run", "Ping", "--wait", "--timeout", "0.1")
     assert result.exit_code == 1
     assert "still queued" in result.stderr
+
+
+def test_a_run_by_hand_differs_from_its_job_as_the_options_say(
+    run: Run, client: Chronos, db: Engine, tmp_path: Path
+) -> None:
+    client.jobs.create(job())
+    patch = ["--patch", '{"body": {"day": 1}}']
+    started = run("jobs", "run", "Ping", *patch, "--note", "Again", "--at", "+2h", "-o", "json")
+    found = client.executions.find(json.loads(started.stdout)["id"])
+    assert (found.note, found.payload["body"]) == ("Again", {"day": 1})
+    assert timedelta(hours=1) < found.due_at - clock.now() < timedelta(hours=3)
+    shown = run("executions", "get", found.id).stdout
+    assert re.search(r"Note +Again", shown)
+    assert '"body": {"day": 1}' in shown
+
+    end(db, found.id, "failed")
+    file = tmp_path / "patch.yaml"
+    file.write_text("body: {day: 2}")
+    again = run(
+        "executions", "retry", found.id, "--patch", f"@{file}", "--delay", "3600", "-o", "name"
+    )
+    retried = client.executions.get(again.stdout.strip())
+    assert (retried.retry_of, retried.payload["body"]) == (found.id, {"day": 2})
+    assert retried.due_at - clock.now() > timedelta(minutes=50)
+
+
+def test_wrong_options_of_a_run_are_named(run: Run, client: Chronos) -> None:
+    client.jobs.create(job())
+    refused = run("jobs", "run", "Ping", "--at", "+2h", "--delay", "5")
+    assert (refused.exit_code, "either run_at or delay_seconds" in refused.stderr) == (4, True)
+    no_mapping = run("jobs", "run", "Ping", "--patch", "[1]")
+    assert (no_mapping.exit_code, "The patch has no mapping" in no_mapping.stderr) == (2, True)
+    missing = run("jobs", "run", "Ping", "--patch", "@nothing.json")
+    assert (missing.exit_code, "nothing.json" in missing.stderr) == (2, True)
 
 
 def test_executions_are_listed_read_cancelled_and_run_again(run: Run, client: Chronos) -> None:

@@ -157,6 +157,18 @@ def test_an_execution_is_found_by_the_beginning_of_its_id(client: Chronos) -> No
             client.executions.find(wrong)
 
 
+def test_a_run_is_answered_when_it_has_ended_within_the_wait(
+    client: Chronos, db: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = client.jobs.create(job())
+
+    def look(_seconds: float) -> None:
+        end(db, next(client.jobs.executions(made.id)).id, "succeeded")
+
+    monkeypatch.setattr("chronos_api.executions.waiting.time.sleep", look)
+    assert client.jobs.run(made.id, wait_seconds=30, note=None).succeeded
+
+
 def test_wait_returns_the_end_of_an_execution(client: Chronos, db: Engine) -> None:
     started = client.jobs.run(client.jobs.create(job()).id)
     looks = []
