@@ -103,13 +103,13 @@ class Replays:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> Iterator[Replay]:
-        """Yield the replay every second until it has ended or is paused.
+        """Yield the replay every second until its executions have ended, too, or it is paused.
 
         Raises :class:`~chronos_client.errors.WaitTimedOut` after ``timeout`` seconds.
         """
         return pages.watch(
             lambda: self.get(replay_id),
-            lambda replay: replay.is_finished or replay.state == "paused",
+            lambda replay: replay.is_settled or replay.state == "paused",
             name=f"Replay {replay_id}",
             timeout=timeout,
             sleep=sleep,
@@ -118,9 +118,4 @@ class Replays:
 
 
 def _open(filters: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in filters.items() if value is not None}
-    texts = {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in given.items()
-    }
-    return {**texts, "open_failures": True}
+    return {**documents.written(filters), "open_failures": True}

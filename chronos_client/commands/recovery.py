@@ -120,11 +120,14 @@ def group_failures(*, by: str, **filters: Any) -> None:
 )
 @click.option("--note", help="Why, for others.")
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-@click.option("--wait", "waits", is_flag=True, help="Show how far it is, until it has ended.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until its executions have ended.")
 def retry_failures(
     *, rate: float, note: str | None, yes: bool, waits: bool, **filters: Any
 ) -> None:  # fmt: skip
-    """Run open failures again. Exactly those that were counted run, once each."""
+    """Run open failures again. Exactly those that were counted run, once each.
+
+    With --wait the exit code tells the end: 1 if any of them failed again.
+    """
     client = session.connect()
     chosen = _filters(client, **filters)
     as_of = _count(client, "retry", chosen, yes=yes)
@@ -164,9 +167,13 @@ def list_replays() -> None:
 
 @replays.command("get", examples=["chronos replays get ID --wait"])
 @click.argument("replay")
-@click.option("--wait", "waits", is_flag=True, help="Show how far it is, until it has ended.")
+@click.option("--wait", "waits", is_flag=True, help="Wait until its executions have ended.")
 def get_replay(*, replay: str, waits: bool) -> None:
-    """Show a replay, and how its executions have ended so far."""
+    """Show a replay, and how its executions have ended so far.
+
+    With --wait the exit code tells the end: 0 none failed, 1 some failed again, or the replay was
+    paused, 5 cancelled.
+    """
     client = session.connect()
     found = client.replays.get(replay)
     _show(client, found, waits=waits)
@@ -200,17 +207,21 @@ def _count(client: "Chronos", action: str, filters: dict[str, Any], *, yes: bool
 
 
 def _show(client: "Chronos", replay: Replay, *, waits: bool) -> None:
-    """Show a replay, or wait for its end, which the exit code then tells."""
+    """Show a replay, or wait for its executions, whose end the exit code then tells."""
     shown = _watched(client, replay) if waits else replay
     show_one(shown, _REPLAY, name=lambda each: each.id)
-    if waits and shown.state != "done":
-        click.get_current_context().exit(
-            Exit.NOT_RUN if shown.state == "cancelled" else Exit.FAILED
-        )
+    if waits:
+        click.get_current_context().exit(_code_of(shown))
+
+
+def _code_of(replay: Replay) -> Exit:
+    if replay.state == "cancelled":
+        return Exit.NOT_RUN
+    return Exit.DONE if replay.state == "done" and "failed" not in replay.outcomes else Exit.FAILED
 
 
 def _watched(client: "Chronos", replay: Replay) -> Replay:
-    """Return the replay when it has ended, with a bar meanwhile."""
+    """Return the replay when its executions have ended, with a bar meanwhile."""
     latest = replay
     is_shown = sys.stderr.isatty()
     with click.progressbar(

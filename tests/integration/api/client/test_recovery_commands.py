@@ -1,11 +1,14 @@
 """Open failures and replays, in the client and on the command line."""
 
 import json
+from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, update
 
 from chronos_client.client import Chronos
+from chronos_common import ids
+from chronos_common.storage.tables import executions, replays
 from integration.api.callers import job
 from integration.api.client.conftest import Run, end
 
@@ -47,6 +50,24 @@ def test_exactly_the_counted_failures_run_again(
     ended = run("replays", "get", replay.id, "--wait")
     assert "cancelled" in ended.stdout
     assert ended.exit_code == 5
+
+
+@pytest.mark.parametrize(("status", "code"), [("failed", 1), ("succeeded", 0)])
+def test_a_replay_is_awaited_until_its_executions_have_ended(
+    run: Run, client: Chronos, failed: list[str], db: Engine, status: str, code: int
+) -> None:
+    replay = client.failures.retry(as_of=client.failures.count("retry").as_of)
+    made = client.jobs.run(client.executions.get(failed[0]).job_id)
+    with db.begin() as connection:
+        of_replay = executions.c.id == UUID(made.id)
+        connection.execute(update(executions).where(of_replay).values(replay_id=replay.id))
+        # Its executions have ids of that instant.
+        as_of = ids.moment_of(UUID(made.id))
+        done = {"state": "done", "finished_at": func.now(), "created": 1, "as_of": as_of}
+        connection.execute(update(replays).where(replays.c.id == replay.id).values(done))
+    looks = client.replays.watch(replay.id, sleep=lambda _: end(db, made.id, status))
+    assert [each.outcomes for each in looks] == [{"queued": 1}, {status: 1}]
+    assert run("replays", "get", replay.id, "--wait").exit_code == code
 
 
 def test_failures_are_discarded(run: Run, client: Chronos, failed: list[str]) -> None:
