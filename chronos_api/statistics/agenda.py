@@ -102,9 +102,10 @@ def agenda(
         rows, looked_at = schedules.due_groups(
             connection, workspace_id, until=until, chosen=chosen, limit=MAX_JOBS + 1, named=named
         )
-    course = _Course(since, until, named, ends=time.monotonic() + BUDGET_SECONDS)
-    course.start(rows)
-    course.go_on(None if is_whole else limit)
+    course, begun = _Course(since, until, named), time.monotonic()
+    # However many jobs there are, time is left to list the runs of those that were looked at.
+    course.start(rows, ends=begun + BUDGET_SECONDS / 2)
+    course.go_on(None if is_whole else limit, ends=begun + BUDGET_SECONDS)
     times = sorted(course.seconds)
     shown = times[:limit]
     busiest = course.busiest() if is_whole else []
@@ -144,22 +145,21 @@ class _Group:
 
 
 class _Course:
-    """Goes through the runs of groups of jobs, in order, until its time is over."""
+    """Goes through the runs of groups of jobs, in order, each step until an instant ``ends``."""
 
-    def __init__(self, since: datetime, until: datetime, named: int, *, ends: float) -> None:
+    def __init__(self, since: datetime, until: datetime, named: int) -> None:
         self._since = since
         self._until = until
         self._named = named
-        self._ends = ends
         self._heap: list[tuple[datetime, int, _Group]] = []
         self.seconds: dict[datetime, _Second] = {}
         self.jobs = 0
         self.is_partial = False
 
-    def start(self, rows: Iterable[Row[Any]]) -> None:
+    def start(self, rows: Iterable[Row[Any]], *, ends: float) -> None:
         """Find the first run of each group."""
         for number, row in enumerate(rows):
-            if time.monotonic() > self._ends:
+            if time.monotonic() > ends:
                 self.is_partial = True
                 break
             self.jobs += row.jobs
@@ -187,14 +187,14 @@ class _Course:
             left = max(row.runs_left - counting.between(schedule, row.next_run_at, start), 0)
         return schedule.instants_between(start - MICROSECOND, self._until - MICROSECOND, left)
 
-    def go_on(self, most: int | None) -> None:
+    def go_on(self, most: int | None, *, ends: float) -> None:
         """Count the runs until there are more than ``most`` seconds, or to the end of the span."""
         while self._heap:
             at, number, group = self._heap[0]
             second = at.replace(microsecond=0)
             if second not in self.seconds and most is not None and len(self.seconds) > most:
                 return
-            if time.monotonic() > self._ends:
+            if time.monotonic() > ends:
                 self.is_partial = True
                 return
             self._count(self.seconds.setdefault(second, _Second()), group)

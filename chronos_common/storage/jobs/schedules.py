@@ -311,7 +311,7 @@ _DUE_GROUPS = text(f"""
       FROM due s
      GROUP BY CASE WHEN s.jitter_seconds > 0 THEN s.job_id END, s.runs_left, s.next_run_at,
               {INSTANTS_SQL}
-     ORDER BY jobs DESC""")  # noqa: S608 - names of our own columns
+     ORDER BY jobs DESC, s.next_run_at""")  # noqa: S608 - names of our own columns
 
 
 def due_groups(

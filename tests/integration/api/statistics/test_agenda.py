@@ -1,6 +1,8 @@
 """The agenda has every run of a span, second by second, and says where runs collide."""
 
+import itertools
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -132,3 +134,17 @@ def test_a_span_is_bounded(caller: Caller) -> None:
         answer = caller.get("upcoming/agenda", query_string=times)
         assert answer.status_code == 422
         assert answer.json["errors"][0]["field"] == "until", answer.json
+
+
+def test_jobs_that_are_too_many_leave_time_to_list_the_runs_of_some(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fails if finding the first runs takes all of the time."""
+    for minute in range(20):
+        caller.create(cron_expression=f"{minute} * * * *")
+    moments = itertools.count()
+    # Each look at the clock takes a tenth of the time.
+    monkeypatch.setattr(agenda, "time", SimpleNamespace(monotonic=lambda: 0.1 * next(moments)))
+    found = read(caller, next_hour())
+    assert found["partial"] is True
+    assert 0 < len(found["seconds"]) <= found["jobs"] < 10
