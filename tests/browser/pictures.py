@@ -48,6 +48,7 @@ EVERY = {
     "audit": "audit",
     "account": "account",
     "second-factor": "account/second-factor",
+    "device": "device",
     "system": "system",
     "missing": "nothing-here",
     "login": "login",
@@ -55,7 +56,7 @@ EVERY = {
     "forgot": "forgot",
     "reset": "reset?token=none",
     "verify": "verify?token=none",
-    "invitation": "invitations/accept?token=none",
+    "invitation": "invitation?token=none",
 }
 #: Pages that a link of another page leads to: that page, and the selector of the link.
 LINKED = {
@@ -63,7 +64,10 @@ LINKED = {
     "job": ("jobs?sort=name", "a.name"),
     "edit": ("jobs?sort=name", "tr .panel a[data-act=e]"),
     "delete": ("jobs?sort=name", "tr .panel a[href$=delete]"),
+    "changes": ("job", "a[href$=changes]"),
+    "run-with": ("job", "a[href$=run-with]"),
     "failed": ("executions?status=failed", "tbody td a"),
+    "retry-with": ("failed", "a[href$=retry-with]"),
     "succeeded": ("executions?status=succeeded", "tbody td a"),
 }
 

@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
 
 #: Pixels of a target that a thumb finds.
 THUMB = 44
+#: As long as a name may be, without a place to break it.
+LONG_NAME = "InTheHand" * 22
 
 
 def test_the_arrow_keys_lead_through_the_heat_map(visit: Visit) -> None:
@@ -38,8 +40,9 @@ def test_on_a_phone_filters_are_in_a_sheet_and_actions_at_the_thumb(
     up: Up, target: Target
 ) -> None:
     with visiting(up, width=390, height=844) as visit:
-        create(visit.open("/ui/jobs/new"), "In the hand", target, seconds="3600")
+        create(visit.open("/ui/jobs/new"), LONG_NAME, target, seconds="3600")
         page = visit.page
+        job = page.url.removeprefix(visit.address)
         actions = page.locator(".thumb > *")
         boxes = [each.bounding_box() for each in actions.all()]
         assert len(boxes) > 3
@@ -47,6 +50,11 @@ def test_on_a_phone_filters_are_in_a_sheet_and_actions_at_the_thumb(
             assert box is not None
             assert box["height"] >= THUMB
             assert 844 - 3 * THUMB < box["y"] < 844 - THUMB + 1
+        page.get_by_role("button", name="Run now").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("✓ succeeded")
+        for path in ("/ui/", "/ui/calendar", "/ui/executions", "/ui/wall", f"{job}/delete", job):
+            visit.open(path)
+            assert not visit.is_wider_than_the_screen(), path
         page = visit.open("/ui/jobs")
         search = page.get_by_label("Search")
         expect(search).to_be_hidden()
@@ -55,7 +63,7 @@ def test_on_a_phone_filters_are_in_a_sheet_and_actions_at_the_thumb(
         page.keyboard.press("Escape")
         expect(search).to_be_hidden()
         page.get_by_role("button", name="Filters").click()
-        search.fill("in the hand")
+        search.fill(LONG_NAME)
         page.get_by_role("button", name="Apply").click()
         expect(page.get_by_role("button", name="Filters (1)")).to_be_visible()
         expect(page.locator("tr[data-key]")).to_have_count(1)
