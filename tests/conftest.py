@@ -19,11 +19,13 @@ from hypothesis import HealthCheck, settings
 from prometheus_client import REGISTRY
 from redis import Redis
 from sqlalchemy import Engine, create_engine, make_url, text
+from xdist.remote import Producer
 
 from chronos_common import metrics  # noqa: F401 - so that its series are there from the start
 from chronos_common.embedded.servers import servers as embedded
 from chronos_common.migrations import schema
 from chronos_common.storage.postgres.database import connect
+from scheduling import GroupScheduling
 from targets import Target
 
 # How fast this machine is today is not what a property is about.
@@ -41,6 +43,12 @@ structlog.configure(
         ),
     ]
 )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    """Let the tests of a group share their servers."""
+    return GroupScheduling(config, log)
 
 
 def _series() -> set[tuple[str, tuple[tuple[str, str], ...]]]:
