@@ -7,28 +7,11 @@ from axe_playwright_python.sync_playwright import Axe
 
 from acceptance.up import Up
 from browser.desk import visiting
+from browser.places import PAGES
 
 # Some pages in each, which axe takes seconds to examine on a slow machine.
 pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
 
-PAGES = (
-    "",
-    "jobs",
-    "jobs?search=nothing+matches",
-    "jobs/new",
-    "jobs/deleted",
-    "executions",
-    "failures",
-    "calendar?span=7d&since=2030-01-01T00:00:00Z",
-    "wall",
-    "settings",
-    "audit",
-    "account",
-    "account/second-factor",
-    "device",
-    "system",
-    "nothing-here",
-)
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 

@@ -1,5 +1,6 @@
 """The migrations and the tables that SQLAlchemy sees are the same."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,14 @@ from sqlalchemy import Engine, Text, cast, func, select, text, update
 from sqlalchemy.exc import IntegrityError
 
 import factories
+from chronos_common.domain.overlaps import OverlapPolicy
+from chronos_common.domain.schedules.misfires import MisfirePolicy
 from chronos_common.migrations import schema
 from chronos_common.storage.accounts import users
 from chronos_common.storage.jobs import jobs as jobs_storage
 from chronos_common.storage.jobs import schedules as schedules_storage
 from chronos_common.storage.tables import jobs, metadata, schedules, workspace_quotas
+from factories import StoreJob
 
 
 def _is_ours(_name: str | None, _type: str, _parents: object) -> bool:
@@ -114,6 +118,16 @@ def test_accounts_of_one_address_become_one_and_the_others_are_disabled(
         assert sorted(rows.scalars()) == [
             f"a+duplicate-{UUID(int=place)}@xn--bcher-kva.example" for place in (1, 2)
         ]
+
+
+@pytest.mark.parametrize(
+    ("field", "policies"),
+    [("overlap_policy", OverlapPolicy), ("misfire_policy", MisfirePolicy)],
+)
+def test_every_policy_can_be_stored(a_job: StoreJob, field: str, policies: Iterable[Any]) -> None:
+    """Fails if a policy is added, and the CHECK of its column is forgotten."""
+    for policy in policies:
+        a_job(**{field: policy})
 
 
 def _downgrade(engine: Engine, revision: str) -> None:

@@ -1,7 +1,11 @@
 """The light distribution has the client's commands, and pulls nothing of the server."""
 
 import tomllib
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 
+import click
+import pytest
 from packaging.requirements import Requirement
 
 from repository import ROOT
@@ -28,6 +32,27 @@ def test_both_register_the_same_commands() -> None:
     whole = WHOLE["project"]["entry-points"]["chronos.commands"]
     clients = {name: each for name, each in whole.items() if each.startswith("chronos_client")}
     assert LIGHT["project"]["entry-points"]["chronos.commands"] == clients
+
+
+def leaves(command: click.Command, name: str) -> Iterator[str]:
+    """Yield the full name of each command below one."""
+    if not isinstance(command, click.Group):
+        yield name
+        return
+    for each in command.commands.values():
+        yield from leaves(each, f"{name} {each.name}")
+
+
+@pytest.mark.parametrize(
+    ("noun", "place"), LIGHT["project"]["entry-points"]["chronos.commands"].items()
+)
+def test_every_command_stands_on_a_page(noun: str, place: str) -> None:
+    pages = {path.stem: path.read_text() for path in (ROOT / "docs").glob("*.md")}
+    command = EntryPoint(noun, place, "chronos.commands").load()
+    for name in leaves(command, f"chronos {noun}"):
+        # A list of the other commands of a noun gives their last words alone.
+        in_list = f"`{name.split()[-1]}`" in pages["command-line"]
+        assert in_list or any(name in page for page in pages.values()), name
 
 
 def test_it_ships_every_folder_of_the_client() -> None:

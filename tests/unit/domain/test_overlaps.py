@@ -14,7 +14,7 @@ from chronos_common.domain.overlaps import (
 from chronos_common.domain.statuses import Status, Trigger
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
-ALLOW, SKIP, QUEUE_ONE, CANCEL_RUNNING = OverlapPolicy
+ALLOW, SKIP, QUEUE_ONE, CANCEL_RUNNING, *_ = OverlapPolicy
 
 
 def _execution(

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
+from browser.places import PAGES as PAGES_IN_BROWSER
 from chronos_api.security import access
 from chronos_api.security.access import Audience, Role
 from integration.api.callers import Caller, register
@@ -195,3 +196,12 @@ def test_assets_are_kept_for_ever_and_known_by_their_content(app: Flask) -> None
         assert answer.headers["Content-Encoding"] == "gzip"
         assert "immutable" in answer.headers["Cache-Control"]
         assert client.get(asset.replace("/assets/", "/assets/0")).status_code == 404
+
+
+def test_every_page_without_a_variable_is_looked_at_in_a_browser(app: Flask) -> None:
+    """Fails if a page is missing in ``browser.places``, and so in the tests of accessibility."""
+    looked_at = {path.partition("?")[0] for path in PAGES_IN_BROWSER}
+    pages = {
+        route.rule.removeprefix(PAGES) for route in page_routes(app, "GET") if not route.arguments
+    }
+    assert pages - looked_at == set()
