@@ -23,6 +23,11 @@ class GroupScheduling(LoadGroupScheduling):
 
 @cache
 def group_of(path):
-    """Return the group that a file of tests names, or None."""
-    found = _MARK.search((ROOT / path).read_text())
-    return found and found[1]
+    """Return the group that a file of tests names, or None.
+
+    A file with a fixture for all of its tests is a group of its own.
+    """
+    text = (ROOT / path).read_text()
+    if found := _MARK.search(text):
+        return found[1]
+    return path if 'scope="module"' in text else None

@@ -19,6 +19,13 @@ def test_the_tests_of_a_group_run_in_one_worker(
     assert set(workers.read_text().split()) == {worker_id}, number
 
 
+def test_a_file_with_a_fixture_for_all_of_its_tests_is_a_group() -> None:
+    file = "tests/unit/project/test_deploy.py"
+    assert 'scope="module"' in (ROOT / file).read_text()
+    assert group_of(file) == file
+    assert group_of("tests/unit/domain/test_outcomes.py") is None
+
+
 def test_every_mark_of_a_group_is_found() -> None:
     marked = [
         path for path in (ROOT / "tests").rglob("test_*.py") if "xdist_group" in path.read_text()

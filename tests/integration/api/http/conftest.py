@@ -1,4 +1,4 @@
-"""A running server that the tests of one module share."""
+"""A running server that the tests of one group share."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from chronos_common.embedded.servers.servers import Servers
 from integration.api.api_process import Server, serving
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(
     api_database_url: str, servers: Servers, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:

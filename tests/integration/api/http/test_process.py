@@ -18,6 +18,8 @@ from integration.api.api_process import Server, environment
 from integration.api.callers import Caller, job
 from rigs import wait_until
 
+pytestmark = pytest.mark.xdist_group("api-process")
+
 
 @pytest.fixture
 def headers(caller: Caller) -> dict[str, str]:

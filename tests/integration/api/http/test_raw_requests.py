@@ -7,6 +7,8 @@ import pytest
 
 from integration.api.api_process import Server
 
+pytestmark = pytest.mark.xdist_group("api-process")
+
 HEAD = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 GET = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n"
