@@ -23,6 +23,27 @@ _chronos_completion() {
 complete -o nosort -F _chronos_completion chronos
 """
 
+#: As click's own, but names with commas stay whole.
+_FISH = r"""
+function _chronos_completion
+    set -l answer (env _CHRONOS_COMPLETE=fish_complete COMP_WORDS=(commandline -cp) \
+        COMP_CWORD=(commandline -t) chronos 2>/dev/null)
+    for each in $answer
+        set -l parts (string split --max 1 -- , $each)
+        switch $parts[1]
+            case dir
+                __fish_complete_directories $parts[2]
+            case file
+                __fish_complete_path $parts[2]
+            case plain
+                echo $parts[2]
+        end
+    end
+end
+complete --no-files --command chronos --arguments "(_chronos_completion)"
+"""
+_OWN = {"bash": _BASH, "fish": _FISH}
+
 _PLACES = {
     "bash": "echo 'eval \"$(chronos completion bash)\"' >> ~/.bashrc",
     "zsh": "echo 'eval \"$(chronos completion zsh)\"' >> ~/.zshrc",
@@ -37,7 +58,7 @@ def completion() -> None:
 
 def _shell(name: str) -> click.Command:
     def write() -> None:
-        click.echo(_BASH.lstrip() if name == "bash" else _source(name))
+        click.echo(_OWN[name].lstrip() if name in _OWN else _source(name))
 
     return click.Command(name, callback=write, help=f"Write the script for {name}.")
 
