@@ -69,3 +69,13 @@ def fates(db: Engine, identifiers: Sequence[UUID]) -> list[tuple[str, str | None
 
 def in_seconds(seconds: float) -> datetime:
     return to_milliseconds(clock.now() + timedelta(seconds=seconds))
+
+
+def waiting_for_locks(db: Engine) -> int:
+    """Return how many transactions wait for a lock."""
+    with db.connect() as connection:
+        waiting = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND wait_event_type = 'Lock'"
+        )
+        return int(connection.execute(waiting).scalar_one())

@@ -4,13 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Engine, select, update
 
 from chronos_common.domain.statuses import Status
 from chronos_common.storage.tables import executions, jobs
 from integration.api.callers import Caller
 from integration.api.executions.test_executions import WORKER, attempted
-from integration.api.rows import in_seconds, plan
+from integration.api.rows import in_seconds, plan, waiting_for_locks
 from rigs import wait_until
 
 
@@ -67,12 +67,3 @@ def failed_execution(db: Engine, caller: Caller, job_id: str, seconds: float = 0
     (execution_id,) = plan(db, caller, job_id, [in_seconds(seconds)])
     attempted(db, execution_id, Status.FAILED, started=1, http_status=500, error="x")
     return execution_id
-
-
-def waiting_for_locks(db: Engine) -> int:
-    with db.connect() as connection:
-        waiting = text(
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-            " AND wait_event_type = 'Lock'"
-        )
-        return int(connection.execute(waiting).scalar_one())

@@ -1,14 +1,17 @@
 """An apply is one transaction, and refuses what nobody can have meant."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from sqlalchemy import Engine, event, text
+from werkzeug.test import TestResponse
 
 from chronos_api.scopes import guards
 from integration.api.callers import Caller, errors_of
+from integration.api.rows import waiting_for_locks
 from integration.api.scopes.files import SCOPE, applied, entry, send, told
 from rigs import wait_until
 
@@ -117,6 +120,38 @@ def test_two_scopes_do_not_adopt_one_job(caller: Caller) -> None:
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda scope: send(caller, entry("a"), scope=scope), ("x", "y")))
     assert sorted(each.status_code for each in answers) == [200, 409]
+
+
+def test_two_scopes_do_not_create_jobs_of_one_name(caller: Caller, db: Engine) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        other = partial(pool.submit, send, caller, entry("b"), entry("a"), scope="y")
+        with meanwhile(db, "INSERT INTO jobs ", other) as started:
+            first = send(caller, entry("a"), entry("b"), scope="x")
+        second = started[0].result()
+    assert (first.status_code, second.status_code) == (200, 409)
+    assert names(caller) == ["a", "b"]
+
+
+@contextmanager
+def meanwhile(
+    db: Engine, beginning: str, start: Callable[[], Future[TestResponse]]
+) -> Iterator[list[Future[TestResponse]]]:
+    """Start a request before the first such statement of another one, which goes on once it waits.
+
+    Without a lock to wait for, the other one goes on once the request has ended.
+    """
+    started: list[Future[TestResponse]] = []
+
+    def interrupt(_connection, _cursor, statement, *_) -> None:
+        if statement.startswith(beginning) and not started:
+            started.append(start())
+            wait_until(lambda: waiting_for_locks(db) or started[0].done(), within=30)
+
+    event.listen(db, "before_cursor_execute", interrupt)
+    try:
+        yield started
+    finally:
+        event.remove(db, "before_cursor_execute", interrupt)
 
 
 @contextmanager
