@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,10 +26,13 @@ _COLOURS = {
     "running": "cyan",
     "queued": "cyan",
     "skipped": "magenta",
+    "shadow": "magenta",
     "cancelled": "magenta",
 }
 #: Durations from here on are shown in seconds.
 _LONG_MILLISECONDS = 10_000
+#: Blanks at the end of a line, which may stand before the end of a colour.
+_LAST_BLANKS = re.compile(r" +((?:\x1b\[[\d;]*m)*) *$")
 #: The width of a table that no terminal shows: that of its longest cell.
 _UNBOUNDED = 10_000
 
@@ -203,7 +207,8 @@ def _print(console: Any, table: Any) -> None:
     """Write a table without the blanks at the ends of its lines."""
     with console.capture() as captured:
         console.print(table)
-    click.echo("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()), nl=False)
+    lines = (_LAST_BLANKS.sub(r"\1", line) for line in captured.get().splitlines())
+    click.echo("".join(f"{line}\n" for line in lines), nl=False)
 
 
 def _console() -> Any:

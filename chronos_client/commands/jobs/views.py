@@ -26,9 +26,14 @@ def target(job: Job) -> str:
             return str(payload.get("task", "-"))
 
 
+def status(job: Job) -> str:
+    """Return a job's status for people: an active job in shadow sends nothing."""
+    return "shadow" if job.shadow and job.status == "active" else job.status
+
+
 COLUMNS = (
     Column("NAME", lambda job: job.name, is_flexible=True),
-    Column("STATUS", lambda job: job.status),
+    Column("STATUS", status),
     Column("NEXT RUN", lambda job: job.next_run_at),
     Column("SCHEDULE", lambda job: job.schedule_description, width=100, is_flexible=True),
     Column("TYPE", lambda job: job.type, width=130),
@@ -39,7 +44,7 @@ FIELDS = (
     Column("Name", lambda job: job.name),
     Column("Id", lambda job: job.id),
     Column("Description", lambda job: job.description),
-    Column("Status", lambda job: job.status),
+    Column("Status", status),
     Column("Paused until", lambda job: job.paused_until),
     Column("Pause note", lambda job: job.pause_note),
     Column("Type", lambda job: job.type),
@@ -52,6 +57,7 @@ FIELDS = (
     Column("Misfire", lambda job: job.misfire_policy),
     Column("Tags", lambda job: ", ".join(job.tags)),
     Column("Notify", lambda job: ", ".join(job.notify or ())),
+    Column("Scope", lambda job: job.scope),
     Column("Version", lambda job: job.version),
     Column("Created", lambda job: job.created_at),
     Column("Updated", lambda job: job.updated_at),

@@ -71,6 +71,7 @@ def test_a_table_fits_and_its_short_cells_are_whole(columns: int) -> None:
     lines = plain(shown(columns))
     assert len(lines) == 3
     assert max(map(len, lines)) <= columns
+    assert lines == [each.rstrip() for each in lines]
     assert "failed" in lines[1]
     assert ("NOTE" in lines[0]) == (columns >= 100)
     assert ("…" in lines[1]) == (columns < 80)

@@ -52,6 +52,16 @@ def test_names_with_escape_sequences_do_not_reach_the_terminal(run: Run, caller:
     assert "\\u202e" in shown
 
 
+def test_a_job_in_shadow_is_told_from_one_that_sends(run: Run, caller: Caller) -> None:
+    caller.create(name="Sends")
+    caller.create(name="Waits", shadow=True)
+    rows = [each.split()[:2] for each in run("jobs", "list", "--sort", "name").stdout.splitlines()]
+    assert rows[1:] == [["Sends", "active"], ["Waits", "shadow"]]
+    assert ["Status", "shadow"] in [
+        each.split() for each in run("jobs", "get", "Waits").stdout.splitlines()
+    ]
+
+
 def test_a_job_is_made_from_options_or_a_file_and_changed(run: Run, client: Chronos) -> None:
     url = ["--url", "https://example.com/x"]
     made = run("jobs", "create", "Report", "--cron", "0 3 * * *", *url, "--set", "max_attempts=2")
