@@ -203,6 +203,9 @@ def _large(results: Sequence[Result]) -> Iterator[Check]:
         slowest = max(answers, key=lambda each: each.figures["answer_ms"])
         what = f"a large database: the slowest answer ({slowest.case})"
         yield _at_most(what, slowest.figures["answer_ms"], large.TARGET_MS, " ms", slowest)
+    for listed in _of(results, large.NAME, large.COMMAND):
+        seconds = listed.figures["seconds"]
+        yield _at_most(large.COMMAND, seconds, large.COMMAND_TARGET_SECONDS, " s", listed)
 
 
 def _memory(results: Sequence[Result]) -> Iterator[Check]:
@@ -224,6 +227,8 @@ def _rest(results: Sequence[Result]) -> Iterator[Check]:
         for shown in _of(results, rest.NAME, rest.HELP):
             yield _at_most("chronos --help: time", shown.figures["seconds"], 0.3, " s")
             yield _at_most("chronos --help: memory", shown.figures["peak_mib"], 60, " MiB")
+        for loaded in _of(results, rest.NAME, rest.CLIENT):
+            yield _at_most("import of the client: time", loaded.figures["seconds"], 0.15, " s")
 
 
 def _workers(results: Sequence[Result]) -> Iterator[Check]:

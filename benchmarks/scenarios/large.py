@@ -27,6 +27,10 @@ NAME = "large"
 #: Every answer of the API.
 TARGET_MS = 300
 
+COMMAND = "chronos jobs list, the command"
+#: From the start of the command to its end, which shows a first page.
+COMMAND_TARGET_SECONDS = 0.5
+
 _TIMES = 5
 _TIMEOUT_SECONDS = 60
 
@@ -48,6 +52,7 @@ def run(bench: Bench) -> Iterator[Result]:
         for name, path in _paths(chronos).items():
             figures = _ask(session, f"{chronos.api_url}/api/v1/{path}", _TIMES)
             yield Result(NAME, name, figures)
+        yield Result(NAME, COMMAND, _command(chronos, _TIMES))
         for name, work in _upkeep(bench, chronos).items():
             with _timed() as figures:
                 work()
@@ -145,6 +150,20 @@ def _ask(session: requests.Session, url: str, times: int) -> dict[str, float]:
             taken.append(1000 * (time.monotonic() - began))
             failures += not answer.ok
     return {"first_ms": taken[0], "answer_ms": median(taken), "failures": failures}
+
+
+def _command(chronos: Installation, times: int) -> dict[str, float]:
+    """List jobs by the command line, and return the median of its time."""
+    command = [*python("chronos_common.cli"), "jobs", "list"]
+    server = {"URL": chronos.api_url, "API_KEY": chronos.access_token}
+    environment = installations.environment(server)
+    taken, failures = [], 0
+    for _ in range(times):
+        began = time.monotonic()
+        done = subprocess.run(command, env=environment, check=False, capture_output=True)
+        taken.append(time.monotonic() - began)
+        failures += done.returncode != 0 or not done.stdout
+    return {"seconds": median(taken), "failures": failures}
 
 
 def _upkeep(bench: Bench, chronos: Installation) -> Mapping[str, Callable[[], object]]:

@@ -1,4 +1,4 @@
-"""The costs of ``chronos up`` at rest, of its start, and of its help."""
+"""The costs of ``chronos up`` at rest, of its start, of its help, and of loading its client."""
 
 import os
 import subprocess
@@ -19,6 +19,7 @@ from chronos_common.embedded.processes.child import Child, ChildFailed
 
 NAME = "rest"
 TOGETHER, HELP = "all processes together", "chronos --help"
+CLIENT = "from chronos_client import Chronos"
 
 #: The window that the targets are about.
 SECONDS = 60
@@ -46,9 +47,20 @@ finally:
 """
 
 
+#: Seconds of the clock and of the CPU that a program spends on the import.
+_CLIENT = f"""
+import sys, time
+began, spent = time.monotonic(), time.process_time()
+{CLIENT}
+print(time.monotonic() - began, time.process_time() - spent)
+"""
+
+
 def run(bench: Bench) -> Iterator[Result]:
     """Start it on an empty folder, give it jobs that are not due, and measure its processes."""
-    yield Result(NAME, HELP, _help(_HELPS if bench.options.rest_seconds >= SECONDS else 1))
+    count = _HELPS if bench.options.rest_seconds >= SECONDS else 1
+    yield Result(NAME, HELP, _help(count))
+    yield Result(NAME, CLIENT, _client(count))
     folder = bench.base.folder / f"rest-{os.getpid()}-{len(bench.results)}"
     folder.mkdir()
     with _up(folder) as (child, client, started):
@@ -154,3 +166,13 @@ def _help_once() -> dict[str, float]:
         raise ChildFailed(f"chronos --help ended ({shown.returncode}): {said}")
     cpu, peak_kib = map(float, said.split()[-2:])
     return {"seconds": seconds, "cpu_s": cpu, "peak_mib": peak_kib / 1024}
+
+
+def _client(count: int) -> dict[str, float]:
+    """Load the client so often, each time in a new program, and return the medians."""
+    seen = [
+        subprocess.run([sys.executable, "-c", _CLIENT], stdout=subprocess.PIPE, check=True).stdout
+        for _ in range(count)
+    ]
+    seconds, cpu = zip(*(map(float, each.split()) for each in seen), strict=True)
+    return {"seconds": median(seconds), "cpu_s": median(cpu)}
