@@ -81,7 +81,7 @@ def import_jobs(
             Exit.USAGE,
         )
     options = _options(kind, KINDS[kind], given, file)
-    outcome = KINDS[kind].read(_text_of(file), options)
+    outcome = KINDS[kind].read(text_of(file), options)
     outcome.leave_out_past(datetime.now(UTC))  # noqa: TID251 - the client is an entry point
     write = documents.as_json if output == "json" else documents.as_yaml
     name = (scope or kind)[: documents.MAX_SCOPE_LENGTH]
@@ -112,7 +112,8 @@ def _target(text: str) -> tuple[str, str]:
     return name, url
 
 
-def _text_of(file: str) -> str:
+def text_of(file: str) -> str:
+    """Return the text of a file, or of standard input for ``-``, up to the bound of a source."""
     with click.open_file(file, "rb") as source:
         content: bytes = source.read(documents.MAX_BYTES + 1)
     try:
@@ -142,8 +143,8 @@ def report_lines(outcome: Outcome) -> Iterator[str]:
         for (what, why), same in _groups(found):
             yield f"{title}: {_short(what)} ({_places(same)}): {why}"
     yield (
-        f"{_counted(len(outcome.jobs), 'job')}. {_counted(len(entries), 'entry', 'entries')} left "
-        f"out, {_counted(len(details), 'detail')} not kept."
+        f"{counted(len(outcome.jobs), 'job')}. {counted(len(entries), 'entry', 'entries')} left "
+        f"out, {counted(len(details), 'detail')} not kept."
     )
 
 
@@ -173,5 +174,6 @@ def _short(text: str) -> str:
     return line if len(line) <= _LONGEST_SHOWN else f"{line[: _LONGEST_SHOWN - 1]}…"
 
 
-def _counted(number: int, one: str, many: str | None = None) -> str:
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Return a number with its noun."""
     return f"{number} {one if number == 1 else many or f'{one}s'}"

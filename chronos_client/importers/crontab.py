@@ -53,6 +53,19 @@ def read(text: str, *, has_users: bool = False, timezone: str | None = None) -> 
     return outcome
 
 
+def jobs_of(text: str, *, has_users: bool = False) -> dict[str, list[str]]:
+    """Return the names of the jobs of each command, as cron writes the command into its log."""
+    outcome = read(text, has_users=has_users)
+    lines = {place.line: line for place, line in _lines(text)}
+    found: dict[str, list[str]] = {}
+    for name, place in outcome.places.items():
+        command = _divided(lines[place.line])[1]
+        if has_users:
+            command = command.split(maxsplit=1)[1]
+        found.setdefault(command, []).append(name)
+    return found
+
+
 def _comment(environment: _Environment, text: str) -> None:
     """Add a line to the comment above a job. Legends and jobs that are off say nothing of it."""
     if _LEGEND.match(text) or _is_job(text):

@@ -64,6 +64,8 @@ class Outcome:
 
     jobs: list[Job] = field(default_factory=list)
     findings: list[ImportFinding] = field(default_factory=list)
+    #: Where each job stands in the source, by its name.
+    places: dict[str, SourcePlace] = field(default_factory=dict)
 
     @property
     def is_exact(self) -> bool:
@@ -107,6 +109,7 @@ class Outcome:
             )
         job = draft.fields | {"name": self._free_name(str(draft.fields["name"]).strip())}
         self.jobs.append({name: job[name] for name in sorted(job, key=_place_of)})
+        self.places[job["name"]] = draft.place
         self.findings += [
             ImportFinding(draft.place, what, why, job["name"], is_left_out)
             for what, why, is_left_out in draft.remarks

@@ -1,15 +1,19 @@
 """Export, diff and apply against the application."""
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
+from sqlalchemy import Engine
 
+from chronos_common import clock
 from integration.api.callers import Caller
 from integration.api.client.conftest import Run
+from integration.api.rows import plan
 
 FILE = """\
 scope: shop
@@ -26,6 +30,9 @@ jobs:
       url: https://example.com/b
       headers: {Authorization: !env "Bearer ${TOKEN}"}
 """
+
+
+CRONTAB = "* * * * * curl -m 5 https://example.com/a\n"
 
 
 @pytest.fixture
@@ -122,3 +129,33 @@ def test_the_schema_accepts_a_file_and_refuses_another(run: Run) -> None:
     assert list(validator.iter_errors(document)) == []
     document["jobs"][0]["cron"] = "x"
     assert len(list(validator.iter_errors(document))) == 1
+
+
+def test_imported_jobs_are_compared_with_the_log_of_cron(
+    run: Run, caller: Caller, db: Engine, tmp_path: Path
+) -> None:
+    table, file, log = tmp_path / "crontab", tmp_path / "jobs.yaml", tmp_path / "log"
+    table.write_text(CRONTAB)
+    file.write_text(run("import", "crontab", str(table), "--shadow").stdout)
+    assert run("apply", str(file), "--yes").exit_code == 0
+    (made,) = jobs(caller)
+    assert made["shadow"] is True
+    begin = clock.now().replace(second=0, microsecond=0)
+    instants = [begin + timedelta(minutes=number) for number in range(5)]
+    plan(db, caller, made["id"], instants)
+    log.write_text("".join(map(started, instants)))
+    same = run("compare", str(table), str(log))
+    assert (same.exit_code, same.stdout.split()[-5:-2]) == (0, ["example.com/a", "3", "3"])
+    assert "1 command" in same.stderr
+    log.write_text("".join(map(started, [*instants[:2], *instants[3:]])))
+    differing = run("compare", str(table), str(log), "-o", "json")
+    assert differing.exit_code == 1
+    (found,) = json.loads(differing.stdout)
+    assert found["only_recorded"] == [instants[2].isoformat()]
+    empty = run("compare", str(table), "-", typed=started(instants[0]))
+    assert (empty.exit_code, "Nothing to compare" in empty.stderr) == (3, True)
+
+
+def started(at: datetime) -> str:
+    command = CRONTAB.split(maxsplit=5)[5].strip()
+    return f"{at.isoformat()} host CRON[12]: (root) CMD ({command})\n"
