@@ -121,8 +121,11 @@ def _read_policies(event: dict[str, Any], draft: Draft) -> None:
         draft.lacks("max_children", f"{most} at once; a job has no such number.")
     _set_retries(draft, event.get("retries") or 0, event.get("retry_delay") or 0)
     draft.set(misfire_policy="run_all" if event.get("catch_up") else "skip")
-    if addresses := event.get("notify_fail"):
-        draft.set(notify=[each.strip() for each in addresses.split(",") if each.strip()])
+    if wanted := event.get("notify_fail"):
+        addresses = [each.strip() for each in wanted.split(",")]
+        draft.set(notify=[each for each in addresses if "@" in each])
+        if any("@" not in each for each in addresses):
+            draft.lacks("notify_fail", "Not everything in it is an address.")
     refuse_unknown(event, _KNOWN, draft)
 
 

@@ -13,6 +13,7 @@ from chronos_client.importers.outcome import (
     Outcome,
     SourcePlace,
     expect,
+    number,
     refuse_unknown,
 )
 
@@ -32,6 +33,7 @@ _JOB_SPEC = (
 )  # fmt: skip
 #: The default of Kubernetes.
 _DEFAULT_RETRIES = 6
+_LONGEST_GRACE = 604_800
 
 
 def read(text: str, *, timezone: str | None = None) -> Outcome:
@@ -39,16 +41,16 @@ def read(text: str, *, timezone: str | None = None) -> Outcome:
     outcome = Outcome()
     for document in documents.read_yaml(text):
         found = documents.entries(document, "items") if document else []
-        for number, each in documents.mappings(found):
-            _read_object(each, number, outcome, timezone)
+        for position, each in documents.mappings(found):
+            _read_object(each, position, outcome, timezone)
     return outcome
 
 
 def _read_object(
-    found: dict[str, Any], number: int, outcome: Outcome, timezone: str | None
+    found: dict[str, Any], position: int, outcome: Outcome, timezone: str | None
 ) -> None:
     metadata = found.get("metadata") if isinstance(found.get("metadata"), dict) else {}
-    name = str((metadata or {}).get("name") or f"object {number}")
+    name = str((metadata or {}).get("name") or f"object {position}")
     place = SourcePlace(name, documents.line_of(found))
     kind = found.get("kind")
     if kind != "CronJob":
@@ -90,7 +92,12 @@ def _read_policies(spec: dict[str, Any], draft: Draft) -> None:
         )
     deadline = spec.get("startingDeadlineSeconds")
     if deadline is not None:
-        draft.set(misfire_policy="skip", misfire_grace_seconds=deadline)
+        deadline = number(deadline, "startingDeadlineSeconds", int)
+        draft.set(misfire_policy="skip", misfire_grace_seconds=min(deadline, _LONGEST_GRACE))
+        if deadline > _LONGEST_GRACE:
+            draft.lacks(
+                "startingDeadlineSeconds", f"Only {_LONGEST_GRACE} s of {deadline} s are kept."
+            )
         draft.note(
             "startingDeadlineSeconds",
             "If several starts are late and within the deadline, Kubernetes makes up for the "

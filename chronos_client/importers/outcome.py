@@ -94,7 +94,7 @@ class Outcome:
         except LeftOut as reason:
             self.leave_out(place, what, str(reason))
             return
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
             # Sources come from anywhere: a list may stand where a number should.
             self.leave_out(place, what, f"A member has an unexpected form: {error}.")
             return

@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime
 
-from chronos_client.importers.outcome import Draft, LeftOut
+from chronos_client.importers.outcome import Draft, LeftOut, expect
 
 LONGEST_INTERVAL = 31_536_000
 LONGEST_TIMEOUT = 300
@@ -144,7 +144,7 @@ def set_cron(
     draft.set(
         schedule_type="cron",
         cron_expression=expression,
-        timezone=timezone or "UTC",
+        timezone=expect(timezone or "UTC", str, "The time zone"),
         day_match=day_match,
     )
 
@@ -160,7 +160,9 @@ def set_zone_of_machine(draft: Draft, default: str | None) -> None:
 
 
 def set_timeout(draft: Draft, seconds: float | None, *, what: str) -> None:
-    """Bound an attempt. None is a source without a bound."""
+    """Bound an attempt. None is a source without a bound. Raises :class:`LeftOut`."""
+    if isinstance(seconds, bool):
+        raise LeftOut(f"{what} is not a number.")
     if seconds is None or seconds > LONGEST_TIMEOUT:
         limit = "no limit" if seconds is None else f"{seconds:g} s"
         draft.lacks(what, f"It has {limit}, and an attempt may take {LONGEST_TIMEOUT} s at most.")

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-from chronos_client.importers.outcome import Draft, LeftOut
+from chronos_client.importers.outcome import Draft, LeftOut, expect
 from chronos_client.importers.times import set_timeout
 
 #: Chronos or the connection sets these, and no job may.
@@ -56,7 +56,8 @@ class HttpRequest:
     def _drop_own_headers(self, draft: Draft) -> None:
         host = urlsplit(address(self.url)).netloc.rpartition("@")[2]
         for name, value in [*self.headers.items()]:
-            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(str(value).strip()):
+            expect(value, str, f"The value of the header {name!r}")
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value.strip()):
                 raise LeftOut(f"The header {name!r} has characters that HTTP does not have there.")
             if name.lower() == "host" and value != host:
                 raise LeftOut(

@@ -32,7 +32,7 @@ def read(text: str, *, repository: str | None, workflow: str | None, ref: str) -
         triggers = document.get("on", document.get("True"))
         if not isinstance(triggers, dict):
             continue
-        for each in triggers.get("schedule") or []:
+        for _, each in documents.mappings(documents.entries(triggers.get("schedule") or [])):
             place = SourcePlace(f"{workflow}, cron {number}", documents.line_of(each))
             with outcome.entry(place, f"schedule {each.get('cron')}") as draft:
                 _check_dispatch(triggers)

@@ -169,3 +169,9 @@ def test_documents_that_grow_when_they_are_read_are_refused() -> None:
         kubernetes.read("\n".join(f"x{n}: 1" for n in range(documents.MAX_MEMBERS + 1)))
     with pytest.raises(SourceUnreadable, match="YAML"):
         kubernetes.read("a: !!python/object/apply:os.getcwd []")
+
+
+def test_a_deadline_that_no_job_may_have_is_named() -> None:
+    outcome = read(cron_job(CURL, startingDeadlineSeconds=700_000))
+    assert outcome.jobs[0]["misfire_grace_seconds"] == 604_800
+    assert details(outcome) == {"startingDeadlineSeconds"}

@@ -249,6 +249,8 @@ def test_an_event_of_cronicle_and_of_its_successor() -> None:
     (made,) = outcome.jobs
     assert (made["cron_expression"], made["day_match"]) == ("0,30 4 1 * 1", "all")
     assert (made["retry_delays"], made["notify"]) == ([30], ["ops@example.com"])
+    mixed = checked(cronicle.read(json.dumps([{**event, "notify_fail": "root, ops@example.com"}])))
+    assert (mixed.jobs[0]["notify"], details(mixed)) == (["ops@example.com"], {"notify_fail"})
     trigger = {
         "type": "schedule",
         "enabled": True,

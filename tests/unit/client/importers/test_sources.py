@@ -1,12 +1,17 @@
 """Files of the shapes that public repositories hold: their jobs, and what is lost."""
 
+import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import accepted_jobs
 from chronos_client.importers.kinds import KINDS
-from chronos_client.importers.outcome import Job, Outcome
+from chronos_client.importers.outcome import Job, Outcome, SourceUnreadable
 
 SOURCES = Path(__file__).with_name("sources")
 OPTIONS = {
@@ -181,3 +186,31 @@ def test_a_start_is_the_phase_of_an_interval() -> None:
     outcome = read("django-celery-beat/dump.json")
     assert outcome.jobs[1]["starts_at"] == "2026-01-01T00:05:00Z"
     assert "phase" not in {each.what for each in outcome.findings}
+
+
+def changed(value: object, path: list[int], leaf: object) -> object:
+    """Return a document in which another value stands at a place."""
+    if not path or not isinstance(value, dict | list) or not value:
+        return leaf
+    keys = [*value] if isinstance(value, dict) else [*range(len(value))]
+    key = keys[path[0] % len(keys)]
+    copy = value.copy()
+    copy[key] = changed(value[key], path[1:], leaf)
+    return copy
+
+
+LEAF = st.sampled_from(
+    [None, True, -1, 9, 1.5, 10**15, "", "a", "-1", "5s", "a@b", "x: é\n", [], [None], [-1], {}]
+)
+
+
+@pytest.mark.parametrize("source", [each for each in EXPECTED if "." in each])
+@settings(max_examples=20)
+@given(path=st.lists(st.integers(0, 30), min_size=1, max_size=7), leaf=LEAF)
+def test_no_change_of_a_source_makes_an_importer_fail(
+    source: str, path: list[int], leaf: object
+) -> None:
+    documents = list(yaml.safe_load_all((SOURCES / source).read_text()))
+    text = "\n---\n".join(json.dumps(changed(each, path, leaf)) for each in documents)
+    with suppress(SourceUnreadable):
+        KINDS[source.partition("/")[0]].read(text, OPTIONS)
