@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 from chronos_client.importers import documents, times
 from chronos_client.importers.http.shell import read_command
@@ -18,6 +19,7 @@ _VARIABLE = re.compile(r"\s*([A-Za-z_]\w*|\"[^\"]*\"|'[^']*')\s*=\s*(.*?)\s*")
 _FIELDS = 5
 #: A comment that explains the fields below it. No line up to it is about a job.
 _LEGEND = re.compile(r"m\s+h\s+dom\s+mon\s+dow\b|(?:\*\s+){5}|(?:\|\s+){4}|.*[.:]-{4,}")
+_BEFORE_PROGRAM = re.compile(r"([a-z_][\w-]*)\s+(?:/\S+/)?(?:curl|wget)\s")
 _RANDOM = "A random time ('~') has no equal. Write the first one, and set jitter_seconds."
 
 
@@ -129,12 +131,11 @@ def _read_line(
     line: str, draft: Draft, environment: _Environment, *, has_users: bool, timezone: str | None
 ) -> None:
     expression, command = _divided(line)
-    if has_users:
-        user, *rest = command.split(maxsplit=1)
-        if not rest:
-            raise LeftOut(f"The line has no command after the user {user!r}.")
-        command = rest[0]
-    command = _without_input(command)
+    command = _without_input(_after_user(command) if has_users else command)
+    if not has_users and (first := _BEFORE_PROGRAM.match(command)):
+        raise LeftOut(
+            f"It runs {first[1]!r} around curl or wget. If that is a user, the kind is cron.d."
+        )
     request = read_command(command, draft, environment.variables)
     times.set_cron(draft, _expression(expression), environment.timezone)
     if environment.timezone is None:
@@ -142,6 +143,15 @@ def _read_line(
     request.set_in(draft)
     draft.set(name=request.name, max_attempts=1, notify=environment.notify)
     draft.describe("\n".join(environment.comment))
+
+
+def _after_user(command: str) -> str:
+    user, *rest = command.split(maxsplit=1)
+    if PurePosixPath(user).name in {"curl", "wget"}:
+        raise LeftOut(f"It names no user before {user}. Without users the kind is crontab.")
+    if not rest:
+        raise LeftOut(f"The line has no command after the user {user!r}.")
+    return rest[0]
 
 
 def _divided(line: str) -> tuple[str, str]:

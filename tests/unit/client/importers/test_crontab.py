@@ -80,6 +80,10 @@ def test_a_file_of_cron_d_with_users() -> None:
     assert [each.place.line for each in outcome.findings if each.job is None] == [3, 4]
 
 
+def test_a_line_of_cron_d_without_a_user_is_told_from_one_with_a_user() -> None:
+    assert "the kind is crontab" in reason(f"0 0 * * * curl -s {URL}", has_users=True)
+
+
 def test_a_crontab_of_a_content_management_system() -> None:
     outcome = read(
         "*/5 * * * * curl -s https://example.com/wp-cron.php?doing_wp_cron=1 > /dev/null 2>&1\n"
@@ -123,6 +127,7 @@ def test_a_crontab_with_comments_and_doubles() -> None:
         ("0 0 * * * mail -s x a@example.com%Hello", "input"),
         (f"0 0 * * * curl {URL} | sh", "'|'"),
         (f"0 0 * * * curl {URL}?t=$TOKEN", "variable $TOKEN"),
+        (f"0 0 * * * root /usr/bin/curl {URL}", "the kind is cron.d"),
         (f"5/10 0 * * * curl {URL}", "range with the step"),
         (f"0 0 * * * curl -H 'Host: b.example' {URL}", "b.example"),
         (f"0 0 * * * curl -H 'a b: c' {URL}", "characters"),
