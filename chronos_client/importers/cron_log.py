@@ -1,7 +1,8 @@
 """The log of cron, compared with what the jobs of an imported crontab recorded."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -110,14 +111,18 @@ def compare(
     first = max(starts[0].minute, min(minutes, default=starts[0].minute)) + _MINUTE
     last = starts[-1].minute - _MINUTE
 
-    def within(found: Iterator[datetime]) -> frozenset[datetime]:
+    in_cron: defaultdict[str, set[datetime]] = defaultdict(set)
+    for each in starts:
+        in_cron[each.command].add(each.minute)
+
+    def within(found: Iterable[datetime]) -> frozenset[datetime]:
         return frozenset(each for each in found if first <= each <= last)
 
     compared = [
         Comparison(
             command,
             jobs,
-            within(each.minute for each in starts if each.command == command),
+            within(in_cron[command]),
             within(each for job in jobs for each in recorded.get(job, ())),
         )
         for command, jobs in jobs_of.items()
