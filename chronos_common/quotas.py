@@ -82,6 +82,15 @@ EXPORTS: Final = Quota(
     "exports of a workspace at once",
     "Try again when one has ended.",
 )
+USER_EXPORTS: Final = Quota(
+    "user_exports",
+    "exports",
+    2,
+    "open",
+    "exports of a user at once",
+    "Try again when one has ended.",
+    is_of_user=True,
+)
 TEST_RUNS: Final = Quota(
     "test_runs",
     "test runs",
@@ -89,6 +98,15 @@ TEST_RUNS: Final = Quota(
     "open",
     "test runs of a workspace at once",
     "Try again when one has ended.",
+)
+USER_TEST_RUNS: Final = Quota(
+    "user_test_runs",
+    "test runs",
+    3,
+    "open",
+    "test runs of a user at once",
+    "Try again when one has ended.",
+    is_of_user=True,
 )
 INVITATIONS: Final = Quota(
     "invitations",
@@ -160,7 +178,9 @@ ALL: Final = (
     EVENT_STREAMS,
     USER_EVENT_STREAMS,
     EXPORTS,
+    USER_EXPORTS,
     TEST_RUNS,
+    USER_TEST_RUNS,
     INVITATIONS,
     MAILS,
 )

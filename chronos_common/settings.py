@@ -123,7 +123,9 @@ class Settings:
     quota_event_streams: int = types.quota(quotas.EVENT_STREAMS)
     quota_user_event_streams: int = types.quota(quotas.USER_EVENT_STREAMS)
     quota_exports: int = types.quota(quotas.EXPORTS)
+    quota_user_exports: int = types.quota(quotas.USER_EXPORTS)
     quota_test_runs: int = types.quota(quotas.TEST_RUNS)
+    quota_user_test_runs: int = types.quota(quotas.USER_TEST_RUNS)
     quota_invitations: int = types.quota(quotas.INVITATIONS)
     quota_mails: int = types.quota(quotas.MAILS)
     # scheduler
@@ -232,9 +234,7 @@ class Settings:
     )
     log_format: str = types.choice("json", ["json", "console"], "`json`, or `console` for people")
     metrics_host: str = types.text("127.0.0.1", "address for metrics and health of a process")
-    metrics_port: int = types.integer(
-        0, 0, 65535, "port for metrics and health of a process; with 0, the API shows its own"
-    )
+    metrics_port: int = types.integer(0, 0, 65535, "port for metrics and health; 0 is none")
 
     @property
     def verifies_email(self) -> bool:

@@ -16,7 +16,7 @@ from chronos_common import ids
 from chronos_common.broker import Batch, Broker
 from chronos_common.domain import queues
 from chronos_common.errors import Invalid, NoAnswer, Unavailable
-from chronos_common.quotas import TEST_RUNS
+from chronos_common.quotas import TEST_RUNS, USER_TEST_RUNS
 from chronos_common.storage import adhoc_runs
 from chronos_common.storage.adhoc_runs import TestRun
 
@@ -62,7 +62,7 @@ def run(
         payload=payload,
         timeout_seconds=request["timeout_seconds"],
     )
-    lease = leases.take(call, TEST_RUNS)
+    lease = leases.take(call, TEST_RUNS, USER_TEST_RUNS)
     try:
         return started.id, _permitted(call, broker, started, grace)
     finally:

@@ -19,7 +19,7 @@ from chronos_api.executions.schemas import ExecutionAnswer
 from chronos_api.http.compression import CSV, NDJSON
 from chronos_api.transactions import Call, reading
 from chronos_common.errors import Unavailable
-from chronos_common.quotas import EXPORTS
+from chronos_common.quotas import EXPORTS, USER_EXPORTS
 from chronos_common.storage.executions import history
 from chronos_common.storage.executions.filters import HistoryFilter
 
@@ -82,13 +82,13 @@ def _pages(
 
 
 class ExportPermit:
-    """The permit of one export, in this process and for the workspace.
+    """The permit of one export, in this process, for the workspace and for the user.
 
     Raises :class:`QuotaExceeded`, or :class:`TooManyExports` if this process has none left.
     """
 
     def __init__(self, call: Call) -> None:
-        self._lease = leases.take(call, EXPORTS)
+        self._lease = leases.take(call, EXPORTS, USER_EXPORTS)
         self._is_taken = _permits.acquire(blocking=False)
         if not self._is_taken:
             self._lease.release()

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
@@ -20,12 +22,15 @@ from chronos_api.transactions import Call
 from chronos_common import clock
 from chronos_common.quotas import (
     EVENT_STREAMS,
+    EXPORTS,
     TEST_RUNS,
     USER_EVENT_STREAMS,
+    USER_EXPORTS,
+    USER_TEST_RUNS,
     Quota,
     QuotaExceeded,
 )
-from integration.api.callers import Caller
+from integration.api.callers import WEBHOOK, Caller
 from rigs import wait_until
 
 
@@ -86,6 +91,26 @@ def take(app: Flask, db: Engine, caller: Caller, *wanted: Quota) -> Lease | None
             return leases.take(call_of(caller, db), *wanted)
         except QuotaExceeded:
             return None
+
+
+@pytest.mark.parametrize("kind", ["exports", "test runs"])
+def test_a_user_with_many_workspaces_has_no_more_than_with_one(
+    app: Flask, caller: Caller, db: Engine, kind: str
+) -> None:
+    """Those of a process would all be this user's."""
+    of_workspace, of_user = {
+        "exports": (EXPORTS, USER_EXPORTS),
+        "test runs": (TEST_RUNS, USER_TEST_RUNS),
+    }[kind]
+    for _ in range(of_user.default):
+        elsewhere = replace(caller, workspace_id=uuid4())
+        assert take(app, db, elsewhere, of_workspace, of_user)
+    answer = (
+        caller.get("executions", headers={"Accept": "text/csv"})
+        if kind == "exports"
+        else caller.post("jobs/test", {"type": "webhook", "payload": WEBHOOK})
+    )
+    assert refusal(answer) == of_user.name
 
 
 def test_fifty_processes_side_by_side_do_not_pass_a_bound(
