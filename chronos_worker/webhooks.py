@@ -24,6 +24,7 @@ from chronos_common.storage.postgres.database import transaction
 from chronos_worker.actions import webhook
 from chronos_worker.attempts import Finished, unperformed
 from chronos_worker.http.request import TransferRequest
+from chronos_worker.http.request_memory import RequestMemory
 from chronos_worker.recorder import Recorder
 from chronos_worker.transfers import descriptors
 from chronos_worker.transfers.egress import EgressGuard
@@ -71,6 +72,7 @@ class Webhooks:
         self._heartbeat = heartbeat
         # Taken from the transfer engine, and not given back yet.
         self._to_give_back: deque[TransferRequest] = deque()
+        self._memory = RequestMemory()
         self._draining = Lock()
         # Batches of the backlogs, however many they are, must not keep others waiting.
         self._batches, self._backlog_batches = Semaphore(BATCHES), Semaphore(BATCHES)
@@ -135,7 +137,9 @@ class Webhooks:
         requests = []
         for execution, job in claimed:
             try:
-                requests.append(webhook.prepare(execution, job))
+                request = webhook.prepare(execution, job)
+                self._memory.hold(job.workspace_id, request.template)
+                requests.append(request)
             except Exception as error:  # noqa: BLE001 - poison fails its own execution only
                 self._recorder.put(unperformed(execution, job, error))
         self._transfers.submit(requests)

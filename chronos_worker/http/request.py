@@ -13,7 +13,7 @@ from chronos_worker.http import signing
 _LOW_64_BITS: Final = 0xFFFFFFFFFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class RequestTemplate:
     """The part of a request that is the same for each execution of a job.
 

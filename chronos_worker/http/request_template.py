@@ -15,7 +15,7 @@ from chronos_worker.http.request import RequestTemplate
 
 _MAX_CACHED: Final = 20_000
 #: Longer requests are not cached.
-_LARGEST_CACHED: Final = 4 << 10
+LARGEST_SMALL: Final = 4 << 10
 
 #: The history keeps no more of a request's header than this.
 _SHOWN_BYTES: Final = 8 << 10
@@ -35,12 +35,13 @@ def template_of(job: JobSpec) -> RequestTemplate:
     if cached and (cached[0] is job or _is_same(cached[0], job)):
         return cached[1]
     template = _build(job)
-    if _size(template) <= _LARGEST_CACHED:
+    if size_of(template) <= LARGEST_SMALL:
         _remember(job, template)
     return template
 
 
-def _size(template: RequestTemplate) -> int:
+def size_of(template: RequestTemplate) -> int:
+    """Return the bytes of the parts that a user has written."""
     lines = (*template.headers, *template.private_headers)
     return len(template.url) + len(template.body or b"") + sum(map(len, lines))
 

@@ -18,13 +18,14 @@ import factories
 from chronos_common import clock, settings
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Claimed, JobSpec
-from chronos_common.domain.outcomes import POSTPONED_BY
+from chronos_common.domain.outcomes import POSTPONED_BY, NotAttempted
 from chronos_common.errors import Unavailable
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage.executions import claims
 from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.postgres.database import connect
 from chronos_worker import webhooks
+from chronos_worker.http.request_memory import RequestMemory
 from chronos_worker.recorder import Recorder
 from chronos_worker.transfers import limiter
 from chronos_worker.webhooks import Webhooks
@@ -154,6 +155,26 @@ def test_what_waits_for_targets_that_hang_does_not_fill_the_memory(
     rows = factories.executions_of(engine, crowd.job_id)
     later = [row["due_at"] for row in rows if row["status"] == "queued"]
     assert all(due_at >= before + POSTPONED_BY for due_at in later)
+
+
+def test_a_large_request_beyond_the_memory_for_them_is_not_attempted(
+    engine: Engine,
+    workspace: Workspace,
+    heartbeat: Heartbeat,
+    recorder: Recorder,
+    target: Target,
+    sending: Webhooks,
+) -> None:
+    sending._memory = RequestMemory(0)
+    url = f"{target.url}?{'x' * 5000}"
+    _, claimed = _claimed(engine, workspace, heartbeat.id, url, times=2)
+    sending.begin(claimed)
+    assert sending.in_flight == 0
+    for _ in claimed:
+        finished = recorder._finished.get(timeout=10)
+        assert finished
+        assert isinstance(finished.outcome, NotAttempted)
+    assert target.received == []
 
 
 @pytest.mark.parametrize("job_status", ["active", "cancelled"])
