@@ -83,6 +83,8 @@ class Mailer:
         unfinished = self._folder / f".{name}.{os.getpid()}.{get_ident()}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # It may hold a token, and the folder may be one that others read.
+            unfinished.touch(mode=0o600)
             unfinished.write_bytes(content)
             unfinished.rename(self._folder / name)
         except OSError as error:

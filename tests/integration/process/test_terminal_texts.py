@@ -5,6 +5,8 @@ import json
 import logging
 import subprocess
 import sys
+from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -15,6 +17,7 @@ from chronos_common import cli, logs
 from chronos_common.doctor import examination
 from chronos_common.doctor.findings import Finding, Level
 from chronos_common.domain.texts import one_line, visible
+from chronos_common.embedded import data_folder
 from chronos_common.embedded.console import Terminal
 from chronos_common.errors import Conflict
 
@@ -117,6 +120,25 @@ def test_doctor_shows_a_finding(text: str, *, as_json: bool) -> None:
 
     shown = CliRunner().invoke(show).output
     assert "jobs" in shown
+    assert not obeyed(shown)
+
+
+@every_text
+def test_doctor_shows_a_remark_about_a_variable(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def connect(*_: object, **__: object) -> None:
+        raise Conflict
+
+    data_folder.remember(tmp_path, {"DATABASE_URL": "-", "REDIS_URL": "-"})
+    monkeypatch.setattr(examination.settings, "export_missing", lambda _: None)
+    monkeypatch.setattr(examination.settings, "load", lambda: SimpleNamespace(database_url="-"))
+    monkeypatch.setattr(examination.settings, "remarks", lambda: [f"CHRONOS_{text} is no setting"])
+    monkeypatch.setattr(examination, "connect", connect)
+    with pytest.raises(Conflict):
+        examination.run(tmp_path, as_json=False)
+    shown = capsys.readouterr().err
+    assert "is no setting" in shown
     assert not obeyed(shown)
 
 

@@ -68,6 +68,22 @@ def test_a_key_goes_with_one_request_only(caller: Caller) -> None:
     assert total(caller) == 1
 
 
+def test_a_kept_answer_is_only_for_those_who_may_send_the_request(caller: Caller) -> None:
+    """Fails if the answer is repeated before scopes and the end of keys are checked."""
+    sent = key()
+    assert caller.post("jobs", job(), headers=sent).status_code == 201
+
+    def again(scope: str, *, revoked: bool = False) -> int:
+        made = caller.post("keys", {"name": "k", "scopes": [scope]}).json
+        if revoked:
+            caller.delete(f"keys/{made['id']}")
+        return Caller(caller.app, made["key"]).post("jobs", job(), headers=sent).status_code
+
+    assert again("jobs:write") == 201
+    assert again("jobs:read") == 403
+    assert again("jobs:write", revoked=True) == 401
+
+
 @pytest.mark.parametrize("text", ["", " ", "a b", "x" * 256, "\xe9"])
 def test_a_strange_key_is_refused(caller: Caller, text: str) -> None:
     answer = caller.post("jobs", job(), headers={"Idempotency-Key": text})

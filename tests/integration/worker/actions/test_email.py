@@ -218,6 +218,7 @@ def test_without_a_server_messages_become_files(tmp_path: Path) -> None:
     assert outcome == Succeeded()
     (path,) = folder.iterdir()
     assert path.suffix == ".eml"
+    assert path.stat().st_mode & 0o777 == 0o600
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     message = message_from_bytes(path.read_bytes(), policy=policy.default)
     assert message["To"] == "ann@example.com"
