@@ -6,7 +6,8 @@
 3. Wait until the recorder has room for more outcomes.
 4. Wait for room in the executor: claiming must not take the processor from sending.
 5. Claim. Executions that were paused, cancelled or claimed by another worker are left out.
-6. Hand the claimed executions to the executor, which starts each at its own instant.
+6. Read long payloads, and hand the claimed executions to the executor, which starts each at its
+   own instant.
 
 A worker that stops before step 5 gives the executions back. After step 6 the message is
 acknowledged. From here on the row in PostgreSQL is the lease, kept alive by
@@ -18,17 +19,22 @@ from datetime import datetime, timedelta
 from threading import Event
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from chronos_common import clock
-from chronos_common.domain.executions import JobSpec
+from chronos_common.domain.executions import Claimed, JobSpec
 from chronos_common.errors import Unavailable
 from chronos_common.storage.executions import undispatched
 from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.postgres.database import transaction
+from chronos_worker.attempts import not_attempted
 from chronos_worker.claim import Claimer
 from chronos_worker.executor import Executor
 from chronos_worker.recorder import Recorder
+
+_log = structlog.get_logger(__name__)
 
 #: Covers the claim's round trip, so that it does not delay the start.
 CLAIM_AHEAD = timedelta(milliseconds=30)
@@ -88,11 +94,32 @@ class Intake:
                 # Many late messages must not use all connections at once.
                 jobs = self._load_jobs(identifiers)
             claimed = self._claimer.claim(identifiers, jobs, queue=self._queue)
-            self._executor.begin([(each, each.edited(jobs[each.job_id])) for each in claimed])
+            self._executor.begin(self._with_payloads(claimed, jobs))
 
     def _load_jobs(self, identifiers: Sequence[UUID]) -> Mapping[UUID, JobSpec]:
         with transaction(self._engine) as connection:
             return self._specs.of(connection, identifiers)
+
+    def _with_payloads(
+        self, claimed: Sequence[Claimed], jobs: Mapping[UUID, JobSpec]
+    ) -> list[tuple[Claimed, JobSpec]]:
+        """Return the executions with their jobs, of which long payloads are read now.
+
+        Executions whose payload cannot be read go back.
+        """
+        without = {each.job_id for each in claimed if jobs[each.job_id].payload is None}
+        if without:
+            try:
+                with transaction(self._engine) as connection:
+                    jobs = {**jobs, **self._specs.whole(connection, without)}
+            except SQLAlchemyError:
+                _log.warning("payloads not read", jobs=len(without), exc_info=True)
+                for each in claimed:
+                    if each.job_id in without:
+                        reason = "the payload of the job"
+                        self._recorder.put(not_attempted(each, jobs[each.job_id], reason))
+                claimed = [each for each in claimed if each.job_id not in without]
+        return [(each, each.edited(jobs[each.job_id])) for each in claimed]
 
     def _hold_until(self, moment: datetime) -> bool:
         """Wait until ``moment``, or return False if the worker is stopped before."""

@@ -29,8 +29,8 @@ from chronos_worker.consumers.celery_transport import StopSignal
 
 _log = structlog.get_logger(__name__)
 
-#: More ids than any message of a scheduler has.
-MAX_IDS = 10_000
+#: No message of a scheduler has more ids: the largest ``CHRONOS_DISPATCH_BATCH``.
+MAX_IDS = 1000
 
 #: Takes the ids of one message, and the instant for which the message is meant.
 Task = Callable[[Sequence[UUID], datetime], None]

@@ -8,7 +8,7 @@ read, parsed and built again.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from enum import StrEnum
 from operator import attrgetter
@@ -22,8 +22,10 @@ from chronos_common.storage.jobs.columns import FOR_WORKERS, policy_of
 
 #: The size of the cache. At a few KiB each, more specs would take too much memory.
 MAX_KEPT = 10_000
-#: Specs with a longer payload are not cached.
+#: Specs with a longer payload are not cached. It is only read for executions that were claimed.
 MAX_KEPT_BYTES = 4 << 10
+
+_NO_BOUND = 1 << 30
 
 # One text for each job is read in a fraction of the time that its parts take.
 _STATE = "concat(j.id, '/', j.xmin, '/', w.xmin)"
@@ -38,10 +40,9 @@ OF_WORKSPACE = """w.signing_secret, w.default_webhook_url,
                AS previous_signing_secret"""
 
 # The payload is parsed here: the driver would refuse all jobs because of one.
-_OF_JOB = ", ".join(
-    "CAST(j.payload AS text) AS payload" if name == "payload" else f"j.{name}"
-    for name in FOR_WORKERS
-)
+_PAYLOAD = """CASE WHEN octet_length(CAST(j.payload AS text)) <= :most
+                THEN CAST(j.payload AS text) END AS payload"""
+_OF_JOB = ", ".join(_PAYLOAD if name == "payload" else f"j.{name}" for name in FOR_WORKERS)
 
 _SPECS = text(f"""
     SELECT j.id, j.workspace_id, j.version, {_OF_JOB}, {OF_WORKSPACE}, {_STATE} AS state
@@ -57,7 +58,11 @@ class Specs:
         self._kept: dict[str, JobSpec] = {}
 
     def of(self, connection: Connection, execution_ids: Sequence[UUID]) -> dict[UUID, JobSpec]:
-        """Return the specs for these executions by job id."""
+        """Return the specs for these executions by job id.
+
+        The payload of a spec is None if it is long. :meth:`whole` reads it, so that a message
+        costs no memory before its executions are claimed.
+        """
         states = connection.execute(_STATES, {"ids": list(execution_ids)}).scalars().all()
         known = [self._kept.get(state) for state in states]
         found = {spec.id: spec for spec in known if spec is not None}
@@ -67,15 +72,20 @@ class Specs:
             if spec is None
         ]
         if unknown:
-            for row in connection.execute(_SPECS, {"ids": unknown}):
+            for row in connection.execute(_SPECS, {"ids": unknown, "most": MAX_KEPT_BYTES}):
                 found[row.id] = self._keep(row)
         return found
 
+    @staticmethod
+    def whole(connection: Connection, job_ids: Collection[UUID]) -> dict[UUID, JobSpec]:
+        """Return the specs of jobs with their payloads, however long."""
+        rows = connection.execute(_SPECS, {"ids": list(job_ids), "most": _NO_BOUND})
+        return {row.id: _spec_of_row(row) for row in rows}
+
     def _keep(self, row: Any) -> JobSpec:
-        stored = dict(zip(_FIELDS, _values(row), strict=True), policy=policy_of(row))
-        spec = spec_of(stored)
+        spec = _spec_of_row(row)
         # A previous secret ends by the clock, which does not change the state.
-        if len(row.payload) <= MAX_KEPT_BYTES and spec.previous_signing_secret is None:
+        if row.payload is not None and spec.previous_signing_secret is None:
             if len(self._kept) >= MAX_KEPT:
                 # Among jobs that take turns, the oldest is the next one needed.
                 self._kept.clear()
@@ -93,6 +103,10 @@ _ENUMS = {
 }
 
 
+def _spec_of_row(row: Any) -> JobSpec:
+    return spec_of(dict(zip(_FIELDS, _values(row), strict=True), policy=policy_of(row)))
+
+
 def spec_of(stored: Mapping[str, Any]) -> JobSpec:
     """Return the spec of fields as they are stored. Those that are missing have their defaults."""
     values = {**stored, "payload": parsed(stored["payload"])}
@@ -102,12 +116,12 @@ def spec_of(stored: Mapping[str, Any]) -> JobSpec:
     return JobSpec(**values)
 
 
-def parsed(stored: str) -> Any:
+def parsed(stored: str | None) -> Any:
     """Return the payload that a text of JSON holds.
 
-    None if its numbers or its depth are too much for the parser.
+    None if there is none, or if its numbers or its depth are too much for the parser.
     """
     try:
-        return json.loads(stored)
+        return None if stored is None else json.loads(stored)
     except (ValueError, RecursionError):
         return None

@@ -1,13 +1,15 @@
 """Intake: nothing that is stored, or said to the queue, keeps the rest from being performed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from threading import Event
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import Engine, event, text
+from sqlalchemy.exc import OperationalError
 
 import factories
 from chronos_common import clock
@@ -17,6 +19,7 @@ from chronos_common.domain.outcomes import Succeeded
 from chronos_common.domain.payloads import EMAIL
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage.executions import history, undispatched
+from chronos_common.storage.jobs.specs import MAX_KEPT_BYTES, Specs
 from chronos_worker.actions import Actions, webhook
 from chronos_worker.claim import Claimer
 from chronos_worker.executor import BlockingExecutor
@@ -129,6 +132,62 @@ def test_a_damaged_payload_fails_its_own_execution_only(
     assert row["error"].startswith("The stored payload is invalid")
     [row] = factories.executions_of(engine, sound)
     assert row["status"] == "succeeded"
+
+
+def _with_long_payload(
+    engine: Engine, workspace: Workspace, now: datetime
+) -> tuple[UUID, UUID, Callable[[], dict[str, Any]]]:
+    """Store such a job; return its id, a due execution, and what reads that execution's row."""
+    job_id, execution_id = _due(engine, workspace, now, queues.WEBHOOKS)
+    body = "x" * (MAX_KEPT_BYTES + 1)
+    _damage(engine, job_id, f"""payload = '{{"url": "https://example.com", "body": "{body}"}}'""")
+    return job_id, execution_id, lambda: factories.executions_of(engine, job_id)[0]
+
+
+def test_a_long_payload_is_read_for_an_execution_that_was_claimed_and_for_no_other(
+    engine: Engine,
+    workspace: Workspace,
+    intake: Intake,
+    recorder: Recorder,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A message of a thousand ids, whoever wrote it, would take 256 MiB."""
+    job_id, execution_id, row = _with_long_payload(engine, workspace, now)
+    with engine.connect() as connection:
+        spec = Specs().of(connection, [execution_id])[job_id]
+        assert spec.payload is None
+    intake.accept([execution_id], clock.now())
+    assert recorder.flush(10)
+    assert row()["status"] == "succeeded"
+
+    def read(*_: object) -> Any:
+        raise AssertionError("a payload was read")
+
+    monkeypatch.setattr(Specs, "whole", read)
+    intake.accept([execution_id], clock.now())
+
+
+def test_an_execution_whose_payload_cannot_be_read_was_not_attempted(
+    engine: Engine,
+    workspace: Workspace,
+    intake: Intake,
+    recorder: Recorder,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, long, row_of_long = _with_long_payload(engine, workspace, now)
+    short_job, short = _due(engine, workspace, now, queues.WEBHOOKS)
+
+    def fail(*_: object) -> Any:
+        raise OperationalError("SELECT", {}, Exception("gone"))
+
+    monkeypatch.setattr(Specs, "whole", fail)
+    intake.accept([long, short], clock.now())
+    assert recorder.flush(10)
+    assert (row_of_long()["status"], row_of_long()["attempt"]) == ("queued", 1)
+    assert row_of_long()["due_at"] > clock.now()
+    assert factories.executions_of(engine, short_job)[0]["status"] == "succeeded"
 
 
 def test_an_execution_with_a_payload_of_its_own_is_performed_with_it(
