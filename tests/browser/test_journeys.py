@@ -3,10 +3,13 @@
 import re
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from acceptance.up import Up
 from browser.desk import Visit, visiting
+from browser.test_accessibility import RULES
+from chronos_client.client import Chronos
 from targets import Target, reply
 
 # Each start takes both cores of a small machine, as those of test_up do.
@@ -131,6 +134,25 @@ def test_everything_but_the_live_parts_works_without_scripts(up: Up, target: Tar
         page.get_by_label("Type its name").fill("Plain")
         page.get_by_role("button", name="Delete the job").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Jobs")
+
+
+def test_a_program_is_let_in_from_a_phone(up: Up) -> None:
+    with Chronos(up.address) as client, visiting(up, width=390, height=800) as visit:
+        codes = client.device_logins.request("chronos on laptop", scopes=["jobs:read"])
+        page = visit.open(codes.verification_uri_complete.removeprefix(up.address))
+        page.get_by_role("button", name="Go on").click()
+        expect(page.locator("main")).to_contain_text("chronos on laptop")
+        expect(page.locator("main")).to_contain_text(codes.user_code)
+        assert Axe().run(page, options=RULES).response["violations"] == []
+        assert not visit.is_wider_than_the_screen()
+        expect(page.get_by_label("jobs:write")).not_to_be_checked()
+        page.get_by_role("button", name="Approve").click()
+        expect(page.get_by_role("status")).to_contain_text("was approved")
+        # The first poll need not wait.
+        made = client.device_logins.wait(codes, sleep=lambda _: None)
+        assert made.scopes == ("jobs:read",)
+        visit.open("/ui/settings#keys")
+        expect(page.get_by_role("row").filter(has_text="chronos on laptop")).to_be_visible()
 
 
 def test_keys_and_the_palette_lead_anywhere(visit: Visit, target: Target) -> None:

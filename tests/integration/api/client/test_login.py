@@ -1,6 +1,8 @@
 """Logging in, profiles, and the commands that need a person."""
 
 import json
+import os
+import pty
 import stat
 import subprocess
 import sys
@@ -56,18 +58,24 @@ def test_a_profile_is_chosen_and_forgotten(run: Run, logged_in: Path, url: str, 
     assert "There are: here" in missing.stderr
 
 
-@pytest.mark.parametrize(("answer", "code"), [("approve", 0), ("refuse", 4)])
+@pytest.mark.parametrize(
+    ("answer", "code", "option"),
+    [("approve", 0, "--read-only"), ("refuse", 4, "--web")],
+    ids=["approved, on a terminal", "refused, without one"],
+)
 def test_login_through_the_dashboard(
     app: Flask, caller: Caller, run: Run, place: Place, url: str, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch, answer: str, code: int,
+    monkeypatch: pytest.MonkeyPatch, answer: str, code: int, option: str,
 ) -> None:  # fmt: skip
     monkeypatch.setattr("chronos_api.device_logins.service.INTERVAL_SECONDS", 1)
     opened = tmp_path / "opened"
     browser_program = f"sh -c 'echo $0 > {opened}.part; mv {opened}.part {opened}' %s"
     for name, value in (place.variables | {"BROWSER": browser_program}).items():
         monkeypatch.setenv(name, value)
-    words = [sys.executable, "-c", PROGRAM, "login", url, "--web", "--read-only", "--name", "web"]
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    words = [sys.executable, "-c", PROGRAM, "login", url, option, "--name", "web"]
+    keyboard, terminal = pty.openpty()
+    stdin = subprocess.DEVNULL if option == "--web" else terminal
+    process = subprocess.Popen(words, stdin=stdin, stderr=subprocess.PIPE, text=True)
     try:
         wait_until(opened.exists, within=60, every=0.05)
         browser = Browser(app, caller)
@@ -79,6 +87,8 @@ def test_login_through_the_dashboard(
     finally:
         process.kill()
         process.wait()
+        os.close(keyboard)
+        os.close(terminal)
     assert process.returncode == code, told
     assert f"{url}/ui/device and type the code {filled.fields['code']}" in told
     assert ("was refused in the dashboard" in told) == (answer == "refuse")
