@@ -28,6 +28,7 @@ PLACES: Final = (
     Place("settings", "Settings, members and keys", "s"),
     Place("audit", "Audit log", "a", Role.OWNER),
     Place("account", "Your account"),
+    Place("device", "Log in a program", role=Role.OWNER),
     Place("wall", "Wall, for a screen that everybody sees"),
     Place("system", "System"),
 )
