@@ -16,6 +16,16 @@ pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
 THUMB = 44
 #: As long as a name may be, without a place to break it.
 LONG_NAME = "InTheHand" * 22
+#: Pages with the name of a job in them, or with forms.
+PATHS = (
+    "/ui/",
+    "/ui/calendar",
+    "/ui/executions",
+    "/ui/jobs",
+    "/ui/jobs/new",
+    "/ui/settings",
+    "/ui/wall",
+)
 
 
 def test_the_arrow_keys_lead_through_the_heat_map(visit: Visit) -> None:
@@ -52,9 +62,11 @@ def test_on_a_phone_filters_are_in_a_sheet_and_actions_at_the_thumb(
             assert 844 - 3 * THUMB < box["y"] < 844 - THUMB + 1
         page.get_by_role("button", name="Run now").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("✓ succeeded")
-        for path in ("/ui/", "/ui/calendar", "/ui/executions", "/ui/wall", f"{job}/delete", job):
+        for path in (*PATHS, f"{job}/delete", job):
             visit.open(path)
             assert not visit.is_wider_than_the_screen(), path
+            page.evaluate("document.documentElement.style.fontSize = '200%'")
+            assert not visit.is_wider_than_the_screen(), f"{path} in large print"
         page = visit.open("/ui/jobs")
         search = page.get_by_label("Search")
         expect(search).to_be_hidden()
