@@ -19,6 +19,7 @@ from chronos_api.executions.schemas import (
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.http.compression import CSV, NDJSON
+from chronos_api.http.etags import IF_NONE_MATCH, WEAK_ETAG, of_list
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
 from chronos_common import clock
@@ -33,7 +34,9 @@ blueprint = Blueprint(
 
 @blueprint.route("", "GET")
 @blueprint.query(ExecutionsQuery)
-@blueprint.answers(200, ExecutionPage)
+@blueprint.parameters(IF_NONE_MATCH)
+@blueprint.answers(200, ExecutionPage, headers=WEAK_ETAG)
+@blueprint.unchanged(WEAK_ETAG)
 @blueprint.also(CSV, NDJSON)
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
 def list_executions(query: dict[str, Any]) -> Response:
@@ -48,7 +51,7 @@ def list_executions(query: dict[str, Any]) -> Response:
     if media_type:
         return exports.stream(call(), filters, media_type)
     page = service.list_executions(call(), filters, page=query["page"], limit=query["limit"])
-    return jsonify(ExecutionPage.of(page.source(query, now=now)))
+    return of_list(ExecutionPage.of(page.source(query, now=now)))
 
 
 @blueprint.route("/<uuid:execution_id>", "GET")

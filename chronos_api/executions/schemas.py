@@ -120,7 +120,11 @@ def history_filter(query: Mapping[str, Any], **given: Any) -> HistoryFilter:
 
     Raises :class:`Invalid`.
     """
-    return filter_of(HistoryFilter, query, before=cursors.read(query.get("cursor")), **given)
+    cursor = query.get("cursor")
+    place = "after" if cursors.is_back(cursor) else "before"
+    return filter_of(
+        HistoryFilter, query, **{place: cursors.read(cursors.place_of(cursor))}, **given
+    )
 
 
 class ExecutionQuery(Strict):

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import Connection, RowMapping
 
 from chronos_api.fields.count_cache import LongLists
-from chronos_api.fields.pagination import Page
+from chronos_api.fields.pagination import Page, turned
 from chronos_api.transactions import Call, Session, Transaction, begin, reading
 from chronos_common import clock
 from chronos_common.domain.queues import QUEUE_OF
@@ -117,11 +117,19 @@ def list_of_job(
 def _page(session: Session, filters: HistoryFilter, *, page: int, limit: int) -> Page[UUID]:
     connection, workspace_id = session.connection, session.workspace_id
     found = history.page(connection, workspace_id, filters, offset=(page - 1) * limit, limit=limit)
-    is_whole = page == 1 and filters.before is None and found.last is None
-    if is_whole:
+    is_back = filters.after is not None
+    is_first = page == 1 and filters.before is None and not is_back
+    if is_first and found.last is None:
         return Page(found.rows, len(found.rows), None)
-    count = _count(connection, workspace_id, replace(filters, before=None))
-    return Page(found.rows, count.number, found.last, total_is_exact=count.is_exact)
+    count = _count(connection, workspace_id, replace(filters, before=None, after=None))
+    rows, first, last = turned(
+        found.rows,
+        lambda row: row["id"],
+        last=found.last,
+        is_back=is_back,
+        is_first=is_first,
+    )
+    return Page(rows, count.number, last, count.is_exact, first)
 
 
 def _count(connection: Connection, workspace_id: UUID, filters: HistoryFilter) -> Count:

@@ -1,6 +1,7 @@
 """Cursors: places where a list goes on. Clients do not look into them.
 
 A cursor is the encoded id of the last item, after its sort key if the list is not sorted by age.
+With a ``~`` in front, it stands for the items before that one, in lists that go back.
 """
 
 import base64
@@ -13,7 +14,25 @@ from chronos_common.domain.texts import stored_fault
 from chronos_common.errors import Invalid
 from chronos_common.storage.jobs.lists import Position
 
+#: No character of an encoded place, and none that an address escapes.
+_BACK = "~"
+
 _TIMES = frozenset({"updated_at", "next_run_at"})
+
+
+def is_back(cursor: str | None) -> bool:
+    """Return whether a cursor stands for the items before its place."""
+    return cursor is not None and cursor.startswith(_BACK)
+
+
+def back(cursor: str) -> str:
+    """Return the cursor of the items before a place, by that of the items behind it."""
+    return f"{_BACK}{cursor}"
+
+
+def place_of(cursor: str | None) -> str | None:
+    """Return the cursor with the same place that stands for the items behind it."""
+    return None if cursor is None else cursor.removeprefix(_BACK)
 
 
 def write(identifier: UUID) -> str:
@@ -79,4 +98,4 @@ def _read(cursor: str) -> bytes:
 
 
 def _strange() -> Invalid:
-    return Invalid({"cursor": ["Must be the next_cursor of another page."]})
+    return Invalid({"cursor": ["Must be the next_cursor or prev_cursor of another page."]})

@@ -61,7 +61,8 @@ class StableQuery(PageQuery):
     """Where to start in a list as it was at one instant."""
 
     cursor = Text(
-        longest=1500, metadata={"description": "next_cursor of the page before, instead of page"}
+        longest=1500,
+        metadata={"description": "next_cursor or prev_cursor of another page, instead of page"},
     )
     as_of = Instant(
         metadata={
@@ -86,6 +87,9 @@ STABLE: Mapping[str, fields.Field[Any]] = {
         metadata={"description": "false if there are more than total: counting stops at 10,000"}
     ),
     "as_of": Instant(metadata={"description": "Send this along with page=2 and so on"}),
+    "prev_cursor": fields.String(
+        allow_none=True, metadata={"description": "Of the page before. null on the first page"}
+    ),
 }
 
 
@@ -117,13 +121,15 @@ Place = TypeVar("Place", UUID, Position)
 class Page(Generic[Place]):
     """A part of a list. ``last`` is the place where the next page begins, if there is one.
 
-    The list has more than ``total`` items unless ``total_is_exact``.
+    ``first`` is the place before which the page before ends, if there may be one. The list has
+    more than ``total`` items unless ``total_is_exact``.
     """
 
     rows: Sequence[Any]
     total: int
     last: Place | None
     total_is_exact: bool = True
+    first: Place | None = None
 
     def source(self, query: Mapping[str, Any], *, now: datetime | None = None) -> dict[str, Any]:
         """Return the source of the page's answer.
@@ -138,7 +144,12 @@ class Page(Generic[Place]):
             "next_cursor": _cursor(self.last, query),
         }
         if now is not None:
-            source |= {"total_is_exact": self.total_is_exact, "as_of": self._as_of(query, now)}
+            before = _cursor(self.first, query)
+            source |= {
+                "total_is_exact": self.total_is_exact,
+                "as_of": self._as_of(query, now),
+                "prev_cursor": None if before is None else cursors.back(before),
+            }
         return source
 
     def _as_of(self, query: Mapping[str, Any], now: datetime) -> datetime:
@@ -153,6 +164,23 @@ def _cursor(last: UUID | Position | None, query: Mapping[str, Any]) -> str | Non
     if isinstance(last, Position):
         return cursors.write_position(last, query["sort"].removeprefix("-"))
     return cursors.write(last)
+
+
+def turned(
+    rows: Sequence[Any],
+    place: Callable[[Any], Place],
+    *,
+    last: Place | None,
+    is_back: bool,
+    is_first: bool,
+) -> tuple[Sequence[Any], Place | None, Place | None]:
+    """Return the rows of a walk in the order of the list, and the places of their two neighbours.
+
+    ``place`` returns that of a row, and ``last`` is where the walk goes on. A walk that
+    ``is_back`` began at the end of the page. Nothing comes before rows that are the ``is_first``.
+    """
+    begin = place(rows[0]) if rows and not is_first else None
+    return (rows[::-1], last, begin) if is_back else (rows, begin, last)
 
 
 def read_page(

@@ -6,9 +6,9 @@ from flask import Response, jsonify, request, url_for
 from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
-from chronos_api.http import problems
+from chronos_api.http import etags, problems
 from chronos_api.http.blueprint import LOCATION, Blueprint
-from chronos_api.jobs import by_name, etags, snapshots
+from chronos_api.jobs import by_name, snapshots
 from chronos_api.jobs.schemas import JobByName, JobDetail
 from chronos_api.security.access import Role, Scope, requires
 from chronos_api.transactions import call
@@ -74,13 +74,13 @@ def put_job_by_name(body: dict[str, Any], name: str) -> Response:
         put,
         name,
         body,
-        expected=etags.expected(),
+        expected=etags.expected_versions(),
         must_be_new=request.if_none_match.star_tag,
         must_exist="If-Match" in request.headers,
     )
     job = snapshots.detailed(row, now=put.now)
     response = jsonify(JobDetail.of(job))
-    response.set_etag(etags.of_job(job))
+    response.set_etag(etags.of_version(job["version"], job["next_run_at"]))
     if is_new:
         response.status_code = 201
         response.headers["Location"] = url_for("jobs.get_job", job_id=row["id"])

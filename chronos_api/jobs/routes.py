@@ -17,10 +17,10 @@ from chronos_api.executions.schemas import (
     history_filter,
 )
 from chronos_api.fields import cursors
-from chronos_api.http import problems
+from chronos_api.http import etags, problems
 from chronos_api.http.blueprint import LOCATION, Blueprint
 from chronos_api.http.compression import CSV, NDJSON
-from chronos_api.jobs import changes, etags, service, snapshots
+from chronos_api.jobs import changes, service, snapshots
 from chronos_api.jobs.definition import runs
 from chronos_api.jobs.definition.runs import RunFields
 from chronos_api.jobs.schemas import (
@@ -49,12 +49,6 @@ _IF_MATCH = {
     "name": "If-Match",
     "description": "The ETag that was read. Refuses the change if the job has changed since",
     "schema": {"type": "string", "examples": ['"3"']},
-}
-_IF_NONE_MATCH = {
-    "in": "header",
-    "name": "If-None-Match",
-    "description": "The ETag of an earlier answer. 304 if nothing has changed since",
-    "schema": {"type": "string"},
 }
 _EXAMPLE = {
     "name": "Weekly newsletter",
@@ -88,7 +82,9 @@ def create_job(body: dict[str, Any]) -> Response:
 
 @blueprint.route("", "GET")
 @blueprint.query(JobsQuery)
-@blueprint.answers(200, JobPage)
+@blueprint.parameters(etags.IF_NONE_MATCH)
+@blueprint.answers(200, JobPage, headers=etags.WEAK_ETAG)
+@blueprint.unchanged(etags.WEAK_ETAG)
 @requires(Role.VIEWER, Scope.JOBS_READ)
 def list_jobs(query: dict[str, Any]) -> Response:
     """List the jobs of the workspace.
@@ -98,11 +94,11 @@ def list_jobs(query: dict[str, Any]) -> Response:
     now = clock.now()
     page = service.list_jobs(call(), JobListing.of(job_filter(query), query))
     shown = replace(page, rows=[snapshots.snapshot(row, now=now) for row in page.rows])
-    return jsonify(JobPage.of(shown.source(query, now=now)))
+    return etags.of_list(JobPage.of(shown.source(query, now=now)))
 
 
 @blueprint.route("/<uuid:job_id>", "GET")
-@blueprint.parameters(_IF_NONE_MATCH)
+@blueprint.parameters(etags.IF_NONE_MATCH)
 @blueprint.answers(200, JobDetail, headers=_ETAG)
 @blueprint.unchanged(_ETAG)
 @blueprint.problems(problems.NOT_FOUND)
@@ -128,7 +124,7 @@ def update_job(body: dict[str, Any], job_id: UUID) -> Response:
     Fields that are given replace those that are stored. null resets one to its default. With
     the status paused or active, the job is paused or resumed.
     """
-    row = changes.change(call(), job_id, body, expected=etags.expected())
+    row = changes.change(call(), job_id, body, expected=etags.expected_versions())
     return _job(row)
 
 
@@ -145,7 +141,7 @@ def replace_job(body: dict[str, Any], job_id: UUID) -> Response:
     updated_at, next_run_at, next_runs, schedule_description) are left as they are, and so are
     secrets that read [redacted].
     """
-    row = changes.replace(call(), job_id, body, expected=etags.expected())
+    row = changes.replace(call(), job_id, body, expected=etags.expected_versions())
     return _job(row)
 
 
@@ -159,7 +155,7 @@ def delete_job(job_id: UUID) -> Response:
 
     Executions that had not started are cancelled. The history stays readable.
     """
-    service.delete(call(), job_id, expected=etags.expected())
+    service.delete(call(), job_id, expected=etags.expected_versions())
     return Response(status=204)
 
 
@@ -208,7 +204,9 @@ def execute_job(body: dict[str, Any], job_id: UUID) -> Response:
 
 @blueprint.route("/<uuid:job_id>/executions", "GET")
 @blueprint.query(JobExecutionsQuery)
-@blueprint.answers(200, ExecutionPage)
+@blueprint.parameters(etags.IF_NONE_MATCH)
+@blueprint.answers(200, ExecutionPage, headers=etags.WEAK_ETAG)
+@blueprint.unchanged(etags.WEAK_ETAG)
 @blueprint.also(CSV, NDJSON)
 @blueprint.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
@@ -230,7 +228,7 @@ def list_job_executions(query: dict[str, Any], job_id: UUID) -> Response:
         page=query["page"],
         limit=query["limit"],
     )
-    return jsonify(ExecutionPage.of(page.source(query, now=now)))
+    return etags.of_list(ExecutionPage.of(page.source(query, now=now)))
 
 
 @blueprint.route("/<uuid:job_id>/changes", "GET")
@@ -264,5 +262,5 @@ def _job(row: RowMapping) -> Response:
     now = clock.now()
     job = snapshots.detailed(row, now=now)
     response = jsonify(JobDetail.of(job))
-    response.set_etag(etags.of_job(job))
+    response.set_etag(etags.of_version(job["version"], job["next_run_at"]))
     return response

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, RowMapping
 from chronos_api.audit import service as audit
 from chronos_api.fields import cursors
 from chronos_api.fields.count_cache import LongLists
-from chronos_api.fields.pagination import Page
+from chronos_api.fields.pagination import Page, turned
 from chronos_api.jobs import holdings, lifecycle, snapshots
 from chronos_api.jobs.definition import definitions
 from chronos_api.jobs.lifecycle import Versions
@@ -87,18 +87,20 @@ class JobListing:
     page: int
     limit: int
     after: Position | None = None
+    is_back: bool = False
 
     @classmethod
     def of(cls, filters: JobFilter, query: Mapping[str, Any]) -> Self:
         """Return the part of the list that ``query`` asks for. Raises :class:`Invalid`."""
-        sort = query["sort"].removeprefix("-")
+        sort, cursor = query["sort"].removeprefix("-"), query.get("cursor")
         return cls(
             filters=filters,
             sort=sort,
             descending=query["sort"].startswith("-"),
             page=query["page"],
             limit=query["limit"],
-            after=cursors.read_position(query.get("cursor"), sort),
+            after=cursors.read_position(cursors.place_of(cursor), sort),
+            is_back=cursors.is_back(cursor),
         )
 
     @property
@@ -110,6 +112,7 @@ class JobListing:
             limit=self.limit,
             offset=(self.page - 1) * self.limit,
             after=self.after,
+            is_back=self.is_back,
         )
 
 
@@ -123,12 +126,19 @@ def list_jobs(call: Call, listing: JobListing) -> Page[Position]:
         whole_list = session.connection, session.workspace_id, listing.filters
         is_common = lists.are_common(*whole_list)
         page = lists.page(*whole_list, replace(part, is_common=is_common))
-        is_whole = part.after is None and part.offset == 0 and page.last is None
-        if is_whole:
+        is_first = part.after is None and part.offset == 0
+        if is_first and page.last is None:
             return Page(page.rows, len(page.rows), None)
         count = _count(*whole_list, is_common=is_common)
     is_exact = count.is_exact and listing.filters.last_outcome is None
-    return Page(page.rows, count.number, page.last, is_exact)
+    rows, first, last = turned(
+        page.rows,
+        lambda row: lists.position_of(row, part.sort),
+        last=page.last,
+        is_back=part.is_back,
+        is_first=is_first,
+    )
+    return Page(rows, count.number, last, is_exact, first)
 
 
 def _count(

@@ -44,7 +44,7 @@ def executions() -> AnyResponse:
         rows=page.rows,
         total=page.total,
         total_is_exact=page.total_is_exact,
-        next_cursor=page.source(loaded, now=now)["next_cursor"],
+        page=page.source(loaded, now=now),
         query=query,
         statuses=list(Status),
         triggers=list(Trigger),

@@ -58,7 +58,7 @@ def jobs() -> AnyResponse:
         under_way=background.list_under_way(call()),
         total=page.total,
         total_is_exact=page.total_is_exact,
-        next_cursor=page.source(query.loaded, now=now)["next_cursor"],
+        page=page.source(query.loaded, now=now),
         query=query,
         sizes=_SIZES,
         statuses=[each for each in JobStatus if each is not JobStatus.CANCELLED],

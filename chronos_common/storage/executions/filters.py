@@ -54,7 +54,8 @@ class HistoryFilter:
     executions that were scheduled later. ``http_statuses`` are the lowest and the highest status.
     ``tag`` and ``host`` are of the job: a word, and the host of its URL. ``cause`` is an error as
     :func:`cause_of` writes it. ``open_failures`` are failed, not resolved, and without a success
-    of the job since. ``before`` is the id behind which a page begins.
+    of the job since. ``before`` is the id behind which a page begins, and
+    ``after`` the one before which it ends.
     """
 
     job_id: UUID | None = None
@@ -72,6 +73,7 @@ class HistoryFilter:
     min_duration_ms: int | None = None
     min_drift_ms: int | None = None
     before: UUID | None = None
+    after: UUID | None = None
 
     @property
     def is_selective(self) -> bool:
@@ -112,7 +114,7 @@ class HistoryFilter:
 def met(
     connection: Connection, workspace_id: UUID, filters: HistoryFilter, columns: list[Any]
 ) -> Select[Any]:
-    """Return the query for the executions to look at, the latest first.
+    """Return the query for the executions to look at, in the order of :func:`in_order`.
 
     For a selective filter these are at most :data:`MAX_LOOKED_AT`, and the caller selects from
     them by :func:`outcome_conditions`.
@@ -122,8 +124,13 @@ def met(
     query = select(*columns).where(
         *_way(connection, workspace_id, filters), *_span(filters, executions.c.id)
     )
-    query = query.order_by(executions.c.id.desc())
+    query = query.order_by(in_order(filters, executions.c.id))
     return query.limit(MAX_LOOKED_AT) if filters.is_selective else query
+
+
+def in_order(filters: HistoryFilter, key: ColumnElement[UUID]) -> ColumnElement[UUID]:
+    """Return the order of ids: the latest first, or from the end of a page to its beginning."""
+    return key.asc() if filters.after else key.desc()
 
 
 def walked(
@@ -274,6 +281,8 @@ def _span(filters: HistoryFilter, key: ColumnElement[UUID]) -> list[ColumnElemen
     span += _until(filters.as_of, key)
     if filters.before:
         span.append(key < filters.before)
+    if filters.after:
+        span.append(key > filters.after)
     return span
 
 
@@ -296,7 +305,7 @@ def _unfinished(workspace_id: UUID, filters: HistoryFilter, columns: list[Any]) 
     )
     if filters.job_id is not None:
         query = query.where(found.c.job_id == filters.job_id)
-    return query.order_by(found.c.id.desc())
+    return query.order_by(in_order(filters, found.c.id))
 
 
 def _are_few(connection: Connection) -> bool:

@@ -26,6 +26,7 @@ from chronos_common.storage.executions.executions import MOVED_COLUMNS, moved_fr
 from chronos_common.storage.executions.filters import (
     MAX_LOOKED_AT,
     HistoryFilter,
+    in_order,
     met,
     outcome_conditions,
 )
@@ -60,7 +61,7 @@ def page(
     offset: int = 0,
     limit: int,
 ) -> FoundExecutions:
-    """Return executions, the latest first.
+    """Return executions, the latest first. With ``filters.after`` they come the other way round.
 
     With a selective filter there may be fewer than the limit although there are more: at most
     ``filters.MAX_LOOKED_AT`` executions are looked at.
@@ -69,8 +70,10 @@ def page(
     looked_at = query.cte("looked_at")
     chosen = select(looked_at).where(*outcome_conditions(filters, looked_at))
     # The row beyond the limit shows that there is another page.
-    part = chosen.order_by(looked_at.c.id.desc()).offset(offset).limit(limit + 1).subquery()
-    rows = connection.execute(_with_job(part, *part.c).order_by(part.c.id.desc())).mappings().all()
+    part = chosen.order_by(in_order(filters, looked_at.c.id)).offset(offset).limit(limit + 1)
+    found = part.subquery()
+    with_jobs = _with_job(found, *found.c).order_by(in_order(filters, found.c.id))
+    rows = connection.execute(with_jobs).mappings().all()
     if len(rows) > limit:
         return FoundExecutions(rows[:limit], rows[limit - 1]["id"])
     if not filters.is_selective:

@@ -74,6 +74,8 @@ class Position:
 class Part:
     """A part of a list in some order, behind ``after`` or behind an offset.
 
+    If ``is_back``, it is the part before ``after``, whose rows come in the opposite order.
+
     If ``is_common``, more than 10,000 jobs match the search terms (see :func:`are_common`). The
     list then walks the sort index and filters, which is faster than intersecting with the term
     index.
@@ -84,6 +86,7 @@ class Part:
     limit: int
     offset: int = 0
     after: Position | None = None
+    is_back: bool = False
     is_common: bool = False
 
 
@@ -122,10 +125,11 @@ def page(connection: Connection, workspace_id: UUID, filters: JobFilter, part: P
     else:
         is_more = len(rows) == MAX_LOOKED_AT
     last = (shown if len(shown) == part.limit else rows)[-1:] if is_more else []
-    return FoundJobs(shown, _position(last[0], part.sort) if last else None)
+    return FoundJobs(shown, position_of(last[0], part.sort) if last else None)
 
 
-def _position(row: RowMapping, sort: str) -> Position:
+def position_of(row: RowMapping, sort: str) -> Position:
+    """Return the place of a job in a list that is sorted so."""
     if sort == "created_at":
         return Position(None, row["id"])
     if sort == NEXT_RUN and row["status"] != JobStatus.ACTIVE:
@@ -138,7 +142,10 @@ def _rows(
 ) -> Sequence[RowMapping]:
     """Return a row more than asked for, which tells that there is more."""
     limit = MAX_LOOKED_AT if filters.last_outcome else part.limit + 1
-    walk = _Walk(filters, part.sort, part.descending, by_terms=not part.is_common)
+    descending = part.descending != part.is_back
+    walk = _Walk(filters, part.sort, descending, by_terms=not part.is_common)
+    if part.sort == NEXT_RUN and part.is_back:
+        return _back_by_next_run(connection, workspace_id, walk, part, limit)
     if part.sort == NEXT_RUN:
         return _by_next_run(connection, workspace_id, walk, part, limit)
     return _walked(connection, workspace_id, walk, part.after, offset=part.offset, limit=limit)
@@ -164,6 +171,22 @@ def _by_next_run(
         offset, after = max(offset - passed, 0), None
     left = limit - len(rows)
     rows += _walked(connection, workspace_id, idle, after, offset=offset, limit=left)
+    return rows
+
+
+def _back_by_next_run(
+    connection: Connection, workspace_id: UUID, due: _Walk, part: Part, limit: int
+) -> Sequence[RowMapping]:
+    """Return the jobs before a place of :func:`_by_next_run`, in the opposite order."""
+    idle = replace(due, sort=_IDLE)
+    rows: list[RowMapping] = []
+    after = part.after
+    if after is not None and after.key is None:
+        rows += _walked(connection, workspace_id, idle, after, offset=0, limit=limit)
+        if len(rows) == limit:
+            return rows
+        after = None
+    rows += _walked(connection, workspace_id, due, after, offset=0, limit=limit - len(rows))
     return rows
 
 

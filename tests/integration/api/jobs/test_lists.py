@@ -34,6 +34,22 @@ def walk(
     return seen
 
 
+def walk_back(caller: Caller, path: str) -> list[str]:
+    """Return the ids of all pages of a list, gone through to its end and back again."""
+    page = caller.get(path).json
+    assert page["prev_cursor"] is None
+    while page["next_cursor"]:
+        page = caller.get(f"{path}&cursor={page['next_cursor']}").json
+    seen = [each["id"] for each in page["items"]]
+    while page["prev_cursor"]:
+        back = caller.get(f"{path}&cursor={page['prev_cursor']}").json
+        again = caller.get(f"{path}&cursor={back['next_cursor']}").json
+        assert again["items"] == page["items"]
+        page = back
+        seen = [each["id"] for each in page["items"]] + seen
+    return seen
+
+
 @pytest.fixture
 def seven(caller: Caller, db: Engine) -> list[str]:
     """Jobs of which some share their names and next runs, and some have no next run."""
@@ -62,6 +78,7 @@ def test_a_cursor_goes_through_every_order_once(
     assert sorted(order) == sorted(seven)
     assert walk(caller, f"sort={sort}&limit=2") == order
     assert walk(caller, f"sort={sort}&limit=3") == order
+    assert walk_back(caller, f"jobs?sort={sort}&limit=2") == order
     pages = [caller.get(f"jobs?sort={sort}&limit=2&page={page}").json for page in range(1, 5)]
     assert [each["id"] for page in pages for each in page["items"]] == order
     name = sort.removeprefix("-")
@@ -171,6 +188,7 @@ def test_jobs_are_found_by_their_last_outcome(
     page = caller.get("jobs?last_outcome=failed").json
     assert (page["total"], page["total_is_exact"]) == (3, True)
     # However few are looked at for one page, the cursor comes to the end.
+    assert walk_back(caller, "jobs?last_outcome=failed&sort=name&limit=2") == failed
     monkeypatch.setattr(lists, "MAX_LOOKED_AT", 2)
     assert found("failed") == found("failed", 1) == failed
     assert not caller.get("jobs?last_outcome=failed").json["total_is_exact"]
@@ -237,3 +255,34 @@ def test_the_last_page_says_the_total_of_the_whole_list(caller: Caller, db: Engi
         for way in ("page=2", f"cursor={first['next_cursor']}"):
             last = caller.get(f"{name}?limit=2&{way}").json
             assert (last["total"], len(last["items"]), last["next_cursor"]) == (3, 1, None)
+
+
+def test_a_history_goes_back_by_cursor(caller: Caller, db: Engine) -> None:
+    job_id = caller.create()["id"]
+    planned = plan(db, caller, job_id, [in_seconds(-60 + offset) for offset in range(7)])
+    for execution_id in planned[::2]:
+        end(db, execution_id, "failed")
+    latest_first = [str(each) for each in reversed(planned)]
+    assert walk_back(caller, "executions?limit=2") == latest_first
+    assert walk_back(caller, f"jobs/{job_id}/executions?limit=3") == latest_first
+    assert walk_back(caller, "executions?status=failed&limit=2") == latest_first[::2]
+    assert walk_back(caller, "executions?status=queued&limit=2") == latest_first[1::2]
+
+
+@pytest.mark.parametrize("path", ["jobs?limit=2", "executions?limit=2"])
+def test_a_page_that_has_not_changed_is_not_sent_again(
+    caller: Caller, db: Engine, path: str
+) -> None:
+    job_id = caller.create(name="Before")["id"]
+    [execution_id] = plan(db, caller, job_id, [in_seconds(-5)])
+    first = caller.get(path)
+    assert first.headers["ETag"].startswith('W/"')
+    known = {"If-None-Match": first.headers["ETag"]}
+    again = caller.get(path, headers=known)
+    assert (again.status_code, again.data) == (304, b"")
+    assert again.headers["ETag"] == first.headers["ETag"]
+    caller.patch(f"jobs/{job_id}", {"name": "After"})
+    end(db, execution_id, "failed")
+    changed = caller.get(path, headers=known)
+    assert (changed.status_code, changed.json["items"] != first.json["items"]) == (200, True)
+    assert changed.headers["ETag"] != first.headers["ETag"]

@@ -30,7 +30,7 @@ AT = datetime(2026, 11, 30, tzinfo=UTC)
 #: These say which part of a list is asked for, and in which order.
 PAGING = {"page", "limit", "cursor", "sort"}
 #: Where a part begins, which a cursor says.
-PLACE = {"before"}
+PLACE = {"before", "after"}
 
 #: A value of each condition.
 VALUES: dict[str, Any] = {
