@@ -15,7 +15,6 @@ from chronos_api.security import tokens
 from chronos_api.security.access import Role, Scope, principal, requires
 from chronos_api.security.tokens import Ticket
 from chronos_api.statistics import cached
-from chronos_api.statistics.dashboard import Period
 from chronos_api.transactions import call
 from chronos_common.errors import Unavailable
 from chronos_common.quotas import EVENT_STREAMS, USER_EVENT_STREAMS
@@ -92,7 +91,7 @@ def stream_events(query: dict[str, Any]) -> Response:
         lease.release()
         raise
 
-    stats = cached.stats_reader(workspace_id, Period.DAY)
+    stats = cached.stats_reader(workspace_id, query["period"])
     lines = sse.lines(subscription, stats, on_turn=lease.renew)
     response = Response(lines, content_type="text/event-stream")
     # A stream whose client goes away has no other end.

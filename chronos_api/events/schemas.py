@@ -4,7 +4,8 @@ from marshmallow import fields
 from marshmallow.validate import Regexp
 
 from chronos_api.fields.base import Answer, Strict
-from chronos_api.fields.fields import Instant, Text
+from chronos_api.fields.fields import Instant, OneOf, Text
+from chronos_api.statistics.dashboard import Period
 
 _STREAM_ID = r"^(\d{1,20}-\d{1,20})?$"
 
@@ -21,6 +22,11 @@ class EventsQuery(Strict):
     )
     workspace = fields.UUID(
         metadata={"description": "The same as the header X-Workspace, which counts more"}
+    )
+    period = OneOf(
+        Period,
+        load_default=Period.DAY,
+        metadata={"description": "How far the figures of stats go back"},
     )
     last_event_id = Text(
         longest=41,

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -11,11 +11,13 @@ from uuid import UUID
 from chronos_api.context import current
 from chronos_api.fields.pagination import filter_of
 from chronos_api.statistics import agenda as agendas
-from chronos_api.statistics import cache, dashboard, forecast
+from chronos_api.statistics import cache, dashboard, forecast, trend
 from chronos_api.statistics.dashboard import Period
-from chronos_api.statistics.schemas import Stats, Tags, Trend
+from chronos_api.statistics.schemas import Stats, Tags, TrendAnswer
+from chronos_api.statistics.trend import TrendSpan
 from chronos_api.statistics.upcoming_schemas import Agenda, Upcoming
 from chronos_common import clock
+from chronos_common.storage.executions.filters import HistoryFilter
 from chronos_common.storage.jobs import tags as counts
 from chronos_common.storage.jobs.schedules import DueFilter
 from chronos_common.storage.postgres.database import reading
@@ -40,13 +42,29 @@ def stats_reader(workspace_id: UUID, period: Period) -> Callable[[], dict[str, A
     return partial(kept.get, f"{workspace_id}:stats:{period}", compute)
 
 
-def trend(workspace_id: UUID, period: Period) -> dict[str, Any]:
-    """Return how the executions of the period ended."""
-    engine = current().engine
-    return cache.current().get(
-        f"{workspace_id}:trend:{period}",
-        lambda: Trend.of(dashboard.trend(engine, workspace_id, period, now=clock.now())),
-    )
+def trend_of(workspace_id: UUID, query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how executions ended: of a period or another span, of all jobs or some."""
+    engine, now = current().engine, clock.now()
+    period, span = _span(query, now)
+    filters = filter_of(HistoryFilter, {**query, "since": span.since, "until": span.until})
+
+    def compute() -> dict[str, Any]:
+        if filters.job_id is None and filters.tag is None:
+            found = trend.of_workspace(engine, workspace_id, span, period=period, now=now)
+        else:
+            found = trend.of_history(engine, workspace_id, filters, span, period=period, now=now)
+        return TrendAnswer.of(found)
+
+    which = f"{period}:{span.since}:{span.until}:{filters.job_id}:{filters.tag or ''}"
+    return cache.current().get(f"{workspace_id}:trend:{which}", compute)
+
+
+def _span(query: Mapping[str, Any], now: datetime) -> tuple[Period | None, TrendSpan]:
+    """Return the period that a query asks for, if it names no span, and the buckets."""
+    if query.get("since") is None:
+        return query["period"], trend.span_of(query["period"], now=now)
+    until = query.get("until") or now
+    return None, trend.span_between(query["since"], until, now=now)
 
 
 def upcoming(workspace_id: UUID, query: Mapping[str, Any]) -> dict[str, Any]:

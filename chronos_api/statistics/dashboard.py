@@ -1,4 +1,4 @@
-"""The figures of a workspace, and their course: read from sums, never from the history."""
+"""The figures of a workspace: read from sums, never from the history."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sqlalchemy import Engine
 
-from chronos_common import clock
 from chronos_common.domain import histograms
 from chronos_common.domain.statuses import Status
 from chronos_common.storage import workers
@@ -35,14 +34,6 @@ LENGTHS: Mapping[Period, timedelta] = {
     Period.SIX_HOURS: timedelta(hours=6),
     Period.DAY: timedelta(days=1),
     Period.WEEK: timedelta(days=7),
-}
-
-#: The buckets of a trend: 60, 72, 48 and 168 of them.
-STEPS: Mapping[Period, timedelta] = {
-    Period.HOUR: timedelta(minutes=1),
-    Period.SIX_HOURS: timedelta(minutes=5),
-    Period.DAY: timedelta(minutes=30),
-    Period.WEEK: timedelta(hours=1),
 }
 
 
@@ -92,11 +83,11 @@ class WorkspaceStats:
     @property
     def average_duration_ms(self) -> float | None:
         """Of the last attempts of executions that succeeded or failed."""
-        return _average_duration(self.totals.executions, self.totals.duration_ms)
+        return average_duration(self.totals.executions, self.totals.duration_ms)
 
     def drift(self, percent: float) -> int | None:
         """Return a percentile of drift, which never exceeds the largest drift."""
-        return _drift(self.totals, percent)
+        return drift_of(self.totals, percent)
 
     @property
     def drift_max_ms(self) -> int | None:
@@ -134,14 +125,15 @@ class PeriodSums:
     @property
     def average_duration_ms(self) -> float | None:
         """Of the last attempts of executions that succeeded or failed."""
-        return _average_duration(self.totals.executions, self.totals.duration_ms)
+        return average_duration(self.totals.executions, self.totals.duration_ms)
 
     def drift(self, percent: float) -> int | None:
         """Return a percentile of drift, which never exceeds the largest drift."""
-        return _drift(self.totals, percent)
+        return drift_of(self.totals, percent)
 
 
-def _drift(totals: Totals, percent: float) -> int | None:
+def drift_of(totals: Totals, percent: float) -> int | None:
+    """Return a percentile of drift, or None if nothing has started."""
     found = histograms.percentile(totals.drift_counts, percent)
     return None if found is None else min(found, totals.drift_ms_max)
 
@@ -172,54 +164,8 @@ def success_rate(counts: Mapping[str, int]) -> float | None:
     return round(succeeded / (succeeded + failed), 6) if succeeded + failed else None
 
 
-def _average_duration(counts: Mapping[str, int], durations: Mapping[str, int]) -> float | None:
+def average_duration(counts: Mapping[str, int], durations: Mapping[str, int]) -> float | None:
+    """Return the average of executions that succeeded or failed, or None without any."""
     ran = (Status.SUCCEEDED, Status.FAILED)
     count = sum(counts.get(status, 0) for status in ran)
     return round(sum(durations.get(status, 0) for status in ran) / count, 1) if count else None
-
-
-@dataclass(frozen=True, slots=True)
-class BucketSums:
-    """Number and duration, by status, of the executions that ended in one span of time."""
-
-    at: datetime
-    executions: dict[str, int]
-    durations_ms: dict[str, int]
-
-    @property
-    def average_duration_ms(self) -> float | None:
-        """Of executions that succeeded or failed."""
-        return _average_duration(self.executions, self.durations_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkspaceTrend:
-    """How the executions of a period ended, in buckets without gaps."""
-
-    period: Period
-    bucket_seconds: int
-    since: datetime
-    as_of: datetime
-    buckets: Sequence[BucketSums]
-
-
-def trend(engine: Engine, workspace_id: UUID, period: Period, *, now: datetime) -> WorkspaceTrend:
-    """Return how the executions of the ``period`` ended, bucket by bucket, the last one open."""
-    step = STEPS[period]
-    last = clock.floor(now, step)
-    first = last - LENGTHS[period] + step
-    with transaction(engine) as connection:
-        rows = trends.buckets(connection, workspace_id, since=first, step=step)
-    starts = [first + index * step for index in range(LENGTHS[period] // step)]
-    buckets = {at: BucketSums(at, {}, {}) for at in starts}
-    for row in rows:
-        if row["at"] in buckets:
-            buckets[row["at"]].executions[row["status"]] = row["executions"]
-            buckets[row["at"]].durations_ms[row["status"]] = row["duration_ms"]
-    return WorkspaceTrend(
-        period=period,
-        bucket_seconds=int(step.total_seconds()),
-        since=first,
-        as_of=now,
-        buckets=list(buckets.values()),
-    )

@@ -16,7 +16,8 @@ from chronos_api.statistics.schemas import (
     Stats,
     Tags,
     TagsQuery,
-    Trend,
+    TrendAnswer,
+    TrendQuery,
 )
 from chronos_api.statistics.upcoming_schemas import (
     Agenda,
@@ -47,12 +48,16 @@ def get_dashboard_stats(query: dict[str, Any]) -> Response:
 
 
 @dashboard.route("/trend", "GET")
-@dashboard.query(PeriodQuery)
-@dashboard.answers(200, Trend)
+@dashboard.query(TrendQuery)
+@dashboard.answers(200, TrendAnswer)
+@dashboard.problems(problems.NOT_FOUND)
 @requires(Role.VIEWER, Scope.STATS_READ)
 def get_dashboard_trend(query: dict[str, Any]) -> Response:
-    """Read how the executions of the period ended, in 60, 72, 48 or 168 buckets without gaps."""
-    return jsonify(cached.trend(principal().workspace_id, query["period"]))
+    """Read how the executions of a period ended, in buckets without gaps, and their drift.
+
+    A period has 60, 72, 48 or 168 buckets. With since, they are as short as 200 of them allow.
+    """
+    return jsonify(cached.trend_of(principal().workspace_id, query))
 
 
 upcoming = Blueprint(

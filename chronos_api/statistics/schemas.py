@@ -1,14 +1,18 @@
 """The figures of a workspace and of a job, and their course."""
 
+from datetime import timedelta
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import ValidationError, fields, validates_schema
 
 from chronos_api.fields.base import Answer, Strict, ValueAnswer, computed
-from chronos_api.fields.fields import Digits, Instant, OneOf, Text
+from chronos_api.fields.fields import Digits, Instant, Name, OneOf, Text
+from chronos_api.statistics import trend
 from chronos_api.statistics.dashboard import Period
+from chronos_common import clock
 from chronos_common.domain.jobs import MAX_TAG_LENGTH
 from chronos_common.domain.statuses import JobStatus, Status
+from chronos_common.storage.executions.filters import MAX_LOOKED_AT as MAX_EXECUTIONS
 from chronos_common.storage.jobs.tags import MAX_LOOKED_AT
 
 #: Executions that the figures of a job are made of.
@@ -77,6 +81,36 @@ class PeriodQuery(Strict):
     period = OneOf(
         Period, load_default=Period.DAY, metadata={"description": "Hours or days until now"}
     )
+
+
+class TrendQuery(PeriodQuery):
+    """Which span of time to look at, and the executions of which jobs."""
+
+    since = Instant(
+        metadata={"description": "Where the span begins. With it, the period does not count"}
+    )
+    until = Instant(metadata={"description": "Where the span ends. Now, if it is left out"})
+    job_id = fields.UUID(
+        error_messages={"invalid_uuid": "Must be the id of a job."},
+        metadata={"description": "The latest executions of this job alone"},
+    )
+    tag = Name(
+        longest=MAX_TAG_LENGTH,
+        metadata={"description": "The latest executions of jobs with this tag alone"},
+    )
+
+    @validates_schema
+    def _check_span(self, data: dict[str, Any], **_: object) -> None:
+        if "since" not in data:
+            if "until" in data:
+                raise ValidationError("Goes with since alone.", "until")
+            return
+        length = data.get("until", clock.now()) - data["since"]
+        if not timedelta(0) < length <= trend.LONGEST_SPAN:
+            raise ValidationError(
+                f"Must be before until, or before now, by at most {trend.LONGEST_SPAN.days} days.",
+                "since",
+            )
 
 
 class PreviousStats(ValueAnswer):
@@ -176,15 +210,32 @@ class TrendBucket(ValueAnswer):
     skipped = _ended("Did not run", Status.SKIPPED)
     total = computed(_count("All of them"), lambda sums: sum(sums.executions.values()))
     average_duration_ms = _maybe(fields.Float, "Of executions that succeeded or failed")
+    drift_p50_ms = computed(
+        _maybe(fields.Integer, "Half started at most so late"), lambda sums: sums.drift(50)
+    )
+    drift_p99_ms = computed(
+        _maybe(fields.Integer, "99 % started at most so late"), lambda sums: sums.drift(99)
+    )
+    drift_max_ms = _maybe(fields.Integer, "The latest start")
 
 
-class Trend(ValueAnswer):
-    """How the executions of a period ended, in buckets without gaps. The last one is open."""
+class TrendAnswer(ValueAnswer):
+    """How the executions of a span of time ended, in buckets without gaps."""
 
-    period = OneOf(Period)
+    period = OneOf(Period, allow_none=True, metadata={"description": "null if since was given"})
     bucket_seconds = _count("The length of each bucket")
-    since = Instant()
+    since = Instant(attribute="span.since")
+    until = Instant(
+        attribute="span.until",
+        metadata={"description": "The end of the last bucket, which is open until then"},
+    )
     as_of = Instant()
+    is_exact = fields.Boolean(
+        metadata={
+            "description": f"false if a job or tag has more executions there than the latest "
+            f"{MAX_EXECUTIONS}, which are looked at"
+        }
+    )
     buckets = fields.List(fields.Nested(TrendBucket))
 
 

@@ -22,8 +22,9 @@ from chronos_api.jobs import changes, service, snapshots
 from chronos_api.jobs.definition.payload_schemas import JobType
 from chronos_api.jobs.schemas import JobChangesQuery, JobsQuery, PauseFields, job_filter
 from chronos_api.jobs.service import JobListing
-from chronos_api.security.access import Role, Scope, requires
-from chronos_api.statistics import job_statistics
+from chronos_api.security.access import Role, Scope, principal, requires
+from chronos_api.statistics import cached, job_statistics
+from chronos_api.statistics.dashboard import Period
 from chronos_api.transactions import call
 from chronos_api.ui import charts, definitions
 from chronos_api.ui.blueprint import blueprint, show, to
@@ -80,6 +81,7 @@ def job(job_id: UUID) -> AnyResponse:
     shown = snapshots.detailed(row, now=now)
     return show(
         "job.html",
+        **_trend(job_id),
         job=shown,
         statistics=statistics,
         spark=charts.sparkline(statistics.latest),
@@ -115,6 +117,18 @@ def job_changes(job_id: UUID) -> AnyResponse:
         changes=page.rows,
         next_cursor=page.source(query.loaded)["next_cursor"],
     )
+
+
+def _trend(job_id: UUID) -> dict[str, Any]:
+    """Return the chart of the job's last day, and how late its latest start was."""
+    query = {"period": Period.DAY, "job_id": job_id}
+    found = cached.trend_of(principal().workspace_id, query)
+    late = [bucket["drift_max_ms"] for bucket in found["buckets"]]
+    return {
+        "chart": charts.trend(found["buckets"], found["bucket_seconds"]),
+        "latest_start_ms": max((each for each in late if each is not None), default=None),
+        "is_exact": found["is_exact"],
+    }
 
 
 def _why(job_id: UUID) -> Any:

@@ -70,7 +70,7 @@ def _figures() -> dict[str, Any]:
     """Return the figures of the period that the address names, and their chart."""
     query = json_body.load(PeriodQuery, {"period": request.args.get("period", Period.HOUR)})
     period, workspace_id = query["period"], principal().workspace_id
-    trend = cached.trend(workspace_id, period)
+    trend = cached.trend_of(workspace_id, {"period": period})
     return {
         "period": period,
         "stats": cached.stats(workspace_id, period),

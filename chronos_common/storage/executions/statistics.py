@@ -7,7 +7,7 @@ them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -15,9 +15,7 @@ from sqlalchemy import Connection, text
 from chronos_common.domain import histograms
 from chronos_common.domain.executions import Moved
 from chronos_common.domain.statuses import FINAL
-
-#: Longer than the longest trend that is drawn from minutes.
-MINUTES_KEPT = timedelta(days=8)
+from chronos_common.storage.executions.trends import MINUTES_KEPT
 
 _DAY_MS = 86_400_000
 _LONGEST_DRIFT_MS = 7 * _DAY_MS

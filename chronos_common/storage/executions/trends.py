@@ -1,5 +1,7 @@
 """The statements that read ``execution_stats`` and ``execution_stats_hourly``: sums over time.
 
+What they do not hold, the sums of a job or of a tag, is made of its latest executions.
+
 However many executions there were, a day is at most 24 hourly rows and 60 of minutes for each
 final status.
 """
@@ -9,9 +11,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, RowMapping, TextClause, text
+from sqlalchemy import Connection, RowMapping, TextClause, func, select, text
+
+from chronos_common.storage.executions.filters import (
+    MAX_LOOKED_AT,
+    HistoryFilter,
+    met,
+    outcome_conditions,
+)
+from chronos_common.storage.tables import executions
 
 HOUR = timedelta(hours=1)
+
+#: Longer than the longest trend that is drawn from minutes.
+MINUTES_KEPT = timedelta(days=8)
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
@@ -89,26 +102,69 @@ def _buckets(table: str, span: str) -> TextClause:
     return text(f"""
         SELECT date_bin(:step, {span}, to_timestamp(0)) AS at, status,
                CAST(sum(executions) AS bigint) AS executions,
-               CAST(sum(duration_ms_sum) AS bigint) AS duration_ms
+               CAST(sum(duration_ms_sum) AS bigint) AS duration_ms,
+               max(drift_ms_max) AS drift_ms_max
           FROM {table}
-         WHERE workspace_id = :workspace_id AND {span} >= :since
+         WHERE workspace_id = :workspace_id AND {span} >= :since AND {span} < :until
+         GROUP BY 1, 2 ORDER BY 1, 2""")  # noqa: S608 - constants
+
+
+def _drift_buckets(table: str, span: str) -> TextClause:
+    return text(f"""
+        SELECT date_bin(:step, s.{span}, to_timestamp(0)) AS at, counted.bucket,
+               CAST(sum(counted.executions) AS bigint) AS executions
+          FROM {table} s,
+               unnest(s.drift_counts) WITH ORDINALITY AS counted (executions, bucket)
+         WHERE s.workspace_id = :workspace_id AND s.{span} >= :since AND s.{span} < :until
+           AND counted.executions > 0
          GROUP BY 1, 2 ORDER BY 1, 2""")  # noqa: S608 - constants
 
 
 _OF_MINUTES = _buckets("execution_stats", "minute")
 _OF_HOURS = _buckets("execution_stats_hourly", "hour")
+_DRIFT_OF_MINUTES = _drift_buckets("execution_stats", "minute")
+_DRIFT_OF_HOURS = _drift_buckets("execution_stats_hourly", "hour")
 
 
 def buckets(
-    connection: Connection, workspace_id: UUID, *, since: datetime, step: timedelta
+    connection: Connection, workspace_id: UUID, since: datetime, until: datetime, step: timedelta
 ) -> Sequence[RowMapping]:
-    """Return sums by bucket of length ``step`` and status, from the bucket ``since`` on.
+    """Return sums by bucket of length ``step`` and status, of the buckets in a span of time.
 
     Buckets are counted from 1970 in UTC. Whole hours are added up from hourly rows.
     """
+    bounds = {"workspace_id": workspace_id, "since": since, "until": until, "step": step}
     query = _OF_HOURS if step % HOUR == timedelta(0) else _OF_MINUTES
-    rows = connection.execute(query, {"workspace_id": workspace_id, "since": since, "step": step})
-    return rows.mappings().all()
+    return connection.execute(query, bounds).mappings().all()
+
+
+def drift_buckets(
+    connection: Connection, workspace_id: UUID, since: datetime, until: datetime, step: timedelta
+) -> Sequence[RowMapping]:
+    """Return the histogram of the drift of each bucket of :func:`buckets`, counted from 1."""
+    bounds = {"workspace_id": workspace_id, "since": since, "until": until, "step": step}
+    query = _DRIFT_OF_HOURS if step % HOUR == timedelta(0) else _DRIFT_OF_MINUTES
+    return connection.execute(query, bounds).mappings().all()
+
+
+def ended(
+    connection: Connection, workspace_id: UUID, filters: HistoryFilter
+) -> tuple[Sequence[RowMapping], bool]:
+    """Return the finished executions that a filter finds, and whether that is all of them.
+
+    At most ``filters.MAX_LOOKED_AT`` executions are looked at, the latest ones.
+    """
+    columns = [executions.c[name] for name in (*_OF_ENDED, "id", "job_id", "finished_at")]
+    seen = met(connection, workspace_id, filters, columns).limit(MAX_LOOKED_AT).cte("looked_at")
+    found = select(*(seen.c[name] for name in _OF_ENDED)).where(
+        seen.c.finished_at.is_not(None), *outcome_conditions(filters, seen)
+    )
+    rows = connection.execute(found).mappings().all()
+    number = connection.execute(select(func.count()).select_from(seen)).scalar_one()
+    return rows, number < MAX_LOOKED_AT
+
+
+_OF_ENDED = ("status", "scheduled_for", "started_at", "duration_ms")
 
 
 # The most overdue ones come first, so running and waiting ones come before future retries. The

@@ -83,12 +83,14 @@ def create(server: Server, caller: Caller) -> dict[str, Any]:
 class Stream:
     """A client of the event stream."""
 
-    def __init__(self, server: Server, caller: Caller, last_seen: str | None = None) -> None:
+    def __init__(
+        self, server: Server, caller: Caller, last_seen: str | None = None, query: str = ""
+    ) -> None:
         headers = {"Authorization": f"Bearer {caller.token}"}
         if last_seen:
             headers["Last-Event-ID"] = last_seen
         self.answer = requests.get(
-            f"{server.url}/api/v1/events", headers=headers, stream=True, timeout=30
+            f"{server.url}/api/v1/events{query}", headers=headers, stream=True, timeout=30
         )
         self._lines = self.answer.iter_lines(chunk_size=1, decode_unicode=True)
 
@@ -122,13 +124,15 @@ class Stream:
 
 
 @contextmanager
-def following(server: Server, caller: Caller, last_seen: str | None = None) -> Iterator[Stream]:
-    streams = [Stream(server, caller, last_seen)]
+def following(
+    server: Server, caller: Caller, last_seen: str | None = None, query: str = ""
+) -> Iterator[Stream]:
+    streams = [Stream(server, caller, last_seen, query)]
 
     def is_open() -> bool:
         # A stream that was just left holds its place for a moment.
         if streams[-1].answer.status_code != 200:
-            streams.append(Stream(server, caller, last_seen))
+            streams.append(Stream(server, caller, last_seen, query))
         return streams[-1].answer.status_code == 200
 
     wait_until(is_open, within=10)
@@ -139,6 +143,8 @@ def following(server: Server, caller: Caller, last_seen: str | None = None) -> I
 def test_a_stream_tells_the_figures_and_then_what_changes(
     server: Server, caller: Caller, stranger: Caller, db: Engine
 ) -> None:
+    with following(server, caller, query="?period=1h") as stream:
+        assert stream.next("stats")["data"]["period"] == "1h"
     with following(server, caller) as stream:
         assert stream.answer.headers["Content-Type"].startswith("text/event-stream")
         assert stream.answer.headers["Cache-Control"] == "no-store"
