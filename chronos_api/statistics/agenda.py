@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Engine, Row
 
-from chronos_api.statistics.forecast import BUDGET_SECONDS, MAX_JOBS
+from chronos_api.statistics.forecast import QUICK
 from chronos_common import clock
 from chronos_common.clock import HOUR, MICROSECOND, MINUTE, SECOND
 from chronos_common.domain.schedules import counting
@@ -100,12 +100,12 @@ def agenda(
     named = NAMED_ALONE if until - since <= SECOND else NAMED
     with reading(engine) as connection:
         rows, looked_at = schedules.due_groups(
-            connection, workspace_id, until=until, chosen=chosen, limit=MAX_JOBS + 1, named=named
+            connection, workspace_id, until=until, chosen=chosen, limit=QUICK.jobs + 1, named=named
         )
     course, begun = _Course(since, until, named), time.monotonic()
     # However many jobs there are, time is left to list the runs of those that were looked at.
-    course.start(rows, ends=begun + BUDGET_SECONDS / 2)
-    course.go_on(None if is_whole else limit, ends=begun + BUDGET_SECONDS)
+    course.start(rows, ends=begun + QUICK.seconds / 2)
+    course.go_on(None if is_whole else limit, ends=begun + QUICK.seconds)
     times = sorted(course.seconds)
     shown = times[:limit]
     busiest = course.busiest() if is_whole else []
@@ -117,7 +117,7 @@ def agenda(
         since=since,
         until=until,
         jobs=course.jobs,
-        is_partial=looked_at > MAX_JOBS or course.is_partial,
+        is_partial=looked_at > QUICK.jobs or course.is_partial,
         seconds=[course.second(at, names) for at in shown],
         next_since=times[limit] if len(times) > limit else None,
         minutes=minutes,

@@ -1,11 +1,13 @@
 """Answers kept in Redis for some seconds, so that many readers cost as much as one.
 
-Redis is a convenience here: while it is away, every answer is computed.
+An answer that takes longer than a reader waits is computed in the background, and then kept for
+minutes. Redis is a convenience here: while it is away, every answer is computed.
 """
 
 import json
 import time
 from collections.abc import Callable
+from threading import BoundedSemaphore, Thread
 from typing import Any, cast
 
 import structlog
@@ -29,6 +31,8 @@ class Cache:
         self._redis = redis
         self._seconds = seconds
         self._away_until = 0.0
+        #: One answer of a process is improved at once: it takes the CPU from requests.
+        self._improving = BoundedSemaphore(1)
 
     def get(self, key: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Return the value that is kept under ``key``, or else the result of ``compute``."""
@@ -38,8 +42,37 @@ class Cache:
         if kept is not None:
             return kept
         computed = compute()
-        self._write(key, computed)
+        self._write(key, computed, self._seconds)
         return computed
+
+    def improve(self, key: str, compute: Callable[[], dict[str, Any]], *, seconds: int) -> None:
+        """Let a thread compute a better value, and keep it under ``key`` for so many seconds.
+
+        In that time, one of all processes does so once. Nobody waits for it.
+        """
+        if not self._seconds or time.monotonic() < self._away_until:
+            return
+        if not self._improving.acquire(blocking=False):
+            return
+        try:
+            is_first = self._redis.set(f"{_PREFIX}{key}:improved", b"1", nx=True, ex=seconds)
+        except RedisError as error:
+            self._leave(error)
+            is_first = None
+        if not is_first:
+            self._improving.release()
+            return
+        arguments = key, compute, seconds
+        Thread(target=self._improve, args=arguments, name="improve", daemon=True).start()
+
+    def _improve(self, key: str, compute: Callable[[], dict[str, Any]], seconds: int) -> None:
+        try:
+            self._write(key, compute(), seconds)
+        except Exception:  # noqa: BLE001 - whatever it is, nobody waits for it
+            # The partial value stays. The next try comes after the same time.
+            _log.exception("answer not improved", key=key)
+        finally:
+            self._improving.release()
 
     def _read(self, key: str) -> dict[str, Any] | None:
         try:
@@ -53,11 +86,11 @@ class Cache:
             return None
         return kept if isinstance(kept, dict) else None
 
-    def _write(self, key: str, value: dict[str, Any]) -> None:
+    def _write(self, key: str, value: dict[str, Any], seconds: int) -> None:
         if time.monotonic() < self._away_until:
             return
         try:
-            self._redis.set(_PREFIX + key, json.dumps(value), ex=self._seconds)
+            self._redis.set(_PREFIX + key, json.dumps(value), ex=seconds)
         except RedisError as error:
             self._leave(error)
 

@@ -13,6 +13,7 @@ from chronos_api.fields.pagination import filter_of
 from chronos_api.statistics import agenda as agendas
 from chronos_api.statistics import cache, dashboard, forecast, trend
 from chronos_api.statistics.dashboard import Period
+from chronos_api.statistics.forecast import Budget
 from chronos_api.statistics.schemas import Stats, Tags, TrendAnswer
 from chronos_api.statistics.trend import TrendSpan
 from chronos_api.statistics.upcoming_schemas import Agenda, Upcoming
@@ -21,6 +22,9 @@ from chronos_common.storage.executions.filters import HistoryFilter
 from chronos_common.storage.jobs import tags as counts
 from chronos_common.storage.jobs.schedules import DueFilter
 from chronos_common.storage.postgres.database import reading
+
+#: How long a forecast that took long is kept. A change of a job shows after that time at most.
+WHOLE_SECONDS = 300
 
 
 def stats(workspace_id: UUID, period: Period) -> dict[str, Any]:
@@ -68,20 +72,26 @@ def _span(query: Mapping[str, Any], now: datetime) -> tuple[Period | None, Trend
 
 
 def upcoming(workspace_id: UUID, query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the forecast that ``query`` asks for, as :class:`UpcomingQuery` loads it."""
+    """Return the forecast that ``query`` asks for, as :class:`UpcomingQuery` loads it.
+
+    If it is partial, a thread computes a whole one, for those who ask later.
+    """
     engine, chosen = current().engine, filter_of(DueFilter, query)
     hours, minutes = query["hours"], query["bucket_minutes"]
 
-    def compute() -> dict[str, Any]:
-        step = timedelta(minutes=minutes)
-        return Upcoming.of(
-            forecast.forecast(
-                engine, workspace_id, hours=hours, step=step, now=clock.now(), chosen=chosen
-            )
+    def compute(budget: Budget) -> dict[str, Any]:
+        step, now = timedelta(minutes=minutes), clock.now()
+        found = forecast.forecast(
+            engine, workspace_id, hours=hours, step=step, now=now, chosen=chosen, budget=budget
         )
+        return Upcoming.of(found)
 
-    key = json.dumps([hours, minutes, asdict(chosen)])
-    return cache.current().get(f"{workspace_id}:upcoming:{key}", compute)
+    which = json.dumps([hours, minutes, asdict(chosen)])
+    kept, key = cache.current(), f"{workspace_id}:upcoming:{which}"
+    found = kept.get(key, partial(compute, forecast.QUICK))
+    if found["partial"]:
+        kept.improve(key, partial(compute, forecast.THOROUGH), seconds=WHOLE_SECONDS)
+    return found
 
 
 def agenda(workspace_id: UUID, query: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,9 +20,17 @@ from chronos_common.storage.postgres.database import transaction
 
 _log = structlog.get_logger(__name__)
 
-#: A forecast that would look at more jobs, or for longer, ends and says that it is partial.
-MAX_JOBS = 300_000
-BUDGET_SECONDS = 1.0
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A forecast that would look at more jobs, or for longer, ends and says that it is partial."""
+
+    jobs: int
+    seconds: float
+
+
+#: For somebody who waits, and for nobody.
+QUICK, THOROUGH = Budget(300_000, 1.0), Budget(1_000_000, 10.0)
 
 #: Jobs that a bucket names: those that run least often in it, which the others would hide.
 NAMED = 5
@@ -91,6 +99,7 @@ def forecast(
     step: timedelta,
     now: datetime,
     chosen: DueFilter = ALL,
+    budget: Budget = QUICK,
 ) -> Forecast:
     """Return the runs to come of ``chosen`` jobs, in buckets of length ``step``.
 
@@ -102,10 +111,16 @@ def forecast(
     until = first + number * step
     with transaction(engine) as connection:
         rows, looked_at = schedules.due_groups(
-            connection, workspace_id, until=until, chosen=chosen, limit=MAX_JOBS + 1, named=NAMED
+            connection,
+            workspace_id,
+            until=until,
+            chosen=chosen,
+            limit=budget.jobs + 1,
+            named=NAMED,
         )
     counts = [_BucketCount() for _ in starts]
-    considered = _fill(counts, rows, [now, *starts[1:], until], now)
+    ends = time.monotonic() + budget.seconds
+    considered = _fill(counts, rows, [now, *starts[1:], until], now, ends=ends)
     with transaction(engine) as connection:
         shown = {job_id for count in counts for _, job_id in count.named}
         names = jobs.names_of(connection, shown)
@@ -115,7 +130,7 @@ def forecast(
         bucket_seconds=int(step.total_seconds()),
         jobs=considered,
         runs=sum(count.runs for count in counts),
-        is_partial=looked_at > MAX_JOBS or considered < looked_at,
+        is_partial=looked_at > budget.jobs or considered < looked_at,
         buckets=[count.bucket(at, names) for at, count in zip(starts, counts, strict=True)],
     )
 
@@ -125,9 +140,13 @@ def _fill(
     rows: Iterable[Row[Any]],
     bounds: Sequence[datetime],
     now: datetime,
+    *,
+    ends: float,
 ) -> int:
-    """Count the runs of groups of jobs in each bucket, and return the number of jobs."""
-    ends = time.monotonic() + BUDGET_SECONDS
+    """Count the runs of groups of jobs in each bucket, and return the number of jobs.
+
+    It stops when the monotonic clock reaches ``ends``.
+    """
     # Many jobs share their schedule.
     known: dict[tuple[Schedule, datetime, int | None], list[int]] = {}
     considered = 0

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from chronos_api.statistics import agenda
+from chronos_api.statistics.forecast import Budget
 from chronos_common import clock
 from integration.api.callers import Caller
 
@@ -122,7 +123,7 @@ def test_what_takes_too_long_is_left_out_and_the_answer_says_so(
         )
     found = read(caller, next_hour(), limit=1)
     assert (lines(found), found["partial"]) == ([("00:00", ["Sound"])], False)
-    monkeypatch.setattr(agenda, "BUDGET_SECONDS", 0.0)
+    monkeypatch.setattr(agenda, "QUICK", Budget(100, 0.0))
     found = read(caller, next_hour(), limit=2)
     assert (found["seconds"], found["partial"]) == ([], True)
 
