@@ -86,6 +86,12 @@ class Runner:
         self.begin()
         cast(Loop, self._loop).hint()
 
+    def join(self, timeout: float) -> None:
+        """Let the thread end after its tick, and wait for that, if it ever began."""
+        if self._loop is not None:
+            self._loop.stop()
+            self._loop.join(timeout)
+
     def _rest_seconds(self) -> float:
         if self._next_due is None:
             return QUIET_SECONDS

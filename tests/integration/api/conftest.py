@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import Engine, make_url, text
 
 from chronos_api.app import create_app
+from chronos_api.bulk import runner
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage.postgres.database import connect
 from integration.api.api_settings import settings_for
@@ -35,10 +36,12 @@ def db(api_database_url: str) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def app(db: Engine, servers: Servers) -> Flask:
+def app(db: Engine, servers: Servers) -> Iterator[Flask]:
     """The application; the limits are too high to be met."""
     url = db.url.render_as_string(hide_password=False)
-    return create_app(settings_for(url, servers.redis_url), db)
+    made = create_app(settings_for(url, servers.redis_url), db)
+    yield made
+    runner.of(made).join(timeout=10)
 
 
 @pytest.fixture
