@@ -351,6 +351,8 @@ class SchedulePreview(Answered):
     clock_changes: tuple[ScheduleClockChange, ...] = ()
     #: Of a preview for a job.
     replacement: ScheduleReplacement | None = None
+    #: How many other ``jobs`` run at the second of the first one.
+    also_due: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,6 +82,14 @@ class ReplacementAnswer(ValueAnswer):
     )
 
 
+class AlsoDueAnswer(ValueAnswer):
+    """Other jobs that start at the same second, so that another one may be better."""
+
+    at = Instant()
+    jobs = fields.Integer(metadata={"description": "Other active jobs that run next then"})
+    is_exact = fields.Boolean(metadata={"description": "Whether there are not more of them"})
+
+
 class Preview(ValueAnswer):
     """A schedule in plain English, its next instants, and what clock changes do to it."""
 
@@ -99,4 +107,9 @@ class Preview(ValueAnswer):
         ReplacementAnswer,
         allow_none=True,
         metadata={"description": f"With job_id. Up to {MAX_COMPARED} instants are compared"},
+    )
+    also_due = fields.Nested(
+        AlsoDueAnswer,
+        allow_none=True,
+        metadata={"description": "About the first of next_runs. null without one"},
     )

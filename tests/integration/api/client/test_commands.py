@@ -292,6 +292,8 @@ def test_next_why_and_explain(run: Run, client: Chronos) -> None:
     assert run("jobs", "why", "Ping").exit_code == 3  # never due
     explained = run("schedule", "explain", "0 9 * * MON-FRI", "--timezone", "Europe/Berlin")
     assert "At 09:00 from Monday through Friday" in explained.stdout
+    nightly = run("schedule", "explain", "30 2 * * *", "--timezone", "Europe/Berlin")
+    assert "02:30 does not exist, so it runs at 03:00" in nightly.stdout
     assert run("schedule", "explain", "61 * * * *").exit_code == 4
 
 

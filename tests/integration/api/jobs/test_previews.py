@@ -38,3 +38,16 @@ def test_a_preview_for_a_job_compares_with_its_schedule(caller: Caller, stranger
     assert stranger.post("schedules/preview", wanted).status_code == 404
     unknown = caller.post("schedules/preview", {**NIGHTLY, "job_id": str(uuid4())})
     assert unknown.status_code == 404
+
+
+def test_a_preview_counts_the_other_jobs_of_its_first_second(caller: Caller) -> None:
+    made = [caller.create(**NIGHTLY)["id"] for _ in range(3)]
+    caller.create(**NIGHTLY | {"cron_expression": "31 2 * * *"})
+    caller.post(f"jobs/{made[0]}/pause")
+    found = caller.post("schedules/preview", NIGHTLY).json
+    assert found["also_due"]["at"] == found["next_runs"][0]["at"]
+    assert (found["also_due"]["jobs"], found["also_due"]["is_exact"]) == (2, True)
+    own = caller.post("schedules/preview", {**NIGHTLY, "job_id": made[1]}).json
+    assert own["also_due"]["jobs"] == 1
+    paused = caller.post("schedules/preview", {**NIGHTLY, "job_id": made[0]}).json
+    assert paused["also_due"]["jobs"] == 2
