@@ -49,6 +49,7 @@ def test_a_job_of_that_name_is_adopted_with_one_entry_in_the_audit_log(caller: C
         "cron_expression": NOON,
         "scope": SCOPE,
         "scope_key": "a",
+        "version": 3,
     }
 
 
@@ -63,7 +64,7 @@ def test_an_adoption_alone_is_in_the_audit_log_and_keeps_the_next_run(caller: Ca
     assert (live["scope"], live["version"]) == (SCOPE, 2)
     assert live["next_run_at"] == made["next_run_at"]
     latest = caller.get(f"jobs/{made['id']}/changes").json["items"][0]
-    assert latest["details"]["after"] == {"scope": SCOPE, "scope_key": "a"}
+    assert latest["details"]["after"] == {"scope": SCOPE, "scope_key": "a", "version": 2}
 
 
 def test_several_jobs_of_that_name_are_a_conflict_until_the_file_gives_an_id(
