@@ -205,7 +205,7 @@ def _large(results: Sequence[Result]) -> Iterator[Check]:
         yield _at_most(what, slowest.figures["answer_ms"], large.TARGET_MS, " ms", slowest)
     for listed in _of(results, large.NAME, large.COMMAND):
         seconds = listed.figures["seconds"]
-        yield _at_most(large.COMMAND, seconds, large.COMMAND_TARGET_SECONDS, " s", listed)
+        yield _at_most(large.COMMAND, seconds, large.COMMAND_TARGET_SECONDS, " s")
 
 
 def _memory(results: Sequence[Result]) -> Iterator[Check]:
