@@ -85,7 +85,10 @@ class AgendaQuery(JobTraits):
     )
     until = Instant(
         required=True,
-        metadata={"description": "Where the span ends: at most a day after since. Exclusive"},
+        metadata={
+            "description": "Where the span ends: at most a day after since. Exclusive",
+            "examples": ["2030-01-01T18:00:00.000Z"],
+        },
     )
     limit = Digits(
         low=1,
