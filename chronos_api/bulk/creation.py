@@ -7,14 +7,12 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.jobs import holdings
+from chronos_api.jobs import service
 from chronos_api.jobs.definition import definitions
-from chronos_api.jobs.service import first_status
 from chronos_api.transactions import Call, Session, begin, reading
 from chronos_api.workspaces import mail_permission
 from chronos_common import ids
 from chronos_common.errors import Invalid, InvalidItems
-from chronos_common.storage.jobs import insert, jobs
 from chronos_common.storage.jobs.insert import NewJob
 
 MAX_JOBS = 1000
@@ -36,7 +34,8 @@ def create(call: Call, bodies: Sequence[Any]) -> Sequence[RowMapping]:
         faults |= _mail_faults(session, new) if not faults else {}
     if faults:
         raise InvalidItems(faults)
-    return _store(call, new)
+    with begin(call) as tx:
+        return service.add_all(tx, new)
 
 
 def _mail_faults(session: Session, new: Sequence[NewJob]) -> dict[int, dict[str, list[str]]]:
@@ -67,22 +66,4 @@ def _checked(fields: Any, default_url: str | None, *, now: datetime) -> NewJob:
     job_id: UUID = ids.new_id(now)
     definition = definitions.define(fields, job_id=job_id, now=now, default_url=default_url)
     first = definition.schedule.first_at_or_after(now)
-    return NewJob(job_id, definition, first, first_status(fields.get("status")))
-
-
-def _store(call: Call, new: Sequence[NewJob]) -> Sequence[RowMapping]:
-    """Store checked jobs and return them, in the same order."""
-    with begin(call) as tx:
-        insert.insert_all(
-            tx.connection,
-            new,
-            workspace_id=tx.workspace_id,
-            created_by=tx.principal.user_id,
-            now=tx.now,
-        )
-        details = {each.id: {"name": each.definition.name} for each in new}
-        tx.audit("job.create", "job", details)
-        rows = jobs.find_many(tx.connection, tx.workspace_id, [each.id for each in new])
-        tx.spend(holdings.of(rows))
-    row_of = {row["id"]: row for row in rows}
-    return [row_of[each.id] for each in new]
+    return NewJob(job_id, definition, first, service.first_status(fields.get("status")))

@@ -1,6 +1,6 @@
 """Jobs: create, read, list and delete them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
@@ -54,6 +54,26 @@ def add(tx: Transaction, fields: Mapping[str, Any]) -> RowMapping:
     tx.audit("job.create", "job", {job_id: {"name": definition.name}})
     tx.spend(holdings.of([row]))
     return row
+
+
+def add_all(tx: Transaction, new: Sequence[NewJob], **details: Any) -> Sequence[RowMapping]:
+    """Store checked jobs as a part of the transaction, and return them in the same order.
+
+    ``details`` are those of each entry in the audit log, beside the name.
+    """
+    insert.insert_all(
+        tx.connection,
+        new,
+        workspace_id=tx.workspace_id,
+        created_by=tx.principal.user_id,
+        now=tx.now,
+    )
+    entries = {each.id: {"name": each.definition.name, **details} for each in new}
+    tx.audit("job.create", "job", entries)
+    rows = jobs.find_many(tx.connection, tx.workspace_id, [each.id for each in new])
+    tx.spend(holdings.of(rows))
+    row_of = {row["id"]: row for row in rows}
+    return [row_of[each.id] for each in new]
 
 
 def first_status(wanted: object) -> JobStatus:

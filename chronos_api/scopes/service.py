@@ -15,8 +15,8 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from chronos_api.jobs import changes, holdings, lifecycle, snapshots
-from chronos_api.jobs.service import find
+from chronos_api.jobs import changes, lifecycle, snapshots
+from chronos_api.jobs.service import add_all, find
 from chronos_api.scopes import guards, targets
 from chronos_api.scopes.plan import Item, JobVerdict, OnDrift, Plan, Step, judge, missing, unclear
 from chronos_api.scopes.targets import Unclear, Wanted
@@ -24,7 +24,7 @@ from chronos_api.transactions import Call, Session, Transaction, begin, reading
 from chronos_common.domain.jobs import Ownership
 from chronos_common.domain.statuses import JobStatus
 from chronos_common.storage import audit
-from chronos_common.storage.jobs import insert, jobs, scopes
+from chronos_common.storage.jobs import jobs, scopes
 from chronos_common.storage.jobs.insert import NewJob
 
 
@@ -160,20 +160,8 @@ def _change(tx: Transaction, item: Item, rows: Mapping[UUID, RowMapping]) -> Non
 
 def _create(tx: Transaction, plan: Plan) -> None:
     items = plan.doing(Step.CREATE)
-    if not items:
-        return
-    new = [_new(plan.scope, each, tx) for each in items]
-    insert.insert_all(
-        tx.connection,
-        new,
-        workspace_id=tx.workspace_id,
-        created_by=tx.principal.user_id,
-        now=tx.now,
-    )
-    details = {each.id: {"name": each.definition.name, "scope": plan.scope} for each in new}
-    tx.audit("job.create", "job", details)
-    ids = [each.id for each in new]
-    tx.spend(holdings.of(jobs.find_many(tx.connection, tx.workspace_id, ids)))
+    if items:
+        add_all(tx, [_new(plan.scope, each, tx) for each in items], scope=plan.scope)
 
 
 def _new(scope: str, item: Item, tx: Transaction) -> NewJob:

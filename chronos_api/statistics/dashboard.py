@@ -38,73 +38,6 @@ LENGTHS: Mapping[Period, timedelta] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkspaceStats:
-    """How a workspace stands, and how its executions of a period ended."""
-
-    period: Period
-    since: datetime
-    as_of: datetime
-    jobs: Mapping[str, int]
-    unfinished: Backlog
-    totals: Totals
-    before: Totals
-    alive: Mapping[str, int]
-
-    @property
-    def previous(self) -> "PeriodSums":
-        """The sums of the period before, of the same length."""
-        return PeriodSums(self.since - LENGTHS[self.period], self.since, self.before)
-
-    @property
-    def drift_histogram(self) -> "Sequence[DriftBucket]":
-        """The distribution of the drift, without empty buckets."""
-        return [
-            DriftBucket(histograms.lowest_of(bucket), histograms.lowest_of(bucket + 1), count)
-            for bucket, count in enumerate(self.totals.drift_counts)
-            if count
-        ]
-
-    @property
-    def executions(self) -> Mapping[str, int]:
-        """How many executions of the period ended with each status."""
-        return self.totals.executions
-
-    @property
-    def success_rate(self) -> float | None:
-        """The part of the finished executions that succeeded."""
-        return success_rate(self.totals.executions)
-
-    @property
-    def queue_age_seconds(self) -> float:
-        """For how long the most overdue execution has been due."""
-        waiting_since = self.unfinished.waiting_since
-        return (self.as_of - waiting_since).total_seconds() if waiting_since else 0.0
-
-    @property
-    def average_duration_ms(self) -> float | None:
-        """Of the last attempts of executions that succeeded or failed."""
-        return average_duration(self.totals.executions, self.totals.duration_ms)
-
-    def drift(self, percent: float) -> int | None:
-        """Return a percentile of drift, which never exceeds the largest drift."""
-        return drift_of(self.totals, percent)
-
-    @property
-    def drift_max_ms(self) -> int | None:
-        """The largest drift."""
-        return self.totals.drift_ms_max if self.totals.drift_counts else None
-
-
-@dataclass(frozen=True, slots=True)
-class DriftBucket:
-    """How many executions started so late: from one number of milliseconds to below another."""
-
-    from_ms: int
-    below_ms: int
-    executions: int
-
-
-@dataclass(frozen=True, slots=True)
 class PeriodSums:
     """How the executions of [``since``, ``until``) ended."""
 
@@ -132,6 +65,57 @@ class PeriodSums:
         return drift_of(self.totals, percent)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceStats(PeriodSums):
+    """How a workspace stands, and how its executions of a period ended."""
+
+    period: Period
+    jobs: Mapping[str, int]
+    unfinished: Backlog
+    before: Totals
+    alive: Mapping[str, int]
+
+    @property
+    def as_of(self) -> datetime:
+        """The instant of the figures, at which the period ends."""
+        return self.until
+
+    @property
+    def previous(self) -> PeriodSums:
+        """The sums of the period before, of the same length."""
+        since = self.since - LENGTHS[self.period]
+        return PeriodSums(since=since, until=self.since, totals=self.before)
+
+    @property
+    def drift_histogram(self) -> "Sequence[DriftBucket]":
+        """The distribution of the drift, without empty buckets."""
+        return [
+            DriftBucket(histograms.lowest_of(bucket), histograms.lowest_of(bucket + 1), count)
+            for bucket, count in enumerate(self.totals.drift_counts)
+            if count
+        ]
+
+    @property
+    def queue_age_seconds(self) -> float:
+        """For how long the most overdue execution has been due."""
+        waiting_since = self.unfinished.waiting_since
+        return (self.as_of - waiting_since).total_seconds() if waiting_since else 0.0
+
+    @property
+    def drift_max_ms(self) -> int | None:
+        """The largest drift."""
+        return self.totals.drift_ms_max if self.totals.drift_counts else None
+
+
+@dataclass(frozen=True, slots=True)
+class DriftBucket:
+    """How many executions started so late: from one number of milliseconds to below another."""
+
+    from_ms: int
+    below_ms: int
+    executions: int
+
+
 def drift_of(totals: Totals, percent: float) -> int | None:
     """Return a percentile of drift, or None if nothing has started."""
     found = histograms.percentile(totals.drift_counts, percent)
@@ -147,7 +131,7 @@ def stats(
         return WorkspaceStats(
             period=period,
             since=since,
-            as_of=now,
+            until=now,
             jobs=jobs.count_by_status(connection, workspace_id),
             unfinished=trends.unfinished(connection, workspace_id, limit=MAX_UNFINISHED, now=now),
             totals=trends.totals(connection, workspace_id, since=since),
