@@ -10,7 +10,7 @@ from browser.desk import visiting
 from browser.places import PAGES
 
 # Some pages in each, which axe takes seconds to examine on a slow machine.
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 

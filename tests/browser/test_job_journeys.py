@@ -13,7 +13,7 @@ from browser.test_accessibility import RULES
 from browser.test_journeys import create
 from targets import Target, reply
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
 
 #: More keys than lead from one end of the form to the other.
 MOST_KEYS = 120

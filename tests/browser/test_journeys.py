@@ -13,7 +13,7 @@ from chronos_client.client import Chronos
 from targets import Target, reply
 
 # Each start takes both cores of a small machine, as those of test_up do.
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
 
 
 def create(page: Page, name: str, target: Target, **fields: str) -> None:

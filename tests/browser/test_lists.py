@@ -10,7 +10,7 @@ from browser.desk import Desk
 from chronos_common.embedded.api_client import AdminAccount
 from chronos_common.storage.tables import jobs, schedules
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
 
 #: More than a list counts.
 JOBS = 10_050

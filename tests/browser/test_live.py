@@ -13,7 +13,7 @@ from chronos_common.broker import connect_redis
 from chronos_common.embedded.api_client import AdminAccount
 from targets import Target
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
 
 TABS = 8
 #: Jobs that run every second.

@@ -10,7 +10,7 @@ from browser.conftest import Visit, visiting
 from browser.test_journeys import create
 from targets import Target
 
-pytestmark = [pytest.mark.xdist_group("up"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
 
 #: Pixels of a target that a thumb finds.
 THUMB = 44
