@@ -10,16 +10,18 @@ from sqlalchemy import Connection, Engine, RowMapping, select, text
 
 from chronos_common import ids
 from chronos_common.domain import queues
-from chronos_common.domain.executions import Claimed
+from chronos_common.domain.executions import Claimed, Moved
 from chronos_common.domain.jobs import JobDefinition
 from chronos_common.domain.retries import RetryPolicy
 from chronos_common.domain.schedules.schedule import Schedule, ScheduleKind
+from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage.accounts import users
 from chronos_common.storage.executions import claims
 from chronos_common.storage.executions import executions as executions_storage
 from chronos_common.storage.jobs import insert
 from chronos_common.storage.jobs.insert import NewJob
 from chronos_common.storage.jobs.specs import Specs
+from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.tables import executions
 from chronos_common.storage.tables import jobs as jobs_table
 
@@ -91,6 +93,32 @@ def trigger(
 ) -> UUID:
     """Queue an execution that a user asked for, due now."""
     return executions_storage.trigger(connection, workspace_id, {job_id: queue}, now=now)[job_id]
+
+
+def fail(
+    connection: Connection,
+    owner: Workspace,
+    job_id: UUID,
+    *,
+    now: datetime,
+    times: int = 1,
+    error: str = "Lost.",
+) -> list[Moved]:
+    """Let executions of a job fail for good, and queue the e-mails about it."""
+    triggered = [
+        trigger(connection, workspace_id=owner.id, job_id=job_id, queue=queues.WEBHOOKS, now=now)
+        for _ in range(times)
+    ]
+    failed = executions_storage.end(
+        connection,
+        triggered,
+        status=Status.FAILED,
+        reason=Reason.WORKER_LOST,
+        error=error,
+        now=now,
+    )
+    failure_emails.enqueue(connection, failed, now=now)
+    return failed
 
 
 def executions_of(engine: Engine, job_id: UUID) -> list[RowMapping]:

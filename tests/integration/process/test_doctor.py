@@ -20,12 +20,11 @@ from chronos_common.broker import Batch, Broker
 from chronos_common.doctor import cluster, command, servers, usage
 from chronos_common.doctor.cluster import Cluster
 from chronos_common.doctor.findings import Finding, Level, collect, worst
-from chronos_common.domain.statuses import Reason, Status
 from chronos_common.domain.timezones import files
 from chronos_common.embedded import data_folder
 from chronos_common.quotas import MAILS
 from chronos_common.storage import quotas, zone_rules
-from chronos_common.storage.executions import executions, partitions, statistics
+from chronos_common.storage.executions import partitions, statistics
 from chronos_common.storage.outbox import account_emails, failure_emails
 from chronos_common.storage.postgres.database import connect
 from factories import StoreJob, Workspace
@@ -282,16 +281,7 @@ def test_failures_jobs_that_always_fail_and_mails_that_do_not_leave_are_told(
 ) -> None:
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
-        triggered = [
-            factories.trigger(
-                connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
-            )
-            for _ in range(30)
-        ]
-        failed = executions.end(
-            connection, triggered, status=Status.FAILED, reason=Reason.WORKER_LOST, now=now
-        )
-        failure_emails.enqueue(connection, failed, now=now)
+        failed = factories.fail(connection, workspace, job_id, now=now, times=30)
         statistics.add(connection, failed, now=now)
     assert _levels(cluster.mail(seen)) == {"notifications": Level.OK}
     with engine.begin() as connection:
@@ -313,13 +303,7 @@ def test_recipients_and_letters_that_a_mail_server_refuses_are_told(
 ) -> None:
     with engine.begin() as connection:
         job_id = factories.job(connection, workspace, factories.every(60, anchor=now), now=now)
-        triggered = factories.trigger(
-            connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
-        )
-        failed = executions.end(
-            connection, [triggered], status=Status.FAILED, reason=Reason.WORKER_LOST, now=now
-        )
-        failure_emails.enqueue(connection, failed, now=now)
+        factories.fail(connection, workspace, job_id, now=now)
         (told,) = failure_emails.outbox.take(connection, batch=10, now=now)
         error = "bob@example.com: 550 No such user"
         failure_emails.outbox.mark_sent(connection, told, now=now, error=error)

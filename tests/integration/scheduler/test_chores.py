@@ -17,7 +17,6 @@ from chronos_common.settings import Settings
 from chronos_common.storage import audit, quotas
 from chronos_common.storage.executions import executions, partitions
 from chronos_common.storage.executions.executions import Planned
-from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.postgres.database import connect
 from chronos_common.storage.tables import metadata
 from chronos_scheduler.complete import Completer
@@ -91,14 +90,8 @@ def test_a_sweep_counts_and_repairs_what_should_be_impossible(
             now=now - DAY,
         )
     with engine.begin() as connection:
-        [failed] = executions.end(
-            connection,
-            [_trigger(engine, workspace, unclaimed)],
-            status=executions.Status.FAILED,
-            reason=executions.Reason.WORKER_LOST,
-            now=now,
-        )
-        failure_emails.enqueue(connection, [failed], now=now - DAY)
+        factories.fail(connection, workspace, unclaimed, now=clock.now())
+    _change(engine, "UPDATE notifications SET due_at = due_at - interval '1 day'")
     kinds = ["schedule_overdue", "execution_stuck", "execution_unclaimed", "notification_overdue"]
     before = [_finds(kind) for kind in kinds]
     sweeper = Sweeper(engine)
@@ -117,14 +110,7 @@ def test_emails_that_wait_for_their_queue_are_no_find(
 ) -> None:
     job_id = _hourly_job(engine, workspace, now)
     with engine.begin() as connection:
-        failed = executions.end(
-            connection,
-            [_trigger(engine, workspace, job_id)],
-            status=executions.Status.FAILED,
-            reason=executions.Reason.WORKER_LOST,
-            now=now,
-        )
-        failure_emails.enqueue(connection, failed, now=now - DAY)
+        factories.fail(connection, workspace, job_id, now=now - DAY)
     for is_held_up in (True, False):
         before = _finds("notification_overdue")
         sweeper = Sweeper(engine, are_mails_held_up=lambda: is_held_up)  # noqa: B023 - called here
@@ -393,14 +379,7 @@ def test_a_notification_is_published_and_comes_back_until_it_is_sent(
 ) -> None:
     job_id = _hourly_job(engine, workspace, now)
     with engine.begin() as connection:
-        failed = executions.end(
-            connection,
-            [_trigger(engine, workspace, job_id)],
-            status=executions.Status.FAILED,
-            reason=executions.Reason.WORKER_LOST,
-            now=now,
-        )
-        failure_emails.enqueue(connection, failed, now=now)
+        factories.fail(connection, workspace, job_id, now=now)
     notifier = Notifier(engine, broker, max_queued=timedelta(hours=1))
     notifier.tick()
     notifier.tick()
@@ -424,12 +403,5 @@ def test_nobody_is_told_when_a_job_wants_nobody_told(
 ) -> None:
     job_id = _hourly_job(engine, workspace, now, notify=())
     with engine.begin() as connection:
-        failed = executions.end(
-            connection,
-            [_trigger(engine, workspace, job_id)],
-            status=executions.Status.FAILED,
-            reason=executions.Reason.WORKER_LOST,
-            now=now,
-        )
-        failure_emails.enqueue(connection, failed, now=now)
+        factories.fail(connection, workspace, job_id, now=now)
         assert connection.execute(text("SELECT count(*) FROM notifications")).scalar_one() == 0

@@ -18,11 +18,9 @@ import factories
 import mail_servers
 import specimens
 from chronos_common.domain.outcomes import Failed, Outcome, Succeeded
-from chronos_common.domain.statuses import Reason, Status
 from chronos_common.quotas import MAILS
 from chronos_common.storage import quotas
 from chronos_common.storage.accounts import users
-from chronos_common.storage.executions import executions
 from chronos_common.storage.outbox import failure_emails
 from chronos_worker.actions import email
 from chronos_worker.channels.email import EmailChannel
@@ -163,13 +161,7 @@ def test_failures_are_told_to_nobody_by_a_workspace_without_a_verified_owner(
         job_id = factories.job(
             connection, workspace, factories.every(3600, anchor=now), now=now, notify=TWO
         )
-        triggered = factories.trigger(
-            connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
-        )
-        failed = executions.end(
-            connection, [triggered], status=Status.FAILED, reason=Reason.WORKER_LOST, now=now
-        )
-        failure_emails.enqueue(connection, failed, now=now)
+        factories.fail(connection, workspace, job_id, now=now)
     permission = permission_for(engine, smtp_url=server.url)
     sender = FailureEmailSender(
         engine, EmailChannel(_mailer(server.url)), permission, public_url="http://chronos"

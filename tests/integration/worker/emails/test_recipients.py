@@ -23,9 +23,8 @@ from chronos_common.domain.executions import Claimed
 from chronos_common.domain.outcomes import NotAttempted
 from chronos_common.domain.payloads import EMAIL
 from chronos_common.domain.retries import RetryPolicy
-from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import tables
-from chronos_common.storage.executions import claims, executions
+from chronos_common.storage.executions import claims
 from chronos_common.storage.jobs.specs import Specs
 from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.outbox.outbox import FIRST_DELAY, MAX_ATTEMPTS
@@ -238,18 +237,7 @@ def _failed(engine: Engine, workspace: Workspace, now: datetime, *notify: str) -
         job_id = factories.job(
             connection, workspace, factories.every(3600, anchor=now), now=now, notify=notify
         )
-        triggered = factories.trigger(
-            connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
-        )
-        failed = executions.end(
-            connection,
-            [triggered],
-            status=Status.FAILED,
-            reason=Reason.WORKER_LOST,
-            error="Lost.",
-            now=now,
-        )
-        failure_emails.enqueue(connection, failed, now=now)
+        factories.fail(connection, workspace, job_id, now=now)
     return job_id
 
 

@@ -9,9 +9,7 @@ from sqlalchemy import Engine, RowMapping, select
 
 import factories
 from chronos_common import clock
-from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import tables
-from chronos_common.storage.executions import executions
 from chronos_common.storage.outbox import failure_emails
 from chronos_common.storage.outbox.outbox import FIRST_DELAY
 from chronos_worker.delivery import Announcement, Delivery, NotDelivered, Refusal
@@ -64,18 +62,7 @@ def failure(engine: Engine, workspace: Workspace, now: datetime) -> UUID:
         job_id = factories.job(
             connection, workspace, factories.every(3600, anchor=now), now=now, notify=RECIPIENTS
         )
-        triggered = factories.trigger(
-            connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=now
-        )
-        failed = executions.end(
-            connection,
-            [triggered],
-            status=Status.FAILED,
-            reason=Reason.WORKER_LOST,
-            error="Lost.",
-            now=now,
-        )
-        failure_emails.enqueue(connection, failed, now=now)
+        factories.fail(connection, workspace, job_id, now=now)
     return job_id
 
 

@@ -11,9 +11,7 @@ from sqlalchemy import Engine, RowMapping, select, text
 
 import factories
 from chronos_common import clock
-from chronos_common.domain.statuses import Reason, Status
 from chronos_common.storage import tables
-from chronos_common.storage.executions import executions
 from chronos_common.storage.outbox import failure_emails
 from chronos_worker.channels.email import EmailChannel
 from chronos_worker.outbox.failure_email_sender import FailureEmailSender
@@ -48,23 +46,8 @@ def _fail(
     count: int = 1,
     error: str = "500 Internal Server Error",
 ) -> None:
-    """Let executions fail for good, as the recorder does."""
     with engine.begin() as connection:
-        triggered = [
-            factories.trigger(
-                connection, workspace_id=workspace.id, job_id=job_id, queue="webhooks", now=at
-            )
-            for _ in range(count)
-        ]
-        failed = executions.end(
-            connection,
-            triggered,
-            status=Status.FAILED,
-            reason=Reason.WORKER_LOST,
-            error=error,
-            now=at,
-        )
-        failure_emails.enqueue(connection, failed, now=at)
+        factories.fail(connection, workspace, job_id, now=at, times=count, error=error)
 
 
 def _outbox(engine: Engine) -> list[RowMapping]:
