@@ -1,8 +1,9 @@
 """Let a program in without typing a password into it, as RFC 8628 has it.
 
 1. :func:`request` gives the program two codes: a secret, and a short one that it shows.
-2. A person who has logged in to the dashboard types the short one (:func:`find`), sees the name
-   and the address of the program, and answers by :func:`approve` or :func:`refuse`.
+2. A person who has logged in to the dashboard types the short one (:func:`find`). The page shows
+   the name and the address of the program. The person answers by :func:`approve` or
+   :func:`refuse`.
 3. :func:`exchange` makes an API key for the program that polls with the secret. It acts as the
    person, whose login must not have ended since. So no key waits in the database in clear.
 """
@@ -167,7 +168,7 @@ def exchange(call: Call, device_code: str) -> NewKey | Pending:
 
 
 def _poll(call: Call, device_code: str) -> RowMapping:
-    """Return the wish of a program. That it has asked is noted, whatever follows."""
+    """Return the wish of a program. It is noted as having asked, also if it is refused."""
     with begin(call) as tx:
         row = device_logins.poll(
             tx.connection,

@@ -25,7 +25,7 @@ _RANDOM = "A random time ('~') has no equal. Write the first one, and set jitter
 
 @dataclass(slots=True)
 class _Environment:
-    """What stands above a job: a comment, and variables, of which some mean something to cron."""
+    """The lines above a job: a comment, and variables. Some of them mean something to cron."""
 
     variables: dict[str, str] = field(default_factory=dict)
     timezone: str | None = None

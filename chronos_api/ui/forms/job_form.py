@@ -189,7 +189,7 @@ def form_of(job: Mapping[str, Any]) -> dict[str, str]:
 
 
 def filled(job: Mapping[str, Any]) -> Form:
-    """Return the form of a new job, of which ``job`` gives some fields."""
+    """Return the form of a new job. ``job`` gives some of its fields."""
     return {**BLANK, **form_of(job)}
 
 

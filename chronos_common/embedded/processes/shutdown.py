@@ -78,8 +78,8 @@ def wait_until(
 ) -> bool:
     """Poll ``condition``. Return whether it came true within ``seconds``.
 
-    Raises :class:`StartStopped` as soon as ``stop`` is asked for, even if the condition is true:
-    a child that is about to leave the terminal's group dies of the same Ctrl-C.
+    Raises :class:`StartStopped` as soon as ``stop`` is asked for, even if the condition is true.
+    A child that is about to leave the terminal's group dies of the same Ctrl-C.
     """
     deadline = time.monotonic() + seconds
     while True:
