@@ -10,7 +10,7 @@ from chronos_api.accounts.schemas import AccountAnswer, AccountPage, AccountsQue
 from chronos_api.audit import service as audit
 from chronos_api.audit.schemas import AuditPage, AuditQuery, audit_filter
 from chronos_api.context import current
-from chronos_api.fields import cursors
+from chronos_api.fields.pagination import paging_of
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.security.access import requires_operator
@@ -30,13 +30,7 @@ def list_accounts(query: dict[str, Any]) -> Response:
 
     The total is counted up to 10,000.
     """
-    found = admin.list_accounts(
-        account_call(),
-        search=query.get("search"),
-        after=cursors.read(query.get("cursor")),
-        page=query["page"],
-        limit=query["limit"],
-    )
+    found = admin.list_accounts(account_call(), search=query.get("search"), **paging_of(query))
     return jsonify(AccountPage.of(found.source(query)))
 
 

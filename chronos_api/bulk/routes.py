@@ -21,7 +21,7 @@ from chronos_api.bulk.schemas import (
     BulkTags,
     RawBulkJobs,
 )
-from chronos_api.fields import cursors
+from chronos_api.fields.pagination import paging_of
 from chronos_api.http import problems
 from chronos_api.http.blueprint import LOCATION, Blueprint
 from chronos_api.jobs import snapshots
@@ -161,12 +161,7 @@ def _change(action: Action, body: dict[str, Any]) -> Response:
 @requires(Role.VIEWER, Scope.JOBS_READ)
 def list_bulk_changes(query: dict[str, Any]) -> Response:
     """List the bulk changes of the workspace, the latest first."""
-    found = background.list_changes(
-        call(),
-        after=cursors.read(query.get("cursor")),
-        page=query["page"],
-        limit=query["limit"],
-    )
+    found = background.list_changes(call(), **paging_of(query))
     return jsonify(BulkChangePage.of(found.source(query)))
 
 

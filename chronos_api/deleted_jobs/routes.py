@@ -7,7 +7,7 @@ from flask import Response, jsonify
 
 from chronos_api.deleted_jobs import service
 from chronos_api.deleted_jobs.schemas import DeletedJobPage, DeletedJobsQuery, Restoration
-from chronos_api.fields import cursors
+from chronos_api.fields.pagination import paging_of
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.jobs import snapshots
@@ -28,12 +28,7 @@ blueprint = Blueprint(
 @requires(Role.VIEWER, Scope.JOBS_READ)
 def list_deleted_jobs(query: dict[str, Any]) -> Response:
     """List the deleted jobs of the workspace, the latest created first."""
-    found = service.list_deleted(
-        call(),
-        after=cursors.read(query.get("cursor")),
-        page=query["page"],
-        limit=query["limit"],
-    )
+    found = service.list_deleted(call(), **paging_of(query))
     return jsonify(DeletedJobPage.of(found.source(query)))
 
 

@@ -81,6 +81,12 @@ def filter_of(kind: type[Filter], query: Mapping[str, Any], **given: Any) -> Fil
     return kind(**({name: query.get(name) for name in names} | given))
 
 
+def paging_of(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a list that ``query`` asks for, as the arguments of a service."""
+    after = cursors.read(query.get("cursor"))
+    return {"after": after, "page": query["page"], "limit": query["limit"]}
+
+
 #: The fields of a long list's page beside its items.
 STABLE: Mapping[str, fields.Field[Any]] = {
     "total_is_exact": fields.Boolean(

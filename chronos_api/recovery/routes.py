@@ -9,8 +9,7 @@ from flask import Response, jsonify, url_for
 from chronos_api.executions import service as executions
 from chronos_api.executions import waiting
 from chronos_api.executions.schemas import ExecutionAnswer
-from chronos_api.fields import cursors
-from chronos_api.fields.pagination import filter_of
+from chronos_api.fields.pagination import filter_of, paging_of
 from chronos_api.http import problems
 from chronos_api.http.blueprint import LOCATION, Blueprint
 from chronos_api.jobs.definition import runs
@@ -150,12 +149,7 @@ def _change(action: BulkAction, body: dict[str, Any]) -> Response:
 @requires(Role.VIEWER, Scope.EXECUTIONS_READ)
 def list_replays(query: dict[str, Any]) -> Response:
     """List the replays of the workspace, the latest first."""
-    found = replays.list_replays(
-        call(),
-        after=cursors.read(query.get("cursor")),
-        page=query["page"],
-        limit=query["limit"],
-    )
+    found = replays.list_replays(call(), **paging_of(query))
     return jsonify(ReplayPage.of(found.source(query)))
 
 

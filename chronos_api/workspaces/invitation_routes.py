@@ -5,8 +5,7 @@ from uuid import UUID
 
 from flask import Response, jsonify
 
-from chronos_api.fields import cursors
-from chronos_api.fields.pagination import PageQuery
+from chronos_api.fields.pagination import PageQuery, paging_of
 from chronos_api.http import problems
 from chronos_api.http.blueprint import Blueprint
 from chronos_api.security.access import Role, Scope, requires, requires_login
@@ -51,12 +50,7 @@ def create_invitation(body: dict[str, Any]) -> Response:
 @requires(Role.OWNER, Scope.WORKSPACE_READ)
 def list_invitations(query: dict[str, Any]) -> Response:
     """List the open invitations, the latest first."""
-    found = invitations.list_open(
-        call(),
-        after=cursors.read(query.get("cursor")),
-        page=query["page"],
-        limit=query["limit"],
-    )
+    found = invitations.list_open(call(), **paging_of(query))
     return jsonify(InvitationPage.of(found.source(query)))
 
 

@@ -5,8 +5,7 @@ from uuid import UUID
 
 from flask import Response, jsonify, url_for
 
-from chronos_api.fields import cursors
-from chronos_api.fields.pagination import PageQuery
+from chronos_api.fields.pagination import PageQuery, paging_of
 from chronos_api.http import problems
 from chronos_api.http.blueprint import LOCATION, Blueprint
 from chronos_api.security.access import Role, requires
@@ -48,12 +47,7 @@ def create_api_key(body: dict[str, Any]) -> Response:
 @requires(Role.OWNER, None)
 def list_api_keys(query: dict[str, Any]) -> Response:
     """List the workspace's API keys, the latest first."""
-    found = keys.list_keys(
-        call(),
-        after=cursors.read(query.get("cursor")),
-        page=query["page"],
-        limit=query["limit"],
-    )
+    found = keys.list_keys(call(), **paging_of(query))
     return jsonify(KeyPage.of(found.source(query)))
 
 
