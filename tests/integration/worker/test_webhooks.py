@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from socket import socket
 from threading import Event, Thread
@@ -166,9 +166,9 @@ def test_a_large_request_beyond_the_memory_for_them_is_not_attempted(
     sending: Webhooks,
 ) -> None:
     sending._memory = RequestMemory(0)
-    url = f"{target.url}?{'x' * 5000}"
-    _, claimed = _claimed(engine, workspace, heartbeat.id, url, times=2)
-    sending.begin(claimed)
+    _, claimed = _claimed(engine, workspace, heartbeat.id, target.url, times=2)
+    large = {"url": f"{target.url}?{'x' * 5000}"}
+    sending.begin([(execution, replace(job, payload=large)) for execution, job in claimed])
     assert sending.in_flight == 0
     for _ in claimed:
         finished = recorder._finished.get(timeout=10)
