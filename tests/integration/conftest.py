@@ -15,6 +15,7 @@ from chronos_common import clock
 from chronos_common.broker import Broker
 from chronos_common.domain.schedules.schedule import Schedule
 from chronos_common.process.heartbeat import Heartbeat
+from chronos_scheduler import plan
 from chronos_scheduler.dispatch import Dispatcher
 from chronos_scheduler.plan import Planner
 from chronos_scheduler.rescue import Rescuer
@@ -108,8 +109,9 @@ def dispatcher(engine: Engine, broker: Broker) -> Dispatcher:
 
 
 @pytest.fixture
-def planner(engine: Engine, dispatcher: Dispatcher) -> Planner:
-    """What turns due schedules into executions."""
+def planner(engine: Engine, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> Planner:
+    """What turns due schedules into executions, with time for all in one tick."""
+    monkeypatch.setattr(plan, "BUDGET_SECONDS", 60)
     return Planner(engine, dispatcher, lookahead=timedelta(seconds=1), batch=100)
 
 

@@ -286,7 +286,6 @@ def test_a_tick_comes_to_a_bounded_number_of_executions(
 ) -> None:
     # Two transactions of a tick come to one job each: the earliest, and its workspace's turn.
     monkeypatch.setattr(plan, "BUDGET_EXECUTIONS", 50)
-    monkeypatch.setattr(plan, "BUDGET_SECONDS", 60)
     late = [
         a_job(
             factories.every(1, anchor=now - timedelta(seconds=100)),

@@ -163,7 +163,10 @@ def test_a_pool_in_use_is_a_503(caller: Caller, db: Engine, servers: Servers) ->
     small.dispose()
 
 
-def test_metrics_show_requests_and_the_cluster(caller: Caller, processes: None) -> None:
+def test_metrics_show_requests_and_the_cluster(
+    caller: Caller, processes: None, redis_url: str
+) -> None:
+    assert redis_url  # other tests may have left messages in its queues
     assert processes is None
     job_id = caller.create()["id"]
     caller.post(f"jobs/{job_id}/execute")
