@@ -1,4 +1,4 @@
-"""The page about security requirements names tests and pages that exist, or what is not met."""
+"""The pages about security requirements and attacks name tests that exist, or what is not met."""
 
 import re
 
@@ -22,6 +22,18 @@ def test_each_requirement_is_shown_or_not_met(row: list[str]) -> None:
     for path in named:
         assert (ROOT / path).is_file(), path
         if path.endswith(".py"):
+            assert "\ndef test_" in (ROOT / path).read_text(), path
+
+
+def test_each_attack_on_the_dashboard_has_its_test() -> None:
+    page = (ROOT / "docs" / "dashboard.md").read_text()
+    section = page.partition("\n## Attacks\n")[2].partition("\n## ")[0]
+    rows = [line.split("|") for line in section.splitlines() if line.startswith("| ")][1:]
+    assert rows
+    for *_, shown_by, _ in rows:
+        paths = re.findall(r"`([^`]+)`", shown_by)
+        assert paths
+        for path in paths:
             assert "\ndef test_" in (ROOT / path).read_text(), path
 
 
