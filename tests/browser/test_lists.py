@@ -116,3 +116,27 @@ def test_all_that_match_are_paused_and_resumed_as_counted(desk: Desk, owner: Adm
         page.get_by_role("button", name=re.compile("Undo")).click()
         expect(page.get_by_text(f"{matching} jobs were resumed")).to_be_visible()
         assert count("&status=paused") == 0
+
+
+def test_the_calendar_counts_as_the_api_does_and_leads_to_the_jobs(
+    desk: Desk, owner: AdminAccount
+) -> None:
+    """Each job is due once a day, all in one second: one hour of each day has them all."""
+    client = desk.client(owner)
+
+    def runs() -> str:
+        found = client.send("GET", "/api/v1/upcoming?hours=168&bucket_minutes=60")
+        assert (found["jobs"], found["partial"]) == (JOBS, False)
+        return f"{found['runs']:,} runs of {JOBS:,} jobs"
+
+    with desk.visit(owner) as visit:
+        # The span begins with the hour, which may be over in between.
+        before, page = runs(), visit.open("/ui/calendar?span=7d")
+        summary = page.get_by_text("The busiest hour:")
+        assert summary.inner_text().startswith((before, runs()))
+        expect(summary).not_to_contain_text("There are more jobs")
+        summary.get_by_role("link").click()
+        busiest = page.get_by_role("heading", name="Most at once").locator("xpath=..")
+        expect(busiest.get_by_role("listitem").first).to_contain_text(f"{JOBS:,} jobs")
+        first = page.get_by_label("Runs in order").get_by_role("link").first
+        expect(first).to_contain_text("Invoice")
