@@ -28,24 +28,23 @@ _SPARK_WIDTH, _SPARK_HEIGHT, _SPARK_LEAST, _SPARK_RUNS = 120, 24, 4, 20
 
 
 @dataclass(frozen=True, slots=True)
-class BarPart:
-    """A rectangle of a bar, of one status."""
+class Bars:
+    """All bars of one status. ``path`` draws them, because one element for each is heavy."""
 
     status: str
-    y: float
-    height: float
+    path: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One span of time: its place, its parts from below, and its figures."""
+    """One span of time: its place, and its figures."""
 
     x: float
     width: float
     at: datetime
     until: datetime
     counts: Mapping[str, int]
-    parts: Sequence[BarPart]
 
     @property
     def total(self) -> int:
@@ -66,6 +65,7 @@ class TrendChart:
     """Stacked bars over time. ``top`` is the number at the upper edge."""
 
     bars: Sequence[Bar]
+    stacks: Sequence[Bars]
     top: int
 
     @property
@@ -89,21 +89,27 @@ def trend(buckets: Sequence[Mapping[str, Any]], seconds: int) -> TrendChart:
     top = round_up(max((sum(each.values()) for each in counts), default=0))
     width = WIDTH / max(len(buckets), 1)
     bars = []
+    paths: dict[str, list[str]] = {status: [] for status in STACK}
     for index, (bucket, each) in enumerate(zip(buckets, counts, strict=True)):
         at = datetime.fromisoformat(bucket["at"])
-        until = at + timedelta(seconds=seconds)
-        parts = list(_stacked(each, top))
-        bars.append(Bar(index * width, width, at, until, each, parts))
-    return TrendChart(bars, top)
+        bar = Bar(round(index * width, 2), width, at, at + timedelta(seconds=seconds), each)
+        bars.append(bar)
+        for status, y, height in _stacked(each, top):
+            paths[status].append(
+                f"M{bar.x + 0.5:g} {y:g}h{width - 1:.4g}v{height:g}H{bar.x + 0.5:g}z"
+            )
+    stacks = [Bars(status, "".join(each), len(each)) for status, each in paths.items() if each]
+    return TrendChart(bars, stacks, top)
 
 
-def _stacked(counts: Mapping[str, int], top: int) -> Iterator[BarPart]:
+def _stacked(counts: Mapping[str, int], top: int) -> Iterator[tuple[Status, float, float]]:
+    """Yield each status of a bar from below, with its upper edge and its height."""
     y = TREND_HEIGHT
     for status in STACK:
         if counts[status]:
             height = max(TREND_HEIGHT * counts[status] / top, LEAST_HEIGHT)
             y = max(y - height, 0.0)
-            yield BarPart(status, round(y, 2), round(height, 2))
+            yield status, round(y, 2), round(height, 2)
 
 
 def round_up(number: int) -> int:
@@ -143,19 +149,7 @@ def ring(counts: Mapping[str, int]) -> list[Slice]:
     return slices
 
 
-@dataclass(frozen=True, slots=True)
-class SparkBars:
-    """The executions of a sparkline that ended alike. ``path`` draws a bar for each.
-
-    One element for many bars keeps a list of jobs light.
-    """
-
-    status: str
-    path: str
-    count: int
-
-
-def sparkline(rows: Sequence[RowMapping]) -> list[SparkBars]:
+def sparkline(rows: Sequence[RowMapping]) -> list[Bars]:
     """Return the bars of a job's latest executions. ``rows`` has the latest first.
 
     The height of a bar tells how long its execution took.
@@ -170,7 +164,7 @@ def sparkline(rows: Sequence[RowMapping]) -> list[SparkBars]:
         height = _spark_height(row["duration_ms"] or 0, longest)
         bar = f"M{first + index * step} {_SPARK_HEIGHT}v-{height}h{step - 1}v{height}z"
         bars.setdefault(row["status"], []).append(bar)
-    return [SparkBars(status, "".join(each), len(each)) for status, each in bars.items()]
+    return [Bars(status, "".join(each), len(each)) for status, each in bars.items()]
 
 
 def _spark_height(duration_ms: int, longest: int) -> int:

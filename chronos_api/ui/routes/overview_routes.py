@@ -1,6 +1,5 @@
 """How the workspace stands, what failed, and what runs next: the first page, and the wall."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,8 +29,8 @@ _SHOWN = 8
 _SHOWN_ON_WALL = 5
 #: Executions that wait for longer need attention.
 _OVERDUE_SECONDS = 60
-#: Executions of each status, among which those of one cause are counted.
-_CONSIDERED = 50
+#: Executions among which those of one cause are counted.
+_CONSIDERED = 100
 
 
 @blueprint.get("/")
@@ -88,18 +87,13 @@ class Trouble:
 
 def _troubles() -> list[Trouble]:
     """Return the troubles among the latest executions that failed or did not run."""
-    rows = [row for status in (Status.FAILED, Status.SKIPPED) for row in _latest(status)]
+    filters = HistoryFilter(statuses=(Status.FAILED, Status.SKIPPED))
+    rows = executions.list_executions(call(), filters, page=1, limit=_CONSIDERED).rows
     troubles: dict[tuple[Any, ...], Trouble] = {}
-    for row in sorted(rows, key=lambda row: row["scheduled_for"], reverse=True):
+    for row in rows:
         cause = row["job_id"], row["status"], row["reason"] or row["error"]
         troubles.setdefault(cause, Trouble(row, 0)).count += 1
     return list(troubles.values())
-
-
-def _latest(status: Status) -> Sequence[RowMapping]:
-    """Return the latest executions that ended so."""
-    filters = HistoryFilter(statuses=(status,))
-    return executions.list_executions(call(), filters, page=1, limit=_CONSIDERED).rows
 
 
 def _upcoming() -> list[Any]:

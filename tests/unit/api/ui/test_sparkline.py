@@ -14,7 +14,7 @@ def test_bars_of_one_outcome_are_one_path() -> None:
     succeeded, failed = charts.sparkline(latest_first)
     assert (succeeded.status, succeeded.count) == ("succeeded", 2)
     assert succeeded.path == "M102 24v-24h5v24zM108 24v-4h5v4z"
-    assert failed == charts.SparkBars("failed", "M114 24v-24h5v24z", 1)
+    assert failed == charts.Bars("failed", "M114 24v-24h5v24z", 1)
 
 
 def test_a_job_that_never_ran_and_one_that_only_was_skipped_are_drawn() -> None:

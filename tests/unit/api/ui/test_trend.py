@@ -29,3 +29,13 @@ def test_a_week_has_rows_of_some_hours_and_loses_nothing() -> None:
 def test_without_executions_there_is_no_row() -> None:
     assert chart({}, buckets=60).rows == []
     assert chart({}, buckets=0).rows == []
+
+
+def test_bars_of_one_outcome_are_one_path_and_rare_ones_are_seen() -> None:
+    hours = [
+        {"at": START.isoformat(), **NOTHING, "succeeded": 100, "failed": 1},
+        {"at": (START + timedelta(hours=1)).isoformat(), **NOTHING, "succeeded": 50},
+    ]
+    succeeded, failed = charts.trend(hours, 3600).stacks
+    assert (succeeded.status, succeeded.path.count("M")) == ("succeeded", 2)
+    assert failed.path == "M0.5 78h299v2H0.5z"
