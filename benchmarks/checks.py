@@ -88,7 +88,8 @@ def _at_most(
     what: str, value: float, target: float, unit: str, seen: Result | None = None
 ) -> Check:
     met = value <= target
-    return Check(what, f"at most {target:,g}{unit}", f"{value:,.1f}{unit}", met, seen)
+    digits = 1 if target == 0 or target >= 1 else 3
+    return Check(what, f"at most {target:,g}{unit}", f"{value:,.{digits}f}{unit}", met, seen)
 
 
 def _faults(results: Sequence[Result]) -> Iterator[Check]:

@@ -22,6 +22,8 @@ STACK = (Status.SUCCEEDED, Status.CANCELLED, Status.SKIPPED, Status.FAILED)
 
 #: A bar of a few failures among thousands has to be seen, too.
 LEAST_HEIGHT = 2.0
+#: Bars of a trend. Buckets are joined if there are more.
+_MOST_BARS = 100
 #: Rows of a chart's table, which a reader hears one by one.
 _MOST_ROWS = 30
 _SPARK_WIDTH, _SPARK_HEIGHT, _SPARK_LEAST, _SPARK_RUNS = 120, 24, 4, 20
@@ -85,14 +87,20 @@ class TrendChart:
 
 def trend(buckets: Sequence[Mapping[str, Any]], seconds: int) -> TrendChart:
     """Return the chart of a trend, whose ``buckets`` are as the API answers them."""
-    counts = [{str(status): int(bucket[status]) for status in STACK} for bucket in buckets]
+    joined = max(math.ceil(len(buckets) / _MOST_BARS), 1)
+    spans = [buckets[first : first + joined] for first in range(0, len(buckets), joined)]
+    counts = [
+        {str(status): sum(int(bucket[status]) for bucket in span) for status in STACK}
+        for span in spans
+    ]
     top = round_up(max((sum(each.values()) for each in counts), default=0))
-    width = WIDTH / max(len(buckets), 1)
+    width = WIDTH / max(len(spans), 1)
     bars = []
     paths: dict[str, list[str]] = {status: [] for status in STACK}
-    for index, (bucket, each) in enumerate(zip(buckets, counts, strict=True)):
-        at = datetime.fromisoformat(bucket["at"])
-        bar = Bar(round(index * width, 2), width, at, at + timedelta(seconds=seconds), each)
+    for index, (span, each) in enumerate(zip(spans, counts, strict=True)):
+        at = datetime.fromisoformat(span[0]["at"])
+        until = at + timedelta(seconds=seconds * len(span))
+        bar = Bar(round(index * width, 2), width, at, until, each)
         bars.append(bar)
         for status, y, height in _stacked(each, top):
             paths[status].append(

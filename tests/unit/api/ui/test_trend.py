@@ -39,3 +39,13 @@ def test_bars_of_one_outcome_are_one_path_and_rare_ones_are_seen() -> None:
     succeeded, failed = charts.trend(hours, 3600).stacks
     assert (succeeded.status, succeeded.path.count("M")) == ("succeeded", 2)
     assert failed.path == "M0.5 78h299v2H0.5z"
+
+
+def test_the_hours_of_a_week_are_drawn_two_by_two() -> None:
+    week = chart({0: 1, 1: 2, 2: 4}, buckets=168)
+    assert [bar.total for bar in week.bars[:3]] == [3, 4, 0]
+    assert len(week.bars) == 84
+    assert (week.bars[1].at, week.bars[1].until) == (
+        START + timedelta(hours=2),
+        START + timedelta(hours=4),
+    )
