@@ -109,8 +109,10 @@ class Desk:
             first.close()
         options = {"viewport": {"width": 1280, "height": 800}, **options}
         context = self._browser.new_context(storage_state=self._logins[account.email], **options)
-        yield context
-        context.close()
+        try:
+            yield context
+        finally:
+            context.close()
 
     def shared_workers(self) -> int:
         """Return how many shared workers there are, each with a stream of events."""
