@@ -62,7 +62,7 @@ def test_a_list_stands_in_its_address(desk: Desk, owner: AdminAccount) -> None:
         expect(page.locator("tr[data-key]")).to_have_count(20)
         first = names(page)
         assert first == sorted(first)
-        page.get_by_role("link", name="Older").click()
+        page.get_by_role("link", name="Next page").click()
         page.wait_for_url("**cursor=*")
         shown, address = names(page), page.url
         assert not set(first) & set(shown)
