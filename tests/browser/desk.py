@@ -97,7 +97,7 @@ class Desk:
         with self.profile(person, **options) as context:
             visit = Visit(context.new_page(), self.up.address)
             yield visit
-            assert visit.faults == []
+            assert not visit.faults, visit.faults
 
     @contextmanager
     def profile(self, account: AdminAccount, **options: Any) -> Iterator[BrowserContext]:
