@@ -23,7 +23,7 @@ blueprint = Blueprint(
     "events", __name__, url_prefix="/api/v1/events", description="What happens, as it happens"
 )
 
-_STREAM_ID = re.compile(r"\d{1,20}-\d{1,20}")
+_STREAM_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 _LAST_EVENT_ID = {
     "in": "header",
     "name": "Last-Event-ID",

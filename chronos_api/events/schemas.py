@@ -7,7 +7,7 @@ from chronos_api.fields.base import Answer, Strict
 from chronos_api.fields.fields import Instant, OneOf, Text
 from chronos_api.statistics.dashboard import Period
 
-_STREAM_ID = r"^(\d{1,20}-\d{1,20})?$"
+_STREAM_ID = r"^([0-9]{1,20}-[0-9]{1,20})?$"
 
 
 class EventsQuery(Strict):

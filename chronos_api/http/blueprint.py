@@ -137,8 +137,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc] # it has no type
 
     def parameters(self, *parameters: Mapping[str, Any]) -> Decorator:
         """Document parameters that no schema reads."""
-        decorate: Decorator = self.doc(parameters=[dict(each) for each in parameters])
-        return decorate
+        # As documentation of flask-smorest they would replace those of the query.
+        return self._documented("more_parameters", [dict(each) for each in parameters])
 
     def unchanged(self, headers: Mapping[str, Any]) -> Decorator:
         """Document that a known ETag is answered with its ``headers`` alone."""
@@ -217,6 +217,8 @@ def _document_access(
     """Add the answers that follow from an operation's access, parameters and body."""
     access: Access = info["access"]
     kinds = [] if access.rate is Rate.NONE else [problems.RATE_LIMITED, problems.UNAVAILABLE]
+    if "more_parameters" in info:
+        operation.setdefault("parameters", []).extend(info["more_parameters"])
     if "requestBody" in operation:
         kinds += [problems.MALFORMED, problems.TOO_LARGE, problems.NOT_JSON, problems.INVALID]
     elif operation.get("parameters"):

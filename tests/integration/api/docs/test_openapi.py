@@ -116,6 +116,28 @@ def test_a_header_is_a_plain_text(app: Flask) -> None:
             )
 
 
+def test_each_parameter_that_a_route_reads_is_documented(app: Flask) -> None:
+    documented = {
+        operation["operationId"]: {each["name"] for each in operation["parameters"]}
+        for path in document_of(app)["paths"].values()
+        for operation in path.values()
+        if "parameters" in operation
+    }
+    checked = 0
+    for endpoint, view in app.view_functions.items():
+        documentation = getattr(view, "_apidoc", {})
+        read = [
+            field.data_key or name
+            for each in documentation.get("arguments", {}).get("parameters", [])
+            if each["in"] == "query"
+            for name, field in each["schema"].fields.items()
+        ] + [each["name"] for each in documentation.get("more_parameters", [])]
+        if read:
+            assert documented[endpoint.rpartition(".")[2]].issuperset(read), endpoint
+            checked += 1
+    assert checked > 20
+
+
 @pytest.mark.parametrize(
     ("body", "is_valid"),
     [
