@@ -64,7 +64,8 @@ def read(text: str, *, now: datetime) -> list[CronStart]:
     before ``now``.
     """
     starts = [
-        CronStart(_minute_of(match["at"], now), match["command"])
+        # Debian's cron leaves blanks that stand between the user and the command.
+        CronStart(_minute_of(match["at"], now), match["command"].strip())
         for match in map(_START.match, text.splitlines())
         if match
     ]

@@ -56,11 +56,16 @@ def read(text: str, *, has_users: bool = False, timezone: str | None = None) -> 
 
 
 def jobs_of(text: str, *, has_users: bool = False) -> dict[str, list[str]]:
-    """Return the names of the jobs of each command, as cron writes the command into its log."""
+    """Return the names of the jobs of each command, as cron writes the command into its log.
+
+    Lines that begin with "-" are missing, because cronie does not log them.
+    """
     outcome = read(text, has_users=has_users)
     lines = {place.line: line for place, line in _lines(text)}
     found: dict[str, list[str]] = {}
     for name, place in outcome.places.items():
+        if lines[place.line].startswith("-"):
+            continue
         command = _divided(lines[place.line])[1]
         if has_users:
             command = command.split(maxsplit=1)[1]

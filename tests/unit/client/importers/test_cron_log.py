@@ -29,6 +29,7 @@ def logged(*numbers: int) -> list[cron_log.CronStart]:
         f"2026-12-31T10:00:01.123456+01:00 host CRON[12]: (www-data) CMD ({COMMAND})",
         f"2026-12-31T09:00:01+0000 host CROND[7]: (root) CMD ({COMMAND})",
         f"Dec 31 10:00:01 host CRON[12]: (root) CMD ({COMMAND})",
+        f"Dec 31 10:00:01 host CRON[12]: (root) CMD (   {COMMAND} )",
     ],
 )
 def test_a_start_is_read_from_each_form_of_log(line: str) -> None:
@@ -50,6 +51,7 @@ def test_a_text_that_is_no_log_is_refused(text: str, why: str) -> None:
 
 def test_a_command_has_the_jobs_of_all_its_lines() -> None:
     table = f"*/5 * * * * www-data\t{COMMAND}\n7 * * * * root {COMMAND}\n@daily root /bin/true\n"
+    table += "-5 * * * * root curl https://example.com/silent\n"
     assert crontab.jobs_of(table, has_users=True) == {
         COMMAND: ["GET example.com/a", "GET example.com/a (2)"]
     }
