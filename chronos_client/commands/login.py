@@ -52,6 +52,8 @@ def login(
     """
     if sum((web, with_key, email is not None)) > 1:
         raise click.UsageError("--web, --email and --with-key exclude each other.")
+    if with_key and read_only:
+        raise click.UsageError("--read-only is about a new key. With --with-key, leave it out.")
     path = profiles.location()
     content = profiles.load(path)
     scopes = _READING if read_only else SCOPES

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,9 +15,6 @@ from chronos_client.commands.output import as_yaml, show_one
 from chronos_client.commands.parameters import FIELD, INSTANT, JOB, parse_document, read_document
 from chronos_client.errors import ApiProblem
 from chronos_client.models import Job
-
-if TYPE_CHECKING:
-    pass
 
 #: The server shows secrets so.
 _REDACTED = "[redacted]"

@@ -109,6 +109,8 @@ def test_a_login_that_nobody_approves_ends(url: str) -> None:
 def test_ways_to_log_in_exclude_each_other(run: Run, url: str) -> None:
     result = run("login", url, "--web", "--with-key", **NO_SERVER)
     assert (result.exit_code, "exclude each other" in result.stderr) == (2, True)
+    reading = run("login", url, "--with-key", "--read-only", **NO_SERVER)
+    assert (reading.exit_code, "is about a new key" in reading.stderr) == (2, True)
 
 
 def test_a_wrong_password_or_key_makes_no_profile(run: Run, url: str, email: str) -> None:
