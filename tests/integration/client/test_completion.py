@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 #: Bound of a wait for a shell.
-SECONDS = 60
+SECONDS = 150
 NAMES = ("Refresh exchange rates", "Refund Ada's order", "Report: daily, eu", 'Cost $5 `x` "q"')
 
 #: The command line with a server that has these jobs.
