@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import accepted_jobs
+from chronos_client.importers.http.request import OWN_HEADERS
 from chronos_client.importers.kinds import KINDS
 from chronos_client.importers.outcome import Job, Outcome, SourceUnreadable
+from chronos_common.domain.payloads.webhook import RESERVED_HEADERS
 
 SOURCES = Path(__file__).with_name("sources")
 OPTIONS = {
@@ -170,6 +172,10 @@ def test_variables_that_a_source_sets_are_in_the_request() -> None:
     (indexing,) = read("kubernetes/continued-script.yaml").jobs
     assert indexing["payload"]["headers"]["Authorization"] == "Bearer t-1"
     assert indexing["payload"]["body"] == '{"full": true}'
+
+
+def test_headers_that_no_job_may_have_are_those_that_the_server_refuses() -> None:
+    assert OWN_HEADERS == RESERVED_HEADERS
 
 
 def test_a_comment_above_a_job_is_its_description_and_a_legend_is_none() -> None:
