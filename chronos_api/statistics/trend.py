@@ -172,5 +172,8 @@ def of_history(
 def _filled(rows: Iterable[RowMapping], span: TrendSpan) -> list[BucketSums]:
     buckets = {at: BucketSums(at) for at in span.starts}
     for row in rows:
-        buckets[clock.floor(row["scheduled_for"], span.step)].add(row)
+        # A run by hand may be for another time than the one in its id, by which it was found.
+        bucket = buckets.get(clock.floor(row["scheduled_for"], span.step))
+        if bucket is not None:
+            bucket.add(row)
     return list(buckets.values())

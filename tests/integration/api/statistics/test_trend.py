@@ -73,6 +73,17 @@ def test_the_trend_of_a_job_or_a_tag_counts_its_executions(
     assert (cut["is_exact"], sum(sums(cut).values())) == (False, 2)
 
 
+def test_a_run_by_hand_for_another_time_is_in_the_trend_of_that_time(caller: Caller) -> None:
+    job_id, now = caller.create()["id"], clock.now()
+    run = caller.post(f"jobs/{job_id}/execute", {"delay_seconds": 7200}).json
+    assert caller.post(f"executions/{run['id']}/cancel").status_code == 200
+    before = caller.get(f"dashboard/trend?period=1h&job_id={job_id}")
+    assert (before.status_code, sum(sums(before.json).values())) == (200, 0)
+    span = {"since": clock.rfc3339(now), "until": clock.rfc3339(now + 3 * HOUR)}
+    then = caller.get("dashboard/trend", query_string={"job_id": job_id, **span}).json
+    assert sums(then)["cancelled"] == 1
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
