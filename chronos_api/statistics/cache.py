@@ -42,7 +42,8 @@ class Cache:
         if kept is not None:
             return kept
         computed = compute()
-        self._write(key, computed, self._seconds)
+        # A better value that came meanwhile stays.
+        self._write(key, computed, self._seconds, only_new=True)
         return computed
 
     def improve(self, key: str, compute: Callable[[], dict[str, Any]], *, seconds: int) -> None:
@@ -86,11 +87,13 @@ class Cache:
             return None
         return kept if isinstance(kept, dict) else None
 
-    def _write(self, key: str, value: dict[str, Any], seconds: int) -> None:
+    def _write(
+        self, key: str, value: dict[str, Any], seconds: int, *, only_new: bool = False
+    ) -> None:
         if time.monotonic() < self._away_until:
             return
         try:
-            self._redis.set(_PREFIX + key, json.dumps(value), ex=seconds)
+            self._redis.set(_PREFIX + key, json.dumps(value), ex=seconds, nx=only_new)
         except RedisError as error:
             self._leave(error)
 
