@@ -1,19 +1,26 @@
 """The API on a database of its own: tests share it, each with users of its own."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, make_url, text
+from sqlalchemy import Connection, Engine, RowMapping, make_url, text, update
 
 from chronos_api.app import create_app
 from chronos_api.bulk import runner
+from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
+from chronos_common.storage import bulk_changes
 from chronos_common.storage.postgres.database import connect
+from chronos_common.storage.tables import bulk_changes as changes
 from integration.api.api_settings import settings_for
 from integration.api.callers import Caller, register
 from integration.api.inbox import Inbox
+from integration.api.rows import Resting
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +73,30 @@ def nobody(app: Flask) -> Caller:
 def inbox(db: Engine, tmp_path: Path) -> Inbox:
     """The mail that the API's users get."""
     return Inbox(db, tmp_path)
+
+
+@pytest.fixture
+def resting(db: Engine, monkeypatch: pytest.MonkeyPatch) -> Resting:
+    """Until the returned function is called, no process goes on with a bulk change that begins.
+
+    Servers that other tests share look at the same database.
+    """
+    add, begun = bulk_changes.add, list[UUID]()
+
+    def move(connection: Connection, rest: timedelta) -> None:
+        query = update(changes).where(changes.c.id.in_(begun))
+        connection.execute(query.values(next_at=clock.now() + rest))
+
+    def add_for_later(connection: Connection, *arguments: Any, **options: Any) -> RowMapping:
+        row = add(connection, *arguments, **options)
+        begun.append(row["id"])
+        move(connection, clock.HOUR)
+        return row
+
+    def go_on() -> None:
+        monkeypatch.setattr(bulk_changes, "add", add)
+        with db.begin() as connection:
+            move(connection, timedelta(0))
+
+    monkeypatch.setattr(bulk_changes, "add", add_for_later)
+    return go_on

@@ -1,6 +1,6 @@
 """What the API stores, and what the scheduler would add to it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,6 +12,9 @@ from chronos_common.storage.executions import executions as storage
 from chronos_common.storage.executions.executions import Planned
 from chronos_common.storage.tables import executions, jobs, schedules
 from integration.api.callers import Caller
+
+#: Lets bulk changes go on that were held back.
+Resting = Callable[[], None]
 
 
 def stored_job(db: Engine, job_id: str) -> RowMapping:

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,15 @@ from chronos_common.storage.jobs import lists
 from chronos_common.storage.tables import audit_log, memberships
 from integration.api.api_process import environment, serving
 from integration.api.callers import Caller, errors_of
-from integration.api.rows import end, in_seconds, plan
+from integration.api.rows import Resting, end, in_seconds, plan
 from rigs import wait_until
 
 NIGHT = {"filter": {"tag": "night"}}
-
-Resting = Callable[[], None]
 
 
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "BATCH", 2)
-
-
-@pytest.fixture
-def resting() -> Iterator[Resting]:
-    """Until the returned function is called, this process carries out no change."""
-    patched = pytest.MonkeyPatch()
-    patched.setattr(bulk_changes, "next_due", lambda _: None)
-    yield patched.undo
-    patched.undo()
 
 
 def start(caller: Caller, action: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +91,7 @@ def test_another_number_begins_nothing(caller: Caller) -> None:
 def test_changes_are_bounded_and_end_where_they_are(caller: Caller, resting: Resting) -> None:
     for _ in range(3):
         caller.create(tags=["night"])
-    first, _ = start(caller, "pause", NIGHT), start(caller, "execute", NIGHT)
+    first, other = start(caller, "pause", NIGHT), start(caller, "execute", NIGHT)
     third = caller.post("jobs/bulk/pause", {**NIGHT, "in_background": True})
     assert (third.status_code, "under way" in third.json["detail"]) == (409, True)
     for _ in range(2):
@@ -114,6 +102,7 @@ def test_changes_are_bounded_and_end_where_they_are(caller: Caller, resting: Res
     assert ended(caller, done["id"])["changed"] == 3
     assert counts(caller.get(f"bulk-changes/{first['id']}").json) == (3, 0, 0, 0, 0, 0)
     assert caller.post(f"bulk-changes/{done['id']}/cancel").status_code == 409
+    assert ended(caller, other["id"])["state"] == "done"
 
 
 def test_a_job_that_is_refused_stops_no_other(caller: Caller, db: Engine) -> None:
@@ -172,11 +161,12 @@ def test_all_jobs_with_a_last_outcome_are_chosen_and_no_others(
 
 
 ONE_TICK = """
-import sys
+from datetime import timedelta
 from chronos_api.app import create_app
 from chronos_api.bulk import runner
 from chronos_common.settings import load
-runner.BATCH = 2
+# Others have to wait for it.
+runner.BATCH, runner.AHEAD = 2, timedelta(hours=2)
 runner.of(create_app(load())).tick()
 """
 
@@ -209,10 +199,14 @@ def test_a_process_that_is_killed_changes_no_job_twice(
     assert pauses(db, caller) == 5
 
 
-@pytest.mark.usefixtures("resting")
 def test_a_server_goes_on_with_the_changes_of_another(
-    caller: Caller, db: Engine, servers: Servers, tmp_path: Path
+    caller: Caller,
+    db: Engine,
+    servers: Servers,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(bulk_changes, "next_due", lambda _: None)
     caller.create(tags=["night"])
     change = start(caller, "pause", NIGHT)
     url = db.url.render_as_string(hide_password=False)

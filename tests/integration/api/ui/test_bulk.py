@@ -8,9 +8,8 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from chronos_api.bulk import changes
-from chronos_common.storage import bulk_changes
 from integration.api.callers import Caller
-from integration.api.rows import end, in_seconds, plan
+from integration.api.rows import Resting, end, in_seconds, plan
 from integration.api.ui.pages import Browser, Page
 from integration.api.ui.test_pages import check
 from rigs import wait_until
@@ -87,7 +86,7 @@ def test_runs_of_many_jobs_lead_to_their_executions(caller: Caller, app: Flask) 
 
 
 def test_more_jobs_than_one_request_may_change_change_in_the_background(
-    caller: Caller, app: Flask, monkeypatch: pytest.MonkeyPatch
+    caller: Caller, app: Flask, resting: Resting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(changes, "MAX_JOBS", 1)
     for name in ("A", "B"):
@@ -97,14 +96,12 @@ def test_more_jobs_than_one_request_may_change_change_in_the_background(
     assert "Pause 1 job?" in page.text
     page = ask(browser, "pause", all="yes")
     assert "Pause 2 jobs?" in page.text
-    with monkeypatch.context() as patched:
-        # No process goes on with it.
-        patched.setattr(bulk_changes, "next_due", lambda _: None)
-        shown = browser.follow(browser.submit(page.form("/apply")))
-        check(shown)
-        assert "Pause 2 jobs: running" in shown.text
-        assert "0 of 2 jobs" in browser.get("/ui/jobs").text
-        ended = browser.follow(browser.submit(shown.form("/cancel")))
+    shown = browser.follow(browser.submit(page.form("/apply")))
+    check(shown)
+    assert "Pause 2 jobs: running" in shown.text
+    assert "0 of 2 jobs" in browser.get("/ui/jobs").text
+    ended = browser.follow(browser.submit(shown.form("/cancel")))
+    resting()
     assert "Pause 2 jobs: cancelled" in ended.text
     assert statuses(caller) == {"A": "active", "B": "active"}
     # A job that came since is not among those that were asked about.
