@@ -86,7 +86,8 @@ def _check_number(matched: int, change: JobsChange, expected: int | None) -> Non
         raise Invalid({given: [f"Matches more than {MAX_MATCHED:,} jobs; narrow it."]})
     if expected is not None and matched != expected:
         raise Conflict(
-            f"{matched:,} jobs match now instead of {expected:,}; make another dry run."
+            f"The number of jobs that match is {matched:,} now instead of {expected:,}; make "
+            "another dry run."
         )
 
 

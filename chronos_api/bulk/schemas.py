@@ -103,7 +103,9 @@ class BulkRequest(Strict):
     @validates_schema(skip_on_field_errors=True)
     def _check_background(self, data: dict[str, Any], **_: object) -> None:
         if "matched" in data and not data["in_background"]:
-            raise ValidationError("Goes with in_background alone.", "matched")
+            raise ValidationError(
+                "Give it together with in_background, or leave it out.", "matched"
+            )
 
 
 class BulkPause(BulkRequest, PauseFields):

@@ -103,7 +103,7 @@ class TrendQuery(PeriodQuery):
     def _check_span(self, data: dict[str, Any], **_: object) -> None:
         if "since" not in data:
             if "until" in data:
-                raise ValidationError("Goes with since alone.", "until")
+                raise ValidationError("Give it together with since, or leave it out.", "until")
             return
         length = data.get("until", clock.now()) - data["since"]
         if not timedelta(0) < length <= trend.LONGEST_SPAN:

@@ -81,7 +81,7 @@ def test_another_number_begins_nothing(caller: Caller) -> None:
     caller.create(tags=["night"])
     body = {**NIGHT, "in_background": True, "matched": 2}
     refused = caller.post("jobs/bulk/delete", body)
-    assert (refused.status_code, "1 jobs match now" in refused.json["detail"]) == (409, True)
+    assert (refused.status_code, "is 1 now instead of 2" in refused.json["detail"]) == (409, True)
     nothing = caller.post("jobs/bulk/delete", {"filter": {"tag": "no"}, "in_background": True})
     assert errors_of(nothing) == {"filter": "Matches no job."}
     assert caller.get("bulk-changes").json["total"] == 0
