@@ -15,7 +15,7 @@ import factories
 from chronos_common import clock
 from chronos_common.domain import queues
 from chronos_common.domain.executions import Attempt, Claimed, JobSpec
-from chronos_common.domain.outcomes import Succeeded
+from chronos_common.domain.outcomes import POSTPONED_BY, Succeeded
 from chronos_common.domain.payloads import EMAIL
 from chronos_common.process.heartbeat import Heartbeat
 from chronos_common.storage.executions import history, undispatched
@@ -183,10 +183,11 @@ def test_an_execution_whose_payload_cannot_be_read_was_not_attempted(
         raise OperationalError("SELECT", {}, Exception("gone"))
 
     monkeypatch.setattr(Specs, "whole", fail)
-    intake.accept([long, short], clock.now())
+    before = clock.now()
+    intake.accept([long, short], before)
     assert recorder.flush(10)
     assert (row_of_long()["status"], row_of_long()["attempt"]) == ("queued", 1)
-    assert row_of_long()["due_at"] > clock.now()
+    assert row_of_long()["due_at"] >= before + POSTPONED_BY
     assert factories.executions_of(engine, short_job)[0]["status"] == "succeeded"
 
 

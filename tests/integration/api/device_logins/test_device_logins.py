@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import Engine, text, update
 
 from chronos_api.app import create_app
-from chronos_api.security.lockouts import FREE_FAILURES
+from chronos_api.security import lockouts
 from chronos_common import clock
 from chronos_common.embedded.servers.servers import Servers
 from chronos_common.storage.tables import device_logins
@@ -166,12 +166,17 @@ def test_wrong_answers_are_named_and_change_nothing(
     assert Page(browser.submit(approval(late, "jobs:read"), expires_at="")).status == 200
 
 
-def test_guesses_of_codes_count_as_failed_logins(codes: dict[str, Any], browser: Browser) -> None:
+def test_guesses_of_codes_count_as_failed_logins(
+    codes: dict[str, Any], browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lockouts, "FIRST_WAIT_SECONDS", 60)
     form = browser.get("/ui/device").form("/device")
-    guesses = [browser.submit(form, code="BCDF-GHJK").status_code for _ in range(FREE_FAILURES)]
+    guesses = [
+        browser.submit(form, code="BCDF-GHJK").status_code for _ in range(lockouts.FREE_FAILURES)
+    ]
     assert set(guesses) == {404}
     locked = browser.submit(form, code=codes["user_code"])
-    assert (locked.status_code, locked.headers["Retry-After"]) == (429, "2")
+    assert (locked.status_code, "Retry-After" in locked.headers) == (429, True)
     assert "Too many failed logins" in locked.text
 
 
@@ -200,9 +205,9 @@ def test_what_asks_has_a_name_and_known_scopes(nobody: Caller) -> None:
     assert set(errors_of(wrong)) == {"name", "scopes.0"}
 
 
-def test_requests_from_one_network_are_limited_as_logins_are(db: Engine, servers: Servers) -> None:
+def test_requests_from_one_network_are_limited_as_logins_are(db: Engine, redis_url: str) -> None:
     url = db.url.render_as_string(hide_password=False)
-    limited = create_app(settings_for(url, servers.redis_url, login_rate_limit="2 per minute"), db)
+    limited = create_app(settings_for(url, redis_url, login_rate_limit="2 per minute"), db)
     network = {"REMOTE_ADDR": "198.51.100.77"}
     statuses = [
         Caller(limited).post("auth/device", WISH, environ_base=network).status_code

@@ -20,20 +20,22 @@ def test_a_preview_tells_the_clock_changes_that_meet_it(caller: Caller) -> None:
 
 
 def test_the_instant_of_a_clock_change_is_the_one_that_runs(caller: Caller) -> None:
-    just_before = {**NIGHTLY, "after": "2027-03-28T00:59:00Z", "count": 1}
+    just_before = {**NIGHTLY, "after": "2060-03-28T00:59:00Z", "count": 1}
     preview = caller.post("schedules/preview", just_before).json
     assert preview["next_runs"] == preview["clock_changes"][0]["runs"]
-    job = caller.create(**NIGHTLY, starts_at="2027-03-28T00:59:00Z")
+    job = caller.create(**NIGHTLY, starts_at="2060-03-28T00:59:00Z")
     assert job["next_run_at"] == preview["next_runs"][0]["at"]
 
 
 def test_a_preview_for_a_job_compares_with_its_schedule(caller: Caller, stranger: Caller) -> None:
     job = caller.create(**NIGHTLY)
-    wanted = {**NIGHTLY, "cron_expression": "30 2 * * MON-FRI", "job_id": job["id"]}
+    # On the day of a clock change the local times would be others.
+    nightly = {**NIGHTLY, "job_id": job["id"], "after": "2026-12-01T00:00:00Z"}
+    wanted = {**nightly, "cron_expression": "30 2 * * MON-FRI"}
     found = caller.post("schedules/preview", wanted).json["replacement"]
     assert len(found["dropped"]) + found["kept"] == 100
     assert (found["added"], found["dropped"][0]["local"][11:16]) == ([], "02:30")
-    same = caller.post("schedules/preview", {**NIGHTLY, "job_id": job["id"]}).json["replacement"]
+    same = caller.post("schedules/preview", nightly).json["replacement"]
     assert (same["dropped"], same["added"], same["kept"]) == ([], [], 100)
     assert stranger.post("schedules/preview", wanted).status_code == 404
     unknown = caller.post("schedules/preview", {**NIGHTLY, "job_id": str(uuid4())})

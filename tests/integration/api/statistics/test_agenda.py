@@ -71,11 +71,14 @@ def test_a_long_span_goes_on_where_the_answer_ends(caller: Caller) -> None:
 
 
 def test_only_the_runs_to_come_of_a_job_that_ends_are_in_it(caller: Caller) -> None:
-    caller.create(name="Few", cron_expression="0 * * * *", max_runs=2)
+    # Not in an hour that may end meanwhile.
+    first = next_hour() + HOUR
+    starts_at = first.isoformat()
+    caller.create(name="Few", cron_expression="0 * * * *", max_runs=2, starts_at=starts_at)
     found = read(caller, clock.now(), 24 * HOUR)
     assert len(found["seconds"]) == 2
-    assert lines(read(caller, next_hour() + HOUR)) == [("00:00", ["Few"])]
-    assert read(caller, next_hour() + 2 * HOUR)["seconds"] == []
+    assert lines(read(caller, first + HOUR)) == [("00:00", ["Few"])]
+    assert read(caller, first + 2 * HOUR)["seconds"] == []
     assert read(caller, clock.now() - 3 * HOUR, 2 * HOUR)["seconds"] == []
 
 
