@@ -100,7 +100,7 @@ def edit_of(form: Form, stored: Form) -> dict[str, Any]:
 
 
 def _differs(typed: Form, stored: Form, name: str) -> bool:
-    return _lines(typed.get(name, "")) != _lines(stored.get(name, ""))
+    return texts.trimmed(typed.get(name, "")) != texts.trimmed(stored.get(name, ""))
 
 
 def schedule_of(form: Form) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class _FormReader:
             payload["url"] = url
         if headers := self._form.get("headers", "").strip():
             payload["headers"] = self._read("payload.headers", texts.headers, headers)
-        if body := self._form.get("body", "").strip():
+        if body := texts.trimmed(self._form.get("body", "")):
             payload["body"] = texts.json_or_text(body)
         return payload | self._more()
 
@@ -202,11 +202,6 @@ def differences(stored: Form, typed: Form) -> list[ChangedField]:
         for name, value in typed.items()
         if name not in _NO_FIELDS and _differs(typed, stored, name)
     ]
-
-
-def _lines(text: str) -> str:
-    """Return a text with the ends of lines that ours have. Browsers send those of HTTP."""
-    return text.strip().replace("\r\n", "\n")
 
 
 def _payload_form(action_type: str, payload: Mapping[str, Any]) -> dict[str, str]:

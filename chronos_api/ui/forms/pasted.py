@@ -42,7 +42,7 @@ def read(text: str) -> PastedJob:
     """Return the job of a text. Raises :class:`Invalid` if there is none, or several."""
     if len(text) > MAX_LENGTH:
         raise _wrong(f"It has more than {MAX_LENGTH:,} characters.")
-    joined = re.sub(r"\\\r?\n", " ", text).strip()
+    joined = texts.trimmed(text).replace("\\\n", " ")
     try:
         outcome = _command(joined) if _PROGRAM.match(joined) else _crontab(joined)
     except SourceUnreadable as error:

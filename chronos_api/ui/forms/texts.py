@@ -34,10 +34,15 @@ def json_or_text(text: str) -> Any:
 
 
 def text_of(value: Any) -> str:
-    """Return a text that :func:`json_or_text` reads as this value."""
-    if isinstance(value, str) and json_or_text(value) == value:
+    """Return a text that :func:`json_or_text` reads as this value, also from a browser."""
+    if isinstance(value, str) and json_or_text(value) == value == trimmed(value):
         return value
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def trimmed(text: str) -> str:
+    """Return a text without its blank ends, whose lines end as ours do: browsers send CRLF."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 def headers(text: str) -> dict[str, str]:

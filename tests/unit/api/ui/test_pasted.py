@@ -43,6 +43,11 @@ def test_a_crontab_may_name_its_zone() -> None:
     assert "time zone" not in {each.what for each in pasted.read(text).findings}
 
 
+def test_the_lines_of_a_body_end_as_those_that_were_copied() -> None:
+    text = "curl -d 'a\r\nb' \\\r\n https://example.com/"
+    assert body(text)["payload"]["body"] == "a\nb"  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
