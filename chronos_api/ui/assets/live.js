@@ -16,11 +16,13 @@ const STATS_PAUSE = 15000;
 let last = 0;
 let timer = 0;
 let isPaused = false;
-// What happened since the parts were put in place, and whether the page holds some of it back.
-let missed = 0;
+// How much has happened, how much of it the parts show, and whether the page holds some of it back.
+let happened = 0;
+let shown = 0;
 let isHeld = false;
-// The reader has asked for all of it.
+// The reader has asked for all of it, so many times.
 let isForced = false;
+let demands = 0;
 
 function isTouched(part) {
   const selected = getSelection();
@@ -83,7 +85,7 @@ async function refresh() {
   timer = 0;
   last = Date.now();
   const parts = document.querySelectorAll("[data-live]");
-  if (isPaused || document.hidden) return;
+  if ((isPaused && !isForced) || document.hidden) return;
   if (!isForced && [...parts].some(isTouched)) {
     isHeld = true;
     showNews();
@@ -91,17 +93,20 @@ async function refresh() {
     soon(LEAST_PAUSE);
     return;
   }
-  const told = missed;
+  const told = happened;
+  const demand = demands;
   const answer = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "manual" });
   // The session has ended. The page leads to the login, and from there back.
   if (answer.type === "opaqueredirect") location.reload();
   if (!answer.ok) return;
   const page = parsed(await answer.text());
+  // The reader has asked for all of it meanwhile. The answer to that comes.
+  if (demand !== demands) return;
   const fresh = page.querySelectorAll("[data-live]");
   isHeld = false;
   for (const [index, part] of parts.entries()) if (fresh[index]) patch(part, fresh[index]);
   isForced = false;
-  if (!isHeld) missed -= told;
+  if (!isHeld) shown = Math.max(shown, told);
   showNews();
   // Scripts show again the things that a page without scripts does not have.
   document.dispatchEvent(new Event(PATCHED));
@@ -109,6 +114,7 @@ async function refresh() {
 
 function showNews() {
   const button = document.querySelector("[data-live-news]");
+  const missed = happened - shown;
   button.hidden = !isHeld;
   button.textContent = missed ? `↑ ${missed.toLocaleString("en")} since – update` : "↑ Update";
 }
@@ -116,6 +122,7 @@ function showNews() {
 function prepareNews() {
   document.querySelector("[data-live-news]").addEventListener("click", () => {
     isForced = true;
+    demands += 1;
     clearTimeout(timer);
     timer = 0;
     last = 0;
@@ -149,7 +156,7 @@ function prepareState() {
 
 function take(say, { state, event, count = 0 }) {
   if (state) say(state);
-  missed += count;
+  happened += count;
   if (count) showNews();
   if (event === "changes") soon(LEAST_PAUSE);
   if (event === "reset" || event === "poll") soon(0);
