@@ -120,13 +120,13 @@ def job_changes(job_id: UUID) -> AnyResponse:
 
 
 def _trend(job_id: UUID) -> dict[str, Any]:
-    """Return the chart of the job's last day, and how late its latest start was."""
+    """Return the chart of the job's last day, and how late it started at most."""
     query = {"period": Period.DAY, "job_id": job_id}
     found = cached.trend_of(principal().workspace_id, query)
     late = [bucket["drift_max_ms"] for bucket in found["buckets"]]
     return {
         "chart": charts.trend(found["buckets"], found["bucket_seconds"]),
-        "latest_start_ms": max((each for each in late if each is not None), default=None),
+        "drift_max_ms": max((each for each in late if each is not None), default=None),
         "is_exact": found["is_exact"],
     }
 
