@@ -5,10 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from acceptance.up import Up, running
-from browser.desk import Desk, Visit, opened_desk, visiting
-
-#: What tests import from here.
-__all__ = ["Visit", "visiting"]
+from browser.desk import Desk, Visit, opened_desk
 
 
 @pytest.fixture(scope="session")

@@ -109,6 +109,7 @@ class Desk:
             first.close()
         options = {"viewport": {"width": 1280, "height": 800}, **options}
         context = self._browser.new_context(storage_state=self._logins[account.email], **options)
+        context.set_default_timeout(PATIENT)
         try:
             yield context
         finally:
@@ -126,8 +127,11 @@ def opened_desk(up: Up, *arguments: str) -> Iterator[Desk]:
     # Two at once are not possible in a process.
     with launched(*arguments) as browser:
         Desk.current = Desk(browser, up)
-        yield Desk.current
-        Desk.current = None
+        try:
+            yield Desk.current
+        finally:
+            # A test that failed must not leave a closed browser to the next one.
+            Desk.current = None
 
 
 @contextmanager

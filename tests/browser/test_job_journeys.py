@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, Page, expect
 
-from browser.conftest import Visit
+from browser.desk import Visit
 from browser.test_accessibility import RULES
 from browser.test_journeys import create
 from targets import Target, reply

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from acceptance.up import Up
-from browser.conftest import Visit, visiting
+from browser.desk import Visit, visiting
 from browser.test_journeys import create
 from targets import Target
 

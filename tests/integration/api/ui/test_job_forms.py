@@ -165,8 +165,8 @@ def test_the_next_runs_are_shown_without_a_script(browser: Browser, caller: Call
     page = Page(browser.submit(form, **NEW, timezone="Europe/Berlin", do="preview"))
     assert "At 02:30 every day (Europe/Berlin)" in page.text
     assert len([given for given in page.all("time") if given["datetime"]]) == 10
-    assert "28 Mar" in page.text
-    assert page.text.count("⚠") == 2
+    for text in ("02:30 does not exist, so it runs at 03:00", "02:30 runs the first time only"):
+        assert text in page.text
     once = Page(
         browser.submit(form, schedule_type="once", run_at="2040-01-01T09:00Z", do="preview")
     )
