@@ -182,7 +182,7 @@ def test_the_token_of_an_e_mail_leaves_the_address(desk: Desk, page: str) -> Non
         answer = visit.page.goto(f"{visit.address}/ui/{page}?{name}=from-the-mail")
         assert answer is not None
         assert answer.headers["referrer-policy"] == "no-referrer"
-        visit.page.wait_for_function("location.search === ''")
+        visit.page.wait_for_function("() => location.search === ''")
         expect(visit.page.locator(f"[name={name}]")).to_have_value("from-the-mail")
 
 

@@ -70,7 +70,7 @@ def test_a_list_stands_in_its_address(desk: Desk, owner: AdminAccount) -> None:
         page.get_by_role("link", name=shown[-1], exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text(shown[-1])
         page.go_back()
-        page.wait_for_function("scrollY >= 300")
+        page.wait_for_function("() => scrollY >= 300")
         assert (page.url, names(page)) == (address, shown)
     with desk.visit(owner) as elsewhere:
         assert names(elsewhere.open(address.removeprefix(elsewhere.address))) == shown

@@ -132,7 +132,7 @@ def test_eight_tabs_have_one_stream_and_outlive_the_api_and_redis(desk: Desk) ->
         before = desk.up.children()["api"]
         os.kill(before, signal.SIGKILL)
         for tab in tabs:
-            tab.wait_for_function("window.wasLost")
+            tab.wait_for_function("() => window.wasLost")
         for tab in tabs:
             state(tab, "● live")
         desk.create(account, "After the API")
