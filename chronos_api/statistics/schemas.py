@@ -177,7 +177,7 @@ class Stats(ValueAnswer):
     drift_p99_ms = computed(
         _maybe(fields.Integer, "99 % were at most as late"), lambda stats: stats.drift(99)
     )
-    drift_max_ms = _maybe(fields.Integer, "The latest start")
+    drift_max_ms = _maybe(fields.Integer, "The longest delay of a start")
     drift_histogram = fields.List(
         fields.Nested(DriftBucketAnswer),
         metadata={"description": "All of them, in steps that grow. Empty steps are left out"},
@@ -216,7 +216,7 @@ class TrendBucket(ValueAnswer):
     drift_p99_ms = computed(
         _maybe(fields.Integer, "99 % started at most so late"), lambda sums: sums.drift(99)
     )
-    drift_max_ms = _maybe(fields.Integer, "The latest start")
+    drift_max_ms = _maybe(fields.Integer, "The longest delay of a start")
 
 
 class TrendAnswer(ValueAnswer):
