@@ -155,9 +155,11 @@ def test_a_run_is_repeated_with_another_payload(visit: Visit, target: Target) ->
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("succeeded"))
     assert json.loads(target.received[-1].body) == {"template": "correction"}
     expect(page.get_by_text("After the fix", exact=True)).to_be_visible()
+    after = page.url
     page.get_by_role("link", name="an earlier execution").click()
     page.wait_for_url(before)
     page.keyboard.press("]")
+    page.wait_for_url(after)
     expect(page.get_by_text("After the fix", exact=True)).to_be_visible()
     page.keyboard.press("[")
     page.wait_for_url(before)
