@@ -80,7 +80,7 @@ class ClientCommand(ExampleCommand):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.params += [*_server_options(), _output_option()]
+        self.params += [_profile_option(), workspace_option(), _output_option()]
 
 
 class ClientGroup(click.Group):
@@ -139,11 +139,13 @@ def _write_help(
     command.format_epilog(ctx, formatter)
 
 
-def _server_options() -> list[click.Option]:
-    return [
-        _meta_option(PROFILE, "--profile", help="Profile to use.  [default: the one in use]"),
-        _meta_option(WORKSPACE, "--workspace", metavar="ID", help="One of several workspaces."),
-    ]
+def workspace_option() -> click.Option:
+    """Return the option for the workspace that a command works in."""
+    return _meta_option(WORKSPACE, "--workspace", metavar="ID", help="One of several workspaces.")
+
+
+def _profile_option() -> click.Option:
+    return _meta_option(PROFILE, "--profile", help="Profile to use.  [default: the one in use]")
 
 
 def _output_option() -> click.Option:

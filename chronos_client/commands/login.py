@@ -13,7 +13,14 @@ import click
 
 from chronos_client import profiles
 from chronos_client.commands import session
-from chronos_client.commands.command import ClientCommand, ClientGroup, CommandFailed, Exit, say
+from chronos_client.commands.command import (
+    ClientGroup,
+    CommandFailed,
+    ExampleCommand,
+    Exit,
+    say,
+    workspace_option,
+)
 from chronos_client.commands.output import Column, show_list
 from chronos_client.errors import ObjectMissing, ProfileUnusable
 from chronos_client.models import SCOPES
@@ -26,7 +33,9 @@ _READING = tuple(each for each in SCOPES if each.endswith(":read"))
 
 @click.command(
     "login",
-    cls=ClientCommand,
+    # It makes a profile and prints no data, so it takes no --profile and no --output.
+    cls=ExampleCommand,
+    params=[workspace_option()],
     examples=[
         "chronos login https://chronos.example.com",
         "chronos login https://chronos.example.com --name production --read-only",

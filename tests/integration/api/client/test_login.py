@@ -111,6 +111,8 @@ def test_ways_to_log_in_exclude_each_other(run: Run, url: str) -> None:
     assert (result.exit_code, "exclude each other" in result.stderr) == (2, True)
     reading = run("login", url, "--with-key", "--read-only", **NO_SERVER)
     assert (reading.exit_code, "is about a new key" in reading.stderr) == (2, True)
+    named = run("login", url, "--profile", "here", **NO_SERVER)
+    assert (named.exit_code, "No such option" in named.stderr) == (2, True)
 
 
 def test_a_wrong_password_or_key_makes_no_profile(run: Run, url: str, email: str) -> None:
