@@ -1,4 +1,4 @@
-"""A real browser that loads pages of the dashboard, and what it measured itself."""
+"""A real browser that loads pages of the dashboard, and its own measurements."""
 
 import importlib.util
 from collections.abc import Iterator

@@ -106,8 +106,8 @@ class Jobs:
     def put(self, name: str, definition: Mapping[str, Any]) -> PutResult:
         """Create the job of this name, or replace its definition.
 
-        A job that is defined so already stays untouched, with its version and its phase. A change
-        by somebody else within the same moment is counted as one of this call.
+        A job that is defined so already stays untouched, with its version and its phase. If others
+        change the job at the same moment, the result says that this call has changed it.
         """
         before = next(self.list(name=name, page_items=1), None)
         reply = self._transport.send(

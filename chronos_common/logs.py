@@ -109,7 +109,7 @@ def say_in_signal_handler(text: str) -> None:
 
 
 def take_over() -> None:
-    """Make log records of warnings and of errors that nobody catches, in this process."""
+    """Log the warnings and the uncaught errors of this process."""
     logging.captureWarnings(capture=True)
     sys.excepthook = _uncaught
     threading.excepthook = _uncaught_in_thread

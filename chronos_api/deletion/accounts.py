@@ -50,7 +50,7 @@ def _stop_all(call: Call, workspace_ids: list[UUID]) -> None:
 def _delete(tx: Transaction, user_id: UUID) -> list[UUID]:
     """Remove a user, and return the workspaces that are deleted with them.
 
-    1. The user is locked, and then their workspaces, so that nobody joins or leaves meanwhile.
+    1. The user is locked, and then their workspaces, so that their members stay the same.
     2. The user leaves the workspaces of others. Those without anybody else are purged as soon as
        their executions have ended.
     3. Logins, keys, tokens and invitations go with the user.

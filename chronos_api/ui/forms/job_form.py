@@ -194,7 +194,7 @@ def filled(job: Mapping[str, Any]) -> Form:
 
 
 def differences(stored: Form, typed: Form) -> list[ChangedField]:
-    """Return the fields of a stored job's form that somebody has typed otherwise."""
+    """Return the fields of a form whose typed value differs from that of the stored job."""
     return [
         ChangedField(
             definitions.name_of(name), stored.get(name) or wording.NONE, value or wording.NONE

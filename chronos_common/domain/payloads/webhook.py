@@ -258,7 +258,7 @@ def _address(values: dict[str, Any], faults: Faults) -> bytes | None:
 
 
 def _body(values: dict[str, Any], headers: Mapping[str, str], faults: Faults) -> str | None:
-    """Turn the body into bytes; return its ``Content-Type`` unless ``headers`` has one.
+    """Turn the body into bytes. Return its ``Content-Type`` unless ``headers`` has one.
 
     The names of ``headers`` are in small letters.
     """

@@ -1,4 +1,4 @@
-"""Filters of executions, and the ways along an index that find what they select.
+"""Filters of executions, and the index scans that find the selected ones.
 
 A filter by status, trigger, answer or duration may select few executions of a long history. So a
 list looks at a bounded number of executions, and says where it stopped.
